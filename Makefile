@@ -1,0 +1,57 @@
+# Every target makes its own .venv on a machine that has Python >= 3.11, pip and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# nltk refuses data files that are hard links, and uv links by default.
+export UV_LINK_MODE := copy
+UV := $(BIN)/python -m uv pip install --quiet --python $(BIN)/python
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format bench notebooks build clean
+
+help:  ## say what there is
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
+
+$(BIN)/uv:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+
+$(VENV)/.run: $(BIN)/uv pyproject.toml
+	$(UV) -e ".[langchain,llama-index,sandbox]"
+	@touch $@
+
+$(VENV)/.dev: $(BIN)/uv pyproject.toml
+	$(UV) -e ".[all]" --group dev
+	@touch $@ $(VENV)/.run
+
+$(VENV)/.bench: $(VENV)/.dev
+	$(UV) --group bench
+	@touch $@
+
+demo: $(VENV)/.run  ## the main job on the embedded sandbox: no key, no network
+	$(BIN)/melious demo $(ARGS)
+
+test: $(VENV)/.dev  ## the whole suite, on httpx2 and on httpx
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --http-library httpx tests/core tests/faults
+
+lint: $(VENV)/.dev  ## ruff, format check, strict types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.dev  ## let ruff mend what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.bench  ## side by side with peers, one run, ratios
+	$(BIN)/python -m benchmarks
+
+notebooks: $(VENV)/.dev  ## run every notebook and keep its outputs
+	$(BIN)/python -m notebooks.run
+
+build: $(VENV)/.dev  ## wheel and sdist in dist/
+	$(BIN)/python -m uv build --python $(BIN)/python
+
+clean:  ## remove what the targets made
+	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache

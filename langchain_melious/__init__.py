@@ -1,0 +1,1 @@
+"""Melious for LangChain."""

@@ -1,0 +1,152 @@
+"""The HTTP core of Melious, the European inference gateway.
+
+`MeliousClient` and `AsyncMeliousClient` speak every inference endpoint; the
+LangChain and LlamaIndex adapters (`langchain_melious`, `llama_index_melious`)
+stand on them. Importing this package costs nothing: names are loaded when they
+are first used, and no connection is opened before the first request.
+
+Example:
+    >>> from melious import MeliousClient
+    >>> with MeliousClient(api_key="sk-mel-...") as client:  # doctest: +SKIP
+    ...     answer = client.chat.create(
+    ...         model="glm-4.7",
+    ...         messages=[{"role": "user", "content": "Hello!"}],
+    ...         filters={"countries": ["DE", "FR"]},
+    ...     )
+    ...     print(answer.text, answer.environment_impact)
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from melious._version import __version__
+
+if TYPE_CHECKING:
+    from melious.client import AsyncMeliousClient, MeliousClient
+    from melious.errors import (
+        APIConnectionError,
+        APIStatusError,
+        APITimeoutError,
+        AuthenticationError,
+        BadRequestError,
+        ConfigurationError,
+        ContextLengthExceededError,
+        DeadlineExceededError,
+        InsufficientBalanceError,
+        InvalidArgumentError,
+        MeliousError,
+        ModelNotFoundError,
+        NoProvidersAvailableError,
+        NotFoundError,
+        PermissionDeniedError,
+        ProviderError,
+        RateLimitError,
+        ResponseDecodeError,
+        ServerError,
+        StreamTruncatedError,
+    )
+    from melious.impact import BillingCost, EnvironmentImpact, ImpactLedger, track_impact
+    from melious.results import (
+        ChatCompletion,
+        EmbeddingsResult,
+        ImagesResult,
+        Model,
+        ModelList,
+        RerankResult,
+        Transcription,
+        Usage,
+    )
+    from melious.routing import ProviderFilters
+
+_HOME = {
+    "client": ("AsyncMeliousClient", "MeliousClient"),
+    "errors": (
+        "APIConnectionError",
+        "APIStatusError",
+        "APITimeoutError",
+        "AuthenticationError",
+        "BadRequestError",
+        "ConfigurationError",
+        "ContextLengthExceededError",
+        "DeadlineExceededError",
+        "InsufficientBalanceError",
+        "InvalidArgumentError",
+        "MeliousError",
+        "ModelNotFoundError",
+        "NoProvidersAvailableError",
+        "NotFoundError",
+        "PermissionDeniedError",
+        "ProviderError",
+        "RateLimitError",
+        "ResponseDecodeError",
+        "ServerError",
+        "StreamTruncatedError",
+    ),
+    "impact": ("BillingCost", "EnvironmentImpact", "ImpactLedger", "track_impact"),
+    "results": (
+        "ChatCompletion",
+        "EmbeddingsResult",
+        "ImagesResult",
+        "Model",
+        "ModelList",
+        "RerankResult",
+        "Transcription",
+        "Usage",
+    ),
+    "routing": ("ProviderFilters",),
+}
+_MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
+
+__all__ = [
+    "APIConnectionError",
+    "APIStatusError",
+    "APITimeoutError",
+    "AsyncMeliousClient",
+    "AuthenticationError",
+    "BadRequestError",
+    "BillingCost",
+    "ChatCompletion",
+    "ConfigurationError",
+    "ContextLengthExceededError",
+    "DeadlineExceededError",
+    "EmbeddingsResult",
+    "EnvironmentImpact",
+    "ImagesResult",
+    "ImpactLedger",
+    "InsufficientBalanceError",
+    "InvalidArgumentError",
+    "MeliousClient",
+    "MeliousError",
+    "Model",
+    "ModelList",
+    "ModelNotFoundError",
+    "NoProvidersAvailableError",
+    "NotFoundError",
+    "PermissionDeniedError",
+    "ProviderError",
+    "ProviderFilters",
+    "RateLimitError",
+    "RerankResult",
+    "ResponseDecodeError",
+    "ServerError",
+    "StreamTruncatedError",
+    "Transcription",
+    "Usage",
+    "__version__",
+    "track_impact",
+]
+
+
+def __getattr__(name: str) -> object:
+    module = _MODULE_OF.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{module}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
