@@ -1,0 +1,77 @@
+"""The sandbox's tokenizer: one rule for every model, so that usage, limits and prices are easy to predict.
+
+A token is at most seven ASCII letters, two other letters, three digits or one sign, each with the space
+before it, or a run of white space. English prose comes to about 1.3 tokens a word.
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+__all__ = ["AUDIO_TOKENS", "IMAGE_TOKENS", "count", "count_messages", "pieces"]
+
+IMAGE_TOKENS = 256
+"""What one image costs, whatever its size."""
+
+AUDIO_TOKENS = 256
+"""What one audio part costs, whatever its length."""
+
+_MESSAGE_TOKENS = 4  # role and separators
+_TOKEN = re.compile(r" ?[A-Za-z]{1,7}| ?[^\W\dA-Za-z_]{1,2}| ?\d{1,3}| ?[^\w\s]|\s+|.", re.DOTALL)
+
+
+def pieces(text: str) -> list[str]:
+    """Cut ``text`` into its tokens; joined they are the text again.
+
+    >>> pieces("The quick brown fox, 1234.")
+    ['The', ' quick', ' brown', ' fox', ',', ' 123', '4', '.']
+    """
+    return _TOKEN.findall(text)
+
+
+def count(text: str) -> int:
+    """Number of tokens in ``text``; ``len(pieces(text))``."""
+    return len(_TOKEN.findall(text))
+
+
+def count_messages(
+    messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]] | None = None
+) -> int:
+    """Tokens of a prompt: contents, calls and tools as compact JSON, four for each message."""
+    total = sum(_MESSAGE_TOKENS + _count_message(message) for message in messages)
+    return total + (_count_json(tools) if tools else 0)
+
+
+def _count_message(message: Mapping[str, Any]) -> int:
+    content = message.get("content")
+    total = _count_content(content)
+    if isinstance(name := message.get("name"), str):
+        total += count(name)
+    if calls := message.get("tool_calls"):
+        total += _count_json(calls)
+    return total
+
+
+def _count_content(content: Any) -> int:
+    if isinstance(content, str):
+        return count(content)
+    if not isinstance(content, list):
+        return 0
+    return sum(_count_part(part) for part in content)
+
+
+def _count_part(part: Any) -> int:
+    if not isinstance(part, dict):
+        return count(str(part))
+    match part.get("type"):
+        case "image_url":
+            return IMAGE_TOKENS
+        case "input_audio":
+            return AUDIO_TOKENS
+        case _:
+            return count(str(part.get("text", "")))
+
+
+def _count_json(value: Any) -> int:
+    return count(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
