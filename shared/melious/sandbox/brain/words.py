@@ -6,12 +6,12 @@ from functools import lru_cache
 __all__ = ["STOPWORDS", "content_stems", "sentences", "stem", "words"]
 
 _FILLERS = """
-a about after all also am an and any are as at be because been before being below between both but by can could
-did do does doing down each few for from further give had has have having he her here hers him his how i if in into
-is it its just me more most my no nor not now of off on once only or other our out over own please same she should
-so some such tell than that the their them then there these they this those through to too under until up us very
-want was we were what when where which while who whom whose why will with would you your happen happens mean means
-work works explain describe show know let use used using
+a about after all also am an and any are as at be because been before being below between both but by can
+could did do does doing down each few for from further give had has have having he her here hers him his how
+i if in into is it its just me more most my no nor not now of off on once only or other our out over own
+please same she should so some such tell than that the their them then there these they this those through
+to too under until up us very want was we were what when where which while who whom whose why will with
+would you your happen happens mean means work works explain describe show know let use used using
 """
 STOPWORDS = frozenset(_FILLERS.split())
 """Words that say little about what a text is about."""
