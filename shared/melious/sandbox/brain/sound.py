@@ -116,7 +116,7 @@ def _wav(data: bytes) -> AudioInfo | None:
     return None
 
 
-# MPEG audio: kbit/s by (MPEG-1?, layer), Hz of MPEG-1, samples of a frame by (MPEG-1?, layer).
+# MPEG audio: kbit/s by (MPEG-1?, layer), Hz of MPEG-1, samples of a frame.
 _KBITS = {
     (True, 1): (32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
     (True, 2): (32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
@@ -126,14 +126,7 @@ _KBITS = {
     (False, 3): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
 }
 _RATES = (44_100, 48_000, 32_000)
-_SAMPLES = {
-    (True, 1): 384,
-    (False, 1): 384,
-    (True, 2): 1152,
-    (False, 2): 1152,
-    (True, 3): 1152,
-    (False, 3): 576,
-}
+_SAMPLES = {1: (384, 384), 2: (1152, 1152), 3: (1152, 576)}  # by layer: MPEG-1, later
 _RATE_SHIFT = {3: 0, 2: 1, 0: 2}  # MPEG-1, 2, 2.5
 _SEARCHED = 65_536  # how far junk before the first frame may reach
 _MONO = 3
@@ -149,23 +142,27 @@ class _Frame:
 
 def _mp3(data: bytes) -> AudioInfo | None:
     tagged = data[:3] == b"ID3"
-    position = 10 + _synchsafe(data[6:10]) if tagged else 0
-    last_start = position + (_SEARCHED if tagged else 2048)
-    first = None
-    while position < min(last_start, len(data) - 4):
-        first = _frame(data, position)
-        if first and (position + first.length >= len(data) - 4 or _frame(data, position + first.length)):
-            break
-        first = None
-        position = data.find(b"\xff", position + 1) % (len(data) + 1)
+    start = 10 + _synchsafe(data[6:10]) if tagged else 0
+    position = _first_frame(data, start, start + (_SEARCHED if tagged else _SEARCHED // 32))
+    first = _frame(data, position)
     if first is None:
         return None
-    samples, frame = 0, first
-    while frame is not None:
+    samples = 0
+    while frame := _frame(data, position):
         samples += frame.samples
         position += frame.length
-        frame = _frame(data, position)
     return AudioInfo("mp3", samples / first.rate, first.rate, first.channels)
+
+
+def _first_frame(data: bytes, start: int, last: int) -> int:
+    """Where the first frame begins: one that another follows, as its mark alone is common in any data."""
+    position = start
+    while 0 <= position < last:
+        frame = _frame(data, position)
+        if frame and _frame(data, position + frame.length):
+            return position
+        position = data.find(b"\xff", position + 1)
+    return start
 
 
 def _synchsafe(size: bytes) -> int:
@@ -184,7 +181,7 @@ def _frame(data: bytes, position: int) -> _Frame | None:
     key = (version == 3, layer)  # noqa: PLR2004 - MPEG-1
     bits = _KBITS[key][bitrate_index - 1] * 1000
     rate = _RATES[rate_index] >> _RATE_SHIFT[version]
-    samples = _SAMPLES[key]
+    samples = _SAMPLES[layer][version != 3]  # noqa: PLR2004 - MPEG-1
     length = (12 * bits // rate + padding) * 4 if layer == 1 else samples // 8 * bits // rate + padding
     return _Frame(length, samples, rate, 1 if fourth >> 6 == _MONO else 2)
 
