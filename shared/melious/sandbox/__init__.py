@@ -1,0 +1,24 @@
+"""A local server that speaks the wire of Melious: for tests, prototypes and demos without a key.
+
+    >>> from melious.sandbox import Fault, Sandbox
+    >>> with Sandbox() as sandbox:
+    ...     sandbox.faults.add(Fault(code="rate_limit", headers={"retry-after": "1"}))
+    ...     url, key = sandbox.base_url, sandbox.api_key
+
+From a shell: ``python -m melious.sandbox --port 8321``.
+"""
+
+try:
+    import python_multipart  # noqa: F401 - starlette needs it for forms, and says so only when one arrives
+    import starlette  # noqa: F401
+    import uvicorn  # noqa: F401
+except ImportError as error:
+    raise ImportError(
+        f"melious.sandbox needs {error.name}, which comes with an extra: pip install 'melious[sandbox]'"
+    ) from error
+
+from melious.sandbox.faults import Fault, Faults
+from melious.sandbox.records import RecordedRequest, RequestLog
+from melious.sandbox.server import Sandbox
+
+__all__ = ["Fault", "Faults", "RecordedRequest", "RequestLog", "Sandbox"]

@@ -1,0 +1,83 @@
+"""``python -m melious.sandbox``: the sandbox from a shell."""
+
+import argparse
+import os
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+
+from melious.sandbox.profiles import PROFILES
+from melious.sandbox.server import Sandbox
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the sandbox until it is interrupted.
+
+    Args:
+        arguments: The command line; that of the process by default.
+
+    Returns:
+        The exit status.
+    """
+    options = _parser().parse_args(arguments)
+    upstream_key = None
+    if options.upstream_key_env is not None:
+        upstream_key = os.environ.get(options.upstream_key_env)
+        if upstream_key is None:
+            sys.stderr.write(f"the environment has no variable {options.upstream_key_env}\n")
+            return 2
+    sandbox = Sandbox(
+        options.profile,
+        api_key=options.key,
+        host=options.host,
+        port=options.port,
+        rate_limit=options.rate_limit,
+        latency=options.latency,
+        stream_delay=options.stream_delay,
+        upstream=options.upstream,
+        upstream_key=upstream_key,
+    )
+    stopping = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopping.set())
+    try:
+        sandbox.start()
+    except OSError as error:
+        sys.stderr.write(f"cannot listen on {options.host}:{options.port}: {error.strerror}\n")
+        return 1
+    with sandbox:
+        sys.stdout.write(_greeting(sandbox))
+        sys.stdout.flush()
+        stopping.wait()
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m melious.sandbox", description="A local server that speaks the wire of Melious."
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="address to bind (%(default)s)")
+    parser.add_argument("--port", type=int, default=8321, help="port to bind, 0 for a free one (%(default)s)")
+    parser.add_argument("--profile", choices=list(PROFILES), default="live", help="generation (%(default)s)")
+    parser.add_argument("--key", default="sk-mel-sandbox", help="the API key to accept (%(default)s)")
+    parser.add_argument("--rate-limit", type=int, metavar="N", help="requests per minute")
+    parser.add_argument("--latency", type=float, default=0.0, metavar="S", help="seconds before each answer")
+    parser.add_argument("--stream-delay", type=float, default=0.0, metavar="S", help="seconds between events")
+    parser.add_argument("--upstream", metavar="URL", help="OpenAI-compatible server that answers instead")
+    parser.add_argument("--upstream-key-env", metavar="NAME", help="variable that holds the upstream's key")
+    return parser
+
+
+def _greeting(sandbox: Sandbox) -> str:
+    return (
+        f"Melious sandbox, profile {sandbox.profile}, until interrupted.\n\n"
+        f"  export MELIOUS_BASE_URL={sandbox.base_url}\n"
+        f"  export MELIOUS_API_KEY={sandbox.api_key}\n\n"
+        "A header makes a single request fail, for example:\n"
+        '  x-sandbox-fault: {"code":"rate_limit","headers":{"retry-after":"2"}}\n'
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,33 @@
+"""The paths of the sandbox."""
+
+from starlette.routing import Route, Router
+
+from melious.sandbox.call import Call
+from melious.sandbox.errors import SandboxError
+from melious.sandbox.gate import Gate
+from melious.sandbox.replies import Reply
+from melious.sandbox.routes import audio, chat, embeddings, images, models, rerank
+from melious.sandbox.service import Service
+
+
+def build_app(service: Service) -> Router:
+    """Give the ASGI application of a sandbox."""
+    paths = [
+        ("/v1/chat/completions", "chat", chat.create, "POST"),
+        ("/v1/embeddings", "embeddings", embeddings.create, "POST"),
+        ("/v1/rerank", "rerank", rerank.create, "POST"),
+        ("/v1/images/generations", "images", images.generate, "POST"),
+        ("/v1/audio/transcriptions", "audio", audio.transcribe, "POST"),
+        ("/v1/models", "models", models.list_all, "GET"),
+        ("/v1/models/{model:path}", "models", models.retrieve, "GET"),
+        ("/pictures/{name}", "", images.picture, "GET"),
+    ]
+    return Router(
+        [Route(path, Gate(service, endpoint, route, method)) for path, endpoint, route, method in paths],
+        redirect_slashes=False,
+        default=Gate(service, "", _nothing_here, None),
+    )
+
+
+async def _nothing_here(_call: Call) -> Reply:
+    raise SandboxError("not_found")

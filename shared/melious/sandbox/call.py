@@ -1,0 +1,123 @@
+"""One request on its way through the sandbox, and the reading of its body."""
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic_core import from_json
+from starlette.datastructures import Headers, UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.types import Receive
+
+from melious.sandbox.errors import SandboxError
+from melious.sandbox.faults import NO_FAULT, Fault
+from melious.sandbox.service import Service
+
+
+class ClientGoneError(Exception):
+    """The client closed its connection before the request was complete."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file of a form."""
+
+    filename: str
+    content_type: str
+    content: bytes
+
+
+@dataclass(slots=True)
+class Call:
+    """What a route gets to see of a request.
+
+    Attributes:
+        service: The state of the sandbox.
+        endpoint: The endpoint that was called.
+        request_id: The id that the answer will carry.
+        host: Host and port as the client named them.
+        headers: Headers with lower-case names.
+        query: Parameters of the query.
+        path: Parameters of the path.
+        body: The JSON object, or the fields of the form with uploads as ``Upload``.
+        fault: What goes wrong with this request.
+    """
+
+    service: Service
+    endpoint: str
+    request_id: str
+    host: str
+    headers: dict[str, str]
+    query: dict[str, str]
+    path: dict[str, str]
+    body: Any = None
+    fault: Fault = field(default=NO_FAULT)
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The body as an object.
+
+        Raises:
+            SandboxError: The body is something else, or no JSON at all.
+        """
+        if not isinstance(self.body, dict):
+            raise SandboxError("malformed", "The body of the request must be a JSON object.")
+        return self.body
+
+
+async def read_body(receive: Receive) -> bytes:
+    """Read a request's body to its end.
+
+    Raises:
+        ClientGoneError: The connection closed first.
+    """
+    parts: list[bytes] = []
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            raise ClientGoneError
+        parts.append(message.get("body", b""))
+        if not message.get("more_body", False):
+            return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+async def parse_body(raw: bytes, content_type: str) -> Any:
+    """Parse a body as JSON or as a form; text that is neither is given as it is, nothing as None."""
+    if not raw:
+        return None
+    if content_type.startswith("multipart/form-data"):
+        return await _parse_form(raw, content_type)
+    try:
+        return from_json(raw)
+    except ValueError:
+        # The standard library takes what servers and clients really send: lone surrogates, deep nesting.
+        try:
+            return json.loads(raw)
+        except (ValueError, RecursionError):
+            return raw.decode("utf-8", "replace")
+
+
+async def _parse_form(raw: bytes, content_type: str) -> Any:
+    async def stream() -> AsyncIterator[bytes]:
+        yield raw
+
+    parser = MultiPartParser(Headers({"content-type": content_type}), stream())  # type: ignore[arg-type]
+    try:
+        form = await parser.parse()
+    except (MultiPartException, KeyError):
+        return raw.decode("utf-8", "replace")
+    fields: dict[str, Any] = {}
+    try:
+        for name, value in form.multi_items():
+            if isinstance(value, UploadFile):
+                fields[name] = Upload(
+                    value.filename or "", value.content_type or "application/octet-stream", await value.read()
+                )
+            elif name.endswith("[]"):
+                fields.setdefault(name.removesuffix("[]"), []).append(value)
+            else:
+                fields[name] = value
+    finally:
+        await form.close()
+    return fields

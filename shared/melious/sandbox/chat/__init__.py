@@ -1,0 +1,1 @@
+"""Chat completions: checking the request, making the answer, cutting it into chunks."""

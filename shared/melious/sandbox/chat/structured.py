@@ -1,0 +1,72 @@
+"""Answers in JSON: instances of a schema, or an object of the shape that the prompt describes."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from melious.sandbox.brain import answers
+
+_QUOTED_KEYS = re.compile(r"\b(?:keys?|fields?|propert(?:y|ies))\b[^.\n]{0,200}", re.IGNORECASE)
+_QUOTED = re.compile(r"[\"'`]([A-Za-z_]\w*)[\"'`]")
+
+
+def instance(messages: Sequence[Mapping[str, Any]], wanted: Mapping[str, Any] | None) -> str:
+    """Write the JSON that answers these messages.
+
+    Args:
+        messages: The conversation.
+        wanted: The schema; None where only some JSON object is asked for.
+    """
+    prompt = _last_user_text(messages)
+    shape = wanted or _shape_in(_all_text(messages))
+    if shape is None:
+        return json.dumps({"answer": answers.answer(list(messages))}, ensure_ascii=False)
+    from melious.sandbox.brain import schema
+
+    return json.dumps(schema.fill(shape, prompt), ensure_ascii=False)
+
+
+def _shape_in(text: str) -> Mapping[str, Any] | None:
+    """Find the shape that a prompt asks for: a JSON schema in it, or names of keys in quotes."""
+    found: Mapping[str, Any] | None = None
+    decoder = json.JSONDecoder()
+    position = text.find("{")
+    while position >= 0:
+        try:
+            value, end = decoder.raw_decode(text, position)
+        except ValueError:
+            end = position + 1
+        else:
+            if isinstance(value, dict) and isinstance(value.get("properties"), dict) and "required" in value:
+                found = value
+        position = text.find("{", end)
+    if found is not None:
+        return found
+    keys = [key for hint in _QUOTED_KEYS.findall(text) for key in _QUOTED.findall(hint)]
+    if not keys:
+        return None
+    return {
+        "type": "object",
+        "properties": {key: {"type": "string"} for key in keys},
+        "required": list(dict.fromkeys(keys)),
+    }
+
+
+def _last_user_text(messages: Sequence[Mapping[str, Any]]) -> str:
+    for message in reversed(messages):
+        if message.get("role") == "user":
+            return _text_of(message)
+    return _text_of(messages[-1])
+
+
+def _all_text(messages: Sequence[Mapping[str, Any]]) -> str:
+    return "\n".join(_text_of(message) for message in messages if message.get("role") in {"system", "user"})
+
+
+def _text_of(message: Mapping[str, Any]) -> str:
+    content = message.get("content")
+    if isinstance(content, str):
+        return content
+    parts = content if isinstance(content, list) else []
+    return "\n".join(part["text"] for part in parts if part.get("type") == "text")

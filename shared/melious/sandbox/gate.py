@@ -1,0 +1,191 @@
+"""The one way that every request takes: read, record, fault, key, limit, route, answer."""
+
+import asyncio
+import logging
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import parse_qsl
+
+from starlette.types import Receive, Scope, Send
+
+from melious.sandbox.call import Call, ClientGoneError, Upload, parse_body, read_body
+from melious.sandbox.delivery import Delivery
+from melious.sandbox.errors import SandboxError
+from melious.sandbox.faults import FAULT_HEADER, NO_FAULT, Fault
+from melious.sandbox.limits import RateState
+from melious.sandbox.listener import Connection
+from melious.sandbox.profiles import Profile, Reason
+from melious.sandbox.records import RecordedRequest, mask
+from melious.sandbox.replies import EVENTS_TYPE, EventsReply, Reply, json_bytes, json_reply
+from melious.sandbox.service import Service
+
+Route = Callable[[Call], Awaitable[Reply | EventsReply]]
+
+_logger = logging.getLogger("melious.sandbox")
+_REASON_OF_STATUS: dict[int, Reason] = {
+    400: "invalid_value",
+    401: "auth",
+    402: "insufficient_quota",
+    403: "scope",
+    404: "model_not_found",
+    405: "method_not_allowed",
+    408: "upstream_timeout",
+    413: "payload_too_large",
+    429: "rate_limit",
+    502: "provider_error",
+    503: "provider_error",
+    504: "upstream_timeout",
+}
+
+
+class Gate:
+    """The ASGI application of one path.
+
+    Args:
+        service: The state of the sandbox.
+        endpoint: Name of the endpoint, "" where neither key nor limit counts.
+        route: What answers.
+        method: The method that the path takes; None takes any.
+    """
+
+    def __init__(self, service: Service, endpoint: str, route: Route, method: str | None) -> None:
+        self._service = service
+        self._endpoint = endpoint
+        self._route = route
+        self._method = method
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        try:
+            raw = await read_body(receive)
+        except ClientGoneError:
+            return
+        body = await parse_body(raw, headers.get("content-type", ""))
+        connection: Connection = scope["state"]["connection"]
+        record = self._record(scope, headers, body, connection)
+        call = Call(
+            service=self._service,
+            endpoint=self._endpoint,
+            request_id=record.request_id,
+            host=headers.get("host", "{}:{}".format(*scope["server"])),
+            headers=headers,
+            query=dict(parse_qsl(record.query, keep_blank_values=True)),
+            path=scope.get("path_params", {}),
+            body=body,
+        )
+        state, reply = await self._answer(call, scope["method"])
+        settings = self._service.settings
+        delivery = Delivery(
+            send,
+            connection,
+            record,
+            call.fault,
+            self._service.profile,
+            stream_delay=settings.stream_delay,
+            keepalive=settings.keepalive,
+        )
+        if not await delivery.pause(settings.latency + call.fault.delay):
+            return
+        usual = [
+            ("x-request-id", call.request_id),
+            *self._service.profile.rate_headers(state.limit, state.remaining, state.reset),
+        ]
+        await delivery.send(reply, usual)
+
+    def _record(
+        self, scope: Scope, headers: dict[str, str], body: Any, connection: Connection
+    ) -> RecordedRequest:
+        record = RecordedRequest(
+            method=scope["method"],
+            path=scope["path"],
+            query=scope["query_string"].decode("latin-1"),
+            endpoint=self._endpoint,
+            headers=mask(headers),
+            body=_without_content(body),
+            request_id=f"req_{uuid.uuid4().hex}",
+            connection=connection.port,
+            received_at=time.time(),
+        )
+        self._service.requests.append(record)
+        return record
+
+    async def _answer(self, call: Call, method: str) -> tuple[RateState, Reply | EventsReply]:
+        service, state = self._service, None
+        try:
+            self._check_method(method)
+            call.fault = self._fault(call)
+            if self._endpoint:
+                service.keys.check(call.headers, self._endpoint)
+                state = service.limiter.take()
+            if state is not None and not state.allowed:
+                reply: Reply | EventsReply = self._too_many(state)
+            elif call.fault.answers:
+                reply = _fault_reply(call.fault, service.profile)
+            else:
+                reply = await self._route(call)
+        except SandboxError as error:
+            status, body = error.render(service.profile)
+            reply = json_reply(body, status, error.headers)
+        except asyncio.CancelledError:
+            raise
+        except Exception:
+            _logger.exception("the sandbox failed on %s %s", method, self._endpoint)
+            status, body = SandboxError("internal").render(service.profile)
+            reply = json_reply(body, status)
+        return state or service.limiter.peek(), reply
+
+    def _check_method(self, method: str) -> None:
+        if self._method is not None and method != self._method:
+            raise SandboxError("method_not_allowed", headers={"allow": self._method})
+
+    def _too_many(self, state: RateState) -> Reply:
+        status, body = SandboxError("rate_limit").render(self._service.profile)
+        return json_reply(body, status, {"retry-after": str(state.retry_after)})
+
+    def _fault(self, call: Call) -> Fault:
+        header = call.headers.get(FAULT_HEADER)
+        if header is None:
+            return self._service.faults.take(self._endpoint) or NO_FAULT
+        try:
+            return Fault.from_header(header)
+        except (ValueError, TypeError) as error:
+            raise SandboxError("invalid_value", f"The header {FAULT_HEADER} is wrong: {error}.") from None
+
+
+def _fault_reply(fault: Fault, profile: Profile) -> Reply | EventsReply:
+    if fault.raw is not None:
+        blocks = [item.encode("latin-1") for item in fault.raw]
+        return EventsReply(blocks, fault.content_type or EVENTS_TYPE, fault.status or 200)
+    if fault.body is not None and fault.code is None:
+        return Reply(_body_bytes(fault), fault.status or 200)
+    status = fault.status or 500
+    reason = fault.code or _REASON_OF_STATUS.get(status) or _fallback(status)
+    worded, body = SandboxError(reason).render(profile)
+    reply = json_reply(body, fault.status or worded)
+    return reply if fault.body is None else replace(reply, content=_body_bytes(fault))
+
+
+def _fallback(status: int) -> Reason:
+    return "internal" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "invalid_value"
+
+
+def _body_bytes(fault: Fault) -> bytes:
+    if isinstance(fault.body, bytes):
+        return fault.body
+    return fault.body.encode() if isinstance(fault.body, str) else json_bytes(fault.body)
+
+
+def _without_content(body: Any) -> Any:
+    if not isinstance(body, dict) or not any(isinstance(value, Upload) for value in body.values()):
+        return body
+    return {
+        name: {"filename": value.filename, "content_type": value.content_type, "size": len(value.content)}
+        if isinstance(value, Upload)
+        else value
+        for name, value in body.items()
+    }

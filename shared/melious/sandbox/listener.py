@@ -1,0 +1,170 @@
+"""uvicorn in a thread of its own, so that a sandbox runs beside tests and inside notebooks."""
+
+import asyncio
+import logging
+import socket
+import threading
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+Close = Callable[[], Awaitable[None]]
+
+# A connection that is cut on purpose, or goes away, is nothing that uvicorn should complain about.
+_logger = logging.getLogger("melious.sandbox.http")
+_logger.setLevel(logging.CRITICAL)
+
+
+@dataclass(slots=True, eq=False)
+class Connection:
+    """One TCP connection of a client, as the application sees it in ``scope["state"]``."""
+
+    transport: asyncio.Transport
+    port: int
+    gone: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def abort(self) -> None:
+        """Send what was written so far, then close without ending the answer properly."""
+        # A transport tells nobody when it is drained.
+        while self.transport.get_write_buffer_size() and not self.gone.is_set():  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+        self.transport.abort()
+
+
+class _Protocol(H11Protocol):
+    """Hands its connection to the application and stays out of everybody's logs."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.logger = _logger
+        self.access_log = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._connection = Connection(transport, self.client[1] if self.client else 0)
+        self.app_state = {**self.app_state, "connection": self._connection}
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._connection.gone.set()
+        super().connection_lost(exc)
+
+
+class _Server(uvicorn.Server):
+    """Stops at once: connections are dropped, not waited for."""
+
+    def __init__(self, config: uvicorn.Config, ready: threading.Event, close: Close) -> None:
+        super().__init__(config)
+        self._ready = ready
+        self._close = close
+        self._stop = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def main_loop(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        seconds = 0
+        await self.on_tick(0)
+        self._ready.set()
+        while not self._stop.is_set():
+            seconds += 1
+            try:
+                await asyncio.wait_for(self._stop.wait(), 1.0)
+            except TimeoutError:
+                await self.on_tick(seconds * 10)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        for sock in sockets or ():
+            sock.close()
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+        await asyncio.sleep(0)
+        tasks = list(self.server_state.tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._close()
+        for server in self.servers:
+            await server.wait_closed()
+
+    def stop(self) -> None:
+        """Ask the server to stop; from any thread."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._stop.set)
+
+
+class Listener:
+    """One server on one address, from ``start`` to ``stop``.
+
+    Args:
+        app: The ASGI application.
+        host: Address to bind.
+        port: Port to bind; 0 takes a free one.
+        close: Called in the server's event loop when it stops.
+    """
+
+    def __init__(self, app: Any, host: str, port: int, close: Close) -> None:
+        self._socket = _bind(host, port)
+        self.port: int = self._socket.getsockname()[1]
+        self._ready = threading.Event()
+        self._server = _Server(
+            uvicorn.Config(
+                app,
+                http=_Protocol,
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=True,
+                proxy_headers=False,
+                server_header=False,
+                timeout_keep_alive=75,
+                loop="asyncio",
+            ),
+            self._ready,
+            close,
+        )
+        self._thread = threading.Thread(
+            target=self._server.run,
+            kwargs={"sockets": [self._socket]},
+            name=f"melious-sandbox-{self.port}",
+            daemon=True,
+        )
+
+    @property
+    def open_connections(self) -> int:
+        """Connections that clients hold to this server right now."""
+        return len(self._server.server_state.connections)
+
+    def start(self) -> None:
+        """Start serving and return once requests are taken.
+
+        Raises:
+            RuntimeError: The server did not come up.
+        """
+        self._thread.start()
+        if not self._ready.wait(10):
+            raise RuntimeError("the sandbox did not come up within 10 seconds")
+
+    def stop(self) -> None:
+        """Drop every connection, close the port and end the thread."""
+        self._server.stop()
+        self._thread.join(10)
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(
+        family, socket.SOCK_STREAM, socket.IPPROTO_TCP
+    )  # asyncio looks for TCP to turn Nagle off
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((host, port))
+        sock.listen(2048)
+        sock.setblocking(False)
+    except OSError:
+        sock.close()
+        raise
+    return sock

@@ -1,0 +1,52 @@
+"""The transparent prefix cache of prompts: which part of a prompt was read before."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from hashlib import blake2b
+from typing import Any
+
+from pydantic_core import to_json
+
+from melious.sandbox.brain import tokens
+
+_BLOCK = 64
+_SMALLEST = 1024
+_KEPT = 2_000
+
+
+class PrefixCache:
+    """Remembers prompts message by message and says how many tokens of a new one are known already."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[bytes, None] = OrderedDict()
+
+    def cached_tokens(self, model: str, messages: Sequence[Any], prompt_tokens: int) -> int:
+        """Give the cached tokens of a prompt, whole blocks of 64, and remember the prompt.
+
+        Short prompts (below 1024 tokens) are not cached.
+        """
+        if prompt_tokens < _SMALLEST:
+            return 0
+        digest = blake2b(model.encode(), digest_size=16)
+        known_messages = 0
+        for position, message in enumerate(messages, 1):
+            digest.update(to_json(message, serialize_unknown=True))
+            key = digest.digest()
+            if key in self._known:
+                known_messages = position
+                self._known.move_to_end(key)
+            else:
+                self._known[key] = None
+        while len(self._known) > _KEPT:
+            self._known.popitem(last=False)
+        if not known_messages:
+            return 0
+        if known_messages == len(messages):
+            known = prompt_tokens
+        else:
+            known = min(prompt_tokens, tokens.count_messages(list(messages[:known_messages])))
+        return known // _BLOCK * _BLOCK if known >= _SMALLEST else 0
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._known.clear()

@@ -1,0 +1,51 @@
+"""What a route answers with, before it is sent."""
+
+import json
+from collections.abc import AsyncIterable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic_core import PydanticSerializationError, to_json
+
+JSON_TYPE = "application/json"
+EVENTS_TYPE = "text/event-stream; charset=utf-8"
+DONE = b"data: [DONE]\n\n"
+
+
+@dataclass(slots=True)
+class Reply:
+    """A whole answer: status, type, bytes."""
+
+    content: bytes
+    status: int = 200
+    content_type: str = JSON_TYPE
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class EventsReply:
+    """An answer in events, each sent as one write."""
+
+    events: Iterable[bytes] | AsyncIterable[bytes]
+    content_type: str = EVENTS_TYPE
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def json_reply(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Reply:
+    """Answer with JSON."""
+    return Reply(json_bytes(body), status, headers=headers or {})
+
+
+def json_bytes(body: Any) -> bytes:
+    """Write JSON, compact, in UTF-8."""
+    try:
+        return to_json(body)
+    except PydanticSerializationError:
+        # Lone surrogates, which came in as escapes, go out as escapes.
+        return json.dumps(body, separators=(",", ":")).encode()
+
+
+def event(body: Any) -> bytes:
+    """Write one event that carries JSON."""
+    return b"data: " + json_bytes(body) + b"\n\n"

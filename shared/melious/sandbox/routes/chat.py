@@ -1,0 +1,60 @@
+"""POST /v1/chat/completions."""
+
+import time
+import uuid
+from typing import Any
+
+from melious.sandbox import routing
+from melious.sandbox.call import Call
+from melious.sandbox.chat import chunks, logprobs
+from melious.sandbox.chat.completion import Choice, complete
+from melious.sandbox.chat.forwarding import forward
+from melious.sandbox.chat.request import ChatRequest, read
+from melious.sandbox.impact import Work, extensions
+from melious.sandbox.replies import EventsReply, Reply, json_reply
+
+_FINGERPRINT = "vllm-0.22.0-sandbox"
+
+
+async def create(call: Call) -> Reply | EventsReply:
+    """Answer a chat request, whole or as a stream."""
+    request = read(call)
+    service = call.service
+    route = routing.choose(request.card, "chat", call.fields)
+    if service.upstream is not None:
+        return await forward(call, service.upstream, request, route)
+    cached = service.prefixes.cached_tokens(request.card.id, request.messages, request.prompt_tokens)
+    completion = complete(request, service.profile, cached)
+    usage = completion.usage
+    work = Work(usage["prompt_tokens"], usage["completion_tokens"], cached)
+    extra = extensions(service.profile, request.card, route, work, call.fault)
+    head: dict[str, Any] = {
+        "id": f"chatcmpl-{uuid.uuid4().hex}",
+        "object": "chat.completion.chunk" if request.stream else "chat.completion",
+        "created": int(time.time()),
+        "model": request.card.id,
+        "system_fingerprint": _FINGERPRINT,
+    }
+    if request.stream:
+        riding = extra if service.stream_impact else {}
+        return EventsReply(chunks.stream(head, request, completion.choice, usage, riding, call.fault))
+    body = head | {"choices": [_choice(request, completion.choice, index) for index in range(request.n)]}
+    if call.fault.usage is None:
+        body["usage"] = usage
+    return json_reply(body | extra)
+
+
+def _choice(request: ChatRequest, choice: Choice, index: int) -> dict[str, Any]:
+    content = "".join(choice.content)
+    message: dict[str, Any] = {
+        "role": "assistant",
+        "content": None if choice.tool_calls and not content else content,
+    }
+    if choice.reasoning:
+        message["reasoning_content"] = "".join(choice.reasoning)
+    if choice.tool_calls:
+        message["tool_calls"] = choice.tool_calls
+    found: dict[str, Any] = {"index": index, "message": message, "finish_reason": choice.finish_reason}
+    if request.logprobs:
+        found["logprobs"] = logprobs.of_tokens(choice.content, request.top_logprobs)
+    return found

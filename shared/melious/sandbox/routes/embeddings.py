@@ -1,0 +1,113 @@
+"""POST /v1/embeddings."""
+
+import base64
+import sys
+from array import array
+from typing import Any
+
+from melious.catalogue import ModelCard
+from melious.sandbox import fields, routing
+from melious.sandbox.brain import tokens, vectors
+from melious.sandbox.call import Call
+from melious.sandbox.errors import SandboxError
+from melious.sandbox.impact import Work, extensions
+from melious.sandbox.replies import Reply, json_reply
+
+MOST_INPUTS = 2048
+_TRUNCATED_BY = 6
+
+
+async def create(call: Call) -> Reply:
+    """Turn texts into vectors."""
+    body = call.fields
+    card = fields.model_card(call, body.get("model"), "embeddings")
+    texts = _texts(body.get("input"))
+    encoding = fields.one_of(body, "encoding_format", ("float", "base64"), "float")
+    if encoding == "base64" and call.fault.refuse_base64:
+        raise SandboxError(
+            "invalid_value",
+            "'encoding_format' base64 is not supported by this model.",
+            param="encoding_format",
+        )
+    dimensions = _dimensions(body, card)
+    read = _count(texts, card)
+    route = routing.choose(card, "embeddings", body)
+    if call.service.upstream is not None:
+        answer = await call.service.upstream.answer("/embeddings", body, card.id)
+        return json_reply(answer | extensions(call.service.profile, card, route, Work(read), call.fault))
+    size = card.dimensions or 1024
+    found = [vectors.embed(text, size, dimensions) for text in texts]
+    packed = encoding == "base64" and not call.fault.ignore_encoding
+    data: list[dict[str, Any]] = [
+        {"object": "embedding", "index": index, "embedding": _packed(vector, call) if packed else vector}
+        for index, vector in enumerate(found)
+    ]
+    if call.fault.shuffle_indices:
+        data = data[1::2] + data[::2]
+    if call.fault.drop_item:
+        data = data[:-1]
+    answer = {"object": "list", "data": data, "model": card.id}
+    if call.fault.usage is None:
+        answer["usage"] = {"prompt_tokens": read, "total_tokens": read}
+    return json_reply(answer | extensions(call.service.profile, card, route, Work(read), call.fault))
+
+
+def _texts(value: Any) -> list[str]:
+    if value is None:
+        raise fields.missing("input")
+    texts = [value] if isinstance(value, str) else value
+    if not isinstance(texts, list):
+        raise SandboxError("invalid_value", "'input' must be a string or an array of strings.", param="input")
+    if not texts:
+        raise SandboxError("empty_input", "'input' must not be empty.", param="input")
+    if len(texts) > MOST_INPUTS:
+        raise SandboxError(
+            "invalid_value",
+            f"'input' has {len(texts)} items; at most {MOST_INPUTS} are allowed in one request.",
+            param="input",
+        )
+    for position, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise SandboxError(
+                "invalid_value", f"'input[{position}]' must be a string.", param=f"input[{position}]"
+            )
+        if not text:
+            raise SandboxError(
+                "empty_input", f"'input[{position}]' must not be empty.", param=f"input[{position}]"
+            )
+    return texts
+
+
+def _dimensions(body: dict[str, Any], card: ModelCard) -> int | None:
+    dimensions = fields.integer(body, "dimensions", 1, card.dimensions)
+    if dimensions is not None and not card.shortens and dimensions != card.dimensions:
+        raise SandboxError(
+            "invalid_value", f"The model '{card.id}' does not support 'dimensions'.", param="dimensions"
+        )
+    return dimensions
+
+
+def _count(texts: list[str], card: ModelCard) -> int:
+    total = 0
+    for position, text in enumerate(texts):
+        size = tokens.count(text)
+        if card.context_length is not None and size > card.context_length:
+            raise SandboxError(
+                "context_length",
+                f"'input[{position}]' has {size} tokens; the maximum context length of this model is "
+                f"{card.context_length} tokens.",
+                param=f"input[{position}]",
+                details={"context_length": card.context_length, "input_tokens": size},
+            )
+        total += size
+    return total
+
+
+def _packed(vector: list[float], call: Call) -> str:
+    floats = array("f", vector)
+    if sys.byteorder == "big":
+        floats.byteswap()
+    raw = floats.tobytes()
+    if call.fault.truncate_base64:
+        raw = raw[:-_TRUNCATED_BY]
+    return base64.b64encode(raw).decode("ascii")

@@ -1,0 +1,155 @@
+"""The sandbox as an object: starts the server, tells its address, shows what it saw, makes it fail."""
+
+from collections.abc import Iterable, Mapping
+from types import TracebackType
+from typing import Self
+
+from melious.sandbox.app import build_app
+from melious.sandbox.faults import Faults
+from melious.sandbox.listener import Listener
+from melious.sandbox.profiles import ProfileName
+from melious.sandbox.records import RequestLog
+from melious.sandbox.service import Service, Settings
+
+
+class Sandbox:
+    """A local server that speaks the wire of Melious, without a key or a network.
+
+    It runs in a thread of its own, so it works in tests, scripts and notebooks alike. Answers are computed
+    from the request, so the same request gets the same answer; nothing in it is a language model.
+
+    Args:
+        profile: The generation of the service to speak like: ``live``, ``g1`` or ``g2``.
+        api_key: The key that may do everything.
+        host: Address to bind.
+        port: Port to bind; 0 takes a free one.
+        keys: Further keys, each with its scopes (``inference.chat``, ``inference.*``, ``*``; none means all).
+        rate_limit: Requests per window; None for a limit too high to be met.
+        rate_window: Length of the rate-limit window in seconds.
+        latency: Seconds before each answer.
+        stream_delay: Seconds between two events of a stream.
+        stream_impact: Whether the last chunk of a stream carries impact and bill; None leaves it to the
+            profile.
+        keepalive: Seconds of silence in a stream after which a comment line is sent.
+        max_requests_kept: How many requests ``requests`` keeps.
+        upstream: Base URL of an OpenAI-compatible server that answers chat and embeddings instead.
+        upstream_key: Key for that server.
+
+    Raises:
+        OSError: The address is taken.
+        ValueError: The profile is unknown.
+
+    Example:
+        >>> import urllib.request
+        >>> with Sandbox() as sandbox:
+        ...     request = urllib.request.Request(
+        ...         f"{sandbox.base_url}/models", headers={"authorization": f"Bearer {sandbox.api_key}"}
+        ...     )
+        ...     status = urllib.request.urlopen(request).status
+        ...     seen = sandbox.requests[0].path
+        >>> status, seen
+        (200, '/v1/models')
+    """
+
+    def __init__(
+        self,
+        profile: ProfileName = "live",
+        *,
+        api_key: str = "sk-mel-sandbox",
+        host: str = "127.0.0.1",
+        port: int = 0,
+        keys: Mapping[str, Iterable[str]] | None = None,
+        rate_limit: int | None = None,
+        rate_window: float = 60.0,
+        latency: float = 0.0,
+        stream_delay: float = 0.0,
+        stream_impact: bool | None = None,
+        keepalive: float = 10.0,
+        max_requests_kept: int = 10_000,
+        upstream: str | None = None,
+        upstream_key: str | None = None,
+    ) -> None:
+        self._settings = Settings(
+            profile=profile,
+            api_key=api_key,
+            keys=keys or {},
+            rate_limit=rate_limit,
+            rate_window=rate_window,
+            latency=latency,
+            stream_delay=stream_delay,
+            stream_impact=stream_impact,
+            keepalive=keepalive,
+            max_requests_kept=max_requests_kept,
+            upstream=upstream,
+            upstream_key=upstream_key,
+        )
+        self._service = Service(self._settings)
+        self._host = host
+        self._port = port
+        self._listener: Listener | None = None
+
+    @property
+    def profile(self) -> ProfileName:
+        """The generation that the sandbox speaks."""
+        return self._settings.profile
+
+    @property
+    def api_key(self) -> str:
+        """The key that may do everything."""
+        return self._settings.api_key
+
+    @property
+    def base_url(self) -> str:
+        """The base URL for clients, ``http://127.0.0.1:PORT/v1``."""
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"http://{host}:{self._running().port}/v1"
+
+    @property
+    def requests(self) -> RequestLog:
+        """The requests seen so far, oldest first."""
+        return self._service.requests
+
+    @property
+    def faults(self) -> Faults:
+        """The faults that wait for requests; ``add`` some, or ``clear`` them."""
+        return self._service.faults
+
+    @property
+    def open_connections(self) -> int:
+        """How many connections clients hold right now."""
+        return self._running().open_connections
+
+    def start(self) -> Self:
+        """Start the server; returns once it takes requests."""
+        if self._listener is None:
+            listener = Listener(build_app(self._service), self._host, self._port, self._service.close)
+            listener.start()
+            self._listener = listener
+        return self
+
+    def stop(self) -> None:
+        """Stop the server, drop its connections and end its thread; a second call does nothing."""
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            listener.stop()
+
+    def reset(self) -> None:
+        """Forget the requests seen, the faults that wait, the rate limit's counts and the prefix cache."""
+        self._service.reset()
+
+    def _running(self) -> Listener:
+        if self._listener is None:
+            raise RuntimeError("the sandbox is not running; use it in a with block, or call start()")
+        return self._listener
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def __repr__(self) -> str:
+        where = "stopped" if self._listener is None else self.base_url
+        return f"<Sandbox {self.profile} {where}>"
