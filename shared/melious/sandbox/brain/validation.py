@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-__all__ = ["Schema", "has_type", "merged", "resolve", "validate"]
+__all__ = ["Schema", "branches", "has_type", "kind_of", "merged", "resolve", "validate"]
 
 Schema = Mapping[str, Any]
 
@@ -75,6 +75,23 @@ def merged(schema: Schema, root: Schema) -> Schema:
             else:
                 whole.setdefault(key, value)
     return whole
+
+
+def branches(schema: Schema) -> list[Schema]:
+    """The alternatives of a schema, from ``anyOf`` and ``oneOf``."""
+    return [part for key in ("anyOf", "oneOf") for part in schema.get(key) or () if isinstance(part, Mapping)]
+
+
+def kind_of(schema: Schema) -> str:
+    """The JSON type to make: the declared one, null only if alone, else what the keywords suggest."""
+    kinds = schema.get("type")
+    if isinstance(kinds, str):
+        return kinds
+    if isinstance(kinds, list):
+        return next((kind for kind in kinds if kind != "null"), "null")
+    if "properties" in schema or "additionalProperties" in schema:
+        return "object"
+    return "array" if "items" in schema or "prefixItems" in schema else "string"
 
 
 def has_type(instance: Any, kind: str) -> bool:

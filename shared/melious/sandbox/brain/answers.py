@@ -1,0 +1,220 @@
+"""What the sandbox says: sentences of the context that fit the question, results of tools, or what it is."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from melious.sandbox.brain.media import picture_or_sound
+from melious.sandbox.brain.prompts import Passage, Reading, read
+from melious.sandbox.brain.relevance import scores
+from melious.sandbox.brain.words import content_stems, sentences, stem
+
+__all__ = ["answer", "reasoning"]
+
+_MOST_SENTENCES = 3
+_NEAR_BEST = 0.62  # share of the best score a sentence needs to stand beside it
+_WHOLE_RESULT = 700  # characters of a tool result that are given back as they are
+_SHOWN = 300
+
+
+def answer(messages: Sequence[Mapping[str, Any]]) -> str:
+    r"""Answer the last user message from what the conversation holds.
+
+    Args:
+        messages: The request's messages, oldest first.
+
+    Returns:
+        With tool results: the results. With context: the sentences that fit the question best, in their
+        order, with the markers of their sources where the prompt asks for them. Else: that this is the
+        sandbox, and what it understood.
+
+    >>> prompt = "Context: Ada was born in 1815. Bo has a cat.\nQuestion: When was Ada born?"
+    >>> answer([{"role": "user", "content": prompt}])
+    'Ada was born in 1815.'
+    """
+    reading = read(messages)
+    if reading.results:
+        return _from_results(reading)
+    if reading.passages:
+        return _from_passages(reading.question, reading.passages, cites=reading.cites)
+    if remembered := _from_memory(reading):
+        return remembered
+    return _plainly(reading)
+
+
+def reasoning(messages: Sequence[Mapping[str, Any]], effort: str | None = None) -> str:
+    """Plain text of what :func:`answer` looks at; the longer, the higher the effort.
+
+    Args:
+        messages: The request's messages, oldest first.
+        effort: ``none`` gives an empty text; ``minimal`` one line; ``low``, ``medium`` (default) and ``high``
+            add to it. Any other word counts as ``medium``.
+    """
+    steps = {"none": 0, "minimal": 1, "low": 2, "high": 5}.get(effort or "medium", 3)
+    if not steps:
+        return ""
+    reading = read(messages)
+    lines = [f"The user asks: {_shortened(reading.question)}"]
+    if steps > 1:
+        lines.append(f"The words that matter: {', '.join(_subjects(reading.question)) or 'none'}.")
+        lines.append(_stock(reading))
+    candidates = _candidates(reading.passages, reading.question) if steps > 2 else []  # noqa: PLR2004
+    best = sorted(candidates, key=lambda found: -found.score)[: 2 * steps]
+    lines += [f"Fit {found.score:.2f}: {_shortened(found.text)}" for found in best]
+    if steps > 2:  # noqa: PLR2004
+        lines.append("I weigh how many of these words each sentence has, the rare ones more.")
+    if steps > 3:  # noqa: PLR2004
+        lines += [
+            f"Check: {_shortened(found.text)} It has {', '.join(found.shared) or 'none'} of them."
+            for found in best
+        ]
+        lines.append(
+            "I keep the order in which the sentences were given, so that the answer reads as a whole."
+        )
+    return "\n".join(lines)
+
+
+def _stock(reading: Reading) -> str:
+    sources = f"{len(reading.passages)} passages" if reading.passages else "no passages"
+    results = f"{len(reading.results)} tool results" if reading.results else "no tool results"
+    return f"I have {sources} and {results} to answer from."
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    text: str
+    marker: str | None
+    score: float
+    shared: tuple[str, ...]
+
+
+def _from_passages(question: str, passages: Sequence[Passage], *, cites: bool) -> str:
+    candidates = _candidates(passages, question)
+    best = max((found.score for found in candidates), default=0.0)
+    if best <= 0:
+        subjects = " and ".join(_subjects(question)) or "this"
+        return f"The context that was given says nothing about {subjects}."
+    ranked = sorted(candidates, key=lambda found: -found.score)
+    chosen: list[_Candidate] = []
+    for found in ranked:
+        if found.score < _NEAR_BEST * best or len(chosen) == _MOST_SENTENCES:
+            break
+        if found.text not in {other.text for other in chosen}:
+            chosen.append(found)
+    in_order = [found for found in candidates if found in chosen]
+    return " ".join(dict.fromkeys(_cited(found) if cites else found.text for found in in_order))
+
+
+def _cited(found: _Candidate) -> str:
+    return f"{found.text} [{found.marker}]" if found.marker else found.text
+
+
+def _candidates(passages: Sequence[Passage], question: str) -> list[_Candidate]:
+    """Every sentence of the passages with its fit: its own words first, then those of its passage."""
+    spread = [
+        (sentence, index) for index, passage in enumerate(passages) for sentence in _prose(passage.text)
+    ]
+    if not spread:
+        return []
+    asked = frozenset(content_stems(question))
+    own = scores(question, [sentence for sentence, _ in spread])
+    around = scores(question, [passage.text for passage in passages])
+    found = []
+    for (sentence, index), score in zip(spread, own, strict=True):
+        shared = tuple(dict.fromkeys(word for word in content_stems(sentence) if word in asked))
+        whole = score * (1.0 + 0.5 * around[index]) + _defines(sentence, asked) if shared else 0.0
+        found.append(_Candidate(sentence, passages[index].marker, whole, shared))
+    return found
+
+
+_DEFINING = re.compile(r"\b(?:is|are|was|were|means|used to|refers to|creates?|guarantees?|specif\w+)\b")
+
+
+def _defines(sentence: str, asked: frozenset[str]) -> float:
+    """A bonus for sentences that open with what is asked about and say what it is."""
+    verb = _DEFINING.search(sentence)
+    if not verb or not asked:
+        return 0.0
+    opening = frozenset(content_stems(sentence[: verb.start()]))
+    return 0.2 * len(opening & asked) / len(asked) if len(opening) < 6 else 0.0  # noqa: PLR2004
+
+
+_METADATA = re.compile(r"^[\w \-]{1,24}:\s*\S+$")
+_UNDERLINE = re.compile(r"^\s*([*=\-~^\"#+])\1{2,}\s*$")
+_CLOSING = frozenset(".!?:\"')]\u201d\u2019")
+_SHORTEST = 3
+
+
+def _prose(text: str) -> list[str]:
+    """Sentences of a passage, without headings, metadata lines, code and grammar."""
+    kept: list[str] = []
+    lines = text.expandtabs().split("\n")
+    for position, line in enumerate(lines):
+        following = lines[position + 1] if position + 1 < len(lines) else ""
+        heading = _UNDERLINE.match(line) or _UNDERLINE.match(following)
+        if heading or _METADATA.match(line) or "::=" in line or line.lstrip().startswith((">>>", "...")):
+            kept.append("")
+        else:
+            kept.append(line)
+    found = sentences("\n".join(kept))
+    return [part for part in found if len(part.split()) >= _SHORTEST and part[-1:] in _CLOSING] or found
+
+
+def _from_results(reading: Reading) -> str:
+    parts = []
+    for result in reading.results:
+        text = _unquoted(result.content.strip())
+        if len(text) > _WHOLE_RESULT:
+            text = _from_passages(reading.question, [Passage(text)], cites=False)
+        parts.append(f"{result.name}: {text or 'nothing'}")
+    return "\n".join(parts)
+
+
+def _unquoted(text: str) -> str:
+    """A result that is one JSON string is that string."""
+    if text[:1] == text[-1:] == '"':
+        try:
+            return str(json.loads(text))
+        except ValueError:
+            return text
+    return text
+
+
+def _from_memory(reading: Reading) -> str:
+    """A sentence the user said earlier that holds most of the words of the question."""
+    asked = set(content_stems(reading.question))
+    said = [sentence for text in reading.said for sentence in sentences(text) if not sentence.endswith("?")]
+    if not asked or not said:
+        return ""
+    best = max(said, key=lambda sentence: len(asked.intersection(content_stems(sentence))))
+    return f"You said: {best}" if 2 * len(asked.intersection(content_stems(best))) > len(asked) else ""
+
+
+def _plainly(reading: Reading) -> str:
+    lines = ["This is the Melious sandbox, not a model: it answers from the context and tools it is given."]
+    if reading.question:
+        lines.append(f'You wrote: "{_shortened(reading.question)}"')
+        if subjects := _subjects(reading.question):
+            lines.append(f"It is about: {', '.join(subjects)}.")
+    lines += [f"It came with {picture_or_sound(part)}." for part in reading.media]
+    if not reading.question and not reading.media:
+        lines.append("There was no user message to answer.")
+    return "\n".join(lines)
+
+
+def _subjects(question: str) -> list[str]:
+    """The words that matter, as they were written, at most eight."""
+    wanted = set(content_stems(question))
+    written = re.findall(r"[\w'\u2019\-]+", question)
+    found: dict[str, str] = {}
+    for word in written:
+        if (base := stem(word.lower())) in wanted:
+            found.setdefault(base, word)
+    return list(found.values())[:8]
+
+
+def _shortened(text: str) -> str:
+    flat = " ".join(text.split())
+    return flat if len(flat) <= _SHOWN else flat[: _SHOWN - 1].rstrip() + "…"

@@ -1,0 +1,122 @@
+"""Turns of phrase that hold a string: what is searched for, where, by whom, when, and lists of things."""
+
+import re
+
+from melious.sandbox.brain.extract import Field, Mention, Words
+from melious.sandbox.brain.words import content_stems, sentences, stem
+
+__all__ = [
+    "clauses",
+    "dated",
+    "directed",
+    "expression",
+    "people",
+    "places",
+    "split_list",
+    "spoken_list",
+    "spoken_place",
+    "wanted",
+]
+
+_SIGN = r"(?:\*\*|[-+*/^%x\u00d7\u00f7])"
+_OPERAND = r"[\s(]*-?(?:sqrt)?[\s(]*[\d.,]+[\s)]*"
+_EXPRESSION = re.compile(rf"(?:sqrt|sin|cos|log)?[(\-]*\d[\d.,\s()]*(?:{_SIGN}{_OPERAND})+")
+_NOT_A_PLACE = (
+    "the a an my me this it him her us them you right now today tomorrow tonight please and or in at on next "
+    "for with from to is are was celsius fahrenheit kelvin degrees morning evening general detail"
+)
+_OTHER = "|".join(_NOT_A_PLACE.split())
+_SPOKEN_PLACE = re.compile(
+    rf"\b(?:in|at|near|from|to|for|of)\s+(?!(?:{_OTHER})\b)([a-zà-þ]+(?:\s(?!(?:{_OTHER})\b)[a-zà-þ]+)?)"
+)
+_GREETING = r"(?:(?:hi|hello|hey)[ ,!.]+)?"
+_ASKING = (
+    r"(?:(?:please|(?:can|could|would|will) you|i (?:want|need|would like)(?: you)? to|let'?s|now)[ ,]+)*"
+)
+_SEARCHING = (
+    r"(?:(?:search|look|find|google|query|browse|check)"
+    r"(?:\s+(?:up|for|out|online|me|info|information|the (?:web|internet|docs|documentation|knowledge base)))*"
+    r"(?:\s+(?:for|about|on))?\s+)?"
+)
+_POLITE = re.compile(rf"^\s*{_GREETING}{_ASKING}{_SEARCHING}(?:tell me(?: about)?\s+)?", re.IGNORECASE)
+
+
+def wanted(text: str) -> str:
+    """A request without its courtesies: what is to be searched for.
+
+    >>> wanted("Please search the web for blue whales.")
+    'blue whales'
+    """
+    if quoted := re.search(r"\"([^\"]+)\"", text):
+        return quoted.group(1)
+    rest = _POLITE.sub("", text.strip(), count=1).strip()
+    return (rest.rstrip(".! ") if content_stems(rest) else "") or text.strip()
+
+
+def expression(text: str) -> str:
+    """The first arithmetic expression of ``text``, else an empty text."""
+    found = _EXPRESSION.search(text)
+    return found.group().strip(" ,.") if found else ""
+
+
+def spoken_place(text: str) -> str:
+    """A place in lower case behind a preposition: "weather in new york today" gives "new york"."""
+    found = _SPOKEN_PLACE.search(text)
+    return found.group(1) if found else ""
+
+
+_AT = frozenset({"in", "at", "near", "for", "of", "around", "to", "is"})
+_ORIGIN, _DESTINATION = frozenset({"from"}), frozenset({"to", "into", "towards"})
+_ORIGIN_CUES = {stem(word) for word in ("from", "origin", "source", "departure")}
+_DESTINATION_CUES = {stem(word) for word in ("to", "destination", "target", "arrival")}
+
+
+def places(words: Words, field: Field) -> list[Mention]:
+    """Names behind a preposition of places: "from" for an origin, "to" for a destination, else any."""
+    names = words.of("name")
+    return directed(words, field) or [mention for mention in names if mention.before in _AT | _ORIGIN]
+
+
+def directed(words: Words, field: Field) -> list[Mention]:
+    """Names behind "from" where the field is an origin or a source, behind "to" where it is a target."""
+    names = words.of("name")
+    if field.cues & _ORIGIN_CUES:
+        return [mention for mention in names if mention.before in _ORIGIN]
+    if field.cues & _DESTINATION_CUES:
+        return [mention for mention in names if mention.before in _DESTINATION]
+    return []
+
+
+def people(words: Words) -> list[Mention]:
+    """Names that do not stand behind the preposition of a place; quoted ones after them."""
+    names = [mention for mention in words.of("name") if mention.before not in {"in", "at", "near", "from"}]
+    return [*names, *words.of("quote")]
+
+
+def dated(mentions: list[Mention], kind: str) -> list[Mention]:
+    """For formats that machines read, only dates written for machines."""
+    if kind not in {"date", "date-time"}:
+        return mentions
+    pattern = r"\d{4}-\d\d-\d\d" if kind == "date" else r"\d{4}-\d\d-\d\dT.+"
+    return [mention for mention in mentions if re.fullmatch(pattern, mention.value)]
+
+
+_CLAUSE_END = re.compile(r";\s*|,?\s+(?:and|while|whereas)\s+(?=[A-ZÀ-Þ])|,\s+(?=[A-ZÀ-Þ])")
+
+
+def clauses(text: str) -> list[str]:
+    """Pieces of ``text`` that may each tell of another thing: lines, sentences, and clauses within them."""
+    parts = [part for line in text.splitlines() for part in sentences(line)]
+    return [clause for part in parts for clause in _CLAUSE_END.split(part) if clause.strip()]
+
+
+def split_list(text: str) -> list[str]:
+    """The parts of "a, b and c"."""
+    parts = re.split(r"\s*[,;|]\s*(?:(?:and|or)\s+)?|\s+(?:and|or)\s+", text.strip().rstrip("."))
+    return [part.strip(" \"'[]") for part in parts if part.strip(" \"'[]")]
+
+
+def spoken_list(text: str) -> list[str]:
+    """The longest "a, b and c" of the text."""
+    runs = re.findall(r"(?:[\w\-]+(?: [\w\-]+)?, )+(?:and |or )?[\w\-]+|[\w\-]+ (?:and|or) [\w\-]+", text)
+    return split_list(max(runs, key=len)) if runs else []

@@ -1,0 +1,297 @@
+"""Which tools to call, and with what: by the words of the request and of the tools' definitions."""
+
+import json
+import math
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from melious.sandbox.brain.extract import Words
+from melious.sandbox.brain.lexicon import ASKING, GENERIC, LOOKUP, SYNONYMS
+from melious.sandbox.brain.prompts import read, text_of
+from melious.sandbox.brain.schema import Filler
+from melious.sandbox.brain.words import content_stems, stem, words
+
+__all__ = ["choose"]
+
+Call = tuple[str, dict[str, Any]]
+
+
+def choose(
+    messages: Sequence[Mapping[str, Any]],
+    tools: Sequence[Mapping[str, Any]],
+    tool_choice: str | Mapping[str, Any] | None = None,
+    parallel: bool | None = None,  # noqa: FBT001 - the wire's own name and form
+) -> list[Call]:
+    """Decide on the tool calls of the next assistant message.
+
+    The last user message is read clause by clause; each may want another tool, or the same one with
+    another value. Calls the conversation already holds since that message are not made again, so a loop ends.
+
+    Args:
+        messages: The request's messages, oldest first.
+        tools: Function tools as the request has them.
+        tool_choice: ``none``, ``auto`` (also None), ``required`` (also ``any``), or an object naming a function.
+        parallel: False gives at most one call at a time.
+
+    Returns:
+        Names with arguments; empty where text should answer.
+    """
+    functions = [_Function.of(tool) for tool in tools if tool.get("type", "function") == "function"]
+    named = _named(tool_choice)
+    if named is not None:
+        functions = [function for function in functions if function.name == named]
+    if tool_choice == "none" or not functions:
+        return []
+    turn = max((i for i, message in enumerate(messages) if message.get("role") == "user"), default=-1)
+    after = messages[turn + 1 :]
+    if named is not None or tool_choice in _FORCING:
+        planned = _forced(text_of(messages[turn]) if turn >= 0 else "", functions, after, named=named)
+    else:
+        asked = read(messages).question
+        planned = _planned(asked, functions, after) or _followed_up(
+            asked, messages[: max(turn, 0)], functions
+        )
+    left = _not_made(planned, after)
+    return left[:1] if parallel is False else left
+
+
+_FORCING = ("required", "any")
+
+
+def _named(tool_choice: str | Mapping[str, Any] | None) -> str | None:
+    if not isinstance(tool_choice, Mapping):
+        return None
+    function = tool_choice.get("function")
+    return str(function.get("name")) if isinstance(function, Mapping) else str(tool_choice.get("name"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Function:
+    """A tool, and how much each stem says that it is meant."""
+
+    name: str
+    parameters: Mapping[str, Any]
+    weights: Mapping[str, float]
+
+    @classmethod
+    def of(cls, tool: Mapping[str, Any]) -> "_Function":
+        function = tool.get("function") or {}
+        name, parameters = str(function.get("name", "")), function.get("parameters") or {}
+        weights: dict[str, float] = {}
+        properties = (parameters.get("properties") or {}).items()
+        about = " ".join(f"{_spelt(key)} {part.get('description', '')}" for key, part in properties)
+        options = " ".join(str(option) for _, part in properties for option in part.get("enum") or ())
+        for text, weight in (
+            (about, 0.5),
+            (_spelt(options), 1.0),
+            (str(function.get("description", "")), 1.0),
+            (_spelt(name), 2.0),
+        ):
+            for found in content_stems(text):
+                if found not in GENERIC:
+                    weights[found] = max(weight, weights.get(found, 0.0))
+        return cls(name, parameters, weights)
+
+    @property
+    def required(self) -> list[str]:
+        return list(self.parameters.get("required") or ())
+
+    @property
+    def numbers(self) -> int:
+        """How many numbers a call needs."""
+        properties = self.parameters.get("properties") or {}
+        return sum(properties.get(name, {}).get("type") in {"integer", "number"} for name in self.required)
+
+    @property
+    def looks_up(self) -> bool:
+        """Whether it searches: it takes any question that no other tool is for."""
+        properties = self.parameters.get("properties") or {}
+        text = any(properties.get(name, {}).get("type") == "string" for name in self.required)
+        return text and bool(LOOKUP & self.weights.keys())
+
+
+def _spelt(name: str) -> str:
+    return " ".join(re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+", name)).lower()
+
+
+_ENOUGH = 1.5  # a word of the name, or two of the description
+_KIN = 0.8  # what a synonym counts
+_SIGN_WORDS = (
+    (r"\d\s*[*x\u00d7]\s*[-(]?\d", "multiply"),
+    (r"\d\s*\+\s*[-(]?\d", "add"),
+    (r"\d\s*[-\u2212]\s*[(]?\d", "subtract"),
+    (r"\d\s*[/\u00f7:]\s*[-(]?\d", "divide"),
+)
+
+
+def _best(clause: str, functions: Sequence[_Function], *, enough: float = _ENOUGH) -> _Function | None:
+    """The function whose words fit the clause; None where none fits well enough."""
+    said = dict.fromkeys(content_stems(clause), 1.0)
+    said |= {stem(word): 1.0 for pattern, word in _SIGN_WORDS if re.search(pattern, clause)}
+    for group in SYNONYMS:
+        if group & said.keys():
+            said |= {kin: _KIN for kin in group if kin not in said}
+    spread = Counter(found for function in functions for found in function.weights)
+    has_numbers = re.search(r"\d", clause) is not None or bool(Words(clause).of("number"))
+    best, most = None, 0.0
+    for function in functions:
+        fit = sum(
+            weight * said[found] * (1.0 + math.log(len(functions) / spread[found]))
+            for found, weight in function.weights.items()
+            if found in said
+        )
+        if function.numbers and not has_numbers:
+            fit *= 0.5
+        if fit >= enough and fit > most:
+            best, most = function, fit
+    return best
+
+
+_JOINT = re.compile(
+    r"(?<=[.!?;])\s+|\n+|,?\s+(?:and|then|also|plus)(?:\s+(?:then|also|after that))?,?\s+|,\s+", re.IGNORECASE
+)
+
+
+def _clauses(asked: str, functions: Sequence[_Function]) -> list[tuple[_Function, str]]:
+    """Cut a request where another tool begins; what no tool fits stays with the clause before it."""
+    starts = [0, *(joint.end() for joint in _JOINT.finditer(asked))]
+    found: list[tuple[_Function, int]] = []
+    for start, stop in zip(starts, [*starts[1:], len(asked)], strict=True):
+        function = _best(asked[start:stop], functions)
+        if function and not (
+            found and found[-1][0] is function and _says_nothing(function, asked[start:stop])
+        ):
+            found.append((function, start if found else 0))
+    stops = [*(start for _, start in found[1:]), len(asked)][: len(found)]
+    return [(function, asked[start:stop]) for (function, start), stop in zip(found, stops, strict=True)]
+
+
+def _says_nothing(function: _Function, clause: str) -> bool:
+    """Whether the clause has none of the values a call needs, so that it only adds to the one before."""
+    filler = Filler(function.parameters, Words(clause))
+    filler.fill()
+    return bool(function.required) and filler.guessed.issuperset(function.required)
+
+
+def _planned(
+    asked: str,
+    functions: Sequence[_Function],
+    after: Sequence[Mapping[str, Any]],
+) -> list[Call]:
+    """All calls a request wants, up to one that has to wait for the result of another."""
+    clauses = _clauses(asked, functions)
+    if not clauses:
+        single = _best(asked, functions) or _lookup(asked, functions)
+        clauses = [(single, asked)] if single else []
+    planned: list[Call] = []
+    results = [text_of(message) for message in after if message.get("role") in {"tool", "function"}]
+    for function, clause in clauses:
+        filler = Filler(function.parameters, Words(clause))
+        arguments = filler.fill()
+        if not isinstance(arguments, dict):
+            arguments = {}
+        if not _completed(arguments, filler.guessed, function, planned, results):
+            break
+        planned += [(function.name, made) for made in _repeated(arguments, filler, function)]
+    return planned
+
+
+def _lookup(asked: str, functions: Sequence[_Function]) -> _Function | None:
+    """A searching tool for a question no tool is made for; none for small talk."""
+    asks = "?" in asked or set(words(asked)[:3]) & ASKING
+    if not asks or not content_stems(asked):
+        return None
+    return next((function for function in functions if function.looks_up), None)
+
+
+def _completed(
+    arguments: dict[str, Any],
+    guessed: set[str],
+    function: _Function,
+    planned: Sequence[Call],
+    results: Sequence[str],
+) -> bool:
+    """Fill guessed arguments from the calls before ("the time there") or from their results ("then add 5").
+
+    Returns:
+        False where the result that is needed is not there yet.
+    """
+    properties = function.parameters.get("properties") or {}
+    for name in [name for name in function.required if name in guessed and planned]:
+        kind = properties.get(name, {}).get("type")
+        earlier = next((made[name] for _, made in reversed(planned) if name in made), None)
+        if kind in {"integer", "number"}:
+            if len(results) < len(planned):
+                return False
+            numbers = re.findall(r"-?\d+(?:\.\d+)?", results[len(planned) - 1])
+            if numbers:
+                value = float(numbers[-1])
+                arguments[name] = int(value) if value.is_integer() else value
+        elif earlier is not None:
+            arguments[name] = earlier
+    return True
+
+
+def _repeated(arguments: dict[str, Any], filler: Filler, function: _Function) -> list[dict[str, Any]]:
+    """One call for each of "Paris, Rome and Berlin", where the tool takes one at a time."""
+    made = [arguments]
+    for mention in list(filler.words.taken):
+        name = next((key for key, value in arguments.items() if value == mention.value), None)
+        others = [m for m in filler.words.listed(mention) if m not in filler.words.taken]
+        if name in (function.parameters.get("properties") or {}) and others:
+            made += [{**arguments, str(name): other.value} for other in others]
+            break
+    return made
+
+
+def _forced(
+    asked: str, functions: Sequence[_Function], after: Sequence[Mapping[str, Any]], *, named: str | None
+) -> list[Call]:
+    """At least one call; exactly one, from the whole text, where a function is named."""
+    if named is None and (planned := _planned(asked, functions, after)):
+        return planned
+    function = _best(asked, functions, enough=0.0) or functions[0]
+    arguments = Filler(function.parameters, Words(asked)).fill()
+    return [(function.name, arguments if isinstance(arguments, dict) else {})]
+
+
+def _followed_up(
+    asked: str, before: Sequence[Mapping[str, Any]], functions: Sequence[_Function]
+) -> list[Call]:
+    """A short follow-up ("And in Rome?") that gives all a tool needs which an earlier message asked for."""
+    if len(words(asked)) > _SHORT_FOLLOW_UP:
+        return []
+    for message in reversed(before):
+        if message.get("role") == "user" and (function := _best(text_of(message), functions)):
+            filler = Filler(function.parameters, Words(asked))
+            arguments = filler.fill()
+            fits = function.required and not filler.guessed and filler.words.taken
+            return [(function.name, arguments)] if fits else []
+    return []
+
+
+_SHORT_FOLLOW_UP = 8
+
+
+def _not_made(planned: Sequence[Call], after: Sequence[Mapping[str, Any]]) -> list[Call]:
+    """The planned calls without those the assistant already made: the same ones first, then by name."""
+    left = list(planned)
+    for message in after:
+        for call in message.get("tool_calls") or ():
+            function = call.get("function") or {}
+            same = (function.get("name"), _parsed(function.get("arguments")))
+            match = next((one for one in left if one == same), None)
+            match = match or next((one for one in left if one[0] == same[0]), None)
+            if match is not None:
+                left.remove(match)
+    return left
+
+
+def _parsed(arguments: Any) -> Any:
+    try:
+        return json.loads(arguments) if isinstance(arguments, str) else arguments
+    except ValueError:
+        return None
