@@ -112,21 +112,43 @@ def _cited(found: _Candidate) -> str:
 
 
 def _candidates(passages: Sequence[Passage], question: str) -> list[_Candidate]:
-    """Every sentence of the passages with its fit: its own words first, then those of its passage."""
-    spread = [
-        (sentence, index) for index, passage in enumerate(passages) for sentence in _prose(passage.text)
-    ]
+    """Every sentence of the passages with its fit.
+
+    The words of the sentence count most; then those of its passage, of the heading it stands under, and whether
+    it comes first there, as the sentence that tells what a thing is need not repeat its name.
+    """
+    parts = [_parts(passage.text) for passage in passages]
+    numbered = list(enumerate(told for _, told in parts))
+    spread = [(text, index, place) for index, told in numbered for place, text in enumerate(told)]
     if not spread:
         return []
     asked = frozenset(content_stems(question))
-    own = scores(question, [sentence for sentence, _ in spread])
+    own = scores(question, [text for text, _, _ in spread])
     around = scores(question, [passage.text for passage in passages])
+    headed = scores(question, [heading for heading, _ in parts])
     found = []
-    for (sentence, index), score in zip(spread, own, strict=True):
-        shared = tuple(dict.fromkeys(word for word in content_stems(sentence) if word in asked))
-        whole = score * (1.0 + 0.5 * around[index]) + _defines(sentence, asked) if shared else 0.0
-        found.append(_Candidate(sentence, passages[index].marker, whole, shared))
+    for (text, index, place), score in zip(spread, own, strict=True):
+        shared = tuple(dict.fromkeys(word for word in content_stems(text) if word in asked))
+        fit = score * (1.0 + 0.5 * around[index]) + _defines(text, asked)
+        fit += headed[index] * (_UNDER_HEADING if place else _FIRST_UNDER_HEADING)
+        if not shared and not (headed[index] and place == 0):
+            fit = 0.0
+        found.append(_Candidate(text, passages[index].marker, fit * _completeness(text), shared))
     return found
+
+
+_UNDER_HEADING, _FIRST_UNDER_HEADING = 0.1, 0.6
+
+
+_ENTRY = re.compile(r"\*\*[^*]+\*\* - ")  # of a list of references
+
+
+def _completeness(sentence: str) -> float:
+    """Less for what introduces a listing, and for what is no sentence."""
+    if _ENTRY.match(sentence):
+        return 0.62
+    closed = sentence.rstrip("\"')]\u201d\u2019*")[-1:]
+    return {".": 1.0, "!": 1.0, "?": 0.8, ":": 0.7}.get(closed, 0.5)
 
 
 _DEFINING = re.compile(r"\b(?:is|are|was|were|means|used to|refers to|creates?|guarantees?|specif\w+)\b")
@@ -143,23 +165,31 @@ def _defines(sentence: str, asked: frozenset[str]) -> float:
 
 _METADATA = re.compile(r"^[\w \-]{1,24}:\s*\S+$")
 _UNDERLINE = re.compile(r"^\s*([*=\-~^\"#+])\1{2,}\s*$")
-_CLOSING = frozenset(".!?:\"')]\u201d\u2019")
+_CODE = re.compile(
+    r"::=|^\s*(?:>>>|\.\.\. )|^\s{3,}[\w.]+(?:\(.*\))? = |^\s*(?:def|class|async def|return)\b.*[:)]$"
+)
 _SHORTEST = 3
 
 
-def _prose(text: str) -> list[str]:
-    """Sentences of a passage, without headings, metadata lines, code and grammar."""
+def _parts(text: str) -> tuple[str, list[str]]:
+    """Headings and sentences of a passage, without metadata lines, code and grammar."""
+    headings: list[str] = []
     kept: list[str] = []
     lines = text.expandtabs().split("\n")
-    for position, line in enumerate(lines):
-        following = lines[position + 1] if position + 1 < len(lines) else ""
-        heading = _UNDERLINE.match(line) or _UNDERLINE.match(following)
-        if heading or _METADATA.match(line) or "::=" in line or line.lstrip().startswith((">>>", "...")):
+    for line, following in zip(lines, [*lines[1:], ""], strict=True):
+        if _UNDERLINE.match(line):
+            kept.append("")
+        elif (line.strip() and _UNDERLINE.match(following)) or line.startswith("# ") or _METADATA.match(line):
+            headings.append(line.strip("# "))
             kept.append("")
         else:
-            kept.append(line)
+            kept.append("" if _CODE.search(line) else line)
     found = sentences("\n".join(kept))
-    return [part for part in found if len(part.split()) >= _SHORTEST and part[-1:] in _CLOSING] or found
+    whole = [part for part in found if len(part.split()) >= _SHORTEST and _completeness(part) > _COMPLETE]
+    return " ".join(headings), whole or found
+
+
+_COMPLETE = 0.6
 
 
 def _from_results(reading: Reading) -> str:

@@ -10,6 +10,7 @@ __all__ = [
     "LOOKUP",
     "NUMBER_WORDS",
     "ROLES",
+    "SMALL_TALK",
     "STARTERS",
     "SWITCHES",
     "SYNONYMS",
@@ -69,6 +70,8 @@ UNITS = {
     percentage: % percent
     rate: % percent
     speed: km/h kmh mph
+    k: result results item items hit hits document documents top first passages
+    results: result results hit hits
     limit: result results item items hit hits document documents top first
     count: time times item items piece pieces
     quantity: time times item items piece pieces
@@ -140,6 +143,10 @@ LOOKUP = _stems(
 _QUESTIONS = (
     "what which who whom whose where when why how explain describe tell is are does do can show find define"
 )
+_CHAT = "hello hi hey thanks thank joke story poem morning evening day fine ok okay nice good great name yes"
+SMALL_TALK = _stems(_CHAT)
+"""Words of which a message that wants nothing looked up consists."""
+
 ASKING = frozenset(_QUESTIONS.split())
 """Words among the first three of a question."""
 

@@ -10,6 +10,7 @@ __all__ = [
     "dated",
     "directed",
     "expression",
+    "introduced",
     "people",
     "places",
     "split_list",
@@ -35,10 +36,16 @@ _ASKING = (
 )
 _SEARCHING = (
     r"(?:(?:search|look|find|google|query|browse|check)"
-    r"(?:\s+(?:up|for|out|online|me|info|information|the (?:web|internet|docs|documentation|knowledge base)))*"
+    r"(?:\s+(?:up|for|out|online|me|info|information|the (?:web|internet|docs|documentation)))*"
     r"(?:\s+(?:for|about|on))?\s+)?"
 )
 _POLITE = re.compile(rf"^\s*{_GREETING}{_ASKING}{_SEARCHING}(?:tell me(?: about)?\s+)?", re.IGNORECASE)
+
+
+_LIMIT = re.compile(
+    r",? *(?:and )?(?:(?:return|show|give me|with|the|only) )*(?:top|first) \d+(?: \w+)?[.?!]?$",
+    re.IGNORECASE,
+)
 
 
 def wanted(text: str) -> str:
@@ -47,9 +54,7 @@ def wanted(text: str) -> str:
     >>> wanted("Please search the web for blue whales.")
     'blue whales'
     """
-    if quoted := re.search(r"\"([^\"]+)\"", text):
-        return quoted.group(1)
-    rest = _POLITE.sub("", text.strip(), count=1).strip()
+    rest = _LIMIT.sub("", _POLITE.sub("", text.strip(), count=1)).strip()
     return (rest.rstrip(".! ") if content_stems(rest) else "") or text.strip()
 
 
@@ -63,6 +68,33 @@ def spoken_place(text: str) -> str:
     """A place in lower case behind a preposition: "weather in new york today" gives "new york"."""
     found = _SPOKEN_PLACE.search(text)
     return found.group(1) if found else ""
+
+
+_INTRODUCED = (
+    (
+        ("message", "body", "content", "text"),
+        r"(?:saying|that says?|says|telling \w+|asking)(?: that)?[:,]?\s+(.+)",
+    ),
+    (
+        ("title", "subject", "name", "topic", "task", "reminder"),
+        r"(?:titled|entitled|called|named|about|regarding|subject)[:,]?\s+"
+        r"(.+?)(?=\s+(?:on|at|for|in|to|with|saying|that)\b|[.?!,;]|$)",
+    ),
+    (
+        ("task", "reminder", "message", "text"),
+        r"(?:remind me|tell \w+|ask \w+) to\s+(.+?)(?=\s+(?:on|at)\b|[.?!;]|$)",
+    ),
+)
+
+
+def introduced(text: str, field: Field) -> str:
+    """Free text behind the verb that introduces it: "an email saying that I am late" for a body."""
+    for names, pattern in _INTRODUCED:
+        if field.cues & {stem(name) for name in names} and (
+            found := re.search(rf"\b{pattern}", text, re.DOTALL)
+        ):
+            return found.group(1).strip(" \"'.")
+    return ""
 
 
 _AT = frozenset({"in", "at", "near", "for", "of", "around", "to", "is"})

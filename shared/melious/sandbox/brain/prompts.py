@@ -83,8 +83,12 @@ def read(messages: Sequence[Message]) -> Reading:
     if not context and reading.question:
         context = _context_of_system(reading.system)
     reading.passages = [passage for part in context for passage in _passages(part)]
-    cites = _CITES.search(f"{reading.system}\n{asked}")
-    reading.cites = cites is not None and any(passage.marker for passage in reading.passages)
+    instructions = f"{reading.system}\n{asked}"
+    for part in context:
+        instructions = instructions.replace(part, "")
+    reading.cites = _CITES.search(instructions) is not None and any(
+        passage.marker for passage in reading.passages
+    )
     return reading
 
 
@@ -154,13 +158,15 @@ def _apart(asked: str) -> tuple[str, list[str]]:
 
 
 def _fences(text: str) -> list[re.Match[str]]:
-    """The first and the last ruled line, underlined headings left aside; empty where there are no two."""
-    found = []
-    for rule in _RULED.finditer(text):
-        line_before = text[: rule.start()].rstrip("\n").rpartition("\n")[2]
-        if len(line_before.rstrip()) != len(rule.group().rstrip()):
-            found.append(rule)
-    return [found[0], found[-1]] if len(found) > 1 else []
+    """A ruled line and the last one like it; headings that are underlined are left aside. Else empty."""
+    rules = list(_RULED.finditer(text))
+    for rule in rules:
+        line_before = text[: rule.start()].removesuffix("\n").rpartition("\n")[2]
+        if len(line_before.rstrip()) == len(rule.group().rstrip()):
+            continue
+        alike = [other for other in rules if other.group().strip() == rule.group().strip()]
+        return [rule, alike[-1]] if alike[-1] is not rule else []
+    return []
 
 
 def _labelled(asked: str, label: re.Match[str]) -> tuple[str, list[str]]:

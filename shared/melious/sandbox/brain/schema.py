@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from melious.sandbox.brain import phrases
+from melious.sandbox.brain.answers import answer
 from melious.sandbox.brain.extract import Field, Mention, Words, has_foreign_unit, units_of
 from melious.sandbox.brain.lexicon import SWITCHES
 from melious.sandbox.brain.plain import plain
@@ -256,6 +257,10 @@ class Filler:
             self.guessed.add(field.name)
         if field.is_a("query"):
             return phrases.wanted(text)
+        if field.cues & _ANSWERING:
+            return answer([{"role": "user", "content": text}])
+        if introduced := phrases.introduced(text, field):
+            return introduced
         if names := self.words.of("name"):
             return str(self.words.take(names[0]))
         said = sentences(text)
@@ -265,6 +270,7 @@ class Filler:
         return said[fits.index(max(fits))]
 
 
+_ANSWERING = {stem(word) for word in ("answer", "response", "reply", "summary", "explanation")}
 _FORMATTED = (
     ("email", {"email"}),
     ("url", {"uri", "url"}),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from melious.sandbox.brain.extract import Words
-from melious.sandbox.brain.lexicon import ASKING, GENERIC, LOOKUP, SYNONYMS
+from melious.sandbox.brain.lexicon import ASKING, GENERIC, LOOKUP, SMALL_TALK, SYNONYMS
 from melious.sandbox.brain.prompts import read, text_of
 from melious.sandbox.brain.schema import Filler
 from melious.sandbox.brain.words import content_stems, stem, words
@@ -33,7 +33,8 @@ def choose(
     Args:
         messages: The request's messages, oldest first.
         tools: Function tools as the request has them.
-        tool_choice: ``none``, ``auto`` (also None), ``required`` (also ``any``), or an object naming a function.
+        tool_choice: ``none``, ``auto`` (also None), ``required`` (also ``any``), or an object that
+            names a function.
         parallel: False gives at most one call at a time.
 
     Returns:
@@ -54,6 +55,7 @@ def choose(
         planned = _planned(asked, functions, after) or _followed_up(
             asked, messages[: max(turn, 0)], functions
         )
+        planned = planned or _looked_up(asked, functions)
     left = _not_made(planned, after)
     return left[:1] if parallel is False else left
 
@@ -100,10 +102,11 @@ class _Function:
         return list(self.parameters.get("required") or ())
 
     @property
-    def numbers(self) -> int:
-        """How many numbers a call needs."""
+    def numbers(self) -> list[str]:
+        """Names of the numbers a call needs."""
         properties = self.parameters.get("properties") or {}
-        return sum(properties.get(name, {}).get("type") in {"integer", "number"} for name in self.required)
+        kinds = {name: properties.get(name, {}).get("type") for name in self.required}
+        return [name for name, kind in kinds.items() if kind in {"integer", "number"}]
 
     @property
     def looks_up(self) -> bool:
@@ -183,34 +186,38 @@ def _planned(
 ) -> list[Call]:
     """All calls a request wants, up to one that has to wait for the result of another."""
     clauses = _clauses(asked, functions)
-    if not clauses:
-        single = _best(asked, functions) or _lookup(asked, functions)
-        clauses = [(single, asked)] if single else []
+    if not clauses and (single := _best(asked, functions)):
+        clauses = [(single, asked)]
     planned: list[Call] = []
     results = [text_of(message) for message in after if message.get("role") in {"tool", "function"}]
     for function, clause in clauses:
         filler = Filler(function.parameters, Words(clause))
-        arguments = filler.fill()
-        if not isinstance(arguments, dict):
-            arguments = {}
-        if not _completed(arguments, filler.guessed, function, planned, results):
+        arguments = _arguments(filler)
+        if not _completed(arguments, filler.guessed, function, clause, planned, results):
             break
         planned += [(function.name, made) for made in _repeated(arguments, filler, function)]
     return planned
 
 
-def _lookup(asked: str, functions: Sequence[_Function]) -> _Function | None:
-    """A searching tool for a question no tool is made for; none for small talk."""
+def _looked_up(asked: str, functions: Sequence[_Function]) -> list[Call]:
+    """A search for a question no tool is made for; none for small talk."""
     asks = "?" in asked or set(words(asked)[:3]) & ASKING
-    if not asks or not content_stems(asked):
-        return None
-    return next((function for function in functions if function.looks_up), None)
+    function = next((function for function in functions if function.looks_up), None)
+    if function is None or not asks or SMALL_TALK.issuperset(content_stems(asked)):
+        return []
+    return [(function.name, _arguments(Filler(function.parameters, Words(asked))))]
+
+
+def _arguments(filler: Filler) -> dict[str, Any]:
+    made = filler.fill()
+    return made if isinstance(made, dict) else {}
 
 
 def _completed(
     arguments: dict[str, Any],
     guessed: set[str],
     function: _Function,
+    clause: str,
     planned: Sequence[Call],
     results: Sequence[str],
 ) -> bool:
@@ -219,20 +226,32 @@ def _completed(
     Returns:
         False where the result that is needed is not there yet.
     """
-    properties = function.parameters.get("properties") or {}
-    for name in [name for name in function.required if name in guessed and planned]:
-        kind = properties.get(name, {}).get("type")
+    if not planned:
+        return True
+    for name in [name for name in function.required if name in guessed]:
         earlier = next((made[name] for _, made in reversed(planned) if name in made), None)
-        if kind in {"integer", "number"}:
+        if name in function.numbers:
             if len(results) < len(planned):
                 return False
-            numbers = re.findall(r"-?\d+(?:\.\d+)?", results[len(planned) - 1])
-            if numbers:
-                value = float(numbers[-1])
-                arguments[name] = int(value) if value.is_integer() else value
-        elif earlier is not None:
+            if numbers := re.findall(r"-?\d+(?:\.\d+)?", results[len(planned) - 1]):
+                _with_result(arguments, function, guessed, float(numbers[-1]), clause)
+            break
+        if earlier is not None:
             arguments[name] = earlier
     return True
+
+
+_RESULT_LAST = re.compile(r"\bby (?:it|that|the result)\b|\b(?:it|that|the result) from\b", re.IGNORECASE)
+
+
+def _with_result(
+    arguments: dict[str, Any], function: _Function, guessed: set[str], result: float, clause: str
+) -> None:
+    """Put an earlier result before the numbers of the clause; behind them in "divide 100 by it"."""
+    given = [arguments[name] for name in function.numbers if name not in guessed]
+    value = int(result) if result.is_integer() else result
+    ordered = [*given, value] if _RESULT_LAST.search(clause) else [value, *given]
+    arguments.update(zip(function.numbers, ordered, strict=False))
 
 
 def _repeated(arguments: dict[str, Any], filler: Filler, function: _Function) -> list[dict[str, Any]]:
@@ -254,8 +273,7 @@ def _forced(
     if named is None and (planned := _planned(asked, functions, after)):
         return planned
     function = _best(asked, functions, enough=0.0) or functions[0]
-    arguments = Filler(function.parameters, Words(asked)).fill()
-    return [(function.name, arguments if isinstance(arguments, dict) else {})]
+    return [(function.name, _arguments(Filler(function.parameters, Words(asked))))]
 
 
 def _followed_up(
@@ -267,7 +285,7 @@ def _followed_up(
     for message in reversed(before):
         if message.get("role") == "user" and (function := _best(text_of(message), functions)):
             filler = Filler(function.parameters, Words(asked))
-            arguments = filler.fill()
+            arguments = _arguments(filler)
             fits = function.required and not filler.guessed and filler.words.taken
             return [(function.name, arguments)] if fits else []
     return []

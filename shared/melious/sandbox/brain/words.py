@@ -17,9 +17,12 @@ STOPWORDS = frozenset(_FILLERS.split())
 """Words that say little about what a text is about."""
 
 # \u2018 \u2019 \u201c \u201d are the typographic quotes.
-_WORD = re.compile(r"[^\W_]+(?:['\u2019.\-][^\W_]+)*|_+[^\W_]\w*")
+_WORD = re.compile(r"[^\W_]+(?:['\u2019.\-][^\W_]+)*|_+[^\W_]\w*|(?<![=<>])(?:[=!<>]=|:=|->)(?![=<>])")
 _QUOTED = re.compile(r"[\"\u201c`'\u2018]{1,2}([A-Za-z_]+)[\"\u201d`'\u2019]{1,2}")
-_SENTENCE_END = re.compile(r"(?<=[.!?])[\"\u201d\u2019)\]]*\s+(?=[\"\u201c\u2018(\[*]*[A-Z0-9À-Þ])|\n\s*\n")
+_SENTENCE_END = re.compile(
+    r"[.!?][\"\u201d\u2019)\]]*(?=\s+[\"\u201c\u2018(\[*]*[A-Z0-9À-Þ])|\n(?=\s*\n)|\n(?=\s*[*\-\u2022] )"
+)
+_BULLET = re.compile(r"^[*\-\u2022] +")
 _ABBREVIATION = re.compile(r"(?:\b(?:e\.g|i\.e|etc|cf|vs|Dr|Mr|Mrs|Ms|Prof|St|No|approx)|\b[A-Z])\.$")
 _ENUMERATION = re.compile(r"^\s*(?:\d+|[a-z])[.)]$")
 
@@ -45,7 +48,7 @@ _ENDINGS = (
 
 
 def words(text: str) -> list[str]:
-    """Lower-case words of ``text`` in their order. Dunder names and hyphenated words stay in one piece."""
+    """Lower-case words of ``text`` in their order; dunder names, hyphenated words and ``==`` in one piece."""
     return [match.lower() for match in _WORD.findall(text)]
 
 
@@ -88,17 +91,15 @@ def content_stems(text: str) -> list[str]:
 
 
 def sentences(text: str) -> list[str]:
-    """Sentences of ``text`` in their order, white space normalised. A blank line ends one, too."""
+    """Sentences of ``text`` in their order, white space normalised. A blank line or a bullet ends one."""
+    ends = [match.end() for match in _SENTENCE_END.finditer(text)]
     found: list[str] = []
     held = ""
-    for piece in _SENTENCE_END.split(text):
-        joined = f"{held} {piece}".strip()
-        if _ABBREVIATION.search(joined) or _ENUMERATION.match(joined):
-            held = joined
+    for start, stop in zip([0, *ends], [*ends, len(text)], strict=True):
+        held = f"{held} {text[start:stop].strip()}".strip()
+        if _ABBREVIATION.search(held) or _ENUMERATION.match(held):
             continue
+        if held:
+            found.append(_BULLET.sub("", " ".join(held.split())))
         held = ""
-        if joined:
-            found.append(" ".join(joined.split()))
-    if held:
-        found.append(" ".join(held.split()))
-    return found
+    return [*found, " ".join(held.split())] if held else found
