@@ -6,7 +6,6 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
-
 from melious.sandbox import Sandbox
 
 

@@ -66,7 +66,7 @@ def _chunk(
 
 
 def _fragments(number: int, call: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Cut a tool call as vLLM does: the name first, then arguments beside fields that are null."""
+    """Cut a tool call as vLLM does: the name first, then arguments beside an id and a name that are null."""
     function = call["function"]
     yield {
         "index": number,
@@ -79,6 +79,5 @@ def _fragments(number: int, call: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield {
             "index": number,
             "id": None,
-            "type": None,
             "function": {"name": None, "arguments": "".join(pieces[start : start + _ARGUMENT_TOKENS])},
         }

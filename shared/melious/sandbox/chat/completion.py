@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
 
-from melious.sandbox.brain import answers, tokens
+from melious.sandbox.brain import answers, tokens, toolcalls
 from melious.sandbox.chat import structured
 from melious.sandbox.chat.quirks import always_thinks, hides_thinking
 from melious.sandbox.chat.request import ChatRequest
@@ -98,8 +98,6 @@ def _stopped(text: str, stops: list[str]) -> str:
 def _tool_calls(request: ChatRequest) -> list[dict[str, Any]]:
     if not request.tools or request.tool_choice == "none":
         return []
-    from melious.sandbox.brain import toolcalls
-
     chosen = toolcalls.choose(
         request.messages, request.tools, request.tool_choice, request.parallel_tool_calls
     )

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from melious.sandbox.brain import answers
+from melious.sandbox.brain import answers, schema
 
 _QUOTED_KEYS = re.compile(r"\b(?:keys?|fields?|propert(?:y|ies))\b[^.\n]{0,200}", re.IGNORECASE)
 _QUOTED = re.compile(r"[\"'`]([A-Za-z_]\w*)[\"'`]")
@@ -22,8 +22,6 @@ def instance(messages: Sequence[Mapping[str, Any]], wanted: Mapping[str, Any] | 
     shape = wanted or _shape_in(_all_text(messages))
     if shape is None:
         return json.dumps({"answer": answers.answer(list(messages))}, ensure_ascii=False)
-    from melious.sandbox.brain import schema
-
     return json.dumps(schema.fill(shape, prompt), ensure_ascii=False)
 
 

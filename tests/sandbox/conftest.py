@@ -1,0 +1,44 @@
+"""A plain HTTP client for the sandbox, so that nothing of the library under test stands between."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import httpx
+import pytest
+from melious.sandbox import Sandbox
+
+
+@pytest.fixture
+def client_of() -> Iterator[Callable[..., httpx.Client]]:
+    """Give clients of a sandbox, closed after the test."""
+    with ExitStack() as stack:
+
+        def connect(sandbox: Sandbox, key: str | None = None) -> httpx.Client:
+            client = httpx.Client(
+                base_url=sandbox.base_url,
+                headers={"authorization": f"Bearer {key or sandbox.api_key}"},
+                timeout=20,
+                trust_env=False,
+            )
+            stack.callback(client.close)
+            return client
+
+        yield connect
+
+
+@pytest.fixture
+def http(sandbox: Sandbox, client_of: Callable[..., httpx.Client]) -> httpx.Client:
+    return client_of(sandbox)
+
+
+@pytest.fixture
+def ask(http: httpx.Client):
+    """Send a chat request about one text; give the answer."""
+
+    def send(
+        text: str = "What is a lighthouse?", model: str = "llama-3.1-8b-instruct", **fields
+    ) -> httpx.Response:
+        messages = fields.pop("messages", [{"role": "user", "content": text}])
+        return http.post("/chat/completions", json={"model": model, "messages": messages, **fields})
+
+    return send

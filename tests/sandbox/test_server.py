@@ -1,0 +1,189 @@
+"""The server as an object and as a command: starts, stops, leaves nothing behind."""
+
+import asyncio
+import os
+import re
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import httpx
+import pytest
+from melious.sandbox import Fault, Sandbox
+
+HELLO = {"model": "llama-3.1-8b-instruct", "messages": [{"role": "user", "content": "Hello"}]}
+
+
+def until(condition, seconds=2.0):
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.005)
+    return condition()
+
+
+def test_start_and_stop_leave_nothing(client_of):
+    before = set(threading.enumerate())
+    started = time.monotonic()
+    sandbox = Sandbox().start()
+    assert time.monotonic() - started < 2
+    port = int(re.search(r":(\d+)/v1$", sandbox.base_url)[1])
+    with client_of(sandbox) as http:
+        assert http.get("/models").status_code == 200
+        assert sandbox.open_connections == 1
+        sandbox.stop()
+        with pytest.raises(httpx.TransportError):
+            http.get("/models")
+    assert set(threading.enumerate()) == before
+    with socket.socket() as probe, pytest.raises(ConnectionRefusedError):
+        probe.connect(("127.0.0.1", port))
+    with pytest.raises(RuntimeError, match="not running"):
+        _ = sandbox.base_url
+    sandbox.stop()
+    assert "stopped" in repr(sandbox)
+
+
+def test_it_can_start_again(client_of):
+    sandbox = Sandbox()
+    for _ in range(2):
+        with sandbox:
+            assert client_of(sandbox).get("/models").status_code == 200
+    assert len(sandbox.requests) == 2
+
+
+def test_stop_while_a_stream_stalls(client_of):
+    with Sandbox() as sandbox:
+        sandbox.faults.add(Fault(stall_after_events=1, stall_seconds=30))
+        http = client_of(sandbox)
+        with http.stream("POST", "/chat/completions", json=HELLO | {"stream": True}) as response:
+            parts = response.iter_raw()
+            assert next(parts).startswith(b"data: ")
+            started = time.monotonic()
+            sandbox.stop()
+            assert time.monotonic() - started < 2
+            with pytest.raises(httpx.TransportError):
+                list(parts)
+
+
+def test_a_port_that_is_taken():
+    with Sandbox() as sandbox, pytest.raises(OSError, match="in use"):
+        Sandbox(port=int(sandbox.base_url.rpartition(":")[2].removesuffix("/v1"))).start()
+
+
+async def test_inside_a_running_event_loop():
+    with Sandbox() as sandbox:
+        async with httpx.AsyncClient(
+            base_url=sandbox.base_url, headers={"x-api-key": sandbox.api_key}, trust_env=False
+        ) as http:
+            answers = await asyncio.gather(*(http.post("/chat/completions", json=HELLO) for _ in range(20)))
+    assert {answer.status_code for answer in answers} == {200}
+    assert len({answer.headers["x-request-id"] for answer in answers}) == 20
+
+
+def test_open_connections_follow_the_client(sandbox, client_of):
+    assert until(lambda: sandbox.open_connections == 0)
+    with client_of(sandbox) as http:
+        http.get("/models")
+        http.get("/models")
+        assert sandbox.open_connections == 1
+        assert sandbox.requests[-1].connection == sandbox.requests[-2].connection
+    assert until(lambda: sandbox.open_connections == 0)
+
+
+def test_a_client_that_leaves_a_stream_is_noticed(sandbox, client_of):
+    sandbox.faults.add(Fault(stall_after_events=2, stall_seconds=20))
+    with (
+        client_of(sandbox) as http,
+        http.stream("POST", "/chat/completions", json=HELLO | {"stream": True}) as response,
+    ):
+        next(response.iter_raw())
+        assert sandbox.open_connections == 1
+    assert until(lambda: sandbox.open_connections == 0)
+    assert not sandbox.requests[-1].complete
+    assert sandbox.requests[-1].status == 200
+
+
+def test_requests_are_recorded(sandbox, http):
+    http.post("/chat/completions", json=HELLO, headers={"x-mine": "yes"})
+    http.get("/models?include_meta=true")
+    chat, models = sandbox.requests
+    assert (chat.method, chat.path, chat.endpoint) == ("POST", "/v1/chat/completions", "chat")
+    assert (chat.body, chat.headers["x-mine"], chat.status) == (HELLO, "yes", 200)
+    assert chat.complete
+    assert (models.query, models.body) == ("include_meta=true", None)
+    assert sandbox.requests.to("models") == [models]
+    sandbox.reset()
+    assert list(sandbox.requests) == []
+
+
+def test_only_so_many_are_kept(start_sandbox, client_of):
+    sandbox = start_sandbox(max_requests_kept=3)
+    http = client_of(sandbox)
+    ids = [http.get("/models").headers["x-request-id"] for _ in range(5)]
+    assert [request.request_id for request in sandbox.requests] == ids[-3:]
+
+
+def test_latency(start_sandbox, client_of):
+    http = client_of(start_sandbox(latency=0.1))
+    started = time.monotonic()
+    http.get("/models")
+    assert time.monotonic() - started >= 0.1
+
+
+def test_a_kept_connection_answers_quickly(sandbox, http):
+    http.post("/chat/completions", json=HELLO)
+    started = time.monotonic()
+    for _ in range(20):
+        http.post("/chat/completions", json=HELLO)
+    assert time.monotonic() - started < 0.6  # with Nagle's algorithm at work it is 0.9
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_command(number):
+    command = [
+        sys.executable,
+        "-W",
+        "error",
+        "-m",
+        "melious.sandbox",
+        "--port",
+        "0",
+        "--profile",
+        "g2",
+        "--key",
+        "sk-mel-x",
+    ]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            ready, _, _ = select.select([process.stdout], [], [], 20)
+            assert ready
+            greeting = "".join(process.stdout.readline() for _ in range(4))
+            url = re.search(r"MELIOUS_BASE_URL=(\S+)", greeting)[1]
+            assert "profile g2" in greeting
+            answer = httpx.get(f"{url}/models", headers={"x-api-key": "sk-mel-x"}, trust_env=False)
+            assert "x-ratelimit-limit-requests" in answer.headers
+            process.send_signal(number)
+            _, errors = process.communicate(timeout=10)
+        finally:
+            process.kill()
+    assert process.returncode == 0
+    assert errors == ""
+
+
+def test_command_says_what_is_wrong(sandbox):
+    port = sandbox.base_url.rpartition(":")[2].removesuffix("/v1")
+
+    def run(*arguments):
+        environment = {name: value for name, value in os.environ.items() if name != "NOT_THERE"}
+        command = [sys.executable, "-m", "melious.sandbox", *arguments]
+        return subprocess.run(
+            command, capture_output=True, text=True, timeout=20, env=environment, check=False
+        )
+
+    taken = run("--port", port)
+    assert (taken.returncode, port in taken.stderr) == (1, True)
+    unset = run("--upstream", "http://127.0.0.1:1/v1", "--upstream-key-env", "NOT_THERE")
+    assert (unset.returncode, "NOT_THERE" in unset.stderr) == (2, True)
