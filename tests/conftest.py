@@ -20,9 +20,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--http-library") == "httpx":
-        loaded = sorted(name for name in sys.modules if name.partition(".")[0] == "httpx2")
-        if loaded:
-            raise pytest.UsageError(f"httpx2 was imported before --http-library took effect: {loaded}")
+        # Plugins of pytest may hold httpx2 already; what counts is that the core has not chosen yet.
+        chosen = sorted(name for name in sys.modules if name.startswith("melious.transport"))
+        if chosen:
+            raise pytest.UsageError(f"imported before --http-library took effect: {', '.join(chosen)}")
         sys.modules["httpx2"] = None  # type: ignore[assignment]
 
 
