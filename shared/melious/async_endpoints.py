@@ -1,0 +1,156 @@
+"""The endpoints of an asyncio client: build, send, read; `melious.endpoints` says what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar, Unpack
+
+from melious.config import ClientConfig
+from melious.endpoints import audio, chat, images, models, rerank
+from melious.endpoints.audio import AudioFile, TranscriptionParams
+from melious.endpoints.chat import ChatParams
+from melious.endpoints.embedding_cache import EmbeddingCache
+from melious.endpoints.embeddings import EmbeddingParams, EmbeddingsPlan
+from melious.endpoints.images import ImageParams
+from melious.endpoints.models import ModelParams
+from melious.endpoints.rerank import RerankParams
+from melious.results import (
+    ChatCompletion,
+    EmbeddingsResult,
+    ImagesResult,
+    Model,
+    ModelList,
+    RerankResult,
+    Result,
+    Transcription,
+)
+from melious.streams import AsyncChatStream
+from melious.transport.async_driver import AsyncDriver
+from melious.transport.batches import run_batches_async
+from melious.transport.reporting import Report
+from melious.transport.request import Call
+
+R = TypeVar("R", bound=Result)
+
+
+class _Endpoint:
+    """An endpoint of a client."""
+
+    def __init__(self, config: ClientConfig, driver: AsyncDriver) -> None:
+        self._config = config
+        self._driver = driver
+
+    async def _call(self, call: Call[R]) -> R:
+        report = Report(call.request)
+        result = call.parse(await self._driver.call(call.request))
+        report.whole(result)
+        return result
+
+
+class AsyncChat(_Endpoint):
+    """`client.chat`."""
+
+    async def create(
+        self, *, model: str, messages: Sequence[Mapping[str, Any]], **params: Unpack[ChatParams]
+    ) -> ChatCompletion:
+        """Ask for a whole answer.
+
+        See `melious.sync_endpoints.Chat.create` for arguments and errors.
+        """
+        return await self._call(chat.create(self._config, model, messages, params))
+
+    def stream(
+        self, *, model: str, messages: Sequence[Mapping[str, Any]], **params: Unpack[ChatParams]
+    ) -> AsyncChatStream:
+        """Ask for an answer in chunks; awaiting, entering or iterating over it makes the request.
+
+        See `melious.sync_endpoints.Chat.stream` for arguments and errors.
+        """
+        request = chat.stream(self._config, model, messages, params)
+        report = Report(request)
+        return AsyncChatStream(lambda: self._driver.open(request, report))
+
+
+class AsyncEmbeddings(_Endpoint):
+    """`client.embeddings`."""
+
+    def __init__(self, config: ClientConfig, driver: AsyncDriver, cache: EmbeddingCache | None) -> None:
+        super().__init__(config, driver)
+        self._cache = cache
+
+    async def create(
+        self,
+        *,
+        model: str,
+        input: str | Sequence[str],  # noqa: A002 - the wire's word
+        **params: Unpack[EmbeddingParams],
+    ) -> EmbeddingsResult:
+        """Turn texts into vectors; any number of texts, in as many requests as it takes.
+
+        See `melious.sync_endpoints.Embeddings.create` for arguments and errors.
+        """
+        return await run_batches_async(
+            EmbeddingsPlan(self._config, model, input, params, self._cache), self._driver.call
+        )
+
+
+class AsyncRerank(_Endpoint):
+    """`client.rerank`."""
+
+    async def create(
+        self,
+        *,
+        model: str,
+        query: str,
+        documents: Sequence[str | Mapping[str, Any]],
+        **params: Unpack[RerankParams],
+    ) -> RerankResult:
+        """Put documents in order of relevance to a query.
+
+        See `melious.sync_endpoints.Rerank.create` for arguments and errors.
+        """
+        return await self._call(rerank.create(self._config, model, query, documents, params))
+
+
+class AsyncImages(_Endpoint):
+    """`client.images`."""
+
+    async def generate(self, *, model: str, prompt: str, **params: Unpack[ImageParams]) -> ImagesResult:
+        """Make pictures.
+
+        See `melious.sync_endpoints.Images.generate` for arguments and errors.
+        """
+        return await self._call(images.create(self._config, model, prompt, params))
+
+
+class AsyncAudio(_Endpoint):
+    """`client.audio`."""
+
+    async def transcribe(
+        self, *, model: str, file: AudioFile, **params: Unpack[TranscriptionParams]
+    ) -> Transcription:
+        """Write down what is said in a recording.
+
+        See `melious.sync_endpoints.Audio.transcribe` for arguments and errors.
+        """
+        return await self._call(audio.create(self._config, model, file, params))
+
+
+class AsyncModels(_Endpoint):
+    """`client.models`."""
+
+    async def list(self, *, include_meta: bool = False, **params: Unpack[ModelParams]) -> ModelList:
+        """List the models that the key may use.
+
+        See `melious.sync_endpoints.Models.list` for arguments and errors.
+        """
+        return await self._call(models.list_all(self._config, params, include_meta=include_meta))
+
+    async def retrieve(
+        self, model: str, *, include_meta: bool = False, **params: Unpack[ModelParams]
+    ) -> Model:
+        """Look one model up.
+
+        See `melious.sync_endpoints.Models.retrieve` for arguments and errors.
+        """
+        return await self._call(models.retrieve(self._config, model, params, include_meta=include_meta))

@@ -1,0 +1,110 @@
+"""What both clients have in common: their settings, and being copied and pickled by them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, Self, TypedDict
+
+from pydantic import SecretStr
+
+from melious.config import ClientConfig, TimeoutArgument
+from melious.endpoints.embedding_cache import EmbeddingCache
+from melious.routing import FiltersArgument
+
+
+class ClientOptions(TypedDict, total=False):
+    """What both clients take, beside the HTTP client of their own kind.
+
+    Attributes:
+        api_key: The key; by default `MELIOUS_API_KEY`.
+        base_url: Where the service is, in any spelling; by default
+            `MELIOUS_BASE_URL`, then `https://api.melious.ai/v1`.
+        auth: Send the key as `Authorization: Bearer` or as `x-api-key`.
+        timeout: Seconds for each wait of an attempt, or a `Timeout`; by default
+            what suits the endpoint (300 s for a whole chat answer).
+        deadline: Seconds for a whole call, waits and retries included; 600 by
+            default, None for no limit. A stream's counts until its first chunk.
+        max_retries: Further attempts after the first, for passing troubles.
+        preset: What routing should favour, for every request.
+        flavor: The suffix of the model, for every request.
+        filters: Which providers may serve, for every request.
+        default_headers: Headers of every request.
+        extra_body: Fields of every body, as they are.
+        verify: True, a path to CA certificates, an `ssl.SSLContext`, or False.
+        allow_insecure_http: Let the key go in clear to a host that is not this machine.
+        max_connections: The most connections, and so requests, at a time.
+        max_rate_limit_wait: Seconds that a request may be held back because the
+            service said that the key must wait; 0 sends regardless.
+        async_transport: `aiohttp` runs the async client on aiohttp's
+            connections (extra `aiohttp`).
+        embedding_cache_size: How many embedded texts to keep in memory; 0 for none.
+        embedding_cache_ttl: Seconds for which they are kept.
+    """
+
+    api_key: str | SecretStr | None
+    base_url: str | None
+    auth: Literal["bearer", "x-api-key"]
+    timeout: TimeoutArgument
+    deadline: float | None
+    max_retries: int
+    preset: str | None
+    flavor: str | None
+    filters: FiltersArgument | None
+    default_headers: Mapping[str, str] | None
+    extra_body: Mapping[str, Any] | None
+    verify: Any
+    allow_insecure_http: bool
+    max_connections: int
+    max_rate_limit_wait: float
+    async_transport: Literal["httpx", "aiohttp"]
+    embedding_cache_size: int
+    embedding_cache_ttl: float
+
+
+class ClientBase:
+    """What both clients have in common: settings, and being copied and pickled by them."""
+
+    config: ClientConfig
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(base_url={self.config.base_url!r})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _made, (type(self), self.config)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return type(self)._of(self.config, self._http_client)  # noqa: SLF001 - its own class
+
+    @classmethod
+    def _of(cls, config: ClientConfig, http_client: Any = None) -> Self:
+        client = cls.__new__(cls)
+        client._start(config, http_client)  # noqa: SLF001 - its own class
+        return client
+
+    def _start(self, config: ClientConfig, http_client: Any) -> None:
+        """Take the settings; subclasses add their driver and endpoints."""
+        self.config = config
+        self._http_client = http_client
+        self._cache = (
+            EmbeddingCache(config.embedding_cache_size, config.embedding_cache_ttl)
+            if config.embedding_cache_size
+            else None
+        )
+
+    def with_options(self, **changes: Any) -> Self:
+        """A client with other settings, on the same connections.
+
+        Args:
+            **changes: Any of the constructor's settings but the key and the base URL.
+
+        Example:
+            >>> patient = MeliousClient(api_key="sk-mel-...").with_options(max_retries=6)
+            >>> patient.config.max_retries
+            6
+        """
+        config = self.config.with_options(**changes)
+        return type(self)._of(config, self._http_client)  # noqa: SLF001 - its own class
+
+
+def _made(kind: type[ClientBase], config: ClientConfig) -> ClientBase:
+    return kind._of(config)  # noqa: SLF001 - a client's own way of being unpickled

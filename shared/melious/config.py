@@ -1,0 +1,283 @@
+"""What a client is made from: an argument, then the environment, then a default.
+
+Two environment variables are read, `MELIOUS_API_KEY` and `MELIOUS_BASE_URL`,
+and nothing else. Everything is checked here, once, so that a mistake shows
+when the client is made and not at the first request.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import ipaddress
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from urllib.parse import urlsplit, urlunsplit
+
+from pydantic import SecretStr
+
+from melious.errors import ConfigurationError, InvalidArgumentError
+
+if TYPE_CHECKING:
+    import ssl
+
+DEFAULT_BASE_URL = "https://api.melious.ai/v1"
+KEY_VARIABLE = "MELIOUS_API_KEY"
+URL_VARIABLE = "MELIOUS_BASE_URL"
+
+_ENDPOINTS = re.compile(
+    r"/(?:chat(?:/completions)?|embeddings|rerank|images(?:/generations)?|audio(?:/transcriptions)?|models(?:/.*)?)$"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Timeout:
+    """How long each wait of one attempt may last, in seconds; None waits for ever.
+
+    Attributes:
+        connect: Until the connection stands, TLS included.
+        write: For each piece of the request.
+        answer: Until the answer is whole; for a stream, until it begins.
+        silence: In a stream, until the next byte.
+        event: In a stream, until the next event: comments do not count.
+    """
+
+    connect: float | None = 5.0
+    write: float | None = 60.0
+    answer: float | None = 300.0
+    silence: float | None = 60.0
+    event: float | None = 300.0
+
+
+TimeoutArgument: TypeAlias = float | Timeout | None
+
+_ANSWER_SECONDS = {
+    "chat": 300.0,
+    "embeddings": 60.0,
+    "rerank": 60.0,
+    "images": 180.0,
+    "audio": 900.0,
+    "models": 15.0,
+}
+
+
+def timeout_for(endpoint: str, timeout: TimeoutArgument) -> Timeout:
+    """Make the timeouts of a request.
+
+    Args:
+        endpoint: The endpoint's name; each has its own default for a whole answer.
+        timeout: A number bounds every single wait, except that connecting
+            never takes longer than 5 s; a `Timeout` is taken as it is; None
+            means the defaults.
+
+    Raises:
+        InvalidArgumentError: The number is not above zero.
+    """
+    if timeout is None:
+        return _DEFAULTS.get(endpoint) or Timeout()
+    if isinstance(timeout, Timeout):
+        return timeout
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0:
+        raise InvalidArgumentError(f"timeout: {timeout!r} is not a number of seconds above zero")
+    seconds = float(timeout)
+    return Timeout(min(5.0, seconds), seconds, seconds, seconds, seconds)
+
+
+_DEFAULTS = {name: Timeout(answer=seconds) for name, seconds in _ANSWER_SECONDS.items()}
+
+
+@dataclass(frozen=True)
+class ClientConfig:
+    """The settings of a client, checked and complete. Make it with `ClientConfig.resolve`.
+
+    The key is a secret: it is in no repr, and `key_digest` stands for it
+    wherever something must be told apart by key.
+    """
+
+    api_key: SecretStr
+    base_url: str
+    auth: Literal["bearer", "x-api-key"] = "bearer"
+    timeout: TimeoutArgument = None
+    deadline: float | None = 600.0
+    max_retries: int = 2
+    preset: str | None = None
+    flavor: str | None = None
+    filters: Mapping[str, Any] | None = None
+    default_headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    extra_body: Mapping[str, Any] | None = None
+    verify: bool | str | ssl.SSLContext = True
+    max_connections: int = 256
+    max_rate_limit_wait: float = 60.0
+    async_transport: Literal["httpx", "aiohttp"] = "httpx"
+    embedding_cache_size: int = 0
+    embedding_cache_ttl: float = 3600.0
+    key_digest: str = ""
+
+    @classmethod
+    def resolve(
+        cls,
+        *,
+        api_key: str | SecretStr | None = None,
+        base_url: str | None = None,
+        allow_insecure_http: bool = False,
+        default_headers: Mapping[str, str] | None = None,
+        **options: Any,
+    ) -> ClientConfig:
+        """Fill in what was not given and check everything.
+
+        Raises:
+            ConfigurationError: No key, or a base URL that cannot be used.
+            InvalidArgumentError: Another argument is wrong.
+        """
+        known = {item.name for item in fields(cls)} - {"key_digest"}
+        reject_unknown(options, known | {"allow_insecure_http"}, "MeliousClient")
+        key = resolve_key(api_key)
+        config = cls(
+            api_key=SecretStr(key),
+            base_url=resolve_base_url(base_url, allow_insecure_http=allow_insecure_http),
+            default_headers=_checked_headers(default_headers),
+            key_digest=hashlib.blake2b(key.encode(), digest_size=8).hexdigest(),
+            **options,
+        )
+        config._check()
+        return config
+
+    def _check(self) -> None:
+        if self.auth not in ("bearer", "x-api-key"):
+            raise InvalidArgumentError(f"auth: {self.auth!r} is neither 'bearer' nor 'x-api-key'")
+        if (
+            isinstance(self.max_retries, bool)
+            or not isinstance(self.max_retries, int)
+            or self.max_retries < 0
+        ):
+            raise InvalidArgumentError(f"max_retries: {self.max_retries!r} is not a whole number from 0 up")
+        if self.async_transport not in ("httpx", "aiohttp"):
+            raise InvalidArgumentError(
+                f"async_transport: {self.async_transport!r} is neither 'httpx' nor 'aiohttp'"
+            )
+        if self.max_connections < 1:
+            raise InvalidArgumentError(f"max_connections: {self.max_connections!r} is not above zero")
+        if self.max_rate_limit_wait < 0:
+            raise InvalidArgumentError(f"max_rate_limit_wait: {self.max_rate_limit_wait!r} is below zero")
+        timeout_for("chat", self.timeout)
+        check_deadline(self.deadline)
+
+    def with_options(self, **changes: Any) -> ClientConfig:
+        """A copy with other options, checked again; the key and the base URL stay."""
+        reject_unknown(
+            changes, {item.name for item in fields(self)} - {"api_key", "base_url", "key_digest"}, "options"
+        )
+        if "default_headers" in changes:
+            changes["default_headers"] = _checked_headers(changes["default_headers"])
+        config = replace(self, **changes)
+        config._check()  # noqa: SLF001 - its own class
+        return config
+
+
+def check_deadline(deadline: float | None) -> None:
+    """Refuse a deadline that is not a number of seconds above zero (None is no deadline)."""
+    if deadline is None:
+        return
+    if isinstance(deadline, bool) or not isinstance(deadline, int | float) or not deadline > 0:
+        raise InvalidArgumentError(f"deadline: {deadline!r} is not a number of seconds above zero")
+
+
+def resolve_key(api_key: str | SecretStr | None) -> str:
+    """Find and check the key; it is stripped, and never part of an error.
+
+    Raises:
+        ConfigurationError: There is none, or it holds characters that no header can carry.
+    """
+    given = api_key.get_secret_value() if isinstance(api_key, SecretStr) else api_key
+    source = "api_key" if given is not None else KEY_VARIABLE
+    key = (given if given is not None else os.environ.get(KEY_VARIABLE, "")).strip()
+    if not key:
+        raise ConfigurationError(
+            f"No API key: pass api_key=... or set the environment variable {KEY_VARIABLE}",
+            advice="Keys are made at https://melious.ai/account/api/keys",
+        )
+    if not (key.isascii() and key.isprintable()):
+        raise ConfigurationError(
+            f"{source}: the key holds a line break or another character that no header carries"
+        )
+    return key
+
+
+def resolve_base_url(base_url: str | None, *, allow_insecure_http: bool = False) -> str:
+    """Find the base URL and bring every spelling of it to the one that ends in `/v1`.
+
+    Args:
+        base_url: The root, `/v1` with or without a slash, or a full endpoint's URL.
+        allow_insecure_http: Let the key go in clear to a host that is not loopback.
+
+    Raises:
+        ConfigurationError: It is no http(s) URL, carries credentials, or would
+            send the key in clear.
+
+    Example:
+        >>> resolve_base_url("https://api.melious.ai/v1/chat/completions")
+        'https://api.melious.ai/v1'
+    """
+    source, text = "base_url", base_url
+    if text is None:
+        source, text = URL_VARIABLE, os.environ.get(URL_VARIABLE)
+    text = (text or "").strip() or DEFAULT_BASE_URL
+    try:
+        parts = urlsplit(text)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        raise ConfigurationError(f"{source}: not a URL ({error})") from None
+    if parts.scheme not in ("http", "https") or not host:
+        raise ConfigurationError(
+            f"{source}: {parts._replace(netloc=host or '').geturl()!r} is no http(s) URL"
+        )
+    if parts.username or parts.password:
+        raise ConfigurationError(
+            f"{source}: take user and password out of the URL; the key goes into a header"
+        )
+    if parts.scheme == "http" and not allow_insecure_http and not is_loopback(host):
+        raise ConfigurationError(
+            f"{source}: http to {host!r} would send the key in clear",
+            advice="Use https, or pass allow_insecure_http=True if the network is yours",
+        )
+    path = _ENDPOINTS.sub("", parts.path.rstrip("/")).rstrip("/")
+    if not path.endswith("/v1"):
+        path += "/v1"
+    return urlunsplit((parts.scheme, parts.netloc, path, "", ""))
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address is this very machine."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _checked_headers(headers: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]:
+    pairs = tuple((str(name), str(value)) for name, value in (headers or {}).items())
+    for name, value in pairs:
+        if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
+            raise InvalidArgumentError(f"default_headers: {name!r} is no header name")
+        if "\r" in value or "\n" in value or "\0" in value:
+            raise InvalidArgumentError(f"default_headers: the value of {name!r} holds a line break")
+    return pairs
+
+
+def reject_unknown(given: Iterable[str], known: Iterable[str], where: str) -> None:
+    """Refuse names that are not known, with the nearest known one.
+
+    Raises:
+        InvalidArgumentError: For the first unknown name.
+    """
+    names = set(known)
+    for name in given:
+        if name not in names:
+            near = difflib.get_close_matches(name, names, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise InvalidArgumentError(f"{where}: unknown argument {name!r}{hint}")

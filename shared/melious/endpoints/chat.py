@@ -1,0 +1,140 @@
+"""POST /chat/completions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from melious.config import ClientConfig
+from melious.endpoints.common import RoutingOptions, body_of, check_known, json_of, read_as, request_of
+from melious.errors import InvalidArgumentError, ResponseDecodeError
+from melious.results import ChatCompletion
+from melious.transport.request import Call, Request, Response
+
+PATH = "chat/completions"
+
+
+class ChatParams(RoutingOptions, total=False):
+    """The optional parameters of a chat request. None is not sent.
+
+    Attributes:
+        max_tokens: The most tokens to write, reasoning included; by default the model's maximum.
+        max_completion_tokens: OpenAI's newer name for the same; the service documents `max_tokens`.
+        temperature: 0 to 2.
+        top_p: 0 to 1.
+        top_k: How many tokens to sample from, where the provider knows it.
+        min_p: 0 to 1, where the provider knows it.
+        frequency_penalty: -2 to 2.
+        presence_penalty: -2 to 2.
+        stop: One text or several at which the answer ends.
+        seed: For answers that can be had again, where the provider knows it.
+        n: How many answers.
+        logprobs: Whether to give the log probabilities of the tokens.
+        top_logprobs: How many alternatives of each token to give.
+        logit_bias: Token ids and what to add to their chances.
+        tools: Functions that the model may call, in OpenAI's form.
+        tool_choice: `none`, `auto`, `required` or one function.
+        parallel_tool_calls: Whether several calls may come at once.
+        response_format: `{"type": "json_object"}`, or `json_schema` with a schema.
+        reasoning_effort: How much to think: low, medium, high; some models take others.
+        stream_options: For `stream`; usage is asked for unless this says otherwise.
+        user: Who the request is for.
+        mode: A routing word of the older pages, sent as it is.
+        custom_weights: Routing weights of the older pages, sent as they are.
+    """
+
+    max_tokens: int | None
+    max_completion_tokens: int | None
+    temperature: float | None
+    top_p: float | None
+    top_k: int | None
+    min_p: float | None
+    frequency_penalty: float | None
+    presence_penalty: float | None
+    stop: str | Sequence[str] | None
+    seed: int | None
+    n: int | None
+    logprobs: bool | None
+    top_logprobs: int | None
+    logit_bias: Mapping[str, float] | None
+    tools: Sequence[Mapping[str, Any]] | None
+    tool_choice: str | Mapping[str, Any] | None
+    parallel_tool_calls: bool | None
+    response_format: Mapping[str, Any] | None
+    reasoning_effort: str | None
+    stream_options: Mapping[str, Any] | None
+    user: str | None
+    mode: str | None
+    custom_weights: Mapping[str, float] | None
+
+
+PARAMETERS = frozenset(ChatParams.__annotations__) | frozenset(RoutingOptions.__annotations__)
+
+
+def create(
+    config: ClientConfig, model: str, messages: Sequence[Mapping[str, Any]], params: ChatParams
+) -> Call[ChatCompletion]:
+    """A call for a whole answer."""
+    return Call(_request(config, model, messages, params, stream=False), parse)
+
+
+def stream(
+    config: ClientConfig, model: str, messages: Sequence[Mapping[str, Any]], params: ChatParams
+) -> Request:
+    """A request for an answer in chunks, usage included."""
+    return _request(config, model, messages, params, stream=True)
+
+
+def _request(
+    config: ClientConfig,
+    model: str,
+    messages: Sequence[Mapping[str, Any]],
+    params: ChatParams,
+    *,
+    stream: bool,
+) -> Request:
+    check_known(params, ChatParams, "chat")
+    fields: dict[str, Any] = {"messages": _checked(messages)}
+    if stream:
+        fields |= {"stream": True, "stream_options": {"include_usage": True}}
+    body = body_of(config, model, fields, params)
+    return request_of(
+        config, "chat", PATH, params, body, stream=stream, retry_malformed=_has_image(fields["messages"])
+    )
+
+
+def _checked(messages: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    if isinstance(messages, str | bytes | Mapping) or not messages:
+        raise InvalidArgumentError("messages: needs a list of at least one message")
+    checked = list(messages)
+    for position, message in enumerate(checked):
+        if not isinstance(message, Mapping) or not isinstance(message.get("role"), str):
+            raise InvalidArgumentError(f"messages[{position}]: needs a dict with a role, not {message!r:.80}")
+    return checked
+
+
+def _has_image(messages: list[Mapping[str, Any]]) -> bool:
+    return any(
+        isinstance(part, Mapping) and part.get("type") == "image_url"
+        for message in messages
+        if isinstance(message.get("content"), list)
+        for part in message["content"]
+    )
+
+
+def parse(response: Response) -> ChatCompletion:
+    """Read a whole answer.
+
+    Raises:
+        ResponseDecodeError: There is no choice in it.
+    """
+    raw = json_of(response, "chat")
+    completion = read_as(ChatCompletion, raw, response, "chat")
+    if not completion.choices:
+        raise ResponseDecodeError(
+            "chat: the answer holds no choice",
+            status_code=response.status,
+            request_id=response.request_id,
+            body=raw,
+        )
+    return completion

@@ -1,0 +1,200 @@
+"""What building a request and reading an answer have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypedDict, TypeVar
+
+from pydantic import ValidationError
+
+from melious.config import ClientConfig, TimeoutArgument, check_deadline, reject_unknown, timeout_for
+from melious.errors import InvalidArgumentError, ResponseDecodeError, status_error
+from melious.results import Meta, Result
+from melious.routing import FiltersArgument, filters_to_wire, flavored, split_flavor
+from melious.transport import codec
+from melious.transport.request import Request, Response, Upload
+
+R = TypeVar("R", bound=Result)
+
+OMIT = frozenset(
+    {"extra_body", "extra_headers", "timeout", "deadline", "max_retries", "preset", "flavor", "filters"}
+)
+
+
+class CallOptions(TypedDict, total=False):
+    """How one call is made; every endpoint takes these.
+
+    Attributes:
+        extra_body: Fields to put into the body as they are, over everything else.
+        extra_headers: Headers of this request.
+        timeout: Seconds for each wait of an attempt, or a `Timeout`.
+        deadline: Seconds for the whole call, waits and retries included.
+        max_retries: Further attempts after the first.
+    """
+
+    extra_body: Mapping[str, Any] | None
+    extra_headers: Mapping[str, str] | None
+    timeout: TimeoutArgument
+    deadline: float | None
+    max_retries: int | None
+
+
+class RoutingOptions(CallOptions, total=False):
+    """Where one call may run; given here, they replace the client's own.
+
+    Attributes:
+        preset: What to favour, sent as `preset`.
+        flavor: The suffix of the model: balanced, speed, price, eco or batch.
+        filters: Which providers may serve it.
+    """
+
+    preset: str | None
+    flavor: str | None
+    filters: FiltersArgument | None
+
+
+def check_known(params: Mapping[str, Any], shape: type, where: str) -> None:
+    """Refuse a parameter that the endpoint does not have, with the nearest one that it has."""
+    reject_unknown(params, shape.__annotations__, where)
+
+
+def check_model(model: object) -> str:
+    """Refuse a model that is no name.
+
+    Raises:
+        InvalidArgumentError: It is empty or no text.
+    """
+    if not isinstance(model, str) or not model.strip():
+        raise InvalidArgumentError(f"model: {model!r} is no model's name")
+    return model
+
+
+def body_of(
+    config: ClientConfig, model: str, fields: Mapping[str, Any], params: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Make a body: the model with its flavor, the fields that were given, routing, and what is extra."""
+    body: dict[str, Any] = {"model": flavored(check_model(model), _given(params, "flavor", config.flavor))}
+    body.update(fields)
+    body.update((name, value) for name, value in params.items() if value is not None and name not in OMIT)
+    preset = _given(params, "preset", config.preset)
+    if preset is not None:
+        body["preset"] = preset
+    filters = filters_to_wire(_given(params, "filters", config.filters))
+    if filters is not None:
+        body["filters"] = filters
+    for extra in (config.extra_body, params.get("extra_body")):
+        if extra:
+            body.update(extra)
+    return body
+
+
+def _given(params: Mapping[str, Any], name: str, default: Any) -> Any:
+    value = params.get(name)
+    return default if value is None else value
+
+
+def request_of(
+    config: ClientConfig,
+    endpoint: str,
+    path: str,
+    params: Mapping[str, Any],
+    body: dict[str, Any] | Upload | None,
+    **details: Any,
+) -> Request:
+    """Make a request of a body, with the options of the call and the client.
+
+    Raises:
+        InvalidArgumentError: The body has no JSON form, or an option is wrong.
+    """
+    deadline = params.get("deadline", config.deadline)
+    check_deadline(deadline)
+    max_retries = _given(params, "max_retries", config.max_retries)
+    if isinstance(max_retries, bool) or not isinstance(max_retries, int) or max_retries < 0:
+        raise InvalidArgumentError(f"max_retries: {max_retries!r} is not a whole number from 0 up")
+    fields = body.fields if isinstance(body, Upload) else body or {}
+    model, flavor = split_flavor(str(fields.get("model", "")))
+    return Request(
+        method="GET" if body is None else "POST",
+        path=path,
+        endpoint=endpoint,
+        timeout=timeout_for(endpoint, _given(params, "timeout", config.timeout)),
+        deadline=deadline,
+        max_retries=max_retries,
+        body=encoded(body) if isinstance(body, dict) else body,
+        headers=tuple((params.get("extra_headers") or {}).items()),
+        retry_no_providers="filters" not in fields,
+        model=model,
+        routing=fields.get("preset") or flavor,
+        **details,
+    )
+
+
+def encoded(body: dict[str, Any]) -> bytes:
+    """Write a body as JSON; what has no JSON form is named by its field."""
+    try:
+        return codec.dumps(body)
+    except (TypeError, ValueError) as error:
+        for name, value in body.items():
+            try:
+                codec.dumps(value)
+            except (TypeError, ValueError) as problem:
+                raise InvalidArgumentError(f"{name}: cannot be sent as JSON ({problem})") from None
+        raise InvalidArgumentError(f"the body cannot be sent as JSON ({error})") from None
+
+
+def json_of(response: Response, endpoint: str) -> dict[str, Any]:
+    """Parse an answer that must be a JSON object; an error inside a 200 is raised as an error.
+
+    Raises:
+        ResponseDecodeError: It is something else.
+        APIStatusError: It is an error object.
+    """
+    try:
+        raw = codec.loads(response.body)
+    except ValueError:
+        raw = None
+    if not isinstance(raw, dict):
+        shown = " ".join(response.body[:200].decode("utf-8", "replace").split())
+        raise ResponseDecodeError(
+            f"{endpoint}: the answer is no JSON object: content-type {response.content_type or 'missing'}, "
+            f"beginning {shown!r}",
+            status_code=response.status,
+            request_id=response.request_id,
+            body=shown,
+        )
+    if raw.get("error"):
+        raise status_error(None, raw, request_id=response.request_id, endpoint=endpoint)
+    return raw
+
+
+def read_as(model: type[R], raw: Any, response: Response, endpoint: str, fields: Any = None) -> R:
+    """Make a result of a parsed answer.
+
+    Args:
+        model: The result's class.
+        raw: The parsed answer, kept as `.raw`.
+        response: Where it came from.
+        endpoint: The endpoint's name, for an error.
+        fields: What to read the result from, where that is not `raw`.
+
+    Raises:
+        ResponseDecodeError: The answer lacks what the endpoint promises.
+    """
+    try:
+        result = model.model_validate(raw if fields is None else fields)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise ResponseDecodeError(
+            f"{endpoint}: the answer is not as promised at {place}: {first['msg']}",
+            status_code=response.status,
+            request_id=response.request_id,
+            body=raw,
+        ) from None
+    result.with_origin(raw, meta_of(response))
+    return result
+
+
+def meta_of(response: Response) -> Meta:
+    """How an answer was come by."""
+    return Meta(response.request_id, response.rate_limit, response.attempts, response.elapsed)

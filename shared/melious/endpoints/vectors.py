@@ -1,0 +1,66 @@
+"""Vectors on the wire: base64 of little-endian float32, or JSON numbers."""
+
+from __future__ import annotations
+
+import binascii
+import sys
+from array import array
+from typing import Any
+
+from melious.errors import ResponseDecodeError
+
+_SWAP = sys.byteorder == "big"
+
+
+def decode(value: Any) -> array[float]:
+    """Read one vector of an answer, whichever way it came.
+
+    Raises:
+        ValueError: It is broken: bad base64, half a number, or no numbers.
+    """
+    if isinstance(value, str):
+        data = binascii.a2b_base64(value)
+        if len(data) % 4 or not data:
+            raise ValueError(f"{len(data)} bytes are no whole number of float32")
+        vector = array("f", data)
+        if _SWAP:
+            vector.byteswap()
+        return vector
+    if isinstance(value, list) and value:
+        try:
+            return array("d", value)
+        except TypeError:
+            raise ValueError("the list holds something that is no number") from None
+    raise ValueError(f"neither text nor numbers but {type(value).__name__}")
+
+
+def in_order(data: Any, count: int) -> list[array[float]]:
+    """Read all vectors of an answer, in the order of the input.
+
+    Args:
+        data: `data` of the answer: objects with `index` and `embedding`.
+        count: How many inputs were sent.
+
+    Raises:
+        ResponseDecodeError: There are more, fewer or other vectors than inputs,
+            one is broken, or they differ in length.
+    """
+    if not isinstance(data, list) or len(data) != count:
+        got = len(data) if isinstance(data, list) else 0
+        raise ResponseDecodeError(f"embeddings: {count} inputs were sent and {got} vectors came back")
+    vectors: list[array[float] | None] = [None] * count
+    for position, item in enumerate(data):
+        index = item.get("index", position) if isinstance(item, dict) else None
+        if not isinstance(index, int) or not 0 <= index < count or vectors[index] is not None:
+            raise ResponseDecodeError(f"embeddings: the answer names input {index!r}, of {count} sent")
+        try:
+            vectors[index] = decode(item.get("embedding"))
+        except ValueError as error:
+            raise ResponseDecodeError(f"embeddings: the vector of input {index} is broken: {error}") from None
+    whole = [vector for vector in vectors if vector is not None]
+    lengths = {len(vector) for vector in whole}
+    if len(lengths) > 1:
+        raise ResponseDecodeError(
+            f"embeddings: vectors of different lengths in one answer: {sorted(lengths)}"
+        )
+    return whole

@@ -1,0 +1,316 @@
+"""What the endpoints answer, for people to read: pydantic models that keep what else the service sends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, PrivateAttr, field_validator
+
+from melious.impact import BillingCost, EnvironmentImpact
+from melious.transport.ratelimit import RateLimit
+
+
+class Usage(BaseModel):
+    """Token counts; a count that was not reported is None.
+
+    Attributes:
+        prompt_tokens: Tokens read.
+        completion_tokens: Tokens written, reasoning included.
+        total_tokens: Both.
+    """
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    total_tokens: int | None = None
+    prompt_tokens_details: dict[str, Any] | None = None
+    completion_tokens_details: dict[str, Any] | None = None
+
+    @property
+    def cached_tokens(self) -> int | None:
+        """Tokens that came from the provider's prefix cache, from either place servers put them."""
+        details = self.prompt_tokens_details or {}
+        cached = details.get("cached_tokens", (self.model_extra or {}).get("cached_tokens"))
+        return cached if isinstance(cached, int) else None
+
+    @property
+    def reasoning_tokens(self) -> int | None:
+        """Tokens spent on reasoning."""
+        reasoning = (self.completion_tokens_details or {}).get("reasoning_tokens")
+        return reasoning if isinstance(reasoning, int) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Meta:
+    """How a result was come by.
+
+    Attributes:
+        request_id: The service's id of the request.
+        rate_limit: What the answer said of the account's limit.
+        attempts: How many requests it took.
+        elapsed: Seconds from the call to the whole answer.
+    """
+
+    request_id: str | None = None
+    rate_limit: RateLimit | None = None
+    attempts: int = 1
+    elapsed: float = 0.0
+
+
+class Result(BaseModel):
+    """What all answers have in common.
+
+    Attributes:
+        usage: Token counts, if reported.
+        environment_impact: The environmental cost, if reported.
+        billing_cost: The money, if reported.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    usage: Usage | None = None
+    environment_impact: EnvironmentImpact | None = None
+    billing_cost: BillingCost | None = None
+
+    _raw: Any = PrivateAttr(default=None)
+    _meta: Meta = PrivateAttr(default_factory=Meta)
+
+    @field_validator("usage", "environment_impact", "billing_cost", mode="before")
+    @classmethod
+    def _object_or_nothing(cls, value: Any) -> Any:
+        return value if isinstance(value, dict | BaseModel) and value else None
+
+    @property
+    def raw(self) -> Any:
+        """The answer as the service sent it, parsed: a dict, or text for plain-text forms."""
+        return self._raw
+
+    @property
+    def meta(self) -> Meta:
+        """How the result was come by."""
+        return self._meta
+
+    @property
+    def request_id(self) -> str | None:
+        """The service's id of the request."""
+        return self._meta.request_id
+
+    @property
+    def rate_limit(self) -> RateLimit | None:
+        """What the answer said of the account's limit."""
+        return self._meta.rate_limit
+
+    @property
+    def attempts(self) -> int:
+        """How many requests it took."""
+        return self._meta.attempts
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds from the call to the whole answer."""
+        return self._meta.elapsed
+
+    def with_origin(self, raw: Any, meta: Meta) -> None:
+        """Note where the result comes from; used by the endpoints."""
+        self._raw = raw
+        self._meta = meta
+
+
+class Message(BaseModel):
+    """An assistant's message."""
+
+    model_config = ConfigDict(extra="allow")
+
+    role: str = "assistant"
+    content: str | list[Any] | None = None
+    reasoning_content: str | None = None
+    tool_calls: list[dict[str, Any]] | None = None
+
+
+class Choice(BaseModel):
+    """One of the answers."""
+
+    model_config = ConfigDict(extra="allow")
+
+    index: int = 0
+    message: Message
+    finish_reason: str | None = None
+
+
+class ChatCompletion(Result):
+    """A whole chat answer.
+
+    Example:
+        >>> answer = ChatCompletion.model_validate(
+        ...     {"choices": [{"message": {"content": "Hello!"}, "finish_reason": "stop"}]}
+        ... )
+        >>> answer.text, answer.usage
+        ('Hello!', None)
+    """
+
+    id: str | None = None
+    created: int | float | None = None
+    model: str | None = None
+    choices: list[Choice] = []
+
+    @property
+    def text(self) -> str:
+        """The text of the first choice; "" where there is none."""
+        content = self.choices[0].message.content if self.choices else None
+        if isinstance(content, list):
+            return "".join(part.get("text") or "" for part in content if isinstance(part, dict))
+        return content or ""
+
+    @property
+    def reasoning(self) -> str:
+        """The reasoning of the first choice, under either of its names; "" where there is none."""
+        if not self.choices:
+            return ""
+        message = self.choices[0].message
+        other = (message.model_extra or {}).get("reasoning")
+        return message.reasoning_content or (other if isinstance(other, str) else "")
+
+    @property
+    def tool_calls(self) -> list[dict[str, Any]]:
+        """The tool calls of the first choice."""
+        return (self.choices[0].message.tool_calls or []) if self.choices else []
+
+    @property
+    def finish_reason(self) -> str | None:
+        """Why the first choice ended."""
+        return self.choices[0].finish_reason if self.choices else None
+
+
+class EmbeddingsResult(Result):
+    """Vectors in the order of the input.
+
+    Attributes:
+        embeddings: One vector for each input, `list[list[float]]` of shape
+            n x dim, or a numpy array (float32, n x dim) with `as_numpy=True`.
+        model: The model that answered.
+        batches: The single requests it took; usage, impact and cost above are
+            their sums, and None where any of them did not report.
+        cached: How many inputs came from the in-process cache.
+    """
+
+    model_config = ConfigDict(extra="allow", arbitrary_types_allowed=True)
+
+    embeddings: Any = None
+    model: str | None = None
+    batches: list[Result] = []
+    cached: int = 0
+
+
+class RerankItem(BaseModel):
+    """One document's place.
+
+    Attributes:
+        index: Its position in the documents given.
+        relevance_score: How well it fits the query.
+        document: Its text, where the service sent it back.
+    """
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    index: int
+    relevance_score: float
+    document: str | None = None
+
+    @field_validator("document", mode="before")
+    @classmethod
+    def _text(cls, value: Any) -> Any:
+        return value.get("text") if isinstance(value, dict) else value
+
+
+class RerankResult(Result):
+    """Documents by relevance, best first."""
+
+    id: str | None = None
+    model: str | None = None
+    results: list[RerankItem] = []
+
+
+class Image(BaseModel):
+    """A generated picture.
+
+    Attributes:
+        b64_json: The picture as base64, without a `data:` prefix.
+        url: Where it can be fetched, on services that host pictures.
+        revised_prompt: The prompt as the model understood it.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    b64_json: str | None = None
+    url: str | None = None
+    revised_prompt: str | None = None
+
+    @field_validator("b64_json", mode="before")
+    @classmethod
+    def _without_prefix(cls, value: Any) -> Any:
+        if isinstance(value, str) and value.startswith("data:"):
+            return value.partition(",")[2]
+        return value
+
+    def to_bytes(self) -> bytes:
+        """The picture's bytes.
+
+        Raises:
+            ValueError: There is only a URL, or the base64 is broken.
+        """
+        import binascii  # noqa: PLC0415 - only for those who want bytes
+
+        if self.b64_json is None:
+            raise ValueError("the picture came as a URL; fetch .url")
+        return binascii.a2b_base64(self.b64_json)
+
+
+class ImagesResult(Result):
+    """Generated pictures."""
+
+    created: int | float | None = None
+    data: list[Image] = []
+
+
+class Transcription(Result):
+    """What was said in a recording.
+
+    Attributes:
+        text: The words; for `srt` and `vtt` the whole document.
+        language: The language, where reported.
+        duration: Seconds, where reported.
+        segments: Parts with their times, for `verbose_json`.
+    """
+
+    text: str = ""
+    language: str | None = None
+    duration: float | None = None
+    segments: list[dict[str, Any]] | None = None
+
+
+class Model(Result):
+    """A model of the service.
+
+    Attributes:
+        id: What to pass as `model`.
+        owned_by: Whose it is, as the service says.
+    """
+
+    id: str
+    object: str | None = None
+    created: int | float | None = None
+    owned_by: str | None = None
+
+    @property
+    def card(self) -> dict[str, Any] | None:
+        """The `_meta` object: type, modalities, capabilities, context, pricing; None if not asked for."""
+        meta = self.raw.get("_meta") if isinstance(self.raw, dict) else None
+        return meta if isinstance(meta, dict) else None
+
+
+class ModelList(Result):
+    """The models that a key may use."""
+
+    data: list[Model] = []

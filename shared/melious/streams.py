@@ -1,0 +1,150 @@
+"""A streamed chat answer, as its caller holds it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator
+from types import TracebackType
+from typing import Any, Self
+
+from melious.results import ChatCompletion, Meta
+from melious.transport.completion import PartialCompletion
+from melious.transport.exchange import OpenStream
+from melious.transport.ratelimit import RateLimit
+
+
+class StreamBase:
+    """What sync and async streams have in common: everything but the reading."""
+
+    _opened: OpenStream | None
+
+    def _head(self) -> OpenStream:
+        if self._opened is None:
+            raise RuntimeError("the stream has not begun: await it, or iterate over it")
+        return self._opened
+
+    @property
+    def request_id(self) -> str | None:
+        """The service's id of the request."""
+        return self._head().head.request_id
+
+    @property
+    def rate_limit(self) -> RateLimit | None:
+        """What the answer said of the account's limit."""
+        return self._head().rate_limit
+
+    @property
+    def attempts(self) -> int:
+        """How many requests it took to begin."""
+        return self._head().attempts
+
+    @property
+    def partial(self) -> PartialCompletion:
+        """What has arrived so far, merged."""
+        return self._head().parser.partial
+
+    def completion(self) -> ChatCompletion:
+        """What has arrived, as a whole answer. After the last chunk that is the whole answer."""
+        opened = self._head()
+        raw = opened.parser.partial.to_wire()
+        whole = ChatCompletion.model_validate(raw)
+        whole.with_origin(raw, Meta(opened.head.request_id, opened.rate_limit, opened.attempts))
+        return whole
+
+
+class ChatStream(StreamBase):
+    """Chunks of a chat answer: plain dicts in OpenAI's shape, in one regular form.
+
+    Iterate over it once. In every chunk `choices` is a list and each choice
+    has a `delta` dict; reasoning is under `reasoning_content`; pieces of tool
+    calls carry a whole number as `index`, and their id and name exactly once.
+    Breaking off, closing it or dropping it closes the connection at once; read
+    to its end, it gives the connection back.
+
+    Raises:
+        StreamTruncatedError: While iterating: the stream ended before the answer did.
+        APITimeoutError: While iterating: nothing came for too long.
+        APIStatusError: While iterating: the service reported an error inside the stream.
+            In all three, what had arrived is in `.partial`.
+
+    Example:
+        >>> from melious import MeliousClient
+        >>> with MeliousClient(api_key="sk-mel-...") as client:  # doctest: +SKIP
+        ...     with client.chat.stream(model="glm-4.7", messages=[...]) as stream:
+        ...         for chunk in stream:
+        ...             for choice in chunk["choices"]:
+        ...                 print(choice["delta"].get("content") or "", end="")
+        ...     print(stream.completion().usage)
+    """
+
+    def __init__(self, opened: OpenStream, chunks: Generator[dict[str, Any]]) -> None:
+        self._opened = opened
+        self._chunks = chunks
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return self._chunks
+
+    def __next__(self) -> dict[str, Any]:
+        return next(self._chunks)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Break off; harmless after the end."""
+        self._chunks.close()
+
+
+class AsyncChatStream(StreamBase):
+    """Like `ChatStream`, for asyncio.
+
+    The request is made when the stream is awaited, entered or first iterated
+    over, whichever comes first; errors before the first chunk are raised there.
+
+    Example:
+        >>> async def main() -> None:
+        ...     async with AsyncMeliousClient() as client:
+        ...         async for chunk in client.chat.stream(model="glm-4.7", messages=[...]):
+        ...             print(chunk)
+    """
+
+    def __init__(
+        self, begin: Callable[[], Awaitable[tuple[OpenStream, AsyncGenerator[dict[str, Any]]]]]
+    ) -> None:
+        self._begin = begin
+        self._opened = None
+        self._chunks: AsyncGenerator[dict[str, Any]] | None = None
+
+    async def _started(self) -> Self:
+        if self._chunks is None:
+            self._opened, self._chunks = await self._begin()
+        return self
+
+    def __await__(self) -> Generator[Any, None, Self]:
+        return self._started().__await__()
+
+    def __aiter__(self) -> AsyncIterator[dict[str, Any]]:
+        return self if self._chunks is None else self._chunks
+
+    async def __anext__(self) -> dict[str, Any]:
+        if self._chunks is None:
+            await self._started()
+        assert self._chunks is not None  # noqa: S101 - just begun
+        return await anext(self._chunks)
+
+    async def __aenter__(self) -> Self:
+        return await self._started()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Break off; harmless before the beginning and after the end."""
+        if self._chunks is not None:
+            await self._chunks.aclose()

@@ -1,0 +1,194 @@
+"""Performs what an exchange asks for, with asyncio; nothing is decided here."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import weakref
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable
+from typing import Any
+
+from melious.config import ClientConfig
+from melious.transport import registry
+from melious.transport.async_pool import AsyncAnswer
+from melious.transport.client_sender import AsyncClientAnswer, AsyncClientSender
+from melious.transport.driver import DriverBase, LineBase
+from melious.transport.exchange import Effect, OpenStream, ReadBody, ReadSome, Send, Sleep, lost, stream_error
+from melious.transport.reporting import Report
+from melious.transport.request import Request, Response
+from melious.transport.retry import Phase
+
+
+class AsyncDriver(DriverBase):
+    """Makes the calls of one client, on any number of event loops."""
+
+    def __init__(self, config: ClientConfig, http_client: Any = None) -> None:
+        super().__init__(config)
+        self._injected = None if http_client is None else AsyncClientSender(http_client)
+        self._holds: dict[int, tuple[registry.AsyncHold, weakref.finalize[..., Any]]] = {}
+
+    async def call(self, request: Request) -> Response:
+        """Make a call and give its whole answer.
+
+        Raises:
+            MeliousError: The call failed for good.
+        """
+        line = _Line(self, request)
+        try:
+            outcome = await line.run()
+        finally:
+            await line.aclose()
+        assert isinstance(outcome, Response)  # noqa: S101 - the request does not stream
+        return outcome
+
+    async def open(
+        self, request: Request, report: Report
+    ) -> tuple[OpenStream, AsyncGenerator[dict[str, Any]]]:
+        """Make a call whose answer streams; gives how it began, and its chunks.
+
+        Raises:
+            MeliousError: The call failed before its first chunk.
+        """
+        line = _Line(self, request)
+        try:
+            outcome = await line.run()
+            assert isinstance(outcome, OpenStream)  # noqa: S101 - the request streams
+        except BaseException:
+            await line.aclose()
+            raise
+        chunks = line.chunks(outcome, report)
+        await anext(chunks)
+        return outcome, chunks
+
+    async def sender(self) -> registry.AnyAsyncPool | AsyncClientSender:
+        """What sends: the caller's client, or the pool that the running loop shares."""
+        if self._injected is not None:
+            return self._injected
+        loop = asyncio.get_running_loop()
+        found = self._holds.get(id(loop))
+        if found is not None and found[0].loop is loop and found[0].generation == registry.generation():
+            return found[0].pool
+        hold = await registry.hold_async(self.envelope.origin)
+        self._forget_dead()
+        finalizer = weakref.finalize(self, registry.drop_async, hold)
+        finalizer.atexit = False
+        self._holds[id(loop)] = (hold, finalizer)
+        return hold.pool
+
+    def _forget_dead(self) -> None:
+        for key, (hold, finalizer) in list(self._holds.items()):
+            if hold.loop.is_closed() or hold.generation != registry.generation():
+                finalizer.detach()
+                del self._holds[key]
+
+    async def aclose(self) -> None:
+        """Give the running loop's share in its pool back; a later call takes a new one."""
+        found = self._holds.pop(id(asyncio.get_running_loop()), None)
+        if found is not None and found[0].generation == registry.generation():
+            found[1].detach()
+            await registry.close_async(found[0])
+
+
+class _Line(LineBase):
+    """One call on its way, over asyncio."""
+
+    def __init__(self, driver: AsyncDriver, request: Request) -> None:
+        super().__init__(driver, request)
+        self._sender = driver.sender
+        self._answer: AsyncAnswer | AsyncClientAnswer | None = None
+        self._body: AsyncIterator[bytes] = _nothing()
+
+    async def run(self) -> Response | OpenStream:
+        """Drive the plan to its end."""
+        result: Any = None
+        while True:
+            try:
+                effect = self.plan.send(result)
+            except StopIteration as done:
+                return done.value  # type: ignore[no-any-return]
+            result = await self._perform(effect)
+
+    async def _perform(self, effect: Effect) -> Any:
+        if isinstance(effect, Send):
+            return await self._send(effect)
+        if isinstance(effect, Sleep):
+            await self.aclose()
+            return await asyncio.sleep(effect.seconds)
+        try:
+            if isinstance(effect, ReadBody):
+                return await self._read_all(effect.limit)
+            assert isinstance(effect, ReadSome)  # noqa: S101 - there is no other effect
+            async for data in self._body:
+                if data:
+                    return data
+        except Exception as error:  # noqa: BLE001 - raised on if it is not the transport's
+            return self.failed(error, Phase.ANSWER)
+        return b""
+
+    async def _send(self, effect: Send) -> Any:
+        await self.aclose()
+        sender = await self._sender()
+        answer, reused, error = await sender.send(self.begin(effect), self.clock, fresh=effect.fresh)
+        if error is not None:
+            return self.failed(error, Phase.SENT, reused=reused)
+        assert answer is not None  # noqa: S101 - no error, so an answer
+        self._answer = answer
+        head = self.head(answer.status, answer.headers)
+        self._body = _mapped(self.decompress, answer) if self.decompress else aiter(answer)
+        return head
+
+    async def _read_all(self, limit: int) -> bytes:
+        parts: list[bytes] = []
+        size = 0
+        async for data in self._body:
+            parts.append(data)
+            size += len(data)
+            if size >= limit:
+                break
+        return b"".join(parts)
+
+    async def chunks(self, opened: OpenStream, report: Report) -> AsyncGenerator[dict[str, Any]]:
+        """The chunks of an open stream. Once advanced, it owns the connection, whatever happens."""
+        parser = opened.parser
+        self.opened()
+        try:
+            yield {}
+            for chunk in opened.first:
+                yield chunk
+            try:
+                if not parser.ended:
+                    async for data in self._body:
+                        for chunk in parser.feed(data):
+                            yield chunk
+                        if parser.ended:
+                            break
+                    else:
+                        for chunk in parser.close():
+                            yield chunk
+            except Exception as error:  # noqa: BLE001 - raised on if it is not the transport's
+                for chunk in lost(opened, self.failed(error, Phase.ANSWER)):
+                    yield chunk
+            if parser.done and self._answer is not None:
+                await self._answer.drain(self._body)
+            problem = stream_error(opened, time.monotonic())
+            if problem is not None:
+                raise problem
+        finally:
+            report.stream(parser.partial)
+            await self.aclose()
+
+    async def aclose(self) -> None:
+        """Be done with the answer of the last attempt."""
+        answer, self._answer = self._answer, None
+        if answer is not None:
+            await answer.aclose()
+
+
+async def _nothing() -> AsyncIterator[bytes]:
+    return
+    yield b""  # an async generator that gives nothing
+
+
+async def _mapped(change: Callable[[bytes], bytes], parts: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
+    async for part in parts:
+        yield change(part)

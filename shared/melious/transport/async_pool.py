@@ -1,0 +1,187 @@
+"""A pool of lanes for one event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterable
+from contextlib import suppress
+from typing import Any
+
+from melious.transport.lanes import (
+    DRAIN_BYTES,
+    DRAIN_SECONDS,
+    Lane,
+    LaneShelf,
+    NetworkHook,
+    Origin,
+    ReadClock,
+    pool_maker,
+    request_maker,
+)
+from melious.transport.library import library, socket_options
+from melious.transport.outgoing import Outgoing
+
+
+class _Stream:
+    """A network stream whose reads keep to the lane's clock."""
+
+    def __init__(self, inner: Any, hook: NetworkHook) -> None:
+        self._inner = inner
+        self._hook = hook
+        hook.streams = [self]
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002, ASYNC109 - the clock decides
+        data: bytes = await self._inner.read(max_bytes, self._hook.read_seconds())
+        return data
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
+        await self._inner.write(buffer, timeout)
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+    async def start_tls(self, *args: Any, **options: Any) -> _Stream:
+        return _Stream(await self._inner.start_tls(*args, **options), self._hook)
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._inner.get_extra_info(info)
+
+
+class _Network(NetworkHook):
+    """The network as the HTTP library sees it."""
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109 - the library's interface
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,  # noqa: ARG002 - ours are the same for every connection
+    ) -> _Stream:
+        return _Stream(await self.inner.connect_tcp(host, port, timeout, local_address, _OPTIONS), self)
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+_OPTIONS = socket_options()
+
+
+class AsyncAnswer:
+    """An answer whose body has not been read; `aclose` gives the lane back or throws it away."""
+
+    __slots__ = ("_lane", "_pool", "_response", "clock", "headers", "status")
+
+    def __init__(self, response: Any, lane: Lane, pool: AsyncPool) -> None:
+        self.status: int = response.status
+        self.headers: list[tuple[bytes, bytes]] = response.headers
+        self.clock = lane.hook.clock
+        self._response = response
+        self._lane: Lane | None = lane
+        self._pool = pool
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        iterator: AsyncIterator[bytes] = aiter(self._response.stream)
+        return iterator
+
+    async def drain(self, body: AsyncIterator[bytes]) -> None:
+        """Read what little is left of the body, so that the connection can be used again."""
+        self.clock.until = time.monotonic() + DRAIN_SECONDS
+        size = 0
+        with suppress(
+            library().core.TimeoutException, library().core.NetworkError, library().core.ProtocolError
+        ):
+            async for data in body:
+                size += len(data)
+                if size > DRAIN_BYTES:
+                    return
+
+    async def aclose(self) -> None:
+        """Be done with the answer, read or not."""
+        lane, self._lane = self._lane, None
+        if lane is not None:
+            await self._pool.release(lane, self._response)
+
+
+class AsyncPool:
+    """Sends requests to one origin over as many connections as there are requests at a time."""
+
+    def __init__(self, origin: Origin) -> None:
+        self.origin = origin
+        self.shelf = LaneShelf()
+        self._make = pool_maker(origin, asynchronous=True)
+        self._request = request_maker(origin)
+        self._closed = False
+        self._slots = asyncio.Semaphore(origin.max_connections)
+
+    async def send(
+        self, outgoing: Outgoing, clock: ReadClock, *, fresh: bool
+    ) -> tuple[AsyncAnswer | None, bool, Exception | None]:
+        """Send one attempt.
+
+        Args:
+            outgoing: The attempt.
+            clock: Bounds the wait for a connection, and the reads.
+            fresh: Take a new connection.
+
+        Returns:
+            The answer or the error, and whether the connection had been used before.
+        """
+        if self._slots.locked():
+            try:
+                async with asyncio.timeout(clock.seconds()):
+                    await self._slots.acquire()
+            except TimeoutError:
+                message = f"all {self.origin.max_connections} connections are in use"
+                return None, False, library().core.PoolTimeout(message)
+        else:
+            await self._slots.acquire()
+        lane = self._take(fresh=fresh)
+        used = lane.used
+        lane.hook.clock = clock
+        try:
+            return (
+                AsyncAnswer(await lane.pool.handle_async_request(self._request(outgoing)), lane, self),
+                used,
+                None,
+            )
+        except Exception as error:  # noqa: BLE001 - handed to the driver, which raises what is not the transport's
+            await self._discard(lane)
+            return None, used, error
+        except BaseException:
+            await self._discard(lane)
+            raise
+
+    def _take(self, *, fresh: bool) -> Lane:
+        lane = None if fresh else self.shelf.take()
+        if lane is None:
+            hook = _Network(library().core.AnyIOBackend())
+            lane = Lane(self._make(hook), hook)
+            self.shelf.add(lane)
+        return lane
+
+    async def release(self, lane: Lane, response: Any) -> None:
+        """Take a lane back from an answer that is closed; the library keeps its connection only if it may."""
+        try:
+            await response.aclose()
+        except BaseException:
+            await self._discard(lane)
+            raise
+        closing = self.shelf.give_back(lane)
+        if self._closed:
+            closing += self.shelf.clear()
+        self._slots.release()
+        for cold in closing:
+            await cold.pool.aclose()
+
+    async def _discard(self, lane: Lane) -> None:
+        self.shelf.discard(lane)
+        self._slots.release()
+        await lane.pool.aclose()
+
+    async def aclose(self) -> None:
+        """Close the idle connections; those in use close when their requests end."""
+        self._closed = True
+        for lane in self.shelf.clear():
+            await lane.pool.aclose()

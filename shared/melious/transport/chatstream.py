@@ -1,0 +1,286 @@
+"""Reads of a streamed chat answer to chunks: pure, and honest about how the stream ended."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from melious.errors import (
+    APITimeoutError,
+    MeliousError,
+    ResponseDecodeError,
+    StreamTruncatedError,
+    status_error,
+)
+from melious.transport import codec
+from melious.transport.completion import PartialCompletion
+from melious.transport.request import Head
+from melious.transport.sse import ServerSentEvent, SSEDecoder
+
+_SHOWN = 200
+_MAX_WHOLE_BODY = 16 * 1024 * 1024
+_FACTS = ("id", "created", "model", "system_fingerprint", "service_tier")
+
+
+class ChatStreamParser:
+    """Turns reads into chat chunks: plain dicts in one regular form.
+
+    `feed` and `close` give chunks that are to be handed on; after them, look at
+    `ended` and, once the chunks are handed on, at `error`. In every chunk
+    `choices` is a list, each choice has a `delta` dict with text as `content`
+    and `reasoning_content`, pieces of tool calls are regular, and a choice
+    finishes once.
+
+    Attributes:
+        ended: No more reads are wanted.
+        done: `[DONE]` came; what follows may be drained but is not read.
+        error: What to raise after the last chunk, if anything.
+        partial: What has arrived, merged.
+    """
+
+    def __init__(
+        self, head: Head, *, event_timeout: float | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Begin with the answer's head.
+
+        Args:
+            head: Status 200 and the headers; the content type decides how the body is read.
+            event_timeout: Seconds that may pass without an event, comments notwithstanding.
+            clock: A monotonic time.
+        """
+        self.ended = False
+        self.done = False
+        self.error: MeliousError | None = None
+        self.partial = PartialCompletion()
+        self._head = head
+        self._sse = SSEDecoder()
+        self._body: list[bytes] | None = None
+        self._body_size = 0
+        self._event_timeout = event_timeout
+        self._clock = clock
+        self._last_event = clock()
+        self._content_type = head.headers.get("content-type", "").split(";", 1)[0].strip().lower()
+        self._decided = self._content_type == "text/event-stream"
+
+    def feed(self, data: bytes) -> list[dict[str, Any]]:
+        """Take one read and give the chunks that it completes."""
+        if not self._decided:
+            self._decide(data)
+        if self._body is not None:
+            self._collect(data)
+            return []
+        try:
+            events = self._sse.feed(data)
+        except ResponseDecodeError as error:
+            self._fail(error)
+            return []
+        if self._sse.error is not None:
+            return self._take(events, then=self._sse.error)
+        if not events:
+            self._check_silence()
+            return []
+        self._last_event = self._clock()
+        return self._take(events)
+
+    def close(self) -> list[dict[str, Any]]:
+        """The connection ended: give what is left and decide whether the answer is whole."""
+        if self.ended:
+            return []
+        if self._body is not None:
+            return self._whole_body(b"".join(self._body))
+        chunks: list[dict[str, Any]] = []
+        for event in self._sse.close():
+            # Only a last block that is whole counts; half a block says that the stream was cut.
+            if event.data.strip() == "[DONE]" or _is_json(event.data):
+                chunks += self._take([event])
+        if not self.ended:
+            self.ended = True
+            if not any(choice.finish_reason for choice in self.partial.choices.values()):
+                self._fail(StreamTruncatedError("the stream was truncated: it ended before the answer did"))
+        return chunks
+
+    def lost(self, error: MeliousError) -> list[dict[str, Any]]:
+        """The connection failed: end with this error, unless the answer was whole already."""
+        chunks = self.close()
+        if isinstance(self.error, StreamTruncatedError):
+            self._fail(error)
+        return chunks
+
+    def _fail(self, error: MeliousError) -> None:
+        self.ended = True
+        error.partial = self.partial
+        error.request_id = error.request_id or self._head.request_id
+        self.error = error
+
+    def _check_silence(self) -> None:
+        if self._event_timeout is not None and self._clock() - self._last_event > self._event_timeout:
+            self._fail(
+                APITimeoutError(
+                    f"the stream stalled: no event for {self._event_timeout:g} s, only signs of life"
+                )
+            )
+
+    # --- events ------------------------------------------------------------------------------------
+
+    def _take(self, events: list[ServerSentEvent], then: str | None = None) -> list[dict[str, Any]]:
+        chunks: list[dict[str, Any]] = []
+        for event in events:
+            data = event.data
+            if event.event == "error":
+                self._fail(self._reported(_parsed_or_text(data)))
+                return chunks
+            if event.event == "ping" or not data or data.isspace():
+                continue
+            if data.startswith(("[", " ")) and data.strip() == "[DONE]":
+                self.ended = self.done = True
+                return chunks
+            try:
+                chunk = codec.loads(data)
+            except ValueError:
+                chunk = None
+            if type(chunk) is not dict:
+                self._fail(
+                    ResponseDecodeError(
+                        f"an event of the stream is no JSON object: {data[:_SHOWN]!r}", body=data
+                    )
+                )
+                return chunks
+            try:
+                self._read(chunk, chunks)
+            except (AttributeError, TypeError) as error:
+                self._fail(
+                    ResponseDecodeError(f"an event of the stream is no chat chunk ({error})", body=chunk)
+                )
+            if self.ended:
+                return chunks
+        if then is not None:
+            self._fail(self._reported(_parsed_or_text(then)))
+        return chunks
+
+    def _read(self, chunk: dict[str, Any], chunks: list[dict[str, Any]]) -> None:
+        """Regularise one chunk, note what it says, and put it into `chunks`."""
+        partial = self.partial
+        if not partial.facts:
+            partial.facts = {name: chunk[name] for name in _FACTS if chunk.get(name)}
+        failed = bool(chunk.get("error")) or chunk.get("object") == "error"
+        choices = chunk.get("choices")
+        if choices:
+            for choice in choices:
+                failed = self._read_choice(choice) or failed
+        elif choices is None:
+            chunk["choices"] = []
+        usage = chunk.get("usage")
+        if usage:
+            partial.usage = usage
+        if "environment_impact" in chunk:
+            partial.environment_impact = chunk["environment_impact"]
+        if "billing_cost" in chunk:
+            partial.billing_cost = chunk["billing_cost"]
+        if not failed:
+            chunks.append(chunk)
+            return
+        if choices:
+            chunks.append(chunk)
+        self._fail(self._reported(chunk))
+
+    def _read_choice(self, choice: dict[str, Any]) -> bool:
+        """Regularise one choice and merge it; True if it says that the answer failed."""
+        delta = choice.get("delta")
+        if delta is None:
+            delta = choice["delta"] = choice.get("message") or {}
+        state = self.partial.choice(choice.get("index") or 0)
+        content = delta.get("content")
+        if content:
+            if type(content) is not str:
+                content = delta["content"] = _text_of(content)
+            state.content.append(content)
+        reasoning = delta.get("reasoning_content")
+        if reasoning is None and "reasoning" in delta:
+            reasoning = delta["reasoning"]
+            if type(reasoning) is str:
+                delta["reasoning_content"] = reasoning
+        if reasoning and type(reasoning) is str:
+            state.reasoning.append(reasoning)
+        calls = delta.get("tool_calls")
+        if calls:
+            delta["tool_calls"] = state.merge_calls(calls)
+        finish = choice.get("finish_reason")
+        if finish is not None:
+            if finish and state.finish_reason is None:
+                state.finish_reason = finish
+            else:
+                choice["finish_reason"] = None
+        return finish == "error" or bool(choice.get("error"))
+
+    def _reported(self, body: Any) -> MeliousError:
+        """The error that the stream itself reports."""
+        if isinstance(body, dict) and not body.get("error"):
+            for choice in body.get("choices") or ():
+                if choice.get("error"):
+                    body = choice
+        error = status_error(None, body, request_id=self._head.request_id, endpoint="the stream")
+        if isinstance(body, dict) and not error.message.strip():
+            error.message = "the stream reported an error"
+        return error
+
+    # --- an answer that is no stream -----------------------------------------------------------------
+
+    def _decide(self, data: bytes) -> None:
+        """Without the right content type, the first bytes decide."""
+        self._decided = True
+        start = data.lstrip(b"\xef\xbb\xbf \r\n\t")
+        looks_like_events = start.startswith((b"data:", b":", b"event:", b"id:", b"retry:"))
+        if not looks_like_events:
+            self._body = []
+
+    def _collect(self, data: bytes) -> None:
+        assert self._body is not None  # noqa: S101 - narrows the type for the checker
+        self._body.append(data)
+        self._body_size += len(data)
+        if self._body_size > _MAX_WHOLE_BODY:
+            self._fail(ResponseDecodeError(f"the answer is larger than {_MAX_WHOLE_BODY} bytes"))
+
+    def _whole_body(self, body: bytes) -> list[dict[str, Any]]:
+        """A JSON body instead of a stream: an error, or a completion as one chunk."""
+        text = body.decode("utf-8", "replace")
+        parsed = _parsed_or_text(text)
+        chunks: list[dict[str, Any]] = []
+        if isinstance(parsed, dict):
+            parsed["object"] = "error" if parsed.get("object") == "error" else "chat.completion.chunk"
+            self._read(parsed, chunks)
+            if self.error is None and not self.partial.choices:
+                self._fail(self._reported(parsed))
+                return []
+            self.ended = True
+            return chunks
+        self._fail(
+            ResponseDecodeError(
+                f"the answer is no event stream: content-type {self._content_type or 'missing'}, "
+                f"beginning {' '.join(text[:_SHOWN].split())!r}",
+                body=text,
+            )
+        )
+        return []
+
+
+def _parsed_or_text(data: str) -> Any:
+    try:
+        return codec.loads(data)
+    except ValueError:
+        return data
+
+
+def _is_json(data: str) -> bool:
+    return isinstance(_parsed_or_text(data), dict)
+
+
+def _text_of(content: Any) -> str:
+    """The text of content that came as a list of parts."""
+    if isinstance(content, list):
+        return "".join(
+            part if isinstance(part, str) else str(part.get("text") or "")
+            for part in content
+            if isinstance(part, str | dict)
+        )
+    return str(content)

@@ -1,0 +1,41 @@
+"""JSON both ways: pydantic's Rust codec, and the standard library where it refuses.
+
+Servers send what the Rust parser will not take (a lone surrogate from a token
+cut in the middle, nesting beyond its limit), and callers send what its writer
+will not (the same surrogates, in a history). Both are legal JSON.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pydantic_core import PydanticSerializationError, from_json, to_json
+
+
+def loads(data: bytes | str) -> Any:
+    """Parse JSON; NaN and infinities are taken, as servers write them.
+
+    Raises:
+        ValueError: It is no JSON, or nested beyond reason.
+    """
+    try:
+        return from_json(data)
+    except ValueError:
+        try:
+            return json.loads(data)
+        except RecursionError:
+            raise ValueError("JSON nested too deeply") from None
+
+
+def dumps(value: Any) -> bytes:
+    """Write compact UTF-8 JSON.
+
+    Raises:
+        TypeError: A value has no JSON form.
+        ValueError: A number is not finite where JSON needs one.
+    """
+    try:
+        return to_json(value)
+    except (PydanticSerializationError, ValueError):
+        return json.dumps(value, separators=(",", ":")).encode("ascii")

@@ -1,0 +1,172 @@
+"""What has arrived of a streamed chat answer, merged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from melious.transport import codec
+
+
+@dataclass(slots=True)
+class ToolCall:
+    """One tool call while its pieces come in."""
+
+    index: int
+    id: str | None = None
+    name: str | None = None
+    arguments: list[str] = field(default_factory=list)
+
+    def to_wire(self) -> dict[str, Any]:
+        """The call as a message carries it."""
+        return {
+            "index": self.index,
+            "id": self.id,
+            "type": "function",
+            "function": {"name": self.name, "arguments": "".join(self.arguments)},
+        }
+
+
+class PartialChoice:
+    """One choice of the answer while it comes in."""
+
+    __slots__ = ("_by_wire_index", "_last", "calls", "content", "finish_reason", "index", "reasoning", "role")
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+        self.role = "assistant"
+        self.content: list[str] = []
+        self.reasoning: list[str] = []
+        self.calls: list[ToolCall] = []
+        self.finish_reason: str | None = None
+        self._by_wire_index: dict[int, ToolCall] = {}
+        self._last: ToolCall | None = None
+
+    def merge_calls(self, pieces: list[Any]) -> list[dict[str, Any]]:
+        """Take the pieces of one delta and give them back in the one regular form.
+
+        Servers leave the index out, send it as null or text, use one index for
+        two calls, repeat ids and names on every piece, and send arguments as
+        an object. What comes out has a whole number as index, its id and name
+        exactly once, and arguments as text.
+        """
+        return [self._merge(piece) for piece in pieces if isinstance(piece, dict)]
+
+    def _merge(self, piece: dict[str, Any]) -> dict[str, Any]:
+        function = piece.get("function") or {}
+        call_id = piece.get("id") or None
+        name = function.get("name") or None
+        arguments = function.get("arguments")
+        if arguments is None:
+            arguments = ""
+        elif not isinstance(arguments, str):
+            arguments = codec.dumps(arguments).decode()
+        call = self._call_of(_whole(piece.get("index")), call_id, name)
+        out_function: dict[str, Any] = {"arguments": arguments}
+        out: dict[str, Any] = {"index": call.index, "function": out_function}
+        if call_id and call.id is None:
+            call.id = out["id"] = call_id
+        if name and call.name is None:
+            call.name = out_function["name"] = name
+            out["type"] = "function"
+        if arguments:
+            call.arguments.append(arguments)
+        return out
+
+    def _call_of(self, wire_index: int | None, call_id: str | None, name: str | None) -> ToolCall:
+        """Find the call that a piece belongs to, or begin one."""
+        known = self._last if wire_index is None else self._by_wire_index.get(wire_index)
+        if known is not None:
+            other_id = call_id is not None and known.id is not None and call_id != known.id
+            begins_unindexed = wire_index is None and name is not None and known.name is not None
+            if not ((other_id and name) or (begins_unindexed and call_id is None)):
+                self._last = known
+                return known
+        taken = {call.index for call in self.calls}
+        index = (
+            wire_index if wire_index is not None and wire_index not in taken else max(taken, default=-1) + 1
+        )
+        call = ToolCall(index)
+        self.calls.append(call)
+        self._by_wire_index[index if wire_index is None else wire_index] = call
+        self._last = call
+        return call
+
+    def to_wire(self) -> dict[str, Any]:
+        """The choice as a whole answer carries it."""
+        message: dict[str, Any] = {"role": self.role, "content": "".join(self.content)}
+        if self.reasoning:
+            message["reasoning_content"] = "".join(self.reasoning)
+        if self.calls:
+            message["tool_calls"] = [call.to_wire() for call in self.calls]
+        return {"index": self.index, "message": message, "finish_reason": self.finish_reason}
+
+
+class PartialCompletion:
+    """A chat answer as far as it has come.
+
+    Attributes:
+        facts: The top-level fields seen so far: id, model, created and the like.
+        usage: The last usage seen; it is cumulative, never summed. None if none came.
+        environment_impact: The impact, if any chunk carried it.
+        billing_cost: The cost, if any chunk carried it.
+    """
+
+    __slots__ = ("billing_cost", "choices", "environment_impact", "facts", "usage")
+
+    def __init__(self) -> None:
+        self.facts: dict[str, Any] = {}
+        self.choices: dict[int, PartialChoice] = {}
+        self.usage: dict[str, Any] | None = None
+        self.environment_impact: dict[str, Any] | None = None
+        self.billing_cost: dict[str, Any] | None = None
+
+    def __repr__(self) -> str:
+        return f"PartialCompletion(text={self.text!r}, finish_reason={self.finish_reason!r})"
+
+    def choice(self, index: int) -> PartialChoice:
+        """The choice of an index, made when it is first seen."""
+        found = self.choices.get(index)
+        if found is None:
+            found = self.choices[index] = PartialChoice(index)
+        return found
+
+    @property
+    def text(self) -> str:
+        """The text of choice 0."""
+        first = self.choices.get(0)
+        return "".join(first.content) if first else ""
+
+    @property
+    def reasoning(self) -> str:
+        """The reasoning of choice 0."""
+        first = self.choices.get(0)
+        return "".join(first.reasoning) if first else ""
+
+    @property
+    def tool_calls(self) -> list[dict[str, Any]]:
+        """The tool calls of choice 0, arguments as far as they came."""
+        first = self.choices.get(0)
+        return [call.to_wire() for call in first.calls] if first else []
+
+    @property
+    def finish_reason(self) -> str | None:
+        """Why choice 0 ended, if it has."""
+        first = self.choices.get(0)
+        return first.finish_reason if first else None
+
+    def to_wire(self) -> dict[str, Any]:
+        """The answer in the shape of one that was not streamed; what never came is left out."""
+        whole: dict[str, Any] = {**self.facts, "object": "chat.completion"}
+        whole["choices"] = [self.choices[index].to_wire() for index in sorted(self.choices)]
+        for name in ("usage", "environment_impact", "billing_cost"):
+            value = getattr(self, name)
+            if value is not None:
+                whole[name] = value
+        return whole
+
+
+def _whole(index: Any) -> int | None:
+    if isinstance(index, int) and not isinstance(index, bool):
+        return index
+    return int(index) if isinstance(index, str) and index.isdigit() else None

@@ -1,0 +1,98 @@
+"""What the sync and the async driver have in common: everything but the waiting."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from functools import cached_property
+
+from melious.config import ClientConfig
+from melious.errors import ResponseDecodeError
+from melious.transport.exchange import Exchange, Failure, Policy, Send, exchange
+from melious.transport.failures import failure_of
+from melious.transport.lanes import ReadClock
+from melious.transport.outgoing import Envelope, Headers, Outgoing, decompressor, head_of
+from melious.transport.ratelimit import gate_for
+from melious.transport.request import Head, Request
+from melious.transport.retry import Phase, RetryBudget
+
+logger = logging.getLogger("melious")
+
+
+class DriverBase:
+    """The settings of a client, and what outlives its calls."""
+
+    def __init__(self, config: ClientConfig) -> None:
+        self.config = config
+        self._budget = RetryBudget()
+
+    @cached_property
+    def envelope(self) -> Envelope:
+        """What every request of this client has in common."""
+        return Envelope(self.config)
+
+    @property
+    def policy(self) -> Policy:
+        """The client's retry budget and its key's gate."""
+        gate = gate_for(self.config.base_url, self.config.key_digest)
+        return Policy(gate, self._budget, self.config.max_rate_limit_wait)
+
+
+class LineBase:
+    """One call on its way: the attempt that is being made, and its answer.
+
+    What is pure about performing an effect is here, so that the two drivers
+    cannot drift apart.
+    """
+
+    def __init__(self, driver: DriverBase, request: Request) -> None:
+        self.request = request
+        self.plan: Exchange = exchange(request, driver.policy)
+        self.clock = ReadClock()
+        self.decompress: Callable[[bytes], bytes] | None = None
+        self._seal = driver.envelope.seal(request)
+        self._host = driver.envelope.origin.netloc
+        self._attempts = 0
+        self._sent_at = 0.0
+
+    def begin(self, send: Send) -> Outgoing:
+        """Make the attempt and set its clock."""
+        self._attempts += 1
+        self._sent_at = time.monotonic()
+        self.clock = ReadClock(send.until, self.request.timeout.silence if self.request.stream else None)
+        return self._seal(send)
+
+    def head(self, status: int, headers: Headers) -> Head | Failure:
+        """Note the head of an answer."""
+        head = head_of(status, headers)
+        self._log(str(status), head.request_id)
+        try:
+            self.decompress = decompressor(head)
+        except ResponseDecodeError as error:
+            return Failure(Phase.ANSWER, timed_out=False, message=error.message, cause=error)
+        return head
+
+    def failed(self, error: Exception, phase: Phase, *, reused: bool = False) -> Failure:
+        """Read an exception of the transport, or raise it on if it is not the transport's."""
+        failure = failure_of(error, phase, self._host, reused=reused)
+        if failure is None:
+            raise error
+        self._log(type(error).__name__, None)
+        return failure
+
+    def opened(self) -> None:
+        """From the first chunk on, silence is what ends a stream, not its length."""
+        self.clock.until = None
+
+    def _log(self, outcome: str, request_id: str | None) -> None:
+        if logger.isEnabledFor(logging.DEBUG):
+            logger.debug(
+                "%s /%s %s attempt=%d %.0f ms id=%s",
+                self.request.method,
+                self.request.path,
+                outcome,
+                self._attempts,
+                (time.monotonic() - self._sent_at) * 1000,
+                request_id,
+            )

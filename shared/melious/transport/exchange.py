@@ -1,0 +1,347 @@
+"""One call with all its attempts, as a generator of effects.
+
+A driver, sync or async, performs each effect and sends its result back in. All
+that decides lies here: the gate, the attempts, what an answer means, the
+waits, the deadline, and for a stream the boundary behind which nothing is
+retried any more, namely the first chunk.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from melious.errors import (
+    APIConnectionError,
+    APITimeoutError,
+    Attempt,
+    DeadlineExceededError,
+    MeliousError,
+    RateLimitError,
+    StreamTruncatedError,
+    status_error,
+)
+from melious.transport import codec
+from melious.transport.chatstream import ChatStreamParser
+from melious.transport.ratelimit import RateGate, RateLimit, parse_rate_limit, parse_retry_after
+from melious.transport.request import Head, Request, Response
+from melious.transport.retry import Phase, RetryBudget, delay_before_retry, retry_cost, worth_retrying
+
+MAX_ERROR_BODY = 64 * 1024
+MAX_BODY = 1024 * 1024 * 1024
+
+
+# --- effects ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send the request and give a `Head` or a `Failure`.
+
+    Attributes:
+        headers: Headers of this attempt, beside the request's own.
+        until: The monotonic moment by which the head must be there, or None.
+        fresh: Take a new connection, not one from the pool.
+    """
+
+    headers: tuple[tuple[str, str], ...]
+    until: float | None
+    fresh: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ReadBody:
+    """Read the answer to its end, at most `limit` bytes, and give bytes or a `Failure`."""
+
+    limit: int
+    until: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReadSome:
+    """Give the next bytes of the answer as they come, b"" at its end, or a `Failure`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sleep:
+    """Wait, and give None."""
+
+    seconds: float
+
+
+Effect: TypeAlias = Send | ReadBody | ReadSome | Sleep
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What went wrong with the transport.
+
+    Attributes:
+        phase: How far the attempt had come.
+        timed_out: A wait was too long, as against a broken connection.
+        message: What happened, for people: phase, host and cause.
+        stale: The connection had been used before and broke before any byte of
+            an answer: the server had hung up in the meantime.
+        cause: The exception underneath.
+    """
+
+    phase: Phase
+    timed_out: bool
+    message: str
+    stale: bool = False
+    cause: BaseException | None = None
+
+
+# --- what a client brings and what comes out ---------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Policy:
+    """What outlives a call: the client's budget, its key's gate, and the clocks."""
+
+    gate: RateGate
+    budget: RetryBudget = field(default_factory=RetryBudget)
+    max_rate_limit_wait: float = 60.0
+    clock: Callable[[], float] = time.monotonic
+    wall_clock: Callable[[], float] = time.time
+
+
+@dataclass(slots=True)
+class OpenStream:
+    """A stream whose first chunk has come.
+
+    Attributes:
+        parser: Where further reads go.
+        first: The chunks that are already there.
+        head: Status and headers.
+        rate_limit: What the answer said of the limit.
+        attempts: How many requests it took.
+        started: The monotonic moment at which the call began.
+    """
+
+    parser: ChatStreamParser
+    first: list[dict[str, Any]]
+    head: Head
+    rate_limit: RateLimit | None
+    attempts: int
+    started: float
+
+
+Exchange: TypeAlias = Generator[Effect, Any, Response | OpenStream]
+
+
+def exchange(request: Request, policy: Policy) -> Exchange:
+    """Make a call.
+
+    Yields:
+        The effects to perform.
+
+    Returns:
+        A `Response`, or an `OpenStream` for a request that streams.
+
+    Raises:
+        MeliousError: The call failed for good; attempts, time and history are on it.
+    """
+    call = _CallState(request, policy)
+    idempotency = ("idempotency-key", secrets.token_hex(16))
+    fresh = False
+    while True:
+        yield from call.pass_gate()
+        headers = [idempotency] if request.method == "POST" else []
+        if call.attempts:
+            headers.append(("x-retry-count", str(call.attempts)))
+        call.begin_attempt()
+        head = yield Send(tuple(headers), call.attempt_until, fresh)
+        if isinstance(head, Failure) and head.stale and not fresh:
+            # The server closed an idle connection just as it was used: nothing was lost, nothing is counted.
+            fresh = True
+            call.attempts -= 1
+            continue
+        fresh = False
+        if isinstance(head, Failure):
+            error, phase, timed_out = call.failed(head), head.phase, head.timed_out
+        else:
+            outcome = yield from call.read(head)
+            if not isinstance(outcome, _Failed):
+                policy.budget.refund()
+                return outcome
+            error, phase, timed_out = outcome.error, outcome.phase, outcome.timed_out
+        yield Sleep(call.delay_or_raise(error, phase, timed_out=timed_out))
+
+
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    error: MeliousError
+    phase: Phase = Phase.ANSWER
+    timed_out: bool = False
+
+
+class _CallState:
+    """One call: its clock, its attempts, its history."""
+
+    def __init__(self, request: Request, policy: Policy) -> None:
+        self.request = request
+        self.policy = policy
+        self.started = policy.clock()
+        self.until = None if request.deadline is None else self.started + request.deadline
+        self.attempts = 0
+        self.attempt_started = self.started
+        self.attempt_until = self.until
+        self.history: list[Attempt] = []
+
+    def pass_gate(self) -> Generator[Effect, Any, None]:
+        """Wait until the key may send; raise without sending if that would take too long."""
+        policy = self.policy
+        if not policy.max_rate_limit_wait:
+            return
+        waited = 0.0
+        while wait := policy.gate.wait(policy.clock()):
+            left = self.until - policy.clock() if self.until is not None else wait
+            if waited + wait > policy.max_rate_limit_wait or wait > left:
+                error = RateLimitError(
+                    f"not sent: the service asks this key to wait {wait:.1f} s more", retry_after=wait
+                )
+                raise self.final(error)
+            yield Sleep(wait)
+            waited += wait
+
+    def begin_attempt(self) -> None:
+        self.attempts += 1
+        self.attempt_started = now = self.policy.clock()
+        answer = self.request.timeout.answer
+        ends = [
+            moment for moment in (self.until, None if answer is None else now + answer) if moment is not None
+        ]
+        self.attempt_until = min(ends, default=None)
+
+    def read(self, head: Head) -> Generator[Effect, Any, Response | OpenStream | _Failed]:
+        """Read an answer: a result, or what the service or the connection had against it."""
+        policy, now = self.policy, self.policy.wall_clock()
+        rate_limit = parse_rate_limit(head.headers, now)
+        policy.gate.observe(rate_limit, policy.clock())
+        if not 200 <= head.status < 300:  # noqa: PLR2004
+            body = yield ReadBody(MAX_ERROR_BODY, self.attempt_until)
+            return _Failed(
+                self._status_error(head, b"" if isinstance(body, Failure) else body, rate_limit, now)
+            )
+        if self.request.stream:
+            return (yield from self._open_stream(head, rate_limit))
+        body = yield ReadBody(MAX_BODY, self.attempt_until)
+        if isinstance(body, Failure):
+            return _Failed(self.failed(body, head), body.phase, body.timed_out)
+        elapsed = policy.clock() - self.started
+        return Response(head.status, head.headers, body, rate_limit, self.attempts, elapsed)
+
+    def _open_stream(
+        self, head: Head, rate_limit: RateLimit | None
+    ) -> Generator[Effect, Any, OpenStream | _Failed]:
+        """Read until there is a chunk to hand over; up to then the attempt can be made again."""
+        parser = ChatStreamParser(head, event_timeout=self.request.timeout.event, clock=self.policy.clock)
+        chunks: list[dict[str, Any]] = []
+        while not chunks and not parser.ended:
+            data = yield ReadSome()
+            if isinstance(data, Failure):
+                return _Failed(self.failed(data, head), data.phase, data.timed_out)
+            chunks = parser.feed(data) if data else parser.close()
+        if parser.error is not None and not any(_says_something(chunk) for chunk in chunks):
+            return _Failed(parser.error, timed_out=isinstance(parser.error, APITimeoutError))
+        return OpenStream(parser, chunks, head, rate_limit, self.attempts, self.started)
+
+    def _status_error(
+        self, head: Head, body: bytes, rate_limit: RateLimit | None, now: float
+    ) -> MeliousError:
+        retry_after = parse_retry_after(head.headers, now)
+        try:
+            parsed = codec.loads(body)
+        except ValueError:
+            parsed = body.decode("utf-8", "replace")
+        error = status_error(
+            head.status,
+            parsed,
+            request_id=head.request_id,
+            retry_after=retry_after,
+            endpoint=self.request.endpoint,
+        )
+        if isinstance(error, RateLimitError):
+            if error.retry_after is None and rate_limit is not None and rate_limit.remaining == 0:
+                error.retry_after = rate_limit.reset_after
+            if retry_after is not None:
+                self.policy.gate.close(retry_after, self.policy.clock())
+        wish = head.headers.get("x-should-retry") or head.headers.get("should-retry")
+        if wish in ("true", "false"):
+            error.is_retryable = wish == "true"
+        return error
+
+    def failed(self, failure: Failure, head: Head | None = None) -> MeliousError:
+        """The error for a transport that failed."""
+        error: MeliousError
+        if self.until is not None and failure.timed_out and self.policy.clock() >= self.until - 0.01:
+            error = DeadlineExceededError(
+                f"the deadline of {self.request.deadline:g} s passed: {failure.message}"
+            )
+        elif failure.timed_out:
+            error = APITimeoutError(failure.message)
+        else:
+            error = APIConnectionError(failure.message)
+        error.__cause__ = failure.cause
+        error.request_id = head.request_id if head is not None else None
+        return error
+
+    def delay_or_raise(self, error: MeliousError, phase: Phase, *, timed_out: bool) -> float:
+        """Seconds until the next attempt, or the error where there is none."""
+        now = self.policy.clock()
+        spent = now - self.attempt_started
+        retryable = self.attempts <= self.request.max_retries and worth_retrying(
+            error, self.request, phase, attempts=self.attempts, spent=spent, timed_out=timed_out
+        )
+        delay = delay_before_retry(error, self.attempts) if retryable else None
+        if delay is None or (self.until is not None and now + delay >= self.until):
+            raise self.final(error)
+        if not self.policy.budget.take(retry_cost(error)):
+            error.add_note("Not retried: too many calls of this client have failed lately")
+            raise self.final(error)
+        self.history.append(Attempt(_outcome(error), now - self.started, error.request_id))
+        return delay
+
+    def final(self, error: MeliousError) -> MeliousError:
+        """Write on an error what the call had been through."""
+        error.attempts = self.attempts
+        error.elapsed = self.policy.clock() - self.started
+        error.history = tuple(self.history)
+        for attempt in error.history:
+            error.add_note(f"An attempt {attempt.at:.2f} s into the call: {attempt.outcome}")
+        return error
+
+
+def lost(opened: OpenStream, failure: Failure) -> list[dict[str, Any]]:
+    """An open stream's connection failed: give what is left; the parser knows whether the answer is whole."""
+    error = (APITimeoutError if failure.timed_out else StreamTruncatedError)(failure.message)
+    error.__cause__ = failure.cause
+    return opened.parser.lost(error)
+
+
+def stream_error(opened: OpenStream, now: float) -> MeliousError | None:
+    """What to raise after the last chunk of a stream, if anything."""
+    error = opened.parser.error
+    if error is not None:
+        error.attempts = opened.attempts
+        error.elapsed = now - opened.started
+    return error
+
+
+def _outcome(error: MeliousError) -> str:
+    status = f"{error.status_code} " if error.status_code else ""
+    return f"{type(error).__name__}: {status}{error.message}"[:300]
+
+
+def _says_something(chunk: dict[str, Any]) -> bool:
+    """Whether a chunk holds anything of an answer, so that it must be handed over and not asked for again."""
+    return any(
+        choice["delta"].get("content")
+        or choice["delta"].get("reasoning_content")
+        or choice["delta"].get("tool_calls")
+        for choice in chunk["choices"]
+    )

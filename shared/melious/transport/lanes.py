@@ -1,0 +1,184 @@
+"""What sync and async pools have in common: lanes, their clocks, and which of them to keep.
+
+A lane is a pool of the HTTP library that holds one connection. A request takes
+an idle lane, or a new one, in constant time, however many there are; whatever
+happens to a request, an error, a cancellation, a dropped stream, spoils its
+own lane at the most, and that one is thrown away. The order is last in, first
+out, so that few connections stay warm and the rest grow cold and are closed.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from melious.transport.library import KEEPALIVE_EXPIRY, library, proxy_for, ssl_context
+
+if TYPE_CHECKING:
+    from melious.transport.outgoing import Outgoing
+
+MAX_IDLE = 20
+DRAIN_SECONDS = 0.05
+DRAIN_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a pool leads: all that two clients must agree on to share one."""
+
+    scheme: str
+    host: str
+    port: int
+    verify: bool | str | ssl.SSLContext = True
+    max_connections: int = 256
+    transport: str = "httpx"
+
+    @property
+    def netloc(self) -> str:
+        """Host and, where it is not the usual one, port: the `Host` header."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == {"http": 80, "https": 443}[self.scheme] else f"{host}:{self.port}"
+
+
+class ReadClock:
+    """Bounds the reads of one answer.
+
+    Attributes:
+        until: The monotonic moment after which no read goes on, or None.
+        silence: The most seconds that a single read may take, or None.
+    """
+
+    __slots__ = ("silence", "until")
+
+    def __init__(self, until: float | None = None, silence: float | None = None) -> None:
+        self.until = until
+        self.silence = silence
+
+    def seconds(self) -> float | None:
+        """How long the next read may take; 0.0 if it is too late for it."""
+        if self.until is None:
+            return self.silence
+        left = max(0.0, self.until - time.monotonic())
+        return left if self.silence is None else min(left, self.silence)
+
+
+class NetworkHook:
+    """Puts a lane's clock around every read: what the sync and the async network backend share."""
+
+    def __init__(self, inner: Any) -> None:
+        self.inner = inner
+        self.clock = ReadClock()
+        self.streams: list[Any] = []
+
+    def read_seconds(self) -> float | None:
+        """How long the next read may take.
+
+        Raises:
+            ReadTimeout: of the HTTP library, if the time is up.
+        """
+        seconds = self.clock.seconds()
+        if seconds is not None and seconds <= 0.0:
+            raise library().core.ReadTimeout("the time is up")
+        return seconds
+
+
+@dataclass(slots=True, eq=False)
+class Lane:
+    """One connection at most, and what its pool must know of it."""
+
+    pool: Any
+    hook: NetworkHook
+    used: bool = False
+    idle_since: float = 0.0
+
+    def abandon(self) -> None:
+        """Close the socket of a forked child's copy: no farewell, no lock, unnoticed by the parent."""
+        for stream in self.hook.streams:
+            sock = stream.get_extra_info("socket")
+            if sock is not None and sock.fileno() >= 0:
+                os.close(sock.detach())
+
+
+def pool_maker(origin: Origin, *, asynchronous: bool) -> Callable[[Any], Any]:
+    """Give a function that makes one lane's pool around a network hook.
+
+    The TLS settings and the environment's proxy are looked up once, here.
+    """
+    core = library().core
+    proxy = proxy_for(origin.scheme, origin.host)
+    needs_tls = origin.scheme == "https" or (proxy is not None and proxy.scheme == "https")
+    options: dict[str, Any] = {
+        "ssl_context": ssl_context(origin.verify) if needs_tls else None,
+        "max_connections": 1,
+        "keepalive_expiry": KEEPALIVE_EXPIRY,
+    }
+    prefix = "Async" if asynchronous else ""
+    if proxy is None:
+        kind = f"{prefix}ConnectionPool"
+    else:
+        kind = f"{prefix}SOCKSProxy" if proxy.scheme.startswith("socks5") else f"{prefix}HTTPProxy"
+        options |= {"proxy_url": proxy.url, "proxy_auth": proxy.auth}
+    make = getattr(core, kind)
+    return lambda hook: make(network_backend=hook, **options)
+
+
+def request_maker(origin: Origin) -> Callable[[Outgoing], Any]:
+    """Give a function that makes the HTTP library's request for an attempt."""
+    core = library().core
+    scheme, host, port = origin.scheme.encode(), origin.host.encode("idna"), origin.port
+
+    def make(outgoing: Outgoing) -> Any:
+        return core.Request(
+            outgoing.method,
+            core.URL(scheme=scheme, host=host, port=port, target=outgoing.target),
+            headers=outgoing.headers,
+            content=outgoing.body,
+            extensions={"timeout": {"connect": outgoing.connect, "write": outgoing.write}},
+        )
+
+    return make
+
+
+class LaneShelf:
+    """The idle lanes of a pool; callers hold the pool's lock, or are alone on their event loop."""
+
+    def __init__(self) -> None:
+        self.idle: list[Lane] = []
+        self.all: set[Lane] = set()
+
+    def take(self) -> Lane | None:
+        """The warmest idle lane, if there is one that is still warm."""
+        if self.idle and time.monotonic() - self.idle[-1].idle_since < KEEPALIVE_EXPIRY:
+            return self.idle.pop()
+        return None
+
+    def add(self, lane: Lane) -> None:
+        """Note a new lane."""
+        self.all.add(lane)
+
+    def give_back(self, lane: Lane) -> list[Lane]:
+        """Put a lane back and give those that are to be closed: too cold, or too many."""
+        lane.used = True
+        lane.idle_since = now = time.monotonic()
+        self.idle.append(lane)
+        cold = 0
+        while cold < len(self.idle) and now - self.idle[cold].idle_since >= KEEPALIVE_EXPIRY:
+            cold += 1
+        surplus = max(cold, len(self.idle) - MAX_IDLE)
+        closing, self.idle = (self.idle[:surplus], self.idle[surplus:]) if surplus else ([], self.idle)
+        self.all.difference_update(closing)
+        return closing
+
+    def discard(self, lane: Lane) -> None:
+        """Forget a lane that is of no use any more."""
+        self.all.discard(lane)
+
+    def clear(self) -> list[Lane]:
+        """Forget the idle lanes and give them, to be closed."""
+        closing, self.idle = self.idle, []
+        self.all.difference_update(closing)
+        return closing

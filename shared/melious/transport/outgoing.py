@@ -1,0 +1,130 @@
+"""A request as bytes: what a driver hands to a pool or to a client."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from importlib import import_module
+from urllib.parse import urlsplit
+
+from melious.config import ClientConfig
+from melious.errors import ResponseDecodeError
+from melious.transport.exchange import Send
+from melious.transport.lanes import Origin
+from melious.transport.library import library, user_agent
+from melious.transport.request import Head, Request, Upload
+
+Headers = list[tuple[bytes, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One attempt, ready to be sent.
+
+    Attributes:
+        method: The method, as bytes.
+        url: The whole URL, for a client.
+        target: Path and query, for a pool.
+        headers: All headers.
+        body: The body.
+        connect: Seconds for the connection, or None.
+        write: Seconds for each piece of the request, or None.
+    """
+
+    method: bytes
+    url: str
+    target: bytes
+    headers: Headers
+    body: bytes | None
+    connect: float | None
+    write: float | None
+
+
+class Envelope:
+    """Makes attempts of requests: the headers that every request of a client has are made once."""
+
+    def __init__(self, config: ClientConfig) -> None:
+        parts = urlsplit(config.base_url)
+        port = parts.port or {"http": 80, "https": 443}[parts.scheme]
+        self.origin = Origin(
+            parts.scheme,
+            parts.hostname or "",
+            port,
+            config.verify,
+            config.max_connections,
+            config.async_transport,
+        )
+        self._base = config.base_url
+        self._path = parts.path
+        key = config.api_key.get_secret_value()
+        auth = ("authorization", f"Bearer {key}") if config.auth == "bearer" else ("x-api-key", key)
+        self._fixed: Headers = _encoded(
+            [
+                ("host", self.origin.netloc),
+                ("user-agent", user_agent()),
+                ("accept-encoding", "identity"),
+                *config.default_headers,
+                auth,
+            ]
+        )
+
+    def seal(self, request: Request) -> Callable[[Send], Outgoing]:
+        """Encode a request once and give the function that makes each attempt of it."""
+        headers = [*self._fixed, (b"accept", b"text/event-stream" if request.stream else b"*/*")]
+        body = request.body
+        if isinstance(body, Upload):
+            content_type, body = _multipart(body)
+            headers.append((b"content-type", content_type))
+        elif body is not None:
+            headers.append((b"content-type", b"application/json"))
+        if body is not None:
+            headers.append((b"content-length", str(len(body)).encode()))
+        if request.headers:
+            own = _encoded(request.headers)
+            names = {name for name, _ in own}
+            headers = [pair for pair in headers if pair[0] not in names] + own
+        target = f"{self._path}/{request.path}".encode()
+        url = f"{self._base}/{request.path}"
+        method = request.method.encode()
+        timeout = request.timeout
+
+        def attempt(send: Send) -> Outgoing:
+            extra = _encoded(send.headers)
+            return Outgoing(method, url, target, headers + extra, body, timeout.connect, timeout.write)
+
+        return attempt
+
+
+def _encoded(pairs: Iterable[tuple[str, str]]) -> Headers:
+    return [(name.lower().encode("ascii"), value.encode("utf-8")) for name, value in pairs]
+
+
+def _multipart(upload: Upload) -> tuple[bytes, bytes]:
+    """Encode a form with a file as the HTTP library does; gives the content type and the body."""
+    request = import_module(library().name).Request(
+        "POST",
+        "http://multipart",
+        data=dict(upload.fields),
+        files={"file": (upload.filename, upload.content, upload.content_type)},
+    )
+    return request.headers["content-type"].encode(), request.read()
+
+
+def head_of(status: int, headers: Headers) -> Head:
+    """The head of an answer from the raw headers."""
+    return Head(status, {name.lower().decode("latin-1"): value.decode("latin-1") for name, value in headers})
+
+
+def decompressor(head: Head) -> Callable[[bytes], bytes] | None:
+    """What undoes the compression of an answer that came compressed although none was asked for.
+
+    Raises:
+        ResponseDecodeError: The encoding is not known.
+    """
+    encoding = head.headers.get("content-encoding", "identity").strip().lower()
+    if encoding in ("", "identity"):
+        return None
+    if encoding in ("gzip", "x-gzip", "deflate"):
+        return zlib.decompressobj(zlib.MAX_WBITS | 32).decompress
+    raise ResponseDecodeError(f"the answer is compressed as {encoding!r}, which was not asked for")

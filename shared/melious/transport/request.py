@@ -1,0 +1,105 @@
+"""What is to be sent and what came back, as plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from melious.config import Timeout
+from melious.transport.ratelimit import RateLimit
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A multipart body: form fields and one file."""
+
+    fields: Mapping[str, str]
+    filename: str
+    content: bytes
+    content_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request to the service, before any attempt of it.
+
+    Attributes:
+        method: `GET` or `POST`.
+        path: The path below the base URL, without a leading slash.
+        endpoint: The endpoint's name (`chat`, `embeddings`, ...).
+        body: A JSON body as bytes, or a multipart upload; both can be sent again.
+        headers: The caller's headers for this request.
+        timeout: The waits of one attempt.
+        deadline: Seconds for the whole call; None for no limit.
+        max_retries: Further attempts after the first.
+        retry_timeouts: Whether an attempt that timed out after it was sent may
+            be sent again: only where the work is cheap or changes nothing.
+        retry_malformed: Whether the gateway's spurious "malformed" 400 gets one
+            more try (seen with images).
+        retry_no_providers: Whether "no provider fits" gets one more try: only
+            where the request carries no filters that could be the reason.
+        stream: Whether the answer is read as a stream.
+        model: The model without its flavor, for whoever keeps the books.
+        routing: The preset or flavor that was asked for, likewise.
+    """
+
+    method: str
+    path: str
+    endpoint: str
+    timeout: Timeout
+    deadline: float | None
+    max_retries: int
+    body: bytes | Upload | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+    retry_timeouts: bool = False
+    retry_malformed: bool = False
+    retry_no_providers: bool = True
+    stream: bool = False
+    model: str = ""
+    routing: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The first part of an answer: its status and headers (names in lower case)."""
+
+    status: int
+    headers: Mapping[str, str]
+
+    @property
+    def request_id(self) -> str | None:
+        """The service's id for this request."""
+        return self.headers.get("x-request-id")
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A whole answer with status 2xx."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    rate_limit: RateLimit | None = None
+    attempts: int = 1
+    elapsed: float = 0.0
+
+    @property
+    def request_id(self) -> str | None:
+        """The service's id for this request."""
+        return self.headers.get("x-request-id")
+
+    @property
+    def content_type(self) -> str:
+        """The media type, in lower case and without parameters."""
+        return self.headers.get("content-type", "").split(";", 1)[0].strip().lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[T]):
+    """A request and how its answer is read: all that an endpoint is to a driver."""
+
+    request: Request
+    parse: Callable[[Response], T]

@@ -1,0 +1,191 @@
+"""Server-sent events from bytes: the algorithm of the HTML specification, without I/O.
+
+Lines end at CR, LF or CRLF and nowhere else, however the bytes are cut into
+reads; nothing is decoded before it is a whole line. One thing is added: what
+an unterminated last block holds is given by `close`, because servers forget
+the last blank line.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from melious.errors import ResponseDecodeError
+
+MAX_EVENT_BYTES = 16 * 1024 * 1024
+_CR, _LF = b"\r\n"
+_BOM = b"\xef\xbb\xbf"
+
+
+class ServerSentEvent(NamedTuple):
+    """One event.
+
+    Attributes:
+        event: The event's type, `message` where the stream names none.
+        data: The data lines, joined by LF.
+        id: The last event id that the stream has set, "" before any.
+        retry: The reconnection time in milliseconds that this block set, if any.
+    """
+
+    event: str = "message"
+    data: str = ""
+    id: str = ""
+    retry: int | None = None
+
+
+class SSEDecoder:
+    r"""Turns reads of a stream into events.
+
+    Attributes:
+        retry: The last valid reconnection time of the stream, in milliseconds.
+        error: The value of an `error:` field. The specification knows no such
+            field and the decoder gives no event for it, but some servers
+            report failures with one.
+
+    Example:
+        >>> decoder = SSEDecoder()
+        >>> decoder.feed(b"data: one\n\ndata: tw")
+        [ServerSentEvent(event='message', data='one', id='', retry=None)]
+        >>> decoder.feed(b"o\n\n")[0].data
+        'two'
+    """
+
+    __slots__ = (
+        "_data",
+        "_event",
+        "_held",
+        "_id",
+        "_max_bytes",
+        "_partial",
+        "_retry",
+        "_size",
+        "_skip_lf",
+        "_started",
+        "error",
+        "retry",
+    )
+
+    def __init__(self, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
+        """Start at the beginning of a stream.
+
+        Args:
+            max_event_bytes: The most that one event may hold.
+        """
+        self.retry: int | None = None
+        self.error: str | None = None
+        self._max_bytes = max_event_bytes
+        self._partial: list[bytes] = []
+        self._held = 0
+        self._size = 0
+        self._skip_lf = False
+        self._started = False
+        self._data: list[str] = []
+        self._event = ""
+        self._id = ""
+        self._retry: int | None = None
+
+    def feed(self, data: bytes) -> list[ServerSentEvent]:
+        """Take one read and give the events that it completes.
+
+        Raises:
+            ResponseDecodeError: An event grows beyond the limit.
+        """
+        if not data:
+            return []
+        if self._started and not self._partial and not self._skip_lf:
+            # The usual read is exactly one event of one data line.
+            if (
+                data[:6] == b"data: "
+                and data[-2:] == b"\n\n"
+                and data.find(b"\n") == len(data) - 2
+                and b"\r" not in data
+                and not (self._data or self._event)
+            ):
+                return [self._only(data)]
+        elif not self._started:
+            data = self._without_bom(data)
+            if not data:
+                return []
+        if self._skip_lf:
+            self._skip_lf = False
+            if data[0] == _LF:
+                data = data[1:]
+        if b"\r" in data:
+            self._skip_lf = data[-1] == _CR
+            data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        lines = data.split(b"\n")
+        rest = lines.pop()
+        events: list[ServerSentEvent] = []
+        if lines:
+            if self._partial:
+                lines[0] = self._joined(lines[0])
+            for line in lines:
+                self._line(line, events)
+        if rest:
+            self._partial.append(rest)
+            self._held += len(rest)
+            self._check(self._size + self._held)
+        return events
+
+    def close(self) -> list[ServerSentEvent]:
+        """End the stream and give what an unterminated last block holds."""
+        events: list[ServerSentEvent] = []
+        if self._partial:
+            self._line(self._joined(b""), events)
+        self._line(b"", events)
+        return events
+
+    def _without_bom(self, data: bytes) -> bytes:
+        """Hold back the first bytes until it is plain whether they are a byte order mark."""
+        if self._partial:
+            data = self._partial.pop() + data
+        if len(data) < len(_BOM) and _BOM.startswith(data):
+            self._partial.append(data)
+            return b""
+        self._started = True
+        return data.removeprefix(_BOM)
+
+    def _only(self, data: bytes) -> ServerSentEvent:
+        self._check(self._size + len(data))
+        retry, self._retry, self._size = self._retry, None, 0
+        return ServerSentEvent("message", data[6:-2].decode("utf-8", "replace"), self._id, retry)
+
+    def _joined(self, end: bytes) -> bytes:
+        line = b"".join((*self._partial, end))
+        self._partial.clear()
+        self._held = 0
+        return line
+
+    def _check(self, size: int) -> None:
+        if size > self._max_bytes:
+            raise ResponseDecodeError(f"an event of the stream is larger than {self._max_bytes} bytes")
+
+    def _line(self, line: bytes, events: list[ServerSentEvent]) -> None:
+        if not line:
+            if self._data:
+                events.append(
+                    ServerSentEvent(self._event or "message", "\n".join(self._data), self._id, self._retry)
+                )
+                self._data = []
+            self._event = ""
+            self._retry = None
+            self._size = 0
+            return
+        name, _, raw = line.partition(b":")
+        if not name:
+            return
+        self._size += len(line)
+        self._check(self._size)
+        value = (raw[1:] if raw[:1] == b" " else raw).decode("utf-8", "replace")
+        if name == b"data":
+            self._data.append(value)
+        elif name == b"event":
+            self._event = value
+        elif name == b"id":
+            if "\0" not in value:
+                self._id = value
+        elif name == b"retry":
+            if value.isascii() and value.isdigit():
+                self.retry = self._retry = int(value)
+        elif name == b"error":
+            self.error = value

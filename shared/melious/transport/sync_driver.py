@@ -1,0 +1,175 @@
+"""Performs what an exchange asks for, with blocking calls; nothing is decided here."""
+
+from __future__ import annotations
+
+import threading
+import time
+import weakref
+from collections.abc import Generator, Iterator
+from typing import Any
+
+from melious.config import ClientConfig
+from melious.transport import registry
+from melious.transport.client_sender import SyncClientAnswer, SyncClientSender
+from melious.transport.driver import DriverBase, LineBase
+from melious.transport.exchange import Effect, OpenStream, ReadBody, ReadSome, Send, Sleep, lost, stream_error
+from melious.transport.reporting import Report
+from melious.transport.request import Request, Response
+from melious.transport.retry import Phase
+from melious.transport.sync_pool import SyncAnswer, SyncPool
+
+
+class SyncDriver(DriverBase):
+    """Makes the calls of one client, from any thread."""
+
+    def __init__(self, config: ClientConfig, http_client: Any = None) -> None:
+        super().__init__(config)
+        self._injected = None if http_client is None else SyncClientSender(http_client)
+        self._lock = threading.Lock()
+        self._hold: registry.SyncHold | None = None
+        self._finalizer: weakref.finalize[..., Any] | None = None
+
+    def call(self, request: Request) -> Response:
+        """Make a call and give its whole answer.
+
+        Raises:
+            MeliousError: The call failed for good.
+        """
+        line = _Line(self, request)
+        try:
+            outcome = line.run()
+        finally:
+            line.close()
+        assert isinstance(outcome, Response)  # noqa: S101 - the request does not stream
+        return outcome
+
+    def open(self, request: Request, report: Report) -> tuple[OpenStream, Generator[dict[str, Any]]]:
+        """Make a call whose answer streams; gives how it began, and its chunks.
+
+        Raises:
+            MeliousError: The call failed before its first chunk.
+        """
+        line = _Line(self, request)
+        try:
+            outcome = line.run()
+            assert isinstance(outcome, OpenStream)  # noqa: S101 - the request streams
+        except BaseException:
+            line.close()
+            raise
+        chunks = line.chunks(outcome, report)
+        next(chunks)
+        return outcome, chunks
+
+    def sender(self) -> SyncPool | SyncClientSender:
+        """What sends: the caller's client, or the pool that this process shares."""
+        if self._injected is not None:
+            return self._injected
+        hold = self._hold
+        if hold is None or hold.generation != registry.generation():
+            hold = self._take_hold()
+        return hold.pool
+
+    def _take_hold(self) -> registry.SyncHold:
+        with self._lock:
+            hold = self._hold
+            if hold is None or hold.generation != registry.generation():
+                hold = self._hold = registry.hold_sync(self.envelope.origin)
+                self._finalizer = weakref.finalize(self, registry.drop_sync, hold)
+                self._finalizer.atexit = False
+            return hold
+
+    def close(self) -> None:
+        """Give the share in the pool back; a later call takes a new one."""
+        with self._lock:
+            hold, self._hold = self._hold, None
+            if self._finalizer is not None:
+                self._finalizer.detach()
+        if hold is not None and hold.generation == registry.generation():
+            registry.close_sync(hold)
+
+
+class _Line(LineBase):
+    """One call on its way, over blocking I/O."""
+
+    def __init__(self, driver: SyncDriver, request: Request) -> None:
+        super().__init__(driver, request)
+        self._sender = driver.sender()
+        self._answer: SyncAnswer | SyncClientAnswer | None = None
+        self._body: Iterator[bytes] = iter(())
+
+    def run(self) -> Response | OpenStream:
+        """Drive the plan to its end."""
+        result: Any = None
+        while True:
+            try:
+                effect = self.plan.send(result)
+            except StopIteration as done:
+                return done.value  # type: ignore[no-any-return]
+            result = self._perform(effect)
+
+    def _perform(self, effect: Effect) -> Any:
+        if isinstance(effect, Send):
+            return self._send(effect)
+        if isinstance(effect, Sleep):
+            self.close()
+            return time.sleep(effect.seconds)
+        try:
+            if isinstance(effect, ReadBody):
+                return self._read_all(effect.limit)
+            assert isinstance(effect, ReadSome)  # noqa: S101 - there is no other effect
+            return next((data for data in self._body if data), b"")
+        except Exception as error:  # noqa: BLE001 - raised on if it is not the transport's
+            return self.failed(error, Phase.ANSWER)
+
+    def _send(self, effect: Send) -> Any:
+        self.close()
+        answer, reused, error = self._sender.send(self.begin(effect), self.clock, fresh=effect.fresh)
+        if error is not None:
+            return self.failed(error, Phase.SENT, reused=reused)
+        assert answer is not None  # noqa: S101 - no error, so an answer
+        self._answer = answer
+        head = self.head(answer.status, answer.headers)
+        self._body = map(self.decompress, answer) if self.decompress else iter(answer)
+        return head
+
+    def _read_all(self, limit: int) -> bytes:
+        parts: list[bytes] = []
+        size = 0
+        for data in self._body:
+            parts.append(data)
+            size += len(data)
+            if size >= limit:
+                break
+        return b"".join(parts)
+
+    def chunks(self, opened: OpenStream, report: Report) -> Generator[dict[str, Any]]:
+        """The chunks of an open stream. Once advanced, it owns the connection, whatever happens."""
+        parser = opened.parser
+        self.opened()
+        try:
+            yield {}
+            yield from opened.first
+            try:
+                if not parser.ended:
+                    for data in self._body:
+                        yield from parser.feed(data)
+                        if parser.ended:
+                            break
+                    else:
+                        yield from parser.close()
+            except Exception as error:  # noqa: BLE001 - raised on if it is not the transport's
+                yield from lost(opened, self.failed(error, Phase.ANSWER))
+            if parser.done and self._answer is not None:
+                self._answer.drain(self._body)
+            problem = stream_error(opened, time.monotonic())
+            if problem is not None:
+                raise problem
+        finally:
+            report.stream(parser.partial)
+            self.close()
+
+    def close(self) -> None:
+        """Be done with the answer of the last attempt."""
+        answer, self._answer = self._answer, None
+        if answer is not None:
+            answer.close()

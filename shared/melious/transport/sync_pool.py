@@ -1,0 +1,182 @@
+"""A pool of lanes for threads."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from typing import Any
+
+from melious.transport.lanes import (
+    DRAIN_BYTES,
+    DRAIN_SECONDS,
+    Lane,
+    LaneShelf,
+    NetworkHook,
+    Origin,
+    ReadClock,
+    pool_maker,
+    request_maker,
+)
+from melious.transport.library import library, socket_options
+from melious.transport.outgoing import Outgoing
+
+
+class _Stream:
+    """A network stream whose reads keep to the lane's clock."""
+
+    def __init__(self, inner: Any, hook: NetworkHook) -> None:
+        self._inner = inner
+        self._hook = hook
+        hook.streams = [self]
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002 - the clock decides
+        data: bytes = self._inner.read(max_bytes, self._hook.read_seconds())
+        return data
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._inner.write(buffer, timeout)
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def start_tls(self, *args: Any, **options: Any) -> _Stream:
+        return _Stream(self._inner.start_tls(*args, **options), self._hook)
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._inner.get_extra_info(info)
+
+
+class _Network(NetworkHook):
+    """The network as the HTTP library sees it."""
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,  # noqa: ARG002 - ours are the same for every connection
+    ) -> _Stream:
+        return _Stream(self.inner.connect_tcp(host, port, timeout, local_address, _OPTIONS), self)
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+
+_OPTIONS = socket_options()
+
+
+class SyncAnswer:
+    """An answer whose body has not been read; `close` gives the lane back or throws it away."""
+
+    __slots__ = ("_lane", "_pool", "_response", "clock", "headers", "status")
+
+    def __init__(self, response: Any, lane: Lane, pool: SyncPool) -> None:
+        self.status: int = response.status
+        self.headers: list[tuple[bytes, bytes]] = response.headers
+        self.clock = lane.hook.clock
+        self._response = response
+        self._lane: Lane | None = lane
+        self._pool = pool
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._response.stream)
+
+    def drain(self, body: Iterator[bytes]) -> None:
+        """Read what little is left of the body, so that the connection can be used again."""
+        self.clock.until = time.monotonic() + DRAIN_SECONDS
+        size = 0
+        with suppress(
+            library().core.TimeoutException, library().core.NetworkError, library().core.ProtocolError
+        ):
+            for data in body:
+                size += len(data)
+                if size > DRAIN_BYTES:
+                    return
+
+    def close(self) -> None:
+        """Be done with the answer, read or not."""
+        lane, self._lane = self._lane, None
+        if lane is not None:
+            self._pool.release(lane, self._response)
+
+
+class SyncPool:
+    """Sends requests to one origin over as many connections as there are requests at a time."""
+
+    def __init__(self, origin: Origin) -> None:
+        self.origin = origin
+        self.shelf = LaneShelf()
+        self._make = pool_maker(origin, asynchronous=False)
+        self._request = request_maker(origin)
+        self._closed = False
+        self._lock = threading.Lock()
+        self._slots = threading.Semaphore(origin.max_connections)
+
+    def send(
+        self, outgoing: Outgoing, clock: ReadClock, *, fresh: bool
+    ) -> tuple[SyncAnswer | None, bool, Exception | None]:
+        """Send one attempt.
+
+        Args:
+            outgoing: The attempt.
+            clock: Bounds the wait for a connection, and the reads.
+            fresh: Take a new connection.
+
+        Returns:
+            The answer or the error, and whether the connection had been used before.
+        """
+        if not self._slots.acquire(timeout=clock.seconds()):
+            message = f"all {self.origin.max_connections} connections are in use"
+            return None, False, library().core.PoolTimeout(message)
+        lane = self._take(fresh=fresh)
+        used = lane.used
+        lane.hook.clock = clock
+        try:
+            return SyncAnswer(lane.pool.handle_request(self._request(outgoing)), lane, self), used, None
+        except Exception as error:  # noqa: BLE001 - handed to the driver, which raises what is not the transport's
+            self._discard(lane)
+            return None, used, error
+        except BaseException:
+            self._discard(lane)
+            raise
+
+    def _take(self, *, fresh: bool) -> Lane:
+        with self._lock:
+            lane = None if fresh else self.shelf.take()
+            if lane is None:
+                hook = _Network(library().core.SyncBackend())
+                lane = Lane(self._make(hook), hook)
+                self.shelf.add(lane)
+            return lane
+
+    def release(self, lane: Lane, response: Any) -> None:
+        """Take a lane back from an answer that is closed; the library keeps its connection only if it may."""
+        try:
+            response.close()
+        except BaseException:
+            self._discard(lane)
+            raise
+        with self._lock:
+            closing = self.shelf.give_back(lane)
+            if self._closed:
+                closing += self.shelf.clear()
+        self._slots.release()
+        for cold in closing:
+            cold.pool.close()
+
+    def _discard(self, lane: Lane) -> None:
+        with self._lock:
+            self.shelf.discard(lane)
+        self._slots.release()
+        lane.pool.close()
+
+    def close(self) -> None:
+        """Close the idle connections; those in use close when their requests end."""
+        with self._lock:
+            self._closed = True
+            closing = self.shelf.clear()
+        for lane in closing:
+            lane.pool.close()
