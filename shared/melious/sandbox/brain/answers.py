@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -91,6 +92,8 @@ class _Candidate:
 
 
 def _from_passages(question: str, passages: Sequence[Passage], *, cites: bool) -> str:
+    if _SUMMARY.search(question):
+        question = _gist(passages)
     candidates = _candidates(passages, question)
     best = max((found.score for found in candidates), default=0.0)
     if best <= 0:
@@ -107,6 +110,15 @@ def _from_passages(question: str, passages: Sequence[Passage], *, cites: bool) -
     return " ".join(dict.fromkeys(_cited(found) if cites else found.text for found in in_order))
 
 
+_SUMMARY = re.compile(r"\b(?:summar\w+|tl;?dr|condense|key points|main points|gist)\b", re.IGNORECASE)
+
+
+def _gist(passages: Sequence[Passage]) -> str:
+    """The words the passages use most."""
+    used = Counter(found for passage in passages for found in content_stems(passage.text))
+    return " ".join(word for word, _ in used.most_common(12))
+
+
 def _cited(found: _Candidate) -> str:
     return f"{found.text} [{found.marker}]" if found.marker else found.text
 
@@ -114,7 +126,7 @@ def _cited(found: _Candidate) -> str:
 def _candidates(passages: Sequence[Passage], question: str) -> list[_Candidate]:
     """Every sentence of the passages with its fit.
 
-    The words of the sentence count most; then those of its passage, of the heading it stands under, and whether
+    The words of the sentence count most; then those of its passage and of the heading it stands under, and if
     it comes first there, as the sentence that tells what a thing is need not repeat its name.
     """
     parts = [_parts(passage.text) for passage in passages]

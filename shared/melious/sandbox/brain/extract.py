@@ -39,15 +39,9 @@ class Field:
     @classmethod
     def of(cls, name: str, schema: Mapping[str, Any]) -> "Field":
         """Read the cues of a property: ``maxResults`` gives max and result."""
-        parts = [part.lower() for part in _NAME_PART.findall(name)]
-        cues = {stem(part) for part in parts} - EMPTY_CUES
-        hints = set(content_stems(f"{schema.get('title', '')} {schema.get('description', '')}")) - EMPTY_CUES
-        return cls(
-            name,
-            schema,
-            frozenset(cues | {stem(part) for part in parts if part in _DIRECTIONS}),
-            frozenset(hints),
-        )
+        parts = {stem(part.lower()) for part in _NAME_PART.findall(name)}
+        hints = content_stems(f"{schema.get('title', '')} {schema.get('description', '')}")
+        return cls(name, schema, frozenset(parts - EMPTY_CUES or parts), frozenset(hints) - EMPTY_CUES)
 
     def is_a(self, role: str) -> bool:
         """Whether the name, else the description, says that the field is a ``role``."""
@@ -58,7 +52,6 @@ class Field:
 
 
 _NAME_PART = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
-_DIRECTIONS = {"from", "to"}
 _QUOTED = re.compile(r"\"([^\"\n]+)\"|\u201c([^\u201d\n]+)\u201d|`([^`\n]+)`|(?<!\w)'([^'\n]+)'(?!\w)")
 _EMAIL = re.compile(r"[\w.+\-]+@[\w\-]+(?:\.[\w\-]+)+")
 _URL = re.compile(r"https?://[^\s<>\"')\]]+[^\s<>\"')\].,;!?]")
@@ -96,6 +89,7 @@ class Words:
         self.text = text
         self.mentions = _mentions(text)
         self.taken: list[Mention] = []
+        self.told = self.told_list = False  # whether a field got free text, or a spoken list
         self._stems = [
             (stem(match.group().lower()), match.start()) for match in re.finditer(r"[^\W_]+", text)
         ]

@@ -14,6 +14,7 @@ __all__ = [
     "STARTERS",
     "SWITCHES",
     "SYNONYMS",
+    "TERSE",
     "UNITS",
 ]
 
@@ -29,9 +30,9 @@ def _table(text: str) -> dict[str, frozenset[str]]:
 
 
 ROLES = _table("""
-    place: city cities location place town village country destination origin address region area venue
+    place: city cities location place town village country destination origin address region area venue room
     person: name person people author recipient contact attendee customer username user
-    date: date day deadline birthday due
+    date: date day deadline birthday due when
     time: time clock
     email: email mail
     url: url uri link website webpage href
@@ -69,6 +70,9 @@ UNITS = {
     percent: % percent
     percentage: % percent
     rate: % percent
+    brightness: % percent
+    volume: % percent
+    level: % percent
     speed: km/h kmh mph
     k: result results item items hit hits document documents top first passages
     results: result results hit hits
@@ -127,6 +131,13 @@ EMPTY_CUES = _stems(_EMPTY) | STOPWORDS
 SWITCHES = _stems("include enable use is has with should show get return allow do")
 """Words in the name of a boolean that do not say what it switches."""
 
+_SHORT = """
+    street zip postcode postal phone telephone id identifier code isbn iban currency unit language color colour status
+    type category kind key token password timezone version
+"""
+TERSE = _stems(_SHORT)
+"""Fields that no sentence is the value of."""
+
 _TOOLISH = """
     get set give fetch return returns tool function user current currently given input output value
     string integer number call api information info result results new perform run execute provide
@@ -143,7 +154,7 @@ LOOKUP = _stems(
 _QUESTIONS = (
     "what which who whom whose where when why how explain describe tell is are does do can show find define"
 )
-_CHAT = "hello hi hey thanks thank joke story poem morning evening day fine ok okay nice good great name yes"
+_CHAT = "hello hi hey thanks thank joke story poem morning evening day fine ok okay nice good great name"
 SMALL_TALK = _stems(_CHAT)
 """Words of which a message that wants nothing looked up consists."""
 
@@ -151,7 +162,7 @@ ASKING = frozenset(_QUESTIONS.split())
 """Words among the first three of a question."""
 
 _KIN = """
-    weather temperature forecast rain raining snow sunny wind degrees cold hot warm climate umbrella
+    weather temperature forecast rain raining snow sunny wind degrees cold hot warm colder hotter warmer climate umbrella
     multiply times product multiplied multiplication calculate
     add sum plus total addition calculate
     subtract minus difference subtraction calculate

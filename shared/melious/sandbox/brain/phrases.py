@@ -3,7 +3,7 @@
 import re
 
 from melious.sandbox.brain.extract import Field, Mention, Words
-from melious.sandbox.brain.words import content_stems, sentences, stem
+from melious.sandbox.brain.words import STOPWORDS, content_stems, sentences, stem
 
 __all__ = [
     "clauses",
@@ -28,7 +28,7 @@ _NOT_A_PLACE = (
 )
 _OTHER = "|".join(_NOT_A_PLACE.split())
 _SPOKEN_PLACE = re.compile(
-    rf"\b(?:in|at|near|from|to|for|of)\s+(?!(?:{_OTHER})\b)([a-zà-þ]+(?:\s(?!(?:{_OTHER})\b)[a-zà-þ]+)?)"
+    rf"\b(?:in|at|near|from|to|for|of)\s+(?:the\s+)?(?!(?:{_OTHER})\b)([a-zà-þ]+(?:\s(?!(?:{_OTHER})\b)[a-zà-þ]+)?)"
 )
 _GREETING = r"(?:(?:hi|hello|hey)[ ,!.]+)?"
 _ASKING = (
@@ -87,12 +87,14 @@ _INTRODUCED = (
 )
 
 
+_FLAGS = re.DOTALL | re.IGNORECASE
+
+
 def introduced(text: str, field: Field) -> str:
     """Free text behind the verb that introduces it: "an email saying that I am late" for a body."""
+    named = set(re.findall(r"[a-z]+", field.name.lower()))
     for names, pattern in _INTRODUCED:
-        if field.cues & {stem(name) for name in names} and (
-            found := re.search(rf"\b{pattern}", text, re.DOTALL)
-        ):
+        if named & set(names) and (found := re.search(rf"\b{pattern}", text, _FLAGS)):
             return found.group(1).strip(" \"'.")
     return ""
 
@@ -148,7 +150,13 @@ def split_list(text: str) -> list[str]:
     return [part.strip(" \"'[]") for part in parts if part.strip(" \"'[]")]
 
 
+_THING = r"(?:[\w\-]+ )?[\w\-]+"
+_RUN = re.compile(rf"{_THING}(?:, (?:and |or )?{_THING})+(?: (?:and|or) [\w\-]+)?|[\w\-]+ (?:and|or) [\w\-]+")
+_LEADING = re.compile(rf"^(?:{'|'.join(sorted(STOPWORDS))}) ")
+
+
 def spoken_list(text: str) -> list[str]:
     """The longest "a, b and c" of the text."""
-    runs = re.findall(r"(?:[\w\-]+(?: [\w\-]+)?, )+(?:and |or )?[\w\-]+|[\w\-]+ (?:and|or) [\w\-]+", text)
-    return split_list(max(runs, key=len)) if runs else []
+    runs = [match.group() for match in _RUN.finditer(text)]
+    parts = split_list(max(runs, key=len)) if runs else []
+    return [_LEADING.sub("", part) for part in parts]

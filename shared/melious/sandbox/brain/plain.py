@@ -1,7 +1,6 @@
 """The plainest valid instance of a schema, for what the text says nothing about."""
 
 import math
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,16 +25,15 @@ _FORMATS = {
 }
 
 
-def plain(schema: Schema, root: Schema, name: str, depth: int = 0) -> Any:
+def plain(schema: Schema, root: Schema, depth: int = 0) -> Any:
     """Make the plainest instance: the default, the constant, the first of a choice, null where it may be.
 
     Args:
         schema: What to make an instance of.
         root: The schema that references of ``schema`` point into.
-        name: The name of the field; strings without any rule become it.
         depth: How deep the instance stands; far down, nothing that is left out is added.
 
-    >>> plain({"type": "array", "minItems": 1, "items": {"type": "integer", "minimum": 3}}, {}, "")
+    >>> plain({"type": "array", "minItems": 1, "items": {"type": "integer", "minimum": 3}}, {})
     [3]
     """
     schema = merged(schema, root)
@@ -46,32 +44,30 @@ def plain(schema: Schema, root: Schema, name: str, depth: int = 0) -> Any:
     if options := branches(schema):
         if any(kind_of(merged(option, root)) == "null" for option in options):
             return None
-        return plain(
-            {**schema, "anyOf": None, "oneOf": None, **merged(options[0], root)}, root, name, depth + 1
-        )
+        return plain({**schema, "anyOf": None, "oneOf": None, **merged(options[0], root)}, root, depth + 1)
     kinds = schema.get("type")
     kind = "null" if isinstance(kinds, list) and "null" in kinds else kind_of(schema)
     if kind == "object":
         return _object(schema, root, depth)
-    return _array(schema, root, name, depth) if kind == "array" else _scalar(kind, schema, name)
+    return _array(schema, root, depth) if kind == "array" else _scalar(kind, schema)
 
 
 def _object(schema: Schema, root: Schema, depth: int) -> dict[str, Any]:
     properties = schema.get("properties") or {}
     required = (schema.get("required") or ()) if depth < _DEEPEST else ()
-    made = {name: plain(properties.get(name) or {}, root, name, depth + 1) for name in required}
+    made = {name: plain(properties.get(name) or {}, root, depth + 1) for name in required}
     others = schema.get("additionalProperties")
     for position in range(schema.get("minProperties", 0) - len(made)):
         name = f"key{position + 1}"
-        made[name] = plain(others if isinstance(others, Mapping) else {}, root, name, depth + 1)
+        made[name] = plain(others if isinstance(others, Mapping) else {}, root, depth + 1)
     return made
 
 
-def _array(schema: Schema, root: Schema, name: str, depth: int) -> list[Any]:
+def _array(schema: Schema, root: Schema, depth: int) -> list[Any]:
     leading = list(schema.get("prefixItems") or ())
     items = merged(schema.get("items") or {}, root)
     more = [items] * max(0, schema.get("minItems", 0) - len(leading))
-    made = [plain(part, root, name, depth + 1) for part in (*leading, *more)]
+    made = [plain(part, root, depth + 1) for part in (*leading, *more)]
     if schema.get("uniqueItems") and len(more) > 1:
         made[len(leading) :] = _distinct(made[len(leading)], len(more), items)
     return made
@@ -88,7 +84,7 @@ def _distinct(first: Any, count: int, items: Schema) -> list[Any]:
     return [first]
 
 
-def _scalar(kind: str, schema: Schema, name: str) -> Any:
+def _scalar(kind: str, schema: Schema) -> Any:
     match kind:
         case "null":
             return None
@@ -99,7 +95,7 @@ def _scalar(kind: str, schema: Schema, name: str) -> Any:
         case "number":
             return _number(schema, whole=False)
         case _:
-            return _string(schema, name)
+            return _string(schema)
 
 
 def _number(schema: Schema, *, whole: bool) -> float:
@@ -122,10 +118,9 @@ def _between(bound: float, other: float) -> float:
     return bound + min(1.0, (other - bound) / 2)
 
 
-def _string(schema: Schema, name: str) -> str:
+def _string(schema: Schema) -> str:
     if (known := _FORMATS.get(schema.get("format", ""))) is not None:
         return known
     if isinstance(pattern := schema.get("pattern"), str):
         return matching(pattern)
-    text = re.sub(r"[_\-]+", " ", name) or "unknown"
-    return text.ljust(schema.get("minLength", 0), ".")[: schema.get("maxLength")]
+    return "unknown".ljust(schema.get("minLength", 0), ".")[: schema.get("maxLength")]

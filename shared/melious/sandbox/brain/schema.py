@@ -7,7 +7,7 @@ from typing import Any
 from melious.sandbox.brain import phrases
 from melious.sandbox.brain.answers import answer
 from melious.sandbox.brain.extract import Field, Mention, Words, has_foreign_unit, units_of
-from melious.sandbox.brain.lexicon import SWITCHES
+from melious.sandbox.brain.lexicon import SWITCHES, TERSE
 from melious.sandbox.brain.plain import plain
 from melious.sandbox.brain.relevance import scores
 from melious.sandbox.brain.validation import Schema, branches, has_type, kind_of, merged, validate
@@ -52,11 +52,14 @@ class Filler:
         """An instance of the whole schema."""
         field = Field.of(name, merged(self.root, self.root))
         found = self._found(field, strict=False, depth=0)
-        return self._guess(field) if found is _MISSING else found
+        return self._guess(field) if found is _MISSING or not self._fits(found, field) else found
+
+    def _fits(self, value: Any, field: Field) -> bool:
+        return not validate(value, field.schema, self.root)
 
     def _guess(self, field: Field) -> Any:
         self.guessed.add(field.name)
-        return plain(field.schema, self.root, field.name)
+        return plain(field.schema, self.root)
 
     def _found(self, field: Field, *, strict: bool, depth: int) -> Any:
         """What the text says for ``field``.
@@ -106,14 +109,15 @@ class Filler:
         found: dict[str, Any] = {}
         for name in [*required, *(name for name in fields if name not in required)]:
             value = self._found(fields[name], strict=True, depth=depth + 1)
-            if value is not _MISSING:
+            if value is not _MISSING and self._fits(value, fields[name]):
                 found[name] = value
         if strict and not found:
             return _MISSING
         for name in required:
             if name not in found:
                 value = self._found(fields[name], strict=False, depth=depth + 1)
-                found[name] = self._guess(fields[name]) if value is _MISSING else value
+                usable = value is not _MISSING and self._fits(value, fields[name])
+                found[name] = value if usable else self._guess(fields[name])
         return {name: found[name] for name in fields if name in found}
 
     def _array(self, field: Field, *, strict: bool, depth: int) -> Any:
@@ -140,6 +144,8 @@ class Filler:
             record = filler._object(Field.of(field.name, items), strict=False, depth=depth + 1)
             if filler.words.taken and len(filler.words.taken) >= min(2, len(required)):
                 found.append(record)
+        if strict and len(found) < 2 and self.words.says(field.cues) is None:  # noqa: PLR2004 - several
+            return []
         if not found and not strict:
             whole = self._object(Field.of(field.name, items), strict=True, depth=depth + 1)
             if whole is not _MISSING:
@@ -160,7 +166,10 @@ class Filler:
             group = [m for m in self.words.listed(mention) if m not in self.words.taken]
             if len(group) > 1 or not strict:
                 return [self.words.take(m) for m in group]
-        return [] if strict else phrases.spoken_list(self.words.text)
+        if strict or self.words.told_list:
+            return []
+        self.words.told_list = True
+        return phrases.spoken_list(self.words.text)
 
     def _chosen(self, field: Field, options: Sequence[Any]) -> Any:
         if (labelled := self.words.labelled(field)) is not None:
@@ -193,6 +202,8 @@ class Filler:
             said = labelled.lower().split()[0]
             if said in _YES or said in _NO:
                 return said in _YES
+        if field.cues & _POWER and (switched := _SWITCHED.search(self.words.text)):
+            return switched.group(1).lower() == "on"
         cues = field.cues - SWITCHES
         place = self.words.says(cues)
         if place is None:
@@ -230,7 +241,8 @@ class Filler:
             return found
         if strict:
             return _MISSING
-        written = self._rest(field)
+        terse = self.words.told or field.cues & TERSE
+        written = "" if terse else self._rest(field)
         return written if written and _valid(written, field.schema) else _MISSING
 
     def _strings(self, field: Field) -> list[Mention]:
@@ -255,16 +267,16 @@ class Filler:
             if spoken := phrases.spoken_place(text):
                 return spoken
             self.guessed.add(field.name)
-        if field.is_a("query"):
-            return phrases.wanted(text)
         if field.cues & _ANSWERING:
             return answer([{"role": "user", "content": text}])
-        if introduced := phrases.introduced(text, field):
-            return introduced
-        if names := self.words.of("name"):
-            return str(self.words.take(names[0]))
+        if not field.is_a("query"):
+            if introduced := phrases.introduced(text, field):
+                return introduced
+            if names := self.words.of("name"):
+                return str(self.words.take(names[0]))
+        self.words.told = True
         said = sentences(text)
-        if len(said) < 2:  # noqa: PLR2004 - nothing to choose from
+        if field.is_a("query") or len(said) < 2:  # noqa: PLR2004 - nothing to choose from
             return phrases.wanted(text)
         fits = scores(" ".join([*field.cues, *field.hints]), said)
         return said[fits.index(max(fits))]
@@ -277,6 +289,8 @@ _FORMATTED = (
     ("date", {"date", "date-time"}),
     ("time", {"time"}),
 )
+_POWER = {stem(word) for word in ("on", "power", "enabled", "active")}
+_SWITCHED = re.compile(r"\b(?:turn|switch)(?:ed|s|ing)?\b.*?\b(on|off)\b", re.IGNORECASE)
 _YES = {"true", "yes", "on", "enabled", "1"}
 _NO = {"false", "no", "off", "disabled", "0"}
 _SIGNS = {

@@ -122,6 +122,7 @@ def _spelt(name: str) -> str:
 
 _ENOUGH = 1.5  # a word of the name, or two of the description
 _KIN = 0.8  # what a synonym counts
+_SIGN = 2.0  # what an operator between numbers counts
 _SIGN_WORDS = (
     (r"\d\s*[*x\u00d7]\s*[-(]?\d", "multiply"),
     (r"\d\s*\+\s*[-(]?\d", "add"),
@@ -133,7 +134,7 @@ _SIGN_WORDS = (
 def _best(clause: str, functions: Sequence[_Function], *, enough: float = _ENOUGH) -> _Function | None:
     """The function whose words fit the clause; None where none fits well enough."""
     said = dict.fromkeys(content_stems(clause), 1.0)
-    said |= {stem(word): 1.0 for pattern, word in _SIGN_WORDS if re.search(pattern, clause)}
+    said |= {stem(word): _SIGN for pattern, word in _SIGN_WORDS if re.search(pattern, clause)}
     for group in SYNONYMS:
         if group & said.keys():
             said |= {kin: _KIN for kin in group if kin not in said}
@@ -193,6 +194,7 @@ def _planned(
     for function, clause in clauses:
         filler = Filler(function.parameters, Words(clause))
         arguments = _arguments(filler)
+        _put_in_order(arguments, function, clause)
         if not _completed(arguments, filler.guessed, function, clause, planned, results):
             break
         planned += [(function.name, made) for made in _repeated(arguments, filler, function)]
@@ -239,6 +241,16 @@ def _completed(
         if earlier is not None:
             arguments[name] = earlier
     return True
+
+
+_TAKEN_FROM = re.compile(r"\b(?:subtract|take|minus|deduct)\b.*?\bfrom\b\s+[-\d(]", re.IGNORECASE)
+
+
+def _put_in_order(arguments: dict[str, Any], function: _Function, clause: str) -> None:
+    """Turn "subtract 5 from 12" round, which names what is taken off first."""
+    if len(function.numbers) == 2 and _TAKEN_FROM.search(clause):  # noqa: PLR2004
+        first, second = function.numbers
+        arguments[first], arguments[second] = arguments[second], arguments[first]
 
 
 _RESULT_LAST = re.compile(r"\bby (?:it|that|the result)\b|\b(?:it|that|the result) from\b", re.IGNORECASE)

@@ -11,17 +11,22 @@ Schema = Mapping[str, Any]
 _DEEPEST = 64
 
 
-def validate(instance: Any, schema: Schema) -> list[str]:
+def validate(instance: Any, schema: Schema, root: Schema | None = None) -> list[str]:
     """List what is wrong with ``instance``; empty when it is valid.
 
     Known keywords: type, enum, const, properties, required, additionalProperties, items, prefixItems, the
     bounds of numbers, strings, arrays and objects, pattern, uniqueItems, anyOf, oneOf, allOf, not, and
     ``$ref`` within the schema. Formats are not checked.
 
+    Args:
+        instance: Any JSON value.
+        schema: What it has to be.
+        root: What references point into; the schema itself by default.
+
     >>> validate({"age": "31"}, {"type": "object", "properties": {"age": {"type": "integer"}}})
     ['$.age: "31" is not of type integer']
     """
-    return list(_problems(instance, schema, schema, "$", 0))
+    return list(_problems(instance, schema, schema if root is None else root, "$", 0))
 
 
 def resolve(schema: Schema, root: Schema) -> Schema:

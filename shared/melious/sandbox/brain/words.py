@@ -42,7 +42,10 @@ _ENDINGS = (
     ("ss", "ss", 1),
     ("us", "us", 1),
     ("is", "is", 1),
-    ("es", "", 3),
+    ("shes", "sh", 2),
+    ("ches", "ch", 2),
+    ("xes", "x", 2),
+    ("zes", "z", 3),
     ("s", "", 3),
 )
 
@@ -61,7 +64,7 @@ def stem(word: str) -> str:
     for ending, replacement, shortest in _ENDINGS:
         if word.endswith(ending) and len(word) - len(ending) >= shortest:
             base = word[: len(word) - len(ending)] + replacement
-            return _plain(base) if ending in {"ing", "ed", "es"} else base
+            return _plain(base) if ending in {"ing", "ed", "s"} else base
     return _plain(word)
 
 
