@@ -71,6 +71,26 @@ REFUSED = {
         {"tools": [{"type": "function", "function": {"name": "x", "parameters": 1}}]},
         "tools[0].function.parameters",
     ),
+    "tool with a broken schema": (
+        {
+            "tools": [
+                {
+                    "type": "function",
+                    "function": {"name": "x", "parameters": {"type": "object", "properties": {"a": 3}}},
+                }
+            ]
+        },
+        "tools[0].function.parameters",
+    ),
+    "schema with a loose end": (
+        {
+            "response_format": {
+                "type": "json_schema",
+                "json_schema": {"name": "x", "schema": {"$ref": "#/$defs/gone"}},
+            }
+        },
+        "response_format.json_schema.schema",
+    ),
     "required without tools": ({"tool_choice": "required"}, "tool_choice"),
     "choice of nothing known": (
         {"tools": [TOOL], "tool_choice": {"type": "function", "function": {"name": "other"}}},

@@ -146,6 +146,8 @@ class Listener:
         """
         self._thread.start()
         if not self._ready.wait(10):
+            self.stop()
+            self._socket.close()
             raise RuntimeError("the sandbox did not come up within 10 seconds")
 
     def stop(self) -> None:

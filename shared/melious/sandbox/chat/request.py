@@ -10,6 +10,7 @@ from melious.sandbox.brain import tokens
 from melious.sandbox.call import Call
 from melious.sandbox.chat.messages import check_messages
 from melious.sandbox.chat.quirks import check_effort
+from melious.sandbox.chat.schemas import check_schema
 from melious.sandbox.errors import SandboxError
 
 _MOST_STOPS = 4
@@ -111,12 +112,12 @@ def _tools(value: Any) -> list[dict[str, Any]]:
                 f"'tools[{position}]' must be a function with a name.",
                 param=f"tools[{position}]",
             )
-        if not isinstance(function.get("parameters", {}), dict):
-            raise SandboxError(
-                "invalid_value",
-                f"'tools[{position}].function.parameters' must be a JSON schema.",
-                param=f"tools[{position}].function.parameters",
-            )
+        if not isinstance(function.get("description") or "", str):
+            raise SandboxError("malformed", param=f"tools[{position}].function.description")
+        parameters = f"tools[{position}].function.parameters"
+        if not isinstance(function.get("parameters") or {}, dict):
+            raise SandboxError("invalid_value", f"'{parameters}' must be a JSON schema.", param=parameters)
+        check_schema(function.get("parameters") or {}, parameters)
     return value
 
 
@@ -155,6 +156,7 @@ def _response_format(value: Any) -> Mapping[str, Any]:
         and isinstance(inner.get("name"), str)
         and isinstance(inner.get("schema"), dict)
     ):
+        check_schema(inner["schema"], "response_format.json_schema.schema")
         return {"type": kind, "schema": inner["schema"]}
     raise SandboxError(
         "invalid_value",
