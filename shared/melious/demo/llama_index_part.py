@@ -1,0 +1,39 @@
+"""The LlamaIndex part: a query engine over a vector index, with the reranker behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from llama_index.core import VectorStoreIndex
+from llama_index.core.schema import NodeWithScore, TextNode
+
+from llama_index_melious import Melious, MeliousEmbedding, MeliousRerank
+from melious.demo.corpus import Passage
+from melious.demo.models import CHAT_MODEL, EMBEDDING_MODEL, RERANK_MODEL
+from melious.demo.screen import Screen
+
+
+class Engine:
+    """A query engine: retrieve 20, rerank to 4, answer."""
+
+    def __init__(self, access: dict[str, Any]) -> None:
+        embed_model = MeliousEmbedding(model=EMBEDDING_MODEL, **access)
+        self._index = VectorStoreIndex(nodes=[], embed_model=embed_model)
+        self._engine = self._index.as_query_engine(
+            llm=Melious(model=CHAT_MODEL, flavor="eco", **access),
+            similarity_top_k=20,
+            node_postprocessors=[MeliousRerank(model=RERANK_MODEL, top_n=4, **access)],
+        )
+
+    def index(self, passages: Sequence[Passage], screen: Screen) -> None:
+        """Embed the passages and keep them."""
+        for portion in screen.progress("indexing", passages, 64):
+            self._index.insert_nodes(
+                [TextNode(text=passage.text, metadata={"topic": passage.topic}) for passage in portion]
+            )
+
+    def query(self, question: str) -> tuple[str, list[NodeWithScore]]:
+        """Answer a question; gives the answer and the passages it rests on."""
+        response = self._engine.query(question)
+        return str(response), response.source_nodes

@@ -1,0 +1,92 @@
+"""What the demo tells, in order."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from melious.demo.corpus import passages
+from melious.demo.screen import Screen
+from melious.impact import ImpactLedger, track_impact
+
+DEFAULT_QUESTION = "What does the with statement guarantee when an exception is raised?"
+AGENT_QUESTION = 'How many words does the topic "lambda" have?'
+
+
+class Story:
+    """A chain, an agent and a query engine answer; then comes the bill.
+
+    Args:
+        access: Where the service is: `base_url` and `api_key`, for every class.
+        screen: Where to write.
+    """
+
+    def __init__(self, access: dict[str, Any], screen: Screen) -> None:
+        self._access = access
+        self._screen = screen
+        self._steps: list[tuple[str, ImpactLedger]] = []
+
+    def tell(self, question: str) -> None:
+        """Answer the question twice, let an agent answer another, and show what it cost."""
+        began = time.monotonic()
+        corpus = passages()
+        self._langchain(question, corpus)
+        self._agent()
+        self._llama_index(question, corpus)
+        self._screen.heading("What it cost")
+        self._screen.bill(self._steps)
+        self._screen.line()
+        self._screen.line(f"  Done in {time.monotonic() - began:.0f} s.")
+
+    def _langchain(self, question: str, corpus: Sequence[Any]) -> None:
+        from melious.demo.langchain_part import RetrievalChain
+
+        self._screen.heading("LangChain: retrieve 20 passages, rerank to 4, answer with sources")
+        chain = RetrievalChain(self._access)
+        with self._step("LangChain index"):
+            chain.index(corpus, self._screen)
+        self._screen.line(f"  Q: {question}")
+        self._screen.line()
+        with self._step("LangChain chain"):
+            self._screen.streamed(chain.stream(question))
+        self._screen.line()
+        for number, source in enumerate(chain.sources, 1):
+            score = source.metadata["relevance_score"]
+            self._screen.line(f"  [{number}] help({source.metadata['topic']!r})  relevance {score:.2f}")
+
+    def _agent(self) -> None:
+        from melious.demo.langchain_part import agent_turn
+
+        self._screen.heading("LangChain: an agent with a tool")
+        self._screen.line(f"  Q: {AGENT_QUESTION}")
+        with self._step("LangChain agent"):
+            calls, answer = agent_turn(AGENT_QUESTION, self._access)
+        for call in calls:
+            arguments = ", ".join(f"{name}={value!r}" for name, value in call["arguments"].items())
+            self._screen.line(f"  → {call['name']}({arguments}) = {call['result']}")
+        self._screen.paragraph(answer)
+
+    def _llama_index(self, question: str, corpus: Sequence[Any]) -> None:
+        from melious.demo.llama_index_part import Engine
+
+        self._screen.heading("LlamaIndex: the same question through a query engine with the reranker")
+        engine = Engine(self._access)
+        with self._step("LlamaIndex index"):
+            engine.index(corpus, self._screen)
+        self._screen.line(f"  Q: {question}")
+        self._screen.line()
+        with self._step("LlamaIndex query"):
+            answer, sources = engine.query(question)
+        self._screen.paragraph(answer)
+        self._screen.line()
+        for number, source in enumerate(sources, 1):
+            score = source.score or 0.0
+            self._screen.line(f"  [{number}] help({source.node.metadata['topic']!r})  relevance {score:.2f}")
+
+    @contextmanager
+    def _step(self, name: str) -> Iterator[None]:
+        with track_impact() as ledger:
+            yield
+        self._steps.append((name, ledger))
