@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
@@ -41,8 +42,14 @@ class _Stream:
     async def aclose(self) -> None:
         await self._inner.aclose()
 
-    async def start_tls(self, *args: Any, **options: Any) -> _Stream:
-        return _Stream(await self._inner.start_tls(*args, **options), self._hook)
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 - the library's interface
+    ) -> _Stream:
+        seconds = self._hook.connect_seconds(timeout)
+        return _Stream(await self._inner.start_tls(ssl_context, server_hostname, seconds), self._hook)
 
     def get_extra_info(self, info: str) -> Any:
         return self._inner.get_extra_info(info)
@@ -59,7 +66,8 @@ class _Network(NetworkHook):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,  # noqa: ARG002 - ours are the same for every connection
     ) -> _Stream:
-        return _Stream(await self.inner.connect_tcp(host, port, timeout, local_address, _OPTIONS), self)
+        seconds = self.connect_seconds(timeout)
+        return _Stream(await self.inner.connect_tcp(host, port, seconds, local_address, _OPTIONS), self)
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)

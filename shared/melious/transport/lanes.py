@@ -85,6 +85,11 @@ class NetworkHook:
             raise library().core.ReadTimeout("the time is up")
         return seconds
 
+    def connect_seconds(self, seconds: float | None) -> float | None:
+        """How long a step of connecting may take: what is usual for it, but no longer than the whole."""
+        left = self.clock.seconds()
+        return left if seconds is None else seconds if left is None else min(left, seconds)
+
 
 @dataclass(slots=True, eq=False)
 class Lane:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -41,8 +42,14 @@ class _Stream:
     def close(self) -> None:
         self._inner.close()
 
-    def start_tls(self, *args: Any, **options: Any) -> _Stream:
-        return _Stream(self._inner.start_tls(*args, **options), self._hook)
+    def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
+    ) -> _Stream:
+        seconds = self._hook.connect_seconds(timeout)
+        return _Stream(self._inner.start_tls(ssl_context, server_hostname, seconds), self._hook)
 
     def get_extra_info(self, info: str) -> Any:
         return self._inner.get_extra_info(info)
@@ -59,7 +66,8 @@ class _Network(NetworkHook):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,  # noqa: ARG002 - ours are the same for every connection
     ) -> _Stream:
-        return _Stream(self.inner.connect_tcp(host, port, timeout, local_address, _OPTIONS), self)
+        seconds = self.connect_seconds(timeout)
+        return _Stream(self.inner.connect_tcp(host, port, seconds, local_address, _OPTIONS), self)
 
     def sleep(self, seconds: float) -> None:
         time.sleep(seconds)
