@@ -99,7 +99,8 @@ def test_a_client_that_leaves_a_stream_is_noticed(sandbox, client_of):
         client_of(sandbox) as http,
         http.stream("POST", "/chat/completions", json=HELLO | {"stream": True}) as response,
     ):
-        next(response.iter_raw())
+        parts = response.iter_raw()
+        next(parts)
         assert sandbox.open_connections == 1
     assert until(lambda: sandbox.open_connections == 0)
     assert not sandbox.requests[-1].complete

@@ -56,5 +56,6 @@ def _parts(schema: Mapping[str, Any]) -> Iterator[Any]:
     for name in _SINGLES:
         if name in schema:
             yield schema[name]
-    items = schema.get("items", {})
-    yield from items if isinstance(items, list) else (items,)
+    if "items" in schema:
+        items = schema["items"]
+        yield from items if isinstance(items, list) else (items,)
