@@ -5,6 +5,7 @@ from contextlib import ExitStack
 
 import httpx
 import pytest
+
 from melious.sandbox import Sandbox
 
 

@@ -4,6 +4,7 @@ import base64
 import json
 
 import pytest
+
 from melious.catalogue import find
 from melious.sandbox.brain import tokens
 

@@ -6,6 +6,7 @@ import struct
 import time
 
 import pytest
+
 from melious.catalogue import find
 from melious.sandbox.brain import tokens
 

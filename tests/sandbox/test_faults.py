@@ -6,6 +6,7 @@ import time
 
 import httpx
 import pytest
+
 from melious.sandbox import Fault
 
 EMBED = {"model": "bge-m3", "input": ["one", "two", "three", "four"], "encoding_format": "base64"}

@@ -4,6 +4,7 @@ import time
 
 import httpx
 import pytest
+
 from melious.sandbox.limits import RateLimiter
 
 HELLO = {"model": "glm-4.7", "messages": [{"role": "user", "content": "Hello"}]}

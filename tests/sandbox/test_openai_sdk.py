@@ -9,9 +9,10 @@ import wave
 import httpx
 import openai
 import pytest
-from melious.sandbox import Fault
 from openai import AsyncOpenAI, OpenAI
 from pydantic import BaseModel
+
+from melious.sandbox import Fault
 
 MODEL = "llama-3.3-70b-instruct"
 QUESTION = [{"role": "user", "content": "Which harbour has the oldest lighthouse?"}]

@@ -3,6 +3,7 @@
 import time
 
 import pytest
+
 from melious.sandbox import Fault, Sandbox
 
 HELLO = {"model": "glm-4.7", "messages": [{"role": "user", "content": "Hello"}]}

@@ -3,6 +3,7 @@
 from decimal import Decimal
 
 import pytest
+
 from melious.catalogue import find
 from melious.sandbox.errors import SandboxError
 from melious.sandbox.faults import NO_FAULT

@@ -13,6 +13,7 @@ import time
 
 import httpx
 import pytest
+
 from melious.sandbox import Fault, Sandbox
 
 HELLO = {"model": "llama-3.1-8b-instruct", "messages": [{"role": "user", "content": "Hello"}]}

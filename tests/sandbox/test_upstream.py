@@ -4,6 +4,7 @@ import json
 import socket
 
 import pytest
+
 from melious.sandbox import Fault
 
 CHAT = {"model": "llama-3.1-8b-instruct", "messages": [{"role": "user", "content": "What is a harbour?"}]}
