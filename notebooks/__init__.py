@@ -1,0 +1,1 @@
+"""The notebooks, and how to run them."""
