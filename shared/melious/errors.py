@@ -324,7 +324,7 @@ def error_class(
     if _NO_PROVIDERS.search(message):
         return NoProvidersAvailableError
     if status is None:
-        status = int(code) if code is not None and code.isdigit() and len(code) == 3 else 500  # noqa: PLR2004
+        status = int(code) if code is not None and code.isdecimal() and len(code) == 3 else 500  # noqa: PLR2004
     if status in (400, 413, 429) and _CONTEXT.search(message):
         return ContextLengthExceededError
     if status in _BY_STATUS:

@@ -7,6 +7,8 @@ from typing import Any
 
 from melious.transport import codec
 
+_MOST_DIGITS = 20
+
 
 @dataclass(slots=True)
 class ToolCall:
@@ -169,4 +171,4 @@ class PartialCompletion:
 def _whole(index: Any) -> int | None:
     if isinstance(index, int) and not isinstance(index, bool):
         return index
-    return int(index) if isinstance(index, str) and index.isdigit() else None
+    return int(index) if isinstance(index, str) and index.isdecimal() and len(index) < _MOST_DIGITS else None

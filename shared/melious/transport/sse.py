@@ -14,6 +14,7 @@ from melious.errors import ResponseDecodeError
 
 MAX_EVENT_BYTES = 16 * 1024 * 1024
 _CR, _LF = b"\r\n"
+_MOST_DIGITS = 20
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -185,7 +186,8 @@ class SSEDecoder:
             if "\0" not in value:
                 self._id = value
         elif name == b"retry":
-            if value.isascii() and value.isdigit():
+            # Python reads no number of thousands of digits, and no time is that long.
+            if value.isascii() and value.isdigit() and len(value) < _MOST_DIGITS:
                 self.retry = self._retry = int(value)
         elif name == b"error":
             self.error = value
