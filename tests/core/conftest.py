@@ -1,0 +1,31 @@
+"""Clients for the tests of the core; every test runs free of what earlier ones told the rate gates."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from melious.sandbox import Sandbox
+from melious.transport.ratelimit import forget_gates
+
+from .clients import AsyncClients, Clients, SyncClients
+
+
+@pytest.fixture(autouse=True)
+def _no_gate_is_closed() -> Iterator[None]:
+    yield
+    forget_gates()
+
+
+@pytest.fixture(params=["sync", "async"])
+def clients(request: pytest.FixtureRequest) -> Iterator[Clients]:
+    """Both kinds of clients in turn."""
+    made: Any = SyncClients() if request.param == "sync" else AsyncClients()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def client(clients: Clients, sandbox: Sandbox) -> Any:
+    """A client of the session's sandbox with everything at its default."""
+    return clients.client(sandbox)
