@@ -39,7 +39,9 @@ def answer(messages: Sequence[Mapping[str, Any]]) -> str:
     if reading.results:
         return _from_results(reading)
     if reading.passages:
-        return _from_passages(reading.question, reading.passages, cites=reading.cites)
+        found = _from_passages(reading.question, reading.passages, cites=reading.cites)
+        if found or not reading.surmised:
+            return found or _nothing_about(reading.question)
     if remembered := _from_memory(reading):
         return remembered
     return _plainly(reading)
@@ -91,14 +93,17 @@ class _Candidate:
     shared: tuple[str, ...]
 
 
+def _nothing_about(question: str) -> str:
+    return f"The context that was given says nothing about {' and '.join(_subjects(question)) or 'this'}."
+
+
 def _from_passages(question: str, passages: Sequence[Passage], *, cites: bool) -> str:
     if _SUMMARY.search(question):
         question = _gist(passages)
     candidates = _candidates(passages, question)
     best = max((found.score for found in candidates), default=0.0)
     if best <= 0:
-        subjects = " and ".join(_subjects(question)) or "this"
-        return f"The context that was given says nothing about {subjects}."
+        return ""
     ranked = sorted(candidates, key=lambda found: -found.score)
     chosen: list[_Candidate] = []
     for found in ranked:
@@ -209,7 +214,8 @@ def _from_results(reading: Reading) -> str:
     for result in reading.results:
         text = _unquoted(result.content.strip())
         if len(text) > _WHOLE_RESULT:
-            text = _from_passages(reading.question, [Passage(text)], cites=False)
+            fitting = _from_passages(reading.question, [Passage(text)], cites=False)
+            text = fitting or f"{text[:_WHOLE_RESULT]}…"
         parts.append(f"{result.name}: {text or 'nothing'}")
     return "\n".join(parts)
 

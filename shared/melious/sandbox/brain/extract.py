@@ -12,7 +12,7 @@ from typing import Any
 from melious.sandbox.brain.lexicon import AFTER_SUBJECT, EMPTY_CUES, NUMBER_WORDS, ROLES, STARTERS, UNITS
 from melious.sandbox.brain.words import content_stems, stem, words
 
-__all__ = ["Field", "Mention", "Words"]
+__all__ = ["Field", "Mention", "Words", "has_foreign_unit", "units_of"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,8 +132,8 @@ SWITCHES = _stems("include enable use is has with should show get return allow d
 """Words in the name of a boolean that do not say what it switches."""
 
 _SHORT = """
-    street zip postcode postal phone telephone id identifier code isbn iban currency unit language color colour status
-    type category kind key token password timezone version
+    street zip postcode postal phone telephone id identifier code isbn iban unit
+    color colour status type category kind key token password timezone version
 """
 TERSE = _stems(_SHORT)
 """Fields that no sentence is the value of."""
@@ -162,7 +162,7 @@ ASKING = frozenset(_QUESTIONS.split())
 """Words among the first three of a question."""
 
 _KIN = """
-    weather temperature forecast rain raining snow sunny wind degrees cold hot warm colder hotter warmer climate umbrella
+    weather temperature forecast rain snow sunny wind degrees cold hot warm colder hotter warmer climate
     multiply times product multiplied multiplication calculate
     add sum plus total addition calculate
     subtract minus difference subtraction calculate

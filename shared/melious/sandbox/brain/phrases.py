@@ -150,7 +150,7 @@ def split_list(text: str) -> list[str]:
     return [part.strip(" \"'[]") for part in parts if part.strip(" \"'[]")]
 
 
-_THING = r"(?:[\w\-]+ )?[\w\-]+"
+_THING = r"(?:[\w\-]+ (?!and\b|or\b))?[\w\-]+"
 _RUN = re.compile(rf"{_THING}(?:, (?:and |or )?{_THING})+(?: (?:and|or) [\w\-]+)?|[\w\-]+ (?:and|or) [\w\-]+")
 _LEADING = re.compile(rf"^(?:{'|'.join(sorted(STOPWORDS))}) ")
 

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from melious.sandbox.brain.words import sentences
+
 __all__ = ["Passage", "Reading", "ToolResult", "read", "text_of"]
 
 Message = Mapping[str, Any]
@@ -43,6 +45,7 @@ class Reading:
         media: Parts of the last user message that are not text.
         said: Earlier messages of the user, oldest first.
         system: All system text.
+        surmised: Whether nothing marks the passages as context: they stand in a long system message.
     """
 
     question: str = ""
@@ -52,6 +55,7 @@ class Reading:
     media: list[Mapping[str, Any]] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
     system: str = ""
+    surmised: bool = False
 
 
 def text_of(message: Message) -> str:
@@ -82,6 +86,9 @@ def read(messages: Sequence[Message]) -> Reading:
     reading.question, context = _apart(asked)
     if not context and reading.question:
         context = _context_of_system(reading.system)
+    if not context and reading.question:
+        context = _notes_of_system(reading.system)
+        reading.surmised = bool(context)
     reading.passages = [passage for part in context for passage in _passages(part)]
     instructions = f"{reading.system}\n{asked}"
     for part in context:
@@ -242,8 +249,19 @@ def _context_of_system(system: str) -> list[str]:
         return [system[fences[0].end() : fences[-1].start()]]
     if numbered := next(_markers(system), None):
         return [system[numbered.start() :]]
-    first, _, rest = system.partition("\n\n")
-    return [rest] if len(rest) > _LONG and len(first) < len(rest) else []
+    return []
+
+
+_INSTRUCTION = re.compile(
+    r"^\W*(?:you|your|always|never|do|don't|answer|use|if|please|respond|reply|be|when|keep)\b", re.IGNORECASE
+)
+
+
+def _notes_of_system(system: str) -> list[str]:
+    """What a long system message tells besides instructions."""
+    told = [part for part in sentences(system) if not _INSTRUCTION.match(part)]
+    notes = "\n\n".join(told)
+    return [notes] if len(notes) > _LONG // 2 else []
 
 
 def _markers(text: str) -> Iterator[re.Match[str]]:

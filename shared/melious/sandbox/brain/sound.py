@@ -144,14 +144,11 @@ def _mp3(data: bytes) -> AudioInfo | None:
     tagged = data[:3] == b"ID3"
     start = 10 + _synchsafe(data[6:10]) if tagged else 0
     position = _first_frame(data, start, start + (_SEARCHED if tagged else _SEARCHED // 32))
-    first = _frame(data, position)
-    if first is None:
-        return None
-    samples = 0
-    while frame := _frame(data, position):
+    first, samples = _frame(data, position), 0
+    while (frame := _frame(data, position)) and position + frame.length <= len(data):
         samples += frame.samples
         position += frame.length
-    return AudioInfo("mp3", samples / first.rate, first.rate, first.channels)
+    return AudioInfo("mp3", samples / first.rate, first.rate, first.channels) if first and samples else None
 
 
 def _first_frame(data: bytes, start: int, last: int) -> int:
@@ -238,9 +235,9 @@ _SCALE, _DURATION, _RATE, _CHANNELS, _CLUSTER_TIME = 0x2AD7B1, 0x4489, 0xB5, 0x9
 _BLOCKS = {0xA3, 0xA1}
 
 
-def _webm(data: bytes) -> AudioInfo:
+def _webm(data: bytes) -> AudioInfo | None:
     """Duration from the Info block, or from the last block where a live recorder wrote none."""
-    scale, duration, rate, channels, cluster, last = 1_000_000, 0.0, 8000.0, 1, 0, 0
+    scale, duration, rate, channels, cluster, last = 1_000_000, 0.0, 0.0, 1, 0, 0
     for kind, start, stop in _ebml(data):
         if kind == _SCALE:
             scale = int.from_bytes(data[start:stop])
@@ -255,7 +252,7 @@ def _webm(data: bytes) -> AudioInfo:
         elif kind in _BLOCKS:
             _, width = _ebml_number(data, start, keep_marker=False)
             last = max(last, cluster + struct.unpack_from(">h", data, start + width)[0])
-    return AudioInfo("webm", (duration or last) * scale / 1e9, round(rate), channels)
+    return AudioInfo("webm", (duration or last) * scale / 1e9, round(rate), channels) if rate else None
 
 
 def _ebml(data: bytes) -> Iterator[tuple[int, int, int]]:
