@@ -8,13 +8,15 @@ import time
 from array import array
 from collections import OrderedDict
 from collections.abc import Callable
+from concurrent.futures import Future
 
 
 class EmbeddingCache:
     """The latest vectors, at most so many and so old; safe to share between threads.
 
     A vector is kept as float32, 4 bytes a dimension: 10,000 texts of 1024
-    dimensions take 41 MB.
+    dimensions take 41 MB. A text that one caller has asked for and that is on
+    its way is not asked for again by another: the others wait for it.
     """
 
     def __init__(self, size: int, ttl: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -30,6 +32,7 @@ class EmbeddingCache:
         self._clock = clock
         self._lock = threading.Lock()
         self._kept: OrderedDict[bytes, tuple[float, array[float]]] = OrderedDict()
+        self._flights: dict[bytes, Future[array[float] | None]] = {}
 
     @staticmethod
     def key(scope: bytes, text: str) -> bytes:
@@ -39,19 +42,50 @@ class EmbeddingCache:
     def get(self, key: bytes) -> array[float] | None:
         """The vector of a key, if it is there and fresh."""
         with self._lock:
-            found = self._kept.get(key)
-            if found is None:
-                return None
-            if self._clock() - found[0] > self._ttl:
-                del self._kept[key]
-                return None
-            self._kept.move_to_end(key)
-            return found[1]
+            return self._fresh(key)
+
+    def claim(self, key: bytes) -> array[float] | Future[array[float] | None] | None:
+        """Ask for a vector that the caller will fetch if it is not there.
+
+        Returns:
+            The vector; or, where another caller is fetching it, a future of it
+            that gives None if that caller fails; or None, and then the caller
+            must `put` it or `release` the claim.
+        """
+        with self._lock:
+            found = self._fresh(key)
+            if found is not None:
+                return found
+            flight = self._flights.get(key)
+            if flight is None:
+                self._flights[key] = Future()
+            return flight
+
+    def _fresh(self, key: bytes) -> array[float] | None:
+        found = self._kept.get(key)
+        if found is None:
+            return None
+        if self._clock() - found[0] > self._ttl:
+            del self._kept[key]
+            return None
+        self._kept.move_to_end(key)
+        return found[1]
 
     def put(self, key: bytes, vector: array[float]) -> None:
-        """Keep a vector; the one that was used longest ago makes room."""
+        """Keep a vector and give it to who waits; the one that was used longest ago makes room."""
+        kept = vector if vector.typecode == "f" else array("f", vector)
         with self._lock:
-            self._kept[key] = (self._clock(), vector if vector.typecode == "f" else array("f", vector))
+            self._kept[key] = (self._clock(), kept)
             self._kept.move_to_end(key)
             while len(self._kept) > self._size:
                 self._kept.popitem(last=False)
+            flight = self._flights.pop(key, None)
+        if flight is not None:
+            flight.set_result(kept)
+
+    def release(self, key: bytes) -> None:
+        """Give a claim up: who waits must fetch the vector."""
+        with self._lock:
+            flight = self._flights.pop(key, None)
+        if flight is not None:
+            flight.set_result(None)

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from importlib import import_module
 from typing import Any
 
@@ -108,27 +109,66 @@ class EmbeddingsPlan:
         self._vectors: list[array[float] | None] = [None] * len(self._texts)
         self._answers: list[EmbeddingsResult] = []
         self._cache = cache
-        self._keys = self._look_up() if cache is not None else []
-        self._cached = sum(vector is not None for vector in self._vectors)
         self._batch_body = body_of(config, model, {}, self._sent)
+        self._keys: list[bytes] = []
+        self._claimed: set[int] = set()
+        self._awaited: dict[int, Future[array[float] | None]] = {}
+        self._cached = 0
+        if cache is not None:
+            scope = hashlib.blake2b(codec.dumps([config.base_url, self._batch_body]), digest_size=32).digest()
+            self._keys = [cache.key(scope, text) for text in self._texts]
 
-    def _look_up(self) -> list[bytes]:
-        assert self._cache is not None  # noqa: S101 - asked only with a cache
-        body = body_of(self._config, self._model, {}, self._sent)
-        scope = hashlib.blake2b(codec.dumps([self._config.base_url, body]), digest_size=32).digest()
-        keys = [self._cache.key(scope, text) for text in self._texts]
-        for place, key in enumerate(keys):
-            self._vectors[place] = self._cache.get(key)
-        return keys
+    def _claim(self, places: Iterable[int]) -> list[int]:
+        """Look texts up in the cache, and give those that this plan must fetch."""
+        if self._cache is None:
+            return list(places)
+        fetch: list[int] = []
+        for place in places:
+            found = self._cache.claim(self._keys[place])
+            if found is None:
+                self._claimed.add(place)
+                fetch.append(place)
+            elif isinstance(found, Future):
+                self._awaited[place] = found
+            else:
+                self._vectors[place] = found
+                self._cached += 1
+        return fetch
 
     def batches(self) -> list[Batch]:
-        """The batches to send: by count and by size, without what the cache already had."""
+        """The batches to send first: by count and by size, without what the cache has or will have."""
+        return self._laid_out(self._claim(range(len(self._texts))))
+
+    def awaited(self) -> list[Future[array[float] | None]]:
+        """The vectors that other calls are fetching; wait for all of them and then call `settle`."""
+        return list(self._awaited.values())
+
+    def settle(self) -> list[Batch]:
+        """Take what the other calls have fetched, and give batches for what they could not."""
+        failed: list[int] = []
+        for place, future in self._awaited.items():
+            vector = future.result()
+            if vector is None:
+                failed.append(place)
+            else:
+                self._vectors[place] = vector
+                self._cached += 1
+        self._awaited = {}
+        return self._laid_out(self._claim(failed))
+
+    def release(self) -> None:
+        """Give up what this plan meant to fetch and did not, so that nobody waits for it in vain."""
+        if self._cache is not None:
+            for place in self._claimed:
+                self._cache.release(self._keys[place])
+        self._claimed.clear()
+
+    def _laid_out(self, places: Sequence[int]) -> list[Batch]:
         batches: list[Batch] = []
         batch: list[int] = []
         size = 0
-        for place, text in enumerate(self._texts):
-            if self._vectors[place] is not None:
-                continue
+        for place in places:
+            text = self._texts[place]
             length = len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
             if batch and (len(batch) >= self._batch_size or size + length > MAX_BATCH_BYTES):
                 batches.append(tuple(batch))
@@ -162,6 +202,7 @@ class EmbeddingsPlan:
             self._vectors[place] = vector
             if self._cache is not None:
                 self._cache.put(self._keys[place], vector)
+                self._claimed.discard(place)
         self._answers.append(answer)
         return answer
 
@@ -248,7 +289,9 @@ def _numpy() -> Any:
 
 
 def _sum_usage(answers: Sequence[Result]) -> Usage | None:
-    """The tokens of all batches; None where any of them did not report."""
+    """The tokens of all batches; None where any of them did not report, and 0 where none was needed."""
+    if not answers:
+        return Usage(prompt_tokens=0, total_tokens=0)
     known = [answer.usage for answer in answers if answer.usage is not None]
     if not known or len(known) < len(answers):
         return None

@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from functools import partial
 
 from melious.endpoints.embeddings import Batch, EmbeddingsPlan
 from melious.errors import APIStatusError
@@ -15,19 +16,25 @@ from melious.transport.request import Request, Response
 
 
 def run_batches(plan: EmbeddingsPlan, send: Callable[[Request], Response]) -> EmbeddingsResult:
-    """Run a plan with threads; a plan of one batch runs in the caller's own."""
-    waiting = deque(plan.batches())
+    """Run a plan with threads; a single batch runs in the caller's own."""
+    try:
+        waiting = plan.batches()
+        while waiting or plan.awaited():
+            _run(plan, deque(waiting), send)
+            wait(plan.awaited())
+            waiting = plan.settle()
+        return plan.result()
+    finally:
+        plan.release()
+
+
+def _run(plan: EmbeddingsPlan, waiting: deque[Batch], send: Callable[[Request], Response]) -> None:
     if len(waiting) <= 1 or plan.max_concurrency == 1:
         while waiting:
             batch = waiting.popleft()
             request = plan.request(batch)
-            try:
-                response = send(request)
-            except APIStatusError as error:
-                waiting.extendleft(reversed(plan.reject(batch, error)))
-                continue
-            Report(request).whole(plan.accept(batch, response))
-        return plan.result()
+            _take(plan, batch, request, partial(send, request), waiting)
+        return
     running: dict[Future[Response], tuple[Batch, Request]] = {}
     with ThreadPoolExecutor(min(plan.max_concurrency, len(waiting)), "melious-embeddings") as pool:
         try:
@@ -39,24 +46,46 @@ def run_batches(plan: EmbeddingsPlan, send: Callable[[Request], Response]) -> Em
                 done, _ = wait(running, return_when=FIRST_COMPLETED)
                 for future in done:
                     batch, request = running.pop(future)
-                    try:
-                        response = future.result()
-                    except APIStatusError as error:
-                        waiting.extend(plan.reject(batch, error))
-                        continue
-                    Report(request).whole(plan.accept(batch, response))
+                    _take(plan, batch, request, future.result, waiting)
         finally:
             for future in running:
                 future.cancel()
-    return plan.result()
+
+
+def _take(
+    plan: EmbeddingsPlan,
+    batch: Batch,
+    request: Request,
+    answer: Callable[[], Response],
+    waiting: deque[Batch],
+) -> None:
+    try:
+        response = answer()
+    except APIStatusError as error:
+        waiting.extend(plan.reject(batch, error))
+        return
+    Report(request).whole(plan.accept(batch, response))
 
 
 async def run_batches_async(
     plan: EmbeddingsPlan, send: Callable[[Request], Awaitable[Response]]
 ) -> EmbeddingsResult:
-    """Run a plan with tasks."""
-    waiting = deque(plan.batches())
+    """Run a plan with tasks; a single batch runs in the caller's own."""
+    try:
+        waiting = plan.batches()
+        while waiting or plan.awaited():
+            await _run_async(plan, deque(waiting), send)
+            # Shielded: others wait for the same vectors, and this call alone may be cancelled.
+            await asyncio.gather(*(asyncio.shield(asyncio.wrap_future(each)) for each in plan.awaited()))
+            waiting = plan.settle()
+        return plan.result()
+    finally:
+        plan.release()
 
+
+async def _run_async(
+    plan: EmbeddingsPlan, waiting: deque[Batch], send: Callable[[Request], Awaitable[Response]]
+) -> None:
     async def worker() -> None:
         while waiting:
             batch = waiting.popleft()
@@ -70,7 +99,7 @@ async def run_batches_async(
 
     if len(waiting) <= 1:
         await worker()
-        return plan.result()
+        return
     workers = [asyncio.ensure_future(worker()) for _ in range(min(plan.max_concurrency, len(waiting)))]
     try:
         await asyncio.gather(*workers)
@@ -78,4 +107,3 @@ async def run_batches_async(
         for task in workers:
             task.cancel()
         await asyncio.gather(*workers, return_exceptions=True)
-    return plan.result()
