@@ -25,6 +25,7 @@ from melious._version import __version__
 
 if TYPE_CHECKING:
     from melious.client import AsyncMeliousClient, MeliousClient
+    from melious.config import Timeout
     from melious.errors import (
         APIConnectionError,
         APIStatusError,
@@ -62,6 +63,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "client": ("AsyncMeliousClient", "MeliousClient"),
+    "config": ("Timeout",),
     "errors": (
         "APIConnectionError",
         "APIStatusError",
@@ -132,6 +134,7 @@ __all__ = [
     "ResponseDecodeError",
     "ServerError",
     "StreamTruncatedError",
+    "Timeout",
     "Transcription",
     "Usage",
     "__version__",
