@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import ipaddress
+import math
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -20,6 +21,7 @@ from urllib.parse import urlsplit, urlunsplit
 from pydantic import SecretStr
 
 from melious.errors import ConfigurationError, InvalidArgumentError
+from melious.routing import filters_to_wire, flavored
 
 if TYPE_CHECKING:
     import ssl
@@ -80,8 +82,7 @@ def timeout_for(endpoint: str, timeout: TimeoutArgument) -> Timeout:
         return _DEFAULTS.get(endpoint) or Timeout()
     if isinstance(timeout, Timeout):
         return timeout
-    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0:
-        raise InvalidArgumentError(f"timeout: {timeout!r} is not a number of seconds above zero")
+    _check_seconds("timeout", timeout)
     seconds = float(timeout)
     return Timeout(min(5.0, seconds), seconds, seconds, seconds, seconds)
 
@@ -138,7 +139,7 @@ class ClientConfig:
         config = cls(
             api_key=SecretStr(key),
             base_url=resolve_base_url(base_url, allow_insecure_http=allow_insecure_http),
-            default_headers=_checked_headers(default_headers),
+            default_headers=checked_headers("default_headers", default_headers),
             key_digest=hashlib.blake2b(key.encode(), digest_size=8).hexdigest(),
             **options,
         )
@@ -148,22 +149,24 @@ class ClientConfig:
     def _check(self) -> None:
         if self.auth not in ("bearer", "x-api-key"):
             raise InvalidArgumentError(f"auth: {self.auth!r} is neither 'bearer' nor 'x-api-key'")
-        if (
-            isinstance(self.max_retries, bool)
-            or not isinstance(self.max_retries, int)
-            or self.max_retries < 0
-        ):
-            raise InvalidArgumentError(f"max_retries: {self.max_retries!r} is not a whole number from 0 up")
         if self.async_transport not in ("httpx", "aiohttp"):
             raise InvalidArgumentError(
                 f"async_transport: {self.async_transport!r} is neither 'httpx' nor 'aiohttp'"
             )
-        if self.max_connections < 1:
-            raise InvalidArgumentError(f"max_connections: {self.max_connections!r} is not above zero")
-        if self.max_rate_limit_wait < 0:
-            raise InvalidArgumentError(f"max_rate_limit_wait: {self.max_rate_limit_wait!r} is below zero")
+        check_whole("max_retries", self.max_retries)
+        check_whole("max_connections", self.max_connections, least=1)
+        check_whole("embedding_cache_size", self.embedding_cache_size)
+        _check_seconds("embedding_cache_ttl", self.embedding_cache_ttl)
+        if self.max_rate_limit_wait != 0 or isinstance(self.max_rate_limit_wait, bool):
+            _check_seconds("max_rate_limit_wait", self.max_rate_limit_wait)
         timeout_for("chat", self.timeout)
         check_deadline(self.deadline)
+        if self.preset is not None and not isinstance(self.preset, str):
+            raise InvalidArgumentError(f"preset: {self.preset!r} is no text")
+        flavored("", self.flavor)
+        filters_to_wire(self.filters)
+        if self.extra_body is not None and not isinstance(self.extra_body, Mapping):
+            raise InvalidArgumentError(f"extra_body: {self.extra_body!r} is no mapping")
 
     def with_options(self, **changes: Any) -> ClientConfig:
         """A copy with other options, checked again; the key and the base URL stay."""
@@ -171,7 +174,7 @@ class ClientConfig:
             changes, {item.name for item in fields(self)} - {"api_key", "base_url", "key_digest"}, "options"
         )
         if "default_headers" in changes:
-            changes["default_headers"] = _checked_headers(changes["default_headers"])
+            changes["default_headers"] = checked_headers("default_headers", changes["default_headers"])
         config = replace(self, **changes)
         config._check()  # noqa: SLF001 - its own class
         return config
@@ -179,10 +182,20 @@ class ClientConfig:
 
 def check_deadline(deadline: float | None) -> None:
     """Refuse a deadline that is not a number of seconds above zero (None is no deadline)."""
-    if deadline is None:
-        return
-    if isinstance(deadline, bool) or not isinstance(deadline, int | float) or not deadline > 0:
-        raise InvalidArgumentError(f"deadline: {deadline!r} is not a number of seconds above zero")
+    if deadline is not None:
+        _check_seconds("deadline", deadline)
+
+
+def check_whole(name: str, value: object, *, least: int = 0) -> None:
+    """Refuse what is not a whole number of at least so much."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise InvalidArgumentError(f"{name}: {value!r} is not a whole number from {least} up")
+
+
+def _check_seconds(name: str, value: object) -> None:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not 0 < value < math.inf:  # type: ignore[operator]  # it is a number by now
+        raise InvalidArgumentError(f"{name}: {value!r} is not a number of seconds above zero")
 
 
 def resolve_key(api_key: str | SecretStr | None) -> str:
@@ -193,6 +206,8 @@ def resolve_key(api_key: str | SecretStr | None) -> str:
     """
     given = api_key.get_secret_value() if isinstance(api_key, SecretStr) else api_key
     source = "api_key" if given is not None else KEY_VARIABLE
+    if given is not None and not isinstance(given, str):
+        raise ConfigurationError(f"api_key: needs text, not {type(given).__name__}")
     key = (given if given is not None else os.environ.get(KEY_VARIABLE, "")).strip()
     if not key:
         raise ConfigurationError(
@@ -224,6 +239,8 @@ def resolve_base_url(base_url: str | None, *, allow_insecure_http: bool = False)
     source, text = "base_url", base_url
     if text is None:
         source, text = URL_VARIABLE, os.environ.get(URL_VARIABLE)
+    if text is not None and not isinstance(text, str):
+        raise ConfigurationError(f"{source}: needs text, not {type(text).__name__}")
     text = (text or "").strip() or DEFAULT_BASE_URL
     try:
         parts = urlsplit(text)
@@ -259,13 +276,20 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _checked_headers(headers: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]:
+def checked_headers(where: str, headers: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]:
+    """Headers as pairs.
+
+    Raises:
+        InvalidArgumentError: A name or a value would break the request.
+    """
+    if headers is not None and not isinstance(headers, Mapping):
+        raise InvalidArgumentError(f"{where}: {headers!r} is no mapping")
     pairs = tuple((str(name), str(value)) for name, value in (headers or {}).items())
     for name, value in pairs:
         if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
-            raise InvalidArgumentError(f"default_headers: {name!r} is no header name")
+            raise InvalidArgumentError(f"{where}: {name!r} is no header name")
         if "\r" in value or "\n" in value or "\0" in value:
-            raise InvalidArgumentError(f"default_headers: the value of {name!r} holds a line break")
+            raise InvalidArgumentError(f"{where}: the value of {name!r} holds a line break")
     return pairs
 
 

@@ -7,7 +7,15 @@ from typing import Any, TypedDict, TypeVar
 
 from pydantic import ValidationError
 
-from melious.config import ClientConfig, TimeoutArgument, check_deadline, reject_unknown, timeout_for
+from melious.config import (
+    ClientConfig,
+    TimeoutArgument,
+    check_deadline,
+    check_whole,
+    checked_headers,
+    reject_unknown,
+    timeout_for,
+)
 from melious.errors import InvalidArgumentError, ResponseDecodeError, status_error
 from melious.results import Meta, Result
 from melious.routing import FiltersArgument, filters_to_wire, flavored, split_flavor
@@ -109,8 +117,7 @@ def request_of(
     deadline = params.get("deadline", config.deadline)
     check_deadline(deadline)
     max_retries = _given(params, "max_retries", config.max_retries)
-    if isinstance(max_retries, bool) or not isinstance(max_retries, int) or max_retries < 0:
-        raise InvalidArgumentError(f"max_retries: {max_retries!r} is not a whole number from 0 up")
+    check_whole("max_retries", max_retries)
     fields = body.fields if isinstance(body, Upload) else body or {}
     model, flavor = split_flavor(str(fields.get("model", "")))
     return Request(
@@ -121,7 +128,7 @@ def request_of(
         deadline=deadline,
         max_retries=max_retries,
         body=encoded(body) if isinstance(body, dict) else body,
-        headers=tuple((params.get("extra_headers") or {}).items()),
+        headers=checked_headers("extra_headers", params.get("extra_headers")),
         retry_no_providers="filters" not in fields,
         model=model,
         routing=fields.get("preset") or flavor,

@@ -59,15 +59,13 @@ class Envelope:
         self._path = parts.path
         key = config.api_key.get_secret_value()
         auth = ("authorization", f"Bearer {key}") if config.auth == "bearer" else ("x-api-key", key)
-        self._fixed: Headers = _encoded(
-            [
-                ("host", self.origin.netloc),
-                ("user-agent", user_agent()),
-                ("accept-encoding", "identity"),
-                *config.default_headers,
-                auth,
-            ]
-        )
+        usual = [
+            ("host", self.origin.netloc),
+            ("user-agent", user_agent()),
+            ("accept-encoding", "identity"),
+            auth,
+        ]
+        self._fixed = _over(_encoded(usual), _encoded(config.default_headers))
 
     def seal(self, request: Request) -> Callable[[Send], Outgoing]:
         """Encode a request once and give the function that makes each attempt of it."""
@@ -81,9 +79,7 @@ class Envelope:
         if body is not None:
             headers.append((b"content-length", str(len(body)).encode()))
         if request.headers:
-            own = _encoded(request.headers)
-            names = {name for name, _ in own}
-            headers = [pair for pair in headers if pair[0] not in names] + own
+            headers = _over(headers, _encoded(request.headers))
         target = f"{self._path}/{request.path}".encode()
         url = f"{self._base}/{request.path}"
         method = request.method.encode()
@@ -98,6 +94,12 @@ class Envelope:
 
 def _encoded(pairs: Iterable[tuple[str, str]]) -> Headers:
     return [(name.lower().encode("ascii"), value.encode("utf-8")) for name, value in pairs]
+
+
+def _over(headers: Headers, own: Headers) -> Headers:
+    """Put a caller's headers in the place of those of the same name."""
+    names = {name for name, _ in own}
+    return [pair for pair in headers if pair[0] not in names] + own
 
 
 def _multipart(upload: Upload) -> tuple[bytes, bytes]:
