@@ -245,6 +245,7 @@ _BY_CODE: dict[str, type[APIStatusError]] = {
     "insufficient_permissions": PermissionDeniedError,
     "AUTH_1028": RateLimitError,
     "rate_limit_exceeded": RateLimitError,
+    "rate_limit_error": RateLimitError,
     "INFERENCE_3108": RateLimitError,
     "BILLING_INSUFFICIENT_ENERGY": InsufficientBalanceError,
     "insufficient_quota": InsufficientBalanceError,
@@ -272,19 +273,14 @@ _BY_PREFIX: tuple[tuple[str, type[APIStatusError]], ...] = (
 )
 
 _BY_STATUS: dict[int, type[APIStatusError]] = {
-    400: BadRequestError,
+    **dict.fromkeys((400, 413, 422), BadRequestError),
     401: AuthenticationError,
     402: InsufficientBalanceError,
     403: PermissionDeniedError,
     404: NotFoundError,
-    408: ServerError,
-    409: ServerError,
-    413: BadRequestError,
-    422: BadRequestError,
-    425: ServerError,
+    **dict.fromkeys((408, 409, 425), ServerError),
     429: RateLimitError,
-    502: ProviderError,
-    504: ProviderError,
+    **dict.fromkeys((502, 504), ProviderError),
 }
 
 _MONEY_STATUSES = frozenset({402, 403, 429})
@@ -310,17 +306,12 @@ def error_class(
     for word in (code, type_):
         if word is None:
             continue
-        known = _BY_CODE.get(word)
-        # `insufficient_quota` and the like mean money only where the status allows it.
-        if known is InsufficientBalanceError and status is not None and status not in _MONEY_STATUSES:
+        known = _BY_CODE.get(word) or next(
+            (cls for prefix, cls in _BY_PREFIX if word.startswith(prefix)), None
+        )
+        if known is None or not _fits(known, status):
             continue
-        if known is BadRequestError and _CONTEXT.search(message):
-            return ContextLengthExceededError
-        if known is not None:
-            return known
-        for prefix, cls in _BY_PREFIX:
-            if word.startswith(prefix):
-                return cls
+        return ContextLengthExceededError if known is BadRequestError and _CONTEXT.search(message) else known
     if _NO_PROVIDERS.search(message):
         return NoProvidersAvailableError
     if status is None:
@@ -330,6 +321,18 @@ def error_class(
     if status in _BY_STATUS:
         return _BY_STATUS[status]
     return ServerError if status >= 500 else APIStatusError  # noqa: PLR2004
+
+
+def _fits(known: type[APIStatusError], status: int | None) -> bool:
+    """Whether a word that is used loosely means under this status what it says."""
+    if status is None:
+        return True
+    if known is InsufficientBalanceError:
+        return status in _MONEY_STATUSES
+    if known is BadRequestError:
+        # `invalid_request_error` is also the type of a missing key, path or model.
+        return status < 500 and _BY_STATUS.get(status, known) is known  # noqa: PLR2004
+    return True
 
 
 def status_error(
@@ -355,11 +358,9 @@ def status_error(
     message = fields["message"] or f"{endpoint or 'the service'} answered {status or 'an error'}"
     code, type_ = fields["code"], fields["type"]
     cls = error_class(status, code, type_, message)
-    if cls is ModelNotFoundError or status != 404 or "model" not in message.lower():  # noqa: PLR2004
-        chosen = cls
-    else:
-        chosen = ModelNotFoundError
-    return chosen(
+    if status == 404 and "model" in message.lower():  # noqa: PLR2004
+        cls = ModelNotFoundError
+    return cls(
         message,
         status_code=status,
         code=code,
