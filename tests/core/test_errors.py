@@ -1,0 +1,403 @@
+"""What the service says in its three vocabularies, as exceptions; and exceptions as values."""
+
+import copy
+import pickle
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+
+import melious
+from melious import (
+    APIConnectionError,
+    APIStatusError,
+    APITimeoutError,
+    AuthenticationError,
+    BadRequestError,
+    ConfigurationError,
+    ContextLengthExceededError,
+    DeadlineExceededError,
+    InsufficientBalanceError,
+    InvalidArgumentError,
+    MeliousError,
+    ModelNotFoundError,
+    NoProvidersAvailableError,
+    NotFoundError,
+    PermissionDeniedError,
+    ProviderError,
+    RateLimitError,
+    ResponseDecodeError,
+    ServerError,
+    StreamTruncatedError,
+)
+from melious.errors import Attempt, status_error
+from melious.sandbox import Fault, Sandbox
+from melious.sandbox.profiles import PROFILES, ProfileName, Reason
+from melious.transport.completion import PartialCompletion
+
+from .clients import CHAT, QUESTION, Clients
+
+G1, G2, LIVE = "g1", "g2", "live"
+
+
+def _body(shape: str, code: str | None, type_: str | None, message: str = "words") -> dict[str, Any]:
+    if shape == G2:
+        return {"error": {"code": code, "message": message, "details": {"request": 1}}}
+    error: dict[str, Any] = {"message": message, "type": type_, "code": code}
+    return {"error": error | ({"param": None} if shape == LIVE else {})}
+
+
+TABLE = [
+    (401, G1, "AUTH_INVALID_API_KEY", "authentication_error", AuthenticationError),
+    (401, G2, "AUTH_1007", None, AuthenticationError),
+    (401, G2, "AUTH_1008", None, AuthenticationError),
+    (401, LIVE, "invalid_api_key", "authentication_error", AuthenticationError),
+    (401, LIVE, None, "invalid_request_error", AuthenticationError),
+    (401, LIVE, "key_expired", "invalid_request_error", AuthenticationError),
+    (403, G1, "AUTH_INSUFFICIENT_PERMISSIONS", "permission_error", PermissionDeniedError),
+    (403, G2, "AUTH_1015", None, PermissionDeniedError),
+    (403, LIVE, "insufficient_permissions", "authentication_error", PermissionDeniedError),
+    (403, LIVE, "never_seen", "whatever", PermissionDeniedError),
+    (429, G1, "RATE_LIMIT_EXCEEDED", "rate_limit_error", RateLimitError),
+    (429, G2, "AUTH_1028", None, RateLimitError),
+    (429, G2, "INFERENCE_3108", None, RateLimitError),
+    (429, LIVE, "rate_limit_exceeded", "rate_limit_error", RateLimitError),
+    (429, LIVE, None, None, RateLimitError),
+    (403, G1, "BILLING_INSUFFICIENT_ENERGY", "insufficient_quota", InsufficientBalanceError),
+    (402, G2, "BILLING_2001", None, InsufficientBalanceError),
+    (402, G2, "BILLING_2003", None, InsufficientBalanceError),
+    (403, G2, "BILLING_2999", None, InsufficientBalanceError),
+    (429, G2, "BILLING_2003", None, InsufficientBalanceError),
+    (429, LIVE, "insufficient_quota", "insufficient_quota", InsufficientBalanceError),
+    (429, LIVE, None, "insufficient_quota", InsufficientBalanceError),
+    (403, LIVE, "never_seen", "insufficient_quota", InsufficientBalanceError),
+    (402, LIVE, "never_seen", None, InsufficientBalanceError),
+    (400, G1, "VALIDATION_INVALID_VALUE", "invalid_request_error", BadRequestError),
+    (400, G1, "VALIDATION_REQUIRED_FIELD", "invalid_request_error", BadRequestError),
+    (400, G2, "VALIDATION_4002", None, BadRequestError),
+    (400, G2, "VALIDATION_4999", None, BadRequestError),
+    (400, G2, "INFERENCE_3201", None, BadRequestError),
+    (400, LIVE, "invalid_request_error", "invalid_request_error", BadRequestError),
+    (413, LIVE, "payload_too_large", "invalid_request_error", BadRequestError),
+    (422, LIVE, None, None, BadRequestError),
+    (400, G2, "INFERENCE_3207", None, ContextLengthExceededError),
+    (400, LIVE, "context_length_exceeded", "invalid_request_error", ContextLengthExceededError),
+    (404, G2, "INFERENCE_3001", None, ModelNotFoundError),
+    (404, LIVE, "model_not_found", "invalid_request_error", ModelNotFoundError),
+    (404, LIVE, "not_found", "invalid_request_error", NotFoundError),
+    (404, LIVE, None, None, NotFoundError),
+    (502, G1, "INFERENCE_PROVIDER_ERROR", "server_error", ProviderError),
+    (502, G2, "INFERENCE_3103", None, ProviderError),
+    (504, G2, "INFERENCE_3107", None, ProviderError),
+    (503, LIVE, "provider_error", "server_error", ProviderError),
+    (502, LIVE, None, None, ProviderError),
+    (504, LIVE, "never_seen", None, ProviderError),
+    (503, G1, "INFERENCE_NO_PROVIDERS_AVAILABLE", "server_error", NoProvidersAvailableError),
+    (503, G2, "INFERENCE_3104", None, NoProvidersAvailableError),
+    (503, LIVE, "no_providers_available", "server_error", NoProvidersAvailableError),
+    (500, G2, "SYSTEM_9001", None, ServerError),
+    (500, LIVE, "internal_error", "server_error", ServerError),
+    (500, LIVE, None, "invalid_request_error", ServerError),
+    (503, LIVE, None, None, ServerError),
+    (529, LIVE, "overloaded", None, ServerError),
+    (599, LIVE, None, None, ServerError),
+    (408, LIVE, None, None, ServerError),
+    (409, LIVE, "never_seen", None, ServerError),
+    (425, LIVE, None, None, ServerError),
+    (418, LIVE, "teapot", None, APIStatusError),
+    (None, LIVE, "provider_error", "server_error", ProviderError),
+    (None, LIVE, "insufficient_quota", "insufficient_quota", InsufficientBalanceError),
+    (None, LIVE, "invalid_request_error", "invalid_request_error", BadRequestError),
+    (None, G2, "AUTH_1028", None, RateLimitError),
+    (None, LIVE, "429", None, RateLimitError),
+    (None, LIVE, "400", None, BadRequestError),
+    (None, LIVE, "never_seen", None, ServerError),
+    (None, LIVE, None, None, ServerError),
+]
+
+
+@pytest.mark.parametrize(("status", "shape", "code", "type_", "kind"), TABLE)
+def test_the_table(status: int | None, shape: str, code: Any, type_: Any, kind: type[MeliousError]) -> None:
+    body = _body(shape, code, type_)
+    error = status_error(status, body, request_id="req_1", retry_after=2.5)
+    assert type(error) is kind
+    assert (error.status_code, error.code, error.message) == (status, code, "words")
+    assert error.type == (None if shape == G2 else type_)
+    assert error.details == ({"request": 1} if shape == G2 else None)
+    assert (error.request_id, error.retry_after, error.body) == ("req_1", 2.5, body)
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "kind"),
+    [
+        (503, "No providers match the specified filters", NoProvidersAvailableError),
+        (400, "no provider available for this request", NoProvidersAvailableError),
+        (400, "This model's maximum context length is 8192 tokens.", ContextLengthExceededError),
+        (400, "The prompt is too long: 250000 tokens", ContextLengthExceededError),
+        (413, "Input exceeds the model's context window", ContextLengthExceededError),
+        (400, "max_tokens exceeds the limit", BadRequestError),
+        (404, "The model `gpt-9` does not exist", ModelNotFoundError),
+        (404, "Nothing here", NotFoundError),
+    ],
+)
+def test_where_there_is_no_code_the_words_decide(status: int, message: str, kind: type[MeliousError]) -> None:
+    assert type(status_error(status, {"error": {"message": message}})) is kind
+
+
+def test_the_words_of_a_code_that_says_little_decide_too() -> None:
+    body = _body(
+        LIVE, "invalid_request_error", "invalid_request_error", "maximum context length is 8192 tokens"
+    )
+    assert type(status_error(400, body)) is ContextLengthExceededError
+
+
+@pytest.mark.parametrize(
+    ("body", "message", "code"),
+    [
+        ({"error": "the text alone"}, "the text alone", None),
+        ({"error": "Input validation error", "error_type": "validation"}, "Input validation error", None),
+        ({"message": "the text alone"}, "the text alone", None),
+        ({"detail": "the text alone"}, "the text alone", None),
+        ({"detail": [{"loc": ["body", "model"], "msg": "field required"}]}, "field required", None),
+        ({"message": "flat", "code": "provider_error", "type": "server_error"}, "flat", "provider_error"),
+        ({"error": {"message": {"nested": "words"}}}, "words", None),
+        ({"error": {"code": 503, "message": "numeric"}}, "numeric", "503"),
+        ({"error": {"code": None, "message": ""}}, "chat answered 500", None),
+        ({"error": None}, "chat answered 500", None),
+        ({}, "chat answered 500", None),
+        ([], "chat answered 500", None),
+        (None, "chat answered 500", None),
+        ("", "chat answered 500", None),
+        ("  \n ", "chat answered 500", None),
+        ("<html>\n  <h1>Bad\n gateway</h1></html>", "<html> <h1>Bad gateway</h1></html>", None),
+        ("x" * 100_000, "x" * 500, None),
+    ],
+)
+def test_any_body_makes_an_error_that_says_something(body: Any, message: str, code: Any) -> None:
+    error = status_error(500, body, endpoint="chat")
+    assert message in error.message
+    assert len(error.message) <= 600
+    assert error.code == code
+    assert error.body == body
+
+
+@pytest.mark.parametrize(
+    ("kind", "bases"),
+    [
+        (ConfigurationError, [ValueError]),
+        (InvalidArgumentError, [ValueError]),
+        (APIConnectionError, [ConnectionError]),
+        (StreamTruncatedError, [APIConnectionError, ConnectionError]),
+        (APITimeoutError, [TimeoutError]),
+        (DeadlineExceededError, [APITimeoutError, TimeoutError]),
+        (ContextLengthExceededError, [BadRequestError]),
+        (ModelNotFoundError, [NotFoundError]),
+        (ProviderError, [ServerError]),
+        (NoProvidersAvailableError, [ServerError]),
+    ],
+)
+def test_the_tree(kind: type[MeliousError], bases: list[type]) -> None:
+    assert all(issubclass(kind, base) for base in [*bases, MeliousError, Exception])
+
+
+KINDS = sorted(
+    (
+        kind
+        for kind in (getattr(melious, name) for name in melious.__all__)
+        if isinstance(kind, type) and issubclass(kind, MeliousError)
+    ),
+    key=lambda kind: kind.__name__,
+)
+
+
+def test_every_error_is_public() -> None:
+    assert len(KINDS) == 20
+
+
+def _laden(kind: type[MeliousError]) -> MeliousError:
+    error = kind(
+        "it failed",
+        status_code=503,
+        code="provider_error",
+        type="server_error",
+        param="model",
+        details={"a": [1]},
+        request_id="req_1",
+        body={"error": {"message": "it failed"}},
+        retry_after=1.5,
+    )
+    error.attempts, error.elapsed = 3, 2.25
+    error.history = (Attempt("ProviderError: 503 it failed", 0.5, "req_0"),)
+    error.partial = PartialCompletion()
+    error.partial.choice(0).content.append("half an ans")
+    error.partial.choice(0).merge_calls([{"id": "t1", "function": {"name": "get", "arguments": "{}"}}])
+    error.is_retryable = True
+    error.add_note("a note")
+    return error
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("way", ["pickle 2", "pickle", "copy", "deepcopy"])
+def test_an_error_survives_being_copied(kind: type[MeliousError], way: str) -> None:
+    error = _laden(kind)
+    if way.startswith("pickle"):
+        twin = pickle.loads(pickle.dumps(error, 2 if way.endswith("2") else pickle.HIGHEST_PROTOCOL))
+    else:
+        twin = getattr(copy, way)(error)
+    assert type(twin) is kind
+    assert str(twin) == str(error)
+    assert twin.args == error.args
+    assert twin.partial.text == "half an ans"
+    assert twin.partial.tool_calls == error.partial.tool_calls
+    plain = {name: value for name, value in vars(error).items() if name != "partial"}
+    assert {name: value for name, value in vars(twin).items() if name != "partial"} == plain
+
+
+def test_str_says_what_where_how_often_and_what_to_do() -> None:
+    error = status_error(503, _body(LIVE, "provider_error", "server_error", "It broke"), request_id="req_9")
+    error.attempts, error.elapsed = 3, 4.25
+    assert str(error) == (
+        "It broke (503, provider_error, request req_9, 3 attempts in 4.2 s). "
+        "Try again, or take another model, flavor or filter"
+    )
+    assert str(MeliousError("It broke")) == "It broke"
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_advice_is_a_sentence_without_an_end(kind: type[MeliousError]) -> None:
+    assert not kind.advice.endswith(".")
+
+
+EXPECTED: dict[Reason, type[MeliousError]] = {
+    "no_key": AuthenticationError,
+    "auth": AuthenticationError,
+    "scope": PermissionDeniedError,
+    "rate_limit": RateLimitError,
+    "insufficient_quota": InsufficientBalanceError,
+    "invalid_value": BadRequestError,
+    "missing_field": BadRequestError,
+    "empty_input": BadRequestError,
+    "malformed": BadRequestError,
+    "no_vision": BadRequestError,
+    "model_not_found": ModelNotFoundError,
+    "payload_too_large": BadRequestError,
+    "not_found": NotFoundError,
+    "provider_error": ProviderError,
+    "provider_rate_limit": RateLimitError,
+    "no_providers": NoProvidersAvailableError,
+    "upstream_timeout": ProviderError,
+    "internal": ServerError,
+}
+
+
+@pytest.fixture(scope="module", params=list(PROFILES))
+def profiled(request: pytest.FixtureRequest) -> Any:
+    with Sandbox(request.param) as sandbox:
+        yield sandbox
+
+
+@pytest.mark.parametrize(("reason", "kind"), EXPECTED.items(), ids=list(EXPECTED))
+def test_every_reason_in_every_profile(
+    clients: Clients, profiled: Sandbox, reason: Reason, kind: type[MeliousError]
+) -> None:
+    profiled.reset()
+    profiled.faults.add(Fault(code=reason, times=None))
+    client = clients.client(profiled, max_retries=0)
+    word = PROFILES[profiled.profile].words[reason]
+    calls: list[Callable[..., Any]] = [
+        partial(clients.call, client, "chat.create"),
+        partial(clients.stream, client),
+    ]
+    for call in calls:
+        with pytest.raises(kind) as caught:
+            call(model=CHAT, messages=QUESTION)
+        error = caught.value
+        assert type(error) is kind
+        assert (error.status_code, error.code) == (word.status, word.code)
+        assert error.request_id == profiled.requests[-1].request_id
+        assert (error.attempts, len(error.history)) == (1, 0)
+
+
+@pytest.mark.parametrize("reason", ["provider_error", "rate_limit", "insufficient_quota"])
+def test_an_error_inside_a_stream_in_every_profile(
+    clients: Clients, profiled: Sandbox, reason: Reason
+) -> None:
+    profiled.reset()
+    profiled.faults.add(Fault(code=reason, error_after_events=3))
+    got = clients.stream(clients.client(profiled), model=CHAT, messages=QUESTION)
+    assert type(got.error) is EXPECTED[reason]
+    assert got.error.status_code is None, "the answer's own status was 200"
+    assert got.error.partial.text == got.text != ""
+    assert len(profiled.requests) == 1, "nothing is sent again once something was handed over"
+
+
+def test_too_long_an_input_in_every_profile(clients: Clients, profiled: Sandbox) -> None:
+    messages = [{"role": "user", "content": "word " * 140_000}]
+    with pytest.raises(ContextLengthExceededError) as caught:
+        clients.call(clients.client(profiled), "chat.create", model=CHAT, messages=messages)
+    assert caught.value.attempts == 1
+    if profiled.profile == "g2":
+        assert caught.value.details["context_length"] == 131_072
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind", "said"),
+    [
+        (Fault(status=500, body="<html>oh no</html>", content_type="text/html"), ServerError, "oh no"),
+        (Fault(status=502, body=b"\xff\xfe\x00"), ProviderError, ""),
+        (Fault(status=503, body=""), ServerError, "chat answered 503"),
+        (Fault(status=400, body={"error": "the text alone"}), BadRequestError, "the text alone"),
+        (Fault(status=500, body=b"x" * 300_000), ServerError, "xxxx"),
+        (
+            Fault(status=200, body="<html>log in</html>", content_type="text/html"),
+            ResponseDecodeError,
+            "log in",
+        ),
+        (Fault(status=200, body=""), ResponseDecodeError, "no JSON object"),
+        (Fault(status=200, body="[1]"), ResponseDecodeError, "no JSON object"),
+        (Fault(status=200, body='{"choices": []}'), ResponseDecodeError, "no choice"),
+        (Fault(status=200, body='{"choices": [{"index": 0}]}'), ResponseDecodeError, "choices.0.message"),
+        (
+            Fault(status=200, body='{"error": {"message": "boom", "code": "provider_error"}}'),
+            ProviderError,
+            "boom",
+        ),
+        (Fault(status=204, body=""), ResponseDecodeError, "no JSON object"),
+    ],
+)
+def test_odd_answers(
+    clients: Clients, sandbox: Sandbox, fault: Fault, kind: type[MeliousError], said: str
+) -> None:
+    sandbox.faults.add(fault)
+    client = clients.client(sandbox, max_retries=0)
+    with pytest.raises(kind) as caught:
+        clients.call(client, "chat.create", model=CHAT, messages=QUESTION)
+    assert type(caught.value) is kind
+    assert said in str(caught.value)
+    assert caught.value.request_id == sandbox.requests[-1].request_id
+    assert len(str(caught.value)) < 1000
+    assert clients.call(client, "chat.create", model=CHAT, messages=QUESTION).text, "the next one works"
+
+
+def test_history_tells_of_every_attempt(clients: Clients, sandbox: Sandbox) -> None:
+    soon = {"retry-after-ms": "1"}
+    sandbox.faults.add(
+        Fault(status=503, headers=soon),
+        Fault(code="rate_limit", headers=soon),
+        Fault(status=500, headers=soon),
+    )
+    with pytest.raises(ServerError) as caught:
+        clients.call(clients.client(sandbox), "chat.create", model=CHAT, messages=QUESTION)
+    error = caught.value
+    assert (error.status_code, error.attempts) == (500, 3)
+    assert [attempt.request_id for attempt in error.history] == [r.request_id for r in sandbox.requests[:2]]
+    assert "503" in error.history[0].outcome
+    assert "RateLimitError" in error.history[1].outcome
+    assert 0 <= error.history[0].at <= error.history[1].at <= error.elapsed
+    assert len(error.__notes__) == 2
+    assert "3 attempts" in str(error)
+
+
+def test_profiles_are_three() -> None:
+    assert set(PROFILES) == set(ProfileName.__args__) == {"live", "g1", "g2"}
