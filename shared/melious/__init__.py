@@ -24,7 +24,8 @@ from typing import TYPE_CHECKING
 from melious._version import __version__
 
 if TYPE_CHECKING:
-    from melious.client import AsyncMeliousClient, MeliousClient
+    from melious.async_client import AsyncMeliousClient
+    from melious.client import MeliousClient
     from melious.config import Timeout
     from melious.errors import (
         APIConnectionError,
@@ -62,7 +63,8 @@ if TYPE_CHECKING:
     from melious.routing import ProviderFilters
 
 _HOME = {
-    "client": ("AsyncMeliousClient", "MeliousClient"),
+    "async_client": ("AsyncMeliousClient",),
+    "client": ("MeliousClient",),
     "config": ("Timeout",),
     "errors": (
         "APIConnectionError",

@@ -25,8 +25,8 @@ from melious.results import (
     Transcription,
 )
 from melious.streams import AsyncChatStream
+from melious.transport.async_batches import run_batches_async
 from melious.transport.async_driver import AsyncDriver
-from melious.transport.batches import run_batches_async
 from melious.transport.reporting import Report
 from melious.transport.request import Call
 

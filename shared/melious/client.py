@@ -1,22 +1,13 @@
-"""The two clients: one attribute per endpoint, nothing else."""
+"""The blocking client: one attribute per endpoint, nothing else."""
 
 from __future__ import annotations
 
 from types import TracebackType
 from typing import Any, Self, Unpack
 
-from melious.async_endpoints import (
-    AsyncAudio,
-    AsyncChat,
-    AsyncEmbeddings,
-    AsyncImages,
-    AsyncModels,
-    AsyncRerank,
-)
 from melious.client_base import ClientBase, ClientOptions
 from melious.config import ClientConfig
 from melious.sync_endpoints import Audio, Chat, Embeddings, Images, Models, Rerank
-from melious.transport.async_driver import AsyncDriver
 from melious.transport.sync_driver import SyncDriver
 
 
@@ -68,53 +59,3 @@ class MeliousClient(ClientBase):
     def close(self) -> None:
         """Let go of the connections; a later request takes new ones."""
         self._driver.close()
-
-
-class AsyncMeliousClient(ClientBase):
-    """The service, for asyncio. Cheap to make, safe to use on several event loops.
-
-    Clients that lead to the same place share the connections of a loop; nothing is
-    opened before the first request. A client can be pickled and copied; the
-    pickle holds the key.
-
-    Args:
-        http_client: A client with httpx's interface to send through, used as
-            it is and never closed. By default connections are managed here.
-        **options: See `ClientOptions`.
-
-    Raises:
-        ConfigurationError: There is no key, or the base URL cannot be used.
-        InvalidArgumentError: Another argument is wrong.
-
-    Example:
-        >>> client = AsyncMeliousClient(api_key="sk-mel-...", preset="environment")
-        >>> answer = await client.chat.create(  # doctest: +SKIP
-        ...     model="glm-4.7", messages=[{"role": "user", "content": "Hello!"}]
-        ... )
-        >>> answer.text, answer.environment_impact.carbon_g_co2  # doctest: +SKIP
-    """
-
-    def __init__(self, *, http_client: Any = None, **options: Unpack[ClientOptions]) -> None:
-        self._start(ClientConfig.resolve(**options), http_client)
-
-    def _start(self, config: ClientConfig, http_client: Any) -> None:
-        super()._start(config, http_client)
-        self._driver = AsyncDriver(config, http_client)
-        self.chat = AsyncChat(config, self._driver)
-        self.embeddings = AsyncEmbeddings(config, self._driver, self._cache)
-        self.rerank = AsyncRerank(config, self._driver)
-        self.images = AsyncImages(config, self._driver)
-        self.audio = AsyncAudio(config, self._driver)
-        self.models = AsyncModels(config, self._driver)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
-
-    async def aclose(self) -> None:
-        """Let go of the running loop's connections; a later request takes new ones."""
-        await self._driver.aclose()

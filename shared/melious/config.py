@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-import ipaddress
 import math
 import os
 import re
@@ -270,8 +269,10 @@ def is_loopback(host: str) -> bool:
     """Whether a host name or address is this very machine."""
     if host == "localhost" or host.endswith(".localhost"):
         return True
+    from ipaddress import ip_address  # noqa: PLC0415 - a tenth of this module's import, for one address
+
     try:
-        return ipaddress.ip_address(host).is_loopback
+        return ip_address(host).is_loopback
     except ValueError:
         return False
 

@@ -56,7 +56,7 @@ class EnvironmentImpact(BaseModel):
         True
     """
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow", frozen=True, defer_build=True)
 
     energy_kwh: float | None = None
     carbon_g_co2: float | None = None
@@ -94,7 +94,7 @@ class BillingCost(BaseModel):
         Decimal('0.0000144')
     """
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow", frozen=True, defer_build=True)
 
     energy: Decimal | None = None
     credits: Decimal | None = None

@@ -20,7 +20,7 @@ class Usage(BaseModel):
         total_tokens: Both.
     """
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow", frozen=True, defer_build=True)
 
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
@@ -68,7 +68,7 @@ class Result(BaseModel):
         billing_cost: The money, if reported.
     """
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="allow", defer_build=True)
 
     usage: Usage | None = None
     environment_impact: EnvironmentImpact | None = None
@@ -121,7 +121,7 @@ class Result(BaseModel):
 class Message(BaseModel):
     """An assistant's message."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="allow", defer_build=True)
 
     role: str = "assistant"
     content: str | list[Any] | None = None
@@ -132,7 +132,7 @@ class Message(BaseModel):
 class Choice(BaseModel):
     """One of the answers."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="allow", defer_build=True)
 
     index: int = 0
     message: Message
@@ -195,7 +195,7 @@ class EmbeddingsResult(Result):
         cached: How many inputs came from the in-process cache.
     """
 
-    model_config = ConfigDict(extra="allow", arbitrary_types_allowed=True)
+    model_config = ConfigDict(extra="allow", arbitrary_types_allowed=True, defer_build=True)
 
     embeddings: Any = None
     model: str | None = None
@@ -212,7 +212,7 @@ class RerankItem(BaseModel):
         document: Its text, where the service sent it back.
     """
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow", frozen=True, defer_build=True)
 
     index: int
     relevance_score: float
@@ -241,7 +241,7 @@ class Image(BaseModel):
         revised_prompt: The prompt as the model understood it.
     """
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="allow", defer_build=True)
 
     b64_json: str | None = None
     url: str | None = None

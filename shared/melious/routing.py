@@ -45,7 +45,7 @@ class ProviderFilters(BaseModel):
         {'countries': ['DE', 'FR'], 'max_carbon_intensity': 200}
     """
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow", frozen=True, defer_build=True)
 
     countries: list[str] | None = Field(default=None)
     max_carbon_intensity: int | float | None = Field(default=None, ge=0)
@@ -70,18 +70,18 @@ def filters_to_wire(filters: FiltersArgument | None) -> dict[str, Any] | None:
     if not filters:
         return None
     if not isinstance(filters, ProviderFilters):
+        if not isinstance(filters, Mapping):
+            raise InvalidArgumentError(f"filters: {filters!r} is neither a mapping nor ProviderFilters")
         try:
             filters = ProviderFilters.model_validate(dict(filters))
-        except (ValidationError, TypeError) as error:
+        except ValidationError as error:
             raise InvalidArgumentError(f"filters: {_first_problem(error)}") from None
     return filters.to_wire() or None
 
 
-def _first_problem(error: ValidationError | TypeError) -> str:
-    if isinstance(error, ValidationError):
-        first = error.errors(include_url=False)[0]
-        return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']} (got {first['input']!r})"
-    return str(error)
+def _first_problem(error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']} (got {first['input']!r})"
 
 
 def split_flavor(model: str) -> tuple[str, str | None]:

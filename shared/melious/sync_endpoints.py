@@ -25,9 +25,9 @@ from melious.results import (
     Transcription,
 )
 from melious.streams import ChatStream
-from melious.transport.batches import run_batches
 from melious.transport.reporting import Report
 from melious.transport.request import Call
+from melious.transport.sync_batches import run_batches
 from melious.transport.sync_driver import SyncDriver
 
 R = TypeVar("R", bound=Result)

@@ -14,6 +14,7 @@ import ssl
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib import import_module, metadata
+from importlib.util import find_spec
 from types import ModuleType
 from typing import TypeAlias
 from urllib.parse import unquote, urlsplit
@@ -40,11 +41,8 @@ class Library:
 @cache
 def library() -> Library:
     """Import the library, once and only when a request is about to be made."""
-    try:
-        core = import_module("httpcore2")
-        return Library("httpx2", metadata.version("httpx2"), core)
-    except ImportError:
-        return Library("httpx", metadata.version("httpx"), import_module("httpcore"))
+    name = "httpx2" if find_spec("httpx2") is not None else "httpx"
+    return Library(name, metadata.version(name), import_module(name.replace("httpx", "httpcore")))
 
 
 @cache

@@ -12,7 +12,6 @@ import re
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 
 _EPOCH = 1e9
 _EPOCH_MS = 1e12
@@ -105,6 +104,8 @@ def _count(value: str | None) -> int | None:
 def _date(value: str | None) -> float | None:
     if value is None or not value[:3].isalpha():
         return None
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415 - imports half of `email`, for a header
+
     try:
         return parsedate_to_datetime(value).timestamp()
     except (ValueError, OverflowError, TypeError):

@@ -1,10 +1,9 @@
-"""Runs the batches of an embeddings call, some at a time."""
+"""Runs the batches of an embeddings call with threads, some at a time."""
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from functools import partial
 
@@ -65,45 +64,3 @@ def _take(
         waiting.extend(plan.reject(batch, error))
         return
     Report(request).whole(plan.accept(batch, response))
-
-
-async def run_batches_async(
-    plan: EmbeddingsPlan, send: Callable[[Request], Awaitable[Response]]
-) -> EmbeddingsResult:
-    """Run a plan with tasks; a single batch runs in the caller's own."""
-    try:
-        waiting = plan.batches()
-        while waiting or plan.awaited():
-            await _run_async(plan, deque(waiting), send)
-            # Shielded: others wait for the same vectors, and this call alone may be cancelled.
-            await asyncio.gather(*(asyncio.shield(asyncio.wrap_future(each)) for each in plan.awaited()))
-            waiting = plan.settle()
-        return plan.result()
-    finally:
-        plan.release()
-
-
-async def _run_async(
-    plan: EmbeddingsPlan, waiting: deque[Batch], send: Callable[[Request], Awaitable[Response]]
-) -> None:
-    async def worker() -> None:
-        while waiting:
-            batch = waiting.popleft()
-            request = plan.request(batch)
-            try:
-                response = await send(request)
-            except APIStatusError as error:
-                waiting.extend(plan.reject(batch, error))
-                continue
-            Report(request).whole(plan.accept(batch, response))
-
-    if len(waiting) <= 1:
-        await worker()
-        return
-    workers = [asyncio.ensure_future(worker()) for _ in range(min(plan.max_concurrency, len(waiting)))]
-    try:
-        await asyncio.gather(*workers)
-    finally:
-        for task in workers:
-            task.cancel()
-        await asyncio.gather(*workers, return_exceptions=True)

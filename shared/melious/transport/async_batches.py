@@ -1,0 +1,55 @@
+"""Runs the batches of an embeddings call with tasks, some at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+
+from melious.endpoints.embeddings import Batch, EmbeddingsPlan
+from melious.errors import APIStatusError
+from melious.results import EmbeddingsResult
+from melious.transport.reporting import Report
+from melious.transport.request import Request, Response
+
+
+async def run_batches_async(
+    plan: EmbeddingsPlan, send: Callable[[Request], Awaitable[Response]]
+) -> EmbeddingsResult:
+    """Run a plan with tasks; a single batch runs in the caller's own."""
+    try:
+        waiting = plan.batches()
+        while waiting or plan.awaited():
+            await _run_async(plan, deque(waiting), send)
+            # Shielded: others wait for the same vectors, and this call alone may be cancelled.
+            await asyncio.gather(*(asyncio.shield(asyncio.wrap_future(each)) for each in plan.awaited()))
+            waiting = plan.settle()
+        return plan.result()
+    finally:
+        plan.release()
+
+
+async def _run_async(
+    plan: EmbeddingsPlan, waiting: deque[Batch], send: Callable[[Request], Awaitable[Response]]
+) -> None:
+    async def worker() -> None:
+        while waiting:
+            batch = waiting.popleft()
+            request = plan.request(batch)
+            try:
+                response = await send(request)
+            except APIStatusError as error:
+                waiting.extend(plan.reject(batch, error))
+                continue
+            Report(request).whole(plan.accept(batch, response))
+
+    if len(waiting) <= 1:
+        await worker()
+        return
+    workers = [asyncio.ensure_future(worker()) for _ in range(min(plan.max_concurrency, len(waiting)))]
+    try:
+        await asyncio.gather(*workers)
+    finally:
+        for task in workers:
+            task.cancel()
+        await asyncio.gather(*workers, return_exceptions=True)
