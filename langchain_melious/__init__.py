@@ -1,1 +1,61 @@
-"""Melious for LangChain."""
+"""Melious for LangChain: chat models, embeddings and reranking.
+
+Every answer carries what it cost (`response_metadata["environment_impact"]`,
+`["billing_cost"]`), and every class takes `preset`, `flavor` and `filters` to say
+where its requests may run. Names are loaded when they are first used, so
+importing this package costs nothing.
+
+Example:
+    >>> from langchain_melious import ChatMelious
+    >>> llm = ChatMelious(model="glm-4.7", api_key="sk-mel-...", preset="environment")
+    >>> answer = llm.invoke("What is a heat pump?")  # doctest: +SKIP
+    >>> answer.text, answer.response_metadata["environment_impact"]  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from melious._version import __version__
+
+if TYPE_CHECKING:
+    from langchain_melious.chat_models import ChatMelious
+    from langchain_melious.embeddings import MeliousEmbeddings
+    from langchain_melious.rerank import MeliousRerank
+
+_MODULE_OF = {
+    "ChatMelious": "chat_models",
+    "MeliousEmbeddings": "embeddings",
+    "MeliousRerank": "rerank",
+}
+
+__all__ = ["ChatMelious", "MeliousEmbeddings", "MeliousRerank", "__version__"]
+
+
+def __getattr__(name: str) -> object:
+    module = _MODULE_OF.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        value = getattr(import_module(f"{__name__}.{module}"), name)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] != "langchain_core" or _has_langchain():
+            raise
+        raise ImportError(
+            f"{__name__}.{name} needs langchain-core, which is not installed: pip install 'melious[langchain]'"
+        ) from error
+    globals()[name] = value
+    return value
+
+
+def _has_langchain() -> bool:
+    try:
+        return find_spec("langchain_core") is not None
+    except ValueError:
+        return False
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,50 @@
+"""What LangChain wants to know of a model beforehand, from the catalogue."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from langchain_core.language_models.model_profile import ModelProfile
+from melious.catalogue import find
+
+
+def profile_of(model: str) -> ModelProfile | None:
+    """The profile of a model; None for one that the catalogue does not know.
+
+    Example:
+        >>> profile_of("glm-4.7:eco")["tool_calling"]
+        True
+    """
+    card = find(model)
+    if card is None or card.type != "chat":
+        return None
+    images, audio = card.takes("image"), card.takes("audio")
+    tools = card.supports("function_calling")
+    profile: dict[str, Any] = {
+        "name": card.display_name,
+        "max_input_tokens": card.context_length,
+        "max_output_tokens": card.max_output_tokens,
+        "text_inputs": True,
+        "image_inputs": images,
+        "image_url_inputs": images,
+        "audio_inputs": audio,
+        "pdf_inputs": False,
+        "video_inputs": False,
+        "pdf_tool_message": False,
+        "text_outputs": True,
+        "image_outputs": False,
+        "audio_outputs": False,
+        "video_outputs": False,
+        "reasoning_output": card.reasons,
+        "reasoning_effort_levels": ["low", "medium", "high"] if card.reasons else None,
+        "tool_calling": tools,
+        "tool_choice": tools,
+        "tool_call_streaming": tools,
+        "structured_output": card.supports("json_schema"),
+        "mid_conversation_system_messages": True,
+    }
+    declared = ModelProfile.__annotations__
+    return cast(
+        "ModelProfile",
+        {name: value for name, value in profile.items() if value is not None and name in declared},
+    )

@@ -1,0 +1,211 @@
+"""The constructor arguments that every class here shares, and the core clients made from them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from langchain_core.utils.utils import from_env, secret_from_env
+from melious.async_client import AsyncMeliousClient
+from melious.client import MeliousClient
+from melious.config import KEY_VARIABLE, URL_VARIABLE, Timeout, reject_unknown
+from melious.routing import FiltersArgument, ProviderFilters, filters_to_wire, flavored
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, field_validator
+
+from langchain_melious.errors import langchain_errors
+
+OPTIONS = (
+    "api_key",
+    "base_url",
+    "auth",
+    "timeout",
+    "deadline",
+    "max_retries",
+    "preset",
+    "flavor",
+    "filters",
+    "default_headers",
+    "extra_body",
+    "verify",
+    "allow_insecure_http",
+    "max_connections",
+    "max_rate_limit_wait",
+    "async_transport",
+)
+"""The fields that become options of the core clients, under the same names."""
+
+
+class MeliousSettings(BaseModel):
+    """What every class here takes. Arguments that are not known are refused, with the nearest known one.
+
+    The core clients behind a model are made when they are first needed and
+    made anew when a field changes; connections are shared by all models that
+    lead to the same place. A pickle leaves injected HTTP clients behind.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid", arbitrary_types_allowed=True, hide_input_in_errors=True, protected_namespaces=()
+    )
+
+    model: str = Field(min_length=1)
+    """The model, with or without a flavor: `glm-4.7`, `glm-4.7:eco`."""
+
+    api_key: SecretStr | None = Field(default_factory=secret_from_env(KEY_VARIABLE, default=None))
+    """The key; by default the environment variable `MELIOUS_API_KEY`."""
+
+    base_url: str | None = Field(default_factory=from_env(URL_VARIABLE, default=None))
+    """Where the service is, in any spelling; by default `MELIOUS_BASE_URL`, then the public service."""
+
+    preset: str | None = None
+    """What routing should favour: `balanced`, `speed`, `price`, `quality`, `environment`, or another word."""
+
+    flavor: str | None = None
+    """The suffix of the model: `balanced`, `speed`, `price`, `eco` or `batch`."""
+
+    filters: FiltersArgument | None = None
+    """Which providers may serve: `{"countries": ["DE", "FR"], "max_carbon_intensity": 200}`."""
+
+    timeout: float | Timeout | None = None
+    """Seconds for each wait of an attempt, or a `melious.config.Timeout`; by default what suits the endpoint."""
+
+    deadline: float | None = 600.0
+    """Seconds for a whole call, waits and retries included; None for no limit."""
+
+    max_retries: int = Field(default=2, ge=0)
+    """Further attempts after the first, for passing troubles; 0 for none."""
+
+    default_headers: Mapping[str, str] | None = Field(default=None, exclude=True, repr=False)
+    """Headers of every request. Not part of a dump: they may hold secrets."""
+
+    extra_body: Mapping[str, Any] | None = None
+    """Fields of every body, sent as they are."""
+
+    http_client: Any = Field(default=None, exclude=True, repr=False)
+    """A client with httpx's interface for the sync methods; used as it is and never closed."""
+
+    async_http_client: Any = Field(default=None, exclude=True, repr=False)
+    """The same for the async methods."""
+
+    auth: Literal["bearer", "x-api-key"] = "bearer"
+    """How the key is sent."""
+
+    verify: Any = True
+    """True, a path to CA certificates, an `ssl.SSLContext`, or False."""
+
+    allow_insecure_http: bool = False
+    """Let the key go in clear to a host that is not this machine."""
+
+    max_connections: int = 256
+    """The most connections, and so requests, at a time."""
+
+    max_rate_limit_wait: float = 60.0
+    """Seconds that a request may be held back because the service said that the key must wait."""
+
+    async_transport: Literal["httpx", "aiohttp"] = "httpx"
+    """`aiohttp` runs the async methods on aiohttp's connections (extra `aiohttp`)."""
+
+    _held: dict[str, tuple[dict[str, Any], Any]] = PrivateAttr(default_factory=dict)
+
+    if not TYPE_CHECKING:  # for a checker, the fields above are the signature
+
+        def __init__(self, **arguments: Any) -> None:
+            with langchain_errors:
+                fields = type(self).model_fields
+                names = {*fields, *(field.alias for field in fields.values() if field.alias)}
+                reject_unknown(arguments, names, type(self).__name__)
+                super().__init__(**arguments)
+                flavored(self.model, self.flavor)
+                self._sync_client()
+
+    def model_post_init(self, context: Any, /) -> None:
+        """Pass on to the framework's own hook, which stands behind this class."""
+        super().model_post_init(context)
+
+    @field_validator("filters")
+    @classmethod
+    def _plain_filters(cls, filters: FiltersArgument | None) -> dict[str, Any] | None:
+        return filters_to_wire(filters)
+
+    @property
+    def lc_secrets(self) -> dict[str, str]:
+        """The key, which a dump names by its environment variable."""
+        return {"api_key": KEY_VARIABLE}
+
+    # --- clients -------------------------------------------------------------------------------------
+
+    def _more_options(self) -> dict[str, Any]:
+        """Options of the core clients that only one kind of class has."""
+        return {}
+
+    def _client_of(self, kind: type[Any], http_client: Any) -> Any:
+        options = {name: getattr(self, name) for name in OPTIONS} | self._more_options()
+        options["http_client"] = http_client
+        held = self._held.get(kind.__name__)
+        if held is not None and held[0] == options:
+            return held[1]
+        client = kind(**options)
+        self._held[kind.__name__] = (options, client)
+        return client
+
+    def _sync_client(self) -> MeliousClient:
+        client: MeliousClient = self._client_of(MeliousClient, self.http_client)
+        return client
+
+    def _async_client(self) -> AsyncMeliousClient:
+        client: AsyncMeliousClient = self._client_of(AsyncMeliousClient, self.async_http_client)
+        return client
+
+    def close(self) -> None:
+        """Let go of the connections of the sync methods; a later call takes new ones."""
+        self._sync_client().close()
+
+    async def aclose(self) -> None:
+        """Let go of the running loop's connections; a later call takes new ones."""
+        await self._async_client().aclose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    # --- copies --------------------------------------------------------------------------------------
+
+    def __getstate__(self) -> dict[Any, Any]:
+        state = super().__getstate__()
+        fields = {**state["__dict__"], "http_client": None, "async_http_client": None}
+        private = {**(state["__pydantic_private__"] or {}), "_held": {}}
+        return {**state, "__dict__": fields, "__pydantic_private__": private}
+
+    def __copy__(self) -> Self:
+        copied = super().__copy__()
+        copied._held = {}  # noqa: SLF001 - its own class
+        return copied
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        memo = {} if memo is None else memo
+        memo[id(self._held)] = {}
+        for shared in (self.http_client, self.async_http_client, self.verify):
+            if shared is not None:
+                memo[id(shared)] = shared
+        return super().__deepcopy__(memo)
+
+
+def plain(value: Any) -> Any:
+    """A setting as plain data, for traces and dumps."""
+    if isinstance(value, ProviderFilters):
+        return value.to_wire()
+    if isinstance(value, Timeout):
+        return {name: getattr(value, name) for name in Timeout.__slots__}
+    return value

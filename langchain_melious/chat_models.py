@@ -1,0 +1,413 @@
+"""`ChatMelious`: the chat models of Melious for LangChain."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from typing import Any, Literal, Self
+
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+from langchain_core.language_models import LanguageModelInput, LangSmithParams
+from langchain_core.language_models.chat_models import BaseChatModel
+from langchain_core.language_models.model_profile import ModelProfile
+from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.messages.utils import count_tokens_approximately
+from langchain_core.outputs import ChatGenerationChunk, ChatResult
+from langchain_core.runnables import Runnable
+from melious._version import __version__
+from melious.config import KEY_VARIABLE
+from melious.routing import split_flavor
+from pydantic import Field, model_validator
+from typing_extensions import override
+
+import langchain_melious._blocks  # noqa: F401 - registers the content blocks
+from langchain_melious._messages import PROVIDER, messages_to_wire
+from langchain_melious._profiles import profile_of
+from langchain_melious._results import ChunkReader, result_of, summed
+from langchain_melious._settings import MeliousSettings, plain
+from langchain_melious._structured import Method, Schema, response_format_of, structured_output
+from langchain_melious._tools import ToolArgument, ToolChoice, choice_to_wire, tools_to_wire
+from langchain_melious.errors import InvalidArgumentError, langchain_errors
+
+_PARAMETERS = (
+    "temperature",
+    "max_tokens",
+    "max_completion_tokens",
+    "top_p",
+    "top_k",
+    "min_p",
+    "frequency_penalty",
+    "presence_penalty",
+    "stop",
+    "seed",
+    "n",
+    "logprobs",
+    "top_logprobs",
+    "logit_bias",
+    "response_format",
+    "reasoning_effort",
+    "user",
+    "mode",
+    "custom_weights",
+)
+"""The fields that are sent with every request, under the same names."""
+
+_ROUTING = ("preset", "flavor", "filters")
+_IDENTIFYING = (
+    "model",
+    *_ROUTING,
+    *_PARAMETERS,
+    "extra_body",
+    "timeout",
+    "deadline",
+    "max_retries",
+    "base_url",
+)
+# What LangChain passes along for itself.
+_NOT_SENT = ("stream", "streaming", "ls_structured_output_format", "structured_output_format")
+
+
+class ChatMelious(MeliousSettings, BaseChatModel):
+    """A chat model of Melious.
+
+    Every parameter can also be given per call (`llm.invoke(..., temperature=0)`)
+    or bound (`llm.bind(preset="speed")`), `model` included. What an answer cost
+    is in `response_metadata["environment_impact"]` and `["billing_cost"]`, where
+    the service reported it; who served it is in `["routing"]`.
+
+    Raises:
+        langchain_melious.errors.ConfigurationError: There is no key, or the base URL cannot be used.
+        langchain_melious.errors.InvalidArgumentError: An argument is unknown.
+
+    Example:
+        >>> from langchain_melious import ChatMelious
+        >>> llm = ChatMelious(model="glm-4.7", api_key="sk-mel-...", filters={"countries": ["DE", "FR"]})
+        >>> llm.profile["max_input_tokens"]
+        131072
+        >>> for chunk in llm.stream("Why is the sky blue?"):  # doctest: +SKIP
+        ...     print(chunk.text, end="")
+    """
+
+    temperature: float | None = None
+    """0 to 2; by default the model's own."""
+
+    max_tokens: int | None = None
+    """The most tokens to write, reasoning included; by default the model's maximum."""
+
+    max_completion_tokens: int | None = None
+    """OpenAI's newer name for the same; the service documents `max_tokens`."""
+
+    top_p: float | None = None
+    """0 to 1."""
+
+    top_k: int | None = None
+    """How many tokens to sample from, where the provider knows it."""
+
+    min_p: float | None = None
+    """0 to 1, where the provider knows it."""
+
+    frequency_penalty: float | None = None
+    """-2 to 2."""
+
+    presence_penalty: float | None = None
+    """-2 to 2."""
+
+    stop: str | list[str] | None = None
+    """One text or several at which the answer ends."""
+
+    seed: int | None = None
+    """For answers that can be had again, where the provider knows it."""
+
+    n: int | None = Field(default=None, ge=1)
+    """How many answers; more than one only with `generate`."""
+
+    logprobs: bool | None = None
+    """Whether to give the log probabilities of the tokens."""
+
+    top_logprobs: int | None = None
+    """How many alternatives of each token to give."""
+
+    logit_bias: dict[str, float] | None = None
+    """Token ids and what to add to their chances."""
+
+    response_format: dict[str, Any] | None = None
+    """The form of the answer; `with_structured_output` is the comfortable way."""
+
+    reasoning_effort: str | None = None
+    """How much to think: `low`, `medium`, `high`; some models take others."""
+
+    user: str | None = None
+    """Who the requests are for."""
+
+    mode: str | None = None
+    """A routing word of the older pages, sent as it is."""
+
+    custom_weights: dict[str, float] | None = None
+    """Routing weights of the older pages, sent as they are."""
+
+    streaming: bool = False
+    """Make `invoke` stream under the hood, so that callbacks see tokens."""
+
+    stream_usage: bool = True
+    """Ask for the token counts of streamed answers."""
+
+    replay_reasoning: bool = True
+    """Send back what the model thought before it called a tool; reasoning models go on better with it."""
+
+    @classmethod
+    @override
+    def is_lc_serializable(cls) -> bool:
+        return True
+
+    @property
+    @override
+    def lc_secrets(self) -> dict[str, str]:
+        return {"api_key": KEY_VARIABLE}
+
+    @property
+    @override
+    def lc_attributes(self) -> dict[str, Any]:
+        timeout = plain(self.timeout)
+        return {"timeout": timeout} if isinstance(timeout, dict) else {}
+
+    @property
+    @override
+    def _llm_type(self) -> str:
+        return "melious-chat"
+
+    @property
+    @override
+    def _identifying_params(self) -> dict[str, Any]:
+        given = {name: plain(getattr(self, name)) for name in _IDENTIFYING}
+        return {name: value for name, value in given.items() if value is not None}
+
+    @model_validator(mode="after")
+    def _set_melious_version(self) -> Self:
+        self._add_version("melious", __version__)
+        return self
+
+    @override
+    def _resolve_model_profile(self) -> ModelProfile | None:
+        return profile_of(self.model)
+
+    @override
+    def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
+        params = LangSmithParams(
+            ls_provider=PROVIDER, ls_model_type="chat", ls_model_name=kwargs.get("model") or self.model
+        )
+        temperature = kwargs.get("temperature", self.temperature)
+        if isinstance(temperature, int | float):
+            params["ls_temperature"] = temperature
+        max_tokens = kwargs.get("max_tokens", self.max_tokens)
+        if isinstance(max_tokens, int):
+            params["ls_max_tokens"] = max_tokens
+        ends = stop or kwargs.get("stop") or self.stop
+        if ends:
+            params["ls_stop"] = [ends] if isinstance(ends, str) else list(ends)
+        return params
+
+    @override
+    def _combine_llm_outputs(self, llm_outputs: list[dict[str, Any] | None]) -> dict[str, Any]:
+        if len(llm_outputs) == 1:
+            return llm_outputs[0] or {}
+        return summed(llm_outputs)
+
+    # --- requests ------------------------------------------------------------------------------------
+
+    def _request(
+        self, messages: list[BaseMessage], stop: list[str] | None, given: Mapping[str, Any], *, stream: bool
+    ) -> dict[str, Any]:
+        """The arguments of the core's call: the fields, and over them what was given for this call."""
+        call = {name: getattr(self, name) for name in _PARAMETERS} | dict(given)
+        for name in _NOT_SENT:
+            call.pop(name, None)
+        if stop is not None:
+            call["stop"] = stop
+        model = call["model"] = call.get("model") or self.model
+        if model != self.model and not call.get("flavor"):
+            call["flavor"] = split_flavor(model)[1]
+        if call.get("tools"):
+            call["tools"] = tools_to_wire(call["tools"])
+            call["tool_choice"] = choice_to_wire(call.get("tool_choice"), call["tools"])
+        if isinstance(call.get("response_format"), type):
+            call["response_format"] = response_format_of(call["response_format"])
+        usage = call.pop("stream_usage", None)
+        if not stream:
+            call.pop("stream_options", None)
+        else:
+            if call.get("n") not in (None, 1):
+                raise InvalidArgumentError("n: a stream carries one answer; use generate() for several")
+            if call.get("stream_options") is None and not (self.stream_usage if usage is None else usage):
+                call["stream_options"] = {"include_usage": False}
+        profile = self.profile if model == self.model else profile_of(model)
+        call["messages"] = messages_to_wire(
+            messages,
+            model,
+            replay_reasoning=call.pop("replay_reasoning", self.replay_reasoning),
+            tool_images=bool((profile or {}).get("image_tool_message")),
+        )
+        return call
+
+    def _routing(self, call: Mapping[str, Any]) -> dict[str, Any]:
+        """What is asked of the routing, for the metadata of the answer."""
+        asked = {name: plain(call.get(name) or getattr(self, name)) for name in _ROUTING}
+        asked["flavor"] = asked["flavor"] or split_flavor(call["model"])[1]
+        return {name: value for name, value in asked.items() if value}
+
+    @override
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        with langchain_errors:
+            call = self._request(messages, stop, kwargs, stream=False)
+            return result_of(self._sync_client().chat.create(**call), self._routing(call))
+
+    @override
+    async def _agenerate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        with langchain_errors:
+            call = self._request(messages, stop, kwargs, stream=False)
+            return result_of(await self._async_client().chat.create(**call), self._routing(call))
+
+    @override
+    def _stream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> Iterator[ChatGenerationChunk]:
+        with langchain_errors:
+            call = self._request(messages, stop, kwargs, stream=True)
+            reader = ChunkReader(self._routing(call))
+            with self._sync_client().chat.stream(**call) as stream:
+                for chunk in stream:
+                    message = reader.read(chunk)
+                    if message is not None:
+                        yield message
+                yield reader.last(stream)
+
+    @override
+    async def _astream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        with langchain_errors:
+            call = self._request(messages, stop, kwargs, stream=True)
+            reader = ChunkReader(self._routing(call))
+            async with self._async_client().chat.stream(**call) as stream:
+                async for chunk in stream:
+                    message = reader.read(chunk)
+                    if message is not None:
+                        yield message
+                yield reader.last(stream)
+
+    # --- tools and structured output -----------------------------------------------------------------
+
+    @override
+    def bind_tools(  # type: ignore[override] # takes more forms of tool_choice than the base
+        self,
+        tools: Sequence[ToolArgument],
+        *,
+        tool_choice: ToolChoice = None,
+        parallel_tool_calls: bool | None = None,
+        strict: bool | None = None,
+        **kwargs: Any,
+    ) -> Runnable[LanguageModelInput, AIMessage]:
+        """Let the model call tools.
+
+        Args:
+            tools: Functions, pydantic or TypedDict classes, LangChain tools, JSON
+                schemas, or dicts in OpenAI's or Anthropic's form.
+            tool_choice: `auto`, `none`, `any` or `required`, True (for required)
+                or False (for none), a tool's name, or a dict that names one.
+            parallel_tool_calls: Whether several calls may come at once.
+            strict: Ask for arguments that hold the schema exactly, where the model can.
+            **kwargs: Further parameters to bind.
+
+        Raises:
+            langchain_melious.errors.InvalidArgumentError: `tool_choice` names none of the tools.
+        """
+        wire = tools_to_wire(tools, strict=strict)
+        if wire:
+            kwargs["tools"] = wire
+            choice = choice_to_wire(tool_choice, wire)
+            if choice is not None:
+                kwargs["tool_choice"] = choice
+            if parallel_tool_calls is not None:
+                kwargs["parallel_tool_calls"] = parallel_tool_calls
+        return self.bind(**kwargs)
+
+    @override
+    def with_structured_output(  # type: ignore[override] # the result's type follows from the schema
+        self,
+        schema: Schema,
+        *,
+        method: Method | Literal["auto"] = "auto",
+        include_raw: bool = False,
+        strict: bool | None = None,
+        **kwargs: Any,
+    ) -> Runnable[LanguageModelInput, Any]:
+        """Make a runnable that answers with instances of a schema.
+
+        Args:
+            schema: A pydantic class (v2 or v1), a TypedDict, a JSON schema, or a
+                function in OpenAI's form. Pydantic classes are validated and give
+                instances, the others give dicts.
+            method: `json_schema` has the service hold the schema,
+                `function_calling` asks for a tool call, `json_mode` for any JSON
+                (then the prompt must ask for JSON and say which). `auto` takes
+                `json_schema` where the model's profile says that it can.
+            include_raw: Give `{"raw": message, "parsed": ..., "parsing_error": ...}`
+                instead; then a parsing error is given and not raised.
+            strict: Ask the service to hold the schema exactly.
+            **kwargs: Further parameters to bind.
+
+        Raises:
+            OutputParserException: At run time: the answer was no instance of the
+                schema; the error says what came instead.
+        """
+        return structured_output(
+            self, schema, method=method, include_raw=include_raw, strict=strict, bound=kwargs
+        )
+
+    # --- tokens --------------------------------------------------------------------------------------
+
+    @override
+    def get_token_ids(self, text: str) -> list[int]:
+        """Give the token ids of a text, by `custom_get_token_ids`.
+
+        Raises:
+            NotImplementedError: That was not given; there is no tokenizer to ask.
+        """
+        if self.custom_get_token_ids is None:
+            raise NotImplementedError(
+                "the tokenizers of the models are not part of this package: pass custom_get_token_ids=..., "
+                "or count with get_num_tokens, which estimates"
+            )
+        return self.custom_get_token_ids(text)
+
+    @override
+    def get_num_tokens(self, text: str) -> int:
+        """Estimate the tokens of a text, or count them by `custom_get_token_ids`; nothing is downloaded."""
+        if self.custom_get_token_ids is not None:
+            return len(self.custom_get_token_ids(text))
+        return count_tokens_approximately([text], extra_tokens_per_message=0)
+
+    @override
+    def get_num_tokens_from_messages(
+        self, messages: Sequence[BaseMessage], tools: Sequence[Any] | None = None
+    ) -> int:
+        """Estimate the tokens of messages, tools included; nothing is downloaded."""
+        return count_tokens_approximately(messages, tools=list(tools) if tools else None)

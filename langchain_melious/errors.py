@@ -1,0 +1,178 @@
+"""The errors of Melious as LangChain knows them.
+
+Each class here is both the error of `melious.errors` with the same name and the
+`langchain_core.exceptions` class for the same condition, so that `except`
+clauses of either family match, and so that agents' retry and summarization
+middleware decide rightly. Everything an error carries (`status_code`, `code`,
+`request_id`, `partial`, ...) is documented on `melious.errors.MeliousError`.
+"""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any
+
+from langchain_core import exceptions as langchain
+from melious import errors as core
+
+
+class ErrorResponse:
+    """What LangChain writes into a trace about an answer that was an error."""
+
+    def __init__(self, error: core.MeliousError) -> None:
+        self.status_code = error.status_code
+        self.headers = {"x-request-id": error.request_id} if error.request_id else {}
+        self._body = error.body
+
+    def json(self) -> Any:
+        """The body of the answer, parsed where it was JSON."""
+        return self._body
+
+
+class _Answered(core.MeliousError):
+    """An error that came as an answer: tracers look at `response`."""
+
+    @property
+    def response(self) -> ErrorResponse:
+        """Status, body and request id, in the shape that tracers read."""
+        return ErrorResponse(self)
+
+
+class ConfigurationError(core.ConfigurationError, langchain.ModelError):
+    """The client cannot be made from what it was given."""
+
+
+class InvalidArgumentError(core.InvalidArgumentError, langchain.ModelInvalidRequestError):
+    """An argument was refused before anything was sent."""
+
+
+class APIConnectionError(core.APIConnectionError, langchain.ModelConnectionError):
+    """No answer came."""
+
+
+class StreamTruncatedError(core.StreamTruncatedError, langchain.ModelConnectionError):
+    """A stream ended before the answer did."""
+
+
+class APITimeoutError(core.APITimeoutError, langchain.ModelTimeoutError):
+    """An attempt took too long."""
+
+
+class DeadlineExceededError(core.DeadlineExceededError, langchain.ModelTimeoutError):
+    """The call as a whole took too long."""
+
+
+class ResponseDecodeError(core.ResponseDecodeError, langchain.ModelAPIError):
+    """An answer that cannot be read."""
+
+
+class APIStatusError(_Answered, core.APIStatusError, langchain.ModelAPIError):
+    """The service answered with an error that has no class of its own."""
+
+
+class BadRequestError(_Answered, core.BadRequestError, langchain.ModelInvalidRequestError):
+    """The request is not valid as it is."""
+
+
+class ContextLengthExceededError(
+    _Answered,
+    core.ContextLengthExceededError,
+    langchain.ContextOverflowError,
+    langchain.ModelInvalidRequestError,
+):
+    """The input is longer than the model takes."""
+
+
+class AuthenticationError(_Answered, core.AuthenticationError, langchain.ModelAuthenticationError):
+    """The key is missing, wrong, revoked or expired."""
+
+
+class PermissionDeniedError(_Answered, core.PermissionDeniedError, langchain.ModelPermissionDeniedError):
+    """The key lacks the scope for this endpoint."""
+
+
+class InsufficientBalanceError(
+    _Answered, core.InsufficientBalanceError, langchain.ModelPermissionDeniedError
+):
+    """The account has run out of energy or credits."""
+
+
+class NotFoundError(_Answered, core.NotFoundError, langchain.ModelNotFoundError):
+    """There is nothing at this address."""
+
+
+class ModelNotFoundError(_Answered, core.ModelNotFoundError, langchain.ModelNotFoundError):
+    """The model does not exist, or is not open to this key."""
+
+
+class RateLimitError(_Answered, core.RateLimitError, langchain.ModelRateLimitError):
+    """Too many requests."""
+
+
+class ServerError(_Answered, core.ServerError, langchain.ModelAPIError):
+    """The service, or something on the way to it, is in trouble."""
+
+
+class ProviderError(_Answered, core.ProviderError, langchain.ModelAPIError):
+    """Every provider of the model failed or was too slow."""
+
+
+class NoProvidersAvailableError(_Answered, core.NoProvidersAvailableError, langchain.ModelAPIError):
+    """No provider fits what the request allows."""
+
+
+_OURS: dict[type[core.MeliousError], type[core.MeliousError]] = {
+    core.ConfigurationError: ConfigurationError,
+    core.InvalidArgumentError: InvalidArgumentError,
+    core.APIConnectionError: APIConnectionError,
+    core.StreamTruncatedError: StreamTruncatedError,
+    core.APITimeoutError: APITimeoutError,
+    core.DeadlineExceededError: DeadlineExceededError,
+    core.ResponseDecodeError: ResponseDecodeError,
+    core.APIStatusError: APIStatusError,
+    core.BadRequestError: BadRequestError,
+    core.ContextLengthExceededError: ContextLengthExceededError,
+    core.AuthenticationError: AuthenticationError,
+    core.PermissionDeniedError: PermissionDeniedError,
+    core.InsufficientBalanceError: InsufficientBalanceError,
+    core.NotFoundError: NotFoundError,
+    core.ModelNotFoundError: ModelNotFoundError,
+    core.RateLimitError: RateLimitError,
+    core.ServerError: ServerError,
+    core.ProviderError: ProviderError,
+    core.NoProvidersAvailableError: NoProvidersAvailableError,
+}
+
+
+def for_langchain(error: core.MeliousError) -> core.MeliousError:
+    """Give an error of the core as the class here that corresponds to it, with all it carries.
+
+    Example:
+        >>> for_langchain(core.RateLimitError("slow down", status_code=429)).is_retryable
+        True
+    """
+    ours = next((_OURS[cls] for cls in type(error).__mro__ if cls in _OURS), None)
+    if ours is None or isinstance(error, langchain.ModelError):
+        return error
+    adapted = ours.__new__(ours, *error.args)
+    adapted.args = error.args
+    adapted.__dict__.update(error.__dict__)
+    return adapted
+
+
+class LangChainErrors:
+    """A with block whose errors of the core leave it as errors of this module. Has no state: share it."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, core.MeliousError):
+            adapted = for_langchain(error)
+            if adapted is not error:
+                raise adapted.with_traceback(trace) from error.__cause__
+
+
+langchain_errors = LangChainErrors()

@@ -1,0 +1,217 @@
+"""`MeliousRerank`: the rerankers of Melious for LangChain."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from typing import Any, TypedDict
+
+from langchain_core.callbacks import Callbacks
+from langchain_core.documents import BaseDocumentCompressor, Document
+from langchain_core.runnables import RunnableConfig, RunnableSerializable
+from melious.config import KEY_VARIABLE
+from melious.results import RerankResult
+from pydantic import Field
+from typing_extensions import override
+
+from langchain_melious._settings import MeliousSettings
+from langchain_melious.errors import InvalidArgumentError, langchain_errors
+
+Rankable = str | Document | Mapping[str, Any]
+_PARAMETERS = ("top_n", "max_chunks_per_doc", "user", "mode", "custom_weights")
+
+
+class RerankInput(TypedDict):
+    """What a chain hands to `MeliousRerank`."""
+
+    query: str
+    documents: Sequence[Document]
+
+
+class Ranked(TypedDict):
+    """A document's place: its position in what was given, and how well it fits the query."""
+
+    index: int
+    relevance_score: float
+
+
+class MeliousRerank(
+    MeliousSettings, BaseDocumentCompressor, RunnableSerializable[RerankInput, list[Document]]
+):
+    """Puts documents in order of relevance to a query, best first.
+
+    It is a document compressor, and a runnable that takes
+    `{"query": ..., "documents": [...]}`, so it stands in a chain as it is and
+    shows in traces as a step of its own. Documents given are never changed:
+    copies come back, with `relevance_score` in their metadata.
+
+    Raises:
+        langchain_melious.errors.ConfigurationError: There is no key, or the base URL cannot be used.
+        langchain_melious.errors.InvalidArgumentError: An argument is unknown.
+
+    Example:
+        >>> from langchain_core.runnables import RunnablePassthrough
+        >>> from langchain_melious import MeliousRerank
+        >>> rerank = MeliousRerank(model="bge-reranker-v2-m3", api_key="sk-mel-...", top_n=4)
+        >>> best = rerank.compress_documents(documents, "heat pumps")  # doctest: +SKIP
+        >>> chain = {"query": RunnablePassthrough(), "documents": retriever} | rerank  # doctest: +SKIP
+    """
+
+    top_n: int | None = Field(default=None, gt=0)
+    """How many of the best to give; None for all."""
+
+    min_score: float | None = None
+    """Leave out what fits worse than this, 0 to 1."""
+
+    max_chunks_per_doc: int | None = Field(default=None, gt=0)
+    """Into how many pieces a long document may be cut."""
+
+    user: str | None = None
+    """Who the requests are for."""
+
+    mode: str | None = None
+    """A routing word of the older pages; not together with `custom_weights`."""
+
+    custom_weights: dict[str, float] | None = None
+    """Routing weights of the older pages, sent as they are."""
+
+    @classmethod
+    @override
+    def is_lc_serializable(cls) -> bool:
+        return True
+
+    @property
+    @override
+    def lc_secrets(self) -> dict[str, str]:
+        return {"api_key": KEY_VARIABLE}
+
+    # --- scores --------------------------------------------------------------------------------------
+
+    def rerank(self, documents: Sequence[Rankable], query: str, **options: Any) -> list[Ranked]:
+        """Score documents.
+
+        Args:
+            documents: Texts, documents, or dicts with `text`.
+            query: What is looked for.
+            **options: For this call: `model`, `top_n`, `min_score`, `preset`,
+                `filters`, `timeout` and the like.
+
+        Returns:
+            Positions and scores, best first.
+
+        Raises:
+            langchain_melious.errors.InvalidArgumentError: An argument is wrong; nothing was sent.
+            MeliousError: The request failed.
+        """
+        with langchain_errors:
+            call, min_score = self._request(documents, query, options)
+            if not call["documents"]:
+                return []
+            return _ranked(self._sync_client().rerank.create(**call), min_score)
+
+    async def arerank(self, documents: Sequence[Rankable], query: str, **options: Any) -> list[Ranked]:
+        """Score documents. See `rerank`."""
+        with langchain_errors:
+            call, min_score = self._request(documents, query, options)
+            if not call["documents"]:
+                return []
+            return _ranked(await self._async_client().rerank.create(**call), min_score)
+
+    # --- documents -----------------------------------------------------------------------------------
+
+    @override
+    def invoke(
+        self,
+        input: RerankInput,  # noqa: A002 - the base's word
+        config: RunnableConfig | None = None,
+        **kwargs: Any,
+    ) -> list[Document]:
+        """Put `input["documents"]` in order; `kwargs` are options of this call, as for `rerank`."""
+
+        def run(given: RerankInput) -> list[Document]:
+            return _reordered(given["documents"], self.rerank(given["documents"], given["query"], **kwargs))
+
+        return self._call_with_config(run, input, config, run_type="retriever")
+
+    @override
+    async def ainvoke(
+        self,
+        input: RerankInput,  # noqa: A002 - the base's word
+        config: RunnableConfig | None = None,
+        **kwargs: Any,
+    ) -> list[Document]:
+        """Put `input["documents"]` in order; `kwargs` are options of this call, as for `rerank`."""
+
+        async def run(given: RerankInput) -> list[Document]:
+            ranked = await self.arerank(given["documents"], given["query"], **kwargs)
+            return _reordered(given["documents"], ranked)
+
+        return await self._acall_with_config(run, input, config, run_type="retriever")
+
+    @override
+    def compress_documents(
+        self, documents: Sequence[Document], query: str, callbacks: Callbacks | None = None, **options: Any
+    ) -> list[Document]:
+        """Put documents in order of relevance to a query, best first.
+
+        Args:
+            documents: The documents; they are not changed.
+            query: What is looked for.
+            callbacks: Callbacks of this run.
+            **options: For this call, as for `rerank`.
+
+        Returns:
+            Copies, with `relevance_score` in their metadata.
+
+        Raises:
+            MeliousError: The request failed.
+        """
+        given = RerankInput(query=query, documents=documents)
+        return self.invoke(given, RunnableConfig(callbacks=callbacks), **options)
+
+    @override
+    async def acompress_documents(
+        self, documents: Sequence[Document], query: str, callbacks: Callbacks | None = None, **options: Any
+    ) -> list[Document]:
+        """Put documents in order of relevance to a query, best first. See `compress_documents`."""
+        given = RerankInput(query=query, documents=documents)
+        return await self.ainvoke(given, RunnableConfig(callbacks=callbacks), **options)
+
+    def _request(
+        self, documents: Sequence[Rankable], query: str, options: Mapping[str, Any]
+    ) -> tuple[dict[str, Any], float | None]:
+        call = {name: getattr(self, name) for name in _PARAMETERS} | {"model": self.model, **options}
+        min_score = call.pop("min_score", self.min_score)
+        texts = [_text_of(document, position) for position, document in enumerate(documents)]
+        return {**call, "documents": texts, "query": query, "return_documents": False}, min_score
+
+
+def _text_of(document: Rankable, position: int) -> str:
+    if isinstance(document, str):
+        return document
+    text = document.page_content if isinstance(document, Document) else document.get("text")
+    if not isinstance(text, str):
+        raise InvalidArgumentError(f"documents[{position}]: needs text, a document, or a dict with text")
+    return text
+
+
+def _ranked(result: RerankResult, min_score: float | None) -> list[Ranked]:
+    return [
+        Ranked(index=item.index, relevance_score=item.relevance_score)
+        for item in result.results
+        if min_score is None or item.relevance_score >= min_score
+    ]
+
+
+def _reordered(documents: Sequence[Document], ranked: list[Ranked]) -> list[Document]:
+    return [
+        documents[item["index"]].model_copy(
+            update={
+                "metadata": {
+                    **deepcopy(documents[item["index"]].metadata),
+                    "relevance_score": item["relevance_score"],
+                }
+            }
+        )
+        for item in ranked
+    ]
