@@ -1,1 +1,59 @@
-"""Melious for LlamaIndex."""
+"""Melious, the European inference gateway, for LlamaIndex.
+
+Importing this package costs nothing: the classes are loaded when they are
+first used.
+
+Example:
+    >>> from llama_index.core import Document, VectorStoreIndex
+    >>> from llama_index_melious import Melious, MeliousEmbedding, MeliousRerank
+    >>> index = VectorStoreIndex.from_documents(  # doctest: +SKIP
+    ...     [Document(text="Trains in Austria run on hydropower.")],
+    ...     embed_model=MeliousEmbedding(model="bge-m3"),
+    ... )
+    >>> engine = index.as_query_engine(  # doctest: +SKIP
+    ...     llm=Melious(model="glm-4.7", preset="environment", filters={"countries": ["DE", "FR"]}),
+    ...     node_postprocessors=[MeliousRerank(model="bge-reranker-v2-m3", top_n=4)],
+    ...     similarity_top_k=20,
+    ... )
+    >>> print(engine.query("What do Austrian trains run on?"))  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from llama_index_melious.embeddings import MeliousEmbedding
+    from llama_index_melious.errors import StructuredOutputError
+    from llama_index_melious.llms import Melious
+    from llama_index_melious.postprocessor import MeliousRerank
+
+__all__ = ["Melious", "MeliousEmbedding", "MeliousRerank", "StructuredOutputError"]
+
+_HOME = {
+    "Melious": "llms",
+    "MeliousEmbedding": "embeddings",
+    "MeliousRerank": "postprocessor",
+    "StructuredOutputError": "errors",
+}
+
+
+def __getattr__(name: str) -> object:
+    module = _HOME.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        value = getattr(import_module(f"{__name__}.{module}"), name)
+    except ModuleNotFoundError as error:
+        if not (error.name or "").startswith("llama_index.") and error.name != "llama_index":
+            raise
+        raise ImportError(
+            f"{name} needs llama-index-core, which comes with an extra: pip install 'melious[llama-index]'"
+        ) from error
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

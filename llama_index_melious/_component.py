@@ -1,0 +1,209 @@
+"""What the classes for LlamaIndex have in common: their settings, and the client they lead to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, Self
+
+from llama_index.core.bridge.pydantic import ConfigDict, Field, PrivateAttr
+from llama_index.core.schema import BaseComponent
+from pydantic import SecretStr
+
+import melious
+from melious.config import ClientConfig, Timeout, reject_unknown, resolve_base_url, resolve_key
+from melious.errors import InvalidArgumentError
+from melious.routing import ProviderFilters, filters_to_wire
+
+_PER_CALL = ("preset", "flavor", "filters", "timeout", "max_retries")
+_INJECTED = ("http_client", "async_http_client")
+
+
+class MeliousComponent(BaseComponent):
+    """The arguments that every class takes.
+
+    The key and the headers stay out of `to_dict`, `repr` and every event; a
+    pickle and a copy hold them. Clients of HTTP that were passed in are shared by
+    copies and left out of pickles.
+    """
+
+    model_config = ConfigDict(
+        arbitrary_types_allowed=True, protected_namespaces=("pydantic_model_",), hide_input_in_errors=True
+    )
+
+    other_words: ClassVar[Mapping[str, str]] = {"api_base": "base_url"}
+    """Other words for arguments, as users of LlamaIndex write them."""
+
+    api_key: SecretStr | None = Field(
+        default=None, exclude=True, repr=False, description="The key; by default `MELIOUS_API_KEY`."
+    )
+    base_url: str | None = Field(
+        default=None,
+        description="Where the service is, in any spelling; by default `MELIOUS_BASE_URL`, then "
+        "`https://api.melious.ai/v1`. `api_base` is another word for it.",
+    )
+    auth: Literal["bearer", "x-api-key"] = Field(
+        default="bearer", description="The header that carries the key."
+    )
+    preset: str | None = Field(default=None, description="What routing should favour, e.g. `environment`.")
+    flavor: str | None = Field(
+        default=None, description="The suffix of the model: balanced, speed, price, eco or batch."
+    )
+    filters: ProviderFilters | dict[str, Any] | None = Field(
+        default=None, description="Which providers may serve: `countries`, `max_carbon_intensity`, ..."
+    )
+    timeout: float | Timeout | None = Field(
+        default=None,
+        description="Seconds for each wait of an attempt, or a `Timeout`; the default suits the endpoint.",
+    )
+    deadline: float | None = Field(
+        default=600.0, description="Seconds for a whole call, waits and retries included; None for no limit."
+    )
+    max_retries: int = Field(default=2, description="Further attempts after the first.")
+    default_headers: dict[str, str] | None = Field(
+        default=None, exclude=True, repr=False, description="Headers of every request."
+    )
+    extra_body: dict[str, Any] | None = Field(
+        default=None, description="Fields of every body, as they are, over everything else."
+    )
+    additional_kwargs: dict[str, Any] = Field(
+        default_factory=dict, description="Further parameters of every request; those of a call replace them."
+    )
+    allow_insecure_http: bool = Field(
+        default=False, description="Let the key go in clear to a host that is not this machine."
+    )
+    async_transport: Literal["httpx", "aiohttp"] = Field(
+        default="httpx", description="`aiohttp` runs async calls on aiohttp's connections (extra `aiohttp`)."
+    )
+    http_client: Any = Field(
+        default=None,
+        exclude=True,
+        repr=False,
+        description="A client with httpx's interface for blocking calls, used as it is and never closed.",
+    )
+    async_http_client: Any = Field(
+        default=None,
+        exclude=True,
+        repr=False,
+        description="A client with httpx's interface for async calls, used as it is and never closed.",
+    )
+
+    _client_made: tuple[tuple[Any, ...], melious.MeliousClient] | None = PrivateAttr(default=None)
+    _aclient_made: tuple[tuple[Any, ...], melious.AsyncMeliousClient] | None = PrivateAttr(default=None)
+
+    def __init__(self, **arguments: Any) -> None:
+        kind = type(self)
+        given = kind.in_own_words(arguments)
+        reject_unknown(given, {*kind.model_fields, *kind.other_words}, kind.__name__)
+        super().__init__(**given)
+        self._check()
+
+    @classmethod
+    def in_own_words(cls, arguments: dict[str, Any]) -> dict[str, Any]:
+        """The arguments under the names of the fields.
+
+        Raises:
+            InvalidArgumentError: An argument is given under both its names, differently.
+        """
+        given = {name: value for name, value in arguments.items() if name != "class_name"}
+        for word, name in cls.other_words.items():
+            if word in given:
+                value = given.pop(word)
+                if given.get(name) not in (None, value):
+                    raise InvalidArgumentError(
+                        f"{cls.__name__}: {word!r} and {name!r} say different things; give one"
+                    )
+                given[name] = value
+        return given
+
+    def _check(self) -> None:
+        """Find the key and the URL, and let the core check what it will be given.
+
+        Raises:
+            ConfigurationError: There is no key, or the base URL cannot be used.
+            InvalidArgumentError: Another argument is wrong.
+        """
+        self.api_key = SecretStr(resolve_key(self.api_key))
+        self.base_url = resolve_base_url(self.base_url, allow_insecure_http=self.allow_insecure_http)
+        filters_to_wire(self.filters)
+        ClientConfig.resolve(
+            **self._connection(), **{name: getattr(self, name) for name in (*_PER_CALL, "deadline")}
+        )
+
+    def _connection(self) -> dict[str, Any]:
+        """The settings that a client is made from; all others go along with each call."""
+        return {
+            "api_key": self.api_key,
+            "base_url": self.base_url,
+            "auth": self.auth,
+            "default_headers": dict(self.default_headers or {}),
+            "allow_insecure_http": self.allow_insecure_http,
+            "async_transport": self.async_transport,
+        }
+
+    @property
+    def api_base(self) -> str | None:
+        """Where requests go: another word for `base_url`."""
+        return self.base_url
+
+    def _client(self) -> melious.MeliousClient:
+        """The client for blocking calls: made when first needed, and again when a setting has changed."""
+        settings = self._connection()
+        identity = (*settings.values(), self.http_client)
+        made = self._client_made
+        if made is None or made[0] != identity:
+            made = self._client_made = (
+                identity,
+                melious.MeliousClient(http_client=self.http_client, **settings),
+            )
+        return made[1]
+
+    def _aclient(self) -> melious.AsyncMeliousClient:
+        """The client for async calls; one serves every event loop."""
+        settings = self._connection()
+        identity = (*settings.values(), self.async_http_client)
+        made = self._aclient_made
+        if made is None or made[0] != identity:
+            client = melious.AsyncMeliousClient(http_client=self.async_http_client, **settings)
+            made = self._aclient_made = identity, client
+        return made[1]
+
+    def _parameters(
+        self, known: frozenset[str], own: Mapping[str, Any], call: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Everything that goes along with one call.
+
+        Args:
+            known: The names of the endpoint's parameters; others of `additional_kwargs` go into the body.
+            own: What the class itself sets; None is not sent.
+            call: What the caller gave for this call; it wins.
+        """
+        parameters = {name: getattr(self, name) for name in _PER_CALL}
+        parameters["deadline"] = self.deadline
+        parameters.update(own)
+        body: dict[str, Any] = {}
+        for name, value in self.additional_kwargs.items():
+            (parameters if name in known else body)[name] = value
+        parameters.update((name, value) for name, value in call.items() if value is not None)
+        body.update(self.extra_body or {})
+        body.update(call.get("extra_body") or {})
+        parameters["extra_body"] = body
+        return parameters
+
+    def _routing(self) -> dict[str, Any]:
+        """What routing was asked for, as events show it."""
+        routing = {"preset": self.preset, "flavor": self.flavor, "filters": filters_to_wire(self.filters)}
+        return {name: value for name, value in routing.items() if value is not None}
+
+    def __getstate__(self) -> dict[str, Any]:
+        bare = self.model_copy(update=dict.fromkeys(_INJECTED))
+        bare._client_made = bare._aclient_made = None  # noqa: SLF001 - its own class
+        return BaseComponent.__getstate__(bare)
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        shared = {} if memo is None else memo
+        for name in _INJECTED:
+            client = getattr(self, name)
+            shared[id(client)] = client
+        copy = super().__deepcopy__(shared)
+        copy._client_made = copy._aclient_made = None  # noqa: SLF001 - its own class
+        return copy

@@ -1,0 +1,254 @@
+"""LlamaIndex's messages as the wire carries them. Pure: the caller's messages are only read."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from llama_index.core.base.llms.types import (
+    AudioBlock,
+    CachePoint,
+    ChatMessage,
+    CitableBlock,
+    CitationBlock,
+    DocumentBlock,
+    ImageBlock,
+    MessageRole,
+    TextBlock,
+    ThinkingBlock,
+    ToolCallBlock,
+    VideoBlock,
+)
+from pydantic import BaseModel
+from pydantic_core import to_json
+
+from melious.errors import InvalidArgumentError
+
+_ROLES = {
+    MessageRole.SYSTEM: "system",
+    MessageRole.DEVELOPER: "system",
+    MessageRole.USER: "user",
+    MessageRole.ASSISTANT: "assistant",
+    MessageRole.CHATBOT: "assistant",
+    MessageRole.MODEL: "assistant",
+    MessageRole.TOOL: "tool",
+    MessageRole.FUNCTION: "tool",
+}
+
+Part = dict[str, Any]
+
+
+def to_wire(
+    messages: Sequence[ChatMessage], *, echo_thinking: bool = False, takes_video: bool = False
+) -> list[dict[str, Any]]:
+    """Write a conversation for the wire.
+
+    Args:
+        messages: The conversation, oldest first.
+        echo_thinking: Send earlier reasoning back as `reasoning_content`.
+        takes_video: Whether the model takes videos.
+
+    Raises:
+        InvalidArgumentError: A block has no form on the wire, or calls of tools
+            and their results do not belong together.
+    """
+    wire = [
+        _message(message, f"messages[{position}]", echo_thinking=echo_thinking, takes_video=takes_video)
+        for position, message in enumerate(messages)
+    ]
+    _check_calls_answered(wire)
+    return wire
+
+
+def _message(message: ChatMessage, where: str, *, echo_thinking: bool, takes_video: bool) -> dict[str, Any]:
+    role = _ROLES[message.role]
+    parts = [part for block in message.blocks for part in _parts(block, where, takes_video=takes_video)]
+    out: dict[str, Any] = {"role": role, "content": _content(role, parts)}
+    name = message.additional_kwargs.get("name")
+    if isinstance(name, str):
+        out["name"] = name
+    if role == "assistant":
+        calls = _tool_calls(message)
+        if calls:
+            out["tool_calls"] = calls
+        if echo_thinking:
+            thoughts = [block.content for block in message.blocks if isinstance(block, ThinkingBlock)]
+            if any(thoughts):
+                out["reasoning_content"] = "\n".join(thought for thought in thoughts if thought)
+    elif role == "tool":
+        call_id = message.additional_kwargs.get("tool_call_id")
+        if not isinstance(call_id, str):
+            raise InvalidArgumentError(
+                f"{where}: a tool's message needs the id of the call that it answers, "
+                "as additional_kwargs['tool_call_id']"
+            )
+        out["tool_call_id"] = call_id
+    return out
+
+
+def _content(role: str, parts: list[Part]) -> str | list[Part]:
+    """Text as one string, wherever text is all there is or all that the role may carry."""
+    if role in ("system", "assistant") or all(part["type"] == "text" for part in parts):
+        return "\n".join(part["text"] for part in parts if part["type"] == "text")
+    # Models listen better to what comes before the question.
+    return sorted(parts, key=lambda part: part["type"] != "input_audio")
+
+
+def _parts(block: Any, where: str, *, takes_video: bool) -> Iterable[Part]:
+    """The parts of content that a block becomes; calls of tools and thoughts are not content."""
+    match block:
+        case TextBlock():
+            return [_text(block.text)]
+        case ImageBlock():
+            return [_image(block, where)]
+        case AudioBlock():
+            return [_audio(block, where)]
+        case DocumentBlock():
+            return [_document(block, where)]
+        case VideoBlock():
+            return [_video(block, where, takes_video=takes_video)]
+        case CitableBlock():
+            inner = [part for item in block.content for part in _parts(item, where, takes_video=takes_video)]
+            return [_text(f"{block.title} ({block.source})"), *inner]
+        case CitationBlock():
+            inner = list(_parts(block.cited_content, where, takes_video=takes_video))
+            return [*inner, _text(f"[{block.title}, {block.source}]")]
+        case CachePoint() | ThinkingBlock() | ToolCallBlock():
+            return []
+    raise InvalidArgumentError(f"{where}: {type(block).__name__} has no form in a chat request")
+
+
+def _text(text: str) -> Part:
+    return {"type": "text", "text": text}
+
+
+def _image(block: ImageBlock, where: str) -> Part:
+    if block.url is not None:
+        url = str(block.url)
+    else:
+        data = _base64_of(block.image, block.path, where, "image")
+        url = f"data:{block.image_mimetype or _image_type(data)};base64,{data}"
+    return {
+        "type": "image_url",
+        "image_url": {"url": url} | ({"detail": block.detail} if block.detail else {}),
+    }
+
+
+def _image_type(data: str) -> str:
+    """The type of a picture by its first bytes, for pictures that came without one."""
+    for start, kind in (("iVBOR", "png"), ("/9j/", "jpeg"), ("R0lG", "gif"), ("UklGR", "webp")):
+        if data.startswith(start):
+            return f"image/{kind}"
+    return "image/png"
+
+
+def _audio(block: AudioBlock, where: str) -> Part:
+    data = _base64_of(block.audio, block.path, where, "audio", url=block.url)
+    kind = block.format or _audio_type(data)
+    if kind is None:
+        raise InvalidArgumentError(f"{where}: an AudioBlock needs `format`, e.g. 'mp3'")
+    return {"type": "input_audio", "input_audio": {"data": data, "format": kind}}
+
+
+def _audio_type(data: str) -> str | None:
+    start = base64.b64decode(data[:16])
+    if start.startswith(b"ID3") or (len(start) > 1 and start[0] == 0xFF and start[1] & 0xE0 == 0xE0):  # noqa: PLR2004
+        return "mp3"
+    return {b"RIFF": "wav", b"OggS": "ogg", b"fLaC": "flac"}.get(start[:4])
+
+
+def _video(block: VideoBlock, where: str, *, takes_video: bool) -> Part:
+    if not takes_video:
+        raise InvalidArgumentError(f"{where}: a VideoBlock, but the model takes no videos")
+    if block.url is not None:
+        url = str(block.url)
+    else:
+        data = _base64_of(block.video, block.path, where, "video")
+        url = f"data:{block.video_mimetype or 'video/mp4'};base64,{data}"
+    return {"type": "video_url", "video_url": {"url": url}}
+
+
+def _document(block: DocumentBlock, where: str) -> Part:
+    kind = block.document_mimetype or ""
+    name = block.title or "document"
+    suffix = str(block.path or "").rpartition(".")[2].lower()
+    if not kind.startswith("text/") and suffix not in ("txt", "md", "csv", "json", "html", "xml"):
+        raise InvalidArgumentError(
+            f"{where}: the document {name!r} ({kind or 'of unknown type'}) cannot be part of a chat request; "
+            "turn it into text first, e.g. with POST /v1/documents/convert"
+        )
+    data = base64.b64decode(_base64_of(block.data, block.path, where, "document", url=block.url))
+    return _text(f"{name}:\n{data.decode('utf-8', 'replace')}")
+
+
+def _base64_of(data: Any, path: Any, where: str, kind: str, *, url: Any = None) -> str:
+    """The base64 of what a block holds or where its path leads; nothing is fetched."""
+    if data is None and path is None and url is not None:
+        head, comma, inline = str(url).partition(",")
+        if head.startswith("data:") and head.endswith(";base64") and comma:
+            return inline
+        raise InvalidArgumentError(f"{where}: the {kind} is a URL; fetch it and pass its bytes")
+    if data is None and path is None:
+        raise InvalidArgumentError(f"{where}: the {kind} is empty")
+    if isinstance(data, bytes):
+        return data.decode("ascii")  # a block keeps its bytes as base64
+    if data is not None:
+        data.seek(0)
+        raw = data.read()
+    else:
+        with open(path, "rb") as file:  # noqa: PTH123 - a path or its text, either will do
+            raw = file.read()
+    if not raw:
+        raise InvalidArgumentError(f"{where}: the {kind} is empty")
+    return base64.b64encode(raw).decode("ascii")
+
+
+def _tool_calls(message: ChatMessage) -> list[dict[str, Any]]:
+    """The calls of an assistant's message: from its blocks, else from where older histories keep them."""
+    blocks = [block for block in message.blocks if isinstance(block, ToolCallBlock)]
+    if blocks:
+        return [_call(block.tool_call_id, block.tool_name, block.tool_kwargs) for block in blocks]
+    kept = message.additional_kwargs.get("tool_calls") or []
+    return [_call(call.get("id"), *_function(call)) for call in map(plain_call, kept)]
+
+
+def plain_call(call: Any) -> dict[str, Any]:
+    """A call as a plain dict, also where another integration kept an object."""
+    return call.model_dump() if isinstance(call, BaseModel) else dict(call)
+
+
+def _function(call: dict[str, Any]) -> tuple[str, Any]:
+    function = call.get("function") or {}
+    return function.get("name") or "", function.get("arguments")
+
+
+def _call(call_id: str | None, name: str, arguments: Any) -> dict[str, Any]:
+    text = arguments if isinstance(arguments, str) else to_json(arguments or {}).decode()
+    return {"id": call_id or "", "type": "function", "function": {"name": name, "arguments": text or "{}"}}
+
+
+def _check_calls_answered(wire: list[dict[str, Any]]) -> None:
+    """Every result answers a call just before it, and every call is answered before the talk goes on.
+
+    Raises:
+        InvalidArgumentError: One does not; memories that drop old messages produce such histories.
+    """
+    open_calls: set[str] = set()
+    for position, message in enumerate(wire):
+        if message["role"] == "tool":
+            if message["tool_call_id"] not in open_calls:
+                raise InvalidArgumentError(
+                    f"messages[{position}]: answers the tool call {message['tool_call_id']!r}, "
+                    "which no assistant message before it makes; has a memory cut the history in between?"
+                )
+            open_calls.discard(message["tool_call_id"])
+            continue
+        if open_calls:
+            break
+        open_calls = {call["id"] for call in message.get("tool_calls", ())}
+    if open_calls:
+        raise InvalidArgumentError(
+            f"messages: the tool calls {', '.join(map(repr, sorted(open_calls)))} have no result; "
+            "add a message of role tool for each, or leave the assistant message out"
+        )

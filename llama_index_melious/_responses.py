@@ -1,0 +1,215 @@
+"""Answers of the wire as LlamaIndex's responses: whole ones, and streams folded chunk by chunk. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llama_index.core.base.llms.types import (
+    ChatMessage,
+    ChatResponse,
+    CompletionResponse,
+    LogProb,
+    MessageRole,
+    TextBlock,
+    ThinkingBlock,
+    ToolCallBlock,
+)
+
+from melious.results import ChatCompletion
+from melious.transport.completion import PartialCompletion
+
+_ASSISTANT = MessageRole.ASSISTANT
+
+
+def whole(completion: ChatCompletion) -> ChatResponse:
+    """The first choice of an answer that was not streamed."""
+    raw = completion.raw
+    calls = completion.tool_calls
+    message = _message(
+        completion.text,
+        completion.reasoning,
+        [_block(call) for call in calls],
+        calls,
+        reasoning_tokens=_reasoning_tokens(raw),
+    )
+    return ChatResponse(
+        message=message,
+        raw=raw,
+        logprobs=_logprobs(raw["choices"][0]),
+        additional_kwargs=facts(raw, completion.request_id),
+    )
+
+
+def facts(raw: dict[str, Any], request_id: str | None) -> dict[str, Any]:
+    """What an answer says about itself; what it does not say is absent.
+
+    Token counts stand flat, where readers of other integrations look for them, and in full under `usage`.
+    """
+    said: dict[str, Any] = {}
+    usage = raw.get("usage")
+    if isinstance(usage, dict) and usage:
+        for name in ("prompt_tokens", "completion_tokens", "total_tokens"):
+            if isinstance(usage.get(name), int):
+                said[name] = usage[name]
+        said["usage"] = usage
+    for name in ("environment_impact", "billing_cost"):
+        if isinstance(raw.get(name), dict) and raw[name]:
+            said[name] = raw[name]
+    choices = raw.get("choices")
+    finish = choices[0].get("finish_reason") if choices else None
+    origin = {"finish_reason": finish, "model": raw.get("model"), "request_id": request_id}
+    return said | {name: value for name, value in origin.items() if value}
+
+
+def as_completion(response: ChatResponse) -> CompletionResponse:
+    """A chat response as the answer to a prompt, with everything that it knows."""
+    return CompletionResponse(
+        text=response.message.content or "",
+        additional_kwargs=response.additional_kwargs,
+        raw=response.raw,
+        logprobs=response.logprobs,
+        delta=response.delta,
+    )
+
+
+def _message(
+    text: str,
+    thoughts: str,
+    blocks: list[ToolCallBlock],
+    calls: list[dict[str, Any]],
+    reasoning_tokens: int | None = None,
+) -> ChatMessage:
+    content: list[Any] = []
+    if thoughts:
+        content.append(ThinkingBlock(content=thoughts, num_tokens=reasoning_tokens))
+    if text or not blocks:
+        content.append(TextBlock(text=text))
+    if not blocks:
+        return ChatMessage(role=_ASSISTANT, blocks=content)
+    content += blocks
+    return ChatMessage(role=_ASSISTANT, blocks=content, additional_kwargs={"tool_calls": calls})
+
+
+def _block(call: dict[str, Any]) -> ToolCallBlock:
+    function = call.get("function") or {}
+    arguments = function.get("arguments")
+    return ToolCallBlock(
+        tool_call_id=call.get("id") or "",
+        tool_name=function.get("name") or "",
+        tool_kwargs=arguments if isinstance(arguments, str | dict) else "",
+    )
+
+
+def _reasoning_tokens(raw: dict[str, Any]) -> int | None:
+    details = (raw.get("usage") or {}).get("completion_tokens_details") or {}
+    tokens = details.get("reasoning_tokens")
+    return tokens if isinstance(tokens, int) else None
+
+
+def _logprobs(choice: dict[str, Any]) -> list[list[LogProb]] | None:
+    """For each token the alternatives that were asked for, or else the token itself."""
+    tokens = (choice.get("logprobs") or {}).get("content")
+    if not tokens:
+        return None
+    return [
+        [
+            LogProb(token=one["token"], logprob=one["logprob"], bytes=one.get("bytes") or [])
+            for one in token.get("top_logprobs") or [token]
+        ]
+        for token in tokens
+    ]
+
+
+class Fold:
+    """Makes responses of a stream's chunks: each with all that has come so far, and with what is new.
+
+    `add` gives a response for every chunk that brings something; `finish` gives
+    the last one, which has the message in full and, as `raw`, the answer as if
+    it had not been streamed.
+    """
+
+    def __init__(self) -> None:
+        self._text = ""
+        self._thoughts = ""
+        self._calls: list[dict[str, Any]] = []
+        self._blocks: list[ToolCallBlock] = []
+        self._place: dict[int, int] = {}
+        self._logprobs: list[list[LogProb]] = []
+
+    def add(self, chunk: dict[str, Any]) -> ChatResponse | None:
+        """Take a chunk of the first choice; None if it brings nothing to show."""
+        choices = chunk["choices"]
+        if not choices or choices[0].get("index"):
+            return None
+        choice = choices[0]
+        delta = choice["delta"]
+        content = delta.get("content") or ""
+        thought = delta.get("reasoning_content")
+        pieces = delta.get("tool_calls")
+        if content:
+            self._text += content
+        if thought:
+            self._thoughts += thought
+        elif not content and not pieces:
+            return None
+        if pieces:
+            for piece in pieces:
+                self._add_piece(piece)
+        logprobs = None
+        if choice.get("logprobs"):
+            logprobs = _logprobs(choice)
+            self._logprobs += logprobs or []
+        blocks: list[Any] = [ThinkingBlock(content=self._thoughts)] if self._thoughts else []
+        if self._text:
+            blocks.append(TextBlock(text=self._text))
+        if not self._calls:
+            message = ChatMessage(role=_ASSISTANT, blocks=blocks)
+        else:
+            blocks += self._blocks
+            message = ChatMessage(
+                role=_ASSISTANT, blocks=blocks, additional_kwargs={"tool_calls": [*self._calls]}
+            )
+        if thought:
+            return ChatResponse(
+                message=message,
+                raw=chunk,
+                delta=content,
+                logprobs=logprobs,
+                additional_kwargs={"thinking_delta": thought},
+            )
+        return ChatResponse(message=message, raw=chunk, delta=content, logprobs=logprobs)
+
+    def _add_piece(self, piece: dict[str, Any]) -> None:
+        """Take a piece of a tool call; responses given out before keep what they have."""
+        index = piece["index"]
+        function = piece["function"]
+        place = self._place.get(index)
+        if place is None:
+            place = self._place[index] = len(self._calls)
+            call_id, name, arguments = piece.get("id"), function.get("name"), function["arguments"]
+        else:
+            known = self._calls[place]
+            call_id = known["id"] or piece.get("id")
+            name = known["function"]["name"] or function.get("name")
+            arguments = known["function"]["arguments"] + function["arguments"]
+        call = {
+            "id": call_id or "",
+            "type": "function",
+            "function": {"name": name or "", "arguments": arguments},
+        }
+        block = ToolCallBlock(tool_call_id=call_id or "", tool_name=name or "", tool_kwargs=arguments)
+        self._calls[place : place + 1] = [call]
+        self._blocks[place : place + 1] = [block]
+
+    def finish(self, partial: PartialCompletion, request_id: str | None) -> ChatResponse:
+        """The last response, after the last chunk."""
+        raw = partial.to_wire()
+        return ChatResponse(
+            message=_message(
+                self._text, self._thoughts, self._blocks, [*self._calls], _reasoning_tokens(raw)
+            ),
+            raw=raw,
+            delta="",
+            logprobs=self._logprobs or None,
+            additional_kwargs=facts(raw, request_id),
+        )

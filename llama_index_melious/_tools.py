@@ -1,0 +1,144 @@
+"""Tools as the wire carries them, and calls of tools as LlamaIndex selects them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from llama_index.core.base.llms.types import ChatMessage, ChatResponse, ToolCallBlock
+from llama_index.core.llms.llm import ToolSelection
+from pydantic_core import from_json
+
+from llama_index_melious._messages import plain_call
+
+if TYPE_CHECKING:
+    from llama_index.core.tools.types import BaseTool
+
+
+def tool_parameters(
+    tools: Sequence[BaseTool],
+    tool_choice: str | Mapping[str, Any] | None,
+    *,
+    required: bool,
+    parallel: bool,
+    strict: bool,
+) -> dict[str, Any]:
+    """The parameters of a request that offers tools; none at all where there are no tools.
+
+    Args:
+        tools: The tools.
+        tool_choice: `none`, `auto`, `required`, the name of a tool, or the wire's own form.
+        required: Whether a tool must be called, where `tool_choice` says nothing.
+        parallel: Whether several calls may come at once.
+        strict: Ask for arguments that follow the schema exactly, of tools whose schema allows it.
+    """
+    if not tools:
+        return {}
+    return {
+        "tools": [_specification(tool, strict=strict) for tool in tools],
+        "tool_choice": _choice(tool_choice, required=required),
+        "parallel_tool_calls": parallel,
+    }
+
+
+def _specification(tool: BaseTool, *, strict: bool) -> dict[str, Any]:
+    specification = tool.metadata.to_openai_tool(skip_length_check=True)
+    if strict and allows_strict(specification["function"].get("parameters") or {}):
+        specification["function"]["strict"] = True
+    return specification
+
+
+def _choice(tool_choice: str | Mapping[str, Any] | None, *, required: bool) -> str | Mapping[str, Any]:
+    if tool_choice is None:
+        return "required" if required else "auto"
+    if isinstance(tool_choice, str) and tool_choice not in ("none", "auto", "required"):
+        return {"type": "function", "function": {"name": tool_choice}}
+    return tool_choice
+
+
+def allows_strict(schema: Any) -> bool:
+    """Whether every object in a schema names all its properties as required and forbids others."""
+    if isinstance(schema, list):
+        return all(allows_strict(item) for item in schema)
+    if not isinstance(schema, dict):
+        return True
+    if schema.get("type") == "object" or "properties" in schema:
+        properties = schema.get("properties") or {}
+        if schema.get("additionalProperties") is not False:
+            return False
+        if set(schema.get("required") or ()) != set(properties):
+            return False
+    return all(allows_strict(value) for value in schema.values())
+
+
+def selections(response: ChatResponse, *, error_on_none: bool) -> list[ToolSelection]:
+    """The tool calls of a response, whole or still coming in.
+
+    Raises:
+        ValueError: There is none, and `error_on_none` is set.
+    """
+    blocks = [block for block in response.message.blocks if isinstance(block, ToolCallBlock)]
+    calls = (
+        [(block.tool_call_id, block.tool_name, block.tool_kwargs) for block in blocks]
+        if blocks
+        else _kept_calls(response.message)
+    )
+    if error_on_none and not calls:
+        raise ValueError(f"the model called no tool; it answered {response.message.content!r}")
+    return [
+        ToolSelection(tool_id=call_id or "", tool_name=name or "", tool_kwargs=_arguments(arguments))
+        for call_id, name, arguments in calls
+    ]
+
+
+def _kept_calls(message: ChatMessage) -> list[tuple[str | None, str | None, Any]]:
+    kept = [plain_call(call) for call in message.additional_kwargs.get("tool_calls") or ()]
+    functions = [call.get("function") or {} for call in kept]
+    return [
+        (call.get("id"), function.get("name"), function.get("arguments"))
+        for call, function in zip(kept, functions, strict=True)
+    ]
+
+
+def _arguments(given: Any) -> dict[str, Any]:
+    if isinstance(given, dict):
+        return given
+    if not isinstance(given, str) or not given:
+        return {}
+    return {name: _copy(value) for name, value in _parsed(given).items()}
+
+
+@lru_cache(maxsize=32)
+def _parsed(text: str) -> dict[str, Any]:
+    """Arguments as far as they have come. Agents ask again with every chunk, mostly about the same text."""
+    try:
+        value = from_json(text, allow_partial="trailing-strings")
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _copy(value: Any) -> Any:
+    """A copy that a tool may change without changing what is remembered."""
+    if isinstance(value, dict):
+        return {key: _copy(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_copy(item) for item in value]
+    return value
+
+
+def keep_first_call(response: ChatResponse) -> ChatResponse:
+    """The response with its first tool call alone, for callers that take only one."""
+    message = response.message
+    blocks = [block for block in message.blocks if isinstance(block, ToolCallBlock)]
+    kept = message.additional_kwargs.get("tool_calls") or []
+    if len(blocks) < 2 and len(kept) < 2:  # noqa: PLR2004
+        return response
+    others = blocks[1:]
+    single = ChatMessage(
+        role=message.role,
+        blocks=[block for block in message.blocks if not any(block is other for other in others)],
+        additional_kwargs={**message.additional_kwargs, "tool_calls": kept[:1]},
+    )
+    return response.model_copy(update={"message": single})

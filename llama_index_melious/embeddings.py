@@ -1,0 +1,166 @@
+"""`MeliousEmbedding`: the embedding models of Melious for LlamaIndex."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
+from typing import Any, ClassVar, Literal
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from llama_index.core.base.embeddings.base import BaseEmbedding, Embedding
+from llama_index.core.bridge.pydantic import Field, PrivateAttr
+
+from llama_index_melious._component import MeliousComponent
+from melious.endpoints.embeddings import EmbeddingParams
+from melious.errors import InvalidArgumentError
+
+_PARAMETERS = frozenset(EmbeddingParams.__annotations__)
+
+
+class _Gate:
+    """Lets so many in at a time, on each event loop. Copies and pickles of it are new ones."""
+
+    def __init__(self) -> None:
+        self._made: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[int, asyncio.Semaphore]] = (
+            WeakKeyDictionary()
+        )
+
+    def of(self, limit: int | None) -> AbstractAsyncContextManager[object]:
+        if limit is None:
+            return nullcontext()
+        gates = self._made.setdefault(asyncio.get_running_loop(), {})
+        if limit not in gates:
+            gates[limit] = asyncio.Semaphore(limit)
+        return gates[limit]
+
+    def __reduce__(self) -> tuple[type[_Gate], tuple[()]]:
+        return _Gate, ()
+
+
+class MeliousEmbedding(MeliousComponent, BaseEmbedding):
+    """The embedding models of Melious.
+
+    Texts are sent as they are, in batches of `embed_batch_size`; async calls
+    run `num_workers` batches at a time. The service's vectors are not of unit
+    length unless `normalize` is set.
+
+    Args:
+        model: The model, with or without a flavor; `model_name` is LlamaIndex's word for it.
+        dimensions: The length of the vectors, for models that can be cut.
+        query_instruction: What to put before every query, as it is.
+        text_instruction: What to put before every text of a document, as it is.
+        normalize: Bring vectors to unit length.
+        embed_batch_size: The most texts in one request, up to 2048; 100 by default.
+        num_workers: The most requests at a time in async batches; 4 by default, None for no limit.
+        **arguments: See `MeliousComponent` for key, base URL, routing, timeouts
+            and retries, and LlamaIndex's `BaseEmbedding` for `callback_manager`,
+            `embeddings_cache` and `rate_limiter`.
+
+    Raises:
+        ConfigurationError: There is no key, or the base URL cannot be used.
+        InvalidArgumentError: Another argument is wrong or unknown.
+
+    Example:
+        >>> from llama_index_melious import MeliousEmbedding
+        >>> embed_model = MeliousEmbedding(
+        ...     model="multilingual-e5-large",
+        ...     api_key="sk-mel-...",
+        ...     query_instruction="query: ",
+        ...     text_instruction="passage: ",
+        ... )
+        >>> vector = embed_model.get_query_embedding("Who invented the lighthouse?")  # doctest: +SKIP
+    """
+
+    other_words: ClassVar[Mapping[str, str]] = {**MeliousComponent.other_words, "model": "model_name"}
+
+    model_name: str = Field(description="The model, with or without a flavor.")
+    embed_batch_size: int = Field(default=100, gt=0, le=2048, description="The most texts in one request.")
+    num_workers: int | None = Field(
+        default=4, gt=0, description="The most requests at a time in async batches; None for no limit."
+    )
+    dimensions: int | None = Field(
+        default=None, gt=0, description="The length of the vectors, for models that can be cut."
+    )
+    query_instruction: str = Field(default="", description="What to put before every query.")
+    text_instruction: str = Field(default="", description="What to put before every text.")
+    normalize: bool = Field(default=False, description="Bring vectors to unit length.")
+    encoding_format: Literal["base64", "float"] = Field(
+        default="base64", description="How vectors travel; the result is the same."
+    )
+    mode: str | None = Field(default=None, description="A routing word of the service's older pages.")
+    custom_weights: dict[str, float] | None = Field(
+        default=None, description="Routing weights of the service's older pages; not together with `mode`."
+    )
+
+    _gate: _Gate = PrivateAttr(default_factory=_Gate)
+
+    @classmethod
+    def class_name(cls) -> str:
+        """The name under which LlamaIndex serialises the class."""
+        return "MeliousEmbedding"
+
+    @property
+    def model(self) -> str:
+        """Another word for `model_name`."""
+        return self.model_name
+
+    def _check(self) -> None:
+        super()._check()
+        if self.mode is not None and self.custom_weights is not None:
+            raise InvalidArgumentError("mode: cannot be combined with custom_weights; give one of them")
+
+    def to_payload(self) -> dict[str, Any]:
+        """What events tell about this model; no key and no header."""
+        return {
+            "class_name": self.class_name(),
+            "model_name": self.model_name,
+            "embed_batch_size": self.embed_batch_size,
+            "dimensions": self.dimensions,
+            **self._routing(),
+        }
+
+    def _request(self, texts: list[str]) -> dict[str, Any]:
+        own = {
+            "dimensions": self.dimensions,
+            "encoding_format": self.encoding_format,
+            "mode": self.mode,
+            "custom_weights": self.custom_weights,
+            "as_numpy": self.normalize,
+        }
+        return {"model": self.model_name, "input": texts, **self._parameters(_PARAMETERS, own, {})}
+
+    def _vectors(self, embeddings: Any) -> list[Embedding]:
+        if not self.normalize:
+            vectors: list[Embedding] = embeddings
+            return vectors
+        lengths = np.linalg.norm(embeddings, axis=1, keepdims=True)
+        unit: list[Embedding] = (embeddings / np.where(lengths == 0, 1, lengths)).tolist()
+        return unit
+
+    def _embed(self, texts: list[str]) -> list[Embedding]:
+        return self._vectors(self._client().embeddings.create(**self._request(texts)).embeddings)
+
+    async def _aembed(self, texts: list[str]) -> list[Embedding]:
+        result = await self._aclient().embeddings.create(**self._request(texts))
+        return self._vectors(result.embeddings)
+
+    def _get_query_embedding(self, query: str) -> Embedding:
+        return self._embed([self.query_instruction + query])[0]
+
+    async def _aget_query_embedding(self, query: str) -> Embedding:
+        return (await self._aembed([self.query_instruction + query]))[0]
+
+    def _get_text_embedding(self, text: str) -> Embedding:
+        return self._embed([self.text_instruction + text])[0]
+
+    async def _aget_text_embedding(self, text: str) -> Embedding:
+        return (await self._aembed([self.text_instruction + text]))[0]
+
+    def _get_text_embeddings(self, texts: list[str]) -> list[Embedding]:
+        return self._embed([self.text_instruction + text for text in texts])
+
+    async def _aget_text_embeddings(self, texts: list[str]) -> list[Embedding]:
+        async with self._gate.of(self.num_workers):
+            return await self._aembed([self.text_instruction + text for text in texts])

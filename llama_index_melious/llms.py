@@ -1,0 +1,328 @@
+"""`Melious`: the chat models of Melious as a LlamaIndex LLM."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from llama_index.core.base.llms.types import (
+    ChatMessage,
+    ChatResponse,
+    ChatResponseAsyncGen,
+    ChatResponseGen,
+    CompletionResponse,
+    CompletionResponseAsyncGen,
+    CompletionResponseGen,
+    LLMMetadata,
+    MessageRole,
+)
+from llama_index.core.bridge.pydantic import Field
+from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_callback
+from llama_index.core.llms.function_calling import FunctionCallingLLM
+from llama_index.core.llms.llm import ToolSelection
+
+from llama_index_melious._component import MeliousComponent
+from llama_index_melious._messages import to_wire
+from llama_index_melious._responses import Fold, as_completion, whole
+from llama_index_melious._structured_predict import StructuredPredict
+from llama_index_melious._tools import keep_first_call, selections, tool_parameters
+from melious import catalogue
+from melious.endpoints.chat import PARAMETERS
+from melious.streams import AsyncChatStream, ChatStream
+
+if TYPE_CHECKING:
+    from llama_index.core.tools.types import BaseTool
+
+_GENEROUS_CONTEXT = 131_072
+_OWN = (
+    "temperature",
+    "max_tokens",
+    "top_p",
+    "stop",
+    "seed",
+    "reasoning_effort",
+    "logprobs",
+    "top_logprobs",
+)
+
+
+class Melious(StructuredPredict, MeliousComponent, FunctionCallingLLM):
+    """The chat models of Melious.
+
+    Everything that routing understands can be given here, for every request, or
+    with each call: `llm.chat(messages, preset="speed")`. Each response carries
+    the answer of the service as `raw` (a plain dict) and in `additional_kwargs`
+    the token counts, `finish_reason`, `environment_impact`, `billing_cost`,
+    `request_id` and the `model` that served, as far as the service reports
+    them; in a stream the last response does.
+
+    Args:
+        model: The model, with or without a flavor (`glm-4.7:eco`).
+        temperature: 0 to 2; by default not sent, so that the model's own holds.
+        max_tokens: The most tokens to write, reasoning included.
+        context_window: Tokens the model can read; by default what the catalogue says.
+        is_function_calling_model: Whether the model calls tools; by default what the catalogue says.
+        **arguments: See `MeliousComponent` for key, base URL, routing, timeouts
+            and retries, and LlamaIndex's `LLM` for `callback_manager`,
+            `system_prompt`, `output_parser`, `pydantic_program_mode`,
+            `rate_limiter` and the like.
+
+    Raises:
+        ConfigurationError: There is no key, or the base URL cannot be used.
+        InvalidArgumentError: Another argument is wrong or unknown.
+
+    Example:
+        >>> from llama_index_melious import Melious
+        >>> llm = Melious(model="glm-4.7", api_key="sk-mel-...", filters={"countries": ["DE", "FR"]})
+        >>> print(llm.complete("What is a heat pump?"))  # doctest: +SKIP
+        >>> for chunk in llm.stream_complete("And a heat battery?"):  # doctest: +SKIP
+        ...     print(chunk.delta, end="")
+        >>> chunk.additional_kwargs.get("environment_impact")  # doctest: +SKIP
+    """
+
+    model: str = Field(description="The model, with or without a flavor.")
+    temperature: float | None = Field(default=None, description="0 to 2; by default not sent.")
+    max_tokens: int | None = Field(default=None, gt=0, description="The most tokens to write.")
+    top_p: float | None = Field(default=None, description="0 to 1.")
+    stop: list[str] | str | None = Field(default=None, description="Texts at which the answer ends.")
+    seed: int | None = Field(default=None, description="For answers that can be had again.")
+    reasoning_effort: str | None = Field(
+        default=None, description="How much to think: low, medium, high; some models take others."
+    )
+    logprobs: bool | None = Field(default=None, description="Give the log probabilities of the tokens.")
+    top_logprobs: int | None = Field(default=None, description="How many alternatives of each token to give.")
+    context_window: int | None = Field(
+        default=None, gt=0, description="Tokens the model can read; by default what the catalogue says."
+    )
+    is_function_calling_model: bool | None = Field(
+        default=None, description="Whether the model calls tools; by default what the catalogue says."
+    )
+    strict: bool = Field(
+        default=False,
+        description="Ask for tool arguments that follow the schema exactly.",
+    )
+    echo_thinking: bool = Field(
+        default=False, description="Send earlier reasoning back to the model as `reasoning_content`."
+    )
+
+    @classmethod
+    def class_name(cls) -> str:
+        """The name under which LlamaIndex serialises the class."""
+        return "Melious_llm"
+
+    @property
+    def metadata(self) -> LLMMetadata:
+        """What the model is: from the arguments, then the shipped catalogue, then generous defaults."""
+        card = catalogue.find(self.model)
+        calls_tools = self.is_function_calling_model
+        if calls_tools is None:
+            calls_tools = card is None or card.supports("function_calling")
+        known = card.context_length if card else None
+        return LLMMetadata(
+            context_window=self.context_window or known or _GENEROUS_CONTEXT,
+            num_output=self.max_tokens or -1,
+            is_chat_model=True,
+            is_function_calling_model=calls_tools,
+            model_name=self.model,
+        )
+
+    def to_payload(self) -> dict[str, Any]:
+        """What events tell about this LLM; no key and no header."""
+        return {
+            "class_name": self.class_name(),
+            **self.metadata.model_dump(),
+            "model": self.model,
+            "temperature": self.temperature,
+            "max_tokens": self.max_tokens,
+            **self._routing(),
+        }
+
+    def _extend_messages(self, messages: Sequence[ChatMessage]) -> list[ChatMessage]:
+        """Put the system prompt first, once: some of LlamaIndex's programs do so before they ask."""
+        if self.system_prompt and not (
+            messages and messages[0].role == MessageRole.SYSTEM and messages[0].content == self.system_prompt
+        ):
+            return [ChatMessage(role=MessageRole.SYSTEM, content=self.system_prompt), *messages]
+        return list(messages)
+
+    def _request(self, messages: Sequence[ChatMessage], call: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments for the core's chat, from the settings and what the call gives."""
+        params = dict(call)
+        model = params.pop("model", None) or self.model
+        card = catalogue.find(model)
+        wire = to_wire(
+            messages,
+            echo_thinking=self.echo_thinking,
+            takes_video=card is not None and card.takes("video"),
+        )
+        own = {name: getattr(self, name) for name in _OWN}
+        return {"model": model, "messages": wire, **self._parameters(PARAMETERS, own, params)}
+
+    # --- chat ----------------------------------------------------------------------------------
+
+    @llm_chat_callback()
+    def chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
+        """Answer a conversation.
+
+        Args:
+            messages: The conversation, oldest first.
+            **kwargs: Any parameter of the endpoint or of routing, for this call.
+
+        Raises:
+            InvalidArgumentError: An argument is wrong; nothing was sent.
+            MeliousError: The call failed; its subclass says how.
+        """
+        return self._chat(messages, kwargs)
+
+    @llm_chat_callback()
+    async def achat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
+        """Like `chat`, for asyncio."""
+        return await self._achat(messages, kwargs)
+
+    @llm_chat_callback()
+    def stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseGen:
+        """Answer a conversation piece by piece; the request is made at once.
+
+        Each response holds the message so far and in `delta` what is new. The
+        last one holds the whole message, usage, impact and cost. Closing or
+        dropping the generator closes the connection.
+        """
+        return _folded(self._stream(messages, kwargs))
+
+    @llm_chat_callback()
+    async def astream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseAsyncGen:
+        """Like `stream_chat`, for asyncio; the request is made when this is awaited."""
+        return _afolded(await self._astream(messages, kwargs))
+
+    def _chat(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> ChatResponse:
+        return whole(self._client().chat.create(**self._request(messages, kwargs)))
+
+    async def _achat(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> ChatResponse:
+        return whole(await self._aclient().chat.create(**self._request(messages, kwargs)))
+
+    def _stream(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> ChatStream:
+        return self._client().chat.stream(**self._request(messages, kwargs))
+
+    async def _astream(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> AsyncChatStream:
+        return await self._aclient().chat.stream(**self._request(messages, kwargs))
+
+    # --- completion: a prompt is a conversation of one message ------------------------------------
+
+    def _prompt(self, prompt: str, *, formatted: bool) -> list[ChatMessage]:
+        text = prompt if formatted or self.completion_to_prompt is None else self.completion_to_prompt(prompt)
+        return [ChatMessage(role=MessageRole.USER, content=text)]
+
+    @llm_completion_callback()
+    def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:  # noqa: FBT001, FBT002 - the base class's signature
+        """Answer a prompt; see `chat` for the arguments and errors."""
+        return as_completion(self._chat(self._prompt(prompt, formatted=formatted), kwargs))
+
+    @llm_completion_callback()
+    async def acomplete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:  # noqa: FBT001, FBT002 - the base class's signature
+        """Like `complete`, for asyncio."""
+        return as_completion(await self._achat(self._prompt(prompt, formatted=formatted), kwargs))
+
+    @llm_completion_callback()
+    def stream_complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponseGen:  # noqa: FBT001, FBT002 - the base class's signature
+        """Answer a prompt piece by piece; see `stream_chat`."""
+        return _completions(_folded(self._stream(self._prompt(prompt, formatted=formatted), kwargs)))
+
+    @llm_completion_callback()
+    async def astream_complete(
+        self,
+        prompt: str,
+        formatted: bool = False,  # noqa: FBT001, FBT002 - the base class's signature
+        **kwargs: Any,
+    ) -> CompletionResponseAsyncGen:
+        """Like `stream_complete`, for asyncio; the request is made when this is awaited."""
+        stream = await self._astream(self._prompt(prompt, formatted=formatted), kwargs)
+        return _acompletions(_afolded(stream))
+
+    # --- tools ------------------------------------------------------------------------------------
+
+    def _prepare_chat_with_tools(
+        self,
+        tools: Sequence[BaseTool],
+        user_msg: str | ChatMessage | None = None,
+        chat_history: list[ChatMessage] | None = None,
+        verbose: bool = False,  # noqa: ARG002, FBT001, FBT002 - the base class's signature
+        allow_parallel_tool_calls: bool = False,  # noqa: FBT001, FBT002 - the base class's signature
+        tool_required: bool = False,  # noqa: FBT001, FBT002 - the base class's signature
+        tool_choice: str | Mapping[str, Any] | None = None,
+        strict: bool | None = None,  # noqa: FBT001 - LlamaIndex's peers have it like this
+        **kwargs: Any,
+    ) -> dict[str, Any]:
+        """The arguments of `chat` that offer tools; the history that was given stays as it is."""
+        messages = list(chat_history or [])
+        if user_msg is not None:
+            messages.append(
+                user_msg
+                if isinstance(user_msg, ChatMessage)
+                else ChatMessage(role=MessageRole.USER, content=user_msg)
+            )
+        offered = tool_parameters(
+            tools,
+            tool_choice,
+            required=tool_required,
+            parallel=allow_parallel_tool_calls,
+            strict=self.strict if strict is None else strict,
+        )
+        return {"messages": messages, **offered, **kwargs}
+
+    def _validate_chat_with_tools_response(
+        self,
+        response: ChatResponse,
+        tools: Sequence[BaseTool],  # noqa: ARG002 - the base class's signature
+        allow_parallel_tool_calls: bool = False,  # noqa: FBT001, FBT002 - the base class's signature
+        **kwargs: Any,  # noqa: ARG002 - the base class's signature
+    ) -> ChatResponse:
+        """One call at most, where no more were wanted: some models make several all the same."""
+        return response if allow_parallel_tool_calls else keep_first_call(response)
+
+    def get_tool_calls_from_response(
+        self,
+        response: ChatResponse,
+        error_on_no_tool_call: bool = True,  # noqa: FBT001, FBT002 - the base class's signature
+        **kwargs: Any,  # noqa: ARG002 - the base class's signature
+    ) -> list[ToolSelection]:
+        """The tools that a response calls; while it streams, with the arguments that have come so far.
+
+        Args:
+            response: A response, whole or partial.
+            error_on_no_tool_call: Refuse a response that calls none.
+            **kwargs: Not used.
+
+        Raises:
+            ValueError: The response calls no tool, and that was not to be.
+        """
+        return selections(response, error_on_none=error_on_no_tool_call)
+
+
+def _folded(stream: ChatStream) -> Generator[ChatResponse, None, None]:
+    fold = Fold()
+    with stream:
+        for chunk in stream:
+            response = fold.add(chunk)
+            if response is not None:
+                yield response
+    yield fold.finish(stream.partial, stream.request_id)
+
+
+async def _afolded(stream: AsyncChatStream) -> AsyncGenerator[ChatResponse, None]:
+    fold = Fold()
+    async with stream:
+        async for chunk in stream:
+            response = fold.add(chunk)
+            if response is not None:
+                yield response
+    yield fold.finish(stream.partial, stream.request_id)
+
+
+def _completions(responses: Generator[ChatResponse, None, None]) -> CompletionResponseGen:
+    for response in responses:
+        yield as_completion(response)
+
+
+async def _acompletions(responses: AsyncGenerator[ChatResponse, None]) -> CompletionResponseAsyncGen:
+    async for response in responses:
+        yield as_completion(response)
