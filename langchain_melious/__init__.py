@@ -44,7 +44,7 @@ def __getattr__(name: str) -> object:
         if error.name is None or error.name.partition(".")[0] != "langchain_core" or _has_langchain():
             raise
         raise ImportError(
-            f"{__name__}.{name} needs langchain-core, which is not installed: pip install 'melious[langchain]'"
+            f"{__name__}.{name} needs langchain-core, which is missing: pip install 'melious[langchain]'"
         ) from error
     globals()[name] = value
     return value

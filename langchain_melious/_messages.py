@@ -19,10 +19,10 @@ from langchain_core.messages import (
     ToolMessage,
 )
 from langchain_core.messages.ai import UsageMetadata
-from melious.transport import codec
 
 from langchain_melious._content import REASONING, is_record, part_of
 from langchain_melious.errors import InvalidArgumentError
+from melious.transport import codec
 
 PROVIDER = "melious"
 _ROLES = {
@@ -104,7 +104,7 @@ def message_to_wire(message: BaseMessage, model: str, *, replay_reasoning: bool 
     else:
         kind = f"role {message.role!r}" if isinstance(message, ChatMessage) else type(message).__name__
         raise InvalidArgumentError(
-            f"messages: a message of {kind} cannot be sent; the service takes system, user, assistant and tool"
+            f"messages: a message of {kind} cannot be sent; the roles are system, user, assistant and tool"
         )
     if message.name:
         out["name"] = message.name

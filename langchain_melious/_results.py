@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from langchain_core.messages import AIMessageChunk
+from langchain_core.messages import AIMessageChunk, ToolCallChunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
-from melious.impact import BillingCost, EnvironmentImpact, Entry, Totals
-from melious.results import ChatCompletion
-from melious.streams import StreamBase
 
 from langchain_melious._messages import PROVIDER, message_from_wire, usage_from_wire
+from melious.impact import BillingCost, Entry, EnvironmentImpact, Totals
+from melious.results import ChatCompletion
+from melious.streams import StreamBase
 
 _FACTS = ("id", "created", "system_fingerprint", "service_tier")
 
@@ -180,7 +180,7 @@ def _beside(delta: Mapping[str, Any]) -> dict[str, Any]:
     return beside
 
 
-def _piece(call: Mapping[str, Any]) -> dict[str, Any]:
+def _piece(call: Mapping[str, Any]) -> ToolCallChunk:
     function = call["function"]
     return {
         "type": "tool_call_chunk",

@@ -7,13 +7,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from langchain_core.utils.utils import from_env, secret_from_env
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, field_validator
+
+from langchain_melious.errors import langchain_errors
 from melious.async_client import AsyncMeliousClient
 from melious.client import MeliousClient
 from melious.config import KEY_VARIABLE, URL_VARIABLE, Timeout, reject_unknown
 from melious.routing import FiltersArgument, ProviderFilters, filters_to_wire, flavored
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, field_validator
-
-from langchain_melious.errors import langchain_errors
 
 OPTIONS = (
     "api_key",
@@ -67,7 +67,7 @@ class MeliousSettings(BaseModel):
     """Which providers may serve: `{"countries": ["DE", "FR"], "max_carbon_intensity": 200}`."""
 
     timeout: float | Timeout | None = None
-    """Seconds for each wait of an attempt, or a `melious.config.Timeout`; by default what suits the endpoint."""
+    """Seconds for each wait of an attempt, or a `melious.Timeout`; by default what suits the endpoint."""
 
     deadline: float | None = 600.0
     """Seconds for a whole call, waits and retries included; None for no limit."""

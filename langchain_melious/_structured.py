@@ -17,8 +17,9 @@ from langchain_core.runnables import Runnable, RunnableMap, RunnablePassthrough
 from langchain_core.utils.function_calling import convert_to_json_schema, convert_to_openai_tool
 from langchain_core.utils.json import parse_partial_json
 from langchain_core.utils.pydantic import is_basemodel_subclass
-from melious.transport import codec
 from pydantic import BaseModel, ConfigDict
+
+from melious.transport import codec
 
 if TYPE_CHECKING:
     from langchain_melious.chat_models import ChatMelious
@@ -48,7 +49,7 @@ def structured_output(
         raise ValueError(f"method: {method!r} is none of 'auto', {', '.join(map(repr, METHODS))}")
     traced = {
         "kwargs": {"method": chosen, "strict": strict},
-        "schema": convert_to_openai_tool(schema),  # type: ignore[arg-type] # any Mapping will do
+        "schema": convert_to_openai_tool(schema),
     }
     name = traced["schema"]["function"]["name"]
     bound = {"ls_structured_output_format": traced, **bound}
@@ -87,7 +88,7 @@ def response_format_of(schema: Schema, *, strict: bool | None = None) -> dict[st
         >>> response_format_of({"title": "Answer", "type": "object", "properties": {}})["json_schema"]["name"]
         'Answer'
     """
-    function = convert_to_openai_tool(schema, strict=strict)["function"]  # type: ignore[arg-type]
+    function = convert_to_openai_tool(schema, strict=strict)["function"]
     described: dict[str, Any] = {"name": _NOT_IN_NAMES.sub("_", function["name"])[:64]}
     if function.get("description"):
         described["description"] = function["description"]
@@ -164,7 +165,8 @@ class StructuredOutputParser(BaseTransformOutputParser[Any]):
         if refusal:
             said = f"The model refused: {refusal}"
         elif invalid:
-            said = f"The arguments of {invalid[0].get('name')!r} are no JSON object: {_shown(invalid[0].get('args'))}"
+            call = invalid[0]
+            said = f"The arguments of {call['name']!r} are no JSON object: {_shown(call['args'])}"
         elif text:
             said = f"The model answered with prose instead of {wanted}: {_shown(text)}"
         else:
@@ -207,7 +209,7 @@ class _Reading:
 
     def take(self, chunk: str | BaseMessage) -> Any:
         """What is new since the last chunk, or None."""
-        message = chunk if isinstance(chunk, BaseMessage) else AIMessageChunk(chunk)
+        message = chunk if isinstance(chunk, BaseMessage) else AIMessageChunk(content=chunk)
         self._whole = message if self._whole is None else self._whole + message  # type: ignore[assignment]
         return self._new(partial=True)
 

@@ -28,7 +28,7 @@ def tools_to_wire(tools: Sequence[ToolArgument], *, strict: bool | None = None) 
     """
     wire = []
     for tool in tools:
-        made = convert_to_openai_tool(tool, strict=strict)  # type: ignore[arg-type] # any Mapping will do
+        made = convert_to_openai_tool(tool, strict=strict)
         if made.get("type") != "function" or not isinstance(made.get("function"), dict):
             raise InvalidArgumentError(f"tools: the service takes functions only, not {made.get('type')!r}")
         wire.append(made)

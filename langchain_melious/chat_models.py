@@ -6,16 +6,13 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any, Literal, Self
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
-from langchain_core.language_models import LanguageModelInput, LangSmithParams
+from langchain_core.language_models import LangSmithParams, LanguageModelInput
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.language_models.model_profile import ModelProfile
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.messages.utils import count_tokens_approximately
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable
-from melious._version import __version__
-from melious.config import KEY_VARIABLE
-from melious.routing import split_flavor
 from pydantic import Field, model_validator
 from typing_extensions import override
 
@@ -27,6 +24,9 @@ from langchain_melious._settings import MeliousSettings, plain
 from langchain_melious._structured import Method, Schema, response_format_of, structured_output
 from langchain_melious._tools import ToolArgument, ToolChoice, choice_to_wire, tools_to_wire
 from langchain_melious.errors import InvalidArgumentError, langchain_errors
+from melious._version import __version__
+from melious.config import KEY_VARIABLE
+from melious.routing import split_flavor
 
 _PARAMETERS = (
     "temperature",
@@ -316,7 +316,7 @@ class ChatMelious(MeliousSettings, BaseChatModel):
     # --- tools and structured output -----------------------------------------------------------------
 
     @override
-    def bind_tools(  # type: ignore[override] # takes more forms of tool_choice than the base
+    def bind_tools(
         self,
         tools: Sequence[ToolArgument],
         *,
@@ -350,7 +350,7 @@ class ChatMelious(MeliousSettings, BaseChatModel):
         return self.bind(**kwargs)
 
     @override
-    def with_structured_output(  # type: ignore[override] # the result's type follows from the schema
+    def with_structured_output(
         self,
         schema: Schema,
         *,

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any
 
 from langchain_core import exceptions as langchain
+
 from melious import errors as core
 
 

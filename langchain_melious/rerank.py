@@ -9,13 +9,13 @@ from typing import Any, TypedDict
 from langchain_core.callbacks import Callbacks
 from langchain_core.documents import BaseDocumentCompressor, Document
 from langchain_core.runnables import RunnableConfig, RunnableSerializable
-from melious.config import KEY_VARIABLE
-from melious.results import RerankResult
 from pydantic import Field
 from typing_extensions import override
 
 from langchain_melious._settings import MeliousSettings
 from langchain_melious.errors import InvalidArgumentError, langchain_errors
+from melious.config import KEY_VARIABLE
+from melious.results import RerankResult
 
 Rankable = str | Document | Mapping[str, Any]
 _PARAMETERS = ("top_n", "max_chunks_per_doc", "user", "mode", "custom_weights")
@@ -122,7 +122,7 @@ class MeliousRerank(
     @override
     def invoke(
         self,
-        input: RerankInput,  # noqa: A002 - the base's word
+        input: RerankInput,
         config: RunnableConfig | None = None,
         **kwargs: Any,
     ) -> list[Document]:
@@ -136,7 +136,7 @@ class MeliousRerank(
     @override
     async def ainvoke(
         self,
-        input: RerankInput,  # noqa: A002 - the base's word
+        input: RerankInput,
         config: RunnableConfig | None = None,
         **kwargs: Any,
     ) -> list[Document]:
