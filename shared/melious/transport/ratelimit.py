@@ -15,6 +15,8 @@ from dataclasses import dataclass
 
 _EPOCH = 1e9
 _EPOCH_MS = 1e12
+_LONGEST = 31 * 86_400.0
+"""Seconds beyond which a wait is no limit but a mistake: an epoch in the wrong place, an overflow."""
 _SAME_WINDOW = 1.5
 """Seconds that two answers may differ by, whole seconds and travel times, and still mean one window."""
 _DURATION = re.compile(
@@ -57,19 +59,17 @@ def parse_rate_limit(headers: Mapping[str, str], now: float) -> RateLimit | None
 def parse_retry_after(headers: Mapping[str, str], now: float) -> float | None:
     """Read how long an answer asks to wait, in seconds: milliseconds, seconds or a date.
 
-    A value that is no finite number from zero up is no answer.
+    A value that is no number from zero up, or more than a month, is no answer.
     """
     milliseconds = _number(headers.get("retry-after-ms"))
-    if milliseconds is not None:
+    if milliseconds is not None and milliseconds / 1000 <= _LONGEST:
         return milliseconds / 1000
     value = headers.get("retry-after")
-    if value is None:
-        return None
     seconds = _number(value)
-    if seconds is not None:
-        return seconds
-    moment = _date(value)
-    return None if moment is None else max(0.0, moment - (_date(headers.get("date")) or now))
+    if seconds is None:
+        moment = _date(value)
+        seconds = None if moment is None else _until(moment, headers, now)
+    return _believable(seconds)
 
 
 def _seconds_until(reset: str | None, headers: Mapping[str, str], now: float) -> float | None:
@@ -79,13 +79,21 @@ def _seconds_until(reset: str | None, headers: Mapping[str, str], now: float) ->
         if match is None or not any(match.groups()):
             return None
         hours, minutes, seconds, milliseconds = (float(part or 0) for part in match.groups())
-        return hours * 3600 + minutes * 60 + seconds + milliseconds / 1000
+        return _believable(hours * 3600 + minutes * 60 + seconds + milliseconds / 1000)
     if value > _EPOCH_MS:
         value /= 1000
     if value > _EPOCH:
-        # The service's own clock, not ours, is what its epoch is measured by.
-        return max(0.0, value - (_date(headers.get("date")) or now))
-    return value
+        return _believable(_until(value, headers, now))
+    return _believable(value)
+
+
+def _until(moment: float, headers: Mapping[str, str], now: float) -> float:
+    """Seconds until an epoch, by the service's own clock where the answer tells it."""
+    return max(0.0, moment - (_date(headers.get("date")) or now))
+
+
+def _believable(seconds: float | None) -> float | None:
+    return seconds if seconds is not None and seconds <= _LONGEST else None
 
 
 def _number(value: str | None) -> float | None:

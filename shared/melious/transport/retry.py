@@ -124,7 +124,7 @@ def delay_before_retry(
         if error.retry_after > SERVER_DELAY_CAP:
             return None
         return error.retry_after + uniform(0.0, 0.1 * error.retry_after)
-    return uniform(0.0, min(BACKOFF_CAP, BACKOFF_BASE * 2.0 ** (attempts - 1)))
+    return uniform(0.0, min(BACKOFF_CAP, BACKOFF_BASE * 2.0 ** min(attempts - 1, 16)))
 
 
 def retry_cost(error: MeliousError) -> int:
