@@ -278,3 +278,14 @@ def test_nested_arguments():
 def test_a_tool_without_parameters_can_be_forced(broken):
     ((_, arguments),) = choose([user("go")], [{"type": "function", **broken}], "required")
     assert arguments == {}
+
+
+def test_a_city_with_its_state_is_one_place():
+    calls = choose([user("What is the weather in San Francisco, CA?")], [WEATHER])
+    assert [made["city"] for _, made in calls] == ["San Francisco, CA"]
+
+
+def test_a_quoted_name_is_the_name():
+    create = tool("create_customer", "Create a customer.", customer_name=TEXT)
+    calls = choose([user("Create a customer named '你好啊集团' (Hello Group)")], [create])
+    assert calls == [("create_customer", {"customer_name": "你好啊集团"})]

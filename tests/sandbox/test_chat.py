@@ -285,6 +285,10 @@ def test_json_mode_takes_its_shape_from_the_prompt(ask):
         'Return JSON with the keys "name" and "city".', response_format={"type": "json_object"}
     ).json()
     assert set(json.loads(keyed["choices"][0]["message"]["content"])) == {"name", "city"}
+    behind = ask(
+        "A JSON with 'setup' and 'punchline' keys, please.", response_format={"type": "json_object"}
+    ).json()
+    assert set(json.loads(behind["choices"][0]["message"]["content"])) == {"setup", "punchline"}
     schema = {"type": "object", "properties": {"age": {"type": "integer"}}, "required": ["age"]}
     shaped = ask(
         f"Follow this schema: {json.dumps(schema)}\nMaria is 52 years old.",

@@ -72,9 +72,14 @@ _TIME = re.compile(
 _NUMBER = re.compile(r"(?<![\w.])[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?!\.\d)|(?<![\w.])-?\.\d+")
 _SPELT = re.compile(rf"\b(?:{'|'.join(NUMBER_WORDS)})\b", re.IGNORECASE)
 _CAPITALISED = r"[A-ZÀ-Þ][\w\u2019'\-]*"
+_STATES = (
+    "AL AK AZ AR CA CO CT DE FL GA HI ID IL IN IA KS KY LA ME MD MA MI MN MS MO MT NE NV NH NJ NM NY "
+    "NC ND OH OK OR PA RI SC SD TN TX UT VT VA WA WV WI WY DC"
+)
 _PARTICLE = r" (?:of|the|de|la|le|van|von|der|da|del|di|el|al)"
 _NAME = re.compile(
     rf"{_CAPITALISED}(?:(?:{_PARTICLE}){{0,2}} {_CAPITALISED}|(?<=\b[A-Z])\. ?{_CAPITALISED})*"
+    rf"(?:, (?:{'|'.join(_STATES.split())})\b)?"
 )
 
 

@@ -122,9 +122,11 @@ def directed(words: Words, field: Field) -> list[Mention]:
 
 
 def people(words: Words) -> list[Mention]:
-    """Names that do not stand behind the preposition of a place; quoted ones after them."""
+    """Quotes behind "named", then names not behind the preposition of a place, then other quotes."""
+    quoted = words.of("quote")
+    named = [mention for mention in quoted if mention.before in {"named", "called"}]
     names = [mention for mention in words.of("name") if mention.before not in {"in", "at", "near", "from"}]
-    return [*names, *words.of("quote")]
+    return [*named, *names, *quoted]
 
 
 def dated(mentions: list[Mention], kind: str) -> list[Mention]:

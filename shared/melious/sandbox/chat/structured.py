@@ -7,7 +7,11 @@ from typing import Any
 
 from melious.sandbox.brain import answers, schema
 
-_QUOTED_KEYS = re.compile(r"\b(?:keys?|fields?|propert(?:y|ies))\b[^.\n]{0,200}", re.IGNORECASE)
+_NAMED = r"[\"'`][A-Za-z_]\w*[\"'`]"
+_KEYS = r"\b(?:keys?|fields?|propert(?:y|ies))\b"
+_QUOTED_KEYS = re.compile(
+    rf"(?:{_NAMED}(?:, (?:and )?| and )?)+ {_KEYS}|{_KEYS}[^.\n]{{0,200}}", re.IGNORECASE
+)
 _QUOTED = re.compile(r"[\"'`]([A-Za-z_]\w*)[\"'`]")
 
 
