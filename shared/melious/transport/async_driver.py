@@ -9,9 +9,9 @@ from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callab
 from typing import Any
 
 from melious.config import ClientConfig
-from melious.transport import registry
+from melious.transport import async_registry, forks
+from melious.transport.async_client_sender import AsyncClientAnswer, AsyncClientSender
 from melious.transport.async_pool import AsyncAnswer
-from melious.transport.client_sender import AsyncClientAnswer, AsyncClientSender
 from melious.transport.driver import DriverBase, LineBase
 from melious.transport.exchange import Effect, OpenStream, ReadBody, ReadSome, Send, Sleep, lost, stream_error
 from melious.transport.reporting import Report
@@ -25,7 +25,7 @@ class AsyncDriver(DriverBase):
     def __init__(self, config: ClientConfig, http_client: Any = None) -> None:
         super().__init__(config)
         self._injected = None if http_client is None else AsyncClientSender(http_client)
-        self._holds: dict[int, tuple[registry.AsyncHold, weakref.finalize[..., Any]]] = {}
+        self._holds: dict[int, tuple[async_registry.AsyncHold, weakref.finalize[..., Any]]] = {}
 
     async def call(self, request: Request) -> Response:
         """Make a call and give its whole answer.
@@ -60,33 +60,43 @@ class AsyncDriver(DriverBase):
         await anext(chunks)
         return outcome, chunks
 
-    async def sender(self) -> registry.AnyAsyncPool | AsyncClientSender:
+    async def sender(self) -> async_registry.AnyAsyncPool | AsyncClientSender:
         """What sends: the caller's client, or the pool that the running loop shares."""
         if self._injected is not None:
             return self._injected
         loop = asyncio.get_running_loop()
+        share = self._share(loop)
+        if share is None:
+            taken = await async_registry.hold(self.envelope.origin)
+            share = self._share(loop)
+            if share is not None:
+                async_registry.drop(taken)  # another task was faster
+                return share.pool
+            share = taken
+            self._forget_dead()
+            finalizer = weakref.finalize(self, async_registry.drop, share)
+            finalizer.atexit = False
+            self._holds[id(loop)] = (share, finalizer)
+        return share.pool
+
+    def _share(self, loop: asyncio.AbstractEventLoop) -> async_registry.AsyncHold | None:
         found = self._holds.get(id(loop))
-        if found is not None and found[0].loop is loop and found[0].generation == registry.generation():
-            return found[0].pool
-        hold = await registry.hold_async(self.envelope.origin)
-        self._forget_dead()
-        finalizer = weakref.finalize(self, registry.drop_async, hold)
-        finalizer.atexit = False
-        self._holds[id(loop)] = (hold, finalizer)
-        return hold.pool
+        if found is None or found[0].loop is not loop or found[0].generation != forks.generation():
+            return None
+        return found[0]
 
     def _forget_dead(self) -> None:
-        for key, (hold, finalizer) in list(self._holds.items()):
-            if hold.loop.is_closed() or hold.generation != registry.generation():
+        for key, (share, finalizer) in list(self._holds.items()):
+            if share.loop.is_closed() or share.generation != forks.generation():
                 finalizer.detach()
-                del self._holds[key]
+                self._holds.pop(key, None)
 
     async def aclose(self) -> None:
         """Give the running loop's share in its pool back; a later call takes a new one."""
         found = self._holds.pop(id(asyncio.get_running_loop()), None)
-        if found is not None and found[0].generation == registry.generation():
+        if found is not None and found[0].generation == forks.generation():
             found[1].detach()
-            await registry.close_async(found[0])
+            await async_registry.close(found[0])
 
 
 class _Line(LineBase):
@@ -169,7 +179,10 @@ class _Line(LineBase):
                 for chunk in lost(opened, self.failed(error, Phase.ANSWER)):
                     yield chunk
             if parser.done and self._answer is not None:
-                await self._answer.drain(self._body)
+                try:
+                    await self._answer.drain(self._body)
+                except Exception as error:  # noqa: BLE001 - raised on if it is not the transport's
+                    self.failed(error, Phase.ANSWER)  # else it is nothing: the answer is whole
             problem = stream_error(opened, time.monotonic())
             if problem is not None:
                 raise problem

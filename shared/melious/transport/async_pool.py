@@ -6,12 +6,12 @@ import asyncio
 import ssl
 import time
 from collections.abc import AsyncIterator, Iterable
-from contextlib import suppress
 from typing import Any
 
 from melious.transport.lanes import (
     DRAIN_BYTES,
     DRAIN_SECONDS,
+    WRITE_BYTES,
     Lane,
     LaneShelf,
     NetworkHook,
@@ -34,10 +34,13 @@ class _Stream:
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002, ASYNC109 - the clock decides
         data: bytes = await self._inner.read(max_bytes, self._hook.read_seconds())
+        if data:
+            self._hook.untouched = False
         return data
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
-        await self._inner.write(buffer, timeout)
+        for start in range(0, len(buffer), WRITE_BYTES):
+            await self._inner.write(buffer[start : start + WRITE_BYTES], self._hook.bounded(timeout))
 
     async def aclose(self) -> None:
         await self._inner.aclose()
@@ -46,9 +49,9 @@ class _Stream:
         self,
         ssl_context: ssl.SSLContext,
         server_hostname: str | None = None,
-        timeout: float | None = None,  # noqa: ASYNC109 - the library's interface
+        timeout: float | None = None,  # noqa: ARG002, ASYNC109 - part of the time for the connection
     ) -> _Stream:
-        seconds = self._hook.connect_seconds(timeout)
+        seconds = self._hook.handshake_seconds()
         return _Stream(await self._inner.start_tls(ssl_context, server_hostname, seconds), self._hook)
 
     def get_extra_info(self, info: str) -> Any:
@@ -66,7 +69,7 @@ class _Network(NetworkHook):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,  # noqa: ARG002 - ours are the same for every connection
     ) -> _Stream:
-        seconds = self.connect_seconds(timeout)
+        seconds = self.dial_seconds(timeout)
         return _Stream(await self.inner.connect_tcp(host, port, seconds, local_address, _OPTIONS), self)
 
     async def sleep(self, seconds: float) -> None:
@@ -97,13 +100,10 @@ class AsyncAnswer:
         """Read what little is left of the body, so that the connection can be used again."""
         self.clock.until = time.monotonic() + DRAIN_SECONDS
         size = 0
-        with suppress(
-            library().core.TimeoutException, library().core.NetworkError, library().core.ProtocolError
-        ):
-            async for data in body:
-                size += len(data)
-                if size > DRAIN_BYTES:
-                    return
+        async for data in body:
+            size += len(data)
+            if size > DRAIN_BYTES:
+                return
 
     async def aclose(self) -> None:
         """Be done with the answer, read or not."""
@@ -130,15 +130,16 @@ class AsyncPool:
 
         Args:
             outgoing: The attempt.
-            clock: Bounds the wait for a connection, and the reads.
+            clock: Bounds the wait for a connection, and all that follows.
             fresh: Take a new connection.
 
         Returns:
-            The answer or the error, and whether the connection had been used before.
+            The answer or the error; and, with an error, whether it says no more
+            than that the connection had been closed while it was idle.
         """
         if self._slots.locked():
             try:
-                async with asyncio.timeout(clock.seconds()):
+                async with asyncio.timeout(clock.left()):
                     await self._slots.acquire()
             except TimeoutError:
                 message = f"all {self.origin.max_connections} connections are in use"
@@ -146,17 +147,13 @@ class AsyncPool:
         else:
             await self._slots.acquire()
         lane = self._take(fresh=fresh)
-        used = lane.used
-        lane.hook.clock = clock
+        lane.hook.begin(clock)
         try:
-            return (
-                AsyncAnswer(await lane.pool.handle_async_request(self._request(outgoing)), lane, self),
-                used,
-                None,
-            )
+            response = await lane.pool.handle_async_request(self._request(outgoing))
+            return AsyncAnswer(response, lane, self), False, None
         except Exception as error:  # noqa: BLE001 - handed to the driver, which raises what is not the transport's
             await self._discard(lane)
-            return None, used, error
+            return None, lane.hook.untouched, error
         except BaseException:
             await self._discard(lane)
             raise
@@ -180,8 +177,8 @@ class AsyncPool:
         if self._closed:
             closing += self.shelf.clear()
         self._slots.release()
-        for cold in closing:
-            await cold.pool.aclose()
+        if closing:
+            await _close(closing)
 
     async def _discard(self, lane: Lane) -> None:
         self.shelf.discard(lane)
@@ -191,5 +188,21 @@ class AsyncPool:
     async def aclose(self) -> None:
         """Close the idle connections; those in use close when their requests end."""
         self._closed = True
-        for lane in self.shelf.clear():
+        await _close(self.shelf.clear())
+
+    def abandon(self) -> None:
+        """Let go of the sockets, in the child of a fork."""
+        for lane in self.shelf.all:
+            lane.abandon()
+
+
+async def _close(lanes: list[Lane]) -> None:
+    """Close lanes; a cancellation in between takes effect when all are closed."""
+    cancelled: asyncio.CancelledError | None = None
+    for lane in lanes:
+        try:
             await lane.pool.aclose()
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from functools import cached_property
 
 from melious.config import ClientConfig
 from melious.errors import ResponseDecodeError
@@ -26,11 +25,14 @@ class DriverBase:
     def __init__(self, config: ClientConfig) -> None:
         self.config = config
         self._budget = RetryBudget()
+        self._envelope: Envelope | None = None
 
-    @cached_property
+    @property
     def envelope(self) -> Envelope:
-        """What every request of this client has in common."""
-        return Envelope(self.config)
+        """What every request of this client has in common; made without a lock that a fork could jam."""
+        if self._envelope is None:
+            self._envelope = Envelope(self.config)
+        return self._envelope
 
     @property
     def policy(self) -> Policy:

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from melious.transport.library import KEEPALIVE_EXPIRY, library, proxy_for, ssl_context
+from melious.transport.library import KEEPALIVE_EXPIRY, Proxy, library, ssl_context
 
 if TYPE_CHECKING:
     from melious.transport.outgoing import Outgoing
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 MAX_IDLE = 20
 DRAIN_SECONDS = 0.05
 DRAIN_BYTES = 64 * 1024
+WRITE_BYTES = 1024 * 1024
+_MOMENT = 0.001
+"""Seconds for a step that is begun too late: long enough to fail as one that takes too long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,13 @@ class Origin:
     verify: bool | str | ssl.SSLContext = True
     max_connections: int = 256
     transport: str = "httpx"
+    proxy: Proxy | None = None
+    certificates: tuple[str | None, str | None] = (None, None)
+
+    @property
+    def needs_tls(self) -> bool:
+        """Whether there is TLS anywhere on the way."""
+        return self.scheme == "https" or (self.proxy is not None and self.proxy.scheme == "https")
 
     @property
     def netloc(self) -> str:
@@ -45,10 +55,10 @@ class Origin:
 
 
 class ReadClock:
-    """Bounds the reads of one answer.
+    """Bounds the waits of one attempt.
 
     Attributes:
-        until: The monotonic moment after which no read goes on, or None.
+        until: The monotonic moment after which nothing goes on, or None.
         silence: The most seconds that a single read may take, or None.
     """
 
@@ -57,6 +67,10 @@ class ReadClock:
     def __init__(self, until: float | None = None, silence: float | None = None) -> None:
         self.until = until
         self.silence = silence
+
+    def left(self) -> float | None:
+        """Seconds until the end, 0.0 at the least; None if there is none."""
+        return None if self.until is None else max(0.0, self.until - time.monotonic())
 
     def seconds(self) -> float | None:
         """How long the next read may take; 0.0 if it is too late for it."""
@@ -67,12 +81,25 @@ class ReadClock:
 
 
 class NetworkHook:
-    """Puts a lane's clock around every read: what the sync and the async network backend share."""
+    """Puts a lane's clock around every wait: what the sync and the async network backend share.
+
+    Attributes:
+        untouched: Since the request began nothing was dialled and no byte has
+            come: should the connection break now, then because the server had
+            closed it while it was idle.
+    """
 
     def __init__(self, inner: Any) -> None:
         self.inner = inner
         self.clock = ReadClock()
         self.streams: list[Any] = []
+        self.untouched = False
+        self._connected_by: float | None = None
+
+    def begin(self, clock: ReadClock) -> None:
+        """Set the clock of the next request."""
+        self.clock = clock
+        self.untouched = True
 
     def read_seconds(self) -> float | None:
         """How long the next read may take.
@@ -85,10 +112,23 @@ class NetworkHook:
             raise library().core.ReadTimeout("the time is up")
         return seconds
 
-    def connect_seconds(self, seconds: float | None) -> float | None:
-        """How long a step of connecting may take: what is usual for it, but no longer than the whole."""
-        left = self.clock.seconds()
-        return left if seconds is None else seconds if left is None else min(left, seconds)
+    def bounded(self, seconds: float | None) -> float | None:
+        """How long a step that is not a read may take, if it should take so many seconds at the most."""
+        left = self.clock.left()
+        if left is None:
+            return seconds
+        return max(_MOMENT, left if seconds is None else min(left, seconds))
+
+    def dial_seconds(self, seconds: float | None) -> float | None:
+        """How long the connection may take; `handshake_seconds` gives what is left of it for TLS."""
+        self.untouched = False
+        self._connected_by = None if seconds is None else time.monotonic() + seconds
+        return self.bounded(seconds)
+
+    def handshake_seconds(self) -> float | None:
+        """How long TLS may take."""
+        by = self._connected_by
+        return self.bounded(None if by is None else by - time.monotonic())
 
 
 @dataclass(slots=True, eq=False)
@@ -97,27 +137,28 @@ class Lane:
 
     pool: Any
     hook: NetworkHook
-    used: bool = False
     idle_since: float = 0.0
 
     def abandon(self) -> None:
-        """Close the socket of a forked child's copy: no farewell, no lock, unnoticed by the parent."""
+        """Take the socket away from a forked child's copy: no farewell, no lock, unnoticed by the parent.
+
+        Whatever still holds the socket holds a way to nowhere from now on.
+        """
         for stream in self.hook.streams:
             sock = stream.get_extra_info("socket")
             if sock is not None and sock.fileno() >= 0:
-                os.close(sock.detach())
+                nowhere = os.open(os.devnull, os.O_RDWR)
+                os.dup2(nowhere, sock.fileno(), inheritable=False)
+                os.close(nowhere)
 
 
 def pool_maker(origin: Origin, *, asynchronous: bool) -> Callable[[Any], Any]:
-    """Give a function that makes one lane's pool around a network hook.
-
-    The TLS settings and the environment's proxy are looked up once, here.
-    """
+    """Give a function that makes one lane's pool around a network hook; the TLS settings are made here."""
     core = library().core
-    proxy = proxy_for(origin.scheme, origin.host)
-    needs_tls = origin.scheme == "https" or (proxy is not None and proxy.scheme == "https")
+    proxy = origin.proxy
+    context = ssl_context(origin.verify) if origin.needs_tls else None
     options: dict[str, Any] = {
-        "ssl_context": ssl_context(origin.verify) if needs_tls else None,
+        "ssl_context": context,
         "max_connections": 1,
         "keepalive_expiry": KEEPALIVE_EXPIRY,
     }
@@ -127,6 +168,8 @@ def pool_maker(origin: Origin, *, asynchronous: bool) -> Callable[[Any], Any]:
     else:
         kind = f"{prefix}SOCKSProxy" if proxy.scheme.startswith("socks5") else f"{prefix}HTTPProxy"
         options |= {"proxy_url": proxy.url, "proxy_auth": proxy.auth}
+        if proxy.scheme == "https":
+            options["proxy_ssl_context"] = context
     make = getattr(core, kind)
     return lambda hook: make(network_backend=hook, **options)
 
@@ -167,7 +210,6 @@ class LaneShelf:
 
     def give_back(self, lane: Lane) -> list[Lane]:
         """Put a lane back and give those that are to be closed: too cold, or too many."""
-        lane.used = True
         lane.idle_since = now = time.monotonic()
         self.idle.append(lane)
         cold = 0

@@ -11,7 +11,7 @@ import os
 import platform
 import socket
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from importlib import import_module, metadata
 from importlib.util import find_spec
@@ -21,6 +21,7 @@ from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from melious._version import __version__
+from melious.config import is_loopback
 from melious.errors import ConfigurationError
 
 Verify: TypeAlias = bool | str | ssl.SSLContext
@@ -62,7 +63,12 @@ def ssl_context(verify: Verify) -> ssl.SSLContext:
     """
     if isinstance(verify, ssl.SSLContext):
         return verify
-    return _ssl_context(verify, os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
+    return _ssl_context(verify, *certificate_variables())
+
+
+def certificate_variables() -> tuple[str | None, str | None]:
+    """Where the environment says that the certificates are: a file, a directory."""
+    return os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
 
 
 @lru_cache(maxsize=16)
@@ -97,19 +103,23 @@ class Proxy:
     scheme: str
     host: str
     port: int
-    auth: tuple[bytes, bytes] | None
+    auth: tuple[bytes, bytes] | None = field(repr=False)
 
     @property
     def url(self) -> str:
         """The proxy's URL without credentials."""
-        return f"{self.scheme}://{self.host}:{self.port}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}:{self.port}"
 
 
-def proxy_for(scheme: str, host: str) -> Proxy | None:
-    """The proxy that the environment (`HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`, ...) names for a host."""
+def proxy_for(scheme: str, host: str, port: int) -> Proxy | None:
+    """The proxy that the environment (`HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`, ...) names for a host.
+
+    None for this very machine: a proxy could not reach it, and would be told the key in clear.
+    """
     proxies = getproxies()
     url = proxies.get(scheme) or proxies.get("all")
-    if not url or proxy_bypass(host):
+    if not url or is_loopback(host) or proxy_bypass(f"{host}:{port}"):
         return None
     parts = urlsplit(url if "://" in url else f"http://{url}")
     if not parts.hostname:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from urllib.parse import urlsplit
 
@@ -12,7 +12,7 @@ from melious.config import ClientConfig
 from melious.errors import ResponseDecodeError
 from melious.transport.exchange import Send
 from melious.transport.lanes import Origin
-from melious.transport.library import library, user_agent
+from melious.transport.library import certificate_variables, library, proxy_for, user_agent
 from melious.transport.request import Head, Request, Upload
 
 Headers = list[tuple[bytes, bytes]]
@@ -35,8 +35,8 @@ class Outgoing:
     method: bytes
     url: str
     target: bytes
-    headers: Headers
-    body: bytes | None
+    headers: Headers = field(repr=False)
+    body: bytes | None = field(repr=False)
     connect: float | None
     write: float | None
 
@@ -54,6 +54,8 @@ class Envelope:
             config.verify,
             config.max_connections,
             config.async_transport,
+            proxy_for(parts.scheme, parts.hostname or "", port),
+            certificate_variables(),
         )
         self._base = config.base_url
         self._path = parts.path

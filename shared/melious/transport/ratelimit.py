@@ -13,6 +13,8 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from melious.transport import forks
+
 _EPOCH = 1e9
 _EPOCH_MS = 1e12
 _LONGEST = 31 * 86_400.0
@@ -173,7 +175,7 @@ class RateGate:
 
 
 _gates: dict[tuple[str, str], RateGate] = {}
-_gates_lock = threading.Lock()
+_gates_lock = forks.new_lock()
 
 
 def gate_for(base_url: str, key_digest: str) -> RateGate:
@@ -183,7 +185,8 @@ def gate_for(base_url: str, key_digest: str) -> RateGate:
 
 
 def forget_gates() -> None:
-    """Start anew, as the child of a fork must: a lock may have been held by a thread that is not here."""
-    global _gates_lock  # noqa: PLW0603
-    _gates_lock = threading.Lock()
+    """Start anew, as the child of a fork must: it waits for nobody else's answers."""
     _gates.clear()
+
+
+forks.in_child(forget_gates)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import threading
 from collections.abc import Callable
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ from melious.errors import (
     NoProvidersAvailableError,
     RateLimitError,
 )
+from melious.transport import forks
 
 if TYPE_CHECKING:
     from melious.transport.request import Request
@@ -53,7 +53,7 @@ class RetryBudget:
     THROTTLE_COST = 5
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = forks.new_lock()
         self.tokens = self.CAPACITY
 
     def take(self, cost: int) -> bool:

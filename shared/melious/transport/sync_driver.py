@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import threading
 import time
 import weakref
 from collections.abc import Generator, Iterator
 from typing import Any
 
 from melious.config import ClientConfig
-from melious.transport import registry
-from melious.transport.client_sender import SyncClientAnswer, SyncClientSender
+from melious.transport import forks, sync_registry
 from melious.transport.driver import DriverBase, LineBase
 from melious.transport.exchange import Effect, OpenStream, ReadBody, ReadSome, Send, Sleep, lost, stream_error
 from melious.transport.reporting import Report
 from melious.transport.request import Request, Response
 from melious.transport.retry import Phase
+from melious.transport.sync_client_sender import SyncClientAnswer, SyncClientSender
 from melious.transport.sync_pool import SyncAnswer, SyncPool
 
 
@@ -25,8 +24,8 @@ class SyncDriver(DriverBase):
     def __init__(self, config: ClientConfig, http_client: Any = None) -> None:
         super().__init__(config)
         self._injected = None if http_client is None else SyncClientSender(http_client)
-        self._lock = threading.Lock()
-        self._hold: registry.SyncHold | None = None
+        self._lock = forks.new_lock()
+        self._hold: sync_registry.SyncHold | None = None
         self._finalizer: weakref.finalize[..., Any] | None = None
 
     def call(self, request: Request) -> Response:
@@ -65,16 +64,16 @@ class SyncDriver(DriverBase):
         if self._injected is not None:
             return self._injected
         hold = self._hold
-        if hold is None or hold.generation != registry.generation():
+        if hold is None or hold.generation != forks.generation():
             hold = self._take_hold()
         return hold.pool
 
-    def _take_hold(self) -> registry.SyncHold:
+    def _take_hold(self) -> sync_registry.SyncHold:
         with self._lock:
             hold = self._hold
-            if hold is None or hold.generation != registry.generation():
-                hold = self._hold = registry.hold_sync(self.envelope.origin)
-                self._finalizer = weakref.finalize(self, registry.drop_sync, hold)
+            if hold is None or hold.generation != forks.generation():
+                hold = self._hold = sync_registry.hold(self.envelope.origin)
+                self._finalizer = weakref.finalize(self, sync_registry.drop, hold)
                 self._finalizer.atexit = False
             return hold
 
@@ -84,8 +83,8 @@ class SyncDriver(DriverBase):
             hold, self._hold = self._hold, None
             if self._finalizer is not None:
                 self._finalizer.detach()
-        if hold is not None and hold.generation == registry.generation():
-            registry.close_sync(hold)
+        if hold is not None and hold.generation == forks.generation():
+            sync_registry.close(hold)
 
 
 class _Line(LineBase):
@@ -160,7 +159,10 @@ class _Line(LineBase):
             except Exception as error:  # noqa: BLE001 - raised on if it is not the transport's
                 yield from lost(opened, self.failed(error, Phase.ANSWER))
             if parser.done and self._answer is not None:
-                self._answer.drain(self._body)
+                try:
+                    self._answer.drain(self._body)
+                except Exception as error:  # noqa: BLE001 - raised on if it is not the transport's
+                    self.failed(error, Phase.ANSWER)  # else it is nothing: the answer is whole
             problem = stream_error(opened, time.monotonic())
             if problem is not None:
                 raise problem

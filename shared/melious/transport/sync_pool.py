@@ -6,12 +6,13 @@ import ssl
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from typing import Any
 
+from melious.transport import forks
 from melious.transport.lanes import (
     DRAIN_BYTES,
     DRAIN_SECONDS,
+    WRITE_BYTES,
     Lane,
     LaneShelf,
     NetworkHook,
@@ -34,10 +35,13 @@ class _Stream:
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002 - the clock decides
         data: bytes = self._inner.read(max_bytes, self._hook.read_seconds())
+        if data:
+            self._hook.untouched = False
         return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._inner.write(buffer, timeout)
+        for start in range(0, len(buffer), WRITE_BYTES):
+            self._inner.write(buffer[start : start + WRITE_BYTES], self._hook.bounded(timeout))
 
     def close(self) -> None:
         self._inner.close()
@@ -46,9 +50,9 @@ class _Stream:
         self,
         ssl_context: ssl.SSLContext,
         server_hostname: str | None = None,
-        timeout: float | None = None,
+        timeout: float | None = None,  # noqa: ARG002 - part of the time for the connection
     ) -> _Stream:
-        seconds = self._hook.connect_seconds(timeout)
+        seconds = self._hook.handshake_seconds()
         return _Stream(self._inner.start_tls(ssl_context, server_hostname, seconds), self._hook)
 
     def get_extra_info(self, info: str) -> Any:
@@ -66,7 +70,7 @@ class _Network(NetworkHook):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,  # noqa: ARG002 - ours are the same for every connection
     ) -> _Stream:
-        seconds = self.connect_seconds(timeout)
+        seconds = self.dial_seconds(timeout)
         return _Stream(self.inner.connect_tcp(host, port, seconds, local_address, _OPTIONS), self)
 
     def sleep(self, seconds: float) -> None:
@@ -96,13 +100,10 @@ class SyncAnswer:
         """Read what little is left of the body, so that the connection can be used again."""
         self.clock.until = time.monotonic() + DRAIN_SECONDS
         size = 0
-        with suppress(
-            library().core.TimeoutException, library().core.NetworkError, library().core.ProtocolError
-        ):
-            for data in body:
-                size += len(data)
-                if size > DRAIN_BYTES:
-                    return
+        for data in body:
+            size += len(data)
+            if size > DRAIN_BYTES:
+                return
 
     def close(self) -> None:
         """Be done with the answer, read or not."""
@@ -120,8 +121,9 @@ class SyncPool:
         self._make = pool_maker(origin, asynchronous=False)
         self._request = request_maker(origin)
         self._closed = False
-        self._lock = threading.Lock()
-        self._slots = threading.Semaphore(origin.max_connections)
+        self._lock = forks.new_lock()
+        self._slot_freed = threading.Condition(self._lock)
+        self._slots = origin.max_connections
 
     def send(
         self, outgoing: Outgoing, clock: ReadClock, *, fresh: bool
@@ -130,34 +132,38 @@ class SyncPool:
 
         Args:
             outgoing: The attempt.
-            clock: Bounds the wait for a connection, and the reads.
+            clock: Bounds the wait for a connection, and all that follows.
             fresh: Take a new connection.
 
         Returns:
-            The answer or the error, and whether the connection had been used before.
+            The answer or the error; and, with an error, whether it says no more
+            than that the connection had been closed while it was idle.
         """
-        if not self._slots.acquire(timeout=clock.seconds()):
+        lane = self._take(clock, fresh=fresh)
+        if lane is None:
             message = f"all {self.origin.max_connections} connections are in use"
             return None, False, library().core.PoolTimeout(message)
-        lane = self._take(fresh=fresh)
-        used = lane.used
-        lane.hook.clock = clock
         try:
-            return SyncAnswer(lane.pool.handle_request(self._request(outgoing)), lane, self), used, None
+            lane.hook.begin(clock)
+            return SyncAnswer(lane.pool.handle_request(self._request(outgoing)), lane, self), False, None
         except Exception as error:  # noqa: BLE001 - handed to the driver, which raises what is not the transport's
             self._discard(lane)
-            return None, used, error
+            return None, lane.hook.untouched, error
         except BaseException:
             self._discard(lane)
             raise
 
-    def _take(self, *, fresh: bool) -> Lane:
-        with self._lock:
+    def _take(self, clock: ReadClock, *, fresh: bool) -> Lane | None:
+        """Take a lane once there is a slot for it; None if there is none in time."""
+        with self._slot_freed:
+            if not self._slots and not self._slot_freed.wait_for(lambda: self._slots, clock.left()):
+                return None
             lane = None if fresh else self.shelf.take()
             if lane is None:
                 hook = _Network(library().core.SyncBackend())
                 lane = Lane(self._make(hook), hook)
                 self.shelf.add(lane)
+            self._slots -= 1
             return lane
 
     def release(self, lane: Lane, response: Any) -> None:
@@ -167,18 +173,20 @@ class SyncPool:
         except BaseException:
             self._discard(lane)
             raise
-        with self._lock:
+        with self._slot_freed:
             closing = self.shelf.give_back(lane)
             if self._closed:
                 closing += self.shelf.clear()
-        self._slots.release()
+            self._slots += 1
+            self._slot_freed.notify()
         for cold in closing:
             cold.pool.close()
 
     def _discard(self, lane: Lane) -> None:
-        with self._lock:
+        with self._slot_freed:
             self.shelf.discard(lane)
-        self._slots.release()
+            self._slots += 1
+            self._slot_freed.notify()
         lane.pool.close()
 
     def close(self) -> None:
@@ -188,3 +196,8 @@ class SyncPool:
             closing = self.shelf.clear()
         for lane in closing:
             lane.pool.close()
+
+    def abandon(self) -> None:
+        """Let go of the sockets, in the child of a fork."""
+        for lane in self.shelf.all:
+            lane.abandon()

@@ -1,0 +1,80 @@
+"""Sending through a blocking client that the caller brings: one with httpx's interface.
+
+It is used as it is and never closed here. Redirects are not followed, whatever
+it is set to: a redirect would carry the key along.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from melious.transport.lanes import ReadClock
+from melious.transport.outgoing import Headers, Outgoing
+
+
+def built(client: Any, outgoing: Outgoing, clock: ReadClock) -> Any:
+    """Make a client's own request of an attempt, with the time that is left as its timeouts."""
+    return client.build_request(
+        outgoing.method.decode(),
+        outgoing.url,
+        headers=[pair for pair in outgoing.headers if pair[0] != b"host"],
+        content=outgoing.body,
+        extensions={
+            "timeout": {
+                "connect": _shorter(outgoing.connect, clock.left()),
+                "write": _shorter(outgoing.write, clock.left()),
+                "read": clock.seconds(),
+                "pool": clock.left(),
+            }
+        },
+    )
+
+
+def _shorter(seconds: float | None, left: float | None) -> float | None:
+    return left if seconds is None else seconds if left is None else min(seconds, left)
+
+
+class SyncClientAnswer:
+    """An answer whose body has not been read."""
+
+    def __init__(self, response: Any, clock: ReadClock) -> None:
+        self.status: int = response.status_code
+        self.headers: Headers = response.headers.raw
+        self.clock = clock
+        self._response = response
+
+    def __iter__(self) -> Iterator[bytes]:
+        for data in self._response.iter_raw():
+            if self.clock.left() == 0.0:
+                raise TimeoutError("the time is up")
+            yield data
+
+    def drain(self, body: Iterator[bytes]) -> None:
+        """Do nothing: no deadline can be put on a read that the client has begun."""
+
+    def close(self) -> None:
+        """Be done with the answer."""
+        self._response.close()
+
+
+class SyncClientSender:
+    """Sends through a sync client."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def send(
+        self,
+        outgoing: Outgoing,
+        clock: ReadClock,
+        *,
+        fresh: bool,  # noqa: ARG002 - the client decides on its connections
+    ) -> tuple[SyncClientAnswer | None, bool, Exception | None]:
+        """Send one attempt; gives the answer or the error, and that nothing is known of the connection."""
+        request = built(self._client, outgoing, clock)
+        try:
+            response = self._client.send(request, stream=True, follow_redirects=False)
+        except Exception as error:  # noqa: BLE001 - handed to the driver, which raises what is not the transport's
+            return None, False, error
+        return SyncClientAnswer(response, clock), False, None

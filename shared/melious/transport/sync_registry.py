@@ -1,0 +1,66 @@
+"""The pools for threads: one for each origin in this process."""
+
+from __future__ import annotations
+
+import atexit
+
+from melious.transport import forks
+from melious.transport.lanes import Origin
+from melious.transport.registry import Drops, Hold
+from melious.transport.sync_pool import SyncPool
+
+
+class SyncHold(Hold[SyncPool]):
+    """A share in a pool for threads."""
+
+
+_lock = forks.new_lock()
+_holds: dict[Origin, SyncHold] = {}
+_drops: Drops[SyncHold] = Drops()
+drop = _drops.add
+
+
+def hold(origin: Origin) -> SyncHold:
+    """Take a share in the process's pool for an origin."""
+    with _lock:
+        _drops.settle()
+        cold = [entry for entry in _holds.values() if entry.is_cold()]
+        for entry in cold:
+            del _holds[entry.pool.origin]
+        found = _holds.get(origin)
+        if found is None:
+            found = _holds[origin] = SyncHold(SyncPool(origin))
+        found.holders += 1
+    for entry in cold:
+        entry.pool.close()
+    return found
+
+
+def close(share: SyncHold) -> None:
+    """Give a share back, and close the pool if it was the last."""
+    with _lock:
+        _drops.settle()
+        share.give_back()
+        last = share.holders <= 0 and _holds.get(share.pool.origin) is share
+        if last:
+            del _holds[share.pool.origin]
+    if last:
+        share.pool.close()
+
+
+def _close_all() -> None:
+    for entry in list(_holds.values()):
+        entry.pool.close()
+    _holds.clear()
+
+
+def _forget() -> None:
+    """Forget the parent's pools: their sockets are closed here without a word to the other side."""
+    for entry in _holds.values():
+        entry.pool.abandon()
+    _holds.clear()
+    _drops.clear()
+
+
+atexit.register(_close_all)
+forks.in_child(_forget)
