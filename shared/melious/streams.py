@@ -6,10 +6,12 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from types import TracebackType
 from typing import Any, Self
 
-from melious.results import ChatCompletion, Meta
+from melious.endpoints.common import read_as
+from melious.results import ChatCompletion
 from melious.transport.completion import PartialCompletion
 from melious.transport.exchange import OpenStream
 from melious.transport.ratelimit import RateLimit
+from melious.transport.request import Response
 
 
 class StreamBase:
@@ -43,12 +45,15 @@ class StreamBase:
         return self._head().parser.partial
 
     def completion(self) -> ChatCompletion:
-        """What has arrived, as a whole answer. After the last chunk that is the whole answer."""
+        """What has arrived, as a whole answer. After the last chunk that is the whole answer.
+
+        Raises:
+            ResponseDecodeError: The chunks do not make an answer.
+        """
         opened = self._head()
-        raw = opened.parser.partial.to_wire()
-        whole = ChatCompletion.model_validate(raw)
-        whole.with_origin(raw, Meta(opened.head.request_id, opened.rate_limit, opened.attempts))
-        return whole
+        head = opened.head
+        whole = Response(head.status, head.headers, b"", opened.rate_limit, opened.attempts)
+        return read_as(ChatCompletion, opened.parser.partial.to_wire(), whole, "chat")
 
 
 class ChatStream(StreamBase):

@@ -14,7 +14,7 @@ from melious.errors import (
     status_error,
 )
 from melious.transport import codec
-from melious.transport.completion import PartialCompletion
+from melious.transport.completion import PartialCompletion, whole_number
 from melious.transport.request import Head
 from melious.transport.sse import ServerSentEvent, SSEDecoder
 
@@ -77,11 +77,13 @@ class ChatStreamParser:
             return []
         if self._sse.error is not None:
             return self._take(events, then=self._sse.error)
-        if not events:
+        chunks = self._take(events) if events else []
+        # Pings and empty events are signs of life like comments: they say nothing of the model.
+        if chunks or self.ended:
+            self._last_event = self._clock()
+        else:
             self._check_silence()
-            return []
-        self._last_event = self._clock()
-        return self._take(events)
+        return chunks
 
     def close(self) -> list[dict[str, Any]]:
         """The connection ended: give what is left and decide whether the answer is whole."""
@@ -189,7 +191,10 @@ class ChatStreamParser:
         delta = choice.get("delta")
         if delta is None:
             delta = choice["delta"] = choice.get("message") or {}
-        state = self.partial.choice(choice.get("index") or 0)
+        index = choice.get("index")
+        if type(index) is not int:
+            index = choice["index"] = whole_number(index) or 0
+        state = self.partial.choice(index)
         content = delta.get("content")
         if content:
             if type(content) is not str:

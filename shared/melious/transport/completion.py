@@ -63,7 +63,7 @@ class PartialChoice:
             arguments = ""
         elif not isinstance(arguments, str):
             arguments = codec.dumps(arguments).decode()
-        call = self._call_of(_whole(piece.get("index")), call_id, name)
+        call = self._call_of(whole_number(piece.get("index")), call_id, name)
         out_function: dict[str, Any] = {"arguments": arguments}
         out: dict[str, Any] = {"index": call.index, "function": out_function}
         if call_id and call.id is None:
@@ -168,7 +168,8 @@ class PartialCompletion:
         return whole
 
 
-def _whole(index: Any) -> int | None:
+def whole_number(index: Any) -> int | None:
+    """An index as servers send it, number or text; None for anything else."""
     if isinstance(index, int) and not isinstance(index, bool):
         return index
     return int(index) if isinstance(index, str) and index.isdecimal() and len(index) < _MOST_DIGITS else None
