@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from melious.sandbox import Sandbox
-from melious.transport.ratelimit import forget_gates
+from melious.transport import ratelimit
 
 from .clients import AsyncClients, Clients, SyncClients
 
@@ -14,7 +14,7 @@ from .clients import AsyncClients, Clients, SyncClients
 @pytest.fixture(autouse=True)
 def _no_gate_is_closed() -> Iterator[None]:
     yield
-    forget_gates()
+    ratelimit._gates.clear()
 
 
 @pytest.fixture(params=["sync", "async"])

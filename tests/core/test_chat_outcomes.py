@@ -142,7 +142,6 @@ NO_CHUNK = {
     "delta": 'data: {"choices": [{"delta": "x"}]}\n\n',
     "call": 'data: {"choices": [{"delta": {"tool_calls": 5}}]}\n\n',
     "function": 'data: {"choices": [{"delta": {"tool_calls": [{"index": 0, "function": "f"}]}}]}\n\n',
-    "index": 'data: {"choices": [{"index": [1], "delta": {"content": "x"}}]}\n\n',
 }
 
 

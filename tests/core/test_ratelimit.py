@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from melious.transport.ratelimit import (
     RateGate,
     RateLimit,
-    forget_gates,
     gate_for,
     parse_rate_limit,
     parse_retry_after,
@@ -271,5 +270,3 @@ def test_there_is_one_gate_for_a_key_at_a_place() -> None:
     assert gate_for("https://a.example/v1", "digest-1") is gate
     assert gate_for("https://a.example/v1", "digest-2") is not gate
     assert gate_for("https://b.example/v1", "digest-1") is not gate
-    forget_gates()
-    assert gate_for("https://a.example/v1", "digest-1") is not gate
