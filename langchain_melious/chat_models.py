@@ -220,8 +220,7 @@ class ChatMelious(MeliousSettings, BaseChatModel):
         call = {name: getattr(self, name) for name in _PARAMETERS} | dict(given)
         for name in _NOT_SENT:
             call.pop(name, None)
-        if stop is not None:
-            call["stop"] = stop
+        call["stop"] = (call.get("stop") if stop is None else stop) or None
         model = call["model"] = call.get("model") or self.model
         if model != self.model and not call.get("flavor"):
             call["flavor"] = split_flavor(model)[1]
