@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, fields
 from decimal import Decimal, InvalidOperation
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
@@ -126,6 +126,10 @@ class BillingCost(BaseModel):
 
 
 Dimension: TypeAlias = Literal["endpoint", "model", "provider", "country", "routing"]
+_DIMENSIONS: tuple[Dimension, ...] = ("endpoint", "model", "provider", "country", "routing")
+_PROVIDER, _COUNTRY = _DIMENSIONS.index("provider"), _DIMENSIONS.index("country")
+_Cell: TypeAlias = tuple[str, str, str | None, str | None, str | None]
+K = TypeVar("K")
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,7 +264,7 @@ class ImpactLedger:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._cells: dict[tuple[str, str, str | None, str | None, str | None], Totals] = {}
+        self._cells: dict[_Cell, Totals] = {}
 
     def record(self, entry: Entry) -> None:
         """Add one request."""
@@ -286,11 +290,15 @@ class ImpactLedger:
         Args:
             dimension: `endpoint`, `model`, `provider`, `country` or `routing`.
         """
-        place = ("endpoint", "model", "provider", "country", "routing").index(dimension)
+        place = _DIMENSIONS.index(dimension)
         return self._merged(lambda key: key[place])
 
-    def _merged(self, name_of: Any) -> dict[str | None, Totals]:
-        merged: dict[str | None, Totals] = {}
+    def by_place(self) -> dict[tuple[str | None, str | None], Totals]:
+        """The sums by provider and country together."""
+        return self._merged(lambda key: (key[_PROVIDER], key[_COUNTRY]))
+
+    def _merged(self, name_of: Callable[[_Cell], K]) -> dict[K, Totals]:
+        merged: dict[K, Totals] = {}
         with self._lock:
             for key, totals in self._cells.items():
                 merged.setdefault(name_of(key), Totals()).merge(totals)
@@ -298,12 +306,11 @@ class ImpactLedger:
 
     def to_dict(self) -> dict[str, Any]:
         """Total and breakdowns as plain values."""
-        dimensions: tuple[Dimension, ...] = ("endpoint", "model", "provider", "country", "routing")
         return {
             "total": self.total.to_dict(),
             **{
                 f"by_{dimension}": {name: totals.to_dict() for name, totals in self.by(dimension).items()}
-                for dimension in dimensions
+                for dimension in _DIMENSIONS
             },
         }
 

@@ -18,12 +18,9 @@ class Engine:
     """A query engine: retrieve 20, rerank to 4, answer."""
 
     def __init__(self, access: dict[str, Any]) -> None:
-        embed_model = MeliousEmbedding(model=EMBEDDING_MODEL, **access)
-        self._index = VectorStoreIndex(nodes=[], embed_model=embed_model)
-        self._engine = self._index.as_query_engine(
-            llm=Melious(model=CHAT_MODEL, flavor="eco", **access),
-            similarity_top_k=20,
-            node_postprocessors=[MeliousRerank(model=RERANK_MODEL, top_n=4, **access)],
+        self._access = access
+        self._index = VectorStoreIndex(
+            nodes=[], embed_model=MeliousEmbedding(model_name=EMBEDDING_MODEL, **access)
         )
 
     def index(self, passages: Sequence[Passage], screen: Screen) -> None:
@@ -35,5 +32,10 @@ class Engine:
 
     def query(self, question: str) -> tuple[str, list[NodeWithScore]]:
         """Answer a question; gives the answer and the passages it rests on."""
-        response = self._engine.query(question)
+        engine = self._index.as_query_engine(
+            llm=Melious(model=CHAT_MODEL, flavor="eco", **self._access),
+            similarity_top_k=20,
+            node_postprocessors=[MeliousRerank(model=RERANK_MODEL, top_n=4, **self._access)],
+        )
+        response = engine.query(question)
         return str(response), response.source_nodes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,6 +15,7 @@ T = TypeVar("T")
 WIDTH = 88
 _BAR = 30
 _UNREPORTED = "unreported"
+_COLUMNS = ("requests", "tokens in", "tokens out", "EUR", "g CO2", "l water")
 
 
 class Screen:
@@ -40,12 +42,19 @@ class Screen:
             self.line(textwrap.fill(line, WIDTH, initial_indent="  ", subsequent_indent="  "))
 
     def streamed(self, pieces: Iterable[str]) -> str:
-        """Write a text as it comes, and give it whole."""
+        """Write a text as it comes, broken at the margin, and give it whole."""
         whole: list[str] = []
+        column = 0
         self.out.write("  ")
         for piece in pieces:
             whole.append(piece)
-            self.out.write(piece.replace("\n", "\n  "))
+            for part in re.split(r"(\s+)", piece):
+                if part.isspace() and (column >= WIDTH - 12 or "\n" in part):
+                    self.out.write("\n  ")
+                    column = 0
+                else:
+                    self.out.write(part)
+                    column += len(part)
             self.out.flush()
         self.line()
         return "".join(whole)
@@ -67,32 +76,29 @@ class Screen:
         elif done == total:
             self.line(bar)
 
-    def bill(self, steps: Sequence[tuple[str, ImpactLedger]]) -> None:
-        """Show what each step cost; what was not reported is said to be so."""
-        rows = [[name, *_figures(ledger.total), _served_by(ledger)] for name, ledger in steps]
-        total = Totals()
-        for _, ledger in steps:
-            total.merge(ledger.total)
-        rows.append(["together", *_figures(total), ""])
-        header = [
-            "step",
-            "requests",
-            "tokens in",
-            "tokens out",
-            "EUR",
-            "g CO2",
-            "litres of water",
-            "served by",
-        ]
-        self._table(header, rows)
+    def bill(self, steps: Sequence[tuple[str, ImpactLedger]], whole: ImpactLedger) -> None:
+        """Show what each step cost, and who served it where; what was not reported is said to be so."""
+        rows = [[name, *_figures(ledger.total)] for name, ledger in steps]
+        self._table(["step", *_COLUMNS], [*rows, ["together", *_figures(whole.total)]])
+        self.line()
+        places = sorted(whole.by_place().items(), key=lambda item: str(item[0]))
+        self._table(["served by", *_COLUMNS], [[_place(*key), *_figures(totals)] for key, totals in places])
+        total = whole.total
+        if total.without_impact or total.without_cost:
+            self.line()
+            self.paragraph(
+                f"{total.without_impact} of {total.requests} requests reported no impact and "
+                f"{total.without_cost} no cost: the service reports neither in streams. "
+                "They are missing from the sums (+?), and not counted as zero."
+            )
 
     def _table(self, header: list[str], rows: list[list[str]]) -> None:
         widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
 
         def shown(row: list[str]) -> str:
-            first, *middle, last = row
-            cells = [cell.rjust(width) for cell, width in zip(middle, widths[1:-1], strict=True)]
-            return "  ".join(["  " + first.ljust(widths[0]), *cells, last]).rstrip()
+            first, *figures = row
+            cells = [figure.rjust(width) for figure, width in zip(figures, widths[1:], strict=True)]
+            return "  ".join(["  " + first.ljust(widths[0]), *cells])
 
         self.line(shown(header))
         self.line("  " + "─" * (sum(widths) + 2 * (len(widths) - 1)))
@@ -101,28 +107,24 @@ class Screen:
 
 
 def _figures(totals: Totals) -> list[str]:
-    missing_usage = totals.requests - totals.with_usage
     return [
         str(totals.requests),
-        _figure(totals.input_tokens, missing_usage, ",d"),
-        _figure(totals.output_tokens, missing_usage, ",d"),
-        _figure(totals.eur, totals.without_cost, ".6f"),
-        _figure(totals.carbon_g_co2, totals.without_impact, ".4f"),
-        _figure(totals.water_liters, totals.without_impact, ".6f"),
+        _figure(totals.input_tokens, ",d", reported=totals.with_usage, of=totals.requests),
+        _figure(totals.output_tokens, ",d", reported=totals.with_usage, of=totals.requests),
+        _figure(totals.eur, ".6f", reported=totals.with_cost, of=totals.requests),
+        _figure(totals.carbon_g_co2, ".4f", reported=totals.with_impact, of=totals.requests),
+        _figure(totals.water_liters, ".6f", reported=totals.with_impact, of=totals.requests),
     ]
 
 
-def _figure(value: object, missing: int, form: str) -> str:
+def _figure(value: object, form: str, *, reported: int, of: int) -> str:
+    """A sum; with a mark where some requests did not report, and a dash where there is nothing to report."""
     if value is None:
-        return _UNREPORTED
-    return f"{value:{form}}" + (f" +{missing} {_UNREPORTED}" if missing else "")
+        return "-" if reported else _UNREPORTED
+    return f"{value:{form}}" + ("" if reported == of else " +?")
 
 
-def _served_by(ledger: ImpactLedger) -> str:
-    providers = ledger.by("provider")
-    countries = ledger.by("country")
-    names = ", ".join(sorted(name for name in providers if name))
-    places = ", ".join(sorted(place for place in countries if place))
-    if not names:
+def _place(provider: str | None, country: str | None) -> str:
+    if provider is None:
         return _UNREPORTED
-    return f"{names} ({places})" if places else names
+    return f"{provider} ({country})" if country else provider
