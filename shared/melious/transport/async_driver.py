@@ -160,16 +160,19 @@ class _Line(LineBase):
     async def chunks(self, opened: OpenStream, report: Report) -> AsyncGenerator[dict[str, Any]]:
         """The chunks of an open stream. Once advanced, it owns the connection, whatever happens."""
         parser = opened.parser
-        self.opened()
         try:
             yield {}
             for chunk in opened.first:
                 yield chunk
+            self.clock.until = parser.resume()
             try:
                 if not parser.ended:
                     async for data in self._body:
-                        for chunk in parser.feed(data):
-                            yield chunk
+                        chunks = parser.feed(data)
+                        if chunks:
+                            for chunk in chunks:
+                                yield chunk
+                            self.clock.until = parser.resume()
                         if parser.ended:
                             break
                     else:

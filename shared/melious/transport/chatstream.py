@@ -20,6 +20,8 @@ from melious.transport.sse import ServerSentEvent, SSEDecoder
 
 _SHOWN = 200
 _MAX_WHOLE_BODY = 16 * 1024 * 1024
+_SLACK = 0.05
+"""Seconds that a wait may fall short of what it was set to."""
 _FACTS = ("id", "created", "model", "system_fingerprint", "service_tier")
 
 
@@ -102,11 +104,22 @@ class ChatStreamParser:
                 self._fail(StreamTruncatedError("the stream was truncated: it ended before the answer did"))
         return chunks
 
+    def resume(self) -> float | None:
+        """The caller wants more: from now on the model is waited for, and not the caller.
+
+        Returns:
+            The moment by which the next event must come, by this parser's clock; None for no limit.
+        """
+        self._last_event = self._clock()
+        return None if self._event_timeout is None else self._last_event + self._event_timeout
+
     def lost(self, error: MeliousError) -> list[dict[str, Any]]:
         """The connection failed: end with this error, unless the answer was whole already."""
         chunks = self.close()
         if isinstance(self.error, StreamTruncatedError):
             self._fail(error)
+            if isinstance(error, APITimeoutError):
+                self._check_silence(slack=_SLACK)
         return chunks
 
     def _fail(self, error: MeliousError) -> None:
@@ -115,13 +128,9 @@ class ChatStreamParser:
         error.request_id = error.request_id or self._head.request_id
         self.error = error
 
-    def _check_silence(self) -> None:
-        if self._event_timeout is not None and self._clock() - self._last_event > self._event_timeout:
-            self._fail(
-                APITimeoutError(
-                    f"the stream stalled: no event for {self._event_timeout:g} s, only signs of life"
-                )
-            )
+    def _check_silence(self, slack: float = 0.0) -> None:
+        if self._event_timeout is not None and self._clock() - self._last_event > self._event_timeout - slack:
+            self._fail(APITimeoutError(f"the stream stalled: no event for {self._event_timeout:g} s"))
 
     # --- events ------------------------------------------------------------------------------------
 

@@ -83,10 +83,6 @@ class LineBase:
         self._log(type(error).__name__, None)
         return failure
 
-    def opened(self) -> None:
-        """From the first chunk on, silence is what ends a stream, not its length."""
-        self.clock.until = None
-
     def _log(self, outcome: str, request_id: str | None) -> None:
         if logger.isEnabledFor(logging.DEBUG):
             logger.debug(

@@ -144,14 +144,17 @@ class _Line(LineBase):
     def chunks(self, opened: OpenStream, report: Report) -> Generator[dict[str, Any]]:
         """The chunks of an open stream. Once advanced, it owns the connection, whatever happens."""
         parser = opened.parser
-        self.opened()
         try:
             yield {}
             yield from opened.first
+            self.clock.until = parser.resume()
             try:
                 if not parser.ended:
                     for data in self._body:
-                        yield from parser.feed(data)
+                        chunks = parser.feed(data)
+                        if chunks:
+                            yield from chunks
+                            self.clock.until = parser.resume()
                         if parser.ended:
                             break
                     else:
