@@ -85,6 +85,7 @@ class Failure:
         message: What happened, for people: phase, host and cause.
         stale: The connection had been used before and broke before any byte of
             an answer: the server had hung up in the meantime.
+        final: No further attempt can go better.
         cause: The exception underneath.
     """
 
@@ -92,6 +93,7 @@ class Failure:
     timed_out: bool
     message: str
     stale: bool = False
+    final: bool = False
     cause: BaseException | None = None
 
 
@@ -287,6 +289,8 @@ class _CallState:
         else:
             error = APIConnectionError(failure.message)
         error.__cause__ = failure.cause
+        if failure.final:
+            error.is_retryable = False
         error.request_id = head.request_id if head is not None else None
         return error
 

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import ssl
+import zlib
 
 from melious.transport.exchange import Failure
 from melious.transport.retry import Phase
 
 _LIBRARIES = ("httpx", "httpx2", "httpcore", "httpcore2", "anyio", "aiohttp")
-_CONNECT = frozenset({"ConnectError", "ConnectTimeout", "ProxyError", "UnsupportedProtocol", "PoolTimeout"})
+_CONNECT = frozenset(
+    {
+        "ConnectError",
+        "ConnectTimeout",
+        "ProxyError",
+        "UnsupportedProtocol",
+        "PoolTimeout",
+        "ClientConnectorError",
+        "ConnectionTimeoutError",
+    }
+)
 _TIMEOUTS = frozenset({"TimeoutException"})
 _TRANSPORT = frozenset(
     {
@@ -36,6 +47,7 @@ _SLOW_WORDS = {
     Phase.SENT: "took too long to begin: the answer of",
     Phase.ANSWER: "took too long to arrive: the answer of",
 }
+_TRUST_HINT = " - pass verify='/path/to/ca.pem' or set SSL_CERT_FILE if your network has a CA of its own"
 
 
 def failure_of(error: Exception, phase: Phase, host: str, *, reused: bool = False) -> Failure | None:
@@ -45,29 +57,37 @@ def failure_of(error: Exception, phase: Phase, host: str, *, reused: bool = Fals
         error: What was raised.
         phase: How far the attempt had come.
         host: The host, for the message.
-        reused: The connection had served a request before.
+        reused: The connection had been idle, and broke before anything else happened.
     """
-    names = {cls.__name__ for cls in type(error).__mro__ if cls.__module__.partition(".")[0] in _LIBRARIES}
-    builtin = isinstance(error, ssl.SSLError | ConnectionError | TimeoutError)
+    told = _told(error)
+    names = {cls.__name__ for cls in type(told).__mro__ if _library_of(cls) in _LIBRARIES}
+    builtin = isinstance(told, ssl.SSLError | ConnectionError | TimeoutError | zlib.error)
     if not (names & _TRANSPORT or builtin):
         return None
     timed_out = bool(names & _TIMEOUTS) or (
-        isinstance(error, TimeoutError) and not isinstance(error, ssl.SSLError)
+        isinstance(told, TimeoutError) and not isinstance(told, ssl.SSLError)
     )
     if names & _CONNECT:
         phase = Phase.CONNECT
     words = (_SLOW_WORDS if timed_out else _PHASE_WORDS)[phase]
+    said = str(told) or (str(told.__cause__) if told.__cause__ else "") or type(told).__name__
+    untrusted = "CERTIFICATE_VERIFY_FAILED" in said
     return Failure(
         phase=phase,
         timed_out=timed_out,
-        message=f"{words} {host}{_cause(error)}",
+        message=f"{words} {host}: {said}{_TRUST_HINT if untrusted else ''}",
         stale=reused and phase is Phase.SENT and not timed_out,
-        cause=error,
+        final=untrusted,
+        # aiohttp's view of a request shows all its headers, the key among them.
+        cause=ConnectionError(said) if hasattr(told, "request_info") else error,
     )
 
 
-def _cause(error: BaseException) -> str:
-    said = str(error) or (str(error.__cause__) if error.__cause__ else "") or type(error).__name__
-    if "CERTIFICATE_VERIFY_FAILED" in said:
-        said += " - pass verify='/path/to/ca.pem' or set SSL_CERT_FILE if your network has a CA of its own"
-    return f": {said}"
+def _told(error: BaseException) -> BaseException:
+    """The exception that knows best: httpx on aiohttp calls every lost connection a slow one."""
+    cause = error.__cause__
+    return cause if cause is not None and _library_of(type(cause)) == "aiohttp" else error
+
+
+def _library_of(cls: type) -> str:
+    return cls.__module__.partition(".")[0]
