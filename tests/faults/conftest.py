@@ -1,0 +1,83 @@
+"""Fixtures for the tests of faults: clients of all kinds, servers that misbehave, scripts."""
+
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+from faults_kit import (
+    KEY,
+    AiohttpFace,
+    AsyncFace,
+    Face,
+    RawServer,
+    Script,
+    SyncFace,
+    environment,
+)
+
+from melious.sandbox import Sandbox
+
+FACES: dict[str, type[SyncFace] | type[AsyncFace]] = {
+    "sync": SyncFace,
+    "async": AsyncFace,
+    "aiohttp": AiohttpFace,
+}
+
+
+def _faces(kinds: tuple[str, ...]) -> Any:
+    @pytest.fixture(params=kinds)
+    def face(request: pytest.FixtureRequest) -> Iterator[Callable[..., Face]]:
+        """Make clients of one kind; they are closed, and their event loops ended, after the test."""
+        with ExitStack() as stack:
+
+            def make(base_url: str, **options: Any) -> Face:
+                made = FACES[request.param](base_url=base_url, **{"api_key": KEY, **options})
+                if isinstance(made, AsyncFace):
+                    stack.callback(made.end)
+                stack.callback(made.close)
+                return made
+
+            yield make
+
+    return face
+
+
+face = _faces(("sync", "async"))
+any_face = _faces(("sync", "async", "aiohttp"))
+async_face = _faces(("async", "aiohttp"))
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[Script], RawServer]]:
+    """Start servers that follow a script; they stop after the test."""
+    with ExitStack() as stack:
+        yield lambda script, **options: stack.enter_context(RawServer(script, **options))
+
+
+@pytest.fixture
+def run_script(request: pytest.FixtureRequest, sandbox: Sandbox) -> Callable[[str], str]:
+    """Run a script in a process that takes every warning for an error; gives what it printed.
+
+    The script must end well and say nothing on standard error.
+    """
+    prelude = ""
+    if request.config.getoption("--http-library") == "httpx":
+        prelude = "import sys\nsys.modules['httpx2'] = None\n"
+
+    def run(script: str, *options: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-X", "dev", "-W", "error", *options, "-c", prelude + textwrap.dedent(script)],
+            env=environment(sandbox.base_url, sandbox.api_key),
+            capture_output=True,
+            text=True,
+            timeout=45,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
+        return done.stdout
+
+    return run

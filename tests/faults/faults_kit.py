@@ -1,0 +1,403 @@
+"""What the tests of faults share: a server that says exactly the bytes it is told to, and one face for all clients."""
+
+import asyncio
+import json
+import os
+import socket
+import ssl
+import struct
+import threading
+import time
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import melious
+
+MODEL = "llama-3.1-8b-instruct"
+ASK = {"model": MODEL, "messages": [{"role": "user", "content": "What is a lighthouse?"}]}
+KEY = "sk-mel-a-secret-of-the-tests"
+
+ANSWER = {
+    "id": "chatcmpl-1",
+    "object": "chat.completion",
+    "model": MODEL,
+    "choices": [
+        {"index": 0, "message": {"role": "assistant", "content": "A light."}, "finish_reason": "stop"}
+    ],
+}
+DONE = b"data: [DONE]\n\n"
+
+
+def event(content: str | None = None, finish: str | None = None) -> bytes:
+    """One event of a stream."""
+    delta = {} if content is None else {"content": content}
+    chunk = {"id": "chatcmpl-1", "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}
+    return b"data: " + json.dumps(chunk).encode() + b"\n\n"
+
+
+def head(status: str = "200 OK", *lines: str) -> bytes:
+    """Status line and headers, with the blank line behind."""
+    return "\r\n".join((f"HTTP/1.1 {status}", *lines, "", "")).encode("latin-1")
+
+
+def http_chunk(data: bytes) -> bytes:
+    """Data in the chunked encoding."""
+    return b"%x\r\n%s\r\n" % (len(data), data)
+
+
+EVENTS_HEAD = head("200 OK", "content-type: text/event-stream", "transfer-encoding: chunked")
+LAST_CHUNK = b"0\r\n\r\n"
+
+
+def whole(body: Any = None, status: str = "200 OK", *lines: str) -> bytes:
+    """A whole answer with its length."""
+    content = body if isinstance(body, bytes) else json.dumps(ANSWER if body is None else body).encode()
+    return head(status, "content-type: application/json", f"content-length: {len(content)}", *lines) + content
+
+
+class Peer:
+    """The server's end of one connection, in the hands of a script."""
+
+    def __init__(self, sock: socket.socket, server: "RawServer", number: int) -> None:
+        self.sock = sock
+        self.number = number
+        self._server = server
+        self._buffer = b""
+
+    def request(self) -> bytes | None:
+        """Read one request and give its head; None if the client is gone."""
+        while b"\r\n\r\n" not in self._buffer:
+            if not self._more():
+                return None
+        received, _, rest = self._buffer.partition(b"\r\n\r\n")
+        length = 0
+        for line in received.lower().split(b"\r\n"):
+            if line.startswith(b"content-length:"):
+                length = int(line.partition(b":")[2])
+        self._buffer = rest
+        while len(self._buffer) < length:
+            if not self._more():
+                return None
+        self._buffer = self._buffer[length:]
+        self._server.requests.append(received)
+        return received
+
+    def _more(self) -> bool:
+        try:
+            data = self.sock.recv(65536)
+        except OSError:
+            return False
+        self._buffer += data
+        return bool(data)
+
+    def send(self, *parts: bytes) -> None:
+        for part in parts:
+            self.sock.sendall(part)
+
+    def events(self, *events: bytes) -> None:
+        """Begin a stream and send these events, each as a chunk of its own."""
+        self.send(EVENTS_HEAD, *map(http_chunk, events))
+
+    def pause(self, seconds: float) -> None:
+        """Wait, unless the server is stopped."""
+        self._server.stopped.wait(seconds)
+
+    def reset(self) -> None:
+        """Close the connection with a RST."""
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.sock.close()
+
+    def left(self, seconds: float = 5.0) -> bool:
+        """Whether the client closes its end within some seconds."""
+        self.sock.settimeout(seconds)
+        try:
+            return self.sock.recv(1) == b""
+        except TimeoutError:
+            return False
+        except OSError:
+            return True
+
+
+Script = Callable[[Peer], None]
+
+
+class RawServer:
+    """Accepts connections and lets a script deal with each, in a thread of its own.
+
+    Attributes:
+        connections: How many connections were accepted.
+        requests: The heads of the requests, in the order they came.
+    """
+
+    def __init__(self, script: Script, tls: ssl.SSLContext | None = None) -> None:
+        self._script = script
+        self._tls = tls
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._socket.getsockname()[1]
+        self.base_url = f"http{'s' if tls else ''}://127.0.0.1:{self.port}/v1"
+        self.stopped = threading.Event()
+        self.connections = 0
+        self.requests: list[bytes] = []
+        self.failures: list[BaseException] = []
+        self._threads: list[threading.Thread] = []
+        self._peers: list[socket.socket] = []
+        self._thread = threading.Thread(target=self._accept)
+        self._thread.start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                sock, _ = self._socket.accept()
+            except OSError:
+                return
+            if self.stopped.is_set():
+                sock.close()
+                return
+            self.connections += 1
+            self._peers.append(sock)
+            thread = threading.Thread(target=self._serve, args=(sock, self.connections))
+            self._threads.append(thread)
+            thread.start()
+
+    def _serve(self, plain: socket.socket, number: int) -> None:
+        sock = plain
+        try:
+            if self._tls is not None:
+                sock = self._tls.wrap_socket(plain, server_side=True)
+                self._peers.append(sock)
+            self._script(Peer(sock, self, number))
+        except OSError:
+            pass  # the client went away, or the script cut the connection
+        except BaseException as error:
+            self.failures.append(error)
+        finally:
+            sock.close()
+
+    def stop(self) -> None:
+        """End every script and close every connection; what went wrong in a script is raised here."""
+        self.stopped.set()
+        with socket.socket() as knock:
+            knock.settimeout(1)
+            knock.connect_ex(("127.0.0.1", self.port))
+        self._thread.join(5)
+        self._socket.close()
+        for sock in self._peers:
+            try:
+                sock.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                continue
+        for thread in self._threads:
+            thread.join(5)
+        if self.failures:
+            raise self.failures[0]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+def always(*parts: bytes) -> Script:
+    """A script that answers every request with the same bytes."""
+
+    def script(peer: Peer) -> None:
+        while peer.request() is not None:
+            peer.send(*parts)
+
+    return script
+
+
+# --- one face for the three kinds of clients ---------------------------------------------------------
+
+
+class SyncFace:
+    """A client for blocking code."""
+
+    kind = "sync"
+
+    def __init__(self, **options: Any) -> None:
+        self.client = melious.MeliousClient(**options)
+
+    def chat(self, **params: Any) -> Any:
+        return self.client.chat.create(**(ASK | params))
+
+    def models(self, **params: Any) -> Any:
+        return self.client.models.list(**params)
+
+    def embed(self, texts: list[str], **params: Any) -> Any:
+        return self.client.embeddings.create(model="bge-m3", input=texts, **params)
+
+    def chunks(self, seen: list[dict[str, Any]] | None = None, **params: Any) -> list[dict[str, Any]]:
+        """Read a stream to its end; what comes before an error is in `seen`."""
+        got = [] if seen is None else seen
+        for chunk in self.client.chat.stream(**(ASK | params)):
+            got.append(chunk)
+        return got
+
+    def first_chunk_then_break(self) -> None:
+        for _ in self.client.chat.stream(**ASK):
+            break
+
+    def first_chunk_then_close(self) -> None:
+        stream = self.client.chat.stream(**ASK)
+        next(stream)
+        stream.close()
+        stream.close()
+
+    def first_chunk_then_leave(self) -> None:
+        with self.client.chat.stream(**ASK) as stream:
+            next(stream)
+
+    def first_chunk_then_drop(self) -> None:
+        stream = self.client.chat.stream(**ASK)
+        next(iter(stream))
+        del stream
+
+    def first_chunk_then_raise(self) -> None:
+        with self.client.chat.stream(**ASK) as stream:
+            next(stream)
+            raise LookupError
+
+    def pause(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+    def close(self) -> None:
+        self.client.close()
+
+
+class AsyncFace:
+    """A client for asyncio, on an event loop that lasts as long as the face."""
+
+    kind = "async"
+
+    def __init__(self, **options: Any) -> None:
+        self.client = melious.AsyncMeliousClient(**options)
+        self._runner = asyncio.Runner()
+
+    def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        return self._runner.run(coroutine)
+
+    def chat(self, **params: Any) -> Any:
+        return self.run(self.client.chat.create(**(ASK | params)))
+
+    def models(self, **params: Any) -> Any:
+        return self.run(self.client.models.list(**params))
+
+    def embed(self, texts: list[str], **params: Any) -> Any:
+        return self.run(self.client.embeddings.create(model="bge-m3", input=texts, **params))
+
+    def chunks(self, seen: list[dict[str, Any]] | None = None, **params: Any) -> list[dict[str, Any]]:
+        got = [] if seen is None else seen
+
+        async def read() -> None:
+            async for chunk in self.client.chat.stream(**(ASK | params)):
+                got.append(chunk)
+
+        self.run(read())
+        return got
+
+    def first_chunk_then_break(self) -> None:
+        async def read() -> None:
+            async for _ in self.client.chat.stream(**ASK):
+                break
+
+        self.run(read())
+
+    def first_chunk_then_close(self) -> None:
+        async def read() -> None:
+            stream = await self.client.chat.stream(**ASK)
+            await anext(stream)
+            await stream.aclose()
+            await stream.aclose()
+
+        self.run(read())
+
+    def first_chunk_then_leave(self) -> None:
+        async def read() -> None:
+            async with self.client.chat.stream(**ASK) as stream:
+                await anext(stream)
+
+        self.run(read())
+
+    def first_chunk_then_drop(self) -> None:
+        async def read() -> None:
+            stream = await self.client.chat.stream(**ASK)
+            await anext(aiter(stream))
+            del stream
+
+        self.run(read())
+
+    def first_chunk_then_raise(self) -> None:
+        async def read() -> None:
+            async with self.client.chat.stream(**ASK) as stream:
+                await anext(stream)
+                raise LookupError
+
+        self.run(read())
+
+    def pause(self, seconds: float) -> None:
+        """Let the loop run on: what was dropped is closed by the loop itself."""
+        self.run(asyncio.sleep(seconds))
+
+    def close(self) -> None:
+        self.run(self.client.aclose())
+
+    def end(self) -> None:
+        """End the event loop."""
+        self._runner.close()
+
+
+class AiohttpFace(AsyncFace):
+    """The same on aiohttp's connections."""
+
+    kind = "aiohttp"
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(async_transport="aiohttp", **options)
+
+
+Face = SyncFace | AsyncFace
+
+
+# --- looking from outside -----------------------------------------------------------------------------
+
+
+def open_sockets() -> int:
+    """How many sockets this process holds."""
+    found = 0
+    for entry in Path("/proc/self/fd").iterdir():
+        try:
+            found += str(entry.readlink()).startswith("socket:")
+        except FileNotFoundError:
+            continue
+    return found
+
+
+def eventually(condition: Callable[[], bool], seconds: float = 5.0) -> bool:
+    """Whether something comes true within some seconds."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.005)
+    return True
+
+
+@contextmanager
+def took(at_least: float, at_most: float) -> Iterator[None]:
+    """Assert how long a block takes: a promise to the caller, not a measure of speed."""
+    started = time.monotonic()
+    yield
+    elapsed = time.monotonic() - started
+    assert at_least <= elapsed <= at_most, f"took {elapsed:.2f} s, not {at_least} to {at_most} s"
+
+
+def environment(base_url: str, key: str) -> dict[str, str]:
+    """The environment of a script in a process of its own."""
+    return {**os.environ, "MELIOUS_BASE_URL": base_url, "MELIOUS_API_KEY": key}
