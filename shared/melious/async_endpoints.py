@@ -42,7 +42,7 @@ class _Endpoint:
 
     async def _call(self, call: Call[R]) -> R:
         report = Report(call.request)
-        result = call.parse(await self._driver.call(call.request))
+        result = call.read(await self._driver.call(call.request))
         report.whole(result)
         return result
 

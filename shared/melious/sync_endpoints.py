@@ -42,7 +42,7 @@ class _Endpoint:
 
     def _call(self, call: Call[R]) -> R:
         report = Report(call.request)
-        result = call.parse(self._driver.call(call.request))
+        result = call.read(self._driver.call(call.request))
         report.whole(result)
         return result
 

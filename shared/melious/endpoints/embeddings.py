@@ -22,7 +22,7 @@ from melious.errors import APIStatusError, BadRequestError, ContextLengthExceede
 from melious.impact import BillingCost, EnvironmentImpact
 from melious.results import EmbeddingsResult, Result, Usage
 from melious.transport import codec
-from melious.transport.request import Request, Response
+from melious.transport.request import Request, Response, read
 
 PATH = "embeddings"
 MAX_ITEMS = 2048
@@ -98,6 +98,7 @@ class EmbeddingsPlan:
         self._encoding = params.get("encoding_format") or "base64"
         if self._encoding not in ("base64", "float"):
             raise InvalidArgumentError(f"encoding_format: {self._encoding!r} is neither 'base64' nor 'float'")
+        self._as_base64: set[Batch] = set()
         self._batch_size = _whole(params, "batch_size", MAX_ITEMS, MAX_ITEMS)
         self.max_concurrency = _whole(params, "max_concurrency", 4, 1024)
         if params.get("as_numpy"):
@@ -181,6 +182,8 @@ class EmbeddingsPlan:
 
     def request(self, batch: Batch) -> Request:
         """The request for a batch."""
+        if self._encoding == "base64":
+            self._as_base64.add(batch)
         body = {
             **self._batch_body,
             "input": [self._texts[place] for place in batch],
@@ -194,10 +197,7 @@ class EmbeddingsPlan:
         Raises:
             ResponseDecodeError: It does not hold one whole vector for each text.
         """
-        raw = json_of(response, "embeddings")
-        data = raw.pop("data", None)
-        vectors = in_order(data, len(batch))
-        answer = read_as(EmbeddingsResult, raw, response, "embeddings")
+        vectors, answer = read(response, lambda response: _parse(response, len(batch)))
         for place, vector in zip(batch, vectors, strict=True):
             self._vectors[place] = vector
             if self._cache is not None:
@@ -218,12 +218,14 @@ class EmbeddingsPlan:
         """
         said = error.message.lower()
         about_encoding = "encoding_format" in said or "base64" in said or error.param == "encoding_format"
-        if about_encoding and self._encoding == "base64" and isinstance(error, BadRequestError):
+        if about_encoding and batch in self._as_base64 and isinstance(error, BadRequestError):
             self._encoding = "float"
+            self._as_base64.discard(batch)
             return [batch]
         too_large = error.status_code == 413 or (  # noqa: PLR2004
             isinstance(error, BadRequestError)
             and not isinstance(error, ContextLengthExceededError)
+            and (error.param or "input").startswith("input")
             and any(words in said for words in _TOO_LARGE)
         )
         if not too_large or len(batch) == 1:
@@ -260,7 +262,15 @@ class EmbeddingsPlan:
         )
 
 
+def _parse(response: Response, count: int) -> tuple[list[array[float]], EmbeddingsResult]:
+    raw = json_of(response, "embeddings")
+    vectors = in_order(raw.pop("data", None), count)
+    return vectors, read_as(EmbeddingsResult, raw, response, "embeddings")
+
+
 def _checked(texts: str | Sequence[str]) -> list[str]:
+    if not isinstance(texts, Iterable):
+        raise InvalidArgumentError(f"input: needs text or a list of texts, not {type(texts).__name__}")
     inputs = [texts] if isinstance(texts, str) else list(texts)
     if not inputs:
         raise InvalidArgumentError("input: holds no text")

@@ -29,7 +29,7 @@ def decode(value: Any) -> array[float]:
     if isinstance(value, list) and value:
         try:
             return array("d", value)
-        except TypeError:
+        except (TypeError, OverflowError):
             raise ValueError("the list holds something that is no number") from None
     raise ValueError(f"neither text nor numbers but {type(value).__name__}")
 

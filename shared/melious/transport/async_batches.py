@@ -39,7 +39,7 @@ async def _run_async(
             try:
                 response = await send(request)
             except APIStatusError as error:
-                waiting.extend(plan.reject(batch, error))
+                waiting.extendleft(reversed(plan.reject(batch, error)))
                 continue
             Report(request).whole(plan.accept(batch, response))
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from melious.config import Timeout
+from melious.errors import MeliousError
 from melious.transport.ratelimit import RateLimit
 
 T = TypeVar("T")
@@ -97,9 +98,23 @@ class Response:
         return self.headers.get("content-type", "").split(";", 1)[0].strip().lower()
 
 
+def read(response: Response, parse: Callable[[Response], T]) -> T:
+    """Read an answer; an error in it tells which answer that was and what it took to get it."""
+    try:
+        return parse(response)
+    except MeliousError as error:
+        error.request_id = error.request_id or response.request_id
+        error.attempts, error.elapsed = response.attempts, response.elapsed
+        raise
+
+
 @dataclass(frozen=True, slots=True)
 class Call(Generic[T]):
     """A request and how its answer is read: all that an endpoint is to a driver."""
 
     request: Request
     parse: Callable[[Response], T]
+
+    def read(self, response: Response) -> T:
+        """Read an answer; see `read`."""
+        return read(response, self.parse)

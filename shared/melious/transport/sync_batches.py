@@ -61,6 +61,6 @@ def _take(
     try:
         response = answer()
     except APIStatusError as error:
-        waiting.extend(plan.reject(batch, error))
+        waiting.extendleft(reversed(plan.reject(batch, error)))
         return
     Report(request).whole(plan.accept(batch, response))
