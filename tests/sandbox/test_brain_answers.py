@@ -5,12 +5,13 @@ The documents are the language topics that Python ships, as nobody here wrote th
 
 import base64
 import math
+import time
 from functools import cache
 from pydoc_data.topics import topics
 
 import pytest
 
-from melious.sandbox.brain import answers, pictures, prompts, relevance, vectors
+from melious.sandbox.brain import answers, pictures, prompts, relevance, schema, toolcalls, vectors
 
 
 def user(text):
@@ -265,6 +266,43 @@ def test_thinking_grows_with_effort():
         == answers.reasoning(messages, "max")
     )
     assert "Bergen" in answers.reasoning(messages, "low")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a\n" * 20_000,
+        "####\n" * 20_000,
+        "12 and 13, " * 5000,
+        "Anna and Bob, " * 5000,
+        "x" * 200_000,
+        "((" * 50_000,
+    ],
+    ids=["lines", "rules", "numbers", "names", "word", "brackets"],
+)
+def test_no_text_takes_long(text):
+    tool = {"type": "function", "function": {"name": "note", "parameters": NOTE}}
+    named = {"type": "function", "function": {"name": "note"}}
+    start = time.process_time()
+    answers.answer([user(text)])
+    answers.reasoning([user(text)], "high")
+    toolcalls.choose([user(text)], [tool])
+    toolcalls.choose([user(text)], [tool], named)
+    assert schema.validate(schema.fill(NOTE, text), NOTE) == []
+    vectors.embed(text, 1024)
+    assert time.process_time() - start < 10
+
+
+NOTE = {
+    "type": "object",
+    "properties": {
+        "title": {"type": "string"},
+        "number": {"type": "integer"},
+        "list": {"type": "array", "items": {"type": "string"}},
+        "people": {"type": "array", "items": {"type": "object", "properties": {"name": {"type": "string"}}}},
+    },
+    "required": ["title", "number", "list", "people"],
+}
 
 
 # Retrieval over the real topics: paragraphs of about 900 characters, vectors first, then relevance.

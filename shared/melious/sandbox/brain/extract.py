@@ -5,8 +5,10 @@ fields do not get the same one.
 """
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 from melious.sandbox.brain.lexicon import AFTER_SUBJECT, EMPTY_CUES, NUMBER_WORDS, ROLES, STARTERS, UNITS
@@ -53,7 +55,7 @@ class Field:
 
 _NAME_PART = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 _QUOTED = re.compile(r"\"([^\"\n]+)\"|\u201c([^\u201d\n]+)\u201d|`([^`\n]+)`|(?<!\w)'([^'\n]+)'(?!\w)")
-_EMAIL = re.compile(r"[\w.+\-]+@[\w\-]+(?:\.[\w\-]+)+")
+_EMAIL = re.compile(r"(?<![\w.+\-])[\w.+\-]+@[\w\-]+(?:\.[\w\-]+)+")
 _URL = re.compile(r"https?://[^\s<>\"')\]]+[^\s<>\"')\].,;!?]")
 _MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
 _DATE = re.compile(
@@ -83,17 +85,21 @@ _NAME = re.compile(
 )
 
 
+_LONGEST = 32_768
+
+
 class Words:
     """The values a text holds.
 
     Args:
-        text: What the user wrote.
+        text: What the user wrote; values are looked for in its first 32,768 characters.
     """
 
     def __init__(self, text: str) -> None:
-        self.text = text
+        self.text = text = text[:_LONGEST]
         self.mentions = _mentions(text)
         self.taken: list[Mention] = []
+        self._taken_starts: set[int] = set()
         self.told = self.told_list = False  # whether a field got free text, or a spoken list
         self._stems = [
             (stem(match.group().lower()), match.start()) for match in re.finditer(r"[^\W_]+", text)
@@ -101,11 +107,12 @@ class Words:
 
     def of(self, *kinds: str) -> list[Mention]:
         """Mentions of these kinds that no field has taken, in their order."""
-        return [m for m in self.mentions if m.kind in kinds and m not in self.taken]
+        return [m for m in self.mentions if m.kind in kinds and m.start not in self._taken_starts]
 
     def take(self, mention: Mention) -> Any:
         """Give ``mention`` to a field."""
         self.taken.append(mention)
+        self._taken_starts.add(mention.start)
         return mention.value
 
     def says(self, stems: Iterable[str]) -> int | None:
@@ -119,10 +126,12 @@ class Words:
         Words before the mention count, and words right behind it.
         """
         wanted = set(stems)
-        before = [found for found, start in self._stems if start < mention.start][::-1][:reach]
-        after = [found for found, start in self._stems if start >= mention.end][: max(1, reach // 2)]
-        gaps = [gap for gap, found in enumerate(before) if found in wanted]
-        gaps += [gap for gap, found in enumerate(after) if found in wanted]
+        first = bisect_left(self._stems, mention.start, key=itemgetter(1))
+        behind = bisect_left(self._stems, mention.end, key=itemgetter(1))
+        before = self._stems[max(0, first - reach) : first][::-1]
+        after = self._stems[behind : behind + max(1, reach // 2)]
+        gaps = [gap for gap, (found, _) in enumerate(before) if found in wanted]
+        gaps += [gap for gap, (found, _) in enumerate(after) if found in wanted]
         return min(gaps, default=None)
 
     def labelled(self, field: Field) -> str | None:
@@ -155,11 +164,11 @@ _JOINT = re.compile(r"\s*(?:,|;|&|/|,?\s*\b(?:and|or|und|et|y)\b(?:\s+(?:in|for|
 
 def _mentions(text: str) -> list[Mention]:
     found: list[Mention] = []
-    covered: list[tuple[int, int]] = []
+    covered = bytearray(len(text))
 
     def add(kind: str, value: Any, start: int, end: int) -> None:
-        if not any(start < stop and begin < end for begin, stop in covered):
-            covered.append((start, end))
+        if 1 not in covered[start:end]:
+            covered[start:end] = b"\1" * (end - start)
             found.append(Mention(kind, value, start, end, *_neighbours(text, start, end)))
 
     for match in _QUOTED.finditer(text):
@@ -188,7 +197,10 @@ def _names(text: str) -> Iterator[tuple[str, int, int]]:
         phrase = re.sub(r"['\u2019]s?$", "", phrase)
         if not phrase or not phrase[0].isupper():
             continue
-        opens = not text[:start].rstrip() or text[:start].rstrip()[-1] in ".!?:\n"
+        opens = (
+            not text[max(0, start - 4) : start].rstrip()
+            or text[max(0, start - 4) : start].rstrip()[-1] in ".!?:\n"
+        )
         following = words(text[match.end() : match.end() + 40])[:1]
         if (
             opens

@@ -20,8 +20,8 @@ __all__ = [
 ]
 
 _SIGN = r"(?:\*\*|[-+*/^%x\u00d7\u00f7])"
-_OPERAND = r"[\s(]*-?(?:sqrt)?[\s(]*[\d.,]+[\s)]*"
-_EXPRESSION = re.compile(rf"(?:sqrt|sin|cos|log)?[(\-]*\d[\d.,\s()]*(?:{_SIGN}{_OPERAND})+")
+_OPERAND = r"[\s(]*(?:-[\s(]*)?(?:sqrt[\s(]*)?[\d.,]+[\s)]*"
+_EXPRESSION = re.compile(rf"(?<![\d.,(\-])(?:sqrt|sin|cos|log)?[(\-]*\d[\d.,\s()]*(?:{_SIGN}{_OPERAND})+")
 _NOT_A_PLACE = (
     "the a an my me this it him her us them you right now today tomorrow tonight please and or in at on next "
     "for with from to is are was celsius fahrenheit kelvin degrees morning evening general detail"
@@ -153,7 +153,9 @@ def split_list(text: str) -> list[str]:
 
 
 _THING = r"(?:[\w\-]+ (?!and\b|or\b))?[\w\-]+"
-_RUN = re.compile(rf"{_THING}(?:, (?:and |or )?{_THING})+(?: (?:and|or) [\w\-]+)?|[\w\-]+ (?:and|or) [\w\-]+")
+_RUN = re.compile(
+    rf"\b{_THING}(?:, (?:and |or )?{_THING})+(?: (?:and|or) [\w\-]+)?|\b[\w\-]+ (?:and|or) [\w\-]+"
+)
 _LEADING = re.compile(rf"^(?:{'|'.join(sorted(STOPWORDS))}) ")
 
 

@@ -126,22 +126,22 @@ _TAGGED = re.compile(
 )
 _ASKED_TAG = re.compile(r"<(question|query|user_query|input)>(.*?)</\1>", re.DOTALL | re.IGNORECASE)
 _QUESTION = re.compile(
-    r"^[\s#*]*(?:the )?(?:(?:user|human|original|input)(?:'s)? )?(?:question|query)"
+    r"^[ \t#*]*(?:the )?(?:(?:user|human|original|input)(?:'s)? )?(?:question|query)"
     r"(?: is as follows)?[ *]*:[ *]*",
     re.IGNORECASE | re.MULTILINE,
 )
 _CONTEXT = re.compile(
-    r"(?:^[\s#*]*|(?<=[.!?] ))(?:(?:the|new|retrieved|relevant|additional|following) )*"
+    r"(?:^[ \t#*]*|(?<=[.!?] ))(?:(?:the|new|retrieved|relevant|additional|following) )*"
     r"(?:context(?: information)?|documents|sources|passages|excerpts|search results)[ *]*:[ *]*",
     re.IGNORECASE | re.MULTILINE,
 )
 _EXISTING = re.compile(
-    r"^[\s#*]*(?:original answer|existing answer|we have provided an existing answer)[ *]*:"
+    r"^[ \t#*]*(?:original answer|existing answer|we have provided an existing answer)[ *]*:"
     r"(.*?)(?=^[\w ]+:|^we have the opportunity|below are several|\Z)",
     re.IGNORECASE | re.MULTILINE | re.DOTALL,
 )
 _END = re.compile(
-    r"^[\s#*]*(?:(?:new|original|existing|refined|helpful|final|your|concise) )*"
+    r"^[ \t#*]*(?:(?:new|original|existing|refined|helpful|final|your|concise) )*"
     r"(?:answer|response|assistant|ai)[ *]*:",
     re.IGNORECASE | re.MULTILINE,
 )
@@ -168,7 +168,8 @@ def _fences(text: str) -> list[re.Match[str]]:
     """A ruled line and the last one like it; headings that are underlined are left aside. Else empty."""
     rules = list(_RULED.finditer(text))
     for rule in rules:
-        line_before = text[: rule.start()].removesuffix("\n").rpartition("\n")[2]
+        end = max(rule.start() - 1, 0)
+        line_before = text[text.rfind("\n", 0, end) + 1 : end]
         if len(line_before.rstrip()) == len(rule.group().rstrip()):
             continue
         alike = [other for other in rules if other.group().strip() == rule.group().strip()]

@@ -16,6 +16,7 @@ from melious.sandbox.brain.words import sentences, stem
 __all__ = ["Filler", "fill", "validate"]
 
 _DEEPEST = 8
+_MOST_RECORDS = 256
 _MISSING: Any = object()
 
 
@@ -139,7 +140,7 @@ class Filler:
         """One object for each clause of the text that says something for it."""
         required = items.get("required") or list(items.get("properties") or ())
         found: list[dict[str, Any]] = []
-        for clause in phrases.clauses(self.words.text):
+        for clause in phrases.clauses(self.words.text)[:_MOST_RECORDS]:
             filler = Filler(self.root, Words(clause))
             record = filler._object(Field.of(field.name, items), strict=False, depth=depth + 1)
             if filler.words.taken and len(filler.words.taken) >= min(2, len(required)):
@@ -290,7 +291,7 @@ _FORMATTED = (
     ("time", {"time"}),
 )
 _POWER = {stem(word) for word in ("on", "power", "enabled", "active")}
-_SWITCHED = re.compile(r"\b(?:turn|switch)(?:ed|s|ing)?\b.*?\b(on|off)\b", re.IGNORECASE)
+_SWITCHED = re.compile(r"\b(?:turn|switch)(?:ed|s|ing)?\b.{0,60}?\b(on|off)\b", re.IGNORECASE)
 _YES = {"true", "yes", "on", "enabled", "1"}
 _NO = {"false", "no", "off", "disabled", "0"}
 _SIGNS = {

@@ -51,7 +51,7 @@ def choose(
     if named is not None or tool_choice in _FORCING:
         planned = _forced(text_of(messages[turn]) if turn >= 0 else "", functions, after, named=named)
     else:
-        asked = read(messages).question
+        asked = read(messages).question[:_LONGEST]
         planned = _planned(asked, functions, after) or _followed_up(
             asked, messages[: max(turn, 0)], functions
         )
@@ -60,6 +60,7 @@ def choose(
     return left[:1] if parallel is False else left
 
 
+_LONGEST = 8192  # characters of a request that are read
 _FORCING = ("required", "any")
 
 
@@ -243,7 +244,7 @@ def _completed(
     return True
 
 
-_TAKEN_FROM = re.compile(r"\b(?:subtract|take|minus|deduct)\b.*?\bfrom\b\s+[-\d(]", re.IGNORECASE)
+_TAKEN_FROM = re.compile(r"\b(?:subtract|take|minus|deduct)\b.{0,60}?\bfrom\b\s+[-\d(]", re.IGNORECASE)
 
 
 def _put_in_order(arguments: dict[str, Any], function: _Function, clause: str) -> None:

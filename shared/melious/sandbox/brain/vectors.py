@@ -18,6 +18,7 @@ __all__ = ["embed"]
 _STEM, _PAIR, _GRAM, _FILLER = 1.0, 0.6, 0.22, 0.02
 _HEAD_WORDS, _HEAD_BOOST = 8, 1.6
 _PREFIX = 256
+_LONGEST_WORD = 40
 
 _Places = tuple[tuple[int, float], ...]
 
@@ -69,7 +70,7 @@ def _features(text: str) -> dict[str, float]:
 @lru_cache(maxsize=131_072)
 def _places(feature: str, dimension: int) -> _Places:
     spread = [*_signed(feature, dimension, 1.0)]
-    if " " not in feature and feature.isalpha():
+    if len(feature) <= _LONGEST_WORD and feature.isalpha():
         bounded = f"<{feature}>"
         for size in (3, 4):
             for start in range(len(bounded) - size + 1):

@@ -20,7 +20,8 @@ STOPWORDS = frozenset(_FILLERS.split())
 _WORD = re.compile(r"[^\W_]+(?:['\u2019.\-][^\W_]+)*|_+[^\W_]\w*|(?<![=<>])(?:[=!<>]=|:=|->)(?![=<>])")
 _QUOTED = re.compile(r"[\"\u201c`'\u2018]{1,2}([A-Za-z_]+)[\"\u201d`'\u2019]{1,2}")
 _SENTENCE_END = re.compile(
-    r"[.!?][\"\u201d\u2019)\]]*(?=\s+[\"\u201c\u2018(\[*]*[A-Z0-9À-Þ])|\n(?=\s*\n)|\n(?=\s*[*\-\u2022] )"
+    r"[.!?][\"\u201d\u2019)\]]*(?=\s+[\"\u201c\u2018(\[*]*[A-Z0-9À-Þ])"
+    r"|\n(?=[ \t]*\n)|\n(?=[ \t]*[*\-\u2022] )"
 )
 _BULLET = re.compile(r"^[*\-\u2022] +")
 _ABBREVIATION = re.compile(r"(?:\b(?:e\.g|i\.e|etc|cf|vs|Dr|Mr|Mrs|Ms|Prof|St|No|approx)|\b[A-Z])\.$")
