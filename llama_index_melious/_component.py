@@ -183,7 +183,12 @@ class MeliousComponent(BaseComponent):
         body: dict[str, Any] = {}
         for name, value in self.additional_kwargs.items():
             (parameters if name in known else body)[name] = value
-        parameters.update((name, value) for name, value in call.items() if value is not None)
+        parameters.update(
+            (name, value)
+            for name, value in call.items()
+            # None is "as ever", but for the deadline; what is unknown goes on, to be refused by name.
+            if value is not None or name == "deadline" or name not in known
+        )
         body.update(self.extra_body or {})
         body.update(call.get("extra_body") or {})
         parameters["extra_body"] = body

@@ -1,0 +1,83 @@
+"""What the tests of the LlamaIndex classes share."""
+
+import inspect
+import json
+from typing import Any
+
+from llama_index.core.tools import FunctionTool
+
+MODEL = "llama-3.1-8b-instruct"  # does not reason, so its text is all there is
+REASONER = "glm-4.7"
+
+
+class Way:
+    """Calls a method as it is, or its `a...` twin; gives lists of what is streamed."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    async def __call__(self, owner: Any, method: str, *args: Any, **kwargs: Any) -> Any:
+        if self.name == "sync":
+            result = getattr(owner, method)(*args, **kwargs)
+            return list(result) if inspect.isgenerator(result) else result
+        result = await getattr(owner, f"a{method}")(*args, **kwargs)
+        return [item async for item in result] if inspect.isasyncgen(result) else result
+
+
+def sse(*chunks: dict[str, Any], done: bool = True) -> list[str]:
+    """A stream of these chunks, as a sandbox fault sends it raw."""
+    return [f"data: {json.dumps(chunk)}\n\n" for chunk in chunks] + (["data: [DONE]\n\n"] if done else [])
+
+
+def piece(delta: dict[str, Any], finish: str | None = None, **more: Any) -> dict[str, Any]:
+    """A chunk of a streamed answer."""
+    choice = {"index": 0, "delta": delta, "finish_reason": finish, **more}
+    return {
+        "id": "chatcmpl-1",
+        "object": "chat.completion.chunk",
+        "created": 1,
+        "model": "m",
+        "choices": [choice],
+    }
+
+
+def usage(**counts: Any) -> dict[str, Any]:
+    """The chunk that ends a stream with its usage."""
+    return {
+        "id": "chatcmpl-1",
+        "object": "chat.completion.chunk",
+        "model": "m",
+        "choices": [],
+        "usage": counts,
+    }
+
+
+def whole(message: dict[str, Any], finish: str = "stop", **more: Any) -> dict[str, Any]:
+    """A whole answer."""
+    return {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "created": 1,
+        "model": "m",
+        "choices": [{"index": 0, "message": {"role": "assistant", **message}, "finish_reason": finish}],
+        **more,
+    }
+
+
+def multiply(a: int, b: int) -> int:
+    """Multiply two numbers."""
+    return a * b
+
+
+def get_weather(city: str) -> str:
+    """Get the weather of a city."""
+    return f"Sunny in {city}, 21 degrees"
+
+
+def get_time() -> str:
+    """Get the current time of day."""
+    return "It is 12:34"
+
+
+TOOLS = [FunctionTool.from_defaults(fn=fn) for fn in (multiply, get_weather, get_time)]
+MULTIPLY, WEATHER, TIME = TOOLS

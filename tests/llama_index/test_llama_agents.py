@@ -1,0 +1,78 @@
+"""Agents of LlamaIndex that use tools through Melious."""
+
+import json
+
+import pytest
+from llama_index.core.agent.workflow import AgentStream, FunctionAgent, ReActAgent, ToolCallResult
+from llama_kit import MULTIPLY, TIME, WEATHER, piece, sse
+
+from melious.sandbox import Fault
+
+# To find its steps, a workflow reads every attribute of an agent, and so the ones that pydantic deprecates.
+pytestmark = [
+    pytest.mark.filterwarnings(
+        "ignore:The `__fields(_set)?__` attribute is deprecated:pydantic.warnings.PydanticDeprecatedSince20"
+    ),
+    pytest.mark.filterwarnings(
+        "ignore:Accessing the 'model_(computed_)?fields' attribute:"
+        "pydantic.warnings.PydanticDeprecatedSince211"
+    ),
+]
+
+
+async def run(agent, question):
+    events = []
+    handler = agent.run(question)
+    async for event in handler.stream_events():
+        events.append(event)
+    return str(await handler), events
+
+
+@pytest.mark.parametrize("streaming", [True, False])
+@pytest.mark.parametrize("model", ["llama-3.1-8b-instruct", "glm-4.7"])
+async def test_function_agent_with_two_tools(make_llm, sandbox, streaming, model):
+    agent = FunctionAgent(tools=[MULTIPLY, WEATHER], llm=make_llm(model=model), streaming=streaming)
+    answer, events = await run(agent, "What is the weather in Oslo?")
+    assert "21 degrees" in answer
+    assert [event.tool_name for event in events if isinstance(event, ToolCallResult)] == ["get_weather"]
+    assert [message["role"] for message in sandbox.requests[-1].body["messages"]][-3:] == [
+        "user",
+        "assistant",
+        "tool",
+    ]
+    if streaming and model == "glm-4.7":
+        assert any(event.thinking_delta for event in events if isinstance(event, AgentStream))
+
+
+async def test_function_agent_with_a_tool_without_arguments(make_llm):
+    answer, events = await run(
+        FunctionAgent(tools=[TIME], llm=make_llm()), "What is the current time of day?"
+    )
+    assert "12:34" in answer
+    assert len([event for event in events if isinstance(event, ToolCallResult)]) == 1
+
+
+async def test_initial_tool_choice_by_name(make_llm, sandbox):
+    agent = FunctionAgent(tools=[MULTIPLY, TIME], llm=make_llm(), initial_tool_choice="get_time")
+    await run(agent, "Hello")
+    assert sandbox.requests[0].body["tool_choice"] == {"type": "function", "function": {"name": "get_time"}}
+
+
+# ReActAgent asks its context whether it runs, in a way that the workflow package deprecates.
+@pytest.mark.filterwarnings("ignore:is_running called from within a step:DeprecationWarning")
+async def test_react_agent(make_llm, sandbox):
+    sandbox.faults.add(
+        Fault(
+            raw=sse(
+                piece({"content": 'Thought: multiply.\nAction: multiply\nAction Input: {"a": 6, "b": 7}'}),
+                piece({}, "stop"),
+            )
+        )
+    )
+    sandbox.faults.add(
+        Fault(raw=sse(piece({"content": "Thought: I know.\nAnswer: It is 42."}), piece({}, "stop")))
+    )
+    answer, events = await run(ReActAgent(tools=[MULTIPLY], llm=make_llm()), "What is 6 times 7?")
+    assert answer == "It is 42."
+    assert [str(event.tool_output) for event in events if isinstance(event, ToolCallResult)] == ["42"]
+    assert "42" in json.dumps(sandbox.requests[-1].body["messages"])

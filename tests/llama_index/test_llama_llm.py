@@ -1,0 +1,384 @@
+"""Melious as an LLM: all forms of chat and completion, what responses carry, where requests go."""
+
+import asyncio
+import gc
+import time
+from itertools import pairwise
+
+import pytest
+from llama_index.core.base.llms.types import ChatMessage, MessageRole, TextBlock, ThinkingBlock
+from llama_index.core.callbacks import CallbackManager, LlamaDebugHandler
+from llama_index.core.rate_limiter import BaseRateLimiter
+from llama_kit import MODEL, REASONER, Way, piece, sse, usage, whole
+
+from melious import (
+    BadRequestError,
+    InvalidArgumentError,
+    ProviderError,
+    RateLimitError,
+    StreamTruncatedError,
+    track_impact,
+)
+from melious.sandbox import Fault
+
+QUESTION = "What is a lighthouse?"
+HELLO = [ChatMessage("Hello, you!")]
+
+
+# --- the four forms, sync and async ---------------------------------------------------------------
+
+
+async def test_chat(make_llm, way, sandbox):
+    response = await way(make_llm(), "chat", [ChatMessage(QUESTION)])
+    assert response.message.role is MessageRole.ASSISTANT
+    assert "lighthouse" in response.message.content
+    assert sandbox.requests[-1].body == {
+        "model": MODEL,
+        "messages": [{"role": "user", "content": QUESTION}],
+    }
+
+
+async def test_complete_is_a_chat_of_one_message(make_llm, way, sandbox):
+    llm = make_llm()
+    response = await way(llm, "complete", prompt=QUESTION)
+    assert response.text == (await way(llm, "chat", [ChatMessage(QUESTION)])).message.content
+    assert sandbox.requests[0].body == sandbox.requests[1].body
+    assert response.additional_kwargs["total_tokens"] == response.raw["usage"]["total_tokens"] > 0
+
+
+async def test_completion_to_prompt_unless_formatted(make_llm, way, sandbox):
+    llm = make_llm(completion_to_prompt=lambda text: f"<<{text}>>")
+    await way(llm, "complete", "one")
+    await way(llm, "complete", "two", formatted=True)
+    assert [request.body["messages"][0]["content"] for request in sandbox.requests] == ["<<one>>", "two"]
+
+
+async def test_stream_chat_is_cumulative(make_llm, way):
+    llm = make_llm()
+    responses = await way(llm, "stream_chat", [ChatMessage(QUESTION)])
+    assert len(responses) > 5
+    text = ""
+    for response in responses:
+        text += response.delta
+        assert response.message.content == text
+    assert text == (await way(llm, "chat", [ChatMessage(QUESTION)])).message.content
+
+
+async def test_last_response_of_a_stream_knows_everything(make_llm, way):
+    *_, last = await way(make_llm(), "stream_chat", [ChatMessage(QUESTION)])
+    assert type(last.raw) is dict
+    assert last.raw["choices"][0]["message"]["content"] == last.message.content
+    assert last.additional_kwargs["finish_reason"] == last.raw["choices"][0]["finish_reason"] == "stop"
+    counts = last.raw["usage"]
+    assert counts["prompt_tokens"] + counts["completion_tokens"] == counts["total_tokens"]
+    assert last.additional_kwargs["total_tokens"] == counts["total_tokens"]
+
+
+async def test_stream_complete(make_llm, way):
+    responses = await way(make_llm(), "stream_complete", QUESTION)
+    assert "".join(response.delta for response in responses) == responses[-1].text
+    assert all(later.text.startswith(one.text) for one, later in pairwise(responses))
+    assert responses[-1].additional_kwargs["total_tokens"] > 0
+
+
+async def test_what_a_response_carries(make_llm, way, sandbox):
+    response = await way(make_llm(model="glm-4.7:eco"), "chat", HELLO)
+    said = response.additional_kwargs
+    assert said["model"] == "glm-4.7"
+    assert said["request_id"] == sandbox.requests[-1].request_id
+    assert said["environment_impact"] == response.raw["environment_impact"]
+    assert said["environment_impact"]["carbon_g_co2"] > 0
+    assert said["billing_cost"]["paid_with"] in ("energy", "credits")
+    assert said["usage"]["completion_tokens_details"]["reasoning_tokens"] > 0
+
+
+async def test_missing_is_absent(make_llm, way, sandbox):
+    sandbox.faults.add(Fault(endpoint="chat", impact="missing", cost="missing", usage="missing"))
+    response = await way(make_llm(), "chat", HELLO)
+    assert not {"environment_impact", "billing_cost", "usage", "total_tokens"} & set(
+        response.additional_kwargs
+    )
+
+
+async def test_impact_of_a_stream_where_it_is_sent(start_sandbox, way):
+    from llama_index_melious import Melious
+
+    other = start_sandbox(stream_impact=True)
+    llm = Melious(model=MODEL, api_key=other.api_key, base_url=other.base_url)
+    with track_impact() as ledger:
+        *_, last = await way(llm, "stream_chat", HELLO)
+    assert last.additional_kwargs["environment_impact"]["location"]
+    assert last.additional_kwargs["billing_cost"]["credits"]
+    assert ledger.total.requests == ledger.total.with_impact == 1
+
+
+# --- reasoning -------------------------------------------------------------------------------------
+
+
+async def test_reasoning_is_a_block_with_its_tokens(make_llm, way):
+    response = await way(make_llm(model=REASONER), "chat", HELLO)
+    thought, text = response.message.blocks
+    assert isinstance(thought, ThinkingBlock)
+    assert isinstance(text, TextBlock)
+    tokens = response.raw["usage"]["completion_tokens_details"]["reasoning_tokens"]
+    assert thought.num_tokens == tokens > 0
+
+
+async def test_reasoning_streams_as_thinking_delta(make_llm, way):
+    responses = await way(make_llm(model=REASONER), "stream_chat", HELLO)
+    thoughts = [response.additional_kwargs.get("thinking_delta") for response in responses]
+    last = responses[-1].message
+    assert [type(block) for block in last.blocks] == [ThinkingBlock, TextBlock]
+    assert "".join(filter(None, thoughts)) == last.blocks[0].content
+    assert last.blocks[0].num_tokens > 0
+    assert all(not response.delta for response, thought in zip(responses, thoughts, strict=True) if thought)
+
+
+@pytest.mark.parametrize("name", ["reasoning_content", "reasoning"])
+async def test_reasoning_in_the_very_first_chunk(make_llm, way, sandbox, name):
+    chunks = [
+        piece({"role": "assistant", name: "Hm", "content": None}),
+        piece({name: "m."}),
+        piece({"content": "\n\n"}),
+        piece({"content": "Yes."}),
+        piece({}, "stop"),
+        usage(prompt_tokens=1, completion_tokens=2, total_tokens=3),
+    ]
+    sandbox.faults.add(Fault(raw=sse(*chunks)))
+    responses = await way(make_llm(), "stream_chat", HELLO)
+    assert [r.additional_kwargs.get("thinking_delta") for r in responses] == ["Hm", "m.", None, None, None]
+    assert [r.delta for r in responses] == ["", "", "\n\n", "Yes.", ""]
+    assert [block.model_dump()["block_type"] for block in responses[-1].message.blocks] == [
+        "thinking",
+        "text",
+    ]
+    assert responses[-1].message.blocks[0].content == "Hmm."
+    assert responses[-1].message.content == "\n\nYes."
+
+
+# --- parameters and routing ------------------------------------------------------------------------
+
+
+async def test_fields_go_into_the_body_and_calls_win(make_llm, way, sandbox):
+    llm = make_llm(
+        temperature=0.3,
+        max_tokens=40,
+        top_p=0.9,
+        stop=["END"],
+        seed=7,
+        preset="environment",
+        filters={"countries": ["DE", "FR", "SE"]},
+        extra_body={"novel": 1},
+        additional_kwargs={"presence_penalty": 0.5, "unheard_of": True, "seed": 8},
+    )
+    await way(llm, "chat", HELLO)
+    await way(llm, "chat", HELLO, temperature=0.0, seed=9, preset="speed", extra_body={"novel": 2})
+    first, second = (request.body for request in sandbox.requests)
+    expected = {
+        "model": MODEL,
+        "messages": [{"role": "user", "content": "Hello, you!"}],
+        "temperature": 0.3,
+        "max_tokens": 40,
+        "top_p": 0.9,
+        "stop": ["END"],
+        "seed": 8,
+        "preset": "environment",
+        "filters": {"countries": ["DE", "FR", "SE"]},
+        "presence_penalty": 0.5,
+        "unheard_of": True,
+        "novel": 1,
+    }
+    assert first == expected
+    assert second == expected | {"temperature": 0.0, "seed": 9, "preset": "speed", "novel": 2}
+
+
+@pytest.mark.parametrize("method", ["chat", "stream_chat"])
+async def test_routing_per_call(make_llm, way, sandbox, method):
+    filters = {"countries": ["SE"]}
+    await way(make_llm(), method, HELLO, flavor="eco", filters=filters, extra_headers={"x-test": "1"})
+    request = sandbox.requests[-1]
+    assert request.body["model"] == f"{MODEL}:eco"
+    assert request.body["filters"] == filters
+    assert request.headers["x-test"] == "1"
+
+
+async def test_another_model_for_one_call(make_llm, way, sandbox):
+    await way(make_llm(), "complete", "Hello", model=REASONER)
+    assert sandbox.requests[-1].body["model"] == REASONER
+
+
+@pytest.mark.parametrize("method", ["chat", "stream_chat", "complete", "stream_complete"])
+async def test_sync_and_async_send_the_same(make_llm, sandbox, method):
+    llm = make_llm(temperature=0.1, preset="price")
+    argument = "Hi" if "complete" in method else HELLO
+    for name in ("sync", "async"):
+        await Way(name)(llm, method, argument, top_p=0.5)
+    first, second = sandbox.requests
+    assert first.body == second.body
+    unlike = {name for name in first.headers if first.headers[name] != second.headers.get(name)}
+    assert not unlike & {"authorization", "content-type", "accept", "user-agent"}
+
+
+@pytest.mark.parametrize("wrong", [1, None])
+async def test_misspelt_parameter_of_a_call(make_llm, way, sandbox, wrong):
+    with pytest.raises(InvalidArgumentError, match="did you mean 'temperature'"):
+        await way(make_llm(), "chat", HELLO, temprature=wrong)
+    assert not sandbox.requests
+
+
+async def test_logprobs_are_kept(make_llm, way):
+    llm = make_llm(logprobs=True, top_logprobs=2)
+    chat = await way(llm, "chat", HELLO)
+    complete = await way(llm, "complete", "Hello, you!")
+    *chunks, last = await way(llm, "stream_chat", HELLO)
+    assert chat.logprobs
+    assert all(len(alternatives) == 2 for alternatives in chat.logprobs)
+    assert complete.logprobs == chat.logprobs == last.logprobs
+    assert [one for chunk in chunks for one in chunk.logprobs or []] == last.logprobs
+
+
+# --- errors, retries, and ends of streams ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["chat", "stream_chat", "complete", "stream_complete"])
+async def test_attempts_are_one_plus_max_retries(make_llm, way, sandbox, method):
+    sandbox.faults.add(Fault(code="rate_limit", times=None, headers={"retry-after": "0"}))
+    argument = "Hi" if "complete" in method else HELLO
+    with pytest.raises(RateLimitError):
+        await way(make_llm(max_retries=1), method, argument)
+    assert len(sandbox.requests) == 2
+
+
+async def test_stream_request_is_made_when_called(make_llm, sandbox):
+    sandbox.faults.add(Fault(status=400, times=2))
+    with pytest.raises(BadRequestError, match="400"):
+        make_llm().stream_chat(HELLO)
+    with pytest.raises(BadRequestError, match="400"):
+        await make_llm().astream_chat(HELLO)
+
+
+async def test_cut_stream_raises_with_what_came(make_llm, way, sandbox):
+    sandbox.faults.add(Fault(raw=sse(piece({"content": "Half an "}), piece({"content": "ans"}), done=False)))
+    with pytest.raises(StreamTruncatedError) as caught:
+        await way(make_llm(), "stream_chat", HELLO)
+    assert caught.value.partial.text == "Half an ans"
+
+
+async def test_error_inside_a_stream(make_llm, way, sandbox):
+    sandbox.faults.add(Fault(code="provider_error", error_after_events=3))
+    with pytest.raises(ProviderError) as caught:
+        await way(make_llm(), "stream_chat", [ChatMessage(QUESTION)])
+    assert caught.value.partial.text
+
+
+async def test_empty_answer(make_llm, way, sandbox):
+    sandbox.faults.add(Fault(body=whole({"content": None}, "length")))
+    response = await way(make_llm(), "chat", HELLO)
+    assert response.message.content == ""
+    assert response.additional_kwargs["finish_reason"] == "length"
+
+
+@pytest.mark.parametrize("how", ["break", "close", "never iterated"])
+def test_leaving_a_stream_closes_its_connection(make_llm, sandbox, how):
+    sandbox.faults.add(Fault(stall_after_events=3, stall_seconds=20))
+    stream = make_llm().stream_chat(HELLO)
+    if how == "break":
+        for _ in stream:
+            break
+    elif how == "close":
+        next(stream)
+        stream.close()
+    del stream
+    _await_no_connection(sandbox)
+
+
+@pytest.mark.parametrize("how", ["break", "aclose"])
+def test_leaving_an_async_stream_closes_its_connection(make_llm, sandbox, how):
+    sandbox.faults.add(Fault(stall_after_events=3, stall_seconds=20))
+
+    async def main():
+        stream = await make_llm().astream_chat(HELLO)
+        async for _ in stream:
+            break
+        if how == "aclose":
+            await stream.aclose()
+        del stream
+        gc.collect()
+        for _ in range(100):
+            await asyncio.sleep(0.01)
+            if not sandbox.open_connections:
+                return
+        raise AssertionError(f"{sandbox.open_connections} connections are open")
+
+    asyncio.run(main())
+
+
+def _await_no_connection(sandbox):
+    deadline = time.monotonic() + 2
+    while sandbox.open_connections and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not sandbox.open_connections
+
+
+# --- what LlamaIndex asks of an LLM -------------------------------------------------------------------
+
+
+def test_metadata_from_argument_then_catalogue_then_default(make_llm, sandbox):
+    known = make_llm(model="glm-4.7:eco").metadata
+    assert (known.context_window, known.is_chat_model, known.is_function_calling_model) == (
+        131072,
+        True,
+        True,
+    )
+    assert known.num_output == -1
+    told = make_llm(context_window=1000, max_tokens=99, is_function_calling_model=False).metadata
+    assert (told.context_window, told.num_output, told.is_function_calling_model) == (1000, 99, False)
+    unknown = make_llm(model="somebody/new:model").metadata
+    assert unknown.context_window > 100_000
+    assert unknown.is_function_calling_model
+    assert make_llm(model="qwen3-vl-235b-a22b-instruct").metadata.is_function_calling_model is False
+    assert not sandbox.requests
+
+
+def test_payload_has_what_observers_read(make_llm):
+    payload = make_llm(temperature=0.2, preset="speed", filters={"countries": ["DE"]}).to_payload()
+    assert payload["model"] == payload["model_name"] == MODEL
+    assert payload["temperature"] == 0.2
+    assert payload["preset"] == "speed"
+    assert payload["filters"] == {"countries": ["DE"]}
+
+
+async def test_rate_limiter_is_asked(make_llm, way):
+    class Counter(BaseRateLimiter):
+        asked = 0
+
+        def acquire(self, num_tokens: int = 0) -> None:
+            self.asked += 1
+
+        async def async_acquire(self, num_tokens: int = 0) -> None:
+            self.asked += 1
+
+    limiter = Counter()
+    llm = make_llm(rate_limiter=limiter)
+    await way(llm, "chat", HELLO)
+    await way(llm, "stream_complete", "Hello")
+    assert limiter.asked == 2
+
+
+@pytest.mark.parametrize("method", ["chat", "stream_chat", "complete", "stream_complete"])
+async def test_one_event_for_each_call(make_llm, way, method):
+    handler = LlamaDebugHandler(print_trace_on_end=False)
+    llm = make_llm(callback_manager=CallbackManager([handler]))
+    await way(llm, method, "Hi" if "complete" in method else HELLO)
+    assert len(handler.get_llm_inputs_outputs()) == 1
+
+
+async def test_system_prompt_in_predict(make_llm, way, sandbox):
+    from llama_index.core.prompts import PromptTemplate
+
+    llm = make_llm(system_prompt="Answer in rhymes.")
+    await way(llm, "predict", PromptTemplate("Tell me about {topic}."), topic="owls")
+    assert sandbox.requests[-1].body["messages"] == [
+        {"role": "system", "content": "Answer in rhymes."},
+        {"role": "user", "content": "Tell me about owls."},
+    ]
