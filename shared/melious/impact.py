@@ -226,6 +226,12 @@ class Totals:
             else:
                 self._sum(item.name, getattr(other, item.name))
 
+    def copy(self) -> Totals:
+        """The sums as they are now."""
+        copied = Totals()
+        copied.merge(self)
+        return copied
+
     def _sum(self, name: str, value: Any) -> None:
         if value is not None:
             setattr(self, name, value if getattr(self, name) is None else getattr(self, name) + value)
@@ -278,6 +284,14 @@ class ImpactLedger:
         )
         with self._lock:
             self._cells.setdefault(key, Totals()).add(entry)
+
+    def merge(self, other: ImpactLedger) -> None:
+        """Add what another ledger has recorded."""
+        with other._lock:
+            cells = [(key, totals.copy()) for key, totals in other._cells.items()]
+        with self._lock:
+            for key, totals in cells:
+                self._cells.setdefault(key, Totals()).merge(totals)
 
     @property
     def total(self) -> Totals:

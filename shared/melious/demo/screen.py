@@ -76,8 +76,11 @@ class Screen:
         elif done == total:
             self.line(bar)
 
-    def bill(self, steps: Sequence[tuple[str, ImpactLedger]], whole: ImpactLedger) -> None:
+    def bill(self, steps: Sequence[tuple[str, ImpactLedger]]) -> None:
         """Show what each step cost, and who served it where; what was not reported is said to be so."""
+        whole = ImpactLedger()
+        for _, ledger in steps:
+            whole.merge(ledger)
         rows = [[name, *_figures(ledger.total)] for name, ledger in steps]
         self._table(["step", *_COLUMNS], [*rows, ["together", *_figures(whole.total)]])
         self.line()

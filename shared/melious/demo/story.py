@@ -32,12 +32,11 @@ class Story:
         """Answer the question twice, let an agent answer another, and show what it cost."""
         began = time.monotonic()
         corpus = passages()
-        with track_impact() as whole:
-            self._langchain(question, corpus)
-            self._agent()
-            self._llama_index(question, corpus)
+        self._langchain(question, corpus)
+        self._agent()
+        self._llama_index(question, corpus)
         self._screen.heading("What it cost")
-        self._screen.bill(self._steps, whole)
+        self._screen.bill(self._steps)
         self._screen.line()
         self._screen.line(f"  Done in {time.monotonic() - began:.0f} s.")
 

@@ -1,0 +1,146 @@
+"""The wheel, installed as users install it: alone and with each extra, in environments of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+UV = [sys.executable, "-m", "uv"]
+ENVIRONMENT = {**os.environ, "UV_LINK_MODE": "copy", "VIRTUAL_ENV": ""}
+
+
+def run(*command: str, **options) -> str:
+    done = subprocess.run(
+        command, check=False, capture_output=True, text=True, env=ENVIRONMENT, timeout=300, **options
+    )
+    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("dist")
+    run(*UV, "build", "--wheel", "--quiet", "--out-dir", str(folder), "--python", sys.executable, cwd=ROOT)
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+class Installed:
+    """An environment with the wheel and nothing that it does not ask for."""
+
+    def __init__(self, folder: Path, wheel: Path, extra: str) -> None:
+        self.python = folder / "bin" / "python"
+        run(*UV, "venv", "--quiet", "--python", sys.executable, str(folder))
+        self.install(f"melious{extra} @ {wheel.as_uri()}")
+
+    def install(self, requirement: str) -> None:
+        install = [*UV, "pip", "install", "--quiet", "--python", str(self.python), requirement]
+        # What `make` has installed lies in uv's cache; only on another machine is the network asked.
+        offline = subprocess.run([*install, "--offline"], check=False, capture_output=True, env=ENVIRONMENT)
+        if offline.returncode:
+            run(*install)
+
+    def says(self, code: str) -> str:
+        return run(str(self.python), "-W", "error", "-c", code, cwd=self.python.parent)
+
+    def import_error(self, statement: str) -> str:
+        code = f"try:\n    {statement}\nexcept ImportError as error:\n    print(error)\nelse:\n    print('imported')"
+        return self.says(code)
+
+
+@pytest.fixture(scope="session")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory):
+    made: dict[str, Installed] = {}
+
+    def install(extra: str = "") -> Installed:
+        if extra not in made:
+            made[extra] = Installed(tmp_path_factory.mktemp("venv") / "env", wheel, extra)
+        return made[extra]
+
+    return install
+
+
+def test_the_wheel_holds_three_typed_packages_and_their_data(wheel: Path) -> None:
+    names = zipfile.ZipFile(wheel).namelist()
+    tops = {name.split("/")[0] for name in names if ".dist-info" not in name}
+    assert tops == {"melious", "langchain_melious", "llama_index_melious"}
+    for package in tops:
+        assert f"{package}/py.typed" in names
+    assert "melious/catalogue/models.json" in names
+    assert any(name.endswith("licenses/LICENSE") for name in names)
+
+
+@pytest.mark.xdist_group("wheel")
+def test_alone_it_brings_the_core_and_names_the_extras(installed) -> None:
+    alone = installed()
+    assert alone.says("import melious; print(melious.MeliousClient(api_key='sk-mel-x'))").startswith(
+        "MeliousClient("
+    )
+    assert "melious[langchain]" in alone.import_error("from langchain_melious import ChatMelious")
+    assert "melious[llama-index]" in alone.import_error("from llama_index_melious import Melious")
+    assert "melious[sandbox]" in alone.import_error("import melious.sandbox")
+    refused = alone.says(
+        "import melious, asyncio\n"
+        "client = melious.AsyncMeliousClient(api_key='k', base_url='http://127.0.0.1:9/v1', async_transport='aiohttp')\n"
+        "async def main():\n"
+        "    try: await client.models.list()\n"
+        "    except melious.ConfigurationError as error: print(error)\n"
+        "asyncio.run(main())"
+    )
+    assert "melious[aiohttp]" in refused
+
+
+@pytest.mark.xdist_group("wheel")
+@pytest.mark.parametrize(
+    ("extra", "statement", "absent"),
+    [
+        (
+            "[langchain]",
+            "from langchain_melious import ChatMelious, MeliousEmbeddings, MeliousRerank",
+            "llama_index",
+        ),
+        (
+            "[llama-index]",
+            "from llama_index_melious import Melious, MeliousEmbedding, MeliousRerank",
+            "langchain_core",
+        ),
+        ("[sandbox]", "from melious.sandbox import Sandbox", "langchain_core"),
+        ("[aiohttp]", "import httpx_aiohttp, melious.client", "starlette"),
+    ],
+)
+def test_an_extra_brings_what_it_names_and_no_more(
+    installed, extra: str, statement: str, absent: str
+) -> None:
+    environment = installed(extra)
+    code = f"import importlib.util\n{statement}\nprint(importlib.util.find_spec('{absent}'))"
+    assert environment.says(code).strip() == "None"
+
+
+@pytest.mark.xdist_group("wheel")
+def test_the_sandbox_serves_from_the_wheel(installed) -> None:
+    answered = installed("[sandbox]").says(
+        "from melious import MeliousClient\n"
+        "from melious.sandbox import Sandbox\n"
+        "with Sandbox() as sandbox, MeliousClient(api_key=sandbox.api_key, base_url=sandbox.base_url) as client:\n"
+        "    vectors = client.embeddings.create(model='bge-m3', input=['one', 'two']).embeddings\n"
+        "    print(len(vectors), len(vectors[0]))"
+    )
+    assert answered.split() == ["2", "1024"]
+
+
+@pytest.mark.xdist_group("wheel")
+def test_the_command_is_there_and_says_what_the_demo_needs(installed) -> None:
+    command = installed().python.with_name("melious")
+    assert "demo" in run(str(command), "--help")
+    done = subprocess.run(
+        [str(command), "demo"], check=False, capture_output=True, text=True, env=ENVIRONMENT
+    )
+    assert done.returncode == 2
+    assert "melious[" in done.stderr
+    assert "Traceback" not in done.stderr
