@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from langchain_core.messages import AIMessageChunk, ToolCallChunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
 from langchain_melious._messages import PROVIDER, message_from_wire, usage_from_wire
-from melious.impact import BillingCost, Entry, EnvironmentImpact, Totals
-from melious.results import ChatCompletion
-from melious.streams import StreamBase
+
+if TYPE_CHECKING:
+    from melious.results import ChatCompletion
+    from melious.streams import StreamBase
 
 _FACTS = ("id", "created", "system_fingerprint", "service_tier")
 
@@ -74,6 +75,8 @@ def result_of(completion: ChatCompletion, routing: Mapping[str, Any]) -> ChatRes
 
 def summed(outputs: list[dict[str, Any] | None]) -> dict[str, Any]:
     """Add up what several answers cost; a figure that none of them reported is absent."""
+    from melious.impact import BillingCost, Entry, EnvironmentImpact, Totals  # noqa: PLC0415 - rarely needed
+
     totals = Totals()
     model = None
     for output in outputs:

@@ -10,9 +10,11 @@ from langchain_core.utils.utils import from_env, secret_from_env
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, field_validator
 
 from langchain_melious.errors import langchain_errors
-from melious.async_client import AsyncMeliousClient
-from melious.client import MeliousClient
-from melious.config import KEY_VARIABLE, URL_VARIABLE, Timeout, reject_unknown
+
+if TYPE_CHECKING:
+    from melious.async_client import AsyncMeliousClient
+    from melious.client import MeliousClient
+from melious.config import KEY_VARIABLE, URL_VARIABLE, ClientConfig, Timeout, reject_unknown
 from melious.routing import FiltersArgument, ProviderFilters, filters_to_wire, flavored
 
 OPTIONS = (
@@ -116,7 +118,7 @@ class MeliousSettings(BaseModel):
                 reject_unknown(arguments, names, type(self).__name__)
                 super().__init__(**arguments)
                 flavored(self.model, self.flavor)
-                self._sync_client()
+                ClientConfig.resolve(**self._options())
 
     def model_post_init(self, context: Any, /) -> None:
         """Pass on to the framework's own hook, which stands behind this class."""
@@ -138,22 +140,27 @@ class MeliousSettings(BaseModel):
         """Options of the core clients that only one kind of class has."""
         return {}
 
-    def _client_of(self, kind: type[Any], http_client: Any) -> Any:
-        options = {name: getattr(self, name) for name in OPTIONS} | self._more_options()
-        options["http_client"] = http_client
-        held = self._held.get(kind.__name__)
-        if held is not None and held[0] == options:
-            return held[1]
-        client = kind(**options)
-        self._held[kind.__name__] = (options, client)
-        return client
+    def _options(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in OPTIONS} | self._more_options()
 
     def _sync_client(self) -> MeliousClient:
-        client: MeliousClient = self._client_of(MeliousClient, self.http_client)
+        options = self._options() | {"http_client": self.http_client}
+        held = self._held.get("sync")
+        if held is None or held[0] != options:
+            from melious.client import MeliousClient  # noqa: PLC0415 - needed by the first call
+
+            held = self._held["sync"] = options, MeliousClient(**options)
+        client: MeliousClient = held[1]
         return client
 
     def _async_client(self) -> AsyncMeliousClient:
-        client: AsyncMeliousClient = self._client_of(AsyncMeliousClient, self.async_http_client)
+        options = self._options() | {"http_client": self.async_http_client}
+        held = self._held.get("async")
+        if held is None or held[0] != options:
+            from melious.async_client import AsyncMeliousClient  # noqa: PLC0415 - needed by the first call
+
+            held = self._held["async"] = options, AsyncMeliousClient(**options)
+        client: AsyncMeliousClient = held[1]
         return client
 
     def close(self) -> None:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from langchain_melious.errors import InvalidArgumentError
 
-ToolArgument = Mapping[str, Any] | type | Callable[..., Any] | BaseTool
-ToolChoice = str | bool | Mapping[str, Any] | None
+if TYPE_CHECKING:
+    from langchain_core.tools import BaseTool
+
+ToolArgument: TypeAlias = "Mapping[str, Any] | type | Callable[..., Any] | BaseTool"
+ToolChoice: TypeAlias = str | bool | Mapping[str, Any] | None
 
 
 def tools_to_wire(tools: Sequence[ToolArgument], *, strict: bool | None = None) -> list[dict[str, Any]]:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
-from langchain_core.callbacks import Callbacks
 from langchain_core.documents import BaseDocumentCompressor, Document
-from langchain_core.runnables import RunnableConfig, RunnableSerializable
 from pydantic import Field
 from typing_extensions import override
 
 from langchain_melious._settings import MeliousSettings
 from langchain_melious.errors import InvalidArgumentError, langchain_errors
-from melious.config import KEY_VARIABLE
-from melious.results import RerankResult
+
+if TYPE_CHECKING:
+    from langchain_core.callbacks import Callbacks
+    from langchain_core.runnables import Runnable
+
+    from melious.results import RerankResult
 
 Rankable = str | Document | Mapping[str, Any]
 _PARAMETERS = ("top_n", "max_chunks_per_doc", "user", "mode", "custom_weights")
@@ -35,26 +37,22 @@ class Ranked(TypedDict):
     relevance_score: float
 
 
-class MeliousRerank(
-    MeliousSettings, BaseDocumentCompressor, RunnableSerializable[RerankInput, list[Document]]
-):
+class MeliousRerank(MeliousSettings, BaseDocumentCompressor):
     """Puts documents in order of relevance to a query, best first.
 
-    It is a document compressor, and a runnable that takes
-    `{"query": ..., "documents": [...]}`, so it stands in a chain as it is and
-    shows in traces as a step of its own. Documents given are never changed:
-    copies come back, with `relevance_score` in their metadata.
+    It is a document compressor; `as_runnable` makes a step of a chain of it.
+    Documents given are never changed: copies come back, with `relevance_score`
+    in their metadata.
 
     Raises:
         langchain_melious.errors.ConfigurationError: There is no key, or the base URL cannot be used.
         langchain_melious.errors.InvalidArgumentError: An argument is unknown.
 
     Example:
-        >>> from langchain_core.runnables import RunnablePassthrough
         >>> from langchain_melious import MeliousRerank
         >>> rerank = MeliousRerank(model="bge-reranker-v2-m3", api_key="sk-mel-...", top_n=4)
         >>> best = rerank.compress_documents(documents, "heat pumps")  # doctest: +SKIP
-        >>> chain = {"query": RunnablePassthrough(), "documents": retriever} | rerank  # doctest: +SKIP
+        >>> chain = search | rerank.as_runnable() | prompt | llm  # doctest: +SKIP
     """
 
     top_n: int | None = Field(default=None, gt=0)
@@ -74,16 +72,6 @@ class MeliousRerank(
 
     custom_weights: dict[str, float] | None = None
     """Routing weights of the older pages, sent as they are."""
-
-    @classmethod
-    @override
-    def is_lc_serializable(cls) -> bool:
-        return True
-
-    @property
-    @override
-    def lc_secrets(self) -> dict[str, str]:
-        return {"api_key": KEY_VARIABLE}
 
     # --- scores --------------------------------------------------------------------------------------
 
@@ -120,39 +108,10 @@ class MeliousRerank(
     # --- documents -----------------------------------------------------------------------------------
 
     @override
-    def invoke(
-        self,
-        input: RerankInput,
-        config: RunnableConfig | None = None,
-        **kwargs: Any,
-    ) -> list[Document]:
-        """Put `input["documents"]` in order; `kwargs` are options of this call, as for `rerank`."""
-
-        def run(given: RerankInput) -> list[Document]:
-            return _reordered(given["documents"], self.rerank(given["documents"], given["query"], **kwargs))
-
-        return self._call_with_config(run, input, config, run_type="retriever")
-
-    @override
-    async def ainvoke(
-        self,
-        input: RerankInput,
-        config: RunnableConfig | None = None,
-        **kwargs: Any,
-    ) -> list[Document]:
-        """Put `input["documents"]` in order; `kwargs` are options of this call, as for `rerank`."""
-
-        async def run(given: RerankInput) -> list[Document]:
-            ranked = await self.arerank(given["documents"], given["query"], **kwargs)
-            return _reordered(given["documents"], ranked)
-
-        return await self._acall_with_config(run, input, config, run_type="retriever")
-
-    @override
     def compress_documents(
         self, documents: Sequence[Document], query: str, callbacks: Callbacks | None = None, **options: Any
     ) -> list[Document]:
-        """Put documents in order of relevance to a query, best first.
+        """Put documents in order of relevance to a query, best first; in traces it is a run of its own.
 
         Args:
             documents: The documents; they are not changed.
@@ -167,7 +126,7 @@ class MeliousRerank(
             MeliousError: The request failed.
         """
         given = RerankInput(query=query, documents=documents)
-        return self.invoke(given, RunnableConfig(callbacks=callbacks), **options)
+        return self.as_runnable(**options).invoke(given, {"callbacks": callbacks})
 
     @override
     async def acompress_documents(
@@ -175,7 +134,25 @@ class MeliousRerank(
     ) -> list[Document]:
         """Put documents in order of relevance to a query, best first. See `compress_documents`."""
         given = RerankInput(query=query, documents=documents)
-        return await self.ainvoke(given, RunnableConfig(callbacks=callbacks), **options)
+        return await self.as_runnable(**options).ainvoke(given, {"callbacks": callbacks})
+
+    def as_runnable(self, **options: Any) -> Runnable[RerankInput, list[Document]]:
+        """Make a step of a chain that takes `{"query": ..., "documents": [...]}`.
+
+        Args:
+            **options: For every call, as for `rerank`.
+        """
+        from langchain_core.runnables import RunnableLambda  # noqa: PLC0415 - costs a second to import
+
+        def run(given: RerankInput) -> list[Document]:
+            ranked = self.rerank(given["documents"], given["query"], **options)
+            return _reordered(given["documents"], ranked)
+
+        async def arun(given: RerankInput) -> list[Document]:
+            ranked = await self.arerank(given["documents"], given["query"], **options)
+            return _reordered(given["documents"], ranked)
+
+        return RunnableLambda(run, arun, name=type(self).__name__)
 
     def _request(
         self, documents: Sequence[Rankable], query: str, options: Mapping[str, Any]
