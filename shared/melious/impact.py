@@ -29,6 +29,12 @@ def _known(value: Any) -> Any:
     return number if math.isfinite(number) and number >= 0 else None
 
 
+def whole_count(value: Any) -> int | None:
+    """A count from the wire; what cannot be one is unknown."""
+    number = _known(value)
+    return int(number) if number is not None and number.is_integer() else None
+
+
 def _known_amount(value: Any) -> Decimal | None:
     if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
         return None
@@ -243,16 +249,18 @@ class Totals:
 
 def token_counts(usage: dict[str, Any]) -> dict[str, int | None]:
     """The token counts of a usage object, wherever servers put the details."""
-    prompt_details = usage.get("prompt_tokens_details") or {}
-    completion_details = usage.get("completion_tokens_details") or {}
-    cached = prompt_details.get("cached_tokens")
-    counts = {
-        "input_tokens": usage.get("prompt_tokens"),
-        "output_tokens": usage.get("completion_tokens"),
-        "cached_tokens": cached if cached is not None else usage.get("cached_tokens"),
-        "reasoning_tokens": completion_details.get("reasoning_tokens"),
+    cached = whole_count(_detail(usage, "prompt_tokens_details", "cached_tokens"))
+    return {
+        "input_tokens": whole_count(usage.get("prompt_tokens")),
+        "output_tokens": whole_count(usage.get("completion_tokens")),
+        "cached_tokens": cached if cached is not None else whole_count(usage.get("cached_tokens")),
+        "reasoning_tokens": whole_count(_detail(usage, "completion_tokens_details", "reasoning_tokens")),
     }
-    return {name: count if isinstance(count, int) else None for name, count in counts.items()}
+
+
+def _detail(usage: dict[str, Any], details: str, name: str) -> Any:
+    found = usage.get(details)
+    return found.get(name) if isinstance(found, dict) else None
 
 
 class ImpactLedger:

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, PrivateAttr, field_validator
 
-from melious.impact import BillingCost, EnvironmentImpact
+from melious.impact import BillingCost, EnvironmentImpact, whole_count
 from melious.transport.ratelimit import RateLimit
 
 
@@ -28,18 +28,26 @@ class Usage(BaseModel):
     prompt_tokens_details: dict[str, Any] | None = None
     completion_tokens_details: dict[str, Any] | None = None
 
+    @field_validator("prompt_tokens", "completion_tokens", "total_tokens", mode="before")
+    @classmethod
+    def _count(cls, value: Any) -> Any:
+        return whole_count(value)
+
+    @field_validator("prompt_tokens_details", "completion_tokens_details", mode="before")
+    @classmethod
+    def _details(cls, value: Any) -> Any:
+        return value if isinstance(value, dict) else None
+
     @property
     def cached_tokens(self) -> int | None:
         """Tokens that came from the provider's prefix cache, from either place servers put them."""
-        details = self.prompt_tokens_details or {}
-        cached = details.get("cached_tokens", (self.model_extra or {}).get("cached_tokens"))
-        return cached if isinstance(cached, int) else None
+        cached = whole_count((self.prompt_tokens_details or {}).get("cached_tokens"))
+        return cached if cached is not None else whole_count((self.model_extra or {}).get("cached_tokens"))
 
     @property
     def reasoning_tokens(self) -> int | None:
         """Tokens spent on reasoning."""
-        reasoning = (self.completion_tokens_details or {}).get("reasoning_tokens")
-        return reasoning if isinstance(reasoning, int) else None
+        return whole_count((self.completion_tokens_details or {}).get("reasoning_tokens"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +76,7 @@ class Result(BaseModel):
         billing_cost: The money, if reported.
     """
 
-    model_config = ConfigDict(extra="allow", defer_build=True)
+    model_config = ConfigDict(extra="allow", coerce_numbers_to_str=True, defer_build=True)
 
     usage: Usage | None = None
     environment_impact: EnvironmentImpact | None = None
