@@ -1,6 +1,7 @@
 """Both clients behind one face, so that a case is written once and runs on each."""
 
 import asyncio
+import contextvars
 import operator
 import threading
 from collections.abc import Iterable
@@ -101,7 +102,7 @@ class AsyncClients(Clients):
         async def run() -> Any:
             return await operator.attrgetter(name)(client)(*args, **params)
 
-        return self._runner.run(run())
+        return self._runner.run(run(), context=contextvars.copy_context())
 
     def stream(self, client: AsyncMeliousClient, **params: Any) -> Streamed:
         async def run() -> Streamed:
@@ -114,7 +115,7 @@ class AsyncClients(Clients):
                     return Streamed(stream, chunks, error)
                 return Streamed(stream, chunks, None)
 
-        return self._runner.run(run())
+        return self._runner.run(run(), context=contextvars.copy_context())
 
     def together(self, client: AsyncMeliousClient, name: str, calls: Iterable[dict[str, Any]]) -> list[Any]:
         """Make calls at the same time; gives results and exceptions in their order."""
@@ -123,7 +124,7 @@ class AsyncClients(Clients):
         async def run() -> list[Any]:
             return await asyncio.gather(*(method(**one) for one in calls), return_exceptions=True)
 
-        return self._runner.run(run())
+        return self._runner.run(run(), context=contextvars.copy_context())
 
     def close(self) -> None:
         async def run() -> None:

@@ -1,5 +1,7 @@
 """Clients for the tests of the core; every test runs free of what earlier ones told the rate gates."""
 
+import io
+import wave
 from collections.abc import Iterator
 from typing import Any
 
@@ -29,3 +31,15 @@ def clients(request: pytest.FixtureRequest) -> Iterator[Clients]:
 def client(clients: Clients, sandbox: Sandbox) -> Any:
     """A client of the session's sandbox with everything at its default."""
     return clients.client(sandbox)
+
+
+@pytest.fixture(scope="session")
+def wav() -> bytes:
+    """A second of silence."""
+    held = io.BytesIO()
+    with wave.open(held, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(8000)
+        file.writeframes(bytes(16_000))
+    return held.getvalue()
