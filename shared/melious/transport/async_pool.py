@@ -17,7 +17,7 @@ from melious.transport.lanes import (
     NetworkHook,
     Origin,
     ReadClock,
-    pool_maker,
+    connection_maker,
     request_maker,
 )
 from melious.transport.library import library, socket_options
@@ -118,7 +118,7 @@ class AsyncPool:
     def __init__(self, origin: Origin) -> None:
         self.origin = origin
         self.shelf = LaneShelf()
-        self._make = pool_maker(origin, asynchronous=True)
+        self._make = connection_maker(origin, asynchronous=True)
         self._request = request_maker(origin)
         self._closed = False
         self._slots = asyncio.Semaphore(origin.max_connections)
@@ -146,10 +146,12 @@ class AsyncPool:
                 return None, False, library().core.PoolTimeout(message)
         else:
             await self._slots.acquire()
-        lane = self._take(fresh=fresh)
+        lane, closing = self._take(fresh=fresh)
         lane.hook.begin(clock)
         try:
-            response = await lane.pool.handle_async_request(self._request(outgoing))
+            if closing:
+                await _close(closing)
+            response = await lane.connection.handle_async_request(self._request(outgoing))
             return AsyncAnswer(response, lane, self), False, None
         except Exception as error:  # noqa: BLE001 - handed to the driver, which raises what is not the transport's
             await self._discard(lane)
@@ -158,13 +160,13 @@ class AsyncPool:
             await self._discard(lane)
             raise
 
-    def _take(self, *, fresh: bool) -> Lane:
-        lane = None if fresh else self.shelf.take()
+    def _take(self, *, fresh: bool) -> tuple[Lane, list[Lane]]:
+        lane, closing = (None, []) if fresh else self.shelf.take()
         if lane is None:
             hook = _Network(library().core.AnyIOBackend())
             lane = Lane(self._make(hook), hook)
             self.shelf.add(lane)
-        return lane
+        return lane, closing
 
     async def release(self, lane: Lane, response: Any) -> None:
         """Take a lane back from an answer that is closed; the library keeps its connection only if it may."""
@@ -183,7 +185,7 @@ class AsyncPool:
     async def _discard(self, lane: Lane) -> None:
         self.shelf.discard(lane)
         self._slots.release()
-        await lane.pool.aclose()
+        await lane.connection.aclose()
 
     async def aclose(self) -> None:
         """Close the idle connections; those in use close when their requests end."""
@@ -201,7 +203,7 @@ async def _close(lanes: list[Lane]) -> None:
     cancelled: asyncio.CancelledError | None = None
     for lane in lanes:
         try:
-            await lane.pool.aclose()
+            await lane.connection.aclose()
         except asyncio.CancelledError as error:
             cancelled = error
     if cancelled is not None:

@@ -1,10 +1,10 @@
 """What sync and async pools have in common: lanes, their clocks, and which of them to keep.
 
-A lane is a pool of the HTTP library that holds one connection. A request takes
-an idle lane, or a new one, in constant time, however many there are; whatever
-happens to a request, an error, a cancellation, a dropped stream, spoils its
-own lane at the most, and that one is thrown away. The order is last in, first
-out, so that few connections stay warm and the rest grow cold and are closed.
+A lane is one connection of the HTTP library. A request takes an idle lane, or
+a new one, in constant time, however many there are; whatever happens to a
+request, an error, a cancellation, a dropped stream, spoils its own lane at the
+most, and that one is thrown away. The order is last in, first out, so that few
+connections stay warm and the rest grow cold and are closed.
 """
 
 from __future__ import annotations
@@ -133,9 +133,9 @@ class NetworkHook:
 
 @dataclass(slots=True, eq=False)
 class Lane:
-    """One connection at most, and what its pool must know of it."""
+    """One connection, and what its pool must know of it."""
 
-    pool: Any
+    connection: Any
     hook: NetworkHook
     idle_since: float = 0.0
 
@@ -152,16 +152,16 @@ class Lane:
                 os.close(nowhere)
 
 
-def pool_maker(origin: Origin, *, asynchronous: bool) -> Callable[[Any], Any]:
-    """Give a function that makes one lane's pool around a network hook; the TLS settings are made here."""
+def connection_maker(origin: Origin, *, asynchronous: bool) -> Callable[[Any], Any]:
+    """Give a function that makes a connection around a network hook; the TLS settings are made here.
+
+    The library's pools only serve to make connections, straight or through a
+    proxy: what else they do costs a fifth of a request, and is done here.
+    """
     core = library().core
     proxy = origin.proxy
     context = ssl_context(origin.verify) if origin.needs_tls else None
-    options: dict[str, Any] = {
-        "ssl_context": context,
-        "max_connections": 1,
-        "keepalive_expiry": KEEPALIVE_EXPIRY,
-    }
+    options: dict[str, Any] = {"ssl_context": context, "keepalive_expiry": KEEPALIVE_EXPIRY}
     prefix = "Async" if asynchronous else ""
     if proxy is None:
         kind = f"{prefix}ConnectionPool"
@@ -171,7 +171,8 @@ def pool_maker(origin: Origin, *, asynchronous: bool) -> Callable[[Any], Any]:
         if proxy.scheme == "https":
             options["proxy_ssl_context"] = context
     make = getattr(core, kind)
-    return lambda hook: make(network_backend=hook, **options)
+    to = core.Origin(origin.scheme.encode(), origin.host.encode("idna"), origin.port)
+    return lambda hook: make(network_backend=hook, **options).create_connection(to)
 
 
 def request_maker(origin: Origin) -> Callable[[Outgoing], Any]:
@@ -198,18 +199,28 @@ class LaneShelf:
         self.idle: list[Lane] = []
         self.all: set[Lane] = set()
 
-    def take(self) -> Lane | None:
-        """The warmest idle lane, if there is one that is still warm."""
-        if self.idle and time.monotonic() - self.idle[-1].idle_since < KEEPALIVE_EXPIRY:
-            return self.idle.pop()
-        return None
+    def take(self) -> tuple[Lane | None, list[Lane]]:
+        """The warmest idle lane that is of use, if any, and those that are to be closed: cold, or hung up."""
+        closing: list[Lane] = []
+        found = None
+        while found is None and self.idle:
+            lane = self.idle.pop()
+            if lane.connection.has_expired():
+                closing.append(lane)
+            else:
+                found = lane
+        self.all.difference_update(closing)
+        return found, closing
 
     def add(self, lane: Lane) -> None:
         """Note a new lane."""
         self.all.add(lane)
 
     def give_back(self, lane: Lane) -> list[Lane]:
-        """Put a lane back and give those that are to be closed: too cold, or too many."""
+        """Put a lane back and give those that are to be closed: spent, too cold, or too many."""
+        if lane.connection.is_closed():
+            self.all.discard(lane)
+            return []
         lane.idle_since = now = time.monotonic()
         self.idle.append(lane)
         cold = 0

@@ -18,7 +18,7 @@ from melious.transport.lanes import (
     NetworkHook,
     Origin,
     ReadClock,
-    pool_maker,
+    connection_maker,
     request_maker,
 )
 from melious.transport.library import library, socket_options
@@ -118,7 +118,7 @@ class SyncPool:
     def __init__(self, origin: Origin) -> None:
         self.origin = origin
         self.shelf = LaneShelf()
-        self._make = pool_maker(origin, asynchronous=False)
+        self._make = connection_maker(origin, asynchronous=False)
         self._request = request_maker(origin)
         self._closed = False
         self._lock = forks.new_lock()
@@ -145,7 +145,8 @@ class SyncPool:
             return None, False, library().core.PoolTimeout(message)
         try:
             lane.hook.begin(clock)
-            return SyncAnswer(lane.pool.handle_request(self._request(outgoing)), lane, self), False, None
+            response = lane.connection.handle_request(self._request(outgoing))
+            return SyncAnswer(response, lane, self), False, None
         except Exception as error:  # noqa: BLE001 - handed to the driver, which raises what is not the transport's
             self._discard(lane)
             return None, lane.hook.untouched, error
@@ -158,13 +159,15 @@ class SyncPool:
         with self._slot_freed:
             if not self._slots and not self._slot_freed.wait_for(lambda: self._slots, clock.left()):
                 return None
-            lane = None if fresh else self.shelf.take()
+            lane, closing = (None, []) if fresh else self.shelf.take()
             if lane is None:
                 hook = _Network(library().core.SyncBackend())
                 lane = Lane(self._make(hook), hook)
                 self.shelf.add(lane)
             self._slots -= 1
-            return lane
+        for cold in closing:
+            cold.connection.close()
+        return lane
 
     def release(self, lane: Lane, response: Any) -> None:
         """Take a lane back from an answer that is closed; the library keeps its connection only if it may."""
@@ -180,14 +183,14 @@ class SyncPool:
             self._slots += 1
             self._slot_freed.notify()
         for cold in closing:
-            cold.pool.close()
+            cold.connection.close()
 
     def _discard(self, lane: Lane) -> None:
         with self._slot_freed:
             self.shelf.discard(lane)
             self._slots += 1
             self._slot_freed.notify()
-        lane.pool.close()
+        lane.connection.close()
 
     def close(self) -> None:
         """Close the idle connections; those in use close when their requests end."""
@@ -195,7 +198,7 @@ class SyncPool:
             self._closed = True
             closing = self.shelf.clear()
         for lane in closing:
-            lane.pool.close()
+            lane.connection.close()
 
     def abandon(self) -> None:
         """Let go of the sockets, in the child of a fork."""
