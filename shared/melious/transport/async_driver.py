@@ -23,7 +23,7 @@ class AsyncDriver(DriverBase):
     """Makes the calls of one client, on any number of event loops."""
 
     def __init__(self, config: ClientConfig, http_client: Any = None) -> None:
-        super().__init__(config)
+        super().__init__(config, http_client)
         self._injected = None if http_client is None else AsyncClientSender(http_client)
         self._holds: dict[int, tuple[async_registry.AsyncHold, weakref.finalize[..., Any]]] = {}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from typing import Any
 
 from melious.config import ClientConfig
 from melious.errors import ResponseDecodeError
@@ -22,8 +23,9 @@ logger = logging.getLogger("melious")
 class DriverBase:
     """The settings of a client, and what outlives its calls."""
 
-    def __init__(self, config: ClientConfig) -> None:
+    def __init__(self, config: ClientConfig, http_client: Any) -> None:
         self.config = config
+        self._http_client = http_client
         self._budget = RetryBudget()
         self._envelope: Envelope | None = None
 
@@ -33,6 +35,10 @@ class DriverBase:
         if self._envelope is None:
             self._envelope = Envelope(self.config)
         return self._envelope
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # An endpoint, or a method of one, can be pickled like its client.
+        return type(self), (self.config, self._http_client)
 
     @property
     def policy(self) -> Policy:

@@ -22,7 +22,7 @@ class SyncDriver(DriverBase):
     """Makes the calls of one client, from any thread."""
 
     def __init__(self, config: ClientConfig, http_client: Any = None) -> None:
-        super().__init__(config)
+        super().__init__(config, http_client)
         self._injected = None if http_client is None else SyncClientSender(http_client)
         self._lock = forks.new_lock()
         self._hold: sync_registry.SyncHold | None = None

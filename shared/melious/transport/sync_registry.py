@@ -48,7 +48,8 @@ def close(share: SyncHold) -> None:
         share.pool.close()
 
 
-def _close_all() -> None:
+def close_all() -> None:
+    """Close all pools; who still holds one can go on, but keeps no connection."""
     for entry in list(_holds.values()):
         entry.pool.close()
     _holds.clear()
@@ -62,5 +63,5 @@ def _forget() -> None:
     _drops.clear()
 
 
-atexit.register(_close_all)
+atexit.register(close_all)
 forks.in_child(_forget)
