@@ -28,6 +28,13 @@ FACES: dict[str, type[SyncFace] | type[AsyncFace]] = {
 }
 
 
+# In development mode asyncio tells of every step that took long, which on a loaded machine is no fault.
+_PRELUDE = """
+import logging
+logging.getLogger("asyncio").addFilter(lambda record: not record.getMessage().startswith("Executing "))
+"""
+
+
 def _faces(kinds: tuple[str, ...]) -> Any:
     @pytest.fixture(params=kinds)
     def face(request: pytest.FixtureRequest) -> Iterator[Callable[..., Face]]:
@@ -51,6 +58,15 @@ any_face = _faces(("sync", "async", "aiohttp"))
 async_face = _faces(("async", "aiohttp"))
 
 
+@pytest.fixture(autouse=True)
+def _no_warm_connections() -> Iterator[None]:
+    """Close what clients that were only dropped left warm, so that tests can count connections."""
+    yield
+    from melious.transport import sync_registry
+
+    sync_registry.close_all()
+
+
 @pytest.fixture
 def serve() -> Iterator[Callable[[Script], RawServer]]:
     """Start servers that follow a script; they stop after the test."""
@@ -64,9 +80,9 @@ def run_script(request: pytest.FixtureRequest, sandbox: Sandbox) -> Callable[[st
 
     The script must end well and say nothing on standard error.
     """
-    prelude = ""
+    prelude = _PRELUDE
     if request.config.getoption("--http-library") == "httpx":
-        prelude = "import sys\nsys.modules['httpx2'] = None\n"
+        prelude += "import sys\nsys.modules['httpx2'] = None\n"
 
     def run(script: str, *options: str) -> str:
         done = subprocess.run(

@@ -1,0 +1,212 @@
+"""The connection under a stream: closed at once when the stream is left, kept when it was read to its end."""
+
+import asyncio
+import gc
+import threading
+import time
+
+import pytest
+from faults_kit import ASK, DONE, KEY, AsyncFace, Peer, event, eventually, took
+
+from melious import AsyncMeliousClient, MeliousClient
+from melious.sandbox import Fault
+
+
+@pytest.fixture
+def stalled(sandbox):
+    """A sandbox whose streams fall silent for half a minute after their first event."""
+    sandbox.faults.add(Fault(endpoint="chat", stall_after_events=1, stall_seconds=30, times=None))
+    return sandbox
+
+
+@pytest.mark.parametrize("way", ["break", "close", "leave", "drop", "raise"])
+def test_leaving_a_stream_closes_its_connection_at_once(way, stalled, any_face):
+    client = any_face(stalled.base_url, api_key=stalled.api_key)
+    for _ in range(3):
+        if way == "raise":
+            with pytest.raises(LookupError):
+                client.first_chunk_then_raise()
+        else:
+            getattr(client, f"first_chunk_then_{way}")()
+        if isinstance(client, AsyncFace):
+            client.pause(0.02)
+        assert eventually(lambda: stalled.open_connections == 0, 2.0)
+    assert len(stalled.requests) == 3
+
+
+def test_closing_before_the_first_chunk_is_taken(stalled, any_face):
+    client = any_face(stalled.base_url, api_key=stalled.api_key)
+    if isinstance(client, AsyncFace):
+
+        async def begin():
+            stream = await client.client.chat.stream(**ASK)
+            assert stream.request_id
+            await stream.aclose()
+
+        client.run(begin())
+    else:
+        client.client.chat.stream(**ASK).close()
+    assert eventually(lambda: stalled.open_connections == 0, 2.0)
+
+
+def test_a_stream_that_is_never_taken_up(stalled, any_face):
+    """Dropped right after the request, by the caller or by an error in between."""
+    client = any_face(stalled.base_url, api_key=stalled.api_key)
+    if isinstance(client, AsyncFace):
+
+        async def begin():
+            await client.client.chat.stream(**ASK)
+
+        client.run(begin())
+        client.pause(0.02)
+    else:
+        client.client.chat.stream(**ASK)
+    gc.collect()
+    assert eventually(lambda: stalled.open_connections == 0, 2.0)
+
+
+def test_an_async_stream_that_never_began_sends_nothing(sandbox):
+    async def main():
+        client = AsyncMeliousClient(base_url=sandbox.base_url, api_key=sandbox.api_key)
+        stream = client.chat.stream(**ASK)
+        await stream.aclose()
+        del stream
+
+    asyncio.run(main())
+    assert len(sandbox.requests) == 0
+
+
+def test_another_thread_may_drop_a_stream(stalled):
+    client = MeliousClient(base_url=stalled.base_url, api_key=stalled.api_key)
+    streams = [client.chat.stream(**ASK) for _ in range(3)]
+    for stream in streams:
+        next(stream)
+    del stream
+    thread = threading.Thread(target=streams.clear)
+    thread.start()
+    thread.join()
+    assert eventually(lambda: stalled.open_connections == 0, 2.0)
+    client.close()
+
+
+def test_five_streams_read_to_their_end_share_one_connection(sandbox, any_face):
+    client = any_face(sandbox.base_url, api_key=sandbox.api_key)
+    ends = [client.chunks()[-1] for _ in range(5)]
+    assert len(ends) == 5
+    assert len({request.connection for request in sandbox.requests}) == 1
+    assert sandbox.open_connections == 1
+
+
+def test_a_stream_and_requests_beside_it(sandbox):
+    with MeliousClient(base_url=sandbox.base_url, api_key=sandbox.api_key) as client:
+        seen = 0
+        for _ in client.chat.stream(**ASK):
+            seen += 1
+            if seen < 4:
+                assert client.models.list().data
+        assert seen > 4
+    assert len({request.connection for request in sandbox.requests}) == 2
+
+
+def test_the_stream_outlives_its_client(sandbox):
+    stream = MeliousClient(base_url=sandbox.base_url, api_key=sandbox.api_key).chat.stream(**ASK)
+    gc.collect()
+    assert len(list(stream)) > 3
+
+    async def main():
+        stream = AsyncMeliousClient(base_url=sandbox.base_url, api_key=sandbox.api_key).chat.stream(**ASK)
+        gc.collect()
+        return [chunk async for chunk in stream]
+
+    assert len(asyncio.run(main())) > 3
+
+
+def test_closing_the_client_spoils_no_stream_under_way(sandbox):
+    client = MeliousClient(base_url=sandbox.base_url, api_key=sandbox.api_key)
+    stream = client.chat.stream(**ASK)
+    next(stream)
+    client.close()
+    assert stream.completion().text == ""
+    assert list(stream)
+    assert stream.completion().text
+    assert eventually(lambda: sandbox.open_connections == 0, 2.0)
+
+
+def test_silence_after_done_does_not_hold_the_caller_up(serve, any_face):
+    left = []
+
+    def script(peer: Peer) -> None:
+        peer.request()
+        peer.events(event("A"), event(finish="stop"), DONE)
+        left.append(peer.left(10))
+
+    server = serve(script)
+    client = any_face(server.base_url)
+    with took(0.0, 2.0):
+        assert len(client.chunks()) == 2
+    if client.kind == "async":
+        client.pause(0.02)
+    assert eventually(lambda: left == [True])
+
+
+def test_the_last_chunk_does_not_wait_for_what_follows_done(serve):
+    def script(peer: Peer) -> None:
+        peer.request()
+        peer.events(event("A"), event(finish="stop"), DONE)
+        peer.left(10)
+
+    server = serve(script)
+    with MeliousClient(base_url=server.base_url, api_key=KEY) as client:
+        stream = client.chat.stream(**ASK)
+        next(stream)
+        next(stream)
+        with took(0.0, 1.0):
+            assert list(stream) == []
+        stream.close()
+
+
+def test_chatter_without_end_after_done_is_not_read(serve, any_face):
+    def script(peer: Peer) -> None:
+        peer.request()
+        peer.events(event("A", "stop"), DONE)
+        while True:
+            peer.send(b"400\r\n" + b":" * 1023 + b"\n\r\n")
+            time.sleep(0.0005)
+
+    server = serve(script)
+    with took(0.0, 3.0):
+        assert len(any_face(server.base_url).chunks()) == 1
+
+
+def test_a_slow_caller_is_no_stalled_stream(serve, any_face):
+    """The event clock runs while the server is waited for, not while the caller works."""
+
+    def script(peer: Peer) -> None:
+        peer.request()
+        peer.events(event("A"))
+        for _ in range(6):
+            peer.pause(0.05)
+            peer.send(b"3\r\n:\n\n\r\n")
+        peer.send(*(b"%x\r\n%s\r\n" % (len(data), data) for data in (event("B"), event(finish="stop"), DONE)))
+        peer.send(b"0\r\n\r\n")
+
+    from melious import Timeout
+
+    server = serve(script)
+    client = any_face(server.base_url, timeout=Timeout(event=0.3, silence=5.0))
+    if isinstance(client, AsyncFace):
+
+        async def read():
+            got = []
+            async for chunk in client.client.chat.stream(**ASK):
+                got.append(chunk)
+                await asyncio.sleep(0.45)
+            return got
+
+        got = client.run(read())
+    else:
+        got = []
+        for chunk in client.client.chat.stream(**ASK):
+            got.append(chunk)
+            time.sleep(0.45)
+    assert len(got) == 3
