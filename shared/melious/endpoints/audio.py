@@ -57,15 +57,19 @@ def create(
 
 
 def _read(file: AudioFile) -> tuple[str, bytes]:
-    if isinstance(file, tuple):
+    if isinstance(file, tuple) and len(file) == 2:  # noqa: PLR2004
         name, content = file
     elif isinstance(file, str | PathLike):
         path = Path(file)
         if not path.is_file():
             raise InvalidArgumentError(f"file: there is no file {str(path)!r}")
         name, content = path.name, path.read_bytes()
-    else:
+    elif hasattr(file, "read"):
         name, content = Path(str(getattr(file, "name", "audio"))).name, file.read()
+    else:
+        raise InvalidArgumentError(
+            f"file: needs a path, an open file, or a name with the bytes, not {type(file).__name__}"
+        )
     if not isinstance(content, bytes) or not content:
         raise InvalidArgumentError(f"file: {name!r} holds no bytes")
     if len(content) > MAX_BYTES:

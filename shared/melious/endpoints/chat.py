@@ -6,7 +6,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from melious.config import ClientConfig
-from melious.endpoints.common import RoutingOptions, body_of, check_known, json_of, read_as, request_of
+from melious.endpoints.common import (
+    RoutingOptions,
+    body_of,
+    check_known,
+    is_list,
+    json_of,
+    read_as,
+    request_of,
+)
 from melious.errors import InvalidArgumentError, ResponseDecodeError
 from melious.results import ChatCompletion
 from melious.transport.request import Call, Request, Response
@@ -104,7 +112,7 @@ def _request(
 
 
 def _checked(messages: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    if isinstance(messages, str | bytes | Mapping) or not messages:
+    if not is_list(messages):
         raise InvalidArgumentError("messages: needs a list of at least one message")
     checked = list(messages)
     for position, message in enumerate(checked):

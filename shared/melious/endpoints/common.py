@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, TypedDict, TypeVar
 
 from pydantic import ValidationError
@@ -66,6 +66,11 @@ def check_known(params: Mapping[str, Any], shape: type, where: str) -> None:
     reject_unknown(params, shape.__annotations__, where)
 
 
+def is_list(value: object) -> bool:
+    """Whether a value can be gone through and is neither empty nor a single thing."""
+    return isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping) and bool(value)
+
+
 def check_model(model: object) -> str:
     """Refuse a model that is no name.
 
@@ -92,6 +97,8 @@ def body_of(
         body["filters"] = filters
     for extra in (config.extra_body, params.get("extra_body")):
         if extra:
+            if not isinstance(extra, Mapping):
+                raise InvalidArgumentError(f"extra_body: {extra!r} is no mapping")
             body.update(extra)
     return body
 

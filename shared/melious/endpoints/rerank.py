@@ -6,7 +6,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from melious.config import ClientConfig
-from melious.endpoints.common import RoutingOptions, body_of, check_known, json_of, read_as, request_of
+from melious.endpoints.common import (
+    RoutingOptions,
+    body_of,
+    check_known,
+    is_list,
+    json_of,
+    read_as,
+    request_of,
+)
 from melious.errors import InvalidArgumentError, ResponseDecodeError
 from melious.results import RerankResult
 from melious.transport.request import Call, Response
@@ -57,7 +65,7 @@ def create(
 
 
 def _checked(documents: Sequence[str | Mapping[str, Any]]) -> list[str | Mapping[str, Any]]:
-    if isinstance(documents, str | Mapping) or not documents:
+    if not is_list(documents):
         raise InvalidArgumentError("documents: needs a list of at least one document")
     texts = list(documents)
     for position, document in enumerate(texts):
