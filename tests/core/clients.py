@@ -18,6 +18,14 @@ EMBEDDINGS = "bge-m3"
 RERANK = "bge-reranker-v2-m3"
 IMAGES = "flux-schnell"
 AUDIO = "whisper-large-v3-turbo"
+TOOL = {
+    "type": "function",
+    "function": {
+        "name": "get_weather",
+        "description": "Get the weather of a city",
+        "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+    },
+}
 QUESTION = [{"role": "user", "content": "What is a lighthouse?"}]
 
 
