@@ -1,20 +1,27 @@
-"""Clients for the tests of the core; every test runs free of what earlier ones told the rate gates."""
+"""Clients for the tests of the core; every test runs free of what earlier ones told the rate gates.
+
+The transport is imported in the fixtures and not before: `--http-library` must take effect first.
+"""
+
+from __future__ import annotations
 
 import io
 import wave
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from melious.sandbox import Sandbox
-from melious.transport import ratelimit
 
-from .clients import AsyncClients, Clients, SyncClients
+if TYPE_CHECKING:
+    from .clients import Clients
 
 
 @pytest.fixture(autouse=True)
 def _no_gate_is_closed() -> Iterator[None]:
+    from melious.transport import ratelimit
+
     yield
     ratelimit._gates.clear()
 
@@ -22,6 +29,8 @@ def _no_gate_is_closed() -> Iterator[None]:
 @pytest.fixture(params=["sync", "async"])
 def clients(request: pytest.FixtureRequest) -> Iterator[Clients]:
     """Both kinds of clients in turn."""
+    from .clients import AsyncClients, SyncClients
+
     made: Any = SyncClients() if request.param == "sync" else AsyncClients()
     yield made
     made.close()
