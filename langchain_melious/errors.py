@@ -30,15 +30,6 @@ class ErrorResponse:
         return self._body
 
 
-class _Answered(core.MeliousError):
-    """An error that came as an answer: tracers look at `response`."""
-
-    @property
-    def response(self) -> ErrorResponse:
-        """Status, body and request id, in the shape that tracers read."""
-        return ErrorResponse(self)
-
-
 class ConfigurationError(core.ConfigurationError, langchain.ModelError):
     """The client cannot be made from what it was given."""
 
@@ -51,7 +42,7 @@ class APIConnectionError(core.APIConnectionError, langchain.ModelConnectionError
     """No answer came."""
 
 
-class StreamTruncatedError(core.StreamTruncatedError, langchain.ModelConnectionError):
+class StreamTruncatedError(APIConnectionError, core.StreamTruncatedError):
     """A stream ended before the answer did."""
 
 
@@ -59,7 +50,7 @@ class APITimeoutError(core.APITimeoutError, langchain.ModelTimeoutError):
     """An attempt took too long."""
 
 
-class DeadlineExceededError(core.DeadlineExceededError, langchain.ModelTimeoutError):
+class DeadlineExceededError(APITimeoutError, core.DeadlineExceededError):
     """The call as a whole took too long."""
 
 
@@ -67,58 +58,60 @@ class ResponseDecodeError(core.ResponseDecodeError, langchain.ModelAPIError):
     """An answer that cannot be read."""
 
 
-class APIStatusError(_Answered, core.APIStatusError, langchain.ModelAPIError):
-    """The service answered with an error that has no class of its own."""
+class APIStatusError(core.APIStatusError, langchain.ModelError):
+    """The service answered with an error."""
+
+    @property
+    def response(self) -> ErrorResponse:
+        """Status, body and request id, in the shape that tracers read."""
+        return ErrorResponse(self)
 
 
-class BadRequestError(_Answered, core.BadRequestError, langchain.ModelInvalidRequestError):
+class BadRequestError(APIStatusError, core.BadRequestError, langchain.ModelInvalidRequestError):
     """The request is not valid as it is."""
 
 
 class ContextLengthExceededError(
-    _Answered,
-    core.ContextLengthExceededError,
-    langchain.ContextOverflowError,
-    langchain.ModelInvalidRequestError,
+    BadRequestError, core.ContextLengthExceededError, langchain.ContextOverflowError
 ):
     """The input is longer than the model takes."""
 
 
-class AuthenticationError(_Answered, core.AuthenticationError, langchain.ModelAuthenticationError):
+class AuthenticationError(APIStatusError, core.AuthenticationError, langchain.ModelAuthenticationError):
     """The key is missing, wrong, revoked or expired."""
 
 
-class PermissionDeniedError(_Answered, core.PermissionDeniedError, langchain.ModelPermissionDeniedError):
+class PermissionDeniedError(APIStatusError, core.PermissionDeniedError, langchain.ModelPermissionDeniedError):
     """The key lacks the scope for this endpoint."""
 
 
 class InsufficientBalanceError(
-    _Answered, core.InsufficientBalanceError, langchain.ModelPermissionDeniedError
+    APIStatusError, core.InsufficientBalanceError, langchain.ModelPermissionDeniedError
 ):
     """The account has run out of energy or credits."""
 
 
-class NotFoundError(_Answered, core.NotFoundError, langchain.ModelNotFoundError):
+class NotFoundError(APIStatusError, core.NotFoundError, langchain.ModelNotFoundError):
     """There is nothing at this address."""
 
 
-class ModelNotFoundError(_Answered, core.ModelNotFoundError, langchain.ModelNotFoundError):
+class ModelNotFoundError(NotFoundError, core.ModelNotFoundError):
     """The model does not exist, or is not open to this key."""
 
 
-class RateLimitError(_Answered, core.RateLimitError, langchain.ModelRateLimitError):
+class RateLimitError(APIStatusError, core.RateLimitError, langchain.ModelRateLimitError):
     """Too many requests."""
 
 
-class ServerError(_Answered, core.ServerError, langchain.ModelAPIError):
+class ServerError(APIStatusError, core.ServerError, langchain.ModelAPIError):
     """The service, or something on the way to it, is in trouble."""
 
 
-class ProviderError(_Answered, core.ProviderError, langchain.ModelAPIError):
+class ProviderError(ServerError, core.ProviderError):
     """Every provider of the model failed or was too slow."""
 
 
-class NoProvidersAvailableError(_Answered, core.NoProvidersAvailableError, langchain.ModelAPIError):
+class NoProvidersAvailableError(ServerError, core.NoProvidersAvailableError):
     """No provider fits what the request allows."""
 
 

@@ -16,7 +16,7 @@ class TestChatMeliousUnit(ChatModelUnitTests):
         monkeypatch.setenv("MELIOUS_API_KEY", "sk-mel-test")
         monkeypatch.delenv("MELIOUS_BASE_URL", raising=False)
         # `load(allowed_objects="all")` means all classes of a list within langchain-core, where packages from
-        # outside cannot be; others give `allowed_objects=[ChatMelious]`, which test_serialization.py does.
+        # outside cannot be; others give `allowed_objects=[ChatMelious]`, which test_lc_lifecycle.py does.
         path = tuple(ChatMelious.lc_id())
         loading = import_module("langchain_core.load.load")
         monkeypatch.setitem(loading.ALL_SERIALIZABLE_MAPPINGS, path, path)

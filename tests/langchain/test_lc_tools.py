@@ -1,0 +1,173 @@
+"""Tools: binding, choosing, calling, and the loop to the answer."""
+
+from typing import Annotated
+
+import pytest
+from langchain_core.messages import HumanMessage, ToolMessage
+from langchain_core.tools import tool
+from pydantic import BaseModel, Field
+from typing_extensions import TypedDict
+
+from langchain_melious.errors import InvalidArgumentError
+from melious.sandbox import Fault
+
+
+@tool
+def get_weather(city: str) -> str:
+    """Get the current weather in a city."""
+    return f"It is 7 degrees and raining in {city}."
+
+
+class Multiply(BaseModel):
+    """Multiply two integers."""
+
+    a: int = Field(description="first factor")
+    b: int = Field(description="second factor")
+
+
+class Add(TypedDict):
+    """Add two integers."""
+
+    a: Annotated[int, ..., "first summand"]
+    b: Annotated[int, ..., "second summand"]
+
+
+ANTHROPIC = {
+    "name": "search",
+    "description": "Search the documentation.",
+    "input_schema": {"type": "object", "properties": {"query": {"type": "string"}}, "required": ["query"]},
+}
+TOOLS = [get_weather, Multiply, Add, ANTHROPIC]
+
+
+def body(sandbox):
+    return sandbox.requests.to("chat")[-1].body
+
+
+def test_tools_of_every_kind_are_functions_on_the_wire(way, chat, sandbox):
+    message = way.invoke(chat().bind_tools(TOOLS), "What is 6 multiplied by 7?")
+    sent = body(sandbox)["tools"]
+    assert [made["function"]["name"] for made in sent] == ["get_weather", "Multiply", "Add", "search"]
+    assert {made["type"] for made in sent} == {"function"}
+    assert sent[1]["function"]["parameters"]["required"] == ["a", "b"]
+    assert sent[3]["function"]["parameters"] == ANTHROPIC["input_schema"]
+    (call,) = message.tool_calls
+    assert (call["name"], call["args"], call["type"]) == ("Multiply", {"a": 6, "b": 7}, "tool_call")
+    assert message.response_metadata["finish_reason"] == "tool_calls"
+
+
+@pytest.mark.parametrize(
+    ("choice", "sent"),
+    [
+        (None, None),
+        ("auto", "auto"),
+        ("none", "none"),
+        ("any", "required"),
+        ("required", "required"),
+        (True, "required"),
+        (False, "none"),
+        ("Multiply", {"type": "function", "function": {"name": "Multiply"}}),
+        (
+            {"type": "function", "function": {"name": "Add"}},
+            {"type": "function", "function": {"name": "Add"}},
+        ),
+        ({"type": "tool", "name": "search"}, {"type": "function", "function": {"name": "search"}}),
+        ({"name": "search"}, {"type": "function", "function": {"name": "search"}}),
+        ({"type": "any"}, "required"),
+        ({"type": "auto"}, "auto"),
+    ],
+)
+def test_every_form_of_tool_choice(way, chat, sandbox, choice, sent):
+    message = way.invoke(chat().bind_tools(TOOLS, tool_choice=choice), "Please do something with 3 and 4.")
+    assert body(sandbox).get("tool_choice") == sent
+    if isinstance(sent, dict):
+        assert [call["name"] for call in message.tool_calls] == [sent["function"]["name"]]
+    if sent == "none":
+        assert message.tool_calls == []
+    if sent == "required":
+        assert message.tool_calls
+
+
+def test_a_choice_that_is_no_tool_is_refused(chat):
+    with pytest.raises(InvalidArgumentError, match="did you mean 'Multiply'"):
+        chat().bind_tools(TOOLS, tool_choice="Multply")
+    with pytest.raises(InvalidArgumentError, match="hologram"):
+        chat().bind_tools(TOOLS, tool_choice={"type": "tool", "name": "hologram"})
+
+
+def test_a_tool_that_is_no_function_is_refused(chat):
+    with pytest.raises(InvalidArgumentError, match="web_search_preview"):
+        chat().bind_tools([{"type": "web_search_preview"}])
+
+
+def test_strict_and_parallel_are_sent(way, chat, sandbox):
+    way.invoke(chat().bind_tools([Multiply], strict=True, parallel_tool_calls=False), "Hello")
+    function = body(sandbox)["tools"][0]["function"]
+    assert function["strict"] is True
+    assert function["parameters"]["additionalProperties"] is False
+    assert body(sandbox)["parallel_tool_calls"] is False
+    way.invoke(chat().bind_tools([Multiply]), "Hello")
+    assert "strict" not in body(sandbox)["tools"][0]["function"]
+    assert "parallel_tool_calls" not in body(sandbox)
+
+
+def test_no_tools_are_no_tools(way, chat, sandbox):
+    way.invoke(chat().bind_tools([], tool_choice="any"), "Hello")
+    assert not {"tools", "tool_choice"} & set(body(sandbox))
+
+
+def test_tools_per_call_need_no_binding(way, chat, sandbox):
+    message = way.invoke(chat(), "Weather in Oslo?", tools=[get_weather], tool_choice="get_weather")
+    assert message.tool_calls[0]["args"] == {"city": "Oslo"}
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
+def test_the_loop_to_the_answer(way, chat, whole, sandbox, streamed):
+    llm = chat().bind_tools([get_weather])
+    history = [HumanMessage("What is the weather in Oslo and Bergen?")]
+
+    def turn():
+        return whole(way.stream(llm, history)) if streamed else way.invoke(llm, history)
+
+    asked = turn()
+    assert [call["args"]["city"] for call in asked.tool_calls] == ["Oslo", "Bergen"]
+    history += [asked, *(get_weather.invoke(call) for call in asked.tool_calls)]
+    answer = turn()
+    assert answer.tool_calls == []
+    assert "raining in Oslo" in answer.text
+    assert "raining in Bergen" in answer.text
+    replayed = body(sandbox)["messages"][1]
+    assert replayed["reasoning_content"] == asked.additional_kwargs["reasoning_content"]
+    assert replayed["content"] == ""
+
+
+def test_one_call_at_a_time(way, chat):
+    llm = chat().bind_tools([get_weather], parallel_tool_calls=False)
+    assert len(way.invoke(llm, "What is the weather in Oslo and Bergen?").tool_calls) == 1
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
+def test_malformed_arguments_are_kept(way, chat, whole, sandbox, streamed):
+    import json
+
+    call = {
+        "index": 0,
+        "id": "c1",
+        "type": "function",
+        "function": {"name": "get_weather", "arguments": "city = Oslo"},
+    }
+    choice = {"index": 0, "finish_reason": "tool_calls"}
+    if streamed:
+        said = {"choices": [{**choice, "delta": {"tool_calls": [call]}}]}
+        sandbox.faults.add(Fault(raw=[f"data: {json.dumps(said)}\n\ndata: [DONE]\n\n"]))
+        message = whole(way.stream(chat(), "Hello"))
+    else:
+        said = {"choices": [{**choice, "message": {"content": None, "tool_calls": [call]}}]}
+        sandbox.faults.add(Fault(status=200, body=said))
+        message = way.invoke(chat(), "Hello")
+    assert message.tool_calls == []
+    (invalid,) = message.invalid_tool_calls
+    assert (invalid["name"], invalid["args"], invalid["id"]) == ("get_weather", "city = Oslo", "c1")
+    way.invoke(chat(), [HumanMessage("Hello"), message, ToolMessage("no JSON", tool_call_id="c1")])
+    sent = body(sandbox)["messages"][1]["tool_calls"][0]["function"]["arguments"]
+    assert json.loads(sent) == {"invalid_arguments": "city = Oslo"}
