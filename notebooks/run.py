@@ -17,7 +17,9 @@ def execute(path: Path) -> nbformat.NotebookNode:
         path: The notebook, which is not changed.
     """
     notebook = nbformat.read(path, as_version=4)
-    client = NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(FOLDER)}})
+    client = NotebookClient(
+        notebook, timeout=120, coalesce_streams=True, resources={"metadata": {"path": str(FOLDER)}}
+    )
     client.execute()
     for cell in notebook.cells:
         # When a cell ran is no news, and would differ each time.
