@@ -1,0 +1,168 @@
+"""How a figure comes about: the CPU time of this process, the least of several interleaved blocks.
+
+The contenders take turns, so that a slow minute of the machine falls on all of
+them, and of each the best block counts: what disturbs a block only ever adds.
+Garbage is collected before each block and not during it; what the set-up has
+left is put out of the collector's sight, or it would go through all of the
+frameworks each time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import time
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack, ExitStack
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+SyncContender = Callable[[str], AbstractContextManager[Callable[[], Any]]]
+"""Opens a client for a base URL and gives the operation: what it returns is checked once."""
+AsyncContender = Callable[[str], AbstractAsyncContextManager[Callable[[], Any]]]
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How thoroughly to measure.
+
+    Attributes:
+        requests: Requests in a block.
+        words: Content chunks in a stream.
+        texts: Texts in an embeddings request.
+        rounds: Blocks of each contender.
+        starts: Fresh interpreters for each contender.
+        frameworks: Whether to import frameworks in them, and to run the peers in frameworks at all.
+    """
+
+    requests: int = 320
+    words: int = 5000
+    texts: int = 2048
+    rounds: int = 5
+    starts: int = 4
+    frameworks: bool = True
+
+
+FULL = Effort()
+QUICK = Effort(requests=8, words=50, texts=8, rounds=1, starts=1, frameworks=False)
+
+
+@dataclass
+class Table:
+    """One measurement: a figure for each contender.
+
+    Attributes:
+        title: What was measured.
+        unit: Of the figures.
+        baseline: The contender that ratios refer to.
+        figures: By contender, the least of all blocks.
+    """
+
+    title: str
+    unit: str
+    baseline: str
+    figures: dict[str, float] = field(default_factory=dict)
+
+    def note(self, name: str, figure: float) -> None:
+        """Take a figure, if it is the least so far."""
+        self.figures[name] = min(figure, self.figures.get(name, figure))
+
+    def ratio(self, name: str, to: str) -> float | None:
+        """One figure by another; None where either is missing."""
+        if name in self.figures and to in self.figures:
+            return self.figures[name] / self.figures[to]
+        return None
+
+
+def compare(
+    table: Table,
+    contenders: dict[str, SyncContender],
+    url: str,
+    expected: Any,
+    *,
+    times: int,
+    rounds: int,
+    parts: float = 1e-6,
+) -> Table:
+    """Measure blocking operations side by side.
+
+    Args:
+        table: Where the figures go.
+        contenders: By name.
+        url: The server's base URL.
+        expected: What every operation must return.
+        times: Operations in a block.
+        rounds: Blocks of each contender.
+        parts: What of the table's units one operation makes, in seconds: a
+            microsecond, or that times the chunks of a stream.
+    """
+    with ExitStack() as stack:
+        operations = {name: stack.enter_context(contender(url)) for name, contender in contenders.items()}
+        for name, operation in operations.items():
+            _check(name, operation(), expected)
+        gc.freeze()
+        for _ in range(rounds):
+            for name, operation in operations.items():
+                with _Stopwatch() as watch:
+                    for _ in range(times):
+                        operation()
+                table.note(name, watch.seconds / times / parts)
+    return table
+
+
+async def compare_async(
+    table: Table,
+    contenders: dict[str, AsyncContender],
+    url: str,
+    expected: Any,
+    *,
+    times: int,
+    rounds: int,
+    parts: float = 1e-6,
+    at_a_time: int = 1,
+) -> Table:
+    """Measure asyncio operations side by side; `at_a_time` of them run at once. See `compare`."""
+    turns = max(1, times // at_a_time)
+    async with AsyncExitStack() as stack:
+        operations = {
+            name: await stack.enter_async_context(contender(url)) for name, contender in contenders.items()
+        }
+
+        async def work(operation: Callable[[], Any]) -> None:
+            for _ in range(turns):
+                await operation()
+
+        async def block(operation: Callable[[], Any]) -> None:
+            await asyncio.gather(*(work(operation) for _ in range(at_a_time)))
+
+        for name, operation in operations.items():
+            _check(name, await operation(), expected)
+            await block(operation)  # opens the connections
+        gc.freeze()
+        for _ in range(rounds):
+            for name, operation in operations.items():
+                with _Stopwatch() as watch:
+                    await block(operation)
+                table.note(name, watch.seconds / (turns * at_a_time) / parts)
+    return table
+
+
+def _check(name: str, got: Any, expected: Any) -> None:
+    if got != expected:
+        raise RuntimeError(f"{name} came to another result: {got!r:.200} instead of {expected!r:.200}")
+
+
+class _Stopwatch:
+    """CPU time of this process, with the collector out of the way."""
+
+    seconds = 0.0
+
+    def __enter__(self) -> Self:
+        gc.collect()
+        gc.disable()
+        self._began = time.process_time()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.seconds = time.process_time() - self._began
+        gc.enable()

@@ -1,0 +1,143 @@
+"""A loopback server that costs next to nothing: every answer is rendered before it is asked for.
+
+It runs in a process of its own, so that a client's CPU time is the client's
+alone, and speaks just enough HTTP/1.1: keep-alive, `Content-Length` bodies,
+and for streams one HTTP chunk per event, as model servers send them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import random
+import struct
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+
+MODEL = "glm-4.7"
+QUESTION = "Which rivers flow through the city, and what are they used for? " * 15
+ANSWER = "The river was straightened in the nineteenth century and carries freight to this day. " * 2
+WORD = " river"
+DIMENSIONS = 1024
+
+_COST = {
+    "usage": {"prompt_tokens": 240, "completion_tokens": 38, "total_tokens": 278},
+    "environment_impact": {
+        "energy_kwh": 0.00021,
+        "carbon_g_co2": 0.0071,
+        "water_liters": 0.0004,
+        "renewable_percent": 98,
+        "pue": 1.12,
+        "provider_id": "nordic-1",
+        "location": "SE",
+    },
+    "billing_cost": {"energy": 21, "credits": 0.0021, "paid_with": "energy"},
+}
+_HEAD = (
+    "HTTP/1.1 200 OK\r\ndate: Mon, 03 Mar 2025 10:00:00 GMT\r\nserver: bench\r\n"
+    "x-request-id: req-0123456789abcdef\r\nx-ratelimit-limit: 1000000\r\n"
+    "x-ratelimit-remaining: 999999\r\nx-ratelimit-reset: 60\r\n"
+)
+
+
+def _json_answer(value: object) -> bytes:
+    body = json.dumps(value, separators=(",", ":")).encode()
+    return f"{_HEAD}content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body
+
+
+def _completion() -> bytes:
+    message = {"role": "assistant", "content": ANSWER}
+    choice = {"index": 0, "message": message, "finish_reason": "stop"}
+    facts = {"id": "chatcmpl-0123456789", "object": "chat.completion", "created": 1740996000, "model": MODEL}
+    return _json_answer({**facts, "choices": [choice], **_COST})
+
+
+def _stream(words: int) -> bytes:
+    facts = {"id": "chatcmpl-01", "object": "chat.completion.chunk", "created": 1740996000, "model": MODEL}
+
+    def event(delta: dict[str, str], finish: str | None = None) -> bytes:
+        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
+        return json.dumps({**facts, "choices": [choice]}, separators=(",", ":")).encode()
+
+    events = [event({"role": "assistant", "content": ""}), *[event({"content": WORD})] * words]
+    events += [event({}, "stop"), json.dumps({**facts, "choices": [], **_COST}).encode(), b"[DONE]"]
+    head = f"{_HEAD}content-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n".encode()
+    blocks = [b"data: %b\n\n" % data for data in events]
+    return head + b"".join(b"%x\r\n%b\r\n" % (len(block), block) for block in blocks) + b"0\r\n\r\n"
+
+
+@cache
+def _vectors(count: int, encoding: str) -> bytes:
+    noise = random.Random(count)  # the same vectors in every run
+    data = []
+    for index in range(count):
+        packed = struct.pack(f"<{DIMENSIONS}f", *(noise.gauss(0.0, 1.0) for _ in range(DIMENSIONS)))
+        vector = (
+            base64.b64encode(packed).decode() if encoding == "base64" else struct.unpack("<1024f", packed)
+        )
+        data.append({"object": "embedding", "index": index, "embedding": vector})
+    usage = {"prompt_tokens": 8 * count, "total_tokens": 8 * count}
+    return _json_answer({**_COST, "object": "list", "model": "bge-m3", "data": data, "usage": usage})
+
+
+class _Connection(asyncio.Protocol):
+    """Answers one request after the other."""
+
+    def __init__(self, completion: bytes, stream: bytes) -> None:
+        self._completion = completion
+        self._stream = stream
+        self._received = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        while (end := self._received.find(b"\r\n\r\n")) >= 0:
+            head = self._received[:end].lower()
+            length = int(head.partition(b"content-length:")[2].partition(b"\r\n")[0] or 0)
+            begin, end = end + 4, end + 4 + length
+            if len(self._received) < end:
+                return
+            body, self._received = self._received[begin:end], self._received[end:]
+            self._transport.write(self._answer(head, body))
+
+    def _answer(self, head: bytes, body: bytes) -> bytes:
+        if b"/embeddings" in head[:100]:
+            asked = json.loads(body)
+            return _vectors(len(asked["input"]), asked.get("encoding_format", "float"))
+        streams = b'"stream":true' in body or b'"stream": true' in body
+        return self._stream if streams else self._completion
+
+
+async def _serve(words: int) -> None:
+    completion, stream = _completion(), _stream(words)
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: _Connection(completion, stream), "127.0.0.1", 0)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await server.serve_forever()
+
+
+@contextmanager
+def running(words: int) -> Iterator[str]:
+    """Run the server in a process of its own; gives its base URL.
+
+    Args:
+        words: How many content chunks a stream has.
+    """
+    command = [sys.executable, "-m", "benchmarks.server", str(words)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield f"http://127.0.0.1:{int(process.stdout.readline())}/v1"
+        finally:
+            process.terminate()
+
+
+if __name__ == "__main__":
+    asyncio.run(_serve(int(sys.argv[1])))
