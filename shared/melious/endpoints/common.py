@@ -146,11 +146,11 @@ def request_of(
 def encoded(body: dict[str, Any]) -> bytes:
     """Write a body as JSON; what has no JSON form is named by its field."""
     try:
-        return codec.dumps(body)
+        return codec.dumps(body, finite=True)
     except (TypeError, ValueError) as error:
         for name, value in body.items():
             try:
-                codec.dumps(value)
+                codec.dumps(value, finite=True)
             except (TypeError, ValueError) as problem:
                 raise InvalidArgumentError(f"{name}: cannot be sent as JSON ({problem})") from None
         raise InvalidArgumentError(f"the body cannot be sent as JSON ({error})") from None

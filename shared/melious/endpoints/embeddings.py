@@ -15,13 +15,20 @@ from importlib import import_module
 from typing import Any
 
 from melious.config import ClientConfig
-from melious.endpoints.common import RoutingOptions, body_of, check_known, json_of, read_as, request_of
+from melious.endpoints.common import (
+    RoutingOptions,
+    body_of,
+    check_known,
+    encoded,
+    json_of,
+    read_as,
+    request_of,
+)
 from melious.endpoints.embedding_cache import EmbeddingCache
 from melious.endpoints.vectors import in_order
 from melious.errors import APIStatusError, BadRequestError, ContextLengthExceededError, InvalidArgumentError
 from melious.impact import BillingCost, EnvironmentImpact
 from melious.results import EmbeddingsResult, Result, Usage
-from melious.transport import codec
 from melious.transport.request import Request, Response, read
 
 PATH = "embeddings"
@@ -116,7 +123,8 @@ class EmbeddingsPlan:
         self._awaited: dict[int, Future[array[float] | None]] = {}
         self._cached = 0
         if cache is not None:
-            scope = hashlib.blake2b(codec.dumps([config.base_url, self._batch_body]), digest_size=32).digest()
+            what = config.base_url.encode() + encoded(self._batch_body)
+            scope = hashlib.blake2b(what, digest_size=32).digest()
             self._keys = [cache.key(scope, text) for text in self._texts]
 
     def _claim(self, places: Iterable[int]) -> list[int]:

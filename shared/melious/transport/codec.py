@@ -28,14 +28,21 @@ def loads(data: bytes | str) -> Any:
             raise ValueError("JSON nested too deeply") from None
 
 
-def dumps(value: Any) -> bytes:
+def dumps(value: Any, *, finite: bool = False) -> bytes:
     """Write compact UTF-8 JSON.
+
+    Args:
+        value: What to write.
+        finite: Refuse NaN and infinities, which other parsers do not take.
 
     Raises:
         TypeError: A value has no JSON form.
-        ValueError: A number is not finite where JSON needs one.
+        ValueError: A number is not finite where it should be.
     """
     try:
-        return to_json(value)
+        data = to_json(value)
+        if finite and (b"NaN" in data or b"Infinity" in data):
+            from_json(data, allow_inf_nan=False)
     except (PydanticSerializationError, ValueError):
-        return json.dumps(value, separators=(",", ":")).encode("ascii")
+        return json.dumps(value, separators=(",", ":"), allow_nan=not finite).encode("ascii")
+    return data
