@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, PrivateAttr, field_validator
+from pydantic import BaseModel, ConfigDict, FiniteFloat, PrivateAttr, field_validator
 
 from melious.impact import BillingCost, EnvironmentImpact, whole_count
 from melious.transport.ratelimit import RateLimit
@@ -159,7 +159,7 @@ class ChatCompletion(Result):
     """
 
     id: str | None = None
-    created: int | float | None = None
+    created: int | float | str | None = None
     model: str | None = None
     choices: list[Choice] = []
 
@@ -223,7 +223,7 @@ class RerankItem(BaseModel):
     model_config = ConfigDict(extra="allow", frozen=True, defer_build=True)
 
     index: int
-    relevance_score: float
+    relevance_score: FiniteFloat
     document: str | None = None
 
     @field_validator("document", mode="before")
@@ -278,7 +278,7 @@ class Image(BaseModel):
 class ImagesResult(Result):
     """Generated pictures."""
 
-    created: int | float | None = None
+    created: int | float | str | None = None
     data: list[Image] = []
 
 
@@ -308,7 +308,7 @@ class Model(Result):
 
     id: str
     object: str | None = None
-    created: int | float | None = None
+    created: int | float | str | None = None
     owned_by: str | None = None
 
     @property

@@ -9,7 +9,7 @@ from typing import IO, Any, TypeAlias
 
 from melious.config import ClientConfig
 from melious.endpoints.common import RoutingOptions, body_of, check_known, json_of, read_as, request_of
-from melious.errors import InvalidArgumentError
+from melious.errors import InvalidArgumentError, ResponseDecodeError
 from melious.results import Transcription
 from melious.transport import codec
 from melious.transport.request import Call, Response, Upload
@@ -85,7 +85,11 @@ def _field(value: Any) -> str:
 
 
 def _parse(response: Response, *, plain: bool) -> Transcription:
-    if plain or response.content_type.startswith("text/"):
+    kind = response.content_type
+    if kind not in ("application/json", "text/html") and (plain or kind.startswith("text/")):
         text = response.body.decode("utf-8", "replace")
         return read_as(Transcription, text, response, "audio", {"text": text})
-    return read_as(Transcription, json_of(response, "audio"), response, "audio")
+    raw = json_of(response, "audio")
+    if "text" not in raw:
+        raise ResponseDecodeError("audio: the answer holds no text", request_id=response.request_id, body=raw)
+    return read_as(Transcription, raw, response, "audio")

@@ -52,7 +52,7 @@ def create(config: ClientConfig, model: str, prompt: str, params: ImageParams) -
 
 def _parse(response: Response) -> ImagesResult:
     raw = json_of(response, "images")
-    if not isinstance(raw.get("data"), list):
+    if not isinstance(raw.get("data"), list) or not raw["data"]:
         raise ResponseDecodeError(
             "images: the answer holds no pictures", request_id=response.request_id, body=raw
         )
