@@ -59,12 +59,13 @@ async_face = _faces(("async", "aiohttp"))
 
 
 @pytest.fixture(autouse=True)
-def _no_warm_connections() -> Iterator[None]:
-    """Close what clients that were only dropped left warm, so that tests can count connections."""
+def _nothing_from_the_test_before() -> Iterator[None]:
+    """Close what dropped clients left warm, so that tests can count connections; open every gate."""
     yield
-    from melious.transport import sync_registry
+    from melious.transport import ratelimit, sync_registry
 
     sync_registry.close_all()
+    ratelimit.forget_gates()
 
 
 @pytest.fixture
