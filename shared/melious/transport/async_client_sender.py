@@ -13,10 +13,10 @@ from importlib import import_module
 from typing import Any
 
 from melious.errors import ConfigurationError
-from melious.transport.lanes import DRAIN_BYTES, DRAIN_SECONDS, Origin, ReadClock
+from melious.transport.lanes import DRAIN_BYTES, DRAIN_SECONDS, WRITE_BYTES, Origin, ReadClock
 from melious.transport.library import KEEPALIVE_EXPIRY, ssl_context
 from melious.transport.outgoing import Headers, Outgoing
-from melious.transport.sync_client_sender import built
+from melious.transport.sync_client_sender import body_read_seconds, built
 
 _GRACE = 0.05
 """Seconds that a client's own timeout, which tells more, has before it is cut off from outside."""
@@ -75,13 +75,22 @@ class AsyncClientSender:
         fresh: bool,  # noqa: ARG002 - the client decides on its connections
     ) -> tuple[AsyncClientAnswer | None, bool, Exception | None]:
         """Send one attempt; gives the answer or the error, and that nothing is known of the connection."""
-        request = built(self._client, outgoing, clock)
+        read = body_read_seconds(clock)  # until the head is there, `_limit` is the shorter one
+        request = built(self._client, outgoing, clock, self._body(outgoing), read)
         try:
             async with _limit(clock.left()):
                 response = await self._client.send(request, stream=True, follow_redirects=False)
         except Exception as error:  # noqa: BLE001 - handed to the driver, which raises what is not the transport's
             return None, False, error
         return AsyncClientAnswer(response, clock), False, None
+
+    def _body(self, outgoing: Outgoing) -> Any:
+        return outgoing.body
+
+
+async def _pieces(body: bytes) -> AsyncIterator[bytes]:
+    for start in range(0, len(body), WRITE_BYTES):
+        yield body[start : start + WRITE_BYTES]
 
 
 class AiohttpPool(AsyncClientSender):
@@ -109,6 +118,11 @@ class AiohttpPool(AsyncClientSender):
         no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
         transport = transport_type(verify=context, client=session, proxy=proxy)
         super().__init__(httpx.AsyncClient(transport=transport, cookies=no_cookies, trust_env=False))
+
+    def _body(self, outgoing: Outgoing) -> Any:
+        # aiohttp writes a large body all at once, which holds up the loop, and warns of it.
+        body = outgoing.body
+        return body if body is None or len(body) <= WRITE_BYTES else _pieces(body)
 
     async def aclose(self) -> None:
         """Close the connections."""

@@ -13,22 +13,35 @@ from melious.transport.lanes import ReadClock
 from melious.transport.outgoing import Headers, Outgoing
 
 
-def built(client: Any, outgoing: Outgoing, clock: ReadClock) -> Any:
-    """Make a client's own request of an attempt, with the time that is left as its timeouts."""
+def built(client: Any, outgoing: Outgoing, clock: ReadClock, body: Any, read: float | None) -> Any:
+    """Make a client's own request of an attempt and its body, with the time that is left as its timeouts.
+
+    Args:
+        client: The client.
+        outgoing: The attempt.
+        clock: Bounds the waits.
+        body: The body, in a form that suits the client.
+        read: Seconds that each read may take.
+    """
     return client.build_request(
         outgoing.method.decode(),
         outgoing.url,
         headers=[pair for pair in outgoing.headers if pair[0] != b"host"],
-        content=outgoing.body,
+        content=body,
         extensions={
             "timeout": {
                 "connect": _shorter(outgoing.connect, clock.left()),
                 "write": _shorter(outgoing.write, clock.left()),
-                "read": clock.seconds(),
+                "read": read,
                 "pool": clock.left(),
             }
         },
     )
+
+
+def body_read_seconds(clock: ReadClock) -> float | None:
+    """How long each read of a body may take, for a client that wants to know before the first."""
+    return clock.left() if clock.silence is None else clock.silence
 
 
 def _shorter(seconds: float | None, left: float | None) -> float | None:
@@ -72,9 +85,11 @@ class SyncClientSender:
         fresh: bool,  # noqa: ARG002 - the client decides on its connections
     ) -> tuple[SyncClientAnswer | None, bool, Exception | None]:
         """Send one attempt; gives the answer or the error, and that nothing is known of the connection."""
-        request = built(self._client, outgoing, clock)
+        request = built(self._client, outgoing, clock, outgoing.body, clock.seconds())
         try:
             response = self._client.send(request, stream=True, follow_redirects=False)
         except Exception as error:  # noqa: BLE001 - handed to the driver, which raises what is not the transport's
             return None, False, error
+        # The client looks the timeout up once more as it begins with the body.
+        request.extensions["timeout"]["read"] = body_read_seconds(clock)
         return SyncClientAnswer(response, clock), False, None
