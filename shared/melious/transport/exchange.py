@@ -122,6 +122,7 @@ class OpenStream:
         rate_limit: What the answer said of the limit.
         attempts: How many requests it took.
         started: The monotonic moment at which the call began.
+        history: The attempts that failed before.
     """
 
     parser: ChatStreamParser
@@ -130,6 +131,7 @@ class OpenStream:
     rate_limit: RateLimit | None
     attempts: int
     started: float
+    history: tuple[Attempt, ...] = ()
 
 
 Exchange: TypeAlias = Generator[Effect, Any, Response | OpenStream]
@@ -250,7 +252,8 @@ class _CallState:
             chunks = parser.feed(data) if data else parser.close()
         if parser.error is not None and not any(_says_something(chunk) for chunk in chunks):
             return _Failed(parser.error, timed_out=isinstance(parser.error, APITimeoutError))
-        return OpenStream(parser, chunks, head, rate_limit, self.attempts, self.started)
+        history = tuple(self.history)
+        return OpenStream(parser, chunks, head, rate_limit, self.attempts, self.started, history)
 
     def _status_error(
         self, head: Head, body: bytes, rate_limit: RateLimit | None, now: float
@@ -312,12 +315,7 @@ class _CallState:
 
     def final(self, error: MeliousError) -> MeliousError:
         """Write on an error what the call had been through."""
-        error.attempts = self.attempts
-        error.elapsed = self.policy.clock() - self.started
-        error.history = tuple(self.history)
-        for attempt in error.history:
-            error.add_note(f"An attempt {attempt.at:.2f} s into the call: {attempt.outcome}")
-        return error
+        return _told(error, self.attempts, self.policy.clock() - self.started, tuple(self.history))
 
 
 def lost(opened: OpenStream, failure: Failure) -> list[dict[str, Any]]:
@@ -330,9 +328,14 @@ def lost(opened: OpenStream, failure: Failure) -> list[dict[str, Any]]:
 def stream_error(opened: OpenStream, now: float) -> MeliousError | None:
     """What to raise after the last chunk of a stream, if anything."""
     error = opened.parser.error
-    if error is not None:
-        error.attempts = opened.attempts
-        error.elapsed = now - opened.started
+    return None if error is None else _told(error, opened.attempts, now - opened.started, opened.history)
+
+
+def _told(error: MeliousError, attempts: int, elapsed: float, history: tuple[Attempt, ...]) -> MeliousError:
+    """Write on an error what its call had been through."""
+    error.attempts, error.elapsed, error.history = attempts, elapsed, history
+    for attempt in history:
+        error.add_note(f"An attempt {attempt.at:.2f} s into the call: {attempt.outcome}")
     return error
 
 
