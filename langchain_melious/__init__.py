@@ -15,7 +15,6 @@ Example:
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from melious._version import __version__
@@ -41,20 +40,13 @@ def __getattr__(name: str) -> object:
     try:
         value = getattr(import_module(f"{__name__}.{module}"), name)
     except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] != "langchain_core" or _has_langchain():
+        if error.name != "langchain_core":
             raise
         raise ImportError(
             f"{__name__}.{name} needs langchain-core, which is missing: pip install 'melious[langchain]'"
         ) from error
     globals()[name] = value
     return value
-
-
-def _has_langchain() -> bool:
-    try:
-        return find_spec("langchain_core") is not None
-    except ValueError:
-        return False
 
 
 def __dir__() -> list[str]:

@@ -166,7 +166,7 @@ class MeliousRerank(MeliousSettings, BaseDocumentCompressor):
 def _text_of(document: Rankable, position: int) -> str:
     if isinstance(document, str):
         return document
-    text = document.page_content if isinstance(document, Document) else document.get("text")
+    text = document.get("text") if isinstance(document, Mapping) else getattr(document, "page_content", None)
     if not isinstance(text, str):
         raise InvalidArgumentError(f"documents[{position}]: needs text, a document, or a dict with text")
     return text

@@ -225,7 +225,7 @@ def test_a_misspelt_argument_is_an_error_with_a_hint(way, chat, sandbox, argumen
     ],
 )
 def test_a_wrong_value_is_refused_at_construction_without_telling_the_key(chat, arguments):
-    with pytest.raises(ValueError, match=".") as caught:
+    with pytest.raises(ValueError, match=r".") as caught:
         chat(**{"api_key": "sk-mel-very-secret"} | arguments)
     assert "very-secret" not in str(caught.value)
 

@@ -237,7 +237,8 @@ def test_an_error_of_the_stream_shows_in_the_trace(way, chat, sandbox):
     from langchain_core.callbacks import BaseCallbackHandler
 
     class Failures(BaseCallbackHandler):
-        seen: list = []
+        def __init__(self):
+            self.seen = []
 
         def on_llm_error(self, error, *, response=None, **_):
             self.seen.append((type(error), response.generations[0][0].message.response_metadata))

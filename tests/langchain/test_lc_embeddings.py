@@ -1,0 +1,111 @@
+"""`MeliousEmbeddings`: both ways, in batches, at unit length, with prefixes."""
+
+import math
+
+import pytest
+from langchain_core.vectorstores import InMemoryVectorStore
+
+from langchain_melious.errors import InvalidArgumentError
+from melious import track_impact
+from melious.sandbox import Fault
+
+
+def bodies(sandbox):
+    return [request.body for request in sandbox.requests.to("embeddings")]
+
+
+def test_vectors_of_documents_and_queries(way, embeddings):
+    made = embeddings()
+    first, second = way.call(made, "embed_documents", ["a heat pump", "a kettle"])
+    query = way.call(made, "embed_query", "a heat pump")
+    assert len(first) == len(second) == 1024
+    assert all(type(value) is float for value in first)
+    assert query == first != second
+    assert math.hypot(*first) != pytest.approx(1.0)
+
+
+def test_unit_length(way, embeddings):
+    made = embeddings(normalize=True)
+    for vector in (*way.call(made, "embed_documents", ["a", "b"]), way.call(made, "embed_query", "c")):
+        assert math.hypot(*vector) == pytest.approx(1.0)
+
+
+def test_prefixes_of_queries_and_documents(way, embeddings, sandbox):
+    made = embeddings("multilingual-e5-large", query_prefix="query: ", document_prefix="passage: ")
+    way.call(made, "embed_documents", ["heat"])
+    way.call(made, "embed_query", "heat")
+    assert [body["input"] for body in bodies(sandbox)] == [["passage: heat"], ["query: heat"]]
+
+
+def test_parameters_in_the_constructor_and_per_call(way, embeddings, sandbox):
+    made = embeddings("qwen3-embedding-8b", dimensions=64, preset="quality", user="ada", flavor="eco")
+    assert len(way.call(made, "embed_query", "heat")) == 64
+    way.call(made, "embed_documents", ["heat"], dimensions=32, filters={"countries": ["DE"]}, preset="price")
+    first, second = bodies(sandbox)
+    assert (first["model"], first["preset"], first["user"]) == ("qwen3-embedding-8b:eco", "quality", "ada")
+    assert (second["dimensions"], second["preset"]) == (32, "price")
+    assert second["filters"] == {"countries": ["DE"]}
+
+
+def test_batches_keep_the_order_and_equal_texts_travel_once(way, embeddings, sandbox):
+    made = embeddings(batch_size=4, max_concurrency=3)
+    texts = [f"text {i % 10}" for i in range(25)]
+    vectors = way.call(made, "embed_documents", texts)
+    sent = [text for body in bodies(sandbox) for text in body["input"]]
+    assert sorted(sent) == sorted(set(texts))
+    assert [len(body["input"]) for body in bodies(sandbox)].count(4) == 2
+    assert vectors[3] == vectors[13] == way.call(made, "embed_query", "text 3")
+
+
+def test_nothing_to_embed_is_no_request(way, embeddings, sandbox):
+    assert way.call(embeddings(), "embed_documents", []) == []
+    assert not sandbox.requests
+
+
+@pytest.mark.parametrize("prefix", ["", "passage: "])
+def test_an_empty_text_is_refused_with_its_place(way, embeddings, sandbox, prefix):
+    made = embeddings(document_prefix=prefix, query_prefix=prefix)
+    with pytest.raises(InvalidArgumentError, match=r"\[2\]"):
+        way.call(made, "embed_documents", ["a", "b", ""])
+    with pytest.raises(InvalidArgumentError):
+        way.call(made, "embed_query", "")
+    assert not sandbox.requests
+
+
+def test_a_single_text_is_no_list_of_letters(way, embeddings):
+    with pytest.raises(InvalidArgumentError, match="embed_query"):
+        way.call(embeddings(), "embed_documents", "heat")
+
+
+@pytest.mark.parametrize("arguments", [{"dimension": 3}, {"batchsize": 3}])
+def test_misspelt_arguments(way, embeddings, arguments):
+    with pytest.raises(InvalidArgumentError, match="did you mean"):
+        embeddings(**arguments)
+    with pytest.raises(InvalidArgumentError, match="did you mean"):
+        way.call(embeddings(), "embed_query", "a", **arguments)
+
+
+def test_floats_where_the_service_refuses_base64(way, embeddings, sandbox):
+    sandbox.faults.add(Fault(refuse_base64=True, endpoint="embeddings"))
+    assert len(way.call(embeddings(), "embed_query", "heat")) == 1024
+
+
+def test_the_cache_keeps_texts(way, embeddings, sandbox):
+    made = embeddings(embedding_cache_size=10)
+    way.call(made, "embed_documents", ["heat", "ice"])
+    way.call(made, "embed_documents", ["ice", "heat"])
+    assert len(sandbox.requests) == 1
+
+
+def test_costs_go_to_the_ledger(way, embeddings):
+    with track_impact() as ledger:
+        way.call(embeddings(), "embed_documents", ["heat"])
+    assert ledger.by("endpoint")["embeddings"].input_tokens > 0
+    assert ledger.total.carbon_g_co2 > 0
+
+
+def test_a_vector_store(embeddings):
+    store = InMemoryVectorStore.from_texts(
+        ["A heat pump moves heat.", "A cat sleeps.", "Bread is baked."], embeddings()
+    )
+    assert store.similarity_search("how does a heat pump work", k=1)[0].page_content.startswith("A heat")

@@ -1,0 +1,154 @@
+"""`MeliousRerank`: scores, documents, and its place in a chain."""
+
+from copy import deepcopy
+from operator import itemgetter
+
+import pytest
+from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.documents import Document
+from langchain_core.output_parsers import StrOutputParser
+from langchain_core.prompts import ChatPromptTemplate
+from langchain_core.runnables import RunnablePassthrough
+from langchain_core.vectorstores import InMemoryVectorStore
+
+from langchain_melious.errors import InvalidArgumentError
+from melious import track_impact
+from melious.sandbox import Fault
+
+TEXTS = [
+    "A cat sleeps in the sun.",
+    "A heat pump moves heat from outside into the house.",
+    "Bread is baked in an oven.",
+    "Heat pumps need electricity.",
+]
+QUERY = "how does a heat pump work"
+
+
+def documents():
+    return [Document(text, metadata={"n": n, "tags": ["x"]}, id=f"d{n}") for n, text in enumerate(TEXTS)]
+
+
+def body(sandbox):
+    return sandbox.requests.to("rerank")[-1].body
+
+
+def test_documents_come_back_best_first_as_copies(way, rerank, sandbox):
+    given = documents()
+    kept = deepcopy(given)
+    best = way.call(rerank(), "compress_documents", given, QUERY)
+    assert len(best) == 4
+    assert best[0].metadata["n"] == 1
+    assert best[0].id == "d1"
+    scores = [document.metadata["relevance_score"] for document in best]
+    assert scores == sorted(scores, reverse=True)
+    assert all(type(score) is float for score in scores)
+    best[0].metadata["tags"].append("y")
+    assert given == kept
+    assert body(sandbox) == {
+        "model": "bge-reranker-v2-m3",
+        "query": QUERY,
+        "documents": TEXTS,
+        "return_documents": False,
+    }
+
+
+def test_how_many_and_how_good(way, rerank, sandbox):
+    best = way.call(rerank(top_n=2), "compress_documents", documents(), QUERY)
+    assert [document.metadata["n"] for document in best] == [1, 3]
+    assert body(sandbox)["top_n"] == 2
+    best = way.call(rerank(top_n=2), "compress_documents", documents(), QUERY, top_n=3)
+    assert len(best) == 3
+    good = way.call(rerank(min_score=0.2), "compress_documents", documents(), QUERY)
+    assert [document.metadata["n"] for document in good] == [1, 3]
+    assert way.call(rerank(min_score=0.2), "rerank", TEXTS, QUERY, min_score=1.1) == []
+
+
+@pytest.mark.parametrize(
+    "given", [TEXTS, documents(), [{"text": text} for text in TEXTS]], ids=["texts", "documents", "dicts"]
+)
+def test_scores_of_whatever_holds_text(way, rerank, given):
+    ranked = way.call(rerank(), "rerank", given, QUERY)
+    assert [item["index"] for item in ranked][:2] == [1, 3]
+    assert set(ranked[0]) == {"index", "relevance_score"}
+
+
+def test_parameters_in_the_constructor_and_per_call(way, rerank, sandbox):
+    made = rerank(preset="environment", max_chunks_per_doc=3, user="ada", flavor="eco")
+    way.call(made, "rerank", TEXTS, QUERY, filters={"countries": ["FR"]}, preset="speed")
+    sent = body(sandbox)
+    assert sent["model"] == "bge-reranker-v2-m3:eco"
+    assert (sent["preset"], sent["max_chunks_per_doc"], sent["user"]) == ("speed", 3, "ada")
+    assert sent["filters"] == {"countries": ["FR"]}
+
+
+def test_nothing_to_rank_is_no_request(way, rerank, sandbox):
+    assert way.call(rerank(), "compress_documents", [], QUERY) == []
+    assert way.call(rerank(), "rerank", [], QUERY) == []
+    assert not sandbox.requests
+
+
+@pytest.mark.parametrize("given", [[{"body": "x"}], [""], [7]])
+def test_what_is_no_text_is_refused_with_its_place(way, rerank, sandbox, given):
+    with pytest.raises(InvalidArgumentError, match=r"documents\[0\]"):
+        way.call(rerank(), "rerank", given, QUERY)
+    assert not sandbox.requests
+
+
+@pytest.mark.parametrize("arguments", [{"topn": 3}, {"minscore": 0.5}])
+def test_misspelt_arguments(way, rerank, arguments):
+    with pytest.raises(InvalidArgumentError, match="did you mean"):
+        rerank(**arguments)
+    with pytest.raises(InvalidArgumentError):
+        way.call(rerank(), "rerank", TEXTS, QUERY, **arguments)
+
+
+def test_scores_belong_to_their_documents_though_indices_are_shuffled(way, rerank, sandbox):
+    sandbox.faults.add(Fault(shuffle_indices=True))
+    best = way.call(rerank(), "compress_documents", documents(), QUERY)
+    assert best[0].metadata["n"] == 1
+
+
+def test_it_is_a_run_of_its_own_for_callbacks(way, rerank):
+    class Runs(BaseCallbackHandler):
+        def __init__(self):
+            self.seen = []
+
+        def on_chain_start(self, _serialized, inputs, *, name=None, **_):
+            self.seen.append((name, inputs["query"]))
+
+        def on_chain_end(self, outputs, **_):
+            self.seen.append(outputs[0].metadata["n"])
+
+    runs = Runs()
+    way.call(rerank(), "compress_documents", documents(), QUERY, [runs])
+    assert runs.seen == [("MeliousRerank", QUERY), 1]
+
+
+def test_costs_go_to_the_ledger(way, rerank):
+    with track_impact() as ledger:
+        way.call(rerank(), "rerank", TEXTS, QUERY)
+    assert ledger.by("endpoint")["rerank"].carbon_g_co2 > 0
+
+
+def test_a_chain_from_search_to_answer(way, chat, embeddings, rerank):
+    store = InMemoryVectorStore.from_documents(documents(), embeddings())
+    prompt = ChatPromptTemplate.from_template(
+        "Answer the question from the context.\n\nContext:\n{context}\n\nQuestion: {query}"
+    )
+
+    def joined(found):
+        return "\n\n".join(document.page_content for document in found)
+
+    chain = (
+        {"query": RunnablePassthrough(), "documents": store.as_retriever(search_kwargs={"k": 4})}
+        | RunnablePassthrough.assign(context=rerank().as_runnable(top_n=2) | joined)
+        | {"context": itemgetter("context"), "query": itemgetter("query")}
+        | prompt
+        | chat("llama-3.3-70b-instruct")
+        | StrOutputParser()
+    )
+    asked = "What does a heat pump move?"
+    assert "heat from outside" in way.invoke(chain, asked)
+    pieces = way.stream(chain, asked)
+    assert len(pieces) > 3
+    assert "heat from outside" in "".join(pieces)

@@ -1,0 +1,243 @@
+"""Structured output: three methods, four kinds of schema, whole and streamed, and whatever comes instead."""
+
+import json
+
+import pytest
+from langchain_core.exceptions import OutputParserException
+from langchain_core.messages import AIMessage
+from pydantic import BaseModel, Field
+from pydantic.v1 import BaseModel as BaseModelV1
+from pydantic.v1 import Field as FieldV1
+from typing_extensions import TypedDict
+
+from langchain_melious._structured import StructuredOutputParser, default_method, response_format_of
+from melious.sandbox import Fault
+
+
+class Person(BaseModel):
+    """A person."""
+
+    name: str = Field(description="the name")
+    age: int = Field(description="the age in years")
+
+
+class PersonV1(BaseModelV1):
+    """A person."""
+
+    name: str = FieldV1(description="the name")
+    age: int = FieldV1(description="the age in years")
+
+
+class PersonDict(TypedDict):
+    """A person."""
+
+    name: str
+    age: int
+
+
+SCHEMA = {
+    "title": "Person",
+    "description": "A person.",
+    "type": "object",
+    "properties": {"name": {"type": "string"}, "age": {"type": "integer"}},
+    "required": ["name", "age"],
+}
+FUNCTION = {"name": "Person", "description": "A person.", "parameters": SCHEMA}
+SCHEMAS = [Person, PersonV1, PersonDict, SCHEMA]
+METHODS = ["json_schema", "function_calling", "json_mode"]
+PROMPT = "Maria is 52 years old. Answer in JSON with the keys 'name' and 'age'."
+JSON = '{"name": "Maria", "age": 52}'
+
+
+def fields(made):
+    if isinstance(made, BaseModel):
+        return made.model_dump()
+    return made.dict() if isinstance(made, BaseModelV1) else made
+
+
+def answered(sandbox, content, finish_reason="stop", **message):
+    """Let the next answer be this one."""
+    choice = {"index": 0, "message": {"role": "assistant", "content": content, **message}}
+    sandbox.faults.add(
+        Fault(status=200, body={"model": "m", "choices": [{**choice, "finish_reason": finish_reason}]})
+    )
+
+
+@pytest.mark.parametrize("include_raw", [False, True], ids=["parsed", "raw"])
+@pytest.mark.parametrize("strict", [None, True, False])
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("schema", SCHEMAS, ids=["pydantic", "pydantic v1", "TypedDict", "JSON schema"])
+def test_all_together(way, chat, sandbox, schema, method, strict, include_raw):
+    if method == "json_mode":
+        answered(sandbox, JSON)  # the sandbox cannot know that the age is a number
+    llm = chat("glm-5.3").with_structured_output(
+        schema, method=method, strict=strict, include_raw=include_raw
+    )
+    made = way.invoke(llm, PROMPT)
+    if include_raw:
+        assert isinstance(made["raw"], AIMessage)
+        assert made["parsing_error"] is None
+        made = made["parsed"]
+    assert fields(made) == {"name": "Maria", "age": 52}
+    if isinstance(schema, type) and schema is not PersonDict:
+        assert isinstance(made, schema)
+
+
+def test_what_is_asked_for_on_the_wire(chat, sandbox):
+    llm = chat("glm-5.3")
+    llm.with_structured_output(Person, method="json_schema", strict=True).invoke(PROMPT)
+    llm.with_structured_output(Person, method="function_calling", strict=True).invoke(PROMPT)
+    answered(sandbox, JSON)
+    llm.with_structured_output(Person, method="json_mode").invoke(PROMPT)
+    schema, function, mode = (request.body for request in sandbox.requests.to("chat"))
+    asked = schema["response_format"]
+    assert asked["type"] == "json_schema"
+    assert (asked["json_schema"]["name"], asked["json_schema"]["strict"]) == ("Person", True)
+    assert asked["json_schema"]["schema"]["additionalProperties"] is False
+    assert set(asked["json_schema"]["schema"]["required"]) == {"name", "age"}
+    assert function["tool_choice"] == {"type": "function", "function": {"name": "Person"}}
+    assert function["tools"][0]["function"]["strict"] is True
+    assert function["parallel_tool_calls"] is False
+    assert mode["response_format"] == {"type": "json_object"}
+    for body in (schema, function, mode):
+        assert "ls_structured_output_format" not in body
+
+
+def test_the_method_follows_the_profile(chat, sandbox):
+    chat("glm-5.3").with_structured_output(Person).invoke(PROMPT)
+    chat("glm-4.7").with_structured_output(Person).invoke(PROMPT)
+    first, second = (request.body for request in sandbox.requests.to("chat"))
+    assert first["response_format"]["type"] == "json_schema"
+    assert second["tools"]
+    assert default_method(None) == "function_calling"
+    assert default_method({"tool_calling": False}) == "json_mode"
+    with pytest.raises(ValueError, match="json_schema"):
+        chat().with_structured_output(Person, method="magic")
+
+
+@pytest.mark.parametrize("include_raw", [False, True], ids=["parsed", "raw"])
+@pytest.mark.parametrize("method", ["json_schema", "function_calling"])
+@pytest.mark.parametrize("schema", SCHEMAS, ids=["pydantic", "pydantic v1", "TypedDict", "JSON schema"])
+def test_streamed(way, chat, schema, method, include_raw):
+    llm = chat("glm-5.3").with_structured_output(schema, method=method, include_raw=include_raw)
+    parts = way.stream(llm, PROMPT)
+    if include_raw:
+        whole = parts[0]
+        for part in parts[1:]:
+            whole += part
+        assert fields(whole["parsed"]) == {"name": "Maria", "age": 52}
+        assert whole["parsing_error"] is None
+        return
+    assert fields(parts[-1]) == {"name": "Maria", "age": 52}
+    if schema in (PersonDict, SCHEMA):
+        assert len(parts) > 1
+        assert parts[0] != parts[-1]
+
+
+TEXTS = {
+    "plain": JSON,
+    "fenced": f"```json\n{JSON}\n```",
+    "fenced in prose": f"Here you are:\n```\n{JSON}\n```\nAnything else?",
+    "in prose": f"Sure! The answer is {JSON}, as asked.",
+    "behind thoughts": f'<think>{{"name": "no"}}\nmaybe</think>\n\n{JSON}',
+    "thoughts and fence": f"<think>hm</think>\n```json\n{JSON}\n```",
+    "braces before it": f"{{so}} it is {JSON}",
+}
+
+
+@pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
+def test_json_is_found_in_whatever_holds_it(way, chat, sandbox, text, method, streamed):
+    llm = chat("glm-5.3").with_structured_output(Person, method=method)
+    if streamed:
+        cut = len(text) // 2
+        said = [
+            {"choices": [{"index": 0, "delta": {"content": part}, "finish_reason": end}]}
+            for part, end in ((text[:cut], None), (text[cut:], "stop"))
+        ]
+        sandbox.faults.add(Fault(raw=[f"data: {json.dumps(part)}\n\n" for part in said]))
+        made = way.stream(llm, PROMPT)[-1]
+    else:
+        answered(sandbox, text)
+        made = way.invoke(llm, PROMPT)
+    assert made == Person(name="Maria", age=52)
+
+
+BAD = [
+    ("Maria is 52.", {}, "stop", "prose instead"),
+    ('{"name": "Maria"', {}, "length", "raise max_tokens"),
+    ("", {}, "length", "nothing.*raise max_tokens"),
+    ("<think>Well, well", {}, "length", "nothing.*raise max_tokens"),
+    ("", {"refusal": "I would rather not."}, "stop", "refused: I would rather not"),
+    ('{"name": "Maria", "age": "old"}', {}, "stop", "does not fit Person"),
+    ("[1, 2]", {}, "stop", "prose instead"),
+    (
+        None,
+        {"tool_calls": [{"id": "1", "function": {"name": "Person", "arguments": '{"name": "Ma'}}]},
+        "length",
+        "Person.*raise max_tokens",
+    ),
+]
+
+
+@pytest.mark.parametrize(("content", "message", "finish_reason", "said"), BAD)
+@pytest.mark.parametrize("method", METHODS)
+def test_an_answer_without_an_instance_says_so(
+    way, chat, sandbox, method, content, message, finish_reason, said
+):
+    if "tool_calls" in message and method != "function_calling":
+        said = "arguments|nothing"
+    llm = chat("glm-5.3")
+    answered(sandbox, content, finish_reason, **message)
+    with pytest.raises(OutputParserException, match=f"(?s){said}"):
+        way.invoke(llm.with_structured_output(Person, method=method), PROMPT)
+    answered(sandbox, content, finish_reason, **message)
+    both = way.invoke(llm.with_structured_output(Person, method=method, include_raw=True), PROMPT)
+    assert both["parsed"] is None
+    assert isinstance(both["parsing_error"], OutputParserException)
+    assert both["raw"].text == (content or "")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_stream_of_prose_is_an_error_and_not_silence(way, chat, sandbox, method):
+    said = {"choices": [{"index": 0, "delta": {"content": "Maria is 52."}, "finish_reason": "stop"}]}
+    sandbox.faults.add(Fault(raw=[f"data: {json.dumps(said)}\n\n"]))
+    with pytest.raises(OutputParserException, match="prose"):
+        way.stream(chat("glm-5.3").with_structured_output(Person, method=method), PROMPT)
+
+
+def test_a_real_answer_that_was_cut(way, chat):
+    llm = chat("glm-5.3", max_tokens=3).with_structured_output(Person, include_raw=True)
+    both = way.invoke(llm, PROMPT)
+    assert both["raw"].response_metadata["finish_reason"] == "length"
+    assert "raise max_tokens" in str(both["parsing_error"])
+
+
+def test_a_response_format_that_was_bound_as_agents_do(way, chat, sandbox):
+    asked = {
+        "type": "json_schema",
+        "json_schema": {"name": "Person", "schema": Person.model_json_schema()},
+    }
+    message = way.invoke(chat("glm-5.3").bind(response_format=asked), PROMPT)
+    assert Person.model_validate_json(message.text) == Person(name="Maria", age=52)
+    assert sandbox.requests.to("chat")[-1].body["response_format"] == asked
+    message = way.invoke(chat("glm-5.3"), PROMPT, response_format=Person)
+    assert Person.model_validate_json(message.text).name == "Maria"
+
+
+def test_a_function_in_openais_form(way, chat):
+    llm = chat("glm-5.3").with_structured_output(FUNCTION, method="function_calling")
+    assert way.invoke(llm, PROMPT) == {"name": "Maria", "age": 52}
+
+
+def test_names_fit_the_wire():
+    name = response_format_of({**SCHEMA, "title": "A person, whole" + "x" * 80})["json_schema"]["name"]
+    assert len(name) <= 64
+    assert not set(name) & set(" ,")
+
+
+def test_the_parser_alone():
+    parser = StructuredOutputParser(target=Person)
+    assert parser.parse(JSON) == Person(name="Maria", age=52)
+    assert list(parser.transform(iter(['{"name": "Ma', 'ria", "age": 52}'])))[-1] == parser.parse(JSON)
