@@ -34,6 +34,18 @@ _ENDPOINTS = re.compile(
 )
 
 
+def check_whole(name: str, value: object, *, least: int = 0) -> None:
+    """Refuse what is not a whole number of at least so much."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise InvalidArgumentError(f"{name}: {value!r} is not a whole number from {least} up")
+
+
+def _check_seconds(name: str, value: object) -> None:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not 0 < value < math.inf:  # type: ignore[operator]  # it is a number by now
+        raise InvalidArgumentError(f"{name}: {value!r} is not a number of seconds above zero")
+
+
 @dataclass(frozen=True, slots=True)
 class Timeout:
     """How long each wait of one attempt may last, in seconds; None waits for ever.
@@ -51,6 +63,12 @@ class Timeout:
     answer: float | None = 300.0
     silence: float | None = 60.0
     event: float | None = 300.0
+
+    def __post_init__(self) -> None:
+        for name in ("connect", "write", "answer", "silence", "event"):
+            value = getattr(self, name)
+            if value is not None and not (type(value) is float and 0 < value < math.inf):
+                _check_seconds(f"timeout: {name}", value)
 
 
 TimeoutArgument: TypeAlias = float | Timeout | None
@@ -183,18 +201,6 @@ def check_deadline(deadline: float | None) -> None:
     """Refuse a deadline that is not a number of seconds above zero (None is no deadline)."""
     if deadline is not None:
         _check_seconds("deadline", deadline)
-
-
-def check_whole(name: str, value: object, *, least: int = 0) -> None:
-    """Refuse what is not a whole number of at least so much."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise InvalidArgumentError(f"{name}: {value!r} is not a whole number from {least} up")
-
-
-def _check_seconds(name: str, value: object) -> None:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not 0 < value < math.inf:  # type: ignore[operator]  # it is a number by now
-        raise InvalidArgumentError(f"{name}: {value!r} is not a number of seconds above zero")
 
 
 def resolve_key(api_key: str | SecretStr | None) -> str:
