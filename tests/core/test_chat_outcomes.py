@@ -233,3 +233,13 @@ def test_an_odd_code_of_an_error_is_still_an_error_of_the_service(
     got = _served(clients, sandbox, Fault(raw=[TEXT, event.encode().decode("latin-1")]))
     assert isinstance(got.error, APIStatusError)
     assert got.error.message == "no memory left"
+
+
+def test_an_error_inside_a_stream_tells_what_went_before(clients: Clients, sandbox: Sandbox) -> None:
+    sandbox.faults.add(Fault(status=503, headers={"retry-after-ms": "1"}), Fault(error_after_events=3))
+    got = clients.stream(clients.client(sandbox), model=CHAT, messages=QUESTION)
+    assert got.error is not None
+    assert (got.error.attempts, len(got.error.history)) == (2, 1)
+    assert got.error.history[0].request_id == sandbox.requests[0].request_id
+    assert got.error.elapsed > 0
+    assert any("503" in note for note in got.error.__notes__)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from melious import BadRequestError, ModelNotFoundError, ResponseDecodeError
+from melious import BadRequestError, ModelNotFoundError, ResponseDecodeError, ServerError
 from melious.sandbox import Fault, Sandbox
 
 from .clients import AUDIO, CHAT, IMAGES, QUESTION, RERANK, TOOL, VISION, Clients
@@ -134,6 +134,7 @@ def test_rerank_puts_a_shuffled_answer_in_order(clients: Clients, client: Any, s
         {"index": "x"},
         {"relevance_score": 1},
         {"index": 1, "relevance_score": "high"},
+        {"index": 1, "relevance_score": None},
     ],
 )
 def test_rerank_never_names_a_document_that_was_not_sent(
@@ -154,6 +155,12 @@ def test_rerank_never_names_a_document_that_was_not_sent(
         clients.call(client, "rerank.create", model=RERANK, query="q", documents=["a", "b"])
     assert caught.value.request_id == sandbox.requests[-1].request_id
     assert caught.value.attempts == 1
+
+
+def test_a_score_that_is_no_number_is_an_error(clients: Clients, client: Any, sandbox: Sandbox) -> None:
+    sandbox.faults.add(Fault(body='{"results": [{"index": 0, "relevance_score": NaN}]}'))
+    with pytest.raises(ResponseDecodeError, match="relevance_score"):
+        clients.call(client, "rerank.create", model=RERANK, query="q", documents=["a"])
 
 
 @pytest.mark.parametrize(
@@ -187,6 +194,15 @@ def test_a_picture_with_a_prefix_is_the_picture(clients: Clients, client: Any, s
     )
     result = clients.call(client, "images.generate", model=IMAGES, prompt="p")
     assert [image.to_bytes() for image in result.data] == [png(), png()]
+
+
+@pytest.mark.parametrize("data", [None, [], "x", [None], {}])
+def test_an_answer_without_pictures_is_an_error(
+    clients: Clients, client: Any, sandbox: Sandbox, data: Any
+) -> None:
+    sandbox.faults.add(Fault(body={"created": "today", "data": data}))
+    with pytest.raises(ResponseDecodeError):
+        clients.call(client, "images.generate", model=IMAGES, prompt="p")
 
 
 @pytest.mark.parametrize("kind", ["path", "text path", "open file", "bytes in memory", "pair"])
@@ -237,6 +253,29 @@ def test_verbose_transcriptions(clients: Clients, client: Any, wav: bytes) -> No
         language="fi",
     )
     assert (result.language, result.segments[0]["start"]) == ("fi", 0)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault(body="<html>log in</html>", content_type="text/html; charset=utf-8"),
+        Fault(body={"error": {"message": "boom"}}),
+        Fault(body={"segments": []}),
+        Fault(body={"text": None}),
+        Fault(body="", content_type="application/json"),
+    ],
+    ids=["web page", "error", "no text", "null", "nothing"],
+)
+@pytest.mark.parametrize("form", [None, "text", "srt"])
+def test_what_is_no_transcription_is_never_taken_for_one(
+    clients: Clients, client: Any, sandbox: Sandbox, wav: bytes, fault: Fault, form: str | None
+) -> None:
+    sandbox.faults.add(fault)
+    with pytest.raises((ResponseDecodeError, ServerError)) as caught:
+        clients.call(
+            client, "audio.transcribe", model=AUDIO, file=("a.wav", wav), response_format=form, max_retries=0
+        )
+    assert caught.value.request_id == sandbox.requests[-1].request_id
 
 
 def test_an_upload_is_sent_again_whole(clients: Clients, client: Any, sandbox: Sandbox, wav: bytes) -> None:

@@ -33,7 +33,7 @@ from melious import (
 )
 from melious.errors import Attempt, status_error
 from melious.sandbox import Fault, Sandbox
-from melious.sandbox.profiles import PROFILES, ProfileName, Reason
+from melious.sandbox.profiles import PROFILES, Reason
 from melious.transport.completion import PartialCompletion
 
 from .clients import CHAT, QUESTION, Clients
@@ -397,7 +397,3 @@ def test_history_tells_of_every_attempt(clients: Clients, sandbox: Sandbox) -> N
     assert 0 <= error.history[0].at <= error.history[1].at <= error.elapsed
     assert len(error.__notes__) == 2
     assert "3 attempts" in str(error)
-
-
-def test_profiles_are_three() -> None:
-    assert set(PROFILES) == set(ProfileName.__args__) == {"live", "g1", "g2"}

@@ -122,7 +122,7 @@ def test_every_field_arrives_as_given(
     fields: dict[str, Any],
 ) -> None:
     answer = {"choices": [{"message": {}}], "data": [{"embedding": [1.0]}], "results": []}
-    sandbox.faults.add(Fault(body=answer if name != "images.generate" else {"data": []}))
+    sandbox.faults.add(Fault(body=answer if name != "images.generate" else {"data": [{}]}))
     given = {**required, **fields}
     if name == "embeddings.create":
         given["mode"] = None
@@ -147,7 +147,7 @@ def test_a_field_alone_arrives_and_none_is_not_sent(
     value: Any,
 ) -> None:
     answer = {"choices": [{"message": {}}], "data": [{"embedding": [1.0]}], "results": []}
-    body = answer if name != "images.generate" else {"data": []}
+    body = answer if name != "images.generate" else {"data": [{}]}
     sandbox.faults.add(Fault(body=body, times=3))
     for given in ({field: value}, {field: None}, {}):
         clients.call(client, name, **required, **given)
