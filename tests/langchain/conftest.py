@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 from langchain_core.messages import AIMessage, AIMessageChunk
 
-from langchain_melious import ChatMelious, MeliousEmbeddings, MeliousRerank
+import langchain_melious
 from melious.sandbox import Sandbox
-from melious.transport import ratelimit
 
 
 class SyncWay:
@@ -58,32 +57,34 @@ def way(request: pytest.FixtureRequest) -> SyncWay | AsyncWay:
 
 @pytest.fixture(autouse=True)
 def _no_gate_is_closed() -> Iterator[None]:
+    from melious.transport import ratelimit  # not before --http-library has been obeyed
+
     yield
     ratelimit._gates.clear()
 
 
 @pytest.fixture
-def chat(sandbox: Sandbox) -> Callable[..., ChatMelious]:
+def chat(sandbox: Sandbox) -> Callable[..., Any]:
     """Make chat models of the sandbox."""
 
-    def make(model: str = "glm-4.7", **arguments: Any) -> ChatMelious:
-        return ChatMelious(model=model, **(_place(sandbox) | arguments))
+    def make(model: str = "glm-4.7", **arguments: Any) -> Any:
+        return langchain_melious.ChatMelious(model=model, **(_place(sandbox) | arguments))
 
     return make
 
 
 @pytest.fixture
-def embeddings(sandbox: Sandbox) -> Callable[..., MeliousEmbeddings]:
-    def make(model: str = "bge-m3", **arguments: Any) -> MeliousEmbeddings:
-        return MeliousEmbeddings(model=model, **(_place(sandbox) | arguments))
+def embeddings(sandbox: Sandbox) -> Callable[..., Any]:
+    def make(model: str = "bge-m3", **arguments: Any) -> Any:
+        return langchain_melious.MeliousEmbeddings(model=model, **(_place(sandbox) | arguments))
 
     return make
 
 
 @pytest.fixture
-def rerank(sandbox: Sandbox) -> Callable[..., MeliousRerank]:
-    def make(model: str = "bge-reranker-v2-m3", **arguments: Any) -> MeliousRerank:
-        return MeliousRerank(model=model, **(_place(sandbox) | arguments))
+def rerank(sandbox: Sandbox) -> Callable[..., Any]:
+    def make(model: str = "bge-reranker-v2-m3", **arguments: Any) -> Any:
+        return langchain_melious.MeliousRerank(model=model, **(_place(sandbox) | arguments))
 
     return make
 
