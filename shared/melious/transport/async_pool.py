@@ -39,8 +39,9 @@ class _Stream:
         return data
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
-        for start in range(0, len(buffer), WRITE_BYTES):
-            await self._inner.write(buffer[start : start + WRITE_BYTES], self._hook.bounded(timeout))
+        data = self._hook.joined(buffer)
+        for start in range(0, len(data), WRITE_BYTES):
+            await self._inner.write(data[start : start + WRITE_BYTES], self._hook.bounded(timeout))
 
     async def aclose(self) -> None:
         await self._inner.aclose()
@@ -52,7 +53,11 @@ class _Stream:
         timeout: float | None = None,  # noqa: ARG002, ASYNC109 - part of the time for the connection
     ) -> _Stream:
         seconds = self._hook.handshake_seconds()
-        return _Stream(await self._inner.start_tls(ssl_context, server_hostname, seconds), self._hook)
+        try:
+            return _Stream(await self._inner.start_tls(ssl_context, server_hostname, seconds), self._hook)
+        except BaseException:
+            await self._inner.aclose()  # the library forgets it when it is interrupted
+            raise
 
     def get_extra_info(self, info: str) -> Any:
         return self._inner.get_extra_info(info)

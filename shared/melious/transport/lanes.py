@@ -95,6 +95,7 @@ class NetworkHook:
         self.streams: list[Any] = []
         self.untouched = False
         self._connected_by: float | None = None
+        self._held = b""
 
     def begin(self, clock: ReadClock) -> None:
         """Set the clock of the next request."""
@@ -111,6 +112,18 @@ class NetworkHook:
         if seconds is not None and seconds <= 0.0:
             raise library().core.ReadTimeout("the time is up")
         return seconds
+
+    def joined(self, buffer: bytes) -> bytes:
+        """What to write for a piece of a request: a head waits for its body, and both go in one packet.
+
+        The library writes the end of every request too, be it empty, so that nothing is held for ever.
+        """
+        if not self._held and buffer.startswith(b"POST "):
+            self._held = buffer
+            return b""
+        if self._held:
+            buffer, self._held = self._held + buffer, b""
+        return buffer
 
     def bounded(self, seconds: float | None) -> float | None:
         """How long a step that is not a read may take, if it should take so many seconds at the most."""

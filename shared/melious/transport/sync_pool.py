@@ -40,8 +40,9 @@ class _Stream:
         return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        for start in range(0, len(buffer), WRITE_BYTES):
-            self._inner.write(buffer[start : start + WRITE_BYTES], self._hook.bounded(timeout))
+        data = self._hook.joined(buffer)
+        for start in range(0, len(data), WRITE_BYTES):
+            self._inner.write(data[start : start + WRITE_BYTES], self._hook.bounded(timeout))
 
     def close(self) -> None:
         self._inner.close()
@@ -53,7 +54,11 @@ class _Stream:
         timeout: float | None = None,  # noqa: ARG002 - part of the time for the connection
     ) -> _Stream:
         seconds = self._hook.handshake_seconds()
-        return _Stream(self._inner.start_tls(ssl_context, server_hostname, seconds), self._hook)
+        try:
+            return _Stream(self._inner.start_tls(ssl_context, server_hostname, seconds), self._hook)
+        except BaseException:
+            self._inner.close()  # the library forgets it when it is interrupted
+            raise
 
     def get_extra_info(self, info: str) -> Any:
         return self._inner.get_extra_info(info)
