@@ -8,6 +8,7 @@ the batches that it gives out, some at a time.
 from __future__ import annotations
 
 import hashlib
+import time
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
@@ -99,6 +100,7 @@ class EmbeddingsPlan:
             raise InvalidArgumentError("mode: cannot be combined with custom_weights; give one of them")
         own = {"batch_size", "max_concurrency", "as_numpy", "encoding_format"}
         self._config = config
+        self._began = time.monotonic()
         self._model = model
         self._params = params
         self._sent = {name: value for name, value in params.items() if name not in own}
@@ -197,7 +199,10 @@ class EmbeddingsPlan:
             "input": [self._texts[place] for place in batch],
             "encoding_format": self._encoding,
         }
-        return request_of(self._config, "embeddings", PATH, self._params, body, retry_timeouts=True)
+        spent = time.monotonic() - self._began
+        return request_of(
+            self._config, "embeddings", PATH, self._params, body, retry_timeouts=True, spent=spent
+        )
 
     def accept(self, batch: Batch, response: Response) -> EmbeddingsResult:
         """Take the answer to a batch.

@@ -190,7 +190,7 @@ class _CallState:
         self.request = request
         self.policy = policy
         self.started = policy.clock()
-        self.until = None if request.deadline is None else self.started + request.deadline
+        self.until = None if request.deadline is None else self.started + request.deadline - request.spent
         self.attempts = 0
         self.attempt_started = self.started
         self.attempt_until = self.until
@@ -213,8 +213,12 @@ class _CallState:
             waited += wait
 
     def begin_attempt(self) -> None:
+        now = self.policy.clock()
+        if self.until is not None and now >= self.until:
+            error = DeadlineExceededError(f"the deadline of {self.request.deadline:g} s passed; not sent")
+            raise self.final(error)
         self.attempts += 1
-        self.attempt_started = now = self.policy.clock()
+        self.attempt_started = now
         answer = self.request.timeout.answer
         ends = [
             moment for moment in (self.until, None if answer is None else now + answer) if moment is not None

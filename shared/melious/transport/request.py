@@ -36,6 +36,7 @@ class Request:
         timeout: The waits of one attempt.
         deadline: Seconds for the whole call; None for no limit.
         max_retries: Further attempts after the first.
+        spent: Seconds of the deadline that the call had used up before this request.
         retry_timeouts: Whether an attempt that timed out after it was sent may
             be sent again: only where the work is cheap or changes nothing.
         retry_malformed: Whether the gateway's spurious "malformed" 400 gets one
@@ -53,6 +54,7 @@ class Request:
     timeout: Timeout
     deadline: float | None
     max_retries: int
+    spent: float = 0.0
     body: bytes | Upload | None = None
     headers: tuple[tuple[str, str], ...] = ()
     retry_timeouts: bool = False
