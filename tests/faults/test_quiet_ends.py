@@ -44,9 +44,9 @@ ASYNC_ENDS = {
     """,
     "requests are on their way": """
         client = AsyncMeliousClient(**OPTIONS)
-        await client.models.list()
-        tasks = [asyncio.ensure_future(client.chat.create(**ASK)) for _ in range(5)]
-        await asyncio.sleep(0)
+        slow = {"x-sandbox-fault": '{"delay":30}'}
+        tasks = [asyncio.ensure_future(client.chat.create(**ASK, extra_headers=slow)) for _ in range(5)]
+        await asyncio.sleep(0.2)
     """,
     "clients in a cycle": """
         for _ in range(5):
