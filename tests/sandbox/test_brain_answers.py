@@ -309,7 +309,7 @@ NOTE = {
 
 ASKED = {
     "What does the with statement do?": ({"with"}, "wrap the execution of a block"),
-    "How does a try statement with finally behave?": ({"try", "compound"}, "finally"),
+    "How does a try statement with a finally clause behave?": ({"try", "compound"}, "finally"),
     "What is a lambda?": ({"lambda"}, "anonymous functions"),
     "What does the global statement do?": ({"global"}, '"global" statement'),
     "How do I raise an exception from another exception?": ({"raise"}, "exception chaining"),
@@ -320,7 +320,7 @@ ASKED = {
     "How can I remove a key from a dictionary?": ({"typesmapping"}, "remove"),
     "Which operators have the lowest precedence?": ({"operator-summary"}, "lowest precedence"),
     "How do I step through code in the debugger?": ({"debugger"}, "step"),
-    "What can the nonlocal statement be used for?": ({"nonlocal"}, "enclosing scope"),
+    "What can the nonlocal statement be used for?": ({"nonlocal"}, "previously bound"),
     "What does yield do in a function?": ({"yield"}, "generator function"),
 }
 
