@@ -21,6 +21,7 @@ from langchain_core.messages import (
 from langchain_core.messages.ai import UsageMetadata
 
 from langchain_melious._content import REASONING, is_record, part_of
+from langchain_melious._thinking import ThinkSplitter
 from langchain_melious.errors import InvalidArgumentError
 from melious.transport import codec
 
@@ -191,8 +192,12 @@ def reasoning_of(message: AIMessage) -> str:
 # --- from the wire -----------------------------------------------------------------------------------
 
 
-def message_from_wire(message: Mapping[str, Any]) -> AIMessage:
+def message_from_wire(message: Mapping[str, Any], *, think_tags: bool = True) -> AIMessage:
     """Make a message of an answer's choice; what belongs to the answer as a whole is not in it.
+
+    Args:
+        message: The choice's message.
+        think_tags: Take a leading `<think>` part of the text as reasoning.
 
     Example:
         >>> message_from_wire({"role": "assistant", "content": "Hello!"}).content
@@ -205,10 +210,17 @@ def message_from_wire(message: Mapping[str, Any]) -> AIMessage:
             for part in content
             if isinstance(part, str | dict)
         )
+    beside = _beside(message)
+    if think_tags and content:
+        splitter = ThinkSplitter()
+        (thought, content), (more, rest) = splitter.split(content), splitter.rest()
+        if thought or more:
+            beside["reasoning_content"] = beside.get("reasoning_content", "") + (thought + more).strip()
+        content += rest
     valid, invalid = calls_from_wire(message.get("tool_calls"))
     return AIMessage(
         content=content or "",
-        additional_kwargs=_beside(message),
+        additional_kwargs=beside,
         tool_calls=valid,
         invalid_tool_calls=invalid,
         response_metadata={"model_provider": PROVIDER},

@@ -9,6 +9,7 @@ from langchain_core.messages import AIMessageChunk, ToolCallChunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
 from langchain_melious._messages import PROVIDER, message_from_wire, usage_from_wire
+from langchain_melious._thinking import ThinkSplitter
 
 if TYPE_CHECKING:
     from melious.results import ChatCompletion
@@ -50,12 +51,14 @@ def metadata_of(
     return metadata
 
 
-def result_of(completion: ChatCompletion, routing: Mapping[str, Any]) -> ChatResult:
+def result_of(
+    completion: ChatCompletion, routing: Mapping[str, Any], *, think_tags: bool = True
+) -> ChatResult:
     """Make LangChain's result of a whole answer; with `n`, the first generation carries its costs."""
     raw = completion.raw
     generations = []
     for position, choice in enumerate(raw["choices"]):
-        message = message_from_wire(choice.get("message") or {})
+        message = message_from_wire(choice.get("message") or {}, think_tags=think_tags)
         whole = raw if position == 0 else {name: raw.get(name) for name in ("model", *_FACTS)}
         metadata = metadata_of(whole, completion.request_id, routing, choice.get("finish_reason"))
         if choice.get("logprobs"):
@@ -113,8 +116,9 @@ def summed(outputs: list[dict[str, Any] | None]) -> dict[str, Any]:
 class ChunkReader:
     """Makes message chunks of the chunks of one stream; what ends the answer is kept for the last one."""
 
-    def __init__(self, routing: Mapping[str, Any]) -> None:
+    def __init__(self, routing: Mapping[str, Any], *, think_tags: bool = True) -> None:
         self._routing = routing
+        self._splitter = ThinkSplitter() if think_tags else None
         self._logprobs: dict[str, list[Any]] = {}
 
     def read(self, chunk: Mapping[str, Any]) -> ChatGenerationChunk | None:
@@ -127,6 +131,8 @@ class ChunkReader:
             delta = choice["delta"]
             content = delta.get("content") or ""
             beside = _beside(delta)
+            if content and self._splitter is not None:
+                content = self._split(content, beside)
             calls = delta.get("tool_calls")
             if calls:
                 message = AIMessageChunk(
@@ -158,14 +164,26 @@ class ChunkReader:
         metadata = metadata_of(raw, stream.request_id, self._routing, partial.finish_reason)
         if self._logprobs:
             metadata["logprobs"] = self._logprobs
+        thought, said = self._splitter.rest() if self._splitter else ("", "")
         return ChatGenerationChunk(
             message=AIMessageChunk(
-                content="",
+                content=said,
+                additional_kwargs={"reasoning_content": thought} if thought else {},
                 response_metadata=metadata,
                 usage_metadata=usage_from_wire(partial.usage),
                 chunk_position="last",
             )
         )
+
+    def _split(self, content: str, beside: dict[str, Any]) -> str:
+        """Move what is thought from the text to the reasoning; give what is said."""
+        assert self._splitter is not None  # noqa: S101 - narrows the type for the checker
+        thought, said = self._splitter.split(content)
+        if thought:
+            beside["reasoning_content"] = beside.get("reasoning_content", "") + thought
+        if self._splitter.over:
+            self._splitter = None
+        return said
 
     def _keep(self, logprobs: Mapping[str, Any]) -> None:
         for name, items in logprobs.items():

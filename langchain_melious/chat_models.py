@@ -13,14 +13,15 @@ from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.messages.utils import count_tokens_approximately
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable
-from pydantic import Field, model_validator
+from pydantic import model_validator
 from typing_extensions import override
 
 import langchain_melious._blocks  # noqa: F401 - registers the content blocks
 from langchain_melious._messages import PROVIDER, messages_to_wire
+from langchain_melious._parameters import PARAMETERS, ChatParameters
 from langchain_melious._profiles import profile_of
 from langchain_melious._results import ChunkReader, result_of, summed
-from langchain_melious._settings import MeliousSettings, plain
+from langchain_melious._settings import plain
 from langchain_melious._structured import Method, Schema, response_format_of, structured_output
 from langchain_melious._tools import ToolArgument, ToolChoice, choice_to_wire, tools_to_wire
 from langchain_melious.errors import InvalidArgumentError, langchain_errors
@@ -28,34 +29,11 @@ from melious._version import __version__
 from melious.config import KEY_VARIABLE
 from melious.routing import split_flavor
 
-_PARAMETERS = (
-    "temperature",
-    "max_tokens",
-    "max_completion_tokens",
-    "top_p",
-    "top_k",
-    "min_p",
-    "frequency_penalty",
-    "presence_penalty",
-    "stop",
-    "seed",
-    "n",
-    "logprobs",
-    "top_logprobs",
-    "logit_bias",
-    "response_format",
-    "reasoning_effort",
-    "user",
-    "mode",
-    "custom_weights",
-)
-"""The fields that are sent with every request, under the same names."""
-
 _ROUTING = ("preset", "flavor", "filters")
 _IDENTIFYING = (
     "model",
     *_ROUTING,
-    *_PARAMETERS,
+    *PARAMETERS,
     "extra_body",
     "timeout",
     "deadline",
@@ -66,7 +44,7 @@ _IDENTIFYING = (
 _NOT_SENT = ("stream", "streaming", "ls_structured_output_format", "structured_output_format")
 
 
-class ChatMelious(MeliousSettings, BaseChatModel):
+class ChatMelious(ChatParameters, BaseChatModel):
     """A chat model of Melious.
 
     Every parameter can also be given per call (`llm.invoke(..., temperature=0)`)
@@ -87,63 +65,6 @@ class ChatMelious(MeliousSettings, BaseChatModel):
         ...     print(chunk.text, end="")
     """
 
-    temperature: float | None = None
-    """0 to 2; by default the model's own."""
-
-    max_tokens: int | None = None
-    """The most tokens to write, reasoning included; by default the model's maximum."""
-
-    max_completion_tokens: int | None = None
-    """OpenAI's newer name for the same; the service documents `max_tokens`."""
-
-    top_p: float | None = None
-    """0 to 1."""
-
-    top_k: int | None = None
-    """How many tokens to sample from, where the provider knows it."""
-
-    min_p: float | None = None
-    """0 to 1, where the provider knows it."""
-
-    frequency_penalty: float | None = None
-    """-2 to 2."""
-
-    presence_penalty: float | None = None
-    """-2 to 2."""
-
-    stop: str | list[str] | None = None
-    """One text or several at which the answer ends."""
-
-    seed: int | None = None
-    """For answers that can be had again, where the provider knows it."""
-
-    n: int | None = Field(default=None, ge=1)
-    """How many answers; more than one only with `generate`."""
-
-    logprobs: bool | None = None
-    """Whether to give the log probabilities of the tokens."""
-
-    top_logprobs: int | None = None
-    """How many alternatives of each token to give."""
-
-    logit_bias: dict[str, float] | None = None
-    """Token ids and what to add to their chances."""
-
-    response_format: dict[str, Any] | None = None
-    """The form of the answer; `with_structured_output` is the comfortable way."""
-
-    reasoning_effort: str | None = None
-    """How much to think: `low`, `medium`, `high`; some models take others."""
-
-    user: str | None = None
-    """Who the requests are for."""
-
-    mode: str | None = None
-    """A routing word of the older pages, sent as it is."""
-
-    custom_weights: dict[str, float] | None = None
-    """Routing weights of the older pages, sent as they are."""
-
     streaming: bool = False
     """Make `invoke` stream under the hood, so that callbacks see tokens."""
 
@@ -152,6 +73,9 @@ class ChatMelious(MeliousSettings, BaseChatModel):
 
     replay_reasoning: bool = True
     """Send back what the model thought before it called a tool; reasoning models go on better with it."""
+
+    think_tags: bool = True
+    """Take a `<think>` part at the beginning of an answer as reasoning and not as text."""
 
     @classmethod
     @override
@@ -217,7 +141,7 @@ class ChatMelious(MeliousSettings, BaseChatModel):
         self, messages: list[BaseMessage], stop: list[str] | None, given: Mapping[str, Any], *, stream: bool
     ) -> dict[str, Any]:
         """The arguments of the core's call: the fields, and over them what was given for this call."""
-        call = {name: getattr(self, name) for name in _PARAMETERS} | dict(given)
+        call = {name: getattr(self, name) for name in PARAMETERS} | dict(given)
         for name in _NOT_SENT:
             call.pop(name, None)
         call["stop"] = (call.get("stop") if stop is None else stop) or None
@@ -262,7 +186,8 @@ class ChatMelious(MeliousSettings, BaseChatModel):
     ) -> ChatResult:
         with langchain_errors:
             call = self._request(messages, stop, kwargs, stream=False)
-            return result_of(self._sync_client().chat.create(**call), self._routing(call))
+            completion = self._sync_client().chat.create(**call)
+            return result_of(completion, self._routing(call), think_tags=self.think_tags)
 
     @override
     async def _agenerate(
@@ -274,7 +199,8 @@ class ChatMelious(MeliousSettings, BaseChatModel):
     ) -> ChatResult:
         with langchain_errors:
             call = self._request(messages, stop, kwargs, stream=False)
-            return result_of(await self._async_client().chat.create(**call), self._routing(call))
+            completion = await self._async_client().chat.create(**call)
+            return result_of(completion, self._routing(call), think_tags=self.think_tags)
 
     @override
     def _stream(
@@ -286,7 +212,7 @@ class ChatMelious(MeliousSettings, BaseChatModel):
     ) -> Iterator[ChatGenerationChunk]:
         with langchain_errors:
             call = self._request(messages, stop, kwargs, stream=True)
-            reader = ChunkReader(self._routing(call))
+            reader = ChunkReader(self._routing(call), think_tags=self.think_tags)
             with self._sync_client().chat.stream(**call) as stream:
                 for chunk in stream:
                     message = reader.read(chunk)
@@ -304,7 +230,7 @@ class ChatMelious(MeliousSettings, BaseChatModel):
     ) -> AsyncIterator[ChatGenerationChunk]:
         with langchain_errors:
             call = self._request(messages, stop, kwargs, stream=True)
-            reader = ChunkReader(self._routing(call))
+            reader = ChunkReader(self._routing(call), think_tags=self.think_tags)
             async with self._async_client().chat.stream(**call) as stream:
                 async for chunk in stream:
                     message = reader.read(chunk)
