@@ -51,15 +51,19 @@ def test_without_a_key_the_error_names_the_variable(key: Any, monkeypatch: pytes
         MeliousClient(api_key=key)
 
 
-@pytest.mark.parametrize("bad", ["\r", "\n", "\r\nx-evil: 1\r\n", "\0", "ü", "\x7f", "\u2028"])
-@pytest.mark.parametrize("source", ["argument", "environment"])
+BAD_IN_A_KEY = ["\r", "\n", "\r\nx-evil: 1\r\n", "\0", "ü", "\x7f", "\u2028"]
+
+
+@pytest.mark.parametrize(
+    ("source", "bad"),
+    [("argument", bad) for bad in BAD_IN_A_KEY]
+    + [("environment", bad) for bad in BAD_IN_A_KEY if bad != "\0"],  # no environment holds a NUL
+)
 def test_a_key_that_no_header_carries_is_refused_and_not_repeated(
-    bad: str, source: str, monkeypatch: pytest.MonkeyPatch
+    source: str, bad: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     key = f"sk-mel-{bad}swordfish"
     if source == "environment":
-        if "\0" in key:
-            pytest.skip("no environment holds a NUL")
         monkeypatch.setenv("MELIOUS_API_KEY", key)
     with pytest.raises(ConfigurationError) as caught:
         AsyncMeliousClient(api_key=key if source == "argument" else None)
