@@ -1,19 +1,16 @@
-"""Answers of the core as LangChain's results: whole ones, and chunk by chunk."""
+"""Whole answers of the core as LangChain's results, and what is said about an answer."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from langchain_core.messages import AIMessageChunk, ToolCallChunk
-from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from langchain_core.outputs import ChatGeneration, ChatResult
 
 from langchain_melious._messages import PROVIDER, message_from_wire, usage_from_wire
-from langchain_melious._thinking import ThinkSplitter
 
 if TYPE_CHECKING:
     from melious.results import ChatCompletion
-    from melious.streams import StreamBase
 
 _FACTS = ("id", "created", "system_fingerprint", "service_tier")
 
@@ -111,102 +108,3 @@ def summed(outputs: list[dict[str, Any] | None]) -> dict[str, Any]:
     if totals.with_cost:
         whole["billing_cost"] = {"eur": totals.eur, "charged": totals.charged}
     return whole
-
-
-class ChunkReader:
-    """Makes message chunks of the chunks of one stream; what ends the answer is kept for the last one."""
-
-    def __init__(self, routing: Mapping[str, Any], *, think_tags: bool = True) -> None:
-        self._routing = routing
-        self._splitter = ThinkSplitter() if think_tags else None
-        self._logprobs: dict[str, list[Any]] = {}
-
-    def read(self, chunk: Mapping[str, Any]) -> ChatGenerationChunk | None:
-        """The message chunk for a chunk of the wire, or None where it says nothing new."""
-        for choice in chunk["choices"]:
-            if choice.get("index"):
-                continue
-            if choice.get("logprobs"):
-                self._keep(choice["logprobs"])
-            delta = choice["delta"]
-            content = delta.get("content") or ""
-            beside = _beside(delta)
-            if content and self._splitter is not None:
-                content = self._split(content, beside)
-            calls = delta.get("tool_calls")
-            if calls:
-                message = AIMessageChunk(
-                    content=content,
-                    additional_kwargs=beside,
-                    tool_call_chunks=[_piece(call) for call in calls],
-                    response_metadata={"model_provider": PROVIDER},
-                )
-            elif content or beside:
-                message = AIMessageChunk(
-                    content=content,
-                    additional_kwargs=beside,
-                    response_metadata={"model_provider": PROVIDER},
-                )
-            else:
-                continue
-            return ChatGenerationChunk(message=message)
-        return None
-
-    def last(self, stream: StreamBase) -> ChatGenerationChunk:
-        """The one chunk that says how the answer ended and what it cost."""
-        partial = stream.partial
-        raw = {
-            **partial.facts,
-            "usage": partial.usage,
-            "environment_impact": partial.environment_impact,
-            "billing_cost": partial.billing_cost,
-        }
-        metadata = metadata_of(raw, stream.request_id, self._routing, partial.finish_reason)
-        if self._logprobs:
-            metadata["logprobs"] = self._logprobs
-        thought, said = self._splitter.rest() if self._splitter else ("", "")
-        return ChatGenerationChunk(
-            message=AIMessageChunk(
-                content=said,
-                additional_kwargs={"reasoning_content": thought} if thought else {},
-                response_metadata=metadata,
-                usage_metadata=usage_from_wire(partial.usage),
-                chunk_position="last",
-            )
-        )
-
-    def _split(self, content: str, beside: dict[str, Any]) -> str:
-        """Move what is thought from the text to the reasoning; give what is said."""
-        assert self._splitter is not None  # noqa: S101 - narrows the type for the checker
-        thought, said = self._splitter.split(content)
-        if thought:
-            beside["reasoning_content"] = beside.get("reasoning_content", "") + thought
-        if self._splitter.over:
-            self._splitter = None
-        return said
-
-    def _keep(self, logprobs: Mapping[str, Any]) -> None:
-        for name, items in logprobs.items():
-            if isinstance(items, list):
-                self._logprobs.setdefault(name, []).extend(items)
-
-
-def _beside(delta: Mapping[str, Any]) -> dict[str, Any]:
-    beside: dict[str, Any] = {}
-    reasoning = delta.get("reasoning_content")
-    if reasoning:
-        beside["reasoning_content"] = reasoning
-    if delta.get("refusal"):
-        beside["refusal"] = delta["refusal"]
-    return beside
-
-
-def _piece(call: Mapping[str, Any]) -> ToolCallChunk:
-    function = call["function"]
-    return {
-        "type": "tool_call_chunk",
-        "index": call["index"],
-        "id": call.get("id"),
-        "name": function.get("name"),
-        "args": function["arguments"],
-    }

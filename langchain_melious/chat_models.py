@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from typing import Any, Literal, Self
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import LangSmithParams, LanguageModelInput
@@ -13,21 +14,27 @@ from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.messages.utils import count_tokens_approximately
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable
+from langchain_core.utils.utils import LC_ID_PREFIX
 from pydantic import model_validator
 from typing_extensions import override
 
 import langchain_melious._blocks  # noqa: F401 - registers the content blocks
+from langchain_melious._events import EventWriter
 from langchain_melious._messages import PROVIDER, messages_to_wire
 from langchain_melious._parameters import PARAMETERS, ChatParameters
 from langchain_melious._profiles import profile_of
-from langchain_melious._results import ChunkReader, result_of, summed
+from langchain_melious._results import result_of, summed
 from langchain_melious._settings import plain
+from langchain_melious._streams import ChunkReader
 from langchain_melious._structured import Method, Schema, response_format_of, structured_output
 from langchain_melious._tools import ToolArgument, ToolChoice, choice_to_wire, tools_to_wire
 from langchain_melious.errors import InvalidArgumentError, langchain_errors
 from melious._version import __version__
 from melious.config import KEY_VARIABLE
 from melious.routing import split_flavor
+
+if TYPE_CHECKING:
+    from langchain_protocol.protocol import MessagesData
 
 _ROUTING = ("preset", "flavor", "filters")
 _IDENTIFYING = (
@@ -210,33 +217,69 @@ class ChatMelious(ChatParameters, BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        with langchain_errors:
-            call = self._request(messages, stop, kwargs, stream=True)
-            reader = ChunkReader(self._routing(call), think_tags=self.think_tags)
-            with self._sync_client().chat.stream(**call) as stream:
-                for chunk in stream:
-                    message = reader.read(chunk)
-                    if message is not None:
-                        yield message
-                yield reader.last(stream)
+        return self._streamed(messages, stop, kwargs, ChunkReader)
 
     @override
-    async def _astream(
+    def _astream(
         self,
         messages: list[BaseMessage],
         stop: list[str] | None = None,
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
+        return self._astreamed(messages, stop, kwargs, ChunkReader)
+
+    def _stream_chat_model_events(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> Iterator[MessagesData]:
+        """The events of `stream_events(version="v3")`; LangChain looks for this name."""
+        return self._streamed(messages, stop, kwargs, partial(EventWriter, message_id=_id_of(run_manager)))
+
+    def _astream_chat_model_events(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[MessagesData]:
+        """The events of `astream_events(version="v3")`; LangChain looks for this name."""
+        return self._astreamed(messages, stop, kwargs, partial(EventWriter, message_id=_id_of(run_manager)))
+
+    def _streamed(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None,
+        given: Mapping[str, Any],
+        kind: Callable[..., Any],
+    ) -> Generator[Any]:
         with langchain_errors:
-            call = self._request(messages, stop, kwargs, stream=True)
-            reader = ChunkReader(self._routing(call), think_tags=self.think_tags)
+            call = self._request(messages, stop, given, stream=True)
+            reader = kind(self._routing(call), think_tags=self.think_tags)
+            with self._sync_client().chat.stream(**call) as stream:
+                for chunk in stream:
+                    yield from reader.read(chunk)
+                yield from reader.end(stream)
+
+    async def _astreamed(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None,
+        given: Mapping[str, Any],
+        kind: Callable[..., Any],
+    ) -> AsyncGenerator[Any]:
+        with langchain_errors:
+            call = self._request(messages, stop, given, stream=True)
+            reader = kind(self._routing(call), think_tags=self.think_tags)
             async with self._async_client().chat.stream(**call) as stream:
                 async for chunk in stream:
-                    message = reader.read(chunk)
-                    if message is not None:
-                        yield message
-                yield reader.last(stream)
+                    for made in reader.read(chunk):
+                        yield made
+                for made in reader.end(stream):
+                    yield made
 
     # --- tools and structured output -----------------------------------------------------------------
 
@@ -336,3 +379,7 @@ class ChatMelious(ChatParameters, BaseChatModel):
     ) -> int:
         """Estimate the tokens of messages, tools included; nothing is downloaded."""
         return count_tokens_approximately(messages, tools=list(tools) if tools else None)
+
+
+def _id_of(run_manager: CallbackManagerForLLMRun | AsyncCallbackManagerForLLMRun | None) -> str:
+    return f"{LC_ID_PREFIX}-{run_manager.run_id}" if run_manager else ""

@@ -1,13 +1,15 @@
 """Streams: one chunk ends them, whatever the server does, and adding them up never fails."""
 
 import asyncio
+import json
 import time
 
 import pytest
-from langchain_core.messages import AIMessageChunk
+from langchain_core.language_models._compat_bridge import chunks_to_events
+from langchain_core.messages import AIMessageChunk, HumanMessage
 from langchain_tests.utils.stream_lifecycle import assert_valid_event_stream
 
-from langchain_melious._results import ChunkReader
+from langchain_melious._streams import ChunkReader
 from langchain_melious.errors import (
     APIStatusError,
     APITimeoutError,
@@ -132,6 +134,35 @@ def test_events_of_version_3(chat):
     assert message.response_metadata["request_id"]
 
 
+def in_kind(events):
+    """Events without what differs from request to request."""
+    for event in events:
+        if event["event"] == "message-finish":
+            event["metadata"] = set(event["metadata"])
+        if event.get("content", {}).get("type") == "tool_call_chunk":
+            event["content"].pop("index", None)
+        event.pop("id", None)
+        event.get("metadata", {}) and event["event"] == "message-start" and event["metadata"].pop("model", 0)
+    return events
+
+
+@pytest.mark.parametrize("asked", ["Hello", "What is the weather in Paris and Rome?"])
+def test_events_of_its_own_are_those_that_langchain_makes_of_chunks(chat, asked):
+    llm, messages = chat().bind_tools([get_weather]), [HumanMessage(asked)]
+    own = list(llm.bound._stream_chat_model_events(messages, **llm.kwargs))
+    made = list(chunks_to_events(llm.bound._stream(messages, **llm.kwargs)))
+    assert in_kind(own) == in_kind(made)
+
+
+def test_malformed_arguments_are_events_too(chat, sandbox):
+    call = {"index": 0, "id": "c", "function": {"name": "f", "arguments": "city = Oslo"}}
+    choice = {"index": 0, "delta": {"tool_calls": [call]}, "finish_reason": "tool_calls"}
+    sandbox.faults.add(Fault(raw=[f"data: {json.dumps({'choices': [choice]})}\n\n"]))
+    *_, block, _ = chat()._stream_chat_model_events([HumanMessage("Hello")])
+    assert block["content"]["type"] == "invalid_tool_call"
+    assert block["content"]["args"] == "city = Oslo"
+
+
 @pytest.mark.filterwarnings("ignore::langchain_core._api.LangChainBetaWarning")
 async def test_events_of_version_3_asynchronously(chat):
     stream = await chat().astream_events("Hello", version="v3")
@@ -191,8 +222,6 @@ def test_what_fails_before_the_first_chunk_is_tried_again(way, chat, sandbox, wh
     ],
 )
 def test_odd_pieces_of_calls_come_out_regular(way, chat, sandbox, whole, delta):
-    import json
-
     first = {"choices": [{"index": 0, "delta": delta}]}
     last = {"choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]}
     sandbox.faults.add(Fault(raw=[f"data: {json.dumps(part)}\n\n" for part in (first, last)]))
@@ -202,10 +231,10 @@ def test_odd_pieces_of_calls_come_out_regular(way, chat, sandbox, whole, delta):
 
 def test_chunks_that_say_nothing_are_left_out_and_other_answers_ignored():
     reader = ChunkReader({})
-    assert reader.read({"choices": []}) is None
-    assert reader.read({"choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}}]}) is None
-    assert reader.read({"choices": [{"index": 1, "delta": {"content": "other"}}]}) is None
-    assert reader.read({"choices": [{"index": 0, "delta": {"content": "x"}}]}).text == "x"
+    assert reader.read({"choices": []}) == []
+    assert reader.read({"choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}}]}) == []
+    assert reader.read({"choices": [{"index": 1, "delta": {"content": "other"}}]}) == []
+    assert reader.read({"choices": [{"index": 0, "delta": {"content": "x"}}]})[0].text == "x"
 
 
 def test_breaking_off_lets_go_of_the_connection(start_sandbox, chat):
