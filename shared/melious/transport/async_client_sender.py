@@ -7,6 +7,7 @@ not followed, whatever it is set to: a redirect would carry the key along.
 from __future__ import annotations
 
 import asyncio
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from importlib import import_module
@@ -14,7 +15,7 @@ from typing import Any
 
 from melious.errors import ConfigurationError
 from melious.transport.lanes import DRAIN_BYTES, DRAIN_SECONDS, WRITE_BYTES, Origin, ReadClock
-from melious.transport.library import KEEPALIVE_EXPIRY, ssl_context
+from melious.transport.library import KEEPALIVE_EXPIRY, Proxy, ssl_context
 from melious.transport.outgoing import Headers, Outgoing
 from melious.transport.sync_client_sender import body_read_seconds, built
 
@@ -88,6 +89,13 @@ class AsyncClientSender:
         return outgoing.body
 
 
+def _authority(proxy: Proxy) -> dict[str, str]:
+    """The password of a proxy as a header: aiohttp's own way is deprecated."""
+    if proxy.auth is None:
+        return {}
+    return {"authorization": f"Basic {b64encode(b':'.join(proxy.auth)).decode()}"}
+
+
 async def _pieces(body: bytes) -> AsyncIterator[bytes]:
     for start in range(0, len(body), WRITE_BYTES):
         yield body[start : start + WRITE_BYTES]
@@ -107,7 +115,9 @@ class AiohttpPool(AsyncClientSender):
             ) from error
         httpx = import_module("httpx")
         context = ssl_context(origin.verify) if origin.needs_tls else False
-        proxy = None if origin.proxy is None else httpx.Proxy(origin.proxy.url, auth=origin.proxy.auth)
+        proxy = (
+            None if origin.proxy is None else httpx.Proxy(origin.proxy.url, headers=_authority(origin.proxy))
+        )
 
         def session() -> Any:
             connector = aiohttp.TCPConnector(

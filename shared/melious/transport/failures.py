@@ -86,7 +86,9 @@ def failure_of(error: Exception, phase: Phase, host: str, *, reused: bool = Fals
 def _told(error: BaseException) -> BaseException:
     """The exception that knows best: httpx on aiohttp calls every lost connection a slow one."""
     cause = error.__cause__
-    return cause if cause is not None and _library_of(type(cause)) == "aiohttp" else error
+    if cause is None or _library_of(type(error)) == "aiohttp" or _library_of(type(cause)) != "aiohttp":
+        return error
+    return cause
 
 
 def _library_of(cls: type) -> str:
