@@ -290,13 +290,13 @@ def checked_headers(where: str, headers: Mapping[str, str] | None) -> tuple[tupl
         InvalidArgumentError: A name or a value would break the request.
     """
     if headers is not None and not isinstance(headers, Mapping):
-        raise InvalidArgumentError(f"{where}: {headers!r} is no mapping")
-    pairs = tuple((str(name), str(value)) for name, value in (headers or {}).items())
+        raise InvalidArgumentError(f"{where}: a {type(headers).__name__} is no mapping")
+    pairs = tuple((str(name), str(value).strip(" \t")) for name, value in (headers or {}).items())
     for name, value in pairs:
         if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
             raise InvalidArgumentError(f"{where}: {name!r} is no header name")
-        if "\r" in value or "\n" in value or "\0" in value:
-            raise InvalidArgumentError(f"{where}: the value of {name!r} holds a line break")
+        if re.search(r"[\x00-\x08\x0a-\x1f\x7f]", value):
+            raise InvalidArgumentError(f"{where}: the value of {name!r} holds a line break or the like")
     return pairs
 
 
