@@ -75,6 +75,7 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("audio.transcribe", {"response_format": "docx"}, "response_format.*verbose_json"),
     ("audio.transcribe", {"lang": "de"}, "lang.*did you mean 'language'"),
     ("models.list", {"include_metadata": True}, "include_meta"),
+    ("models.list", {"extra_body": {"type": "chat"}}, "extra_body"),
 ]
 OPTIONS: list[tuple[dict[str, Any], str]] = [
     ({"timeout": 0}, "timeout"),

@@ -15,7 +15,7 @@ from melious.endpoints.common import (
     read_as,
     request_of,
 )
-from melious.errors import ResponseDecodeError
+from melious.errors import InvalidArgumentError, ResponseDecodeError
 from melious.results import Model, ModelList
 from melious.transport.request import Call, Response
 
@@ -28,7 +28,7 @@ class ModelParams(CallOptions, total=False):
 
 def list_all(config: ClientConfig, params: ModelParams, *, include_meta: bool) -> Call[ModelList]:
     """A call for every model that the key may use."""
-    check_known(params, ModelParams, "models")
+    _check(params)
     return Call(
         request_of(config, "models", _with_meta(PATH, include_meta), params, None, retry_timeouts=True), _list
     )
@@ -36,9 +36,15 @@ def list_all(config: ClientConfig, params: ModelParams, *, include_meta: bool) -
 
 def retrieve(config: ClientConfig, model: str, params: ModelParams, *, include_meta: bool) -> Call[Model]:
     """A call for one model."""
-    check_known(params, ModelParams, "models")
+    _check(params)
     path = _with_meta(f"{PATH}/{quote(check_model(model), safe=':')}", include_meta)
     return Call(request_of(config, "models", path, params, None, retry_timeouts=True), _one)
+
+
+def _check(params: ModelParams) -> None:
+    check_known(params, ModelParams, "models")
+    if params.get("extra_body"):
+        raise InvalidArgumentError("extra_body: a request for models has no body")
 
 
 def _with_meta(path: str, include_meta: bool) -> str:  # noqa: FBT001
