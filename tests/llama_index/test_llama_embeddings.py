@@ -12,6 +12,7 @@ from llama_index.core.ingestion import IngestionPipeline
 from llama_index.core.schema import TextNode
 from llama_kit import Way
 
+from llama_index_melious import MeliousEmbedding
 from melious import InvalidArgumentError, RateLimitError
 from melious.sandbox import Fault
 
@@ -86,8 +87,6 @@ async def test_batches(make_embedding, way, sandbox):
 
 @pytest.mark.parametrize(("workers", "most"), [(4, 4), (1, 1), (2, 2), (None, 12)])
 async def test_async_batches_are_bounded(start_sandbox, workers, most):
-    from llama_index_melious import MeliousEmbedding
-
     slow = start_sandbox(latency=0.05)
     arguments = {} if workers == 4 else {"num_workers": workers}
     model = MeliousEmbedding(
@@ -166,8 +165,6 @@ def test_several_loops_at_once(make_embedding):
 
 
 def test_ingestion_keeps_its_cache_when_the_key_changes(make_embedding, sandbox, start_sandbox):
-    from llama_index_melious import MeliousEmbedding
-
     other = start_sandbox(keys={"sk-mel-other": []})
     models = [
         MeliousEmbedding(model="bge-m3", api_key=key, base_url=other.base_url)

@@ -11,6 +11,7 @@ from llama_index.core.callbacks import CallbackManager, LlamaDebugHandler
 from llama_index.core.rate_limiter import BaseRateLimiter
 from llama_kit import MODEL, REASONER, Way, piece, sse, usage, whole
 
+from llama_index_melious import Melious
 from melious import (
     BadRequestError,
     InvalidArgumentError,
@@ -101,8 +102,6 @@ async def test_missing_is_absent(make_llm, way, sandbox):
 
 
 async def test_impact_of_a_stream_where_it_is_sent(start_sandbox, way):
-    from llama_index_melious import Melious
-
     other = start_sandbox(stream_impact=True)
     llm = Melious(model=MODEL, api_key=other.api_key, base_url=other.base_url)
     with track_impact() as ledger:
@@ -279,12 +278,14 @@ async def test_empty_answer(make_llm, way, sandbox):
 
 
 @pytest.mark.parametrize("how", ["break", "close", "never iterated"])
-def test_leaving_a_stream_closes_its_connection(make_llm, sandbox, how):
+def test_leaving_a_stream_closes_its_connection(start_sandbox, how):
+    sandbox = start_sandbox()
     sandbox.faults.add(Fault(stall_after_events=3, stall_seconds=20))
-    stream = make_llm().stream_chat(HELLO)
+    stream = Melious(model=MODEL, api_key=sandbox.api_key, base_url=sandbox.base_url).stream_chat(HELLO)
     if how == "break":
         for _ in stream:
             break
+        assert sandbox.open_connections == 1
     elif how == "close":
         next(stream)
         stream.close()
@@ -293,13 +294,16 @@ def test_leaving_a_stream_closes_its_connection(make_llm, sandbox, how):
 
 
 @pytest.mark.parametrize("how", ["break", "aclose"])
-def test_leaving_an_async_stream_closes_its_connection(make_llm, sandbox, how):
+def test_leaving_an_async_stream_closes_its_connection(start_sandbox, how):
+    sandbox = start_sandbox()
+    llm = Melious(model=MODEL, api_key=sandbox.api_key, base_url=sandbox.base_url)
     sandbox.faults.add(Fault(stall_after_events=3, stall_seconds=20))
 
     async def main():
-        stream = await make_llm().astream_chat(HELLO)
+        stream = await llm.astream_chat(HELLO)
         async for _ in stream:
             break
+        assert sandbox.open_connections == 1
         if how == "aclose":
             await stream.aclose()
         del stream

@@ -11,6 +11,7 @@ from llama_index.core.instrumentation.span_handlers import SimpleSpanHandler
 from llama_index.core.schema import MetadataMode, NodeWithScore, QueryBundle, TextNode
 from pydantic import Field
 
+from llama_index_melious import MeliousRerank
 from melious import AuthenticationError, BadRequestError, InvalidArgumentError, ServerError
 from melious.sandbox import Fault
 
@@ -216,8 +217,6 @@ async def test_both_ways_are_spans(make_rerank, way, nodes):
 
 
 def test_async_needs_no_thread(start_sandbox, nodes):
-    from llama_index_melious import MeliousRerank
-
     slow = start_sandbox(latency=0.2)
     rerank = MeliousRerank(model="bge-reranker-v2-m3", api_key=slow.api_key, base_url=slow.base_url)
     most = 0
