@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from llama_kit import MODEL, Way
 
-from llama_index_melious import Melious, MeliousEmbedding, MeliousRerank
+import llama_index_melious as melious_classes  # the classes load later, after the HTTP library is chosen
 from melious.sandbox import Sandbox
 
 
@@ -22,15 +22,17 @@ def place(sandbox: Sandbox) -> dict[str, Any]:
 
 
 @pytest.fixture
-def make_llm(place: dict[str, Any]) -> Callable[..., Melious]:
-    return lambda **arguments: Melious(**{"model": MODEL, **place, **arguments})
+def make_llm(place: dict[str, Any]) -> Callable[..., Any]:
+    return lambda **arguments: melious_classes.Melious(**{"model": MODEL, **place, **arguments})
 
 
 @pytest.fixture
-def make_embedding(place: dict[str, Any]) -> Callable[..., MeliousEmbedding]:
-    return lambda **arguments: MeliousEmbedding(**{"model": "bge-m3", **place, **arguments})
+def make_embedding(place: dict[str, Any]) -> Callable[..., Any]:
+    return lambda **arguments: melious_classes.MeliousEmbedding(**{"model": "bge-m3", **place, **arguments})
 
 
 @pytest.fixture
-def make_rerank(place: dict[str, Any]) -> Callable[..., MeliousRerank]:
-    return lambda **arguments: MeliousRerank(**{"model": "bge-reranker-v2-m3", **place, **arguments})
+def make_rerank(place: dict[str, Any]) -> Callable[..., Any]:
+    return lambda **arguments: melious_classes.MeliousRerank(
+        **{"model": "bge-reranker-v2-m3", **place, **arguments}
+    )
