@@ -8,16 +8,8 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
-from faults_kit import (
-    KEY,
-    AiohttpFace,
-    AsyncFace,
-    Face,
-    RawServer,
-    Script,
-    SyncFace,
-    environment,
-)
+from faults_faces import AiohttpFace, AsyncFace, Face, SyncFace
+from faults_kit import KEY, RawServer, Script, environment
 
 from melious.sandbox import Sandbox
 
@@ -76,7 +68,7 @@ def serve() -> Iterator[Callable[[Script], RawServer]]:
 
 
 @pytest.fixture
-def run_script(request: pytest.FixtureRequest, sandbox: Sandbox) -> Callable[[str], str]:
+def run_script(request: pytest.FixtureRequest, sandbox: Sandbox) -> Callable[..., str]:
     """Run a script in a process that takes every warning for an error; gives what it printed.
 
     The script must end well and say nothing on standard error.

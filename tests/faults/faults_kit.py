@@ -1,6 +1,5 @@
-"""What the tests of faults share: a server that says exactly the bytes it is told to, and one face for all clients."""
+"""What the tests of faults share: a server that says exactly the bytes it is told to, and looks from outside."""
 
-import asyncio
 import json
 import os
 import socket
@@ -8,13 +7,11 @@ import ssl
 import struct
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
-
-import melious
 
 MODEL = "llama-3.1-8b-instruct"
 ASK = {"model": MODEL, "messages": [{"role": "user", "content": "What is a lighthouse?"}]}
@@ -211,158 +208,6 @@ def always(*parts: bytes) -> Script:
             peer.send(*parts)
 
     return script
-
-
-# --- one face for the three kinds of clients ---------------------------------------------------------
-
-
-class SyncFace:
-    """A client for blocking code."""
-
-    kind = "sync"
-
-    def __init__(self, **options: Any) -> None:
-        self.client = melious.MeliousClient(**options)
-
-    def chat(self, **params: Any) -> Any:
-        return self.client.chat.create(**(ASK | params))
-
-    def models(self, **params: Any) -> Any:
-        return self.client.models.list(**params)
-
-    def embed(self, texts: list[str], **params: Any) -> Any:
-        return self.client.embeddings.create(model="bge-m3", input=texts, **params)
-
-    def chunks(self, seen: list[dict[str, Any]] | None = None, **params: Any) -> list[dict[str, Any]]:
-        """Read a stream to its end; what comes before an error is in `seen`."""
-        got = [] if seen is None else seen
-        for chunk in self.client.chat.stream(**(ASK | params)):
-            got.append(chunk)
-        return got
-
-    def first_chunk_then_break(self) -> None:
-        for _ in self.client.chat.stream(**ASK):
-            break
-
-    def first_chunk_then_close(self) -> None:
-        stream = self.client.chat.stream(**ASK)
-        next(stream)
-        stream.close()
-        stream.close()
-
-    def first_chunk_then_leave(self) -> None:
-        with self.client.chat.stream(**ASK) as stream:
-            next(stream)
-
-    def first_chunk_then_drop(self) -> None:
-        stream = self.client.chat.stream(**ASK)
-        next(iter(stream))
-        del stream
-
-    def first_chunk_then_raise(self) -> None:
-        with self.client.chat.stream(**ASK) as stream:
-            next(stream)
-            raise LookupError
-
-    def pause(self, seconds: float) -> None:
-        time.sleep(seconds)
-
-    def close(self) -> None:
-        self.client.close()
-
-
-class AsyncFace:
-    """A client for asyncio, on an event loop that lasts as long as the face."""
-
-    kind = "async"
-
-    def __init__(self, **options: Any) -> None:
-        self.client = melious.AsyncMeliousClient(**options)
-        self._runner = asyncio.Runner()
-
-    def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
-        return self._runner.run(coroutine)
-
-    def chat(self, **params: Any) -> Any:
-        return self.run(self.client.chat.create(**(ASK | params)))
-
-    def models(self, **params: Any) -> Any:
-        return self.run(self.client.models.list(**params))
-
-    def embed(self, texts: list[str], **params: Any) -> Any:
-        return self.run(self.client.embeddings.create(model="bge-m3", input=texts, **params))
-
-    def chunks(self, seen: list[dict[str, Any]] | None = None, **params: Any) -> list[dict[str, Any]]:
-        got = [] if seen is None else seen
-
-        async def read() -> None:
-            async for chunk in self.client.chat.stream(**(ASK | params)):
-                got.append(chunk)
-
-        self.run(read())
-        return got
-
-    def first_chunk_then_break(self) -> None:
-        async def read() -> None:
-            async for _ in self.client.chat.stream(**ASK):
-                break
-
-        self.run(read())
-
-    def first_chunk_then_close(self) -> None:
-        async def read() -> None:
-            stream = await self.client.chat.stream(**ASK)
-            await anext(stream)
-            await stream.aclose()
-            await stream.aclose()
-
-        self.run(read())
-
-    def first_chunk_then_leave(self) -> None:
-        async def read() -> None:
-            async with self.client.chat.stream(**ASK) as stream:
-                await anext(stream)
-
-        self.run(read())
-
-    def first_chunk_then_drop(self) -> None:
-        async def read() -> None:
-            stream = await self.client.chat.stream(**ASK)
-            await anext(aiter(stream))
-            del stream
-
-        self.run(read())
-
-    def first_chunk_then_raise(self) -> None:
-        async def read() -> None:
-            async with self.client.chat.stream(**ASK) as stream:
-                await anext(stream)
-                raise LookupError
-
-        self.run(read())
-
-    def pause(self, seconds: float) -> None:
-        """Let the loop run on: what was dropped is closed by the loop itself."""
-        self.run(asyncio.sleep(seconds))
-
-    def close(self) -> None:
-        self.run(self.client.aclose())
-
-    def end(self) -> None:
-        """End the event loop."""
-        self._runner.close()
-
-
-class AiohttpFace(AsyncFace):
-    """The same on aiohttp's connections."""
-
-    kind = "aiohttp"
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(async_transport="aiohttp", **options)
-
-
-Face = SyncFace | AsyncFace
 
 
 # --- looking from outside -----------------------------------------------------------------------------

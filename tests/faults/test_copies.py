@@ -13,12 +13,15 @@ from faults_kit import ASK, KEY, always, eventually, open_sockets, whole
 
 from melious import AsyncMeliousClient, InvalidArgumentError, MeliousClient
 
-cloudpickle = pytest.importorskip("cloudpickle")
+
+def by_cloudpickle(client):
+    return pickle.loads(pytest.importorskip("cloudpickle").dumps(client))
+
 
 WAYS = {
     "pickle": lambda client: pickle.loads(pickle.dumps(client)),
     "oldest pickle": lambda client: pickle.loads(pickle.dumps(client, protocol=2)),
-    "cloudpickle": lambda client: pickle.loads(cloudpickle.dumps(client)),
+    "cloudpickle": by_cloudpickle,
     "copy": copy.copy,
     "deepcopy": copy.deepcopy,
     "deepcopy in a list": lambda client: copy.deepcopy([client, {"again": client}])[1]["again"],

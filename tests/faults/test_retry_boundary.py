@@ -5,19 +5,8 @@ import threading
 import time
 
 import pytest
-from faults_kit import (
-    ASK,
-    DONE,
-    KEY,
-    LAST_CHUNK,
-    AsyncFace,
-    Peer,
-    always,
-    event,
-    eventually,
-    took,
-    whole,
-)
+from faults_faces import AsyncFace
+from faults_kit import ASK, DONE, KEY, LAST_CHUNK, Peer, always, event, eventually, took, whole
 
 from melious import (
     APIConnectionError,

@@ -6,7 +6,8 @@ import threading
 import time
 
 import pytest
-from faults_kit import ASK, DONE, KEY, AsyncFace, Peer, event, eventually, took
+from faults_faces import AsyncFace
+from faults_kit import ASK, DONE, KEY, Peer, event, eventually, took
 
 from melious import AsyncMeliousClient, MeliousClient
 from melious.sandbox import Fault
