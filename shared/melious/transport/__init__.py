@@ -12,6 +12,9 @@ Pure, tested by values:
 With I/O:
 
 * `library`: httpx2 or httpx, imported in this one place.
-* `lanes`: connection pools.  `registry`: pools shared by process and event loop.
+* `lanes`, `sync_pool`, `async_pool`: connection pools.  `registry`, `sync_registry`, `async_registry`: pools
+  shared by process and event loop.  `forks`: what the child of a fork must put right.
+* `sync_client_sender`, `async_client_sender`: clients that the caller brings, and aiohttp.
+* `failures`: which exceptions are the transport's.
 * `sync_driver`, `async_driver`: perform what `exchange` asks for.
 """
