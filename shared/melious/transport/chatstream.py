@@ -138,14 +138,15 @@ class ChatStreamParser:
         chunks: list[dict[str, Any]] = []
         for event in events:
             data = event.data
-            if event.event == "error":
-                self._fail(self._reported(_parsed_or_text(data)))
-                return chunks
-            if event.event == "ping" or not data or data.isspace():
-                continue
-            if data.startswith(("[", " ")) and data.strip() == "[DONE]":
-                self.ended = self.done = True
-                return chunks
+            if data[:1] != "{" or event.event != "message":
+                if event.event == "error":
+                    self._fail(self._reported(_parsed_or_text(data)))
+                    return chunks
+                if event.event == "ping" or not data or data.isspace():
+                    continue
+                if data.strip() == "[DONE]":
+                    self.ended = self.done = True
+                    return chunks
             try:
                 chunk = codec.loads(data)
             except ValueError:

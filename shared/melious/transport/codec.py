@@ -20,7 +20,7 @@ def loads(data: bytes | str) -> Any:
         ValueError: It is no JSON, or nested beyond reason.
     """
     try:
-        return from_json(data)
+        return from_json(data, cache_strings="keys")
     except ValueError:
         try:
             return json.loads(data)

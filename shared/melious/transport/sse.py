@@ -52,6 +52,7 @@ class SSEDecoder:
     """
 
     __slots__ = (
+        "_between",
         "_data",
         "_event",
         "_held",
@@ -78,6 +79,7 @@ class SSEDecoder:
         self._partial: list[bytes] = []
         self._held = 0
         self._size = 0
+        self._between = False
         self._skip_lf = False
         self._started = False
         self._data: list[str] = []
@@ -91,22 +93,21 @@ class SSEDecoder:
         Raises:
             ResponseDecodeError: An event grows beyond the limit.
         """
-        if not data:
-            return []
-        if self._started and not self._partial and not self._skip_lf:
+        if (
             # The usual read is exactly one event of one data line.
-            if (
-                data[:6] == b"data: "
-                and data[-2:] == b"\n\n"
-                and data.find(b"\n") == len(data) - 2
-                and b"\r" not in data
-                and not (self._data or self._event)
-            ):
-                return [self._only(data)]
-        elif not self._started:
+            self._between
+            and data.startswith(b"data: ")
+            and data.find(b"\n") == len(data) - 2
+            and data.endswith(b"\n\n")
+            and b"\r" not in data
+            and len(data) <= self._max_bytes
+        ):
+            return [ServerSentEvent("message", data[6:-2].decode("utf-8", "replace"), self._id)]
+        if not self._started:
             data = self._without_bom(data)
-            if not data:
-                return []
+        return self._feed(data) if data else []
+
+    def _feed(self, data: bytes) -> list[ServerSentEvent]:
         if self._skip_lf:
             self._skip_lf = False
             if data[0] == _LF:
@@ -126,6 +127,7 @@ class SSEDecoder:
             self._partial.append(rest)
             self._held += len(rest)
             self._check(self._size + self._held)
+        self._between = not (rest or self._skip_lf or self._size or self._event or self._retry is not None)
         return events
 
     def close(self) -> list[ServerSentEvent]:
@@ -145,11 +147,6 @@ class SSEDecoder:
             return b""
         self._started = True
         return data.removeprefix(_BOM)
-
-    def _only(self, data: bytes) -> ServerSentEvent:
-        self._check(self._size + len(data))
-        retry, self._retry, self._size = self._retry, None, 0
-        return ServerSentEvent("message", data[6:-2].decode("utf-8", "replace"), self._id, retry)
 
     def _joined(self, end: bytes) -> bytes:
         line = b"".join((*self._partial, end))
