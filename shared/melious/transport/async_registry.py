@@ -51,6 +51,8 @@ async def hold(origin: Origin) -> AsyncHold:
     for entry in _swept(loop):
         if entry.loop is loop:
             await entry.aclose()
+        else:
+            entry.pool.abandon()  # its loop was closed without being shut down: nothing can be awaited
     with _lock:
         found = _holds.get((id(loop), origin))
         if found is not None:
