@@ -2,19 +2,19 @@
 
 Pure, tested by values:
 
-* `request`: what is to be sent and what came back, as values.
-* `retry`: whether and when to try again; the retry budget.
+* `request`: what is to be sent and what came back, as values; `outgoing`: an attempt as bytes.
+* `exchange`: one call with all its attempts, as a generator of effects.
+* `retry`: whether and when to try again, and the retry budget.
 * `ratelimit`: rate-limit headers as one value, and the gate that holds callers back.
-* `exchange`: one call with its attempts, as a generator of effects.
-* `sse`: bytes to server-sent events.  `chatstream`: events to chat chunks.
-* `codec`: JSON both ways.
+* `sse`: bytes to server-sent events; `chatstream`: events to chat chunks; `completion`: chunks merged.
+* `codec`: JSON both ways.  `failures`: which exceptions are the transport's.
+* `reporting`: tells the ledgers what a call cost.
 
-With I/O:
+With I/O, in blocking and asyncio twins that decide nothing:
 
-* `library`: httpx2 or httpx, imported in this one place.
-* `lanes`, `sync_pool`, `async_pool`: connection pools.  `registry`, `sync_registry`, `async_registry`: pools
-  shared by process and event loop.  `forks`: what the child of a fork must put right.
-* `sync_client_sender`, `async_client_sender`: clients that the caller brings, and aiohttp.
-* `failures`: which exceptions are the transport's.
-* `sync_driver`, `async_driver`: perform what `exchange` asks for.
+* `library`: httpx2 or httpx, imported in this one place.  `lanes`: what the pools share.
+* `sync_pool`, `async_pool`: connections.  `sync_client_sender`, `async_client_sender`: a caller's own client.
+* `registry`, `sync_registry`, `async_registry`: pools shared by process and event loop.  `forks`: after a fork.
+* `driver`, `sync_driver`, `async_driver`: perform what `exchange` asks for.
+* `sync_batches`, `async_batches`: embeddings, some batches at a time.
 """
