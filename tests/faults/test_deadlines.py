@@ -131,9 +131,9 @@ def test_the_deadline_holds_while_connecting(full, any_face):
         any_face(full).chat(deadline=0.3)
 
 
-def test_connecting_is_tried_again(full, any_face):
+def test_connecting_is_tried_again(full, face):
     with took(0.5, 0.6 + 0.5 + 1.0 + LATE), pytest.raises(APITimeoutError) as caught:
-        any_face(full, max_retries=2).chat(timeout=Timeout(connect=0.2))
+        face(full, max_retries=2).chat(timeout=Timeout(connect=0.2))
     assert caught.value.attempts == 3
     assert len(caught.value.history) == 2
 
