@@ -22,8 +22,8 @@ class AsyncMeliousClient(ClientBase):
     """The service, for asyncio. Cheap to make, safe to use on several event loops.
 
     Clients that lead to the same place share the connections of a loop; nothing is
-    opened before the first request. A client can be pickled and copied; the
-    pickle holds the key.
+    opened before the first request. A client can be pickled and copied: the
+    pickle holds the key, and an HTTP client that was brought stays behind.
 
     Args:
         http_client: A client with httpx's interface to send through, used as

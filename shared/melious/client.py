@@ -15,8 +15,8 @@ class MeliousClient(ClientBase):
     """The service, for blocking code. Cheap to make, safe to share between threads.
 
     Clients that lead to the same place share their connections; nothing is
-    opened before the first request. A client can be pickled and copied; the
-    pickle holds the key.
+    opened before the first request. A client can be pickled and copied: the
+    pickle holds the key, and an HTTP client that was brought stays behind.
 
     Args:
         http_client: A client with httpx's interface to send through, used as

@@ -7,7 +7,6 @@ ledger counts how many requests reported what.
 from __future__ import annotations
 
 import math
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -16,6 +15,8 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Literal, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, field_validator
+
+from melious.transport import forks
 
 
 def _known(value: Any) -> Any:
@@ -277,7 +278,7 @@ class ImpactLedger:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = forks.new_lock()
         self._cells: dict[_Cell, Totals] = {}
 
     def record(self, entry: Entry) -> None:

@@ -1,6 +1,7 @@
 """What the rate-limit headers say, and the gate that they close."""
 
 import threading
+import time
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from melious.transport.ratelimit import (
     RateGate,
     RateLimit,
+    forget_gates,
     gate_for,
     parse_rate_limit,
     parse_retry_after,
@@ -270,3 +272,14 @@ def test_there_is_one_gate_for_a_key_at_a_place() -> None:
     assert gate_for("https://a.example/v1", "digest-1") is gate
     assert gate_for("https://a.example/v1", "digest-2") is not gate
     assert gate_for("https://b.example/v1", "digest-1") is not gate
+
+
+def test_gates_of_many_keys_are_forgotten_when_they_stand_open() -> None:
+    closed = gate_for("https://a.example/v1", "told-to-wait")
+    closed.close(60.0, time.monotonic())
+    opened = gate_for("https://a.example/v1", "free")
+    for number in range(2000):
+        gate_for("https://a.example/v1", f"key-{number}")
+    assert gate_for("https://a.example/v1", "told-to-wait") is closed
+    assert gate_for("https://a.example/v1", "free") is not opened
+    forget_gates()

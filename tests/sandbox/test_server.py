@@ -84,8 +84,9 @@ async def test_inside_a_running_event_loop():
     assert len({answer.headers["x-request-id"] for answer in answers}) == 20
 
 
-def test_open_connections_follow_the_client(sandbox, client_of):
-    assert until(lambda: sandbox.open_connections == 0)
+def test_open_connections_follow_the_client(start_sandbox, client_of):
+    sandbox = start_sandbox()
+    assert sandbox.open_connections == 0
     with client_of(sandbox) as http:
         http.get("/models")
         http.get("/models")
@@ -94,7 +95,8 @@ def test_open_connections_follow_the_client(sandbox, client_of):
     assert until(lambda: sandbox.open_connections == 0)
 
 
-def test_a_client_that_leaves_a_stream_is_noticed(sandbox, client_of):
+def test_a_client_that_leaves_a_stream_is_noticed(start_sandbox, client_of):
+    sandbox = start_sandbox()
     sandbox.faults.add(Fault(stall_after_events=2, stall_seconds=20))
     with (
         client_of(sandbox) as http,

@@ -13,10 +13,9 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-__all__ = ["FLAVORS", "ModelCard", "all_models", "find", "split_flavor"]
+from melious.routing import split_flavor
 
-FLAVORS = ("balanced", "speed", "price", "eco", "batch")
-"""The suffixes the service strips from a model id; any other colon belongs to the id."""
+__all__ = ["ModelCard", "all_models", "find"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,15 +104,6 @@ class ModelCard:
         if prices:
             meta["pricing"] = prices | {"currency": "EUR"}
         return meta
-
-
-def split_flavor(model: str) -> tuple[str, str | None]:
-    """Split a known flavor suffix off: ``"glm-4.7:eco"`` gives ``("glm-4.7", "eco")``.
-
-    An unknown suffix stays part of the id, as the service has it.
-    """
-    name, colon, suffix = model.rpartition(":")
-    return (name, suffix) if colon and suffix in FLAVORS else (model, None)
 
 
 def find(model: str) -> ModelCard | None:

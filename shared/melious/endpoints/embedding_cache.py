@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import threading
 import time
 from array import array
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future
+
+from melious.transport import forks
 
 
 class EmbeddingCache:
@@ -30,7 +31,8 @@ class EmbeddingCache:
         self._size = size
         self._ttl = ttl
         self._clock = clock
-        self._lock = threading.Lock()
+        self._lock = forks.new_lock()
+        self._generation = forks.generation()
         self._kept: OrderedDict[bytes, tuple[float, array[float]]] = OrderedDict()
         self._flights: dict[bytes, Future[array[float] | None]] = {}
 
@@ -53,6 +55,9 @@ class EmbeddingCache:
             must `put` it or `release` the claim.
         """
         with self._lock:
+            if self._generation != forks.generation():
+                self._generation = forks.generation()
+                self._flights.clear()  # they are the parent's, and end there
             found = self._fresh(key)
             if found is not None:
                 return found

@@ -3,7 +3,8 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from melious.catalogue import ModelCard, find, split_flavor
+from melious.catalogue import ModelCard, find
+from melious.routing import split_flavor
 from melious.sandbox.call import Call
 from melious.sandbox.errors import SandboxError
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from melious.catalogue import ModelCard, split_flavor
+from melious.catalogue import ModelCard
+from melious.routing import split_flavor
 from melious.sandbox.errors import SandboxError
 
 

@@ -22,6 +22,8 @@ _SHOWN = 200
 _MAX_WHOLE_BODY = 16 * 1024 * 1024
 _SLACK = 0.05
 """Seconds that a wait may fall short of what it was set to."""
+_SIGNS_OF_LIFE = frozenset({"ping", "keepalive", "keep-alive", "heartbeat"})
+_FIELDS = (b"data:", b":", b"event:", b"id:", b"retry:")
 _FACTS = ("id", "created", "model", "system_fingerprint", "service_tier")
 
 
@@ -63,12 +65,13 @@ class ChatStreamParser:
         self._clock = clock
         self._last_event = clock()
         self._content_type = head.headers.get("content-type", "").split(";", 1)[0].strip().lower()
-        self._decided = self._content_type == "text/event-stream"
+        self._start = b""
+        self._decided = False
 
     def feed(self, data: bytes) -> list[dict[str, Any]]:
         """Take one read and give the chunks that it completes."""
         if not self._decided:
-            self._decide(data)
+            data = self._decide(data)
         if self._body is not None:
             self._collect(data)
             return []
@@ -98,6 +101,8 @@ class ChatStreamParser:
             # Only a last block that is whole counts; half a block says that the stream was cut.
             if event.data.strip() == "[DONE]" or _is_json(event.data):
                 chunks += self._take([event])
+        if not self.ended and self._sse.error is not None:
+            self._fail(self._reported(_parsed_or_text(self._sse.error)))
         if not self.ended:
             self.ended = True
             if not any(choice.finish_reason for choice in self.partial.choices.values()):
@@ -142,7 +147,7 @@ class ChatStreamParser:
                 if event.event == "error":
                     self._fail(self._reported(_parsed_or_text(data)))
                     return chunks
-                if event.event == "ping" or not data or data.isspace():
+                if event.event.lower() in _SIGNS_OF_LIFE or not data or data.isspace():
                     continue
                 if data.strip() == "[DONE]":
                     self.ended = self.done = True
@@ -175,7 +180,7 @@ class ChatStreamParser:
         partial = self.partial
         if not partial.facts:
             partial.facts = {name: chunk[name] for name in _FACTS if chunk.get(name)}
-        failed = bool(chunk.get("error")) or chunk.get("object") == "error"
+        failed = bool(chunk.get("error")) or chunk.get("object") == "error" or chunk.get("type") == "error"
         choices = chunk.get("choices")
         if choices:
             for choice in choices:
@@ -211,7 +216,7 @@ class ChatStreamParser:
                 content = delta["content"] = _text_of(content)
             state.content.append(content)
         reasoning = delta.get("reasoning_content")
-        if reasoning is None and "reasoning" in delta:
+        if not reasoning and "reasoning" in delta:
             reasoning = delta["reasoning"]
             if type(reasoning) is str:
                 delta["reasoning_content"] = reasoning
@@ -241,13 +246,24 @@ class ChatStreamParser:
 
     # --- an answer that is no stream -----------------------------------------------------------------
 
-    def _decide(self, data: bytes) -> None:
-        """Without the right content type, the first bytes decide."""
+    def _decide(self, data: bytes) -> bytes:
+        """Hold the first bytes back until they tell events from a whole body; gives what can be read now."""
+        held = self._start + data
+        start = held.lstrip(b"\xef\xbb\xbf \r\n\t")
+        if self._content_type == "text/event-stream":
+            # Some servers send their JSON error, or their proxy its page, under the type that was asked for.
+            undecided, whole = not start, start.startswith((b"{", b"<"))
+        else:
+            undecided = any(field.startswith(start) and field != start for field in _FIELDS)
+            whole = not start.startswith(_FIELDS)
+        if undecided:
+            self._start = held
+            return b""
         self._decided = True
-        start = data.lstrip(b"\xef\xbb\xbf \r\n\t")
-        looks_like_events = start.startswith((b"data:", b":", b"event:", b"id:", b"retry:"))
-        if not looks_like_events:
+        self._start = b""
+        if whole:
             self._body = []
+        return held
 
     def _collect(self, data: bytes) -> None:
         assert self._body is not None  # noqa: S101 - narrows the type for the checker

@@ -78,6 +78,8 @@ class PartialChoice:
     def _call_of(self, wire_index: int | None, call_id: str | None, name: str | None) -> ToolCall:
         """Find the call that a piece belongs to, or begin one."""
         known = self._last if wire_index is None else self._by_wire_index.get(wire_index)
+        if call_id is not None and (known is None or known.id != call_id):
+            known = next((call for call in self.calls if call.id == call_id), known)
         if known is not None:
             other_id = call_id is not None and known.id is not None and call_id != known.id
             begins_unindexed = wire_index is None and name is not None and known.name is not None

@@ -10,6 +10,7 @@ import math
 import random
 import re
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -156,6 +157,11 @@ class RateGate:
                 self._left -= 1
             return 0.0
 
+    def is_open(self, now: float) -> bool:
+        """Whether there is nothing to remember: no wait, and no window that is being counted."""
+        with self._lock:
+            return now >= self._closed_until and (self._left is None or now >= self._window_end)
+
     def observe(self, rate_limit: RateLimit | None, now: float) -> None:
         """Take note of what an answer said of the window."""
         if rate_limit is None or rate_limit.remaining is None or rate_limit.reset_after is None:
@@ -174,6 +180,8 @@ class RateGate:
             self._closed_until = max(self._closed_until, now + seconds)
 
 
+_MANY_GATES = 1000
+"""Keys in one process, beyond which the gates that stand open are forgotten."""
 _gates: dict[tuple[str, str], RateGate] = {}
 _gates_lock = forks.new_lock()
 
@@ -181,7 +189,14 @@ _gates_lock = forks.new_lock()
 def gate_for(base_url: str, key_digest: str) -> RateGate:
     """The one gate of a key at a base URL in this process."""
     with _gates_lock:
-        return _gates.setdefault((base_url, key_digest), RateGate())
+        found = _gates.get((base_url, key_digest))
+        if found is None:
+            if len(_gates) >= _MANY_GATES:
+                now = time.monotonic()
+                for name in [name for name, gate in _gates.items() if gate.is_open(now)]:
+                    del _gates[name]
+            found = _gates[base_url, key_digest] = RateGate()
+        return found
 
 
 def forget_gates() -> None:
