@@ -35,7 +35,15 @@ def _delta(finish_reason: str | None = None, index: int = 0, **delta: Any) -> by
 
 
 @pytest.mark.parametrize(
-    "sign", [b": keep-alive\n\n", b":\n\n", b"event: ping\ndata: {}\n\n", b"data: \n\n", b"id: 7\n\n"]
+    "sign",
+    [
+        b": keep-alive\n\n",
+        b":\n\n",
+        b"event: ping\ndata: {}\n\n",
+        b"event: Heartbeat\ndata: still here\n\n",
+        b"data: \n\n",
+        b"id: 7\n\n",
+    ],
 )
 def test_signs_of_life_do_not_keep_a_dead_model_alive(sign: bytes) -> None:
     clock = Clock()
@@ -118,13 +126,17 @@ def test_nothing_is_read_after_the_end() -> None:
     "start", [b"", b"\xef\xbb\xbf", b": hello\n\n", b"\n", b"event: message\n", b"id: 1\n", b"retry: 5\n"]
 )
 def test_events_are_known_by_their_look_or_their_type(head: dict[str, str], start: bytes) -> None:
-    parser = ChatStreamParser(Head(200, head))
-    assert len(parser.feed(start + _delta(content="Hi") + DONE)) == 1
-    assert parser.error is None
+    stream = start + _delta(content="Hi") + DONE
+    for size in (len(stream), 1, 2, 3):
+        parser = ChatStreamParser(Head(200, head))
+        reads = [stream[at : at + size] for at in range(0, len(stream), size)]
+        assert sum(len(parser.feed(read)) for read in reads if not parser.ended) == 1
+        assert parser.error is None
 
 
 def test_an_answer_larger_than_any_answer_is_an_error() -> None:
     parser = ChatStreamParser(Head(200, {"content-type": "application/json"}))
+    parser.feed(b"{")
     for _ in range(17):
         parser.feed(b" " * 1024 * 1024)
     assert isinstance(parser.error, MeliousError)
@@ -227,6 +239,22 @@ MERGES: dict[str, tuple[list[list[dict[str, Any]]], list[tuple[Any, ...]]]] = {
     ),
     "one index for both": (
         [[_piece(0, "a", "get", '{"x":1}')], [_piece(0, "b", "put", '{"y"')], [_piece(0, None, None, ":2}")]],
+        TWO,
+    ),
+    "in turns by id alone": (
+        [
+            [_piece(id_="a", name="get", arguments='{"x"')],
+            [_piece(id_="b", name="put", arguments='{"y"')],
+            [_piece(id_="a", arguments=":1}")],
+            [_piece(id_="b", arguments=":2}")],
+        ],
+        TWO,
+    ),
+    "in turns under one index": (
+        [
+            [_piece(0, "a", "get", '{"x"'), _piece(0, "b", "put", '{"y"')],
+            [_piece(0, "a", "get", ":1}"), _piece(0, "b", "put", ":2}")],
+        ],
         TWO,
     ),
     "index as text": ([[_piece("0", "a", "get", '{"x":1}')], [_piece("1", "b", "put", '{"y":2}')]], TWO),

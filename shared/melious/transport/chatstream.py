@@ -247,23 +247,19 @@ class ChatStreamParser:
     # --- an answer that is no stream -----------------------------------------------------------------
 
     def _decide(self, data: bytes) -> bytes:
-        """Hold the first bytes back until they tell events from a whole body; gives what can be read now."""
-        held = self._start + data
-        start = held.lstrip(b"\xef\xbb\xbf \r\n\t")
+        """Let the type and the first bytes tell events from a whole body; gives what can be read now."""
+        start = (self._start + data).lstrip(b"\xef\xbb\xbf \r\n\t")
         if self._content_type == "text/event-stream":
-            # Some servers send their JSON error, or their proxy its page, under the type that was asked for.
-            undecided, whole = not start, start.startswith((b"{", b"<"))
+            # Some servers send a JSON error, and some proxies a page, under the type that was asked for.
+            whole = start.startswith((b"{", b"<"))
+            self._decided = bool(start)
         else:
-            undecided = any(field.startswith(start) and field != start for field in _FIELDS)
             whole = not start.startswith(_FIELDS)
-        if undecided:
-            self._start = held
-            return b""
-        self._decided = True
-        self._start = b""
-        if whole:
+            self._decided = not any(field.startswith(start) and field != start for field in _FIELDS)
+            self._start, data = (b"", start) if self._decided else (start, b"")
+        if self._decided and whole:
             self._body = []
-        return held
+        return data
 
     def _collect(self, data: bytes) -> None:
         assert self._body is not None  # noqa: S101 - narrows the type for the checker
