@@ -7,10 +7,11 @@ from importlib import resources
 
 import pytest
 
-from melious.catalogue import FLAVORS, all_models, find, split_flavor
+from melious.catalogue import all_models, find
+from melious.routing import FLAVORS
 
 
-@pytest.mark.parametrize("flavor", FLAVORS)
+@pytest.mark.parametrize("flavor", sorted(FLAVORS))
 def test_a_flavor_suffix_names_the_same_model(flavor):
     assert find(f"glm-4.7:{flavor}") is find("glm-4.7")
 
@@ -20,11 +21,6 @@ def test_a_flavor_suffix_names_the_same_model(flavor):
 )
 def test_an_unknown_name_or_suffix_is_no_model(model):
     assert find(model) is None
-
-
-def test_splitting_keeps_colons_that_belong_to_the_id():
-    assert split_flavor("registry:5000/model:eco") == ("registry:5000/model", "eco")
-    assert split_flavor("registry:5000/model") == ("registry:5000/model", None)
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from .clients import CHAT, EMBEDDINGS, IMAGES, QUESTION, RERANK, Clients
         ("glm-4.7:", "glm-4.7:", None),
         ("glm-4.7:ECO", "glm-4.7:ECO", None),
         (":eco", "", "eco"),
+        ("registry:5000/model", "registry:5000/model", None),
     ],
 )
 def test_only_the_five_words_are_a_flavor(model: str, name: str, flavor: str | None) -> None:

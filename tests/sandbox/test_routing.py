@@ -93,6 +93,9 @@ def test_filters_that_leave_nobody(filters):
         ({"custom_weights": {"speed": -1}}, "custom_weights"),
         ({"custom_weights": {"sped": 1}}, "custom_weights"),
         ({"custom_weights": {"speed": 0}}, "custom_weights"),
+        ({"custom_weights": {"speed": float("inf")}}, "custom_weights"),
+        ({"custom_weights": {"speed": 10**400}}, "custom_weights"),
+        ({"filters": {"min_speed_tps": float("nan")}}, "filters.min_speed_tps"),
         ({"custom_weights": {"speed": 1}, "mode": "speed"}, "custom_weights"),
     ],
 )

@@ -4,6 +4,7 @@ Every provider serves every model. Price factors multiply the list price of a mo
 endpoint's default weights choose is the one whose bill is the list price.
 """
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -198,7 +199,7 @@ def _negative(value: float | None) -> float | None:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 def _share(value: float, scale: list[float], *, lower_is_better: bool = False) -> float:
