@@ -57,6 +57,14 @@ def test_odd_values(http, path):
                 assert response.json()["error"]["message"], content
 
 
+def test_lone_surrogates_in_a_prompt_long_enough_for_the_prefix_cache(http):
+    messages = [{"role": "user", "content": "\ud83d word " * 1500}]
+    content = json.dumps({"model": "llama-3.1-8b-instruct", "messages": messages})
+    first, again = (http.post("/chat/completions", content=content).json() for _ in range(2))
+    assert first["usage"]["prompt_tokens_details"] == {"cached_tokens": 0}
+    assert again["usage"]["prompt_tokens_details"]["cached_tokens"] > 0
+
+
 @pytest.mark.parametrize("path", BODIES)
 def test_deep_nesting(http, path):
     deep = "[" * 100_000 + "]" * 100_000

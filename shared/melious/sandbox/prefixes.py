@@ -5,9 +5,8 @@ from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Any
 
-from pydantic_core import to_json
-
 from melious.sandbox.brain import tokens
+from melious.sandbox.replies import json_bytes
 
 _BLOCK = 64
 _SMALLEST = 1024
@@ -30,7 +29,7 @@ class PrefixCache:
         digest = blake2b(model.encode(), digest_size=16)
         known_messages = 0
         for position, message in enumerate(messages, 1):
-            digest.update(to_json(message, serialize_unknown=True))
+            digest.update(json_bytes(message))
             key = digest.digest()
             if key in self._known:
                 known_messages = position
