@@ -65,7 +65,34 @@ def test_header_round_trip():
     assert json.loads(Fault().to_header()) == {}
 
 
-@pytest.mark.parametrize("header", ["{", "[]", '{"statos":503}', '{"code":"bad luck"}', '{"times":0}'])
+@pytest.mark.parametrize(
+    "header",
+    [
+        "{",
+        "[]",
+        '{"statos":503}',
+        '{"code":"bad luck"}',
+        '{"times":0}',
+        '{"status":"abc"}',
+        '{"status":99}',
+        '{"delay":"x"}',
+        '{"delay":1e400}',
+        '{"delay":-1}',
+        '{"cost":"dear"}',
+        '{"endpoint":"chats"}',
+        '{"headers":["a"]}',
+        '{"headers":{"a":1}}',
+        '{"headers":{"a":"b\\r\\nc"}}',
+        '{"headers":{"a":"\\u20ac"}}',
+        '{"content_type":"\\u20ac"}',
+        '{"raw":"abc"}',
+        '{"raw":["\\u20ac"]}',
+        '{"garbage":"\\u20ac"}',
+        '{"body":5}',
+        '{"body_latin1":5}',
+        '{"no_done":"x"}',
+    ],
+)
 def test_a_wrong_header_is_refused(http, header):
     response = http.get("/models", headers={"x-sandbox-fault": header})
     assert response.status_code == 400
@@ -88,6 +115,15 @@ def test_any_body_any_type_any_header(sandbox, http):
     assert raw.content == b"\xff\xfe"
     assert (overridden.status_code, overridden.json()["error"]["code"]) == (418, "insufficient_quota")
     assert all("x-request-id" in answer.headers for answer in (html, text, raw, overridden))
+
+
+@pytest.mark.parametrize("status", [204, 304])
+def test_a_status_without_a_body_leaves_the_connection_fit(sandbox, http, status):
+    sandbox.faults.add(Fault(status=status))
+    answers = [http.get("/models") for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [status, 200]
+    assert answers[0].content == b""
+    assert len({request.connection for request in sandbox.requests}) == 1
 
 
 def test_slow_first_byte(sandbox, http):
@@ -229,3 +265,7 @@ def test_impossible_faults():
         Fault(code="bad luck")
     with pytest.raises(ValueError, match="at least 1"):
         Fault(times=0)
+    with pytest.raises(ValueError, match="unknown impact 'odd'; one of missing, partial, strange"):
+        Fault(impact="odd")
+    with pytest.raises(ValueError, match="cut_after_bytes"):
+        Fault(cut_after_bytes=-1)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
 from contextlib import aclosing
+from http import HTTPStatus
 
 from starlette.types import Send
 
@@ -16,6 +17,7 @@ from melious.sandbox.replies import DONE, EventsReply, Reply, event
 _COMMENT = b": keep-alive\n\n"
 _EVENTS_PER_TURN = 8
 _GARBAGE_AFTER = 2
+_BODILESS = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
 
 
 class Delivery:
@@ -89,10 +91,14 @@ class Delivery:
         if self._fault.garbage is not None:
             middle = len(content) // 2
             content = content[:middle] + self._fault.garbage.encode("latin-1") + content[middle:]
-        headers.setdefault("content-length", str(len(content)))
+        if reply.status in _BODILESS:
+            content = b""
+        else:
+            headers.setdefault("content-length", str(len(content)))
         await self._start(reply.status, headers)
-        if self._fault.cut_after_bytes is not None:
-            await self._write(content[: self._fault.cut_after_bytes])
+        limit = self._fault.cut_after_bytes
+        if limit is not None and limit < len(content):
+            await self._write(content[:limit])
             await self._connection.abort()
             return
         await self._write(content, last=True)

@@ -1,16 +1,42 @@
 """Faults on demand: what should go wrong, with which request, how often."""
 
 import json
+import math
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal, Self
+from functools import cache
+from typing import Any, Literal, get_args
+
+from pydantic import TypeAdapter, ValidationError
 
 from melious.sandbox.profiles import REASONS, Reason
 
 FAULT_HEADER = "x-sandbox-fault"
 
 Endpoint = Literal["chat", "embeddings", "rerank", "images", "audio", "models"]
+ImpactDamage = Literal["missing", "partial", "strange"]
+CostDamage = Literal["missing", "partial", "strange", "string", "number", "zero"]
+UsageDamage = Literal["missing"]
+
+_WORDS: Mapping[str, tuple[str, ...]] = {
+    "endpoint": get_args(Endpoint),
+    "code": REASONS,
+    "impact": get_args(ImpactDamage),
+    "cost": get_args(CostDamage),
+    "usage": get_args(UsageDamage),
+}
+_AMOUNTS = (
+    "after",
+    "delay",
+    "cut_after_events",
+    "cut_after_bytes",
+    "stall_after_events",
+    "stall_seconds",
+    "stall_comments",
+    "error_after_events",
+)
+_STATUSES = range(200, 1000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +74,9 @@ class Fault:
         cost: How ``billing_cost`` goes wrong.
         usage: ``missing`` leaves the usage out.
 
+    Raises:
+        ValueError: A value that no request could ever be hit by, or no answer could carry.
+
     Example:
         >>> from melious.sandbox import Fault
         >>> Fault(code="rate_limit", headers={"retry-after": "1"}).to_header()
@@ -78,15 +107,28 @@ class Fault:
     drop_item: bool = False
     ignore_encoding: bool = False
     refuse_base64: bool = False
-    impact: Literal["missing", "partial", "strange"] | None = None
-    cost: Literal["missing", "partial", "strange", "string", "number", "zero"] | None = None
-    usage: Literal["missing"] | None = None
+    impact: ImpactDamage | None = None
+    cost: CostDamage | None = None
+    usage: UsageDamage | None = None
 
     def __post_init__(self) -> None:
-        if self.code is not None and self.code not in REASONS:
-            raise ValueError(f"unknown code {self.code!r}; one of {', '.join(REASONS)}")
+        for name, words in _WORDS.items():
+            value = getattr(self, name)
+            if value is not None and value not in words:
+                raise ValueError(f"unknown {name} {value!r}; one of {', '.join(words)}")
+        for name in _AMOUNTS:
+            amount = getattr(self, name)
+            if amount is not None and not 0 <= amount < math.inf:
+                raise ValueError(f"{name} must be a number of 0 or more")
         if self.times is not None and self.times < 1:
             raise ValueError("times must be at least 1, or None for always")
+        if self.status is not None and self.status not in _STATUSES:
+            raise ValueError(f"status must be from {_STATUSES[0]} to {_STATUSES[-1]}")
+        for text in (*self.headers, *self.headers.values(), self.content_type or ""):
+            if not text.isprintable() or not _is_latin1(text):
+                raise ValueError(f"{text!r} cannot stand in a header")
+        if not all(map(_is_latin1, (*(self.raw or ()), self.garbage or ""))):
+            raise ValueError("in raw and in garbage each character is one byte, U+0000 to U+00FF")
 
     @property
     def answers(self) -> bool:
@@ -109,7 +151,7 @@ class Fault:
         return json.dumps(given, separators=(",", ":"))
 
     @classmethod
-    def from_header(cls, value: str) -> Self:
+    def from_header(cls, value: str) -> "Fault":
         """Read what ``to_header`` wrote.
 
         Raises:
@@ -118,12 +160,26 @@ class Fault:
         given = json.loads(value)
         if not isinstance(given, dict):
             raise ValueError("a fault is a JSON object")  # noqa: TRY004 - one error for every bad header
-        if "body_latin1" in given:
+        if isinstance(given.get("body_latin1"), str):
             given["body"] = given.pop("body_latin1").encode("latin-1")
         unknown = given.keys() - {item.name for item in fields(cls)}
         if unknown:
             raise ValueError(f"unknown fields of a fault: {', '.join(sorted(unknown))}")
-        return cls(**given)
+        try:
+            return _adapter().validate_python(given)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            where = "".join(f"{part}: " for part in first["loc"][:1])
+            raise ValueError(f"{where}{first['msg'].removeprefix('Value error, ')}") from None
+
+
+@cache
+def _adapter() -> TypeAdapter[Fault]:
+    return TypeAdapter(Fault)
+
+
+def _is_latin1(text: str) -> bool:
+    return all(character <= "\xff" for character in text)
 
 
 NO_FAULT = Fault()
