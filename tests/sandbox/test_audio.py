@@ -83,9 +83,11 @@ def test_refused(transcribe, fields, param):
 def test_no_file_and_no_form(http):
     without = http.post("/audio/transcriptions", data={"model": "whisper-large-v3"}, files={"other": b"x"})
     assert (without.status_code, without.json()["error"]["param"]) == (400, "file")
-    as_json = http.post("/audio/transcriptions", json={"model": "whisper-large-v3", "file": "x"})
-    assert as_json.status_code == 400
-    assert "multipart/form-data" in as_json.json()["error"]["message"]
+    fields = {"model": "whisper-large-v3", "file": "x"}
+    for body in ({"json": fields}, {"data": fields}, {}):
+        response = http.post("/audio/transcriptions", **body)
+        assert response.status_code == 400
+        assert "multipart/form-data" in response.json()["error"]["message"]
 
 
 def test_over_25_megabytes(transcribe):

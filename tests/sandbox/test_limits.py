@@ -74,6 +74,11 @@ def test_rate_limit_counts_the_account_and_says_when_to_return(start_sandbox, cl
     assert one.post("/embeddings", json=EMBED).status_code == 200
 
 
+def test_a_limit_of_nothing_refuses_everything(start_sandbox, client_of):
+    response = client_of(start_sandbox(rate_limit=0)).get("/models")
+    assert (response.status_code, response.headers["x-ratelimit-remaining"]) == (429, "0")
+
+
 def test_limiter_opens_a_new_window():
     limiter = RateLimiter(2, window=0.05)
     assert [limiter.take().allowed for _ in range(3)] == [True, True, False]

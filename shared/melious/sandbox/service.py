@@ -45,7 +45,8 @@ class Service:
         self.settings = settings
         self.profile: Profile = PROFILES[settings.profile]
         self.keys = KeyRing(settings.api_key, settings.keys)
-        self.limiter = RateLimiter(settings.rate_limit or UNLIMITED, settings.rate_window)
+        limit = UNLIMITED if settings.rate_limit is None else settings.rate_limit
+        self.limiter = RateLimiter(limit, settings.rate_window)
         self.faults = Faults()
         self.requests = RequestLog(settings.max_requests_kept)
         self.prefixes = PrefixCache()

@@ -15,7 +15,7 @@ _TEXT_TYPE = "text/plain; charset=utf-8"
 
 async def transcribe(call: Call) -> Reply:
     """Transcribe a recording; the text says what was received, as nothing here can listen."""
-    if isinstance(call.body, dict) and not call.headers.get("content-type", "").startswith("multipart/"):
+    if not call.headers.get("content-type", "").startswith("multipart/form-data"):
         raise SandboxError("malformed", "The body of the request must be multipart/form-data.")
     body = call.fields
     upload = body.get("file")
