@@ -30,7 +30,8 @@ KEY_VARIABLE = "MELIOUS_API_KEY"
 URL_VARIABLE = "MELIOUS_BASE_URL"
 
 _ENDPOINTS = re.compile(
-    r"/(?:chat(?:/completions)?|embeddings|rerank|images(?:/generations)?|audio(?:/transcriptions)?|models(?:/.*)?)$"
+    r"/(?:chat(?:/completions)?|completions|responses|messages(?:/count_tokens)?|embeddings|rerank"
+    r"|images(?:/generations)?|audio(?:/transcriptions|/speech)?|models(?:/.*)?|batches|files)$"
 )
 
 
@@ -247,6 +248,8 @@ def resolve_base_url(base_url: str | None, *, allow_insecure_http: bool = False)
     if text is not None and not isinstance(text, str):
         raise ConfigurationError(f"{source}: needs text, not {type(text).__name__}")
     text = (text or "").strip() or DEFAULT_BASE_URL
+    if not text.isascii() or not text.isprintable() or " " in text:
+        raise ConfigurationError(f"{source}: a URL holds no blank, line break or letter beyond ASCII")
     try:
         parts = urlsplit(text)
         host, _ = parts.hostname, parts.port
@@ -265,7 +268,7 @@ def resolve_base_url(base_url: str | None, *, allow_insecure_http: bool = False)
             f"{source}: http to {host!r} would send the key in clear",
             advice="Use https, or pass allow_insecure_http=True if the network is yours",
         )
-    path = _ENDPOINTS.sub("", parts.path.rstrip("/")).rstrip("/")
+    path = _ENDPOINTS.sub("", re.sub("//+", "/", parts.path).rstrip("/"))
     if not path.endswith("/v1"):
         path += "/v1"
     return urlunsplit((parts.scheme, parts.netloc, path, "", ""))

@@ -286,8 +286,9 @@ _BY_STATUS: dict[int, type[APIStatusError]] = {
 _MONEY_STATUSES = frozenset({402, 403, 429})
 _NO_PROVIDERS = re.compile(r"no providers? (?:match|available|fit)", re.IGNORECASE)
 _CONTEXT = re.compile(
-    r"maximum context length|context[ _](?:length|window)[^.]{0,40}exceed"
-    r"|exceeds?[^.]{0,40}context (?:length|window)|(?:prompt|input) is too long|reduce the length of",
+    r"maximum context length|context[ _]?(?:length|window|size|limit)[^.]{0,40}exceed"
+    r"|exceeds?[^.]{0,40}context (?:length|window|size|limit)|exceeds the maximum number of tokens"
+    r"|(?:prompt|input) is too long|reduce the length of",
     re.IGNORECASE,
 )
 
@@ -311,12 +312,16 @@ def error_class(
         )
         if known is None or not _fits(known, status):
             continue
-        return ContextLengthExceededError if known is BadRequestError and _CONTEXT.search(message) else known
+        if known is not BadRequestError:
+            return known
+        if _CONTEXT.search(message):
+            return ContextLengthExceededError
+        return NoProvidersAvailableError if _NO_PROVIDERS.search(message) else known
     if _NO_PROVIDERS.search(message):
         return NoProvidersAvailableError
     if status is None:
         status = int(code) if code is not None and code.isdecimal() and len(code) == 3 else 500  # noqa: PLR2004
-    if status in (400, 413, 429) and _CONTEXT.search(message):
+    if status in (400, 413, 422, 429) and _CONTEXT.search(message):
         return ContextLengthExceededError
     if status in _BY_STATUS:
         return _BY_STATUS[status]
@@ -376,6 +381,8 @@ def status_error(
 def _error_fields(body: Any) -> dict[str, Any]:
     """Find message, code, type, param and details in any of the shapes an error body has."""
     fields: dict[str, Any] = {"message": "", "code": None, "type": None, "param": None, "details": None}
+    if isinstance(body, list) and len(body) == 1:
+        body = body[0]
     if isinstance(body, str):
         fields["message"] = " ".join(body.split())[:_BODY_SHOWN]
         return fields
@@ -384,7 +391,7 @@ def _error_fields(body: Any) -> dict[str, Any]:
     error = body.get("error", body)
     if isinstance(error, str):
         fields["message"] = error
-        fields["type"] = _text(body.get("error_type"))
+        fields["type"] = _text(body.get("error_type")) or (error if error in _BY_CODE else None)
         return fields
     if not isinstance(error, dict):
         error = body

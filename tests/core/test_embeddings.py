@@ -144,7 +144,7 @@ def test_indices_are_checked(items: Any) -> None:
 
 
 def test_without_indices_the_order_is_that_of_the_answer() -> None:
-    items = [{"embedding": [1.0]}, {"embedding": [2.0]}]
+    items = [{"embedding": [1.0]}, {"index": None, "embedding": [2.0]}]
     assert [vector.tolist() for vector in vectors.in_order(items, 2)] == [[1.0], [2.0]]
 
 
@@ -267,8 +267,13 @@ def test_no_more_requests_at_a_time_than_allowed(
             body={"error": {"message": "'input' has 7 items; at most 4 are allowed.", "param": "input"}},
         ),
         Fault(status=422, body={"detail": "Too many inputs: maximum batch size is 4"}),
+        Fault(status=400, body={"error": {"message": "Requested 9 tokens, max 8 tokens per request"}}),
+        Fault(
+            status=400, body={"error": {"message": "array too long. Expected at length 4", "param": "input"}}
+        ),
+        Fault(status=400, body={"error": {"message": "input must have less than 5 items"}}),
     ],
-    ids=["413", "413 of a proxy", "400", "400 with param", "422"],
+    ids=["413", "413 of a proxy", "400", "400 with param", "422", "tokens", "array", "items"],
 )
 def test_a_batch_that_is_too_large_is_halved(
     sandbox: Sandbox, embed: Callable[..., Any], fault: Fault
@@ -327,6 +332,8 @@ def test_a_batch_that_fails_fails_the_call(sandbox: Sandbox, embed: Callable[...
     ("texts", "params", "named"),
     [
         ([], {}, "input"),
+        ({"a": 1}, {}, "input"),
+        (["a"], {"preset": 5}, "preset"),
         ("", {}, r"input\[0\]"),
         (["a", ""], {}, r"input\[1\]: is empty"),
         (["a", "b", None], {}, r"input\[2\]: needs text, not NoneType"),

@@ -260,11 +260,12 @@ def test_verbose_transcriptions(clients: Clients, client: Any, wav: bytes) -> No
     [
         Fault(body="<html>log in</html>", content_type="text/html; charset=utf-8"),
         Fault(body={"error": {"message": "boom"}}),
+        Fault(body={"object": "error", "message": "boom", "code": 500}),
         Fault(body={"segments": []}),
         Fault(body={"text": None}),
         Fault(body="", content_type="application/json"),
     ],
-    ids=["web page", "error", "no text", "null", "nothing"],
+    ids=["web page", "error", "flat error", "no text", "null", "nothing"],
 )
 @pytest.mark.parametrize("form", [None, "text", "srt"])
 def test_what_is_no_transcription_is_never_taken_for_one(

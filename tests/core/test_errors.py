@@ -126,6 +126,12 @@ def test_the_table(status: int | None, shape: str, code: Any, type_: Any, kind: 
     [
         (503, "No providers match the specified filters", NoProvidersAvailableError),
         (400, "no provider available for this request", NoProvidersAvailableError),
+        (
+            400,
+            "the request exceeds the available context size, try increasing it",
+            ContextLengthExceededError,
+        ),
+        (422, "Input is too long for requested model.", ContextLengthExceededError),
         (400, "This model's maximum context length is 8192 tokens.", ContextLengthExceededError),
         (400, "The prompt is too long: 250000 tokens", ContextLengthExceededError),
         (413, "Input exceeds the model's context window", ContextLengthExceededError),
@@ -138,11 +144,20 @@ def test_where_there_is_no_code_the_words_decide(status: int, message: str, kind
     assert type(status_error(status, {"error": {"message": message}})) is kind
 
 
-def test_the_words_of_a_code_that_says_little_decide_too() -> None:
-    body = _body(
-        LIVE, "invalid_request_error", "invalid_request_error", "maximum context length is 8192 tokens"
-    )
-    assert type(status_error(400, body)) is ContextLengthExceededError
+@pytest.mark.parametrize(
+    ("message", "kind"),
+    [
+        ("maximum context length is 8192 tokens", ContextLengthExceededError),
+        ("no providers match the specified filters", NoProvidersAvailableError),
+    ],
+)
+def test_the_words_of_a_code_that_says_little_decide_too(message: str, kind: type[MeliousError]) -> None:
+    body = _body(LIVE, "invalid_request_error", "invalid_request_error", message)
+    assert type(status_error(400, body)) is kind
+
+
+def test_a_text_that_is_a_code_is_read_as_one() -> None:
+    assert type(status_error(429, {"error": "insufficient_quota"})) is InsufficientBalanceError
 
 
 @pytest.mark.parametrize(
@@ -156,6 +171,7 @@ def test_the_words_of_a_code_that_says_little_decide_too() -> None:
         ({"message": "flat", "code": "provider_error", "type": "server_error"}, "flat", "provider_error"),
         ({"error": {"message": {"nested": "words"}}}, "words", None),
         ({"error": {"code": 503, "message": "numeric"}}, "numeric", "503"),
+        ([{"error": {"code": 503, "message": "in a list"}}], "in a list", "503"),
         ({"error": {"code": None, "message": ""}}, "chat answered 500", None),
         ({"error": None}, "chat answered 500", None),
         ({}, "chat answered 500", None),

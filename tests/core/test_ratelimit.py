@@ -232,6 +232,14 @@ def test_answers_of_one_window_only_lower_what_remains() -> None:
     assert gate.wait(101.0) == _about(29.0)
 
 
+def test_nothing_left_of_a_shorter_window_holds_everybody_until_its_end() -> None:
+    gate = RateGate()
+    gate.observe(RateLimit(100, 50, 60.0), now=100.0)
+    gate.observe(RateLimit(100, 0, 5.0), now=101.0)
+    assert gate.wait(102.0) == _about(4.0)
+    assert gate.wait(106.0) == 0.0
+
+
 def test_a_new_window_counts_anew_and_an_old_one_is_past() -> None:
     gate = RateGate()
     gate.observe(RateLimit(10, 0, 5.0), now=100.0)

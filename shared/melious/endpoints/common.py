@@ -91,6 +91,8 @@ def body_of(
     body.update((name, value) for name, value in params.items() if value is not None and name not in OMIT)
     preset = _given(params, "preset", config.preset)
     if preset is not None:
+        if not isinstance(preset, str):
+            raise InvalidArgumentError(f"preset: {preset!r} is no text")
         body["preset"] = preset
     filters = filters_to_wire(_given(params, "filters", config.filters))
     if filters is not None:
@@ -176,7 +178,7 @@ def json_of(response: Response, endpoint: str) -> dict[str, Any]:
             request_id=response.request_id,
             body=shown,
         )
-    if raw.get("error"):
+    if raw.get("error") or raw.get("object") == "error":
         raise status_error(None, raw, request_id=response.request_id, endpoint=endpoint)
     return raw
 

@@ -8,6 +8,7 @@ the batches that it gives out, some at a time.
 from __future__ import annotations
 
 import hashlib
+import re
 import time
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -35,14 +36,10 @@ from melious.transport.request import Request, Response, read
 PATH = "embeddings"
 MAX_ITEMS = 2048
 MAX_BATCH_BYTES = 8_000_000
-_TOO_LARGE = (
-    "too large",
-    "too many",
-    "batch size",
-    "maximum batch",
-    "at most",
-    "exceeds the limit",
-    "payload",
+_TOO_LARGE = re.compile(
+    r"too (?:large|many)|array too long|batch size|maximum batch|at most|exceeds the limit|payload"
+    r"|per request|max(?:imum)? number"
+    r"|(?:more|less|fewer) than \d+ (?:items|inputs|texts|strings|documents|elements)"
 )
 
 
@@ -239,7 +236,7 @@ class EmbeddingsPlan:
             isinstance(error, BadRequestError)
             and not isinstance(error, ContextLengthExceededError)
             and (error.param or "input").startswith("input")
-            and any(words in said for words in _TOO_LARGE)
+            and _TOO_LARGE.search(said)
         )
         if not too_large or len(batch) == 1:
             raise error
@@ -282,7 +279,7 @@ def _parse(response: Response, count: int) -> tuple[list[array[float]], Embeddin
 
 
 def _checked(texts: str | Sequence[str]) -> list[str]:
-    if not isinstance(texts, Iterable):
+    if not isinstance(texts, Iterable) or isinstance(texts, bytes | Mapping):
         raise InvalidArgumentError(f"input: needs text or a list of texts, not {type(texts).__name__}")
     inputs = [texts] if isinstance(texts, str) else list(texts)
     if not inputs:

@@ -50,7 +50,9 @@ def in_order(data: Any, count: int) -> list[array[float]]:
         raise ResponseDecodeError(f"embeddings: {count} inputs were sent and {got} vectors came back")
     vectors: list[array[float] | None] = [None] * count
     for position, item in enumerate(data):
-        index = item.get("index", position) if isinstance(item, dict) else None
+        index = item.get("index") if isinstance(item, dict) else -1
+        if index is None:
+            index = position
         if not isinstance(index, int) or not 0 <= index < count or vectors[index] is not None:
             raise ResponseDecodeError(f"embeddings: the answer names input {index!r}, of {count} sent")
         try:

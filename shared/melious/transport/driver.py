@@ -78,7 +78,7 @@ class LineBase:
         try:
             self.decompress = decompressor(head)
         except ResponseDecodeError as error:
-            return Failure(Phase.ANSWER, timed_out=False, message=error.message, cause=error)
+            return Failure(Phase.ANSWER, timed_out=False, message=error.message, final=True, cause=error)
         return head
 
     def failed(self, error: Exception, phase: Phase, *, reused: bool = False) -> Failure:

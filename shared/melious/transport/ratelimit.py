@@ -173,6 +173,9 @@ class RateGate:
                 self._left = min(self._left, rate_limit.remaining)
             elif self._left is None or end > self._window_end:
                 self._left, self._window_end = rate_limit.remaining, end
+            elif rate_limit.remaining == 0:
+                # A window that ends sooner than the known one: nothing goes before its end.
+                self._closed_until = max(self._closed_until, end)
 
     def close(self, seconds: float, now: float) -> None:
         """Let nobody through for some seconds: the service said 429 and how long."""
