@@ -198,14 +198,40 @@ def test_one_call_at_a_time_where_parallel_calls_are_off():
     assert choose(messages, [WEATHER], None, parallel=False) == []
 
 
-@pytest.mark.parametrize(
-    "choice", [None, "auto", "required", {"type": "function", "function": {"name": "get_weather"}}]
-)
+@pytest.mark.parametrize("choice", [None, "auto", {"type": "function", "function": {"name": "get_weather"}}])
 def test_calls_end_once_their_results_are_there(choice):
     messages = [user("What is the weather in Paris?")]
     first = choose(messages, [WEATHER, ADD], choice)
     assert first == [weather("Paris")]
     assert choose([*messages, *called(*first, results=["18 °C"])], [WEATHER, ADD], choice) == []
+
+
+REPORT = tool("WeatherReport", "A weather report.", city=TEXT, degrees={"type": "number"}, sky=TEXT)
+VERDICT = tool("Verdict", "", summary=TEXT)
+
+
+@pytest.mark.parametrize("choice", ["required", "any"])
+@pytest.mark.parametrize(
+    ("tools", "expected"),
+    [
+        ([WEATHER, REPORT, EMAIL], ("WeatherReport", {"city": "Paris", "degrees": 18.5, "sky": "18.5 °C, sunny."})),
+        ([WEATHER, EMAIL, VERDICT], ("Verdict", {"summary": "get_weather: 18.5 °C, sunny."})),
+    ],
+)  # fmt: skip
+def test_a_required_call_goes_on_to_the_tool_that_was_not_called_yet(tools, expected, choice):
+    messages = [user("What is the weather in Paris?")]
+    assert choose(messages, tools, choice) == [weather("Paris")]
+    messages += called(weather("Paris"), results=["18.5 °C, sunny."])
+    assert choose(messages, tools, choice) == [expected]
+    assert choose(messages, tools, "auto") == []
+
+
+def test_required_calls_end_once_every_tool_was_called():
+    messages = [user("What is the weather in Paris?")]
+    for _ in range(2):
+        (made,) = choose(messages, [WEATHER, VERDICT], "required")
+        messages += called(made, results=["18 °C"])
+    assert choose(messages, [WEATHER, VERDICT], "required") == []
 
 
 def test_a_new_question_calls_again():
@@ -272,6 +298,46 @@ def test_nested_arguments():
     assert choose([user("Order a salad and a pizza for Carla Rossi in Milan")], [order]) == [
         ("place_order", {"customer": {"name": "Carla Rossi", "city": "Milan"}, "items": ["salad", "pizza"]})
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "customer", "items", "more"),
+    [
+        (
+            "Order for Anna Smith (anna@example.org): 3 apples and two green pears, high priority, as a gift",
+            {"name": "Anna Smith", "email": "anna@example.org"},
+            [("apples", 3), ("green pears", 2)],
+            {"priority": "high", "gift": True},
+        ),
+        (
+            "Please order 10 x USB cables, 1,500 mice and one keyboard for Eve",
+            {"name": "Eve"},
+            [("USB cables", 10), ("mice", 1500), ("keyboard", 1)],
+            {},
+        ),
+    ],
+)
+def test_numbers_of_things_are_a_list_of_objects(text, customer, items, more):
+    item = {
+        "type": "object",
+        "properties": {"product": TEXT, "quantity": INTEGER},
+        "required": ["product", "quantity"],
+    }
+    order = tool(
+        "place_order", "Place an order for a customer.", ["customer", "items"],
+        customer={"type": "object", "properties": {"name": TEXT, "email": {**TEXT, "format": "email"}}, "required": ["name"]},
+        items={"type": "array", "items": item}, priority={"enum": ["low", "high"]}, gift={"type": "boolean"},
+    )  # fmt: skip
+    listed = [{"product": product, "quantity": quantity} for product, quantity in items]
+    assert choose([user(text)], [order, WEATHER]) == [
+        ("place_order", {"customer": customer, "items": listed, **more})
+    ]
+
+
+def test_an_address_behind_to_is_where_it_goes():
+    email = tool("send_email", "Send an email.", to=TEXT, body=TEXT)
+    calls = choose([user("Send an email to bob@example.org saying 'hello'")], [email])
+    assert calls == [("send_email", {"to": "bob@example.org", "body": "hello"})]
 
 
 @pytest.mark.parametrize("broken", [{}, {"function": {}}, {"function": {"name": "x", "parameters": {}}}])

@@ -80,7 +80,7 @@ _STATES = (
 )
 _PARTICLE = r" (?:of|the|de|la|le|van|von|der|da|del|di|el|al)"
 _NAME = re.compile(
-    rf"{_CAPITALISED}(?:(?:{_PARTICLE}){{0,2}} {_CAPITALISED}|(?<=\b[A-Z])\. ?{_CAPITALISED})*"
+    rf"(?<!°){_CAPITALISED}(?:(?:{_PARTICLE}){{0,2}} {_CAPITALISED}|(?<=\b[A-Z])\. ?{_CAPITALISED})*"
     rf"(?:, (?:{'|'.join(_STATES.split())})\b)?"
 )
 

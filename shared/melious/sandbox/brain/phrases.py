@@ -3,10 +3,12 @@
 import re
 
 from melious.sandbox.brain.extract import Field, Mention, Words
+from melious.sandbox.brain.lexicon import NUMBER_WORDS
 from melious.sandbox.brain.words import STOPWORDS, content_stems, sentences, stem
 
 __all__ = [
     "clauses",
+    "counted",
     "dated",
     "directed",
     "expression",
@@ -112,8 +114,8 @@ def places(words: Words, field: Field) -> list[Mention]:
 
 
 def directed(words: Words, field: Field) -> list[Mention]:
-    """Names behind "from" where the field is an origin or a source, behind "to" where it is a target."""
-    names = words.of("name")
+    """Names and addresses behind "from" for an origin or a source, behind "to" for a target."""
+    names = words.of("name", "email", "url")
     if field.cues & _ORIGIN_CUES:
         return [mention for mention in names if mention.before in _ORIGIN]
     if field.cues & _DESTINATION_CUES:
@@ -121,11 +123,14 @@ def directed(words: Words, field: Field) -> list[Mention]:
     return []
 
 
+_NOT_OF_PEOPLE = frozenset({"in", "at", "near", "from", "x"})
+
+
 def people(words: Words) -> list[Mention]:
     """Quotes behind "named", then names not behind the preposition of a place, then other quotes."""
     quoted = words.of("quote")
     named = [mention for mention in quoted if mention.before in {"named", "called"}]
-    names = [mention for mention in words.of("name") if mention.before not in {"in", "at", "near", "from"}]
+    names = [m for m in words.of("name") if m.before not in _NOT_OF_PEOPLE and not m.before.isdecimal()]
     return [*named, *names, *quoted]
 
 
@@ -135,6 +140,24 @@ def dated(mentions: list[Mention], kind: str) -> list[Mention]:
         return mentions
     pattern = r"\d{4}-\d\d-\d\d" if kind == "date" else r"\d{4}-\d\d-\d\dT.+"
     return [mention for mention in mentions if re.fullmatch(pattern, mention.value)]
+
+
+_AMOUNT = rf"\d{{1,3}}(?:,\d{{3}})+|\d+|{'|'.join(NUMBER_WORDS)}"
+_NOUN = r"[^\W\d][\w\-]*"
+_COUNTED = re.compile(
+    rf"(?<![\w.,])({_AMOUNT})(?: ?[x\u00d7])? ({_NOUN}(?: {_NOUN}){{0,2}}?)"
+    r"(?=\s*(?:[,;.!?)]|$|\b(?:and|or|for|to|with|from|in|at|on|by|as|please)\b))",
+    re.IGNORECASE,
+)
+
+
+def counted(text: str) -> list[tuple[int, str]]:
+    """Numbers of things: "3 apples and two green pears" gives (3, "apples") and (2, "green pears")."""
+    found = ((match[1].lower(), match[2]) for match in _COUNTED.finditer(text))
+    return [
+        (NUMBER_WORDS[number] if number in NUMBER_WORDS else int(number.replace(",", "")), thing)
+        for number, thing in found
+    ]
 
 
 _CLAUSE_END = re.compile(r";\s*|,?\s+(?:and|while|whereas)\s+(?=[A-ZÀ-Þ])|,\s+(?=[A-ZÀ-Þ])")
@@ -154,7 +177,7 @@ def split_list(text: str) -> list[str]:
 
 _THING = r"(?:[\w\-]+ (?!and\b|or\b))?[\w\-]+"
 _RUN = re.compile(
-    rf"\b{_THING}(?:, (?:and |or )?{_THING})+(?: (?:and|or) [\w\-]+)?|\b[\w\-]+ (?:and|or) [\w\-]+"
+    rf"(?<!\.)\b{_THING}(?:, (?:and |or )?{_THING})+(?: (?:and|or) [\w\-]+)?|\b[\w\-]+ (?:and|or) [\w\-]+"
 )
 _LEADING = re.compile(rf"^(?:{'|'.join(sorted(STOPWORDS))}) ")
 

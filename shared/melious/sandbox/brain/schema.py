@@ -42,11 +42,17 @@ class Filler:
 
     After :meth:`fill`, ``words.taken`` tells what was used, and ``guessed`` which fields the text says
     nothing about.
+
+    Args:
+        schema: The schema.
+        words: The values that the text holds.
+        answer: What a field for an answer or a summary gets; by default what answers the text.
     """
 
-    def __init__(self, schema: Schema, words: Words) -> None:
+    def __init__(self, schema: Schema, words: Words, answer: str = "") -> None:
         self.root = schema
         self.words = words
+        self.answer = answer
         self.guessed: set[str] = set()
 
     def fill(self, name: str = "") -> Any:
@@ -137,7 +143,9 @@ class Filler:
         return found if found and len(found) >= field.schema.get("minItems", 0) else _MISSING
 
     def _records(self, field: Field, items: Schema, *, strict: bool, depth: int) -> list[Any]:
-        """One object for each clause of the text that says something for it."""
+        """One object for each number of things, else for each clause that says something for it."""
+        if counted := self._counted(items):
+            return counted
         required = items.get("required") or list(items.get("properties") or ())
         found: list[dict[str, Any]] = []
         for clause in phrases.clauses(self.words.text)[:_MOST_RECORDS]:
@@ -152,6 +160,16 @@ class Filler:
             if whole is not _MISSING:
                 found.append(self._object(Field.of(field.name, items), strict=False, depth=depth + 1))
         return found
+
+    def _counted(self, items: Schema) -> list[Any]:
+        """The objects of "3 apples and two pears", where an item has a quantity and a name and no more."""
+        properties = {name: merged(part, self.root) for name, part in (items.get("properties") or {}).items()}
+        amounts = [name for name, part in properties.items() if Field.of(name, part).cues & _QUANTITY]
+        things = [name for name in items.get("required") or properties if name not in amounts]
+        if len(amounts) != 1 or len(things) != 1:
+            return []
+        found = [{things[0]: thing, amounts[0]: count} for count, thing in phrases.counted(self.words.text)]
+        return [record for record in found if not validate(record, items, self.root)]
 
     def _list(self, field: Field, items: Schema, *, strict: bool) -> list[Any]:
         kind = kind_of(items)
@@ -269,7 +287,7 @@ class Filler:
                 return spoken
             self.guessed.add(field.name)
         if field.cues & _ANSWERING:
-            return answer([{"role": "user", "content": text}])
+            return self.answer or answer([{"role": "user", "content": text}])
         if not field.is_a("query"):
             if introduced := phrases.introduced(text, field):
                 return introduced
@@ -283,6 +301,7 @@ class Filler:
         return said[fits.index(max(fits))]
 
 
+_QUANTITY = {stem(word) for word in ("quantity", "qty", "count", "amount", "pieces", "units")}
 _ANSWERING = {stem(word) for word in ("answer", "response", "reply", "summary", "explanation")}
 _FORMATTED = (
     ("email", {"email"}),

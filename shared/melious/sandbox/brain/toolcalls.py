@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from melious.sandbox.brain.answers import answer
 from melious.sandbox.brain.extract import Words
 from melious.sandbox.brain.lexicon import ASKING, GENERIC, LOOKUP, SMALL_TALK, SYNONYMS
 from melious.sandbox.brain.prompts import read, text_of
@@ -28,7 +29,9 @@ def choose(
     """Decide on the tool calls of the next assistant message.
 
     The last user message is read clause by clause; each may want another tool, or the same one with
-    another value. Calls the conversation already holds since that message are not made again, so a loop ends.
+    another value. Calls the conversation already holds since that message are not made again, so a loop ends;
+    where a call is required, the tools that were not called yet come next, each once, filled from the results
+    too. That is how an agent's tool for its final answer gets its turn.
 
     Args:
         messages: The request's messages, oldest first.
@@ -57,6 +60,8 @@ def choose(
         )
         planned = planned or _looked_up(asked, functions)
     left = _not_made(planned, after)
+    if not left and tool_choice in _FORCING:
+        left = _next_unused(messages, functions, turn)
     return left[:1] if parallel is False else left
 
 
@@ -78,6 +83,7 @@ class _Function:
     name: str
     parameters: Mapping[str, Any]
     weights: Mapping[str, float]
+    title: frozenset[str]  # the stems of its name and its description
 
     @classmethod
     def of(cls, tool: Mapping[str, Any]) -> "_Function":
@@ -96,7 +102,8 @@ class _Function:
             for found in content_stems(text):
                 if found not in GENERIC:
                     weights[found] = max(weight, weights.get(found, 0.0))
-        return cls(name, parameters, weights)
+        title = content_stems(f"{_spelt(name)} {function.get('description', '')}")
+        return cls(name, parameters, weights, frozenset(title) - GENERIC)
 
     @property
     def required(self) -> list[str]:
@@ -108,6 +115,12 @@ class _Function:
         properties = self.parameters.get("properties") or {}
         kinds = {name: properties.get(name, {}).get("type") for name in self.required}
         return [name for name, kind in kinds.items() if kind in {"integer", "number"}]
+
+    @property
+    def takes_several(self) -> bool:
+        """Whether one call takes a list of what is asked for."""
+        properties = self.parameters.get("properties") or {}
+        return any(properties.get(name, {}).get("type") == "array" for name in self.required)
 
     @property
     def looks_up(self) -> bool:
@@ -166,19 +179,20 @@ def _clauses(asked: str, functions: Sequence[_Function]) -> list[tuple[_Function
     found: list[tuple[_Function, int]] = []
     for start, stop in zip(starts, [*starts[1:], len(asked)], strict=True):
         function = _best(asked[start:stop], functions)
-        if function and not (
-            found and found[-1][0] is function and _says_nothing(function, asked[start:stop])
-        ):
+        if function and not (found and found[-1][0] is function and _only_adds(function, asked[start:stop])):
             found.append((function, start if found else 0))
     stops = [*(start for _, start in found[1:]), len(asked)][: len(found)]
     return [(function, asked[start:stop]) for (function, start), stop in zip(found, stops, strict=True)]
 
 
-def _says_nothing(function: _Function, clause: str) -> bool:
-    """Whether the clause has none of the values a call needs, so that it only adds to the one before."""
+def _only_adds(function: _Function, clause: str) -> bool:
+    """Whether the clause is no call of its own, but says more about the one before."""
     filler = Filler(function.parameters, Words(clause))
     filler.fill()
-    return bool(function.required) and filler.guessed.issuperset(function.required)
+    if function.required and filler.guessed.issuperset(function.required):
+        return True
+    told = bool(filler.words.taken) and not function.takes_several
+    return not told and function.title.isdisjoint(content_stems(clause))
 
 
 def _planned(
@@ -289,6 +303,21 @@ def _forced(
     return [(function.name, _arguments(Filler(function.parameters, Words(asked))))]
 
 
+def _next_unused(
+    messages: Sequence[Mapping[str, Any]], functions: Sequence[_Function], turn: int
+) -> list[Call]:
+    """The tool, of those not called since the question, that fits it and the results best, else the last."""
+    after = messages[turn + 1 :]
+    called = {call.get("function", {}).get("name") for message in after for call in _calls(message)}
+    unused = [function for function in functions if function.name not in called]
+    if not unused:
+        return []
+    told = [text_of(message) for message in (*after, *messages[turn : turn + 1])]
+    text = "\n\n".join(part for part in told if part)
+    function = _best(text, unused, enough=0.0) or unused[-1]
+    return [(function.name, _arguments(Filler(function.parameters, Words(text), answer(messages))))]
+
+
 def _followed_up(
     asked: str, before: Sequence[Mapping[str, Any]], functions: Sequence[_Function]
 ) -> list[Call]:
@@ -311,7 +340,7 @@ def _not_made(planned: Sequence[Call], after: Sequence[Mapping[str, Any]]) -> li
     """The planned calls without those the assistant already made: the same ones first, then by name."""
     left = list(planned)
     for message in after:
-        for call in message.get("tool_calls") or ():
+        for call in _calls(message):
             function = call.get("function") or {}
             same = (function.get("name"), _parsed(function.get("arguments")))
             match = next((one for one in left if one == same), None)
@@ -319,6 +348,10 @@ def _not_made(planned: Sequence[Call], after: Sequence[Mapping[str, Any]]) -> li
             if match is not None:
                 left.remove(match)
     return left
+
+
+def _calls(message: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    return message.get("tool_calls") or ()
 
 
 def _parsed(arguments: Any) -> Any:
