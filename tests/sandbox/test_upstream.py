@@ -78,13 +78,25 @@ def test_silence_behind_is_filled_with_comments(pair):
     assert text.endswith("data: [DONE]\n\n")
 
 
-def test_a_stream_that_breaks_behind_ends_in_an_error(pair):
-    _, behind, http = pair
-    for fault in (Fault(cut_after_events=3), Fault(no_done=True), Fault(garbage="data: {oops\n\n")):
-        behind.faults.add(fault)
-        text = http.post("/chat/completions", json=CHAT | {"stream": True}).text
-        assert "[DONE]" not in text
-        assert json.loads(text.strip().rpartition("data: ")[2])["error"]["code"] == "provider_error"
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault(cut_after_events=3),
+        Fault(no_done=True),
+        Fault(garbage="data: {oops\n\n"),
+        Fault(error_after_events=2, code="internal"),
+    ],
+)
+def test_a_stream_that_breaks_behind_ends_in_one_error(start_sandbox, client_of, fault):
+    behind = start_sandbox()
+    http = client_of(start_sandbox("g2", upstream=behind.base_url, upstream_key=behind.api_key))
+    behind.faults.add(fault)
+    text = http.post("/chat/completions", json=CHAT | {"stream": True}).text
+    *whole, error = chunks(text)
+    assert error["error"]["code"] == "INFERENCE_3103"
+    assert whole
+    assert all("choices" in chunk and "environment_impact" not in chunk for chunk in whole)
+    assert "[DONE]" not in text
 
 
 @pytest.mark.parametrize(
@@ -92,6 +104,7 @@ def test_a_stream_that_breaks_behind_ends_in_an_error(pair):
     [
         (Fault(status=500), 503, "provider_error"),
         (Fault(status=401), 503, "provider_error"),
+        (Fault(status=307, body="", headers={"location": "/elsewhere"}), 503, "provider_error"),
         (Fault(code="rate_limit"), 429, "rate_limit_exceeded"),
         (Fault(code="context_length"), 400, "context_length_exceeded"),
         (Fault(code="invalid_value"), 400, "invalid_request_error"),
@@ -143,3 +156,32 @@ def test_missing_usage_behind_stays_missing(pair):
     body = http.post("/chat/completions", json=CHAT).json()
     assert "usage" not in body
     assert body["environment_impact"]["energy_kwh"] > 0
+
+
+def test_a_server_behind_that_tells_impact_and_bill_too(pair, start_sandbox, client_of):
+    _, behind, _ = pair
+    older = start_sandbox("g1", upstream=behind.base_url, upstream_key="sk-local", stream_impact=False)
+    http = client_of(older)
+    assert "billing_cost" not in http.post("/chat/completions", json=CHAT).json()
+    header = {"x-sandbox-fault": Fault(impact="missing", usage="missing").to_header()}
+    bare = http.post("/chat/completions", json=CHAT, headers=header).json()
+    assert not bare.keys() & {"environment_impact", "billing_cost", "usage"}
+    talkative = start_sandbox("g2", api_key="sk-local")
+    quiet = client_of(start_sandbox(upstream=talkative.base_url, upstream_key="sk-local"))
+    text = quiet.post("/chat/completions", json=CHAT | {"stream": True}).text
+    assert "environment_impact" not in text
+
+
+def test_faults_of_embeddings_reach_those_of_the_server_behind(pair):
+    _, _, http = pair
+    body = {"model": "bge-m3", "input": ["a", "b", "c"], "encoding_format": "base64"}
+
+    def answer(**fault):
+        header = {"x-sandbox-fault": Fault(**fault).to_header()}
+        return http.post("/embeddings", json=body, headers=header).json()
+
+    assert [item["index"] for item in answer(shuffle_indices=True)["data"]] == [1, 0, 2]
+    assert len(answer(drop_item=True)["data"]) == 2
+    assert len(answer(truncate_base64=True)["data"][0]["embedding"]) < len(answer()["data"][0]["embedding"])
+    assert isinstance(answer(ignore_encoding=True)["data"][0]["embedding"], list)
+    assert "usage" not in answer(usage="missing")

@@ -136,6 +136,12 @@ class Fault:
         said = self.code is not None and self.error_after_events is None
         return said or self.status is not None or self.body is not None or self.raw is not None
 
+    def disordered(self, items: list[Any]) -> list[Any]:
+        """Give the items of an answer in another order, or one too few, where that is the fault."""
+        if self.shuffle_indices:
+            items = items[1::2] + items[::2]
+        return items[:-1] if self.drop_item else items
+
     def to_header(self) -> str:
         """Write the fault as the value of the ``x-sandbox-fault`` header: compact JSON, defaults left out."""
         given: dict[str, Any] = {}

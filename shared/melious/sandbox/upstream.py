@@ -18,6 +18,7 @@ LastChunk = Callable[[list[dict[str, Any]]], dict[str, Any]]
 _COMMENT = b": keep-alive\n\n"
 _DONE_DATA = b"[DONE]"
 _OWN_FIELDS = frozenset({"preset", "filters", "mode", "custom_weights"})
+_OWN_EXTENSIONS = frozenset({"environment_impact", "billing_cost"})
 _CONNECT_SECONDS = 10.0
 _ANSWER_SECONDS = 300.0
 
@@ -48,8 +49,8 @@ class Upstream:
         except httpx.TimeoutException:
             raise SandboxError("upstream_timeout") from None
         except httpx.HTTPError as error:
-            raise SandboxError("provider_error", f"The upstream server failed: {error}.") from None
-        if response.is_error:
+            raise SandboxError("provider_error", f"The upstream server failed: {error}") from None
+        if not response.is_success:
             raise _refusal(response.status_code, response.content, model)
         try:
             found = from_json(response.content)
@@ -57,7 +58,7 @@ class Upstream:
             found = None
         if not isinstance(found, dict):
             raise SandboxError("provider_error", "The upstream server did not answer with JSON.")
-        return found | {"model": model}
+        return _plain(found) | {"model": model}
 
     async def stream(
         self,
@@ -86,8 +87,8 @@ class Upstream:
         except httpx.TimeoutException:
             raise SandboxError("upstream_timeout") from None
         except httpx.HTTPError as error:
-            raise SandboxError("provider_error", f"The upstream server failed: {error}.") from None
-        if response.is_error:
+            raise SandboxError("provider_error", f"The upstream server failed: {error}") from None
+        if not response.is_success:
             content = await response.aread()
             await response.aclose()
             raise _refusal(response.status_code, content, model)
@@ -159,9 +160,10 @@ async def _events(
                 chunks.append(chunk)
                 step = asyncio.ensure_future(_next(payloads))
                 continue
+            done = step.result() == _DONE_DATA
             if chunks:
-                yield event(chunks[-1] | last(chunks))
-            yield DONE if step.result() == _DONE_DATA else broken
+                yield event(chunks[-1] | last(chunks) if done else chunks[-1])
+            yield DONE if done else broken
             return
     finally:
         step.cancel()
@@ -170,15 +172,21 @@ async def _events(
 
 
 def _chunk(data: bytes | None, model: str) -> dict[str, Any] | None:
+    """Read one event; None where the stream is over: at its end, at an error, at what is no chunk."""
     if data is None or data == _DONE_DATA:
         return None
     try:
         chunk = from_json(data)
     except ValueError:
         return None
-    if not isinstance(chunk, dict):
+    if not isinstance(chunk, dict) or "error" in chunk:
         return None
-    return chunk | {"model": model} if "choices" in chunk else chunk
+    return _plain(chunk) | ({"model": model} if "choices" in chunk else {})
+
+
+def _plain(answer: Mapping[str, Any]) -> dict[str, Any]:
+    """An answer without impact and bill, where the server behind is one that gives them too."""
+    return {name: value for name, value in answer.items() if name not in _OWN_EXTENSIONS}
 
 
 async def _next(payloads: AsyncIterator[bytes]) -> bytes | None:

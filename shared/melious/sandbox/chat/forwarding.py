@@ -27,7 +27,10 @@ async def forward(
 
     if not request.stream:
         answer = await upstream.answer(_PATH, call.fields, model)
-        return json_reply(answer | extra(answer.get("usage"), _texts(answer, "message")))
+        more = extra(answer.get("usage"), _texts(answer, "message"))
+        if call.fault.usage is not None:
+            answer.pop("usage", None)
+        return json_reply(answer | more)
 
     def last(chunks: list[dict[str, Any]]) -> dict[str, Any]:
         if not service.stream_impact:

@@ -10,6 +10,7 @@ from melious.sandbox import fields, routing
 from melious.sandbox.brain import tokens, vectors
 from melious.sandbox.call import Call
 from melious.sandbox.errors import SandboxError
+from melious.sandbox.faults import Fault
 from melious.sandbox.impact import Work, extensions
 from melious.sandbox.replies import Reply, json_reply
 
@@ -32,23 +33,23 @@ async def create(call: Call) -> Reply:
     dimensions = _dimensions(body, card)
     read = _count(texts, card)
     route = routing.choose(card, "embeddings", body)
-    if call.service.upstream is not None:
-        answer = await call.service.upstream.answer("/embeddings", body, card.id)
-        return json_reply(answer | extensions(call.service.profile, card, route, Work(read), call.fault))
-    size = card.dimensions or 1024
-    found = [vectors.embed(text, size, dimensions) for text in texts]
     packed = encoding == "base64" and not call.fault.ignore_encoding
-    data: list[dict[str, Any]] = [
-        {"object": "embedding", "index": index, "embedding": _packed(vector, call) if packed else vector}
-        for index, vector in enumerate(found)
-    ]
-    if call.fault.shuffle_indices:
-        data = data[1::2] + data[::2]
-    if call.fault.drop_item:
-        data = data[:-1]
-    answer = {"object": "list", "data": data, "model": card.id}
-    if call.fault.usage is None:
-        answer["usage"] = {"prompt_tokens": read, "total_tokens": read}
+    if call.service.upstream is not None:
+        asked = body | {"encoding_format": "float"} if call.fault.ignore_encoding else body
+        answer = await call.service.upstream.answer("/embeddings", asked, card.id)
+    else:
+        size = card.dimensions or 1024
+        found = [vectors.embed(text, size, dimensions) for text in texts]
+        answer = {
+            "object": "list",
+            "data": [
+                {"object": "embedding", "index": index, "embedding": _packed(vector) if packed else vector}
+                for index, vector in enumerate(found)
+            ],
+            "model": card.id,
+            "usage": {"prompt_tokens": read, "total_tokens": read},
+        }
+    _damage(answer, call.fault)
     return json_reply(answer | extensions(call.service.profile, card, route, Work(read), call.fault))
 
 
@@ -103,11 +104,18 @@ def _count(texts: list[str], card: ModelCard) -> int:
     return total
 
 
-def _packed(vector: list[float], call: Call) -> str:
+def _packed(vector: list[float]) -> str:
     floats = array("f", vector)
     if sys.byteorder == "big":
         floats.byteswap()
-    raw = floats.tobytes()
-    if call.fault.truncate_base64:
-        raw = raw[:-_TRUNCATED_BY]
-    return base64.b64encode(raw).decode("ascii")
+    return base64.b64encode(floats.tobytes()).decode("ascii")
+
+
+def _damage(answer: dict[str, Any], fault: Fault) -> None:
+    answer["data"] = data = fault.disordered(answer.get("data") or [])
+    for item in data if fault.truncate_base64 else ():
+        if isinstance(item["embedding"], str):
+            raw = base64.b64decode(item["embedding"])[:-_TRUNCATED_BY]
+            item["embedding"] = base64.b64encode(raw).decode("ascii")
+    if fault.usage is not None:
+        answer.pop("usage", None)

@@ -29,12 +29,12 @@ async def create(call: Call) -> Reply:
         | ({"document": _shown(documents[index])} if return_documents else {})
         for index in order
     ]
-    if call.fault.shuffle_indices:
-        results = results[1::2] + results[::2]
-    if call.fault.drop_item:
-        results = results[:-1]
     read = tokens.count(query) * len(texts) + sum(map(tokens.count, texts))
-    answer: dict[str, Any] = {"id": f"rerank-{uuid.uuid4().hex}", "model": card.id, "results": results}
+    answer: dict[str, Any] = {
+        "id": f"rerank-{uuid.uuid4().hex}",
+        "model": card.id,
+        "results": call.fault.disordered(results),
+    }
     if call.fault.usage is None:
         answer["usage"] = {"prompt_tokens": read, "total_tokens": read}
     return json_reply(answer | extensions(call.service.profile, card, route, Work(read), call.fault))
