@@ -33,6 +33,16 @@ PERSON = thing(["name", "age"], name=TEXT, age=INTEGER, city=TEXT)
         (PERSON, "Anna is 31 years old and lives in Rome", {"name": "Anna", "age": 31, "city": "Rome"}),
         (PERSON, "Bob Lee, aged 7", {"name": "Bob Lee", "age": 7}),
         (
+            thing(name=TEXT, city={"anyOf": [TEXT, {"type": "null"}]}, job={"type": ["string", "null"]}),
+            "Anna is 31",
+            {"name": "Anna", "city": None, "job": None},
+        ),
+        (
+            thing(name=TEXT, city={"anyOf": [TEXT, {"type": "null"}]}),
+            "Anna lives in Rome",
+            {"name": "Anna", "city": "Rome"},
+        ),
+        (
             thing(people={"type": "array", "items": PERSON}),
             "Anna is 31 and lives in Rome. Bob, aged 25, is from Oslo.",
             {

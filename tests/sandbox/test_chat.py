@@ -297,6 +297,24 @@ def test_json_mode_takes_its_shape_from_the_prompt(ask):
     assert set(json.loads(shaped["choices"][0]["message"]["content"])) == {"age"}
 
 
+def test_structured_output_reads_what_the_tools_gave_back(ask):
+    schema = {
+        "type": "object",
+        "properties": {"degrees": {"type": "number"}, "summary": {"type": "string"}},
+        "required": ["degrees", "summary"],
+    }
+    function = {"name": "get_weather", "arguments": '{"city": "Paris"}'}
+    calls = [{"id": "call_1", "type": "function", "function": function}]
+    messages = [
+        user("What is the weather in Paris?"),
+        {"role": "assistant", "content": None, "tool_calls": calls},
+        {"role": "tool", "tool_call_id": "call_1", "content": "21.5 degrees and sunny"},
+    ]
+    wanted = {"type": "json_schema", "json_schema": {"name": "report", "schema": schema}}
+    made = ask(messages=messages, response_format=wanted).json()["choices"][0]["message"]["content"]
+    assert json.loads(made) == {"degrees": 21.5, "summary": "get_weather: 21.5 degrees and sunny"}
+
+
 def test_tool_choice_none_and_required(ask):
     assert (
         "tool_calls"

@@ -12,7 +12,7 @@ from typing import Any
 
 from melious.sandbox.brain.words import sentences
 
-__all__ = ["Passage", "Reading", "ToolResult", "read", "text_of"]
+__all__ = ["Passage", "Reading", "ToolResult", "read", "text_of", "turn_text"]
 
 Message = Mapping[str, Any]
 
@@ -67,6 +67,14 @@ def text_of(message: Message) -> str:
         return ""
     parts = (part.get("text") if isinstance(part, dict) else part for part in content)
     return "\n".join(part for part in parts if isinstance(part, str))
+
+
+def turn_text(messages: Sequence[Message]) -> str:
+    """The last user message, with what tools have answered since before it."""
+    turn = max((i for i, message in enumerate(messages) if message.get("role") == "user"), default=-1)
+    results = [text_of(message) for message in messages[turn + 1 :] if message.get("role") in _TOOL_ROLES]
+    asked = text_of(messages[turn]) if turn >= 0 else ""
+    return "\n\n".join(part for part in (*results, asked) if part)
 
 
 def read(messages: Sequence[Message]) -> Reading:

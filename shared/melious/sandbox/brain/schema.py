@@ -72,12 +72,14 @@ class Filler:
         """What the text says for ``field``.
 
         ``strict`` asks for a cue that this very field is meant; otherwise a value of the right kind will do.
+        What may be null needs such a cue always.
         """
         schema = field.schema
         if depth > _DEEPEST or "const" in schema:
             return _MISSING
         if "enum" in schema:
             return self._chosen(field, schema["enum"])
+        strict = strict or self._may_be_null(schema)
         for branch in branches(schema):
             inner = Field.of(field.name, self._inner(schema, branch))
             found = self._found(inner, strict=strict, depth=depth + 1)
@@ -89,6 +91,11 @@ class Filler:
         if kind == "array":
             return self._array(field, strict=strict, depth=depth)
         return self._scalar(field, kind, strict=strict)
+
+    def _may_be_null(self, schema: Schema) -> bool:
+        options = [merged(branch, self.root) for branch in branches(schema)]
+        kinds = [option.get("type") for option in (schema, *options)]
+        return any("null" in kind if isinstance(kind, list) else kind == "null" for kind in kinds)
 
     def _scalar(self, field: Field, kind: str, *, strict: bool) -> Any:
         match kind:

@@ -11,7 +11,7 @@ from typing import Any
 from melious.sandbox.brain.answers import answer
 from melious.sandbox.brain.extract import Words
 from melious.sandbox.brain.lexicon import ASKING, GENERIC, LOOKUP, SMALL_TALK, SYNONYMS
-from melious.sandbox.brain.prompts import read, text_of
+from melious.sandbox.brain.prompts import read, text_of, turn_text
 from melious.sandbox.brain.schema import Filler
 from melious.sandbox.brain.words import content_stems, stem, words
 
@@ -61,7 +61,7 @@ def choose(
         planned = planned or _looked_up(asked, functions)
     left = _not_made(planned, after)
     if not left and tool_choice in _FORCING:
-        left = _next_unused(messages, functions, turn)
+        left = _next_unused(messages, functions, after)
     return left[:1] if parallel is False else left
 
 
@@ -304,16 +304,16 @@ def _forced(
 
 
 def _next_unused(
-    messages: Sequence[Mapping[str, Any]], functions: Sequence[_Function], turn: int
+    messages: Sequence[Mapping[str, Any]],
+    functions: Sequence[_Function],
+    after: Sequence[Mapping[str, Any]],
 ) -> list[Call]:
     """The tool, of those not called since the question, that fits it and the results best, else the last."""
-    after = messages[turn + 1 :]
     called = {call.get("function", {}).get("name") for message in after for call in _calls(message)}
     unused = [function for function in functions if function.name not in called]
     if not unused:
         return []
-    told = [text_of(message) for message in (*after, *messages[turn : turn + 1])]
-    text = "\n\n".join(part for part in told if part)
+    text = turn_text(messages)
     function = _best(text, unused, enough=0.0) or unused[-1]
     return [(function.name, _arguments(Filler(function.parameters, Words(text), answer(messages))))]
 

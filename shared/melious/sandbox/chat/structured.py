@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from melious.sandbox.brain import answers, schema
+from melious.sandbox.brain.extract import Words
+from melious.sandbox.brain.prompts import text_of, turn_text
 
 _NAMED = r"[\"'`][A-Za-z_]\w*[\"'`]"
 _KEYS = r"\b(?:keys?|fields?|propert(?:y|ies))\b"
@@ -22,11 +24,12 @@ def instance(messages: Sequence[Mapping[str, Any]], wanted: Mapping[str, Any] | 
         messages: The conversation.
         wanted: The schema; None where only some JSON object is asked for.
     """
-    prompt = _last_user_text(messages)
     shape = wanted or _shape_in(_all_text(messages))
     if shape is None:
-        return json.dumps({"answer": answers.answer(list(messages))}, ensure_ascii=False)
-    return json.dumps(schema.fill(shape, prompt), ensure_ascii=False)
+        return json.dumps({"answer": answers.answer(messages)}, ensure_ascii=False)
+    text = turn_text(messages) or text_of(messages[-1])
+    filler = schema.Filler(shape, Words(text), answers.answer(messages))
+    return json.dumps(filler.fill(), ensure_ascii=False)
 
 
 def _shape_in(text: str) -> Mapping[str, Any] | None:
@@ -55,20 +58,5 @@ def _shape_in(text: str) -> Mapping[str, Any] | None:
     }
 
 
-def _last_user_text(messages: Sequence[Mapping[str, Any]]) -> str:
-    for message in reversed(messages):
-        if message.get("role") == "user":
-            return _text_of(message)
-    return _text_of(messages[-1])
-
-
 def _all_text(messages: Sequence[Mapping[str, Any]]) -> str:
-    return "\n".join(_text_of(message) for message in messages if message.get("role") in {"system", "user"})
-
-
-def _text_of(message: Mapping[str, Any]) -> str:
-    content = message.get("content")
-    if isinstance(content, str):
-        return content
-    parts = content if isinstance(content, list) else []
-    return "\n".join(part["text"] for part in parts if part.get("type") == "text")
+    return "\n".join(text_of(message) for message in messages if message.get("role") in {"system", "user"})
