@@ -10,6 +10,7 @@ from typing import Any
 
 from melious.config import ClientConfig
 from melious.transport import async_registry, forks
+from melious.transport.aiohttp_pool import AiohttpAnswer
 from melious.transport.async_client_sender import AsyncClientAnswer, AsyncClientSender
 from melious.transport.async_pool import AsyncAnswer
 from melious.transport.driver import DriverBase, LineBase
@@ -105,7 +106,7 @@ class _Line(LineBase):
     def __init__(self, driver: AsyncDriver, request: Request) -> None:
         super().__init__(driver, request)
         self._sender = driver.sender
-        self._answer: AsyncAnswer | AsyncClientAnswer | None = None
+        self._answer: AsyncAnswer | AsyncClientAnswer | AiohttpAnswer | None = None
         self._body: AsyncIterator[bytes] = _nothing()
 
     async def run(self) -> Response | OpenStream:

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator
 from typing import TypeAlias
 
 from melious.transport import forks
-from melious.transport.async_client_sender import AiohttpPool
+from melious.transport.aiohttp_pool import AiohttpPool
 from melious.transport.async_pool import AsyncPool
 from melious.transport.lanes import Origin
 from melious.transport.registry import Drops, Hold

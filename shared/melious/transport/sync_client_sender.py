@@ -28,15 +28,19 @@ def built(client: Any, outgoing: Outgoing, clock: ReadClock, body: Any, read: fl
         outgoing.url,
         headers=[pair for pair in outgoing.headers if pair[0] != b"host"],
         content=body,
-        extensions={
-            "timeout": {
-                "connect": _shorter(outgoing.connect, clock.left()),
-                "write": _shorter(outgoing.write, clock.left()),
-                "read": read,
-                "pool": clock.left(),
-            }
-        },
+        extensions={"timeout": timeouts(outgoing, clock, read)},
     )
+
+
+def timeouts(outgoing: Outgoing, clock: ReadClock, read: float | None) -> dict[str, float | None]:
+    """The timeouts of an attempt in httpx's form: as usual, but not beyond what is left."""
+    left = clock.left()
+    return {
+        "connect": _shorter(outgoing.connect, left),
+        "write": _shorter(outgoing.write, left),
+        "read": read,
+        "pool": left,
+    }
 
 
 def body_read_seconds(clock: ReadClock) -> float | None:
