@@ -15,6 +15,7 @@ Example:
 from __future__ import annotations
 
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from melious._version import __version__
@@ -23,6 +24,19 @@ if TYPE_CHECKING:
     from langchain_melious.chat_models import ChatMelious
     from langchain_melious.embeddings import MeliousEmbeddings
     from langchain_melious.rerank import MeliousRerank
+
+_MISSING = "{} needs langchain-core, which is missing: pip install 'melious[langchain]'"
+
+
+def _has_framework() -> bool:
+    try:
+        return find_spec("langchain_core") is not None
+    except ImportError:
+        return False
+
+
+if not _has_framework():
+    raise ImportError(_MISSING.format(__name__))
 
 _MODULE_OF = {
     "ChatMelious": "chat_models",
@@ -42,9 +56,7 @@ def __getattr__(name: str) -> object:
     except ModuleNotFoundError as error:
         if error.name != "langchain_core":
             raise
-        raise ImportError(
-            f"{__name__}.{name} needs langchain-core, which is missing: pip install 'melious[langchain]'"
-        ) from error
+        raise ImportError(_MISSING.format(f"{__name__}.{name}")) from error
     globals()[name] = value
     return value
 

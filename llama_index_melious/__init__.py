@@ -21,6 +21,7 @@ Example:
 from __future__ import annotations
 
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -28,6 +29,19 @@ if TYPE_CHECKING:
     from llama_index_melious.errors import StructuredOutputError
     from llama_index_melious.llms import Melious
     from llama_index_melious.postprocessor import MeliousRerank
+
+_MISSING = "{} needs llama-index-core, which comes with an extra: pip install 'melious[llama-index]'"
+
+
+def _has_framework() -> bool:
+    try:
+        return find_spec("llama_index") is not None
+    except ImportError:
+        return False
+
+
+if not _has_framework():
+    raise ImportError(_MISSING.format(__name__))
 
 __all__ = ["Melious", "MeliousEmbedding", "MeliousRerank", "StructuredOutputError"]
 
@@ -48,9 +62,7 @@ def __getattr__(name: str) -> object:
     except ModuleNotFoundError as error:
         if not (error.name or "").startswith("llama_index.") and error.name != "llama_index":
             raise
-        raise ImportError(
-            f"{name} needs llama-index-core, which comes with an extra: pip install 'melious[llama-index]'"
-        ) from error
+        raise ImportError(_MISSING.format(name)) from error
     globals()[name] = value
     return value
 

@@ -13,7 +13,7 @@ from melious.async_endpoints import (
     AsyncModels,
     AsyncRerank,
 )
-from melious.client_base import ClientBase, ClientOptions
+from melious.client_base import ClientBase, ClientOptions, brought
 from melious.config import ClientConfig
 from melious.transport.async_driver import AsyncDriver
 
@@ -43,7 +43,7 @@ class AsyncMeliousClient(ClientBase):
     """
 
     def __init__(self, *, http_client: Any = None, **options: Unpack[ClientOptions]) -> None:
-        self._start(ClientConfig.resolve(**options), http_client)
+        self._start(ClientConfig.resolve(**options), brought(http_client, "asynchronous"))
 
     def _start(self, config: ClientConfig, http_client: Any) -> None:
         super()._start(config, http_client)

@@ -21,8 +21,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     if arguments[:1] == ["sandbox"]:
-        from melious.sandbox.__main__ import main as sandbox
-
+        try:
+            from melious.sandbox.__main__ import main as sandbox
+        except ImportError as error:
+            sys.stderr.write(f"{error}\n")
+            return 2
         return sandbox(arguments[1:])
     options = _parser().parse_args(arguments)
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Any, Self, Unpack
 
-from melious.client_base import ClientBase, ClientOptions
+from melious.client_base import ClientBase, ClientOptions, brought
 from melious.config import ClientConfig
 from melious.sync_endpoints import Audio, Chat, Embeddings, Images, Models, Rerank
 from melious.transport.sync_driver import SyncDriver
@@ -36,7 +36,7 @@ class MeliousClient(ClientBase):
     """
 
     def __init__(self, *, http_client: Any = None, **options: Unpack[ClientOptions]) -> None:
-        self._start(ClientConfig.resolve(**options), http_client)
+        self._start(ClientConfig.resolve(**options), brought(http_client, "blocking"))
 
     def _start(self, config: ClientConfig, http_client: Any) -> None:
         super()._start(config, http_client)

@@ -9,6 +9,7 @@ from pydantic import SecretStr
 
 from melious.config import ClientConfig, TimeoutArgument
 from melious.endpoints.embedding_cache import EmbeddingCache
+from melious.errors import InvalidArgumentError
 from melious.routing import FiltersArgument
 
 
@@ -61,6 +62,22 @@ class ClientOptions(TypedDict, total=False):
     embedding_cache_ttl: float
 
 
+def brought(http_client: Any, kind: Literal["blocking", "asynchronous"]) -> Any:
+    """Check a caller's HTTP client; None is none.
+
+    Raises:
+        InvalidArgumentError: It has not httpx's interface, or is of the other kind.
+    """
+    if http_client is None:
+        return None
+    close = "close" if kind == "blocking" else "aclose"
+    if not all(callable(getattr(http_client, name, None)) for name in ("build_request", "send", close)):
+        raise InvalidArgumentError(
+            f"http_client: needs a {kind} client with httpx's interface, not {type(http_client).__name__}"
+        )
+    return http_client
+
+
 class ClientBase:
     """What both clients have in common: settings, and being copied and pickled by them."""
 
@@ -98,6 +115,7 @@ class ClientBase:
             **changes: Any of the constructor's settings but the key and the base URL.
 
         Example:
+            >>> from melious import MeliousClient
             >>> patient = MeliousClient(api_key="sk-mel-...").with_options(max_retries=6)
             >>> patient.config.max_retries
             6

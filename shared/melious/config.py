@@ -181,6 +181,7 @@ class ClientConfig:
         check_deadline(self.deadline)
         if self.preset is not None and not isinstance(self.preset, str):
             raise InvalidArgumentError(f"preset: {self.preset!r} is no text")
+        _check_verify(self.verify)
         flavored("", self.flavor)
         filters_to_wire(self.filters)
         if self.extra_body is not None and not isinstance(self.extra_body, Mapping):
@@ -196,6 +197,14 @@ class ClientConfig:
         config = replace(self, **changes)
         config._check()  # noqa: SLF001 - its own class
         return config
+
+
+def _check_verify(verify: object) -> None:
+    if isinstance(verify, str):
+        if not os.path.exists(verify):  # noqa: PTH110 - pathlib costs more than making a client
+            raise InvalidArgumentError(f"verify: there is no file or directory {verify!r}")
+    elif not isinstance(verify, bool) and all(cls.__name__ != "SSLContext" for cls in type(verify).__mro__):
+        raise InvalidArgumentError(f"verify: {verify!r} is no bool, path as text or ssl.SSLContext")
 
 
 def check_deadline(deadline: float | None) -> None:
@@ -294,7 +303,11 @@ def checked_headers(where: str, headers: Mapping[str, str] | None) -> tuple[tupl
     """
     if headers is not None and not isinstance(headers, Mapping):
         raise InvalidArgumentError(f"{where}: a {type(headers).__name__} is no mapping")
-    pairs = tuple((str(name), str(value).strip(" \t")) for name, value in (headers or {}).items())
+    given = (headers or {}).items()
+    for name, value in given:
+        if not isinstance(name, str) or not isinstance(value, str):
+            raise InvalidArgumentError(f"{where}: {name!r} needs text, not {type(value).__name__}")
+    pairs = tuple((name, value.strip(" \t")) for name, value in given)
     for name, value in pairs:
         if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
             raise InvalidArgumentError(f"{where}: {name!r} is no header name")

@@ -67,7 +67,7 @@ def filters_to_wire(filters: FiltersArgument | None) -> dict[str, Any] | None:
     Raises:
         InvalidArgumentError: A known key has a value of the wrong kind.
     """
-    if not filters:
+    if filters is None:
         return None
     if not isinstance(filters, ProviderFilters):
         if not isinstance(filters, Mapping):

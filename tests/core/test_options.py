@@ -3,6 +3,7 @@
 import logging
 from typing import Any
 
+import httpx
 import pytest
 
 from melious import AsyncMeliousClient, InvalidArgumentError, MeliousClient
@@ -49,9 +50,10 @@ WRONG = {
     "embedding_cache_size": [-1, "8", 1.5, True],
     "embedding_cache_ttl": [0, -1, "60", NAN],
     "flavor": ["fast", 3],
-    "filters": [{"max_carbon_intensity": "low"}, {"countries": "DE"}, 5, ["DE"]],
+    "filters": [{"max_carbon_intensity": "low"}, {"countries": "DE"}, 5, ["DE"], []],
     "extra_body": [5, "x", ["a"]],
-    "default_headers": [5, "x"],
+    "default_headers": [5, "x", {"x-team": None}, {5: "x"}],
+    "verify": ["/no/such/ca.pem", None, 5],
     "preset": [5],
 }
 
@@ -65,6 +67,15 @@ def test_a_wrong_option_shows_when_the_client_is_made(option: str, value: Any) -
     client = MeliousClient(api_key=KEY)
     with pytest.raises(InvalidArgumentError, match=option):
         client.with_options(**{option: value})
+
+
+@pytest.mark.parametrize(
+    ("kind", "other"), [(MeliousClient, httpx.AsyncClient), (AsyncMeliousClient, httpx.Client)]
+)
+def test_a_client_that_cannot_be_sent_through_shows_when_it_is_brought(kind: Any, other: Any) -> None:
+    for wrong in (5, object(), other.__new__(other)):
+        with pytest.raises(InvalidArgumentError, match=f"http_client.*{type(wrong).__name__}"):
+            kind(api_key=KEY, http_client=wrong)
 
 
 def test_with_options_changes_what_is_named_and_nothing_else() -> None:

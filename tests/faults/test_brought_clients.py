@@ -11,6 +11,7 @@ from melious import (
     APITimeoutError,
     AsyncMeliousClient,
     DeadlineExceededError,
+    InvalidArgumentError,
     MeliousClient,
     ServerError,
     StreamTruncatedError,
@@ -251,5 +252,5 @@ def test_copies_keep_the_client_and_pickles_refuse_it(bring, sandbox):
 
 def test_an_object_that_is_no_client_is_refused(sandbox):
     """The mistake shows as what it is, not as trouble with the network."""
-    with pytest.raises(AttributeError):
-        MeliousClient(base_url=sandbox.base_url, api_key="k", http_client=object()).models.list()
+    with pytest.raises(InvalidArgumentError, match="http_client"):
+        MeliousClient(base_url=sandbox.base_url, api_key="k", http_client=object())

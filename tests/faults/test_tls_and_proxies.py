@@ -21,7 +21,7 @@ from faults_kit import (
     whole,
 )
 
-from melious import APIConnectionError, APITimeoutError, ConfigurationError, DeadlineExceededError, Timeout
+from melious import APIConnectionError, APITimeoutError, DeadlineExceededError, InvalidArgumentError, Timeout
 
 DATA = Path(__file__).parent / "data"
 CA = str(DATA / "ca.pem")
@@ -103,8 +103,8 @@ def test_checking_can_be_switched_off(serve, any_face):
 
 
 def test_a_path_that_is_not_there(any_face):
-    with pytest.raises(ConfigurationError, match=r"no file or directory '/not/there\.pem'"):
-        any_face("https://127.0.0.1:9", verify="/not/there.pem").chat()
+    with pytest.raises(InvalidArgumentError, match=r"no file or directory '/not/there\.pem'"):
+        any_face("https://127.0.0.1:9", verify="/not/there.pem")
 
 
 def test_streams_over_tls_give_their_connection_back(serve, any_face):

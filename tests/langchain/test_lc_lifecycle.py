@@ -246,12 +246,16 @@ class Missing:
         if name.partition(".")[0] == "langchain_core":
             raise ModuleNotFoundError("No module named 'langchain_core'", name="langchain_core")
 sys.meta_path.insert(0, Missing())
-try:
-    langchain_melious.ChatMelious
-except ImportError as error:
-    assert "pip install 'melious[langchain]'" in str(error), error
-else:
-    raise AssertionError("imported all the same")
+def unload():
+    del sys.modules["langchain_melious"]
+    import langchain_melious
+for use in (lambda: langchain_melious.ChatMelious, unload):
+    try:
+        use()
+    except ImportError as error:
+        assert "pip install 'melious[langchain]'" in str(error), error
+    else:
+        raise AssertionError("imported all the same")
 """
     subprocess.run([sys.executable, "-W", "error", "-c", probe], check=True, timeout=60)
 

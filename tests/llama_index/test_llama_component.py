@@ -370,16 +370,17 @@ def test_importing_a_class_opens_no_connection_and_loads_no_http_library():
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize("missing", ["llama_index", "llama_index.core"])
 @pytest.mark.parametrize("name", ["Melious", "MeliousEmbedding", "MeliousRerank"])
-def test_without_the_framework_the_extra_is_named(name):
+def test_without_the_framework_the_extra_is_named(name, missing):
     done = run(
         "import sys\n"
-        "sys.modules['llama_index'] = None\n"
+        f"sys.modules[{missing!r}] = None\n"
         f"try:\n    from llama_index_melious import {name}\n"
         "except ImportError as error:\n    print(error)"
     )
     assert done.returncode == 0, done.stderr
-    assert name in done.stdout
+    assert ("llama_index_melious" if missing == "llama_index" else name) in done.stdout
     assert "pip install 'melious[llama-index]'" in done.stdout
 
 

@@ -82,8 +82,18 @@ def test_alone_it_brings_the_core_and_names_the_extras(installed) -> None:
     assert alone.says("import melious; print(melious.MeliousClient(api_key='sk-mel-x'))").startswith(
         "MeliousClient("
     )
-    assert "melious[langchain]" in alone.import_error("from langchain_melious import ChatMelious")
-    assert "melious[llama-index]" in alone.import_error("from llama_index_melious import Melious")
+    for statement in (
+        "import langchain_melious",
+        "from langchain_melious import ChatMelious",
+        "from langchain_melious.chat_models import ChatMelious",
+    ):
+        assert "melious[langchain]" in alone.import_error(statement)
+    for statement in (
+        "import llama_index_melious",
+        "from llama_index_melious import Melious",
+        "from llama_index_melious.llms import Melious",
+    ):
+        assert "melious[llama-index]" in alone.import_error(statement)
     assert "melious[sandbox]" in alone.import_error("import melious.sandbox")
     refused = alone.says(
         "import melious, asyncio\n"
