@@ -17,6 +17,7 @@ class SyncHold(Hold[SyncPool]):
 _lock = forks.new_lock()
 _holds: dict[Origin, SyncHold] = {}
 _drops: Drops[SyncHold] = Drops()
+_abandoned: list[SyncHold] = []
 drop = _drops.add
 
 
@@ -56,9 +57,10 @@ def close_all() -> None:
 
 
 def _forget() -> None:
-    """Forget the parent's pools: their sockets are closed here without a word to the other side."""
+    """Forget the parent's pools, but keep them: a socket that nobody holds complains of not being closed."""
     for entry in _holds.values():
         entry.pool.abandon()
+    _abandoned.extend(_holds.values())
     _holds.clear()
     _drops.clear()
 
