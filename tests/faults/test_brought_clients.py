@@ -1,10 +1,12 @@
 """HTTP clients that the caller brings: used as they are, never closed."""
 
 import asyncio
+import gzip
+import json
 from importlib.util import find_spec
 
 import pytest
-from faults_kit import ASK, DONE, EVENTS_HEAD, KEY, Peer, always, event, http_chunk, took, whole
+from faults_kit import ANSWER, ASK, DONE, EVENTS_HEAD, KEY, Peer, always, event, http_chunk, took, whole
 
 from melious import (
     APIConnectionError,
@@ -238,6 +240,22 @@ def test_a_client_that_was_closed_says_so(bring, sandbox):
         one.runner = asyncio.Runner()
     with pytest.raises(RuntimeError, match="closed"):
         one.chat()
+
+
+def test_what_a_hook_of_the_client_has_read_is_read_all_the_same(bring, serve, sandbox):
+    """Hooks that log answers read them whole, and undo their compression."""
+    packed = gzip.compress(json.dumps(ANSWER).encode())
+    server = serve(always(whole(packed, "200 OK", "content-encoding: gzip")))
+    for url in (server.base_url, sandbox.base_url):
+        one = bring(url, sandbox.api_key, max_retries=0)
+
+        async def read(response):
+            await response.aread()
+
+        hook = read if isinstance(one, Async) else lambda response: response.read()
+        one.brought.event_hooks = {"response": [hook]}
+        assert one.chat().text
+    assert one.chunks()[-1]["usage"]
 
 
 def test_copies_keep_the_client_and_pickles_refuse_it(bring, sandbox):

@@ -11,8 +11,8 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from melious.transport.lanes import DRAIN_BYTES, DRAIN_SECONDS, ReadClock
-from melious.transport.outgoing import Headers, Outgoing
-from melious.transport.sync_client_sender import body_read_seconds, built
+from melious.transport.outgoing import Outgoing
+from melious.transport.sync_client_sender import body_read_before, body_read_seconds, built, headers_of
 
 _GRACE = 0.05
 """Seconds that a client's own timeout, which tells more, has before it is cut off from outside."""
@@ -28,11 +28,15 @@ class AsyncClientAnswer:
 
     def __init__(self, response: Any, clock: ReadClock) -> None:
         self.status: int = response.status_code
-        self.headers: Headers = response.headers.raw
+        self.headers = headers_of(response)
         self.clock = clock
         self._response = response
+        self._read_before = body_read_before(response)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
+        if self._read_before is not None:
+            yield self._read_before
+            return
         parts = aiter(self._response.aiter_raw())
         while True:
             if self.clock.left() == 0.0:

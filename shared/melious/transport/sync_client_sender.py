@@ -48,6 +48,19 @@ def body_read_seconds(clock: ReadClock) -> float | None:
     return clock.left() if clock.silence is None else clock.silence
 
 
+def body_read_before(response: Any) -> bytes | None:
+    """The body, decompressed, if a hook of the client has read it or it never was on a wire; else None."""
+    return response.content if response.is_stream_consumed else None
+
+
+def headers_of(response: Any) -> Headers:
+    """The headers that hold for the body as it is still to be read."""
+    headers: Headers = response.headers.raw
+    if response.is_stream_consumed:
+        return [pair for pair in headers if pair[0].lower() != b"content-encoding"]
+    return headers
+
+
 def _shorter(seconds: float | None, left: float | None) -> float | None:
     return left if seconds is None else seconds if left is None else min(seconds, left)
 
@@ -57,11 +70,15 @@ class SyncClientAnswer:
 
     def __init__(self, response: Any, clock: ReadClock) -> None:
         self.status: int = response.status_code
-        self.headers: Headers = response.headers.raw
+        self.headers = headers_of(response)
         self.clock = clock
         self._response = response
+        self._read_before = body_read_before(response)
 
     def __iter__(self) -> Iterator[bytes]:
+        if self._read_before is not None:
+            yield self._read_before
+            return
         for data in self._response.iter_raw():
             if self.clock.left() == 0.0:
                 raise TimeoutError("the time is up")
