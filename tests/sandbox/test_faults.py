@@ -255,9 +255,12 @@ def test_extension_faults(sandbox, http):
     assert "usage" not in answer(usage="missing")
 
 
-def test_faults_need_a_key_as_any_request_does(sandbox):
+def test_faults_need_a_key_as_any_request_does(sandbox, http):
     header = {"x-sandbox-fault": Fault(status=503).to_header()}
     assert httpx.get(f"{sandbox.base_url}/models", headers=header, trust_env=False).status_code == 401
+    sandbox.faults.add(Fault(status=503))
+    assert httpx.get(f"{sandbox.base_url}/models", trust_env=False).status_code == 401
+    assert http.get("/models").status_code == 503
 
 
 def test_impossible_faults():

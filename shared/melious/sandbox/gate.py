@@ -1,4 +1,4 @@
-"""The one way that every request takes: read, record, fault, key, limit, route, answer."""
+"""The one way that every request takes: read, record, key, limit, fault, route, answer."""
 
 import asyncio
 import logging
@@ -118,16 +118,10 @@ class Gate:
         service, state = self._service, None
         try:
             self._check_method(method)
-            call.fault = self._fault(call)
             if self._endpoint:
                 service.keys.check(call.headers, self._endpoint)
                 state = service.limiter.take()
-            if state is not None and not state.allowed:
-                reply: Reply | EventsReply = self._too_many(state)
-            elif call.fault.answers:
-                reply = _fault_reply(call.fault, service.profile)
-            else:
-                reply = await self._route(call)
+            reply = await self._admitted(call) if state is None or state.allowed else self._too_many(state)
         except SandboxError as error:
             status, body = error.render(service.profile)
             reply = json_reply(body, status, error.headers)
@@ -138,6 +132,12 @@ class Gate:
             status, body = SandboxError("internal").render(service.profile)
             reply = json_reply(body, status)
         return state or service.limiter.peek(), reply
+
+    async def _admitted(self, call: Call) -> Reply | EventsReply:
+        call.fault = self._fault(call)
+        if call.fault.answers:
+            return _fault_reply(call.fault, self._service.profile)
+        return await self._route(call)
 
     def _check_method(self, method: str) -> None:
         if self._method is not None and method != self._method:
