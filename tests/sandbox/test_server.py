@@ -187,6 +187,8 @@ def test_command_says_what_is_wrong(sandbox):
             command, capture_output=True, text=True, timeout=20, env=environment, check=False
         )
 
+    impossible = run("--port", "65536")
+    assert (impossible.returncode, "from 0 to 65535" in impossible.stderr) == (2, True)
     taken = run("--port", port)
     assert (taken.returncode, port in taken.stderr) == (1, True)
     unset = run("--upstream", "http://127.0.0.1:1/v1", "--upstream-key-env", "NOT_THERE")

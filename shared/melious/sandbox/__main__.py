@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from melious.sandbox.profiles import PROFILES
 from melious.sandbox.server import Sandbox
@@ -58,15 +58,28 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m melious.sandbox", description="A local server that speaks the wire of Melious."
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to bind (%(default)s)")
-    parser.add_argument("--port", type=int, default=8321, help="port to bind, 0 for a free one (%(default)s)")
+    parser.add_argument(
+        "--port", type=_whole(65_535), default=8321, help="port to bind, 0 for a free one (%(default)s)"
+    )
     parser.add_argument("--profile", choices=list(PROFILES), default="live", help="generation (%(default)s)")
     parser.add_argument("--key", default="sk-mel-sandbox", help="the API key to accept (%(default)s)")
-    parser.add_argument("--rate-limit", type=int, metavar="N", help="requests per minute")
+    parser.add_argument("--rate-limit", type=_whole(), metavar="N", help="requests per minute")
     parser.add_argument("--latency", type=float, default=0.0, metavar="S", help="seconds before each answer")
     parser.add_argument("--stream-delay", type=float, default=0.0, metavar="S", help="seconds between events")
     parser.add_argument("--upstream", metavar="URL", help="OpenAI-compatible server that answers instead")
     parser.add_argument("--upstream-key-env", metavar="NAME", help="variable that holds the upstream's key")
     return parser
+
+
+def _whole(most: int | None = None) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        value = int(text)
+        if value < 0 or (most is not None and value > most):
+            allowed = "0 or more" if most is None else f"from 0 to {most}"
+            raise argparse.ArgumentTypeError(f"{value} is not {allowed}")
+        return value
+
+    return number
 
 
 def _greeting(sandbox: Sandbox) -> str:

@@ -29,9 +29,14 @@ class RateLimiter:
     Args:
         limit: Requests per window.
         window: Length of the window in seconds.
+
+    Raises:
+        ValueError: The limit is below 0.
     """
 
     def __init__(self, limit: int = UNLIMITED, window: float = 60.0) -> None:
+        if limit < 0:
+            raise ValueError("a rate limit is 0 or more")
         self._limit = limit
         self._window = window
         self._lock = threading.Lock()

@@ -1,5 +1,6 @@
 """The transparent prefix cache of prompts: which part of a prompt was read before."""
 
+import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from hashlib import blake2b
@@ -17,6 +18,7 @@ class PrefixCache:
     """Remembers prompts message by message and says how many tokens of a new one are known already."""
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._known: OrderedDict[bytes, None] = OrderedDict()
 
     def cached_tokens(self, model: str, messages: Sequence[Any], prompt_tokens: int) -> int:
@@ -26,18 +28,7 @@ class PrefixCache:
         """
         if prompt_tokens < _SMALLEST:
             return 0
-        digest = blake2b(model.encode(), digest_size=16)
-        known_messages = 0
-        for position, message in enumerate(messages, 1):
-            digest.update(json_bytes(message))
-            key = digest.digest()
-            if key in self._known:
-                known_messages = position
-                self._known.move_to_end(key)
-            else:
-                self._known[key] = None
-        while len(self._known) > _KEPT:
-            self._known.popitem(last=False)
+        known_messages = self._known_messages(model, messages)
         if not known_messages:
             return 0
         if known_messages == len(messages):
@@ -48,4 +39,21 @@ class PrefixCache:
 
     def clear(self) -> None:
         """Forget everything."""
-        self._known.clear()
+        with self._lock:
+            self._known.clear()
+
+    def _known_messages(self, model: str, messages: Sequence[Any]) -> int:
+        digest = blake2b(model.encode(), digest_size=16)
+        known = 0
+        with self._lock:
+            for position, message in enumerate(messages, 1):
+                digest.update(json_bytes(message))
+                key = digest.digest()
+                if key in self._known:
+                    known = position
+                    self._known.move_to_end(key)
+                else:
+                    self._known[key] = None
+            while len(self._known) > _KEPT:
+                self._known.popitem(last=False)
+        return known

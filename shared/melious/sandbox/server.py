@@ -24,7 +24,7 @@ class Sandbox:
         host: Address to bind.
         port: Port to bind; 0 takes a free one.
         keys: Further keys, each with its scopes (``inference.chat``, ``inference.*``, ``*``; none means all).
-        rate_limit: Requests per window; None for a limit too high to be met.
+        rate_limit: Requests per window, 0 or more; None for a limit too high to be met.
         rate_window: Length of the rate-limit window in seconds.
         latency: Seconds before each answer.
         stream_delay: Seconds between two events of a stream.
@@ -36,8 +36,7 @@ class Sandbox:
         upstream_key: Key for that server.
 
     Raises:
-        OSError: The address is taken.
-        ValueError: The profile is unknown.
+        ValueError: The profile is unknown, or the rate limit is below 0.
 
     Example:
         >>> import urllib.request
@@ -120,7 +119,11 @@ class Sandbox:
         return self._running().open_connections
 
     def start(self) -> Self:
-        """Start the server; returns once it takes requests."""
+        """Start the server; returns once it takes requests.
+
+        Raises:
+            OSError: The address is taken, or is none of this machine.
+        """
         if self._listener is None:
             listener = Listener(build_app(self._service), self._host, self._port, self._service.close)
             listener.start()

@@ -13,7 +13,6 @@ from melious.sandbox.impact import Work, extensions
 from melious.sandbox.replies import Reply, json_reply
 
 _DEFAULT_MODEL = "flux-schnell"
-_ALIASES = {"dall-e-3": _DEFAULT_MODEL}
 _SIZES_OF_DOCS = ("1024x1024", "1792x1024", "1024x1792")
 _SMALLEST, _LARGEST = 64, 2048
 
@@ -23,8 +22,7 @@ async def generate(call: Call) -> Reply:
     body = call.fields
     profile = call.service.profile
     prompt = fields.text(body, "prompt", required=True) or ""
-    name = body.get("model") or _DEFAULT_MODEL
-    card = fields.model_card(call, _ALIASES.get(name, name) if isinstance(name, str) else name, "image")
+    card = fields.model_card(call, body.get("model") or _DEFAULT_MODEL, "image")
     count = fields.integer(body, "n", 1, profile.image_count, default=1) or 1
     width, height = _size(body)
     fields.one_of(body, "quality", ("standard", "hd"), "standard")
