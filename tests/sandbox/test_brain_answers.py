@@ -160,6 +160,27 @@ def test_an_answer_is_refined_by_what_is_new():
     assert FITTING in better
 
 
+def test_a_sentence_about_it_is_about_what_the_one_before_names():
+    said = answers.answer(
+        [
+            user(
+                "Context: The Eiffel Tower was completed in 1889. It is 330 metres tall. It has three levels. "
+                "Big Ben is a tower too.\nQuestion: How tall is the Eiffel Tower?"
+            )
+        ]
+    )
+    assert "It is 330 metres tall." in said
+    assert "levels" not in said
+
+
+def test_tags_around_each_document_are_no_text():
+    documents = (
+        "<document id='1'>Oslo is in Norway.</document>\n<document id='2'>Rome is in Italy.</document>"
+    )
+    asked = f"<documents>\n{documents}\n</documents>\n\nWhere is Rome?"
+    assert answers.answer([user(asked)]) == "Rome is in Italy."
+
+
 def test_a_summary_has_sentences_of_the_text():
     text = "The blue whale is the largest animal. It eats krill. Blue whales live in all oceans. " * 3
     said = answers.answer([user(f"Summarize the following text:\n\n{text}")])

@@ -144,9 +144,10 @@ def _candidates(passages: Sequence[Passage], question: str) -> list[_Candidate]:
     around = scores(question, [passage.text for passage in passages])
     headed = scores(question, [heading for heading, _ in parts])
     found = []
-    for (text, index, place), score in zip(spread, own, strict=True):
+    for (text, index, place), score, before in zip(spread, own, [0.0, *own[:-1]], strict=True):
         shared = tuple(dict.fromkeys(word for word in content_stems(text) if word in asked))
-        fit = score * (1.0 + 0.5 * around[index]) + _defines(text, asked)
+        whole = score + _OF_THE_NAME * before if place and _PRONOUN.match(text) else score
+        fit = whole * (1.0 + 0.5 * around[index]) + _defines(text, asked)
         fit += headed[index] * (_UNDER_HEADING if place else _FIRST_UNDER_HEADING)
         if not shared and not (headed[index] and place == 0):
             fit = 0.0
@@ -154,6 +155,8 @@ def _candidates(passages: Sequence[Passage], question: str) -> list[_Candidate]:
     return found
 
 
+_PRONOUN = re.compile(r"(?:It|Its|He|His|She|Her|They|Their)\b")
+_OF_THE_NAME = 0.5  # what a sentence about "it" gets of the score of the one before, which names it
 _UNDER_HEADING, _FIRST_UNDER_HEADING = 0.1, 0.6
 
 

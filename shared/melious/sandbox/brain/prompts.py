@@ -287,7 +287,11 @@ def _markers(text: str) -> Iterator[re.Match[str]]:
         yield found
 
 
+_INNER_TAG = re.compile(r"</?(?:document|source|passage|article)\b[^>]*>", re.IGNORECASE)
+
+
 def _passages(context: str) -> list[Passage]:
+    context = _INNER_TAG.sub("\n\n", context)
     marks = list(_markers(context))
     if not marks:
         return [Passage(context.strip())] if context.strip() else []
