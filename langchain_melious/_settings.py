@@ -14,6 +14,7 @@ from langchain_melious.errors import langchain_errors
 if TYPE_CHECKING:
     from melious.async_client import AsyncMeliousClient
     from melious.client import MeliousClient
+from melious.client_base import brought
 from melious.config import KEY_VARIABLE, URL_VARIABLE, ClientConfig, Timeout, reject_unknown
 from melious.routing import FiltersArgument, ProviderFilters, filters_to_wire, flavored
 
@@ -119,6 +120,8 @@ class MeliousSettings(BaseModel):
                 super().__init__(**arguments)
                 flavored(self.model, self.flavor)
                 ClientConfig.resolve(**self._options())
+                brought(self.http_client, "blocking")
+                brought(self.async_http_client, "asyncio", "async_http_client")
 
     def model_post_init(self, context: Any, /) -> None:
         """Pass on to the framework's own hook, which stands behind this class."""

@@ -10,9 +10,11 @@ from llama_index.core.schema import BaseComponent
 from pydantic import SecretStr
 
 import melious
+from melious.client_base import brought
 from melious.config import ClientConfig, Timeout, reject_unknown, resolve_base_url, resolve_key
+from melious.endpoints.common import check_model
 from melious.errors import InvalidArgumentError
-from melious.routing import ProviderFilters, filters_to_wire
+from melious.routing import ProviderFilters, filters_to_wire, flavored
 
 _PER_CALL = ("preset", "flavor", "filters", "timeout", "max_retries")
 _INJECTED = ("http_client", "async_http_client")
@@ -128,6 +130,9 @@ class MeliousComponent(BaseComponent):
         ClientConfig.resolve(
             **self._connection(), **{name: getattr(self, name) for name in (*_PER_CALL, "deadline")}
         )
+        flavored(check_model(getattr(self, "model", None)), self.flavor)
+        brought(self.http_client, "blocking")
+        brought(self.async_http_client, "asyncio", "async_http_client")
 
     def _connection(self) -> dict[str, Any]:
         """The settings that a client is made from; all others go along with each call."""

@@ -43,7 +43,7 @@ class AsyncMeliousClient(ClientBase):
     """
 
     def __init__(self, *, http_client: Any = None, **options: Unpack[ClientOptions]) -> None:
-        self._start(ClientConfig.resolve(**options), brought(http_client, "asynchronous"))
+        self._start(ClientConfig.resolve(**options), brought(http_client, "asyncio"))
 
     def _start(self, config: ClientConfig, http_client: Any) -> None:
         super()._start(config, http_client)

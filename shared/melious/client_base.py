@@ -62,7 +62,7 @@ class ClientOptions(TypedDict, total=False):
     embedding_cache_ttl: float
 
 
-def brought(http_client: Any, kind: Literal["blocking", "asynchronous"]) -> Any:
+def brought(http_client: Any, kind: Literal["blocking", "asyncio"], name: str = "http_client") -> Any:
     """Check a caller's HTTP client; None is none.
 
     Raises:
@@ -71,9 +71,9 @@ def brought(http_client: Any, kind: Literal["blocking", "asynchronous"]) -> Any:
     if http_client is None:
         return None
     close = "close" if kind == "blocking" else "aclose"
-    if not all(callable(getattr(http_client, name, None)) for name in ("build_request", "send", close)):
+    if not all(callable(getattr(http_client, method, None)) for method in ("build_request", "send", close)):
         raise InvalidArgumentError(
-            f"http_client: needs a {kind} client with httpx's interface, not {type(http_client).__name__}"
+            f"{name}: needs a client with httpx's interface for {kind} code, not {type(http_client).__name__}"
         )
     return http_client
 

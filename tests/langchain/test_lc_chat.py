@@ -222,6 +222,8 @@ def test_a_misspelt_argument_is_an_error_with_a_hint(way, chat, sandbox, argumen
         {"model": ""},
         {"base_url": "ftp://x"},
         {"api_key": " "},
+        {"http_client": 5},
+        {"async_http_client": 5},
     ],
 )
 def test_a_wrong_value_is_refused_at_construction_without_telling_the_key(chat, arguments):
