@@ -166,6 +166,8 @@ def test_a_server_behind_that_tells_impact_and_bill_too(pair, start_sandbox, cli
     header = {"x-sandbox-fault": Fault(impact="missing", usage="missing").to_header()}
     bare = http.post("/chat/completions", json=CHAT, headers=header).json()
     assert not bare.keys() & {"environment_impact", "billing_cost", "usage"}
+    streamed = CHAT | {"stream": True, "stream_options": {"include_usage": True}}
+    assert '"usage"' not in http.post("/chat/completions", json=streamed, headers=header).text
     talkative = start_sandbox("g2", api_key="sk-local")
     quiet = client_of(start_sandbox(upstream=talkative.base_url, upstream_key="sk-local"))
     text = quiet.post("/chat/completions", json=CHAT | {"stream": True}).text

@@ -60,7 +60,8 @@ class Fault:
         stall_after_events: Fall silent after so many stream events, for ``stall_seconds``.
         stall_seconds: Length of the silence in seconds.
         stall_comments: Send a comment line every so many seconds during the silence.
-        error_after_events: Send an error object inside the stream after so many events, and end it.
+        error_after_events: Send an error object inside the stream after so many events, and end it;
+            ``code`` says which error.
         no_done: Leave out the closing ``[DONE]``.
         two_terminals: Send the chunk with the finish reason twice, the second time with the usage.
         raw: The whole answer to a stream, one write per item, each character one byte.
@@ -143,7 +144,10 @@ class Fault:
         return items[:-1] if self.drop_item else items
 
     def to_header(self) -> str:
-        """Write the fault as the value of the ``x-sandbox-fault`` header: compact JSON, defaults left out."""
+        """Write the fault as the value of the ``x-sandbox-fault`` header: compact JSON, defaults left out.
+
+        There it hits the request that carries it, whatever ``endpoint``, ``times`` and ``after`` say.
+        """
         given: dict[str, Any] = {}
         for item in fields(self):
             value = getattr(self, item.name)

@@ -39,7 +39,10 @@ async def forward(
         written = [text for chunk in chunks for text in _texts(chunk, "delta")]
         return extra(usages[-1] if usages else None, written)
 
-    return EventsReply(await upstream.stream(_PATH, call.fields, model, service.settings.keepalive, last))
+    asked = call.fields
+    if call.fault.usage is not None:
+        asked = {name: value for name, value in asked.items() if name != "stream_options"}
+    return EventsReply(await upstream.stream(_PATH, asked, model, service.settings.keepalive, last))
 
 
 def _texts(answer: dict[str, Any], key: str) -> list[str]:
