@@ -49,6 +49,15 @@ def test_an_error_is_known_wherever_the_stream_says_it(stream: bytes) -> None:
     assert (parser.error.message, parser.error.partial.text) == ("out of memory", "Hi")
 
 
+def test_reasoning_among_the_parts_of_the_content() -> None:
+    thinking = {"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}
+    delta = {"content": [thinking, {"type": "text", "text": "Hi"}]}
+    parser = ChatStreamParser(Head(200, EVENTS))
+    (chunk,) = parser.feed(f"data: {json.dumps({'choices': [{'delta': delta}]})}\n\n".encode())
+    assert chunk["choices"][0]["delta"] == {"content": "Hi", "reasoning_content": "hm"}
+    assert (parser.partial.text, parser.partial.reasoning) == ("Hi", "hm")
+
+
 @pytest.mark.parametrize("other", ["", None])
 def test_reasoning_is_found_beside_an_empty_field_of_the_other_name(other: str | None) -> None:
     parser = ChatStreamParser(Head(200, EVENTS))

@@ -114,6 +114,24 @@ def test_rerank(clients: Clients, client: Any) -> None:
     assert (result.usage.total_tokens, result.billing_cost.charged) > (0, 0)
 
 
+@pytest.mark.parametrize(
+    ("meta", "tokens"),
+    [
+        ({"tokens": {"input_tokens": 60, "output_tokens": 0}}, 60),
+        ({"tokens": {"input_tokens": 60}, "api_version": {}}, 60),
+        ({"billed_units": {"search_units": 1}}, None),
+        ({"tokens": {"input_tokens": "many"}}, None),
+        (None, None),
+    ],
+)
+def test_rerank_finds_the_tokens_in_meta_too(
+    clients: Clients, client: Any, sandbox: Sandbox, meta: Any, tokens: int | None
+) -> None:
+    sandbox.faults.add(Fault(body={"results": [], "meta": meta}))
+    result = clients.call(client, "rerank.create", model=RERANK, query="q", documents=["a"])
+    assert (result.usage.total_tokens if result.usage else None) == tokens
+
+
 def test_rerank_puts_a_shuffled_answer_in_order(clients: Clients, client: Any, sandbox: Sandbox) -> None:
     call = {
         "model": RERANK,

@@ -16,6 +16,7 @@ from melious.endpoints.common import (
     request_of,
 )
 from melious.errors import InvalidArgumentError, ResponseDecodeError
+from melious.impact import whole_count
 from melious.results import RerankResult
 from melious.transport.request import Call, Response
 
@@ -77,13 +78,22 @@ def _checked(documents: Sequence[str | Mapping[str, Any]]) -> list[str | Mapping
     return texts
 
 
+def _usage_in(meta: Any) -> dict[str, int] | None:
+    """The tokens of an answer that tells them as Cohere does, in `meta`."""
+    tokens = meta.get("tokens") if isinstance(meta, dict) else None
+    if not isinstance(tokens, dict) or (read := whole_count(tokens.get("input_tokens"))) is None:
+        return None
+    return {"prompt_tokens": read, "total_tokens": read + (whole_count(tokens.get("output_tokens")) or 0)}
+
+
 def _parse(response: Response, count: int) -> RerankResult:
     raw = json_of(response, "rerank")
     if not isinstance(raw.get("results"), list):
         raise ResponseDecodeError(
             "rerank: the answer holds no results", request_id=response.request_id, body=raw
         )
-    result = read_as(RerankResult, raw, response, "rerank")
+    fields = raw if raw.get("usage") else {**raw, "usage": _usage_in(raw.get("meta"))}
+    result = read_as(RerankResult, raw, response, "rerank", fields)
     seen: set[int] = set()
     for item in result.results:
         if not 0 <= item.index < count or item.index in seen:

@@ -213,6 +213,7 @@ class ChatStreamParser:
         content = delta.get("content")
         if content:
             if type(content) is not str:
+                _take_thinking(delta, content)
                 content = delta["content"] = _text_of(content)
             state.content.append(content)
         reasoning = delta.get("reasoning_content")
@@ -300,6 +301,15 @@ def _parsed_or_text(data: str) -> Any:
 
 def _is_json(data: str) -> bool:
     return isinstance(_parsed_or_text(data), dict)
+
+
+def _take_thinking(delta: dict[str, Any], content: Any) -> None:
+    """Put the reasoning that came as parts of the content where reasoning belongs."""
+    if isinstance(content, list) and not delta.get("reasoning_content"):
+        parts = [part for part in content if isinstance(part, dict) and part.get("type") == "thinking"]
+        thought = "".join(_text_of(part.get("thinking") or "") for part in parts)
+        if thought:
+            delta["reasoning_content"] = thought
 
 
 def _text_of(content: Any) -> str:
