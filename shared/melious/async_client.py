@@ -28,7 +28,8 @@ class AsyncMeliousClient(ClientBase):
     Args:
         http_client: A client with httpx's interface to send through, used as
             it is and never closed. By default connections are managed here.
-        **options: See `ClientOptions`.
+        **options: `api_key`, `base_url`, `preset`, `flavor`, `filters`, `timeout` and the rest of
+            `melious.client_base.ClientOptions`, which tells their units and defaults.
 
     Raises:
         ConfigurationError: There is no key, or the base URL cannot be used.
