@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except ImportError as error:
             sys.stderr.write(f"{error}\n")
             return 2
-        return sandbox(arguments[1:])
+        return sandbox(arguments[1:], "melious sandbox")
     options = _parser().parse_args(arguments)
     try:
         return _demo(" ".join(options.question), live=options.live)

@@ -92,7 +92,11 @@ class Result(BaseModel):
 
     @property
     def raw(self) -> Any:
-        """The answer as the service sent it, parsed: a dict, or text for plain-text forms."""
+        """The answer as the service sent it, parsed: a dict, or text for plain-text forms.
+
+        In chat answers content that came in parts, and arguments that came as
+        objects, are text, as they are in streams.
+        """
         return self._raw
 
     @property

@@ -28,7 +28,8 @@ from melious import (
     ServerError,
     StreamTruncatedError,
 )
-from melious.errors import Attempt, status_error
+from melious.error_table import status_error
+from melious.errors import Attempt
 from melious.transport.completion import PartialCompletion
 
 G1, G2, LIVE = "g1", "g2", "live"

@@ -17,6 +17,8 @@ from melious.endpoints.common import (
 )
 from melious.errors import InvalidArgumentError, ResponseDecodeError
 from melious.results import ChatCompletion
+from melious.transport import codec
+from melious.transport.completion import part_content
 from melious.transport.request import Call, Request, Response
 
 PATH = "chat/completions"
@@ -130,6 +132,21 @@ def _has_image(messages: list[Mapping[str, Any]]) -> bool:
     )
 
 
+def _make_regular(raw: dict[str, Any]) -> None:
+    """Bring messages to the form that streams have: content as text, arguments of tool calls as text."""
+    choices = raw.get("choices")
+    for choice in choices if isinstance(choices, list) else ():
+        message = choice.get("message") if isinstance(choice, dict) else None
+        if not isinstance(message, dict):
+            continue
+        if isinstance(message.get("content"), list):
+            part_content(message)
+        for call in message.get("tool_calls") or ():
+            function = call.get("function") if isinstance(call, dict) else None
+            if isinstance(function, dict) and isinstance(function.get("arguments"), dict | list):
+                function["arguments"] = codec.dumps(function["arguments"]).decode()
+
+
 def parse(response: Response) -> ChatCompletion:
     """Read a whole answer.
 
@@ -137,6 +154,7 @@ def parse(response: Response) -> ChatCompletion:
         ResponseDecodeError: There is no choice in it.
     """
     raw = json_of(response, "chat")
+    _make_regular(raw)
     completion = read_as(ChatCompletion, raw, response, "chat")
     if not completion.choices:
         raise ResponseDecodeError(

@@ -16,7 +16,8 @@ from melious.config import (
     reject_unknown,
     timeout_for,
 )
-from melious.errors import InvalidArgumentError, ResponseDecodeError, status_error
+from melious.error_table import status_error
+from melious.errors import InvalidArgumentError, ResponseDecodeError
 from melious.results import Meta, Result
 from melious.routing import FiltersArgument, filters_to_wire, flavored, split_flavor
 from melious.transport import codec

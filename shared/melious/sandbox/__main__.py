@@ -11,16 +11,17 @@ from melious.sandbox.profiles import PROFILES
 from melious.sandbox.server import Sandbox
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, program: str = "python -m melious.sandbox") -> int:
     """Run the sandbox until it is interrupted.
 
     Args:
         arguments: The command line; that of the process by default.
+        program: What the command is called in its help.
 
     Returns:
         The exit status.
     """
-    options = _parser().parse_args(arguments)
+    options = _parser(program).parse_args(arguments)
     upstream_key = None
     if options.upstream_key_env is not None:
         upstream_key = os.environ.get(options.upstream_key_env)
@@ -53,9 +54,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(program: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m melious.sandbox", description="A local server that speaks the wire of Melious."
+        prog=program, description="A local server that speaks the wire of Melious."
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to bind (%(default)s)")
     parser.add_argument(

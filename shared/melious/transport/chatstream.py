@@ -6,15 +6,15 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from melious.error_table import status_error
 from melious.errors import (
     APITimeoutError,
     MeliousError,
     ResponseDecodeError,
     StreamTruncatedError,
-    status_error,
 )
 from melious.transport import codec
-from melious.transport.completion import PartialCompletion, whole_number
+from melious.transport.completion import PartialCompletion, part_content, whole_number
 from melious.transport.request import Head
 from melious.transport.sse import ServerSentEvent, SSEDecoder
 
@@ -213,8 +213,8 @@ class ChatStreamParser:
         content = delta.get("content")
         if content:
             if type(content) is not str:
-                _take_thinking(delta, content)
-                content = delta["content"] = _text_of(content)
+                part_content(delta)
+                content = delta["content"]
             state.content.append(content)
         reasoning = delta.get("reasoning_content")
         if not reasoning and "reasoning" in delta:
@@ -228,6 +228,8 @@ class ChatStreamParser:
             delta["tool_calls"] = state.merge_calls(calls)
         finish = choice.get("finish_reason")
         if finish is not None:
+            if choice.get("usage"):
+                self.partial.usage = choice["usage"]
             if finish and state.finish_reason is None:
                 state.finish_reason = finish
             else:
@@ -301,23 +303,3 @@ def _parsed_or_text(data: str) -> Any:
 
 def _is_json(data: str) -> bool:
     return isinstance(_parsed_or_text(data), dict)
-
-
-def _take_thinking(delta: dict[str, Any], content: Any) -> None:
-    """Put the reasoning that came as parts of the content where reasoning belongs."""
-    if isinstance(content, list) and not delta.get("reasoning_content"):
-        parts = [part for part in content if isinstance(part, dict) and part.get("type") == "thinking"]
-        thought = "".join(_text_of(part.get("thinking") or "") for part in parts)
-        if thought:
-            delta["reasoning_content"] = thought
-
-
-def _text_of(content: Any) -> str:
-    """The text of content that came as a list of parts."""
-    if isinstance(content, list):
-        return "".join(
-            part if isinstance(part, str) else str(part.get("text") or "")
-            for part in content
-            if isinstance(part, str | dict)
-        )
-    return str(content)

@@ -19,6 +19,10 @@ class ToolCall:
     name: str | None = None
     arguments: list[str] = field(default_factory=list)
 
+    def is_whole(self) -> bool:
+        """Whether its arguments are complete, so that nothing more can belong to it."""
+        return bool(self.arguments) and isinstance(_parsed("".join(self.arguments)), dict)
+
     def to_wire(self) -> dict[str, Any]:
         """The call as a message carries it."""
         return {
@@ -83,7 +87,8 @@ class PartialChoice:
         if known is not None:
             other_id = call_id is not None and known.id is not None and call_id != known.id
             begins_unindexed = wire_index is None and name is not None and known.name is not None
-            if not ((other_id and name) or (begins_unindexed and call_id is None)):
+            other_name = name is not None and known.name not in (None, name) and known.is_whole()
+            if not ((other_id and name) or ((begins_unindexed or other_name) and call_id is None)):
                 self._last = known
                 return known
         taken = {call.index for call in self.calls}
@@ -175,3 +180,31 @@ def whole_number(index: Any) -> int | None:
     if isinstance(index, int) and not isinstance(index, bool):
         return index
     return int(index) if isinstance(index, str) and index.isdecimal() and len(index) < _MOST_DIGITS else None
+
+
+def part_content(message: dict[str, Any]) -> None:
+    """Bring content that came as a list of parts to the regular form: text, and reasoning beside it."""
+    content = message.get("content")
+    if isinstance(content, list) and not message.get("reasoning_content"):
+        parts = [part for part in content if isinstance(part, dict) and part.get("type") == "thinking"]
+        thought = "".join(_text_of(part.get("thinking") or "") for part in parts)
+        if thought:
+            message["reasoning_content"] = thought
+    message["content"] = _text_of(content)
+
+
+def _text_of(content: Any) -> str:
+    if isinstance(content, list):
+        return "".join(
+            part if isinstance(part, str) else str(part.get("text") or "")
+            for part in content
+            if isinstance(part, str | dict)
+        )
+    return str(content)
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return codec.loads(text)
+    except ValueError:
+        return None

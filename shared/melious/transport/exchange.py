@@ -14,6 +14,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from melious.error_table import status_error
 from melious.errors import (
     APIConnectionError,
     APITimeoutError,
@@ -22,7 +23,6 @@ from melious.errors import (
     MeliousError,
     RateLimitError,
     StreamTruncatedError,
-    status_error,
 )
 from melious.transport import codec
 from melious.transport.chatstream import ChatStreamParser

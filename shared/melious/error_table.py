@@ -1,0 +1,203 @@
+"""The one table that reads what the service has against a request: status and code to an exception.
+
+Three generations of codes are in use (symbolic `AUTH_INVALID_API_KEY`, numeric
+`AUTH_1008`, snake_case `insufficient_quota`); all of them are known here, and
+any other falls back to the status.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from melious.errors import (
+    APIStatusError,
+    AuthenticationError,
+    BadRequestError,
+    ContextLengthExceededError,
+    InsufficientBalanceError,
+    ModelNotFoundError,
+    NoProvidersAvailableError,
+    NotFoundError,
+    PermissionDeniedError,
+    ProviderError,
+    RateLimitError,
+    ServerError,
+)
+
+_BODY_SHOWN = 500
+
+_BY_CODE: dict[str, type[APIStatusError]] = {
+    "AUTH_INVALID_API_KEY": AuthenticationError,
+    "AUTH_1007": AuthenticationError,
+    "AUTH_1008": AuthenticationError,
+    "invalid_api_key": AuthenticationError,
+    "AUTH_INSUFFICIENT_PERMISSIONS": PermissionDeniedError,
+    "AUTH_1015": PermissionDeniedError,
+    "insufficient_permissions": PermissionDeniedError,
+    "AUTH_1028": RateLimitError,
+    "rate_limit_exceeded": RateLimitError,
+    "rate_limit_error": RateLimitError,
+    "INFERENCE_3108": RateLimitError,
+    "BILLING_INSUFFICIENT_ENERGY": InsufficientBalanceError,
+    "insufficient_quota": InsufficientBalanceError,
+    "VALIDATION_INVALID_VALUE": BadRequestError,
+    "VALIDATION_REQUIRED_FIELD": BadRequestError,
+    "invalid_request_error": BadRequestError,
+    "INFERENCE_3201": BadRequestError,
+    "INFERENCE_3001": ModelNotFoundError,
+    "model_not_found": ModelNotFoundError,
+    "INFERENCE_3207": ContextLengthExceededError,
+    "context_length_exceeded": ContextLengthExceededError,
+    "INFERENCE_PROVIDER_ERROR": ProviderError,
+    "INFERENCE_3103": ProviderError,
+    "INFERENCE_3107": ProviderError,
+    "provider_error": ProviderError,
+    "INFERENCE_NO_PROVIDERS_AVAILABLE": NoProvidersAvailableError,
+    "INFERENCE_3104": NoProvidersAvailableError,
+    "no_providers_available": NoProvidersAvailableError,
+}
+
+_BY_PREFIX: tuple[tuple[str, type[APIStatusError]], ...] = (
+    ("BILLING_", InsufficientBalanceError),
+    ("VALIDATION_", BadRequestError),
+    ("SYSTEM_", ServerError),
+)
+
+_BY_STATUS: dict[int, type[APIStatusError]] = {
+    **dict.fromkeys((400, 413, 422), BadRequestError),
+    401: AuthenticationError,
+    402: InsufficientBalanceError,
+    403: PermissionDeniedError,
+    404: NotFoundError,
+    **dict.fromkeys((408, 409, 425), ServerError),
+    429: RateLimitError,
+    **dict.fromkeys((502, 504), ProviderError),
+}
+
+_MONEY_STATUSES = frozenset({402, 403, 429})
+_NO_PROVIDERS = re.compile(r"no providers? (?:match|available|fit)", re.IGNORECASE)
+_CONTEXT = re.compile(
+    r"maximum context length|context[ _]?(?:length|window|size|limit)[^.]{0,40}exceed"
+    r"|exceeds?[^.]{0,40}context (?:length|window|size|limit)|exceeds the maximum number of tokens"
+    r"|(?:prompt|input) is too long|reduce the length of",
+    re.IGNORECASE,
+)
+
+
+def error_class(
+    status: int | None, code: str | None, type_: str | None, message: str
+) -> type[APIStatusError]:
+    """Pick the class for what the service said: its code first, then its type, then the status.
+
+    Args:
+        status: HTTP status; None for an error inside a stream.
+        code: `error.code`, in any of the three vocabularies.
+        type_: `error.type`.
+        message: The service's own words, for what it sends without a code.
+    """
+    for word in (code, type_):
+        if word is None:
+            continue
+        known = _BY_CODE.get(word) or next(
+            (cls for prefix, cls in _BY_PREFIX if word.startswith(prefix)), None
+        )
+        if known is None or not _fits(known, status):
+            continue
+        if known is not BadRequestError:
+            return known
+        if _CONTEXT.search(message):
+            return ContextLengthExceededError
+        return NoProvidersAvailableError if _NO_PROVIDERS.search(message) else known
+    if _NO_PROVIDERS.search(message):
+        return NoProvidersAvailableError
+    if status is None:
+        status = int(code) if code is not None and code.isdecimal() and len(code) == 3 else 500  # noqa: PLR2004
+    if status in (400, 413, 422, 429) and _CONTEXT.search(message):
+        return ContextLengthExceededError
+    if status in _BY_STATUS:
+        return _BY_STATUS[status]
+    return ServerError if status >= 500 else APIStatusError  # noqa: PLR2004
+
+
+def _fits(known: type[APIStatusError], status: int | None) -> bool:
+    """Whether a word that is used loosely means under this status what it says."""
+    if status is None:
+        return True
+    if known is InsufficientBalanceError:
+        return status in _MONEY_STATUSES
+    if known is BadRequestError:
+        # `invalid_request_error` is also the type of a missing key, path or model.
+        return status < 500 and _BY_STATUS.get(status, known) is known  # noqa: PLR2004
+    return True
+
+
+def status_error(
+    status: int | None,
+    body: Any,
+    *,
+    request_id: str | None = None,
+    retry_after: float | None = None,
+    endpoint: str = "",
+) -> APIStatusError:
+    """Make the exception for an error answer.
+
+    Args:
+        status: HTTP status; None for an error inside a stream.
+        body: The parsed JSON body, or text where it was no JSON. All of
+            `{"error": {...}}`, `{"error": "text"}`, `{"message": "text"}`,
+            a bare error object and plain text are understood.
+        request_id: The answer's `x-request-id`.
+        retry_after: Seconds the answer asks to wait.
+        endpoint: The endpoint's name, for the message of an answer that says nothing.
+    """
+    fields = _error_fields(body)
+    message = fields["message"] or f"{endpoint or 'the service'} answered {status or 'an error'}"
+    code, type_ = fields["code"], fields["type"]
+    cls = error_class(status, code, type_, message)
+    if status == 404 and "model" in message.lower():  # noqa: PLR2004
+        cls = ModelNotFoundError
+    return cls(
+        message,
+        status_code=status,
+        code=code,
+        type=type_,
+        param=fields["param"],
+        details=fields["details"],
+        request_id=request_id,
+        body=body,
+        retry_after=retry_after,
+    )
+
+
+def _error_fields(body: Any) -> dict[str, Any]:
+    """Find message, code, type, param and details in any of the shapes an error body has."""
+    fields: dict[str, Any] = {"message": "", "code": None, "type": None, "param": None, "details": None}
+    if isinstance(body, list) and len(body) == 1:
+        body = body[0]
+    if isinstance(body, str):
+        fields["message"] = " ".join(body.split())[:_BODY_SHOWN]
+        return fields
+    if not isinstance(body, dict):
+        return fields
+    error = body.get("error", body)
+    if isinstance(error, str):
+        fields["message"] = error
+        fields["type"] = _text(body.get("error_type")) or (error if error in _BY_CODE else None)
+        return fields
+    if not isinstance(error, dict):
+        error = body
+    message = error.get("message") or error.get("detail") or body.get("message") or body.get("detail")
+    fields["message"] = message if isinstance(message, str) else str(message or "")
+    fields["code"] = _text(error.get("code"))
+    fields["type"] = _text(error.get("type"))
+    fields["param"] = _text(error.get("param"))
+    fields["details"] = error.get("details")
+    return fields
+
+
+def _text(value: Any) -> str | None:
+    """A code as text: servers send strings, numbers, and the word None."""
+    if value in (None, "", "None") or isinstance(value, bool):
+        return None
+    return value if isinstance(value, str) else str(value)
