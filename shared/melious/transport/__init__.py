@@ -12,7 +12,7 @@ Pure, tested by values:
 
 With I/O, in blocking and asyncio twins that decide nothing:
 
-* `library`: httpx2 or httpx, imported in this one place.  `lanes`: what the pools share.
+* `backend`: httpx2 or httpx, imported in this one place.  `lanes`: what the pools share.
 * `sync_pool`, `async_pool`, `aiohttp_pool`: connections.
 * `sync_client_sender`, `async_client_sender`: a client that the caller brings.
 * `registry`, `sync_registry`, `async_registry`: pools shared by process and loop.  `forks`: after a fork.

@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
+from melious.transport.backend import library, socket_options
 from melious.transport.lanes import (
     DRAIN_BYTES,
     DRAIN_SECONDS,
@@ -20,7 +21,6 @@ from melious.transport.lanes import (
     connection_maker,
     request_maker,
 )
-from melious.transport.library import library, socket_options
 from melious.transport.outgoing import Outgoing
 
 

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from melious.transport.library import KEEPALIVE_EXPIRY, Proxy, library, ssl_context
+from melious.transport.backend import KEEPALIVE_EXPIRY, Proxy, library, ssl_context
 
 if TYPE_CHECKING:
     from melious.transport.outgoing import Outgoing

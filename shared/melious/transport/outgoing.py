@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 
 from melious.config import ClientConfig
 from melious.errors import ResponseDecodeError
+from melious.transport.backend import certificate_variables, library, proxy_for, user_agent
 from melious.transport.exchange import Send
 from melious.transport.lanes import Origin
-from melious.transport.library import certificate_variables, library, proxy_for, user_agent
 from melious.transport.request import Head, Request, Upload
 
 Headers = list[tuple[bytes, bytes]]

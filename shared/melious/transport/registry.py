@@ -14,7 +14,7 @@ from collections import deque
 from typing import Any, Generic, TypeVar
 
 from melious.transport import forks
-from melious.transport.library import KEEPALIVE_EXPIRY
+from melious.transport.backend import KEEPALIVE_EXPIRY
 
 P = TypeVar("P")
 

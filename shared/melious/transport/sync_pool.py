@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from melious.transport import forks
+from melious.transport.backend import library, socket_options
 from melious.transport.lanes import (
     DRAIN_BYTES,
     DRAIN_SECONDS,
@@ -21,7 +22,6 @@ from melious.transport.lanes import (
     connection_maker,
     request_maker,
 )
-from melious.transport.library import library, socket_options
 from melious.transport.outgoing import Outgoing
 
 
