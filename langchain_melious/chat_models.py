@@ -37,16 +37,8 @@ if TYPE_CHECKING:
     from langchain_protocol.protocol import MessagesData
 
 _ROUTING = ("preset", "flavor", "filters")
-_IDENTIFYING = (
-    "model",
-    *_ROUTING,
-    *PARAMETERS,
-    "extra_body",
-    "timeout",
-    "deadline",
-    "max_retries",
-    "base_url",
-)
+_CALLING = ("timeout", "deadline", "max_retries", "base_url")
+_IDENTIFYING = ("model", *_ROUTING, *PARAMETERS, "extra_body", *_CALLING)
 # What LangChain passes along for itself.
 _NOT_SENT = ("stream", "streaming", "ls_structured_output_format", "structured_output_format")
 
@@ -54,14 +46,36 @@ _NOT_SENT = ("stream", "streaming", "ls_structured_output_format", "structured_o
 class ChatMelious(ChatParameters, BaseChatModel):
     """A chat model of Melious.
 
-    Every parameter can also be given per call (`llm.invoke(..., temperature=0)`)
-    or bound (`llm.bind(preset="speed")`), `model` included. What an answer cost
-    is in `response_metadata["environment_impact"]` and `["billing_cost"]`, where
-    the service reported it; who served it is in `["routing"]`.
+    Every parameter can also be given per call (`llm.invoke(..., temperature=0)`) or bound
+    (`llm.bind(preset="speed")`), `model` included. What an answer cost is in
+    `response_metadata["environment_impact"]` and `["billing_cost"]`, where the service reported it;
+    who served it is in `["routing"]`. A call that fails raises one of `langchain_melious.errors`.
+
+    Args:
+        model: The model, with or without a flavor: `glm-4.7`, `glm-4.7:eco`.
+        api_key: The key; by default the environment variable `MELIOUS_API_KEY`.
+        base_url: Where the service is; by default `MELIOUS_BASE_URL`, then `https://api.melious.ai/v1`.
+        preset: What routing should favour, such as `environment` or `speed`; not sent by default.
+        flavor: The suffix of the model: `balanced`, `speed`, `price`, `eco` or `batch`; none by default.
+        filters: Which providers may serve, such as `{"countries": ["DE", "FR"]}`; by default any.
+        temperature: 0 to 2; by default the model's own.
+        max_tokens: The most tokens to write, reasoning included; by default the model's maximum.
+        top_p, stop, seed, ...: The rest of `melious.endpoints.chat.ChatParams`; not sent by default.
+        streaming: Make `invoke` stream under the hood, so that callbacks see tokens; False by default.
+        stream_usage: Ask for the token counts of streamed answers; True by default.
+        replay_reasoning: Send back what the model thought before it called a tool; True by default.
+        think_tags: Take a `<think>` part at the beginning of an answer as reasoning; True by default.
+        timeout: Seconds for each wait of an attempt, or a `melious.Timeout`; 300 s for an answer by default.
+        deadline: Seconds for a whole call, waits and retries included; 600 by default, None for no limit.
+        max_retries: Further attempts after the first, for passing troubles; 2 by default, 0 for none.
+        default_headers, extra_body: Headers of every request, and fields of every body; none by default.
+        http_client, async_http_client: Clients with httpx's interface, never closed; none by default.
+        async_transport: `httpx`, the default, or `aiohttp` for async calls (extra `aiohttp`).
+        auth, verify, max_connections, ...: The rest of `melious.client_base.ClientOptions`.
 
     Raises:
         langchain_melious.errors.ConfigurationError: There is no key, or the base URL cannot be used.
-        langchain_melious.errors.InvalidArgumentError: An argument is unknown.
+        langchain_melious.errors.InvalidArgumentError: An argument is wrong or unknown.
 
     Example:
         >>> from langchain_melious import ChatMelious

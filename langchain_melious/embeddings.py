@@ -19,16 +19,58 @@ class MeliousEmbeddings(MeliousSettings, Embeddings):
     """An embedding model of Melious.
 
     Any number of texts may be given: they travel in batches, several at a time,
-    equal texts once. What it cost goes to `melious.track_impact`.
+    equal texts once. Vectors come as `list[list[float]]`, n x dim, in the order
+    of the texts. What it cost goes to `melious.track_impact`. A call that fails
+    raises one of `langchain_melious.errors`.
+
+    Args:
+        model: The model, with or without a flavor: `bge-m3`, `bge-m3:eco`.
+        api_key: The key; by default the environment variable `MELIOUS_API_KEY`.
+        base_url: Where the service is; by default `MELIOUS_BASE_URL`, then `https://api.melious.ai/v1`.
+        preset: What routing should favour, such as `environment` or `speed`; not sent by default.
+        flavor: The suffix of the model: `balanced`, `speed`, `price`, `eco` or `batch`; none by default.
+        filters: Which providers may serve, such as `{"countries": ["DE", "FR"]}`; by default any.
+        dimensions: The length of the vectors, for models that can be cut; by default the model's own.
+        normalize: Scale the vectors to unit length, which the service does not; False by default.
+        query_prefix: What to put before a query (`query: ` for the E5 family); nothing by default.
+        document_prefix: What to put before a document (`passage: ` for the E5 family); nothing by default.
+        batch_size: The most texts in one request; by default 2048, and fewer where they are long.
+        max_concurrency: The most requests at a time for one call, 1 to 1024; 4 by default.
+        embedding_cache_size: How many embedded texts to keep in memory; 0 by default, for none.
+        embedding_cache_ttl: Seconds for which they are kept; 3600 by default.
+        user: Who the requests are for; not sent by default.
+        mode, custom_weights: Routing words of the older pages, one of the two; not sent by default.
+        timeout: Seconds for each wait of an attempt, or a `melious.Timeout`; 60 s for an answer by default.
+        deadline: Seconds for a whole call, waits and retries included; 600 by default, None for no limit.
+        max_retries: Further attempts after the first, for passing troubles; 2 by default, 0 for none.
+        default_headers: Headers of every request; none by default.
+        extra_body: Fields of every body, sent as they are; none by default.
+        http_client: A client with httpx's interface for blocking calls, never closed; none by default.
+        async_http_client: The same for async calls.
+        async_transport: `httpx`, the default, or `aiohttp` for async calls (extra `aiohttp`).
+        auth, verify, allow_insecure_http, max_connections, max_rate_limit_wait: As in
+            `melious.client_base.ClientOptions`.
 
     Raises:
         langchain_melious.errors.ConfigurationError: There is no key, or the base URL cannot be used.
-        langchain_melious.errors.InvalidArgumentError: An argument is unknown.
+        langchain_melious.errors.InvalidArgumentError: An argument is wrong or unknown.
 
     Example:
         >>> from langchain_melious import MeliousEmbeddings
         >>> embeddings = MeliousEmbeddings(model="bge-m3", api_key="sk-mel-...", normalize=True)
         >>> vectors = embeddings.embed_documents(["a heat pump", "a kettle"])  # doctest: +SKIP
+        >>> len(vectors), len(vectors[0])  # doctest: +SKIP
+        (2, 1024)
+
+        Without a key, against the sandbox:
+
+        >>> from melious.sandbox import Sandbox
+        >>> with Sandbox() as sandbox:
+        ...     embeddings = MeliousEmbeddings(
+        ...         model="bge-m3", api_key=sandbox.api_key, base_url=sandbox.base_url
+        ...     )
+        ...     len(embeddings.embed_query("a heat pump"))
+        1024
     """
 
     dimensions: int | None = Field(default=None, gt=0)
@@ -71,6 +113,9 @@ class MeliousEmbeddings(MeliousSettings, Embeddings):
             texts: The texts; none may be empty.
             **options: For this call: `model`, `preset`, `filters`, `timeout` and the like.
 
+        Returns:
+            A vector for each text, n x dim.
+
         Raises:
             langchain_melious.errors.InvalidArgumentError: A text is empty; its position is named.
             MeliousError: A request failed.
@@ -95,6 +140,9 @@ class MeliousEmbeddings(MeliousSettings, Embeddings):
         Args:
             text: The query; not empty.
             **options: For this call: `model`, `preset`, `filters`, `timeout` and the like.
+
+        Returns:
+            Its vector, of length dim.
 
         Raises:
             langchain_melious.errors.InvalidArgumentError: The text is empty.

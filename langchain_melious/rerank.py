@@ -42,15 +42,40 @@ class MeliousRerank(MeliousSettings, BaseDocumentCompressor):
 
     It is a document compressor; `as_runnable` makes a step of a chain of it.
     Documents given are never changed: copies come back, with `relevance_score`
-    in their metadata.
+    in their metadata. A call that fails raises one of `langchain_melious.errors`.
+
+    Args:
+        model: The model, with or without a flavor: `bge-reranker-v2-m3`, `bge-reranker-v2-m3:eco`.
+        api_key: The key; by default the environment variable `MELIOUS_API_KEY`.
+        base_url: Where the service is; by default `MELIOUS_BASE_URL`, then `https://api.melious.ai/v1`.
+        preset: What routing should favour, such as `environment` or `speed`; not sent by default.
+        flavor: The suffix of the model: `balanced`, `speed`, `price`, `eco` or `batch`; none by default.
+        filters: Which providers may serve, such as `{"countries": ["DE", "FR"]}`; by default any.
+        top_n: How many of the best to give; None, the default, for all.
+        min_score: Leave out what fits worse than this, 0 to 1; None, the default, leaves nothing out.
+        max_chunks_per_doc: Into how many pieces a long document may be cut; not sent by default.
+        user: Who the requests are for; not sent by default.
+        mode, custom_weights: Routing words of the older pages, one of the two; not sent by default.
+        timeout: Seconds for each wait of an attempt, or a `melious.Timeout`; 60 s for an answer by default.
+        deadline: Seconds for a whole call, waits and retries included; 600 by default, None for no limit.
+        max_retries: Further attempts after the first, for passing troubles; 2 by default, 0 for none.
+        default_headers: Headers of every request; none by default.
+        extra_body: Fields of every body, sent as they are; none by default.
+        http_client: A client with httpx's interface for blocking calls, never closed; none by default.
+        async_http_client: The same for async calls.
+        async_transport: `httpx`, the default, or `aiohttp` for async calls (extra `aiohttp`).
+        auth, verify, allow_insecure_http, max_connections, max_rate_limit_wait: As in
+            `melious.client_base.ClientOptions`.
 
     Raises:
         langchain_melious.errors.ConfigurationError: There is no key, or the base URL cannot be used.
-        langchain_melious.errors.InvalidArgumentError: An argument is unknown.
+        langchain_melious.errors.InvalidArgumentError: An argument is wrong or unknown.
 
     Example:
         >>> from langchain_melious import MeliousRerank
         >>> rerank = MeliousRerank(model="bge-reranker-v2-m3", api_key="sk-mel-...", top_n=4)
+        >>> rerank.top_n, rerank.max_retries
+        (4, 2)
         >>> best = rerank.compress_documents(documents, "heat pumps")  # doctest: +SKIP
         >>> chain = search | rerank.as_runnable() | prompt | llm  # doctest: +SKIP
     """

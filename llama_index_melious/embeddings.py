@@ -44,19 +44,38 @@ class MeliousEmbedding(MeliousComponent, BaseEmbedding):
 
     Texts are sent as they are, in batches of `embed_batch_size`; async calls
     run `num_workers` batches at a time. The service's vectors are not of unit
-    length unless `normalize` is set.
+    length unless `normalize` is set. Several texts give `list[list[float]]`,
+    n x dim, in the order of the texts. A call that fails raises a
+    `melious.MeliousError`; its subclass says how.
 
     Args:
         model: The model, with or without a flavor; `model_name` is LlamaIndex's word for it.
-        dimensions: The length of the vectors, for models that can be cut.
-        query_instruction: What to put before every query, as it is.
-        text_instruction: What to put before every text of a document, as it is.
-        normalize: Bring vectors to unit length.
+        api_key: The key; by default the environment variable `MELIOUS_API_KEY`.
+        base_url: Where the service is; by default `MELIOUS_BASE_URL`, then `https://api.melious.ai/v1`.
+        api_base: Another word for `base_url`.
+        preset: What routing should favour, such as `environment` or `speed`; not sent by default.
+        flavor: The suffix of the model: `balanced`, `speed`, `price`, `eco` or `batch`; none by default.
+        filters: Which providers may serve, such as `{"countries": ["DE", "FR"]}`; by default any.
+        dimensions: The length of the vectors, for models that can be cut; by default the model's own.
+        query_instruction: What to put before every query, as it is; nothing by default.
+        text_instruction: What to put before every text of a document, as it is; nothing by default.
+        normalize: Bring vectors to unit length; False by default.
         embed_batch_size: The most texts in one request, up to 2048; 100 by default.
         num_workers: The most requests at a time in async batches; 4 by default, None for no limit.
-        **arguments: See `MeliousComponent` for key, base URL, routing, timeouts
-            and retries, and LlamaIndex's `BaseEmbedding` for `callback_manager`,
-            `embeddings_cache` and `rate_limiter`.
+        encoding_format: How vectors travel, `base64` (the default) or `float`; the result is the same.
+        mode, custom_weights: Routing words of the older pages, one of the two; not sent by default.
+        timeout: Seconds for each wait of an attempt, or a `melious.Timeout`; 60 s for an answer by default.
+        deadline: Seconds for a whole call, waits and retries included; 600 by default, None for no limit.
+        max_retries: Further attempts after the first, for passing troubles; 2 by default, 0 for none.
+        default_headers: Headers of every request; none by default.
+        extra_body: Fields of every body, sent as they are; none by default.
+        additional_kwargs: Further parameters of every request; those of a call replace them.
+        http_client: A client with httpx's interface for blocking calls, never closed; none by default.
+        async_http_client: The same for async calls.
+        async_transport: `httpx`, the default, or `aiohttp` for async calls (extra `aiohttp`).
+        auth, allow_insecure_http: As in `melious.client_base.ClientOptions`.
+        **arguments: See LlamaIndex's `BaseEmbedding` for `callback_manager`, `embeddings_cache`
+            and `rate_limiter`.
 
     Raises:
         ConfigurationError: There is no key, or the base URL cannot be used.
@@ -70,6 +89,8 @@ class MeliousEmbedding(MeliousComponent, BaseEmbedding):
         ...     query_instruction="query: ",
         ...     text_instruction="passage: ",
         ... )
+        >>> embed_model.embed_batch_size
+        100
         >>> vector = embed_model.get_query_embedding("Who invented the lighthouse?")  # doctest: +SKIP
     """
 

@@ -54,18 +54,37 @@ class Melious(StructuredPredict, MeliousComponent, FunctionCallingLLM):
     the answer of the service as `raw` (a plain dict) and in `additional_kwargs`
     the token counts, `finish_reason`, `environment_impact`, `billing_cost`,
     `request_id` and the `model` that served, as far as the service reports
-    them; in a stream the last response does.
+    them; in a stream the last response does. A call that fails raises a
+    `melious.MeliousError`; its subclass says how.
 
     Args:
-        model: The model, with or without a flavor (`glm-4.7:eco`).
+        model: The model, with or without a flavor: `glm-4.7`, `glm-4.7:eco`.
+        api_key: The key; by default the environment variable `MELIOUS_API_KEY`.
+        base_url: Where the service is; by default `MELIOUS_BASE_URL`, then `https://api.melious.ai/v1`.
+        api_base: Another word for `base_url`.
+        preset: What routing should favour, such as `environment` or `speed`; not sent by default.
+        flavor: The suffix of the model: `balanced`, `speed`, `price`, `eco` or `batch`; none by default.
+        filters: Which providers may serve, such as `{"countries": ["DE", "FR"]}`; by default any.
         temperature: 0 to 2; by default not sent, so that the model's own holds.
-        max_tokens: The most tokens to write, reasoning included.
+        max_tokens: The most tokens to write, reasoning included; by default the model's maximum.
+        top_p, stop, seed, reasoning_effort, logprobs, top_logprobs: As in
+            `melious.endpoints.chat.ChatParams`; not sent by default.
         context_window: Tokens the model can read; by default what the catalogue says.
         is_function_calling_model: Whether the model calls tools; by default what the catalogue says.
-        **arguments: See `MeliousComponent` for key, base URL, routing, timeouts
-            and retries, and LlamaIndex's `LLM` for `callback_manager`,
-            `system_prompt`, `output_parser`, `pydantic_program_mode`,
-            `rate_limiter` and the like.
+        strict: Ask for tool arguments that follow the schema exactly; False by default.
+        echo_thinking: Send earlier reasoning back to the model as `reasoning_content`; False by default.
+        timeout: Seconds for each wait of an attempt, or a `melious.Timeout`; 300 s for an answer by default.
+        deadline: Seconds for a whole call, waits and retries included; 600 by default, None for no limit.
+        max_retries: Further attempts after the first, for passing troubles; 2 by default, 0 for none.
+        default_headers: Headers of every request; none by default.
+        extra_body: Fields of every body, sent as they are; none by default.
+        additional_kwargs: Further parameters of every request; those of a call replace them.
+        http_client: A client with httpx's interface for blocking calls, never closed; none by default.
+        async_http_client: The same for async calls.
+        async_transport: `httpx`, the default, or `aiohttp` for async calls (extra `aiohttp`).
+        auth, allow_insecure_http: As in `melious.client_base.ClientOptions`.
+        **arguments: See LlamaIndex's `LLM` for `callback_manager`, `system_prompt`, `output_parser`,
+            `pydantic_program_mode`, `rate_limiter` and the like.
 
     Raises:
         ConfigurationError: There is no key, or the base URL cannot be used.
@@ -74,6 +93,8 @@ class Melious(StructuredPredict, MeliousComponent, FunctionCallingLLM):
     Example:
         >>> from llama_index_melious import Melious
         >>> llm = Melious(model="glm-4.7", api_key="sk-mel-...", filters={"countries": ["DE", "FR"]})
+        >>> llm.metadata.context_window
+        131072
         >>> print(llm.complete("What is a heat pump?"))  # doctest: +SKIP
         >>> for chunk in llm.stream_complete("And a heat battery?"):  # doctest: +SKIP
         ...     print(chunk.delta, end="")

@@ -40,17 +40,34 @@ class MeliousRerank(MeliousComponent, BaseNodePostprocessor):
     """Puts retrieved nodes in order of relevance to the query.
 
     The nodes that come in are never changed. Async calls wait without a thread.
+    A call that fails raises a `melious.MeliousError`; its subclass says how.
 
     Args:
-        model: The model, with or without a flavor.
-        top_n: How many of the best to keep; None keeps all.
-        score_threshold: The least score that a node must have to be kept.
-        metadata_mode: Which of a node's metadata the model gets to read with its text.
-        keep_retrieval_score: Note the retriever's score in the metadata, as `retrieval_score`.
-        on_error: What to do when the service fails: `raise`, or `passthrough` to
-            go on with the nodes as they were retrieved, with a warning in the log.
-        **arguments: See `MeliousComponent` for key, base URL, routing, timeouts
-            and retries; also `callback_manager`.
+        model: The model, with or without a flavor: `bge-reranker-v2-m3`, `bge-reranker-v2-m3:eco`.
+        api_key: The key; by default the environment variable `MELIOUS_API_KEY`.
+        base_url: Where the service is; by default `MELIOUS_BASE_URL`, then `https://api.melious.ai/v1`.
+        api_base: Another word for `base_url`.
+        preset: What routing should favour, such as `environment` or `speed`; not sent by default.
+        flavor: The suffix of the model: `balanced`, `speed`, `price`, `eco` or `batch`; none by default.
+        filters: Which providers may serve, such as `{"countries": ["DE", "FR"]}`; by default any.
+        top_n: How many of the best to keep; None, the default, keeps all.
+        score_threshold: The least score that a node must have to be kept; None, the default, keeps all.
+        metadata_mode: Which of a node's metadata the model gets to read with its text; `EMBED` by default.
+        keep_retrieval_score: Note the retriever's score in the metadata, as `retrieval_score`; by default not.
+        on_error: What to do when the service fails: `raise`, the default, or `passthrough` to go on with the
+            nodes as they were retrieved, with a warning in the log.
+        mode, custom_weights: Routing words of the older pages, one of the two; not sent by default.
+        timeout: Seconds for each wait of an attempt, or a `melious.Timeout`; 60 s for an answer by default.
+        deadline: Seconds for a whole call, waits and retries included; 600 by default, None for no limit.
+        max_retries: Further attempts after the first, for passing troubles; 2 by default, 0 for none.
+        default_headers: Headers of every request; none by default.
+        extra_body: Fields of every body, sent as they are; none by default.
+        additional_kwargs: Further parameters of every request; those of a call replace them.
+        http_client: A client with httpx's interface for blocking calls, never closed; none by default.
+        async_http_client: The same for async calls.
+        async_transport: `httpx`, the default, or `aiohttp` for async calls (extra `aiohttp`).
+        auth, allow_insecure_http: As in `melious.client_base.ClientOptions`.
+        **arguments: See LlamaIndex's `BaseNodePostprocessor` for `callback_manager`.
 
     Raises:
         ConfigurationError: There is no key, or the base URL cannot be used.
@@ -59,6 +76,8 @@ class MeliousRerank(MeliousComponent, BaseNodePostprocessor):
     Example:
         >>> from llama_index_melious import MeliousRerank
         >>> rerank = MeliousRerank(model="bge-reranker-v2-m3", api_key="sk-mel-...", top_n=4)
+        >>> rerank.top_n, rerank.on_error
+        (4, 'raise')
         >>> best = rerank.postprocess_nodes(nodes, query_str="What is a lighthouse?")  # doctest: +SKIP
         >>> engine = index.as_query_engine(  # doctest: +SKIP
         ...     similarity_top_k=20, node_postprocessors=[rerank]
