@@ -57,6 +57,11 @@ class Timeout:
         answer: Until the answer is whole; for a stream, until it begins.
         silence: In a stream, until the next byte.
         event: In a stream, until the next event: comments do not count.
+
+    Example:
+        >>> from melious import Timeout
+        >>> Timeout(answer=30.0, silence=None)
+        Timeout(connect=5.0, write=60.0, answer=30.0, silence=None, event=300.0)
     """
 
     connect: float | None = 5.0

@@ -150,6 +150,10 @@ class Entry:
         usage: The usage object of the wire, if it was reported.
         impact: The impact, if it was reported.
         cost: The cost, if it was reported.
+
+    Example:
+        >>> Entry("chat", "glm-4.7", usage={"prompt_tokens": 9}).impact is None
+        True
     """
 
     endpoint: str
@@ -178,6 +182,12 @@ class Totals:
         water_liters: Litres of water.
         eur: Euro.
         charged: Amounts taken, by the balance that paid (`energy`, `credits`).
+
+    Example:
+        >>> totals = Totals()
+        >>> totals.add(Entry("chat", "glm-4.7", usage={"prompt_tokens": 9}))
+        >>> totals.input_tokens, totals.eur
+        (9, None)
     """
 
     requests: int = 0

@@ -18,6 +18,11 @@ class Usage(BaseModel):
         prompt_tokens: Tokens read.
         completion_tokens: Tokens written, reasoning included.
         total_tokens: Both.
+
+    Example:
+        >>> usage = Usage(prompt_tokens=9, prompt_tokens_details={"cached_tokens": 4})
+        >>> usage.cached_tokens, usage.completion_tokens
+        (4, None)
     """
 
     model_config = ConfigDict(extra="allow", frozen=True, defer_build=True)
@@ -205,6 +210,11 @@ class EmbeddingsResult(Result):
         batches: The single requests it took; usage, impact and cost above are
             their sums, and None where any of them did not report.
         cached: How many inputs came from the in-process cache.
+
+    Example:
+        >>> result = EmbeddingsResult(embeddings=[[0.6, 0.8], [1.0, 0.0]])
+        >>> len(result.embeddings), len(result.embeddings[0])
+        (2, 2)
     """
 
     model_config = ConfigDict(extra="allow", arbitrary_types_allowed=True, defer_build=True)
@@ -237,7 +247,13 @@ class RerankItem(BaseModel):
 
 
 class RerankResult(Result):
-    """Documents by relevance, best first."""
+    """Documents by relevance, best first.
+
+    Example:
+        >>> ranked = RerankResult(results=[RerankItem(index=1, relevance_score=0.9)])
+        >>> [(item.index, item.relevance_score) for item in ranked.results]
+        [(1, 0.9)]
+    """
 
     id: str | None = None
     model: str | None = None
@@ -280,7 +296,13 @@ class Image(BaseModel):
 
 
 class ImagesResult(Result):
-    """Generated pictures."""
+    """Generated pictures.
+
+    Example:
+        >>> images = ImagesResult(data=[Image(b64_json="R0lGODlh")])
+        >>> images.data[0].to_bytes()
+        b'GIF89a'
+    """
 
     created: int | float | str | None = None
     data: list[Image] = []
@@ -294,6 +316,11 @@ class Transcription(Result):
         language: The language, where reported.
         duration: Seconds, where reported.
         segments: Parts with their times, for `verbose_json`.
+
+    Example:
+        >>> heard = Transcription(text="Good morning.", duration=1.4)
+        >>> heard.text, heard.duration, heard.language
+        ('Good morning.', 1.4, None)
     """
 
     text: str = ""
@@ -308,6 +335,11 @@ class Model(Result):
     Attributes:
         id: What to pass as `model`.
         owned_by: Whose it is, as the service says.
+
+    Example:
+        >>> model = Model(id="glm-4.7")
+        >>> model.id, model.card
+        ('glm-4.7', None)
     """
 
     id: str
@@ -323,6 +355,12 @@ class Model(Result):
 
 
 class ModelList(Result):
-    """The models that a key may use."""
+    """The models that a key may use.
+
+    Example:
+        >>> models = ModelList.model_validate({"data": [{"id": "glm-4.7"}, {"id": "bge-m3"}]})
+        >>> [model.id for model in models.data]
+        ['glm-4.7', 'bge-m3']
+    """
 
     data: list[Model] = []

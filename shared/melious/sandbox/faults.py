@@ -196,7 +196,15 @@ NO_FAULT = Fault()
 
 
 class Faults:
-    """The faults that wait for requests; the first that matches a request is the one that hits it."""
+    """The faults that wait for requests; the first that matches a request is the one that hits it.
+
+    Example:
+        >>> from melious.sandbox import Fault, Sandbox
+        >>> with Sandbox() as sandbox:
+        ...     sandbox.faults.add(Fault(status=503), Fault(endpoint="chat", delay=0.5))
+        ...     len(sandbox.faults)
+        2
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

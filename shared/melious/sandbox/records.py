@@ -25,6 +25,18 @@ class RecordedRequest:
         received_at: Epoch seconds at which the request was complete.
         status: Status of the answer, None as long as nothing was sent.
         complete: True once the whole answer was handed to the network.
+
+    Example:
+        >>> from melious import MeliousClient
+        >>> from melious.sandbox import Sandbox
+        >>> with Sandbox() as sandbox:
+        ...     client = MeliousClient(api_key=sandbox.api_key, base_url=sandbox.base_url)
+        ...     models = client.models.list()
+        ...     request = sandbox.requests[0]
+        >>> request.endpoint, request.method, request.status
+        ('models', 'GET', 200)
+        >>> request.headers["authorization"]
+        'Bearer ***'
     """
 
     method: str
@@ -45,6 +57,15 @@ class RequestLog(Sequence[RecordedRequest]):
 
     Args:
         limit: How many are kept; the oldest are dropped.
+
+    Example:
+        >>> from melious import MeliousClient
+        >>> from melious.sandbox import Sandbox
+        >>> with Sandbox() as sandbox:
+        ...     client = MeliousClient(api_key=sandbox.api_key, base_url=sandbox.base_url)
+        ...     models = client.models.list()
+        >>> len(sandbox.requests), [request.path for request in sandbox.requests.to("models")]
+        (1, ['/v1/models'])
     """
 
     def __init__(self, limit: int = 10_000) -> None:
