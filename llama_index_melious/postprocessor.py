@@ -53,7 +53,7 @@ class MeliousRerank(MeliousComponent, BaseNodePostprocessor):
         top_n: How many of the best to keep; None, the default, keeps all.
         score_threshold: The least score that a node must have to be kept; None, the default, keeps all.
         metadata_mode: Which of a node's metadata the model gets to read with its text; `EMBED` by default.
-        keep_retrieval_score: Note the retriever's score in the metadata, as `retrieval_score`; by default not.
+        keep_retrieval_score: Note the retriever's score as `retrieval_score` in the metadata; not by default.
         on_error: What to do when the service fails: `raise`, the default, or `passthrough` to go on with the
             nodes as they were retrieved, with a warning in the log.
         mode, custom_weights: Routing words of the older pages, one of the two; not sent by default.
