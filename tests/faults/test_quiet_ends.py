@@ -148,23 +148,26 @@ def test_a_keyboard_interrupt_in_the_middle_of_a_stream(run_script, sandbox):
         ASK
         + """
 import signal
-def interrupt():
-    threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts what runs in the background without it
+timers = []
+def interrupt_once():
+    if not timers:
+        timers.append(threading.Timer(0.1, lambda: os.kill(os.getpid(), signal.SIGINT)))
+        timers[0].start()
 
 client = MeliousClient()
 def blocking():
     for chunk in client.chat.stream(**ASK):
-        pass
-interrupt()
+        interrupt_once()
 try:
     blocking()
 except KeyboardInterrupt:
     print("interrupted", client.chat.create(**ASK).text != "")
 
+timers.clear()
 async def main():
     async for chunk in AsyncMeliousClient().chat.stream(**ASK):
-        pass
-interrupt()
+        interrupt_once()
 try:
     asyncio.run(main())
 except KeyboardInterrupt:
