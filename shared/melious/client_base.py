@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from melious.config import ClientConfig, TimeoutArgument
 from melious.endpoints.embedding_cache import EmbeddingCache
 from melious.errors import InvalidArgumentError
-from melious.routing import FiltersArgument
+from melious.routing import FiltersArgument, Preset
 
 
 class ClientOptions(TypedDict, total=False):
@@ -48,7 +48,7 @@ class ClientOptions(TypedDict, total=False):
     timeout: TimeoutArgument
     deadline: float | None
     max_retries: int
-    preset: str | None
+    preset: Preset | None
     flavor: str | None
     filters: FiltersArgument | None
     default_headers: Mapping[str, str] | None

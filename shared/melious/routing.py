@@ -8,7 +8,7 @@ to the model's name.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -23,7 +23,7 @@ Preset: TypeAlias = KnownPreset | str
 Flavor: TypeAlias = Literal["balanced", "speed", "price", "eco", "batch"]
 """The suffixes that the service strips from a model's name."""
 
-FLAVORS: frozenset[str] = frozenset({"balanced", "speed", "price", "eco", "batch"})
+FLAVORS: frozenset[str] = frozenset(get_args(Flavor))
 
 
 class ProviderFilters(BaseModel):

@@ -19,7 +19,7 @@ from melious.config import (
 from melious.error_table import status_error
 from melious.errors import InvalidArgumentError, ResponseDecodeError
 from melious.results import Meta, Result
-from melious.routing import FiltersArgument, filters_to_wire, flavored, split_flavor
+from melious.routing import FiltersArgument, Preset, filters_to_wire, flavored, split_flavor
 from melious.transport import codec
 from melious.transport.request import Request, Response, Upload
 
@@ -57,7 +57,7 @@ class RoutingOptions(CallOptions, total=False):
         filters: Which providers may serve it.
     """
 
-    preset: str | None
+    preset: Preset | None
     flavor: str | None
     filters: FiltersArgument | None
 

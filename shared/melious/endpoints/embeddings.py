@@ -98,7 +98,6 @@ class EmbeddingsPlan:
         own = {"batch_size", "max_concurrency", "as_numpy", "encoding_format"}
         self._config = config
         self._began = time.monotonic()
-        self._model = model
         self._params = params
         self._sent = {name: value for name, value in params.items() if name not in own}
         self._encoding = params.get("encoding_format") or "base64"

@@ -77,7 +77,7 @@ class AsyncClientSender:
     ) -> tuple[AsyncClientAnswer | None, bool, Exception | None]:
         """Send one attempt; gives the answer or the error, and that nothing is known of the connection."""
         read = body_read_seconds(clock)  # until the head is there, `_limit` is the shorter one
-        request = built(self._client, outgoing, clock, outgoing.body, read)
+        request = built(self._client, outgoing, clock, read)
         try:
             async with _limit(clock.left()):
                 response = await self._client.send(request, stream=True, follow_redirects=False)

@@ -13,21 +13,20 @@ from melious.transport.lanes import ReadClock
 from melious.transport.outgoing import Headers, Outgoing
 
 
-def built(client: Any, outgoing: Outgoing, clock: ReadClock, body: Any, read: float | None) -> Any:
-    """Make a client's own request of an attempt and its body, with the time that is left as its timeouts.
+def built(client: Any, outgoing: Outgoing, clock: ReadClock, read: float | None) -> Any:
+    """Make a client's own request of an attempt, with the time that is left as its timeouts.
 
     Args:
         client: The client.
         outgoing: The attempt.
         clock: Bounds the waits.
-        body: The body, in a form that suits the client.
         read: Seconds that each read may take.
     """
     return client.build_request(
         outgoing.method.decode(),
         outgoing.url,
         headers=[pair for pair in outgoing.headers if pair[0] != b"host"],
-        content=body,
+        content=outgoing.body,
         extensions={"timeout": timeouts(outgoing, clock, read)},
     )
 
@@ -106,7 +105,7 @@ class SyncClientSender:
         fresh: bool,  # noqa: ARG002 - the client decides on its connections
     ) -> tuple[SyncClientAnswer | None, bool, Exception | None]:
         """Send one attempt; gives the answer or the error, and that nothing is known of the connection."""
-        request = built(self._client, outgoing, clock, outgoing.body, clock.seconds())
+        request = built(self._client, outgoing, clock, clock.seconds())
         try:
             response = self._client.send(request, stream=True, follow_redirects=False)
         except Exception as error:  # noqa: BLE001 - handed to the driver, which raises what is not the transport's
