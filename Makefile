@@ -33,7 +33,7 @@ demo: $(VENV)/.run  ## the main job on the embedded sandbox: no key, no network
 
 test: $(VENV)/.dev  ## the whole suite, on httpx2 and on httpx
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --http-library httpx tests/core tests/faults
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --http-library httpx tests/core tests/faults tests/langchain tests/llama_index
 
 lint: $(VENV)/.dev  ## ruff, format check, strict types
 	$(BIN)/ruff check .
