@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from llama_index_melious.embeddings import MeliousEmbedding
     from llama_index_melious.errors import StructuredOutputError
+    from llama_index_melious.events import MeliousUsageEvent
     from llama_index_melious.llms import Melious
     from llama_index_melious.postprocessor import MeliousRerank
 
@@ -43,12 +44,13 @@ def _has_framework() -> bool:
 if not _has_framework():
     raise ImportError(_MISSING.format(__name__))
 
-__all__ = ["Melious", "MeliousEmbedding", "MeliousRerank", "StructuredOutputError"]
+__all__ = ["Melious", "MeliousEmbedding", "MeliousRerank", "MeliousUsageEvent", "StructuredOutputError"]
 
 _HOME = {
     "Melious": "llms",
     "MeliousEmbedding": "embeddings",
     "MeliousRerank": "postprocessor",
+    "MeliousUsageEvent": "events",
     "StructuredOutputError": "errors",
 }
 
