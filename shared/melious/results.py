@@ -249,6 +249,12 @@ class RerankItem(BaseModel):
 class RerankResult(Result):
     """Documents by relevance, best first.
 
+    Attributes:
+        model: The model that answered.
+        results: The documents, by their position in those given.
+        batches: The single requests it took; usage, impact and cost above are
+            their sums, and None where any of them did not report.
+
     Example:
         >>> ranked = RerankResult(results=[RerankItem(index=1, relevance_score=0.9)])
         >>> [(item.index, item.relevance_score) for item in ranked.results]
@@ -258,6 +264,7 @@ class RerankResult(Result):
     id: str | None = None
     model: str | None = None
     results: list[RerankItem] = []
+    batches: list[Result] = []
 
 
 class Image(BaseModel):

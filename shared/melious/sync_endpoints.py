@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar, Unpack
 
 from melious.config import ClientConfig
-from melious.endpoints import audio, chat, images, models, rerank
+from melious.endpoints import audio, chat, images, models
 from melious.endpoints.audio import AudioFile, TranscriptionParams
 from melious.endpoints.chat import ChatParams
 from melious.endpoints.embedding_cache import EmbeddingCache
 from melious.endpoints.embeddings import EmbeddingParams, EmbeddingsPlan
 from melious.endpoints.images import ImageParams
 from melious.endpoints.models import ModelParams
-from melious.endpoints.rerank import RerankParams
+from melious.endpoints.rerank import RerankParams, RerankPlan
 from melious.results import (
     ChatCompletion,
     EmbeddingsResult,
@@ -121,7 +121,7 @@ class Rerank(_Endpoint):
         documents: Sequence[str | Mapping[str, Any]],
         **params: Unpack[RerankParams],
     ) -> RerankResult:
-        """Put documents in order of relevance to a query.
+        """Put documents in order of relevance to a query; any number, in as many requests as it takes.
 
         Args:
             model: The model, with or without a flavor.
@@ -131,9 +131,10 @@ class Rerank(_Endpoint):
 
         Raises:
             InvalidArgumentError: An argument is wrong; nothing was sent.
-            MeliousError: The call failed; its subclass says how.
+            MeliousError: A request failed; its subclass says how.
         """
-        return self._call(rerank.create(self._config, model, query, documents, params))
+        plan = RerankPlan(self._config, model, query, documents, params)
+        return run_batches(plan, self._driver.call)
 
 
 class Images(_Endpoint):

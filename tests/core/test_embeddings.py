@@ -223,7 +223,7 @@ def test_2048_texts_fill_a_request() -> None:
 def test_batches_by_size_count_bytes(letter: str) -> None:
     size = len(letter.encode("utf-8", "surrogatepass"))
     texts = [letter * (3_000_000 // size) + str(number) for number in range(5)]
-    batches = _plan(texts).batches()
+    batches = _plan(texts, max_batch_tokens=8_000_000).batches()
     assert [len(batch) for batch in batches] == [2, 2, 1]
     assert MAX_BATCH_BYTES == 8_000_000
 

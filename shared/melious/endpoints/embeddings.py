@@ -1,22 +1,17 @@
-"""POST /embeddings: one call, as many requests as it takes.
-
-`EmbeddingsPlan` holds all that decides: which texts go together, what an
-answer means, what to do with a batch that is too large. Its drivers only run
-the batches that it gives out, some at a time.
-"""
+"""POST /embeddings: one call, as many requests as it takes."""
 
 from __future__ import annotations
 
 import hashlib
-import re
-import time
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from importlib import import_module
 from typing import Any
 
 from melious.config import ClientConfig
+from melious.endpoints.batching import Batch, BatchPlan, Limits, Progress, laid_out, size_of, whole_from
 from melious.endpoints.common import (
     RoutingOptions,
     body_of,
@@ -27,20 +22,16 @@ from melious.endpoints.common import (
     request_of,
 )
 from melious.endpoints.embedding_cache import EmbeddingCache
+from melious.endpoints.sums import sum_cost, sum_impact, sum_usage
 from melious.endpoints.vectors import in_order
-from melious.errors import APIStatusError, BadRequestError, ContextLengthExceededError, InvalidArgumentError
-from melious.impact import BillingCost, EnvironmentImpact
-from melious.results import EmbeddingsResult, Result, Usage
+from melious.errors import APIStatusError, BadRequestError, InvalidArgumentError
+from melious.results import EmbeddingsResult
 from melious.transport.request import Request, Response, read
 
 PATH = "embeddings"
 MAX_ITEMS = 2048
 MAX_BATCH_BYTES = 8_000_000
-_TOO_LARGE = re.compile(
-    r"too (?:large|many)|array too long|batch size|maximum batch|at most|exceeds the limit|payload"
-    r"|per request|max(?:imum)? number"
-    r"|(?:more|less|fewer) than \d+ (?:items|inputs|texts|strings|documents|elements)"
-)
+MAX_BATCH_TOKENS = 250_000
 
 
 class EmbeddingParams(RoutingOptions, total=False):
@@ -53,8 +44,18 @@ class EmbeddingParams(RoutingOptions, total=False):
         user: Who the request is for.
         mode: A routing word of the older pages; not together with `custom_weights`.
         custom_weights: Routing weights of the older pages.
-        batch_size: The most texts in one request, up to 2048.
-        max_concurrency: The most requests at a time.
+        batch_size: The most texts in one request, up to 2048, which is the
+            default; fewer where they have more than 8 MB together.
+        max_batch_tokens: The most tokens in one request, up to 8,000,000;
+            250,000 by default. A longer text goes alone, uncut.
+        count_tokens: Gives the tokens of a text. By default they are estimated
+            from its characters, rather too many than too few. It is called
+            once a text, in the thread or on the event loop of the caller.
+        max_concurrency: The most requests at a time; 4 by default.
+        on_progress: Called after each request with the number of texts done
+            and that of all, those from the cache included, in the thread or on
+            the event loop of the caller. The asyncio client awaits what can be
+            awaited. What it raises ends the call.
         as_numpy: Give a numpy array instead of lists.
     """
 
@@ -64,20 +65,46 @@ class EmbeddingParams(RoutingOptions, total=False):
     mode: str | None
     custom_weights: Mapping[str, float] | None
     batch_size: int | None
+    max_batch_tokens: int | None
+    count_tokens: Callable[[str], int] | None
     max_concurrency: int | None
+    on_progress: Progress | None
     as_numpy: bool | None
 
 
-Batch = tuple[int, ...]
-"""The places of the texts that travel together."""
+_OWN = frozenset(
+    {
+        "batch_size",
+        "max_batch_tokens",
+        "count_tokens",
+        "max_concurrency",
+        "on_progress",
+        "as_numpy",
+        "encoding_format",
+    }
+)
 
 
-class EmbeddingsPlan:
-    """One embeddings call: its batches, and what has come of them.
+def estimated_tokens(characters: int, size: int) -> int:
+    """Tokens of a text, rather too many: a third of its letters, more where they take several bytes.
 
-    Attributes:
-        max_concurrency: The most batches to run at a time.
+    Args:
+        characters: How many there are.
+        size: Bytes in UTF-8.
+
+    Example:
+        >>> text = "A lighthouse shows ships the way."
+        >>> estimated_tokens(len(text), len(text.encode()))
+        13
     """
+    return (2 * size - characters) // 3 + 2
+
+
+class EmbeddingsPlan(BatchPlan[EmbeddingsResult]):
+    """One embeddings call: its batches, and what has come of them."""
+
+    name = "embeddings"
+    field = "input"
 
     def __init__(
         self,
@@ -95,27 +122,34 @@ class EmbeddingsPlan:
         check_known(params, EmbeddingParams, "embeddings")
         if params.get("mode") is not None and params.get("custom_weights") is not None:
             raise InvalidArgumentError("mode: cannot be combined with custom_weights; give one of them")
-        own = {"batch_size", "max_concurrency", "as_numpy", "encoding_format"}
+        super().__init__(params)
         self._config = config
-        self._began = time.monotonic()
         self._params = params
-        self._sent = {name: value for name, value in params.items() if name not in own}
+        sent = {name: value for name, value in params.items() if name not in _OWN}
         self._encoding = params.get("encoding_format") or "base64"
         if self._encoding not in ("base64", "float"):
             raise InvalidArgumentError(f"encoding_format: {self._encoding!r} is neither 'base64' nor 'float'")
         self._as_base64: set[Batch] = set()
-        self._batch_size = _whole(params, "batch_size", MAX_ITEMS, MAX_ITEMS)
-        self.max_concurrency = _whole(params, "max_concurrency", 4, 1024)
+        self._count_tokens = params.get("count_tokens")
+        if self._count_tokens is not None and not callable(self._count_tokens):
+            raise InvalidArgumentError(f"count_tokens: {self._count_tokens!r} cannot be called")
+        self._limits = Limits(
+            whole_from(params, "batch_size", MAX_ITEMS, MAX_ITEMS),
+            MAX_BATCH_BYTES,
+            whole_from(params, "max_batch_tokens", MAX_BATCH_TOKENS, MAX_BATCH_BYTES),
+        )
         if params.get("as_numpy"):
             _numpy()
         self._inputs = _checked(texts)
         places: dict[str, int] = {}
         self._place_of = [places.setdefault(text, len(places)) for text in self._inputs]
         self._texts = list(places)
+        self._copies = Counter(self._place_of) if self._on_progress is not None else Counter[int]()
+        self._done = 0
         self._vectors: list[array[float] | None] = [None] * len(self._texts)
         self._answers: list[EmbeddingsResult] = []
         self._cache = cache
-        self._batch_body = body_of(config, model, {}, self._sent)
+        self._batch_body = body_of(config, model, {}, sent)
         self._keys: list[bytes] = []
         self._claimed: set[int] = set()
         self._awaited: dict[int, Future[array[float] | None]] = {}
@@ -138,8 +172,7 @@ class EmbeddingsPlan:
             elif isinstance(found, Future):
                 self._awaited[place] = found
             else:
-                self._vectors[place] = found
-                self._cached += 1
+                self._take_cached(place, found)
         return fetch
 
     def batches(self) -> list[Batch]:
@@ -158,10 +191,14 @@ class EmbeddingsPlan:
             if vector is None:
                 failed.append(place)
             else:
-                self._vectors[place] = vector
-                self._cached += 1
+                self._take_cached(place, vector)
         self._awaited = {}
         return self._laid_out(self._claim(failed))
+
+    def _take_cached(self, place: int, vector: array[float]) -> None:
+        self._vectors[place] = vector
+        self._cached += 1
+        self._done += self._copies[place]
 
     def release(self) -> None:
         """Give up what this plan meant to fetch and did not, so that nobody waits for it in vain."""
@@ -170,21 +207,18 @@ class EmbeddingsPlan:
                 self._cache.release(self._keys[place])
         self._claimed.clear()
 
-    def _laid_out(self, places: Sequence[int]) -> list[Batch]:
-        batches: list[Batch] = []
-        batch: list[int] = []
-        size = 0
-        for place in places:
-            text = self._texts[place]
-            length = len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
-            if batch and (len(batch) >= self._batch_size or size + length > MAX_BATCH_BYTES):
-                batches.append(tuple(batch))
-                batch, size = [], 0
-            batch.append(place)
-            size += length
-        if batch:
-            batches.append(tuple(batch))
-        return batches
+    def _laid_out(self, places: Iterable[int]) -> list[Batch]:
+        return laid_out(((place, *self._measure(self._texts[place])) for place in places), self._limits)
+
+    def _measure(self, text: str) -> tuple[int, int]:
+        """The bytes and the tokens of a text."""
+        size = size_of(text)
+        if self._count_tokens is None:
+            return size, estimated_tokens(len(text), size)
+        tokens = self._count_tokens(text)
+        if not isinstance(tokens, int) or tokens < 0:
+            raise InvalidArgumentError(f"count_tokens: gave {tokens!r} and not a number of tokens")
+        return size, tokens
 
     def request(self, batch: Batch) -> Request:
         """The request for a batch."""
@@ -195,9 +229,8 @@ class EmbeddingsPlan:
             "input": [self._texts[place] for place in batch],
             "encoding_format": self._encoding,
         }
-        spent = time.monotonic() - self._began
         return request_of(
-            self._config, "embeddings", PATH, self._params, body, retry_timeouts=True, spent=spent
+            self._config, "embeddings", PATH, self._params, body, retry_timeouts=True, spent=self._spent()
         )
 
     def accept(self, batch: Batch, response: Response) -> EmbeddingsResult:
@@ -213,6 +246,8 @@ class EmbeddingsPlan:
                 self._cache.put(self._keys[place], vector)
                 self._claimed.discard(place)
         self._answers.append(answer)
+        if self._copies:
+            self._done += sum(self._copies[place] for place in batch)
         return answer
 
     def reject(self, batch: Batch, error: APIStatusError) -> list[Batch]:
@@ -231,31 +266,24 @@ class EmbeddingsPlan:
             self._encoding = "float"
             self._as_base64.discard(batch)
             return [batch]
-        too_large = error.status_code == 413 or (  # noqa: PLR2004
-            isinstance(error, BadRequestError)
-            and not isinstance(error, ContextLengthExceededError)
-            and (error.param or "input").startswith("input")
-            and _TOO_LARGE.search(said)
-        )
-        if not too_large or len(batch) == 1:
-            raise error
-        middle = len(batch) // 2
-        return [batch[:middle], batch[middle:]]
+        return super().reject(batch, error)
+
+    def _count(self) -> tuple[int, int]:
+        return self._done, len(self._inputs)
 
     def result(self) -> EmbeddingsResult:
         """Everything together, in the order of the input."""
         result = EmbeddingsResult(
-            usage=_sum_usage(self._answers),
-            environment_impact=_sum_impact(self._answers),
-            billing_cost=_sum_cost(self._answers),
+            usage=sum_usage(self._answers),
+            environment_impact=sum_impact(self._answers),
+            billing_cost=sum_cost(self._answers),
             model=next((answer.model for answer in self._answers if answer.model), None),
             batches=[*self._answers],
             cached=self._cached,
         )
         result.embeddings = self._as_numpy() if self._params.get("as_numpy") else list(self._lists())
         if self._answers:
-            raw = [answer.raw for answer in self._answers]
-            result.with_origin(raw[0] if len(raw) == 1 else raw, self._answers[-1].meta)
+            result.with_origin(*self._origin(self._answers))
         return result
 
     def _lists(self) -> Iterator[list[float]]:
@@ -291,65 +319,8 @@ def _checked(texts: str | Sequence[str]) -> list[str]:
     return inputs
 
 
-def _whole(params: Mapping[str, Any], name: str, default: int, most: int) -> int:
-    value = params.get(name)
-    if value is None:
-        return default
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-        raise InvalidArgumentError(f"{name}: {value!r} is not a whole number from 1 to {most}")
-    return value
-
-
 def _numpy() -> Any:
     try:
         return import_module("numpy")
     except ImportError as error:
         raise InvalidArgumentError("as_numpy: numpy is not installed (pip install numpy)") from error
-
-
-def _sum_usage(answers: Sequence[Result]) -> Usage | None:
-    """The tokens of all batches; None where any of them did not report, and 0 where none was needed."""
-    if not answers:
-        return Usage(prompt_tokens=0, total_tokens=0)
-    known = [answer.usage for answer in answers if answer.usage is not None]
-    if not known or len(known) < len(answers):
-        return None
-    if len(known) == 1:
-        return known[0]
-    names = ("prompt_tokens", "completion_tokens", "total_tokens")
-    return Usage(**{name: _sum([getattr(usage, name) for usage in known]) for name in names})
-
-
-def _sum_impact(answers: Sequence[Result]) -> EnvironmentImpact | None:
-    known = [answer.environment_impact for answer in answers if answer.environment_impact is not None]
-    if not known or len(known) < len(answers):
-        return None
-    if len(known) == 1:
-        return known[0]
-    sums = ("energy_kwh", "carbon_g_co2", "water_liters")
-    same = ("renewable_percent", "pue", "provider_id", "location")
-    return EnvironmentImpact(
-        **{name: _sum([getattr(impact, name) for impact in known]) for name in sums},
-        **{name: _common([getattr(impact, name) for impact in known]) for name in same},
-    )
-
-
-def _sum_cost(answers: Sequence[Result]) -> BillingCost | None:
-    known = [answer.billing_cost for answer in answers if answer.billing_cost is not None]
-    if not known or len(known) < len(answers):
-        return None
-    if len(known) == 1:
-        return known[0]
-    return BillingCost(
-        energy=_sum([cost.energy for cost in known]),
-        credits=_sum([cost.credits for cost in known]),
-        paid_with=_common([cost.paid_with for cost in known]),
-    )
-
-
-def _sum(values: Sequence[Any]) -> Any:
-    return None if any(value is None for value in values) else sum(values)
-
-
-def _common(values: Sequence[Any]) -> Any:
-    return values[0] if len(set(values)) == 1 else None

@@ -1,26 +1,32 @@
-"""POST /rerank."""
+"""POST /rerank: one call, as many requests as it takes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from melious.config import ClientConfig
+from melious.endpoints.batching import Batch, BatchPlan, Limits, Progress, laid_out, size_of, whole_from
 from melious.endpoints.common import (
     RoutingOptions,
     body_of,
     check_known,
+    encoded,
     is_list,
     json_of,
     read_as,
     request_of,
 )
+from melious.endpoints.sums import sum_cost, sum_impact, sum_usage
 from melious.errors import InvalidArgumentError, ResponseDecodeError
 from melious.impact import whole_count
-from melious.results import RerankResult
-from melious.transport.request import Call, Response
+from melious.results import RerankItem, RerankResult
+from melious.transport.request import Request, Response, read
 
 PATH = "rerank"
+BATCH_ITEMS = 256
+MAX_ITEMS = 10_000
+MAX_BATCH_BYTES = 2_000_000
 
 
 class RerankParams(RoutingOptions, total=False):
@@ -33,6 +39,13 @@ class RerankParams(RoutingOptions, total=False):
         user: Who the request is for.
         mode: A routing word of the older pages; not together with `custom_weights`.
         custom_weights: Routing weights of the older pages.
+        batch_size: The most documents in one request, up to 10,000; 256 by
+            default, and fewer where they have more than 2 MB together.
+        max_concurrency: The most requests at a time; 4 by default.
+        on_progress: Called after each request with the number of documents
+            done and that of all, in the thread or on the event loop of the
+            caller. The asyncio client awaits what can be awaited. What it
+            raises ends the call.
     """
 
     top_n: int | None
@@ -41,28 +54,119 @@ class RerankParams(RoutingOptions, total=False):
     user: str | None
     mode: str | None
     custom_weights: Mapping[str, float] | None
+    batch_size: int | None
+    max_concurrency: int | None
+    on_progress: Progress | None
 
 
-def create(
-    config: ClientConfig,
-    model: str,
-    query: str,
-    documents: Sequence[str | Mapping[str, Any]],
-    params: RerankParams,
-) -> Call[RerankResult]:
-    """A call that puts documents in order of relevance."""
-    check_known(params, RerankParams, "rerank")
-    if not isinstance(query, str) or not query.strip():
-        raise InvalidArgumentError(f"query: {query!r} is no question")
-    texts = _checked(documents)
-    top_n = params.get("top_n")
-    if top_n is not None and (isinstance(top_n, bool) or not isinstance(top_n, int) or top_n < 1):
-        raise InvalidArgumentError(f"top_n: {top_n!r} is not a whole number above zero")
-    if params.get("mode") is not None and params.get("custom_weights") is not None:
-        raise InvalidArgumentError("mode: cannot be combined with custom_weights; give one of them")
-    body = body_of(config, model, {"query": query, "documents": texts}, params)
-    request = request_of(config, "rerank", PATH, params, body, retry_timeouts=True)
-    return Call(request, lambda response: _parse(response, len(texts)))
+_OWN = frozenset({"batch_size", "max_concurrency", "on_progress", "top_n"})
+
+
+class RerankPlan(BatchPlan[RerankResult]):
+    """One rerank call: its batches, and what has come of them."""
+
+    name = "rerank"
+    field = "documents"
+
+    def __init__(
+        self,
+        config: ClientConfig,
+        model: str,
+        query: str,
+        documents: Sequence[str | Mapping[str, Any]],
+        params: RerankParams,
+    ) -> None:
+        """Check the arguments.
+
+        Raises:
+            InvalidArgumentError: The query or a document is empty, or an option is wrong.
+        """
+        check_known(params, RerankParams, "rerank")
+        super().__init__(params)
+        if not isinstance(query, str) or not query.strip():
+            raise InvalidArgumentError(f"query: {query!r} is no question")
+        self._documents = _checked(documents)
+        top_n = params.get("top_n")
+        if top_n is not None and (isinstance(top_n, bool) or not isinstance(top_n, int) or top_n < 1):
+            raise InvalidArgumentError(f"top_n: {top_n!r} is not a whole number above zero")
+        if params.get("mode") is not None and params.get("custom_weights") is not None:
+            raise InvalidArgumentError("mode: cannot be combined with custom_weights; give one of them")
+        self._top_n = top_n
+        self._query = query
+        self._config = config
+        self._params = params
+        self._limits = Limits(
+            whole_from(params, "batch_size", BATCH_ITEMS, MAX_ITEMS), MAX_BATCH_BYTES, MAX_BATCH_BYTES
+        )
+        sent = {name: value for name, value in params.items() if name not in _OWN}
+        self._batch_body = body_of(config, model, {}, sent)
+        self._answers: list[tuple[Batch, RerankResult]] = []
+
+    def batches(self) -> list[Batch]:
+        """The batches to send first: by count and by size."""
+        return laid_out(self._measured(), self._limits)
+
+    def _measured(self) -> Iterator[tuple[int, int, int]]:
+        for place, document in enumerate(self._documents):
+            if isinstance(document, str):
+                yield place, size_of(document), 0
+            else:
+                yield place, len(encoded({f"documents[{place}]": document})), 0
+
+    def request(self, batch: Batch) -> Request:
+        """The request for a batch."""
+        body: dict[str, Any] = {"model": "", "query": self._query}
+        body["documents"] = [self._documents[place] for place in batch]
+        if self._top_n is not None:
+            # The best of all are among the best of each batch.
+            whole = len(batch) == len(self._documents)
+            body["top_n"] = self._top_n if whole else min(self._top_n, len(batch))
+        body |= self._batch_body
+        return request_of(
+            self._config, "rerank", PATH, self._params, body, retry_timeouts=True, spent=self._spent()
+        )
+
+    def accept(self, batch: Batch, response: Response) -> RerankResult:
+        """Take the answer to a batch.
+
+        Raises:
+            ResponseDecodeError: It is no list of documents that were sent.
+        """
+        answer = read(response, lambda response: _parse(response, len(batch)))
+        if len(batch) < len(self._documents):
+            answer.results = [_placed(item, batch[item.index]) for item in answer.results]
+        self._answers.append((batch, answer))
+        return answer
+
+    def _count(self) -> tuple[int, int]:
+        return sum(len(batch) for batch, _ in self._answers), len(self._documents)
+
+    def result(self) -> RerankResult:
+        """Everything together, best first; documents of one score in the order given."""
+        answers = [answer for _, answer in sorted(self._answers, key=lambda done: done[0])]
+        ranked = [item for answer in answers for item in answer.results]
+        ranked.sort(key=_best_first)
+        if len(answers) == 1:
+            return answers[0].model_copy(update={"results": ranked[: self._top_n], "batches": answers})
+        result = RerankResult(
+            usage=sum_usage(answers),
+            environment_impact=sum_impact(answers),
+            billing_cost=sum_cost(answers),
+            model=next((answer.model for answer in answers if answer.model), None),
+            results=ranked[: self._top_n],
+            batches=[*answers],
+        )
+        result.with_origin(*self._origin(answers))
+        return result
+
+
+def _best_first(item: RerankItem) -> tuple[float, int]:
+    return -item.relevance_score, item.index
+
+
+def _placed(item: RerankItem, index: int) -> RerankItem:
+    """An item of a batch, with its place among all documents."""
+    return item if item.index == index else item.model_copy(update={"index": index})
 
 
 def _checked(documents: Sequence[str | Mapping[str, Any]]) -> list[str | Mapping[str, Any]]:
@@ -103,5 +207,5 @@ def _parse(response: Response, count: int) -> RerankResult:
                 body=raw,
             )
         seen.add(item.index)
-    result.results.sort(key=lambda item: -item.relevance_score)
+    result.results.sort(key=_best_first)
     return result

@@ -1,36 +1,40 @@
-"""Runs the batches of an embeddings call with tasks, some at a time."""
+"""Runs the batches of a call with tasks, some at a time."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
-from melious.endpoints.embeddings import Batch, EmbeddingsPlan
+from melious.endpoints.batching import Batch, BatchPlan
 from melious.errors import APIStatusError
-from melious.results import EmbeddingsResult
+from melious.results import Result
+from melious.transport.callbacks import awaited
 from melious.transport.reporting import Report
 from melious.transport.request import Request, Response
 
+R = TypeVar("R", bound=Result)
 
-async def run_batches_async(
-    plan: EmbeddingsPlan, send: Callable[[Request], Awaitable[Response]]
-) -> EmbeddingsResult:
+
+async def run_batches_async(plan: BatchPlan[R], send: Callable[[Request], Awaitable[Response]]) -> R:
     """Run a plan with tasks; a single batch runs in the caller's own."""
     try:
         waiting = plan.batches()
+        await awaited(plan.progress())
         while waiting or plan.awaited():
             await _run_async(plan, deque(waiting), send)
             # Shielded: others wait for the same vectors, and this call alone may be cancelled.
             await asyncio.gather(*(asyncio.shield(asyncio.wrap_future(each)) for each in plan.awaited()))
             waiting = plan.settle()
+            await awaited(plan.progress())
         return plan.result()
     finally:
         plan.release()
 
 
 async def _run_async(
-    plan: EmbeddingsPlan, waiting: deque[Batch], send: Callable[[Request], Awaitable[Response]]
+    plan: BatchPlan[R], waiting: deque[Batch], send: Callable[[Request], Awaitable[Response]]
 ) -> None:
     async def worker() -> None:
         while waiting:
@@ -42,6 +46,7 @@ async def _run_async(
                 waiting.extendleft(reversed(plan.reject(batch, error)))
                 continue
             Report(request).whole(plan.accept(batch, response))
+            await awaited(plan.progress())
 
     if len(waiting) <= 1:
         await worker()

@@ -1,0 +1,212 @@
+"""Calls that take as many requests as there is to do: what embeddings and rerank have in common.
+
+A `BatchPlan` holds all that decides: what goes together, what an answer means,
+what to do with a batch that is too large. Its drivers only run the batches
+that it gives out, some at a time.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any, Generic, TypeAlias, TypeVar
+
+from melious.errors import APIStatusError, BadRequestError, ContextLengthExceededError, InvalidArgumentError
+from melious.results import Meta, Result
+from melious.transport.request import Request, Response
+
+R = TypeVar("R", bound=Result)
+
+MAX_CONCURRENCY = 4
+"""The most requests of one call at a time, unless the caller says otherwise."""
+
+_TOO_LARGE = re.compile(
+    r"too (?:large|many)|array too long|batch size|maximum batch|at most|exceeds the limit|payload"
+    r"|per request|max(?:imum)? number"
+    r"|(?:more|less|fewer) than \d+ (?:items|inputs|texts|strings|documents|elements)"
+)
+
+Batch: TypeAlias = tuple[int, ...]
+"""The places of the items that travel together."""
+
+Progress: TypeAlias = Callable[[int, int], object]
+"""Told how many items are done, and how many there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much fits into one request.
+
+    Attributes:
+        count: The most items.
+        size: The most bytes of text.
+        tokens: The most tokens.
+    """
+
+    count: int
+    size: int
+    tokens: int
+
+
+def laid_out(items: Iterable[tuple[int, int, int]], limits: Limits) -> list[Batch]:
+    """Lay items out in batches, in their order; one that is larger than a batch goes alone.
+
+    Args:
+        items: Place, bytes and tokens of each.
+        limits: What fits into a batch.
+
+    Example:
+        >>> laid_out([(0, 5, 1), (1, 5, 1), (2, 9, 1)], Limits(count=8, size=10, tokens=8))
+        [(0, 1), (2,)]
+    """
+    batches: list[Batch] = []
+    batch: list[int] = []
+    whole_size = whole_tokens = 0
+    for place, size, tokens in items:
+        whole_size += size
+        whole_tokens += tokens
+        if batch and (len(batch) >= limits.count or whole_size > limits.size or whole_tokens > limits.tokens):
+            batches.append(tuple(batch))
+            batch, whole_size, whole_tokens = [], size, tokens
+        batch.append(place)
+    if batch:
+        batches.append(tuple(batch))
+    return batches
+
+
+def size_of(text: str) -> int:
+    """The bytes of a text."""
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+
+
+def too_large(error: APIStatusError, field: str) -> bool:
+    """Whether a request was refused for how much it holds, so that less of it may pass.
+
+    Args:
+        error: The refusal.
+        field: The field of the body that holds the items.
+    """
+    if error.status_code == 413:  # noqa: PLR2004
+        return True
+    if not isinstance(error, BadRequestError) or not (error.param or field).startswith(field):
+        return False
+    # One item that is too long for the model stays so; a request over the account's limit for one does not.
+    if isinstance(error, ContextLengthExceededError) and error.status_code != 429:  # noqa: PLR2004
+        return False
+    return _TOO_LARGE.search(error.message.lower()) is not None
+
+
+def whole_from(params: Mapping[str, Any], name: str, default: int, most: int) -> int:
+    """A parameter that is a whole number from 1 up.
+
+    Raises:
+        InvalidArgumentError: It is something else.
+    """
+    value = params.get(name)
+    if value is None:
+        return default
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+        raise InvalidArgumentError(f"{name}: {value!r} is not a whole number from 1 to {most}")
+    return value
+
+
+class BatchPlan(ABC, Generic[R]):
+    """One call: its batches, and what has come of them.
+
+    Attributes:
+        max_concurrency: The most batches to run at a time.
+        name: The endpoint's name.
+        field: The field of the body that holds the items.
+    """
+
+    name: str
+    field: str
+
+    def __init__(self, params: Mapping[str, Any]) -> None:
+        """Read the options that all such calls have.
+
+        Raises:
+            InvalidArgumentError: One is wrong.
+        """
+        self.max_concurrency = whole_from(params, "max_concurrency", MAX_CONCURRENCY, 1024)
+        self._on_progress: Progress | None = params.get("on_progress")
+        if self._on_progress is not None and not callable(self._on_progress):
+            raise InvalidArgumentError(f"on_progress: {self._on_progress!r} cannot be called")
+        self._told = 0
+        self._began = time.monotonic()
+
+    @abstractmethod
+    def batches(self) -> list[Batch]:
+        """The batches to send first."""
+
+    @abstractmethod
+    def request(self, batch: Batch) -> Request:
+        """The request for a batch."""
+
+    @abstractmethod
+    def accept(self, batch: Batch, response: Response) -> Result:
+        """Take the answer to a batch.
+
+        Raises:
+            ResponseDecodeError: It is not what the endpoint promises.
+        """
+
+    def reject(self, batch: Batch, error: APIStatusError) -> list[Batch]:
+        """Decide what to do with a batch that the service refused.
+
+        Returns:
+            The batches to send in its place: halves of one that was too large.
+
+        Raises:
+            APIStatusError: Nothing can be done; the error that was given.
+        """
+        if len(batch) == 1 or not too_large(error, self.field):
+            raise error
+        middle = len(batch) // 2
+        return [batch[:middle], batch[middle:]]
+
+    @abstractmethod
+    def result(self) -> R:
+        """Everything together."""
+
+    @abstractmethod
+    def _count(self) -> tuple[int, int]:
+        """How many items are done, and how many there are."""
+
+    def progress(self) -> object:
+        """Tell the caller how far the call has come; gives what that gives, for who can wait for it."""
+        if self._on_progress is None:
+            return None
+        done, count = self._count()
+        if done == self._told:
+            return None
+        self._told = done
+        return self._on_progress(done, count)
+
+    def awaited(self) -> Sequence[Future[Any]]:
+        """What other calls are fetching; wait for all of it and then call `settle`."""
+        return ()
+
+    def settle(self) -> list[Batch]:
+        """Take what the other calls have fetched, and give batches for what they could not."""
+        return []
+
+    def release(self) -> None:
+        """Give up what the plan meant to fetch and did not; called at the end in any case."""
+
+    def _spent(self) -> float:
+        """Seconds since the call began."""
+        return time.monotonic() - self._began
+
+    def _origin(self, answers: Sequence[Result]) -> tuple[Any, Meta]:
+        """What the call as a whole comes from: a single answer's origin, or all there are."""
+        if len(answers) == 1:
+            return answers[0].raw, answers[0].meta
+        last = answers[-1].meta
+        attempts = sum(answer.attempts for answer in answers)
+        meta = Meta(last.request_id, last.rate_limit, attempts, self._spent())
+        return [answer.raw for answer in answers], meta
