@@ -6,71 +6,54 @@ import argparse
 import asyncio
 import json
 import os
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from benchmarks import chat, report, server, startup, streams, vectors
-from benchmarks.contenders import (
-    CORE,
-    FRAMEWORKS,
-    HTTPX2,
-    OPENAI_FLOAT,
-    PEERS_IN_FRAMEWORKS,
-    find_missing,
-    present,
-)
-from benchmarks.limits import check
-from benchmarks.measure import FULL, QUICK, Effort, Table, compare, compare_async
+from benchmarks import contenders as names
+from benchmarks import core, langchain, limits, report, server
+from benchmarks.limits import Limit
+from benchmarks.measure import FULL, QUICK, Table
+from benchmarks.run import Run
 
 
-def _measure(
-    url: str, effort: Effort, missing: dict[str, str], run: Callable[[Coroutine[Any, Any, Table]], Table]
-) -> Iterator[Table]:
-    """Make every measurement, the fresh interpreters last.
+@dataclass(frozen=True)
+class Part:
+    """A part of the suite.
 
-    Args:
-        url: The server's base URL.
-        effort: How thoroughly.
-        missing: The contenders that cannot run here.
-        run: Runs a coroutine, always on the same event loop: some peers do not work on a second one.
+    Attributes:
+        measure: Makes its measurements.
+        limits: Holds its limits beside them.
+        needs: The contender without which it makes no sense.
+        contenders: By name, what they need to run.
+        peers: The same of those that a quick run leaves out.
     """
-    times, rounds = effort.requests, effort.rounds
-    sync, both = present(chat.SYNC, missing), present(chat.ASYNC, missing)
 
-    table = Table("request, sync", "us", HTTPX2)
-    yield compare(table, sync, url, server.ANSWER, times=times, rounds=rounds)
+    measure: Callable[[Run], Iterator[Table]]
+    limits: Callable[[Mapping[str, Table]], list[Limit]]
+    needs: str
+    contenders: Mapping[str, str]
+    peers: Mapping[str, str]
 
-    table = Table("request, async", "us", HTTPX2)
-    yield run(compare_async(table, both, url, server.ANSWER, times=times, rounds=rounds))
 
-    table = Table("request, async x64", "us", HTTPX2)
-    yield run(compare_async(table, both, url, server.ANSWER, times=2 * times, rounds=rounds, at_a_time=64))
-
-    read = len(server.WORD) * effort.words
-    chunk = 1e-6 * effort.words
-    table = Table("streamed chunk, sync", "us", HTTPX2)
-    sync = present(streams.SYNC, missing)
-    yield compare(table, sync, url, read, times=1, rounds=rounds, parts=chunk)
-
-    table = Table("streamed chunk, async", "us", HTTPX2)
-    both = present(streams.ASYNC, missing)
-    yield run(compare_async(table, both, url, read, times=1, rounds=rounds, parts=chunk))
-
-    table = Table("embeddings", "ms", HTTPX2)
-    shape = (effort.texts, server.DIMENSIONS)
-    several = present(vectors.contenders(effort.texts), missing)
-    slow = {OPENAI_FLOAT: several.pop(OPENAI_FLOAT)} if OPENAI_FLOAT in several else {}
-    compare(table, several, url, shape, times=1, rounds=rounds, parts=1e-3)
-    yield compare(table, slow, url, shape, times=1, rounds=1, parts=1e-3)
-
-    unwanted = missing if effort.frameworks else {*missing, *FRAMEWORKS}
-    yield from startup.measure(url, unwanted, effort.starts)
+PARTS = {
+    "core": Part(core.measure, limits.of_core, names.CORE, {}, {}),
+    "langchain": Part(
+        langchain.measure,
+        limits.of_langchain,
+        names.LANGCHAIN_MELIOUS,
+        names.IN_LANGCHAIN,
+        names.PEERS_IN_LANGCHAIN,
+    ),
+}
 
 
 def main() -> None:
     """Run and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument(
+        "--only", nargs="+", choices=PARTS, metavar="PART", help=f"some of the parts: {', '.join(PARTS)}"
+    )
     parser.add_argument(
         "--quick",
         action="store_true",
@@ -80,24 +63,36 @@ def main() -> None:
     options = parser.parse_args()
     for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
         del os.environ[name]
-    effort = QUICK if options.quick else FULL
-    missing = find_missing(frozenset() if effort.frameworks else PEERS_IN_FRAMEWORKS)
-    if CORE in missing or HTTPX2 in missing:
+
+    parts = [PARTS[name] for name in options.only or PARTS]
+    missing = _missing(parts, quick=options.quick)
+    if names.CORE in missing or names.HTTPX2 in missing:
         parser.error(f"needs melious and httpx2: {missing}")
+    effort = QUICK if options.quick else FULL
     print(report.heading())
-    tables = []
-    with server.running(effort.words) as url, asyncio.Runner() as runner:
-        for table in _measure(url, effort, missing, runner.run):
-            print(report.rows(table), flush=True)
-            tables.append(table)
-    limits = check({table.title: table for table in tables})
-    print("limits", *map(report.verdict, limits), sep="\n")
+    tables = {}
+    with server.running(effort.words, effort.fragments) as url, asyncio.Runner() as runner:
+        run = Run(url, effort, missing, runner.run)
+        for part in parts:
+            if part.needs not in missing:
+                for table in part.measure(run):
+                    print(report.rows(table), flush=True)
+                    tables[table.title] = table
+    reached = [limit for part in parts for limit in part.limits(tables)]
+    print("limits", *map(report.verdict, reached), sep="\n")
     for name, reason in missing.items():
         print(f"left out: {name} ({reason})")
     if options.json:
-        options.json.write_text(
-            json.dumps(report.as_json(tables, limits, missing), indent=2), encoding="utf-8"
-        )
+        written = json.dumps(report.as_json(list(tables.values()), reached, missing), indent=2)
+        options.json.write_text(written, encoding="utf-8")
+
+
+def _missing(parts: list[Part], *, quick: bool) -> dict[str, str]:
+    missing = names.find_missing(names.CLIENTS)
+    for part in parts:
+        missing |= names.find_missing(part.contenders)
+        missing |= dict.fromkeys(part.peers, "not wanted") if quick else names.find_missing(part.peers)
+    return missing
 
 
 if __name__ == "__main__":

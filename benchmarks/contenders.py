@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from importlib import import_module
 from typing import TypeVar
 
@@ -13,45 +13,70 @@ CORE_AIOHTTP = "MeliousClient, aiohttp"
 OPENAI = "openai"
 OPENAI_AIOHTTP = "openai, aiohttp"
 OPENAI_FLOAT = "openai, floats"
-LANGCHAIN_OPENAI = "langchain-openai"
+
+LANGCHAIN_FAKE = "langchain-core, fake model"
+LANGCHAIN_FLOOR = "httpx2 + langchain-core"
 LANGCHAIN_MELIOUS = "langchain_melious"
-LLAMA_INDEX_OPENAI = "llama-index OpenAILike"
-LLAMA_INDEX_MELIOUS = "llama_index_melious"
+LANGCHAIN_MELIOUS_AIOHTTP = "langchain_melious, aiohttp"
+LANGCHAIN_MISTRAL = "langchain-mistralai"
+LANGCHAIN_OPENAI = "langchain-openai"
+LANGCHAIN_OPENAI_AIOHTTP = "langchain-openai, aiohttp"
+
+LLAMA_FAKE = "llama-index-core, fake model"
+LLAMA_FLOOR = "httpx2 + llama-index-core"
+LLAMA_MELIOUS = "llama_index_melious"
+LLAMA_MELIOUS_AIOHTTP = "llama_index_melious, aiohttp"
+LLAMA_MISTRAL = "llama-index MistralAI"
+LLAMA_OPENAI = "llama-index OpenAILike"
+LLAMA_OPENAI_EMBEDDING = "OpenAILikeEmbedding"
+LLAMA_COHERE = "llama-index CohereRerank"
 
 KEY = "sk-mel-benchmark"
 AUTH = {"authorization": f"Bearer {KEY}"}
 
-_HOME = {
-    HTTPX: ("httpx", "Client"),
-    HTTPX2: ("httpx2", "Client"),
-    CORE: ("melious", "MeliousClient"),
-    CORE_AIOHTTP: ("httpx_aiohttp", "AiohttpTransport"),
-    OPENAI: ("openai", "OpenAI"),
-    OPENAI_AIOHTTP: ("httpx_aiohttp", "AiohttpTransport"),
-    OPENAI_FLOAT: ("openai", "OpenAI"),
-    LANGCHAIN_OPENAI: ("langchain_openai", "ChatOpenAI"),
-    LANGCHAIN_MELIOUS: ("langchain_melious", "ChatMelious"),
-    LLAMA_INDEX_OPENAI: ("llama_index.llms.openai_like", "OpenAILike"),
-    LLAMA_INDEX_MELIOUS: ("llama_index_melious", "Melious"),
+CLIENTS = {
+    HTTPX: "httpx:Client",
+    HTTPX2: "httpx2:Client",
+    CORE: "melious:MeliousClient",
+    CORE_AIOHTTP: "httpx_aiohttp:AiohttpTransport",
+    OPENAI: "openai:OpenAI",
+    OPENAI_AIOHTTP: "httpx_aiohttp:AiohttpTransport",
+    OPENAI_FLOAT: "openai:OpenAI",
 }
-
-PEERS_IN_FRAMEWORKS = frozenset({LANGCHAIN_OPENAI, LLAMA_INDEX_OPENAI})
-FRAMEWORKS = PEERS_IN_FRAMEWORKS | {LANGCHAIN_MELIOUS, LLAMA_INDEX_MELIOUS}
+IN_LANGCHAIN = {
+    LANGCHAIN_FAKE: "langchain_core.language_models:BaseChatModel",
+    LANGCHAIN_MELIOUS: "langchain_melious:ChatMelious",
+    LANGCHAIN_MELIOUS_AIOHTTP: "httpx_aiohttp:AiohttpTransport",
+}
+PEERS_IN_LANGCHAIN = {
+    LANGCHAIN_MISTRAL: "langchain_mistralai:ChatMistralAI",
+    LANGCHAIN_OPENAI: "langchain_openai:ChatOpenAI",
+    LANGCHAIN_OPENAI_AIOHTTP: "httpx_aiohttp:AiohttpTransport",
+}
+IN_LLAMA_INDEX = {
+    LLAMA_FAKE: "llama_index.core.llms:CustomLLM",
+    LLAMA_MELIOUS: "llama_index_melious:Melious",
+    LLAMA_MELIOUS_AIOHTTP: "httpx_aiohttp:AiohttpTransport",
+}
+PEERS_IN_LLAMA_INDEX = {
+    LLAMA_MISTRAL: "llama_index.llms.mistralai:MistralAI",
+    LLAMA_OPENAI: "llama_index.llms.openai_like:OpenAILike",
+    LLAMA_OPENAI_EMBEDDING: "llama_index.embeddings.openai_like:OpenAILikeEmbedding",
+    LLAMA_COHERE: "llama_index.postprocessor.cohere_rerank:CohereRerank",
+}
 
 C = TypeVar("C")
 
 
-def find_missing(without: frozenset[str] = frozenset()) -> dict[str, str]:
+def find_missing(homes: Mapping[str, str]) -> dict[str, str]:
     """The contenders that cannot run here, and why.
 
     Args:
-        without: Those that are not wanted; they are not imported.
+        homes: By name, the module and what it must have.
     """
     missing = {}
-    for name, (module, attribute) in _HOME.items():
-        if name in without:
-            missing[name] = "not wanted"
-            continue
+    for name, home in homes.items():
+        module, _, attribute = home.partition(":")
         try:
             getattr(import_module(module), attribute)
         except (ImportError, AttributeError) as error:
@@ -59,6 +84,6 @@ def find_missing(without: frozenset[str] = frozenset()) -> dict[str, str]:
     return missing
 
 
-def present(contenders: dict[str, C], missing: Container[str]) -> dict[str, C]:
+def present(contenders: Mapping[str, C], missing: Container[str]) -> dict[str, C]:
     """Those that can run here."""
     return {name: contender for name, contender in contenders.items() if name not in missing}

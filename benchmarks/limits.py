@@ -1,17 +1,28 @@
-"""What the core must reach, as ratios and differences of figures of the same run."""
+"""What the core and the adapters must reach, in figures, ratios and differences of the same run."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from benchmarks.contenders import CORE, CORE_AIOHTTP, HTTPX2, OPENAI
+from benchmarks import core
+from benchmarks.contenders import (
+    CORE,
+    CORE_AIOHTTP,
+    HTTPX2,
+    LANGCHAIN_MELIOUS,
+    LANGCHAIN_MELIOUS_AIOHTTP,
+    OPENAI,
+)
+from benchmarks.langchain import starts as langchain_starts
 from benchmarks.measure import Table
-from benchmarks.startup import FLOOR
+
+Tables = Mapping[str, Table]
 
 
 @dataclass(frozen=True)
 class Limit:
-    """A limit beside what was reached; None where a contender was missing."""
+    """A limit beside what was reached; None where it was not measured."""
 
     what: str
     bound: float
@@ -27,23 +38,40 @@ class Limit:
         return self.reached <= self.bound if self.at_most else self.reached >= self.bound
 
 
-def check(tables: dict[str, Table]) -> list[Limit]:
-    """Hold the limits beside a run.
+class _Figures:
+    """The figures of a run, as limits ask for them."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+
+    def ratio(self, title: str, of: str, to: str) -> float | None:
+        return self._tables[title].ratio(of, to) if title in self._tables else None
+
+    def at_most(self, bound: float, title: str, of: str = CORE, to: str = HTTPX2) -> Limit:
+        return Limit(f"{title}: {of} / {to}", bound, True, self.ratio(title, of, to))
+
+    def at_least(self, bound: float, title: str, of: str = OPENAI, to: str = CORE) -> Limit:
+        return Limit(f"{title}: {of} / {to}", bound, False, self.ratio(title, of, to))
+
+    def itself(self, bound: float, title: str, of: str) -> Limit:
+        table = self._tables.get(title)
+        reached = table.figures.get(of) if table else None
+        return Limit(f"{title}: {of}", bound, True, reached, table.unit if table else "")
+
+    def beyond(self, bound: float, title: str, of: str, floor: str) -> Limit:
+        table = self._tables.get(title)
+        reached = table.figures[of] - table.figures[floor] if table else None
+        return Limit(f"{title}: {of} beyond {floor}", bound, True, reached, "ms")
+
+
+def of_core(tables: Tables) -> list[Limit]:
+    """The client's.
 
     Args:
         tables: By title.
     """
-
-    def at_most(bound: float, title: str, of: str = CORE, to: str = HTTPX2) -> Limit:
-        return Limit(f"{title}: {of} / {to}", bound, True, tables[title].ratio(of, to))
-
-    def at_least(bound: float, title: str, of: str = OPENAI, to: str = CORE) -> Limit:
-        return Limit(f"{title}: {of} / {to}", bound, False, tables[title].ratio(of, to))
-
-    def beyond_floor(bound: float, title: str) -> Limit:
-        figures = tables[title].figures
-        return Limit(f"{title}: {CORE} beyond {FLOOR}", bound, True, figures[CORE] - figures[FLOOR], "ms")
-
+    figures = _Figures(tables)
+    at_most, at_least = figures.at_most, figures.at_least
     return [
         at_most(1.0, "request, sync"),
         at_most(1.0, "request, async"),
@@ -56,13 +84,31 @@ def check(tables: dict[str, Table]) -> list[Limit]:
         at_least(7.0, "streamed chunk, sync"),
         at_least(7.0, "streamed chunk, async"),
         at_most(1.1, "embeddings"),
-        beyond_floor(40.0, "import"),
-        beyond_floor(40.0, "import, construction and first answer"),
-        Limit(
-            f"construction, after the first: {CORE}",
-            1.0,
-            True,
-            tables["construction, after the first"].figures[CORE],
-            "ms",
-        ),
+        figures.beyond(40.0, "import", CORE, core.FLOOR),
+        figures.beyond(40.0, "import, construction and first answer", CORE, core.FLOOR),
+        figures.itself(1.0, "construction, after the first", CORE),
+    ]
+
+
+def of_langchain(tables: Tables) -> list[Limit]:
+    """The adapter's for LangChain.
+
+    Args:
+        tables: By title.
+    """
+    figures = _Figures(tables)
+    itself, starts = figures.itself, langchain_starts
+    return [
+        itself(1300.0, "LangChain, invoke", LANGCHAIN_MELIOUS),
+        itself(2000.0, "LangChain, ainvoke", LANGCHAIN_MELIOUS),
+        itself(600.0, "LangChain, ainvoke x64", LANGCHAIN_MELIOUS_AIOHTTP),
+        itself(30.0, "LangChain, streamed chunk, sync", LANGCHAIN_MELIOUS),
+        itself(30.0, "LangChain, streamed chunk, async", LANGCHAIN_MELIOUS),
+        itself(15.0, "LangChain, v3 events made, per chunk", LANGCHAIN_MELIOUS),
+        itself(200.0, "LangChain, embed_documents", LANGCHAIN_MELIOUS),
+        itself(20.0, "LangChain chat, import", starts.NAME_ONLY),
+        figures.beyond(80.0, "LangChain chat, import", LANGCHAIN_MELIOUS, starts.CHAT_FLOOR),
+        itself(0.5, "LangChain chat, construction, after the first", LANGCHAIN_MELIOUS),
+        figures.beyond(60.0, "LangChain embeddings, import", LANGCHAIN_MELIOUS, starts.EMBEDDINGS_FLOOR),
+        figures.beyond(60.0, "LangChain rerank, import", LANGCHAIN_MELIOUS, starts.RERANK_FLOOR),
     ]

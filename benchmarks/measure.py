@@ -29,22 +29,24 @@ class Effort:
     Attributes:
         requests: Requests in a block.
         words: Content chunks in a stream.
+        fragments: Chunks of streamed tool arguments and of streamed JSON.
         texts: Texts in an embeddings request.
+        documents: Documents to put in order.
         rounds: Blocks of each contender.
         starts: Fresh interpreters for each contender.
-        frameworks: Whether to import frameworks in them, and to run the peers in frameworks at all.
     """
 
     requests: int = 320
     words: int = 5000
+    fragments: int = 1000
     texts: int = 2048
+    documents: int = 100
     rounds: int = 5
     starts: int = 4
-    frameworks: bool = True
 
 
 FULL = Effort()
-QUICK = Effort(requests=8, words=50, texts=8, rounds=1, starts=1, frameworks=False)
+QUICK = Effort(requests=8, words=50, fragments=20, texts=8, documents=8, rounds=1, starts=1)
 
 
 @dataclass

@@ -20,8 +20,10 @@ _VERSIONS = (
     "aiohttp",
     "openai",
     "langchain-core",
+    "langchain-mistralai",
     "langchain-openai",
     "llama-index-core",
+    "llama-index-llms-mistralai",
     "llama-index-llms-openai-like",
 )
 
@@ -52,7 +54,7 @@ def rows(table: Table) -> str:
         ratio = table.ratio(name, table.baseline)
         beside = "" if ratio is None else f"{ratio:8.2f}x"
         mark = "  <- baseline" if name == table.baseline else ""
-        lines.append(f"  {name:<28}{figure:>12,.2f}{beside}{mark}")
+        lines.append(f"  {name:<34}{figure:>12,.2f}{beside}{mark}")
     return "\n".join(lines) + "\n"
 
 
@@ -61,7 +63,7 @@ def verdict(limit: Limit) -> str:
     sign = "<=" if limit.at_most else ">="
     reached = "-" if limit.reached is None else f"{limit.reached:.2f}"
     mark = {True: "pass", False: "MISS", None: "not run"}[limit.holds]
-    return f"  {mark:<8}{limit.what:<75}{reached:>8} {sign} {limit.bound:g} {limit.unit}"
+    return f"  {mark:<8}{limit.what:<88}{reached:>8} {sign} {limit.bound:g} {limit.unit}"
 
 
 def _machine() -> str:

@@ -2,7 +2,8 @@
 
 It runs in a process of its own, so that a client's CPU time is the client's
 alone, and speaks just enough HTTP/1.1: keep-alive, `Content-Length` bodies,
-and for streams one HTTP chunk per event, as model servers send them.
+and for streams one HTTP chunk per event, as model servers send them. A stream
+is prose, or a tool call where tools are offered, or JSON where a format is asked for.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ QUESTION = "Which rivers flow through the city, and what are they used for? " * 
 ANSWER = "The river was straightened in the nineteenth century and carries freight to this day. " * 2
 WORD = " river"
 DIMENSIONS = 1024
+TOOL = "note"
+CALL = "call_0123456789"
+FIELD = "text"
 
 _COST = {
     "usage": {"prompt_tokens": 240, "completion_tokens": 38, "total_tokens": 278},
@@ -56,18 +60,43 @@ def _completion() -> bytes:
     return _json_answer({**facts, "choices": [choice], **_COST})
 
 
-def _stream(words: int) -> bytes:
+def _stream(deltas: list[dict[str, object]], finish: str = "stop") -> bytes:
     facts = {"id": "chatcmpl-01", "object": "chat.completion.chunk", "created": 1740996000, "model": MODEL}
 
-    def event(delta: dict[str, str], finish: str | None = None) -> bytes:
+    def event(delta: dict[str, object], finish: str | None = None) -> bytes:
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
         return json.dumps({**facts, "choices": [choice]}, separators=(",", ":")).encode()
 
-    events = [event({"role": "assistant", "content": ""}), *[event({"content": WORD})] * words]
-    events += [event({}, "stop"), json.dumps({**facts, "choices": [], **_COST}).encode(), b"[DONE]"]
+    events = [*map(event, deltas), event({}, finish)]
+    events += [json.dumps({**facts, "choices": [], **_COST}).encode(), b"[DONE]"]
     head = f"{_HEAD}content-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n".encode()
     blocks = [b"data: %b\n\n" % data for data in events]
     return head + b"".join(b"%x\r\n%b\r\n" % (len(block), block) for block in blocks) + b"0\r\n\r\n"
+
+
+def _prose(words: int) -> bytes:
+    return _stream([{"role": "assistant", "content": ""}, *({"content": WORD} for _ in range(words))])
+
+
+def _json_text(words: int) -> bytes:
+    pieces = [f'{{"{FIELD}": "', *[WORD] * words, '"}']
+    return _stream([{"role": "assistant", "content": ""}, *({"content": piece} for piece in pieces)])
+
+
+def _tool_call(words: int) -> bytes:
+    begun = {"index": 0, "id": CALL, "type": "function", "function": {"name": TOOL, "arguments": ""}}
+    pieces = [f'{{"{FIELD}": "', *[WORD] * words, '"}']
+    calls = [begun, *({"index": 0, "function": {"arguments": piece}} for piece in pieces)]
+    beginning = {"role": "assistant", "content": None}
+    return _stream([beginning, *({"tool_calls": [call]} for call in calls)], "tool_calls")
+
+
+@cache
+def _ranking(count: int) -> bytes:
+    order = random.Random(count).sample(range(count), count)
+    results = [{"index": index, "relevance_score": 1 - place / count} for place, index in enumerate(order)]
+    meta = {"tokens": {"input_tokens": 8 * count, "output_tokens": 0}}
+    return _json_answer({**_COST, "id": "rerank-01", "results": results, "meta": meta})
 
 
 @cache
@@ -87,9 +116,11 @@ def _vectors(count: int, encoding: str) -> bytes:
 class _Connection(asyncio.Protocol):
     """Answers one request after the other."""
 
-    def __init__(self, completion: bytes, stream: bytes) -> None:
+    def __init__(self, completion: bytes, prose: bytes, tool_call: bytes, json_text: bytes) -> None:
         self._completion = completion
-        self._stream = stream
+        self._prose = prose
+        self._tool_call = tool_call
+        self._json_text = json_text
         self._received = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -111,26 +142,32 @@ class _Connection(asyncio.Protocol):
         if b"/embeddings" in head[:100]:
             asked = json.loads(body)
             return _vectors(len(asked["input"]), asked.get("encoding_format", "float"))
-        streams = b'"stream":true' in body or b'"stream": true' in body
-        return self._stream if streams else self._completion
+        if b"/rerank" in head[:100]:
+            return _ranking(len(json.loads(body)["documents"]))
+        if b'"stream":true' not in body and b'"stream": true' not in body:
+            return self._completion
+        if b'"tools":' in body:
+            return self._tool_call
+        return self._json_text if b'"response_format":' in body else self._prose
 
 
-async def _serve(words: int) -> None:
-    completion, stream = _completion(), _stream(words)
+async def _serve(words: int, fragments: int) -> None:
+    answers = _completion(), _prose(words), _tool_call(fragments), _json_text(fragments)
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: _Connection(completion, stream), "127.0.0.1", 0)
+    server = await loop.create_server(lambda: _Connection(*answers), "127.0.0.1", 0)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
 
 
 @contextmanager
-def running(words: int) -> Iterator[str]:
+def running(words: int, fragments: int) -> Iterator[str]:
     """Run the server in a process of its own; gives its base URL.
 
     Args:
-        words: How many content chunks a stream has.
+        words: How many words a stream of prose has, each a chunk.
+        fragments: How many words streamed tool arguments and streamed JSON have.
     """
-    command = [sys.executable, "-m", "benchmarks.server", str(words)]
+    command = [sys.executable, "-m", "benchmarks.server", str(words), str(fragments)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
@@ -140,4 +177,4 @@ def running(words: int) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    asyncio.run(_serve(int(sys.argv[1])))
+    asyncio.run(_serve(*map(int, sys.argv[1:])))

@@ -25,7 +25,8 @@ def texts(count: int) -> list[str]:
     return [f"Paragraph {number} of a report on inland shipping." for number in range(count)]
 
 
-def _shape(vectors: list[list[float]]) -> tuple[int, int]:
+def shape_of(vectors: list[list[float]]) -> tuple[int, int]:
+    """How many vectors there are, and how long they are."""
     return len(vectors), len(vectors[0])
 
 
@@ -42,9 +43,9 @@ def contenders(count: int) -> dict[str, SyncContender]:
                 def embed() -> tuple[int, int]:
                     items = from_json(client.post(f"{url}/embeddings", json=body).content)["data"]
                     if encoding == "float":
-                        return _shape([item["embedding"] for item in items])
+                        return shape_of([item["embedding"] for item in items])
                     packed = (binascii.a2b_base64(item["embedding"]) for item in items)
-                    return _shape([array("f", data).tolist() for data in packed])
+                    return shape_of([array("f", data).tolist() for data in packed])
 
                 yield embed
 
@@ -55,7 +56,7 @@ def contenders(count: int) -> dict[str, SyncContender]:
         from melious import MeliousClient
 
         with MeliousClient(api_key=KEY, base_url=url) as client:
-            yield lambda: _shape(client.embeddings.create(model=MODEL, input=inputs).embeddings)
+            yield lambda: shape_of(client.embeddings.create(model=MODEL, input=inputs).embeddings)
 
     def openai(**options: Any) -> SyncContender:
         @contextmanager
@@ -67,34 +68,11 @@ def contenders(count: int) -> dict[str, SyncContender]:
 
                 def embed() -> tuple[int, int]:
                     data = create(model=MODEL, input=inputs, **options).data
-                    return _shape([item.embedding for item in data])
+                    return shape_of([item.embedding for item in data])
 
                 yield embed
 
         return open_client
-
-    @contextmanager
-    def langchain_openai(url: str) -> Iterator[Embed]:
-        from langchain_openai import OpenAIEmbeddings
-
-        # Without the check it sends text, as other services than OpenAI need it.
-        model: Any = OpenAIEmbeddings
-        embeddings = model(model=MODEL, api_key=KEY, base_url=url, check_embedding_ctx_length=False)
-        yield lambda: _shape(embeddings.embed_documents(inputs))
-
-    @contextmanager
-    def langchain_melious(url: str) -> Iterator[Embed]:
-        from langchain_melious import MeliousEmbeddings
-
-        embeddings: Any = MeliousEmbeddings(model=MODEL, api_key=KEY, base_url=url)
-        yield lambda: _shape(embeddings.embed_documents(inputs))
-
-    @contextmanager
-    def llama_index_melious(url: str) -> Iterator[Embed]:
-        from llama_index_melious import MeliousEmbedding
-
-        embeddings: Any = MeliousEmbedding(model=MODEL, api_key=KEY, api_base=url)
-        yield lambda: _shape(embeddings.get_text_embedding_batch(inputs))
 
     return {
         f"{names.HTTPX}, floats": raw("httpx", "float"),
@@ -104,7 +82,4 @@ def contenders(count: int) -> dict[str, SyncContender]:
         names.CORE: core,
         names.OPENAI: openai(),
         names.OPENAI_FLOAT: openai(encoding_format="float"),
-        names.LANGCHAIN_OPENAI: langchain_openai,
-        names.LANGCHAIN_MELIOUS: langchain_melious,
-        names.LLAMA_INDEX_MELIOUS: llama_index_melious,
     }

@@ -7,8 +7,6 @@ from contextlib import asynccontextmanager, contextmanager
 from importlib import import_module
 from typing import Any
 
-from pydantic import SecretStr
-
 from benchmarks import contenders as names
 from benchmarks.contenders import AUTH, KEY
 from benchmarks.measure import AsyncContender, SyncContender
@@ -53,50 +51,11 @@ def _openai(url: str) -> Iterator[Ask]:
         yield lambda: create(model=MODEL, messages=MESSAGES, temperature=0.2).choices[0].message.content
 
 
-@contextmanager
-def _langchain_openai(url: str) -> Iterator[Ask]:
-    from langchain_openai import ChatOpenAI
-
-    model: Any = ChatOpenAI(model=MODEL, api_key=SecretStr(KEY), base_url=url, temperature=0.2)
-    yield lambda: model.invoke(QUESTION).content
-
-
-@contextmanager
-def _langchain_melious(url: str) -> Iterator[Ask]:
-    from langchain_melious import ChatMelious
-
-    model: Any = ChatMelious(model=MODEL, api_key=KEY, base_url=url, temperature=0.2)
-    yield lambda: model.invoke(QUESTION).content
-
-
-@contextmanager
-def _llama_index_openai(url: str) -> Iterator[Ask]:
-    from llama_index.core.llms import ChatMessage
-    from llama_index.llms.openai_like import OpenAILike
-
-    model = OpenAILike(model=MODEL, api_key=KEY, api_base=url, temperature=0.2, is_chat_model=True)
-    yield lambda: model.chat([ChatMessage(role="user", content=QUESTION)]).message.content or ""
-
-
-@contextmanager
-def _llama_index_melious(url: str) -> Iterator[Ask]:
-    from llama_index.core.llms import ChatMessage
-
-    from llama_index_melious import Melious
-
-    model: Any = Melious(model=MODEL, api_key=KEY, api_base=url, temperature=0.2)
-    yield lambda: model.chat([ChatMessage(role="user", content=QUESTION)]).message.content
-
-
 SYNC: dict[str, SyncContender] = {
     names.HTTPX: _raw("httpx"),
     names.HTTPX2: _raw("httpx2"),
     names.CORE: _core,
     names.OPENAI: _openai,
-    names.LANGCHAIN_OPENAI: _langchain_openai,
-    names.LANGCHAIN_MELIOUS: _langchain_melious,
-    names.LLAMA_INDEX_OPENAI: _llama_index_openai,
-    names.LLAMA_INDEX_MELIOUS: _llama_index_melious,
 }
 
 
@@ -149,57 +108,6 @@ def _aopenai(*, aiohttp: bool) -> AsyncContender:
     return open_client
 
 
-@asynccontextmanager
-async def _alangchain_openai(url: str) -> AsyncIterator[AskAsync]:
-    from langchain_openai import ChatOpenAI
-
-    model: Any = ChatOpenAI(model=MODEL, api_key=SecretStr(KEY), base_url=url, temperature=0.2)
-
-    async def ask() -> str:
-        return (await model.ainvoke(QUESTION)).content
-
-    yield ask
-
-
-@asynccontextmanager
-async def _alangchain_melious(url: str) -> AsyncIterator[AskAsync]:
-    from langchain_melious import ChatMelious
-
-    model: Any = ChatMelious(model=MODEL, api_key=KEY, base_url=url, temperature=0.2)
-
-    async def ask() -> str:
-        return (await model.ainvoke(QUESTION)).content
-
-    yield ask
-
-
-@asynccontextmanager
-async def _allama_index_openai(url: str) -> AsyncIterator[AskAsync]:
-    from llama_index.core.llms import ChatMessage
-    from llama_index.llms.openai_like import OpenAILike
-
-    model = OpenAILike(model=MODEL, api_key=KEY, api_base=url, temperature=0.2, is_chat_model=True)
-
-    async def ask() -> str:
-        return (await model.achat([ChatMessage(role="user", content=QUESTION)])).message.content or ""
-
-    yield ask
-
-
-@asynccontextmanager
-async def _allama_index_melious(url: str) -> AsyncIterator[AskAsync]:
-    from llama_index.core.llms import ChatMessage
-
-    from llama_index_melious import Melious
-
-    model: Any = Melious(model=MODEL, api_key=KEY, api_base=url, temperature=0.2)
-
-    async def ask() -> str:
-        return (await model.achat([ChatMessage(role="user", content=QUESTION)])).message.content
-
-    yield ask
-
-
 ASYNC: dict[str, AsyncContender] = {
     names.HTTPX: _araw("httpx"),
     names.HTTPX2: _araw("httpx2"),
@@ -207,8 +115,4 @@ ASYNC: dict[str, AsyncContender] = {
     names.CORE_AIOHTTP: _acore(async_transport="aiohttp"),
     names.OPENAI: _aopenai(aiohttp=False),
     names.OPENAI_AIOHTTP: _aopenai(aiohttp=True),
-    names.LANGCHAIN_OPENAI: _alangchain_openai,
-    names.LANGCHAIN_MELIOUS: _alangchain_melious,
-    names.LLAMA_INDEX_OPENAI: _allama_index_openai,
-    names.LLAMA_INDEX_MELIOUS: _allama_index_melious,
 }

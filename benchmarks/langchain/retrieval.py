@@ -1,0 +1,89 @@
+"""Embeddings and rerankers of LangChain; embeddings give the shape of their lists."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+from pydantic import SecretStr
+
+from benchmarks import contenders as names
+from benchmarks.contenders import KEY
+from benchmarks.core import ranking
+from benchmarks.core.vectors import MODEL, shape_of, texts
+from benchmarks.measure import AsyncContender, SyncContender
+
+
+def _melious(url: str) -> Any:
+    from langchain_melious import MeliousEmbeddings
+
+    return MeliousEmbeddings(model=MODEL, api_key=SecretStr(KEY), base_url=url)
+
+
+def _openai(url: str) -> Any:
+    from langchain_openai import OpenAIEmbeddings
+
+    # Without the check it sends text, as other services than OpenAI need it.
+    model: Any = OpenAIEmbeddings
+    return model(model=MODEL, api_key=KEY, base_url=url, check_embedding_ctx_length=False)
+
+
+def _mistral(url: str) -> Any:
+    from langchain_mistralai import MistralAIEmbeddings
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordLevel
+
+    # Without one it would fetch the tokenizer of a model; this one costs it less than that would.
+    tokenizer = Tokenizer(WordLevel({"[UNK]": 0}, unk_token="[UNK]"))
+    model: Any = MistralAIEmbeddings
+    return model(model=MODEL, api_key=KEY, endpoint=f"{url}/", tokenizer=tokenizer)
+
+
+EMBEDDINGS = {
+    names.LANGCHAIN_MELIOUS: _melious,
+    names.LANGCHAIN_MISTRAL: _mistral,
+    names.LANGCHAIN_OPENAI: _openai,
+}
+
+
+def embed(make: Callable[[str], Any], count: int) -> SyncContender:
+    """Embed so many texts in one call."""
+
+    @contextmanager
+    def open_model(url: str) -> Iterator[Callable[[], tuple[int, int]]]:
+        model, inputs = make(url), texts(count)
+        yield lambda: shape_of(model.embed_documents(inputs))
+
+    return open_model
+
+
+def aembed(make: Callable[[str], Any], count: int) -> AsyncContender:
+    """Embed so many texts in one call."""
+
+    @asynccontextmanager
+    async def open_model(url: str) -> AsyncIterator[Callable[[], Any]]:
+        model, inputs = make(url), texts(count)
+
+        async def run() -> tuple[int, int]:
+            return shape_of(await model.aembed_documents(inputs))
+
+        yield run
+
+    return open_model
+
+
+def rerank(count: int) -> SyncContender:
+    """Put so many documents in order; gives how many came back."""
+
+    @contextmanager
+    def open_model(url: str) -> Iterator[Callable[[], int]]:
+        from langchain_core.documents import Document
+
+        from langchain_melious import MeliousRerank
+
+        model = MeliousRerank(model=ranking.MODEL, api_key=SecretStr(KEY), base_url=url)
+        documents = [Document(text, metadata={"page": page}) for page, text in enumerate(texts(count))]
+        yield lambda: len(model.compress_documents(documents, ranking.QUERY))
+
+    return open_model

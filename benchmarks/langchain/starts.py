@@ -1,0 +1,38 @@
+"""What fresh interpreters do with LangChain: each class alone, and what it cannot do without."""
+
+from __future__ import annotations
+
+from benchmarks import contenders as names
+from benchmarks.startup import Start, raw
+
+CHAT_FLOOR = "BaseChatModel + httpx2"
+EMBEDDINGS_FLOOR = "Embeddings + httpx2"
+RERANK_FLOOR = "BaseDocumentCompressor + httpx2"
+NAME_ONLY = "langchain_melious, the name alone"
+
+_CONSTRUCT = "(model=model, api_key=key, base_url=url)"
+_INVOKE = "first.invoke('Hello').content"
+
+CHAT = {
+    NAME_ONLY: Start("import langchain_melious"),
+    CHAT_FLOOR: raw("httpx2", "from langchain_core.language_models.chat_models import BaseChatModel"),
+    names.LANGCHAIN_MELIOUS: Start(
+        "from langchain_melious import ChatMelious", f"ChatMelious{_CONSTRUCT}", _INVOKE
+    ),
+    names.LANGCHAIN_MISTRAL: Start(
+        "from langchain_mistralai import ChatMistralAI", f"ChatMistralAI{_CONSTRUCT}", _INVOKE
+    ),
+    names.LANGCHAIN_OPENAI: Start(
+        "from langchain_openai import ChatOpenAI", f"ChatOpenAI{_CONSTRUCT}", _INVOKE
+    ),
+}
+EMBEDDINGS = {
+    EMBEDDINGS_FLOOR: Start("import httpx2; from langchain_core.embeddings import Embeddings"),
+    names.LANGCHAIN_MELIOUS: Start("from langchain_melious import MeliousEmbeddings"),
+    names.LANGCHAIN_MISTRAL: Start("from langchain_mistralai import MistralAIEmbeddings"),
+    names.LANGCHAIN_OPENAI: Start("from langchain_openai import OpenAIEmbeddings"),
+}
+RERANK = {
+    RERANK_FLOOR: Start("import httpx2; from langchain_core.documents import BaseDocumentCompressor"),
+    names.LANGCHAIN_MELIOUS: Start("from langchain_melious import MeliousRerank"),
+}

@@ -1,0 +1,73 @@
+"""A run of the suite: the server, the effort, and who takes part in the measurements."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks import startup
+from benchmarks.contenders import present
+from benchmarks.measure import AsyncContender, Effort, SyncContender, Table, compare, compare_async
+from benchmarks.startup import Start
+
+
+@dataclass(frozen=True)
+class Run:
+    """What the parts of the suite measure with.
+
+    Attributes:
+        url: The server's base URL.
+        effort: How thoroughly.
+        missing: The contenders that cannot run here.
+        wait_for: Runs a coroutine, always on the same event loop: some peers do not work on a second one.
+    """
+
+    url: str
+    effort: Effort
+    missing: Mapping[str, str]
+    wait_for: Callable[[Coroutine[Any, Any, Table]], Table]
+
+    def blocking(
+        self,
+        table: Table,
+        contenders: Mapping[str, SyncContender],
+        expected: Any,
+        *,
+        times: int = 1,
+        rounds: int | None = None,
+        parts: float = 1e-6,
+    ) -> Table:
+        """Measure blocking operations side by side. See `measure.compare`."""
+        here = present(contenders, self.missing)
+        rounds = rounds or self.effort.rounds
+        return compare(table, here, self.url, expected, times=times, rounds=rounds, parts=parts)
+
+    def asynchronous(
+        self,
+        table: Table,
+        contenders: Mapping[str, AsyncContender],
+        expected: Any,
+        *,
+        times: int = 1,
+        parts: float = 1e-6,
+        at_a_time: int = 1,
+    ) -> Table:
+        """Measure asyncio operations side by side. See `measure.compare_async`."""
+        here, rounds = present(contenders, self.missing), self.effort.rounds
+        return self.wait_for(
+            compare_async(
+                table,
+                here,
+                self.url,
+                expected,
+                times=times,
+                rounds=rounds,
+                parts=parts,
+                at_a_time=at_a_time,
+            )
+        )
+
+    def starts(self, what: str, floor: str, starts: Mapping[str, Start]) -> Iterator[Table]:
+        """Measure imports and first answers in fresh interpreters. See `startup.measure`."""
+        yield from startup.measure(what, floor, present(starts, self.missing), self.url, self.effort.starts)
