@@ -46,6 +46,7 @@ if TYPE_CHECKING:
         ProviderError,
         RateLimitError,
         ResponseDecodeError,
+        RetryEvent,
         ServerError,
         StreamTruncatedError,
     )
@@ -85,6 +86,7 @@ _HOME = {
         "ProviderError",
         "RateLimitError",
         "ResponseDecodeError",
+        "RetryEvent",
         "ServerError",
         "StreamTruncatedError",
     ),
@@ -134,6 +136,7 @@ __all__ = [
     "RateLimitError",
     "RerankResult",
     "ResponseDecodeError",
+    "RetryEvent",
     "ServerError",
     "StreamTruncatedError",
     "Timeout",

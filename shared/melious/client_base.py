@@ -21,11 +21,15 @@ class ClientOptions(TypedDict, total=False):
         base_url: Where the service is, in any spelling; by default
             `MELIOUS_BASE_URL`, then `https://api.melious.ai/v1`.
         auth: Send the key as `Authorization: Bearer` or as `x-api-key`.
-        timeout: Seconds for each wait of an attempt, or a `Timeout`; by default
-            what suits the endpoint (300 s for a whole chat answer).
+        timeout: Seconds for each wait of an attempt, a `Timeout`, an
+            `httpx.Timeout`, or a tuple, see `CallOptions`; by default what
+            suits the endpoint (300 s for a whole chat answer).
         deadline: Seconds for a whole call, waits and retries included; 600 by
             default, None for no limit. A stream's counts until its first chunk.
-        max_retries: Further attempts after the first, for passing troubles.
+        max_retries: Further attempts after the first, for passing troubles; 2 by default.
+        retry_timeouts: Whether an attempt that timed out after it was sent is
+            sent again. By default not for chat, images and audio, since it
+            may be billed twice; yes for embeddings, rerank and models.
         preset: What routing should favour, for every request.
         flavor: The suffix of the model, for every request.
         filters: Which providers may serve, for every request.
@@ -48,6 +52,7 @@ class ClientOptions(TypedDict, total=False):
     timeout: TimeoutArgument
     deadline: float | None
     max_retries: int
+    retry_timeouts: bool | None
     preset: Preset | None
     flavor: str | None
     filters: FiltersArgument | None

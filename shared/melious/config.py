@@ -14,7 +14,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_checkable
 from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import SecretStr
@@ -39,6 +39,12 @@ def check_whole(name: str, value: object, *, least: int = 0) -> None:
     """Refuse what is not a whole number of at least so much."""
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise InvalidArgumentError(f"{name}: {value!r} is not a whole number from {least} up")
+
+
+def check_choice(name: str, value: object) -> None:
+    """Refuse what is neither yes nor no nor, as None, left open."""
+    if value is not None and not isinstance(value, bool):
+        raise InvalidArgumentError(f"{name}: {value!r} is neither True nor False nor None")
 
 
 def _check_seconds(name: str, value: object) -> None:
@@ -77,7 +83,59 @@ class Timeout:
                 _check_seconds(f"timeout: {name}", value)
 
 
-TimeoutArgument: TypeAlias = float | Timeout | None
+@runtime_checkable
+class TimeoutParts(Protocol):
+    """What an `httpx.Timeout` has: seconds for each kind of wait, or None for no limit."""
+
+    @property
+    def connect(self) -> float | None:
+        """Until the connection stands."""
+
+    @property
+    def read(self) -> float | None:
+        """For each piece of the answer."""
+
+    @property
+    def write(self) -> float | None:
+        """For each piece of the request."""
+
+    @property
+    def pool(self) -> float | None:
+        """For a free connection."""
+
+
+TimeoutArgument: TypeAlias = float | Timeout | TimeoutParts | tuple[float | None, ...] | None
+
+
+def read_timeout(timeout: TimeoutArgument) -> float | Timeout | None:
+    """Read what other libraries take for a timeout; a number, a `Timeout` and None stay what they are.
+
+    Args:
+        timeout: An `httpx.Timeout` or the like; or `(connect, read)`, where
+            `read` is for writing too; or `(connect, read, write, pool)`.
+            `read` becomes the time for the whole answer, and in a stream for
+            each silence; None is no limit. Waiting for a free connection is
+            part of the answer's time, so `pool` bounds nothing of its own.
+
+    Raises:
+        InvalidArgumentError: It is none of these, or a number is not above zero.
+
+    Example:
+        >>> read_timeout((3.05, 27.0))
+        Timeout(connect=3.05, write=27.0, answer=27.0, silence=27.0, event=27.0)
+    """
+    if timeout is None or isinstance(timeout, Timeout):
+        return timeout
+    if isinstance(timeout, tuple) and len(timeout) in (2, 4):
+        connect, read = timeout[:2]
+        write = timeout[2] if len(timeout) == 4 else read  # noqa: PLR2004
+    elif isinstance(timeout, TimeoutParts):
+        connect, read, write = timeout.connect, timeout.read, timeout.write
+    else:
+        _check_seconds("timeout", timeout)
+        return float(timeout)  # type: ignore[arg-type]  # it is a number by now
+    return Timeout(connect, write, read, read, read)
+
 
 _ANSWER_SECONDS = {
     "chat": 300.0,
@@ -96,18 +154,17 @@ def timeout_for(endpoint: str, timeout: TimeoutArgument) -> Timeout:
         endpoint: The endpoint's name; each has its own default for a whole answer.
         timeout: A number bounds every single wait, except that connecting
             never takes longer than 5 s; a `Timeout` is taken as it is; None
-            means the defaults.
+            means the defaults; for the rest see `read_timeout`.
 
     Raises:
-        InvalidArgumentError: The number is not above zero.
+        InvalidArgumentError: It cannot be read, or a number is not above zero.
     """
     if timeout is None:
         return _DEFAULTS.get(endpoint) or Timeout()
-    if isinstance(timeout, Timeout):
-        return timeout
-    _check_seconds("timeout", timeout)
-    seconds = float(timeout)
-    return Timeout(min(5.0, seconds), seconds, seconds, seconds, seconds)
+    seconds = read_timeout(timeout)
+    if isinstance(seconds, float):
+        return Timeout(min(5.0, seconds), seconds, seconds, seconds, seconds)
+    return seconds or Timeout()
 
 
 _DEFAULTS = {name: Timeout(answer=seconds) for name, seconds in _ANSWER_SECONDS.items()}
@@ -124,9 +181,10 @@ class ClientConfig:
     api_key: SecretStr
     base_url: str
     auth: Literal["bearer", "x-api-key"] = "bearer"
-    timeout: TimeoutArgument = None
+    timeout: float | Timeout | None = None
     deadline: float | None = 600.0
     max_retries: int = 2
+    retry_timeouts: bool | None = None
     preset: str | None = None
     flavor: str | None = None
     filters: Mapping[str, Any] | None = None
@@ -159,6 +217,8 @@ class ClientConfig:
         known = {item.name for item in fields(cls)} - {"key_digest"}
         reject_unknown(options, known | {"allow_insecure_http"}, "MeliousClient")
         key = resolve_key(api_key)
+        if "timeout" in options:
+            options["timeout"] = read_timeout(options["timeout"])
         config = cls(
             api_key=SecretStr(key),
             base_url=resolve_base_url(base_url, allow_insecure_http=allow_insecure_http),
@@ -177,12 +237,12 @@ class ClientConfig:
                 f"async_transport: {self.async_transport!r} is neither 'httpx' nor 'aiohttp'"
             )
         check_whole("max_retries", self.max_retries)
+        check_choice("retry_timeouts", self.retry_timeouts)
         check_whole("max_connections", self.max_connections, least=1)
         check_whole("embedding_cache_size", self.embedding_cache_size)
         _check_seconds("embedding_cache_ttl", self.embedding_cache_ttl)
         if self.max_rate_limit_wait != 0 or isinstance(self.max_rate_limit_wait, bool):
             _check_seconds("max_rate_limit_wait", self.max_rate_limit_wait)
-        timeout_for("chat", self.timeout)
         check_deadline(self.deadline)
         if self.preset is not None and not isinstance(self.preset, str):
             raise InvalidArgumentError(f"preset: {self.preset!r} is no text")
@@ -199,6 +259,8 @@ class ClientConfig:
         )
         if "default_headers" in changes:
             changes["default_headers"] = checked_headers("default_headers", changes["default_headers"])
+        if "timeout" in changes:
+            changes["timeout"] = read_timeout(changes["timeout"])
         config = replace(self, **changes)
         config._check()  # noqa: SLF001 - its own class
         return config

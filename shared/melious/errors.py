@@ -39,6 +39,28 @@ class Attempt:
     request_id: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class RetryEvent:
+    """An attempt that failed and is about to be made again; what `on_retry` is called with.
+
+    Attributes:
+        attempt: The number of the attempt that failed, from 1.
+        error: What it failed with.
+        delay: Seconds until the next attempt.
+
+    Example:
+        >>> from melious import MeliousClient
+        >>> client = MeliousClient(api_key="sk-mel-...")
+        >>> client.chat.create(  # doctest: +SKIP
+        ...     model="glm-4.7", messages=[...], on_retry=lambda event: print(event.attempt, event.error)
+        ... )
+    """
+
+    attempt: int
+    error: MeliousError
+    delay: float
+
+
 class MeliousError(Exception):
     """Root of everything this library raises on purpose.
 

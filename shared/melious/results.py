@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, FiniteFloat, PrivateAttr, field_validator
@@ -64,12 +65,14 @@ class Meta:
         rate_limit: What the answer said of the account's limit.
         attempts: How many requests it took.
         elapsed: Seconds from the call to the whole answer.
+        headers: The headers of the answer.
     """
 
     request_id: str | None = None
     rate_limit: RateLimit | None = None
     attempts: int = 1
     elapsed: float = 0.0
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 class Result(BaseModel):
@@ -128,6 +131,11 @@ class Result(BaseModel):
     def elapsed(self) -> float:
         """Seconds from the call to the whole answer."""
         return self._meta.elapsed
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers of the (last) answer: names in lower case, without cookies."""
+        return self._meta.headers
 
     def with_origin(self, raw: Any, meta: Meta) -> None:
         """Note where the result comes from; used by the endpoints."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -11,7 +11,7 @@ from melious.results import ChatCompletion
 from melious.transport.completion import PartialCompletion
 from melious.transport.exchange import OpenStream
 from melious.transport.ratelimit import RateLimit
-from melious.transport.request import Response
+from melious.transport.request import Response, without_cookies
 
 
 class StreamBase:
@@ -38,6 +38,11 @@ class StreamBase:
     def attempts(self) -> int:
         """How many requests it took to begin."""
         return self._head().attempts
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers of the answer, names in lower case, without cookies."""
+        return without_cookies(self._head().head.headers)
 
     @property
     def partial(self) -> PartialCompletion:

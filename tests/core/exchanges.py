@@ -6,6 +6,7 @@ from typing import Any
 
 from melious import MeliousError
 from melious.config import Timeout
+from melious.errors import RetryEvent
 from melious.transport.exchange import (
     Failure,
     OpenStream,
@@ -14,6 +15,7 @@ from melious.transport.exchange import (
     ReadSome,
     Send,
     Sleep,
+    Tell,
     exchange,
 )
 from melious.transport.ratelimit import RateGate
@@ -78,6 +80,7 @@ class Played:
     sends: list[Send]
     sleeps: list[float]
     clock: Clock
+    told: list[RetryEvent] = field(default_factory=list)
 
     @property
     def seconds(self) -> float:
@@ -125,6 +128,9 @@ def play(request: Request, answers: Iterable[Answer | Lost], policy: Policy | No
         if isinstance(effect, Sleep):
             clock.now += effect.seconds
             played.sleeps.append(effect.seconds)
+            given = None
+        elif isinstance(effect, Tell):
+            played.told.append(effect.event)
             given = None
         elif isinstance(effect, Send):
             played.sends.append(effect)

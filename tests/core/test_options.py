@@ -114,7 +114,8 @@ def test_every_attempt_is_one_line_of_the_log(
     caplog.set_level(logging.DEBUG, "melious")
     sandbox.faults.add(Fault(status=503, headers={"retry-after-ms": "1"}))
     clients.call(client, "chat.create", model=CHAT, messages=QUESTION)
-    lines = [record.getMessage() for record in caplog.records if record.name == "melious"]
+    records = [record for record in caplog.records if record.name == "melious"]
+    lines = [record.getMessage() for record in records if record.levelno == logging.DEBUG]
     for line, request, status, attempt in zip(lines, sandbox.requests, (503, 200), (1, 2), strict=True):
         assert line.startswith(f"POST /chat/completions {status} attempt={attempt} ")
         assert line.endswith(f"id={request.request_id}")

@@ -208,5 +208,5 @@ class BatchPlan(ABC, Generic[R]):
             return answers[0].raw, answers[0].meta
         last = answers[-1].meta
         attempts = sum(answer.attempts for answer in answers)
-        meta = Meta(last.request_id, last.rate_limit, attempts, self._spent())
+        meta = Meta(last.request_id, last.rate_limit, attempts, self._spent(), last.headers)
         return [answer.raw for answer in answers], meta

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypedDict, TypeVar
 
 from pydantic import ValidationError
@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from melious.config import (
     ClientConfig,
     TimeoutArgument,
+    check_choice,
     check_deadline,
     check_whole,
     checked_headers,
@@ -17,17 +18,13 @@ from melious.config import (
     timeout_for,
 )
 from melious.error_table import status_error
-from melious.errors import InvalidArgumentError, ResponseDecodeError
+from melious.errors import InvalidArgumentError, ResponseDecodeError, RetryEvent
 from melious.results import Meta, Result
 from melious.routing import FiltersArgument, Preset, filters_to_wire, flavored, split_flavor
 from melious.transport import codec
-from melious.transport.request import Request, Response, Upload
+from melious.transport.request import Request, Response, Upload, without_cookies
 
 R = TypeVar("R", bound=Result)
-
-OMIT = frozenset(
-    {"extra_body", "extra_headers", "timeout", "deadline", "max_retries", "preset", "flavor", "filters"}
-)
 
 
 class CallOptions(TypedDict, total=False):
@@ -36,9 +33,19 @@ class CallOptions(TypedDict, total=False):
     Attributes:
         extra_body: Fields to put into the body as they are, over everything else.
         extra_headers: Headers of this request.
-        timeout: Seconds for each wait of an attempt, or a `Timeout`.
+        timeout: Seconds for each wait of an attempt, a `Timeout`, or what other
+            libraries take for one: an `httpx.Timeout`, `(connect, read)` or
+            `(connect, read, write, pool)`, where `read` bounds the whole
+            answer, and in a stream each silence.
         deadline: Seconds for the whole call, waits and retries included.
         max_retries: Further attempts after the first.
+        retry_timeouts: Whether an attempt that timed out after it was sent is
+            sent again. By default not for chat, images and audio, since it
+            may be billed twice; yes for embeddings, rerank and models.
+        on_retry: Called once before every retry, with a `RetryEvent`. The
+            asyncio client awaits what can be awaited; where a blocking call
+            sends batches at a time, it is called in the threads that send
+            them. What it raises ends the call.
     """
 
     extra_body: Mapping[str, Any] | None
@@ -46,6 +53,8 @@ class CallOptions(TypedDict, total=False):
     timeout: TimeoutArgument
     deadline: float | None
     max_retries: int | None
+    retry_timeouts: bool | None
+    on_retry: Callable[[RetryEvent], object] | None
 
 
 class RoutingOptions(CallOptions, total=False):
@@ -60,6 +69,10 @@ class RoutingOptions(CallOptions, total=False):
     preset: Preset | None
     flavor: str | None
     filters: FiltersArgument | None
+
+
+OMIT = frozenset(RoutingOptions.__annotations__)
+"""What stands in no body under its own name."""
 
 
 def check_known(params: Mapping[str, Any], shape: type, where: str) -> None:
@@ -117,9 +130,20 @@ def request_of(
     path: str,
     params: Mapping[str, Any],
     body: dict[str, Any] | Upload | None,
+    *,
+    retry_timeouts: bool = False,
     **details: Any,
 ) -> Request:
     """Make a request of a body, with the options of the call and the client.
+
+    Args:
+        config: The client's settings.
+        endpoint: The endpoint's name.
+        path: The path below the base URL.
+        params: The parameters of the call.
+        body: What to send.
+        retry_timeouts: Whether the endpoint's work may be done twice, if neither says.
+        **details: Other fields of the request.
 
     Raises:
         InvalidArgumentError: The body has no JSON form, or an option is wrong.
@@ -128,6 +152,11 @@ def request_of(
     check_deadline(deadline)
     max_retries = _given(params, "max_retries", config.max_retries)
     check_whole("max_retries", max_retries)
+    again = _given(params, "retry_timeouts", config.retry_timeouts)
+    check_choice("retry_timeouts", again)
+    on_retry = params.get("on_retry")
+    if on_retry is not None and not callable(on_retry):
+        raise InvalidArgumentError(f"on_retry: {on_retry!r} cannot be called")
     fields = body.fields if isinstance(body, Upload) else body or {}
     model, flavor = split_flavor(str(fields.get("model", "")))
     return Request(
@@ -142,6 +171,8 @@ def request_of(
         retry_no_providers="filters" not in fields,
         model=model,
         routing=fields.get("preset") or flavor,
+        retry_timeouts=retry_timeouts if again is None else again,
+        on_retry=on_retry,
         **details,
     )
 
@@ -214,4 +245,5 @@ def read_as(model: type[R], raw: Any, response: Response, endpoint: str, fields:
 
 def meta_of(response: Response) -> Meta:
     """How an answer was come by."""
-    return Meta(response.request_id, response.rate_limit, response.attempts, response.elapsed)
+    headers = without_cookies(response.headers)
+    return Meta(response.request_id, response.rate_limit, response.attempts, response.elapsed, headers)

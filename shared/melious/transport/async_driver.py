@@ -13,8 +13,19 @@ from melious.transport import async_registry, forks
 from melious.transport.aiohttp_pool import AiohttpAnswer
 from melious.transport.async_client_sender import AsyncClientAnswer, AsyncClientSender
 from melious.transport.async_pool import AsyncAnswer
+from melious.transport.callbacks import awaited
 from melious.transport.driver import DriverBase, LineBase
-from melious.transport.exchange import Effect, OpenStream, ReadBody, ReadSome, Send, Sleep, lost, stream_error
+from melious.transport.exchange import (
+    Effect,
+    OpenStream,
+    ReadBody,
+    ReadSome,
+    Send,
+    Sleep,
+    Tell,
+    lost,
+    stream_error,
+)
 from melious.transport.reporting import Report
 from melious.transport.request import Request, Response
 from melious.transport.retry import Phase
@@ -125,6 +136,9 @@ class _Line(LineBase):
         if isinstance(effect, Sleep):
             await self.aclose()
             return await asyncio.sleep(effect.seconds)
+        if isinstance(effect, Tell):
+            await self.aclose()
+            return await awaited(self.retrying(effect.event))
         try:
             if isinstance(effect, ReadBody):
                 return await self._read_all(effect.limit)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from melious.config import ClientConfig
-from melious.errors import ResponseDecodeError
+from melious.errors import APIStatusError, ResponseDecodeError, RetryEvent
 from melious.transport.exchange import Exchange, Failure, Policy, Send, exchange
 from melious.transport.failures import failure_of
 from melious.transport.lanes import ReadClock
@@ -88,6 +88,23 @@ class LineBase:
             raise error
         self._log(type(error).__name__, None)
         return failure
+
+    def retrying(self, event: RetryEvent) -> object:
+        """Tell that another attempt follows; gives what the caller's callback gives."""
+        error = event.error
+        # The words of the service stay out: they may repeat what was sent.
+        words = f"{error.status_code} {error.code}" if isinstance(error, APIStatusError) else error.message
+        logger.info(
+            "%s /%s: attempt %d failed (%s: %s), trying again in %.2f s id=%s",
+            self.request.method,
+            self.request.path,
+            event.attempt,
+            type(error).__name__,
+            words,
+            event.delay,
+            error.request_id,
+        )
+        return None if self.request.on_retry is None else self.request.on_retry(event)
 
     def _log(self, outcome: str, request_id: str | None) -> None:
         if logger.isEnabledFor(logging.DEBUG):

@@ -22,6 +22,7 @@ from melious.errors import (
     DeadlineExceededError,
     MeliousError,
     RateLimitError,
+    RetryEvent,
     StreamTruncatedError,
 )
 from melious.transport import codec
@@ -72,7 +73,14 @@ class Sleep:
     seconds: float
 
 
-Effect: TypeAlias = Send | ReadBody | ReadSome | Sleep
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """Tell the log, and the caller who asked for it, that another attempt follows, and give None."""
+
+    event: RetryEvent
+
+
+Effect: TypeAlias = Send | ReadBody | ReadSome | Sleep | Tell
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +181,9 @@ def exchange(request: Request, policy: Policy) -> Exchange:
                 policy.budget.refund()
                 return outcome
             error, phase, timed_out = outcome.error, outcome.phase, outcome.timed_out
-        yield Sleep(call.delay_or_raise(error, phase, timed_out=timed_out))
+        delay = call.delay_or_raise(error, phase, timed_out=timed_out)
+        yield Tell(RetryEvent(call.attempts, error, delay))
+        yield Sleep(delay)
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,6 +324,7 @@ class _CallState:
         if not self.policy.budget.take(retry_cost(error)):
             error.add_note("Not retried: too many calls of this client have failed lately")
             raise self.final(error)
+        error.attempts, error.elapsed = self.attempts, now - self.started
         self.history.append(Attempt(_outcome(error), now - self.started, error.request_id))
         return delay
 

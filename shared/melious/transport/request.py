@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from melious.config import Timeout
-from melious.errors import MeliousError
+from melious.errors import MeliousError, RetryEvent
 from melious.transport.ratelimit import RateLimit
 
 T = TypeVar("T")
@@ -38,7 +38,7 @@ class Request:
         max_retries: Further attempts after the first.
         spent: Seconds of the deadline that the call had used up before this request.
         retry_timeouts: Whether an attempt that timed out after it was sent may
-            be sent again: only where the work is cheap or changes nothing.
+            be sent again: by default only where the work is cheap or changes nothing.
         retry_malformed: Whether the gateway's spurious "malformed" 400 gets one
             more try (seen with images).
         retry_no_providers: Whether "no provider fits" gets one more try: only
@@ -46,6 +46,7 @@ class Request:
         stream: Whether the answer is read as a stream.
         model: The model without its flavor, for whoever keeps the books.
         routing: The preset or flavor that was asked for, likewise.
+        on_retry: Called before every retry.
     """
 
     method: str
@@ -63,6 +64,7 @@ class Request:
     stream: bool = False
     model: str = ""
     routing: str | None = None
+    on_retry: Callable[[RetryEvent], object] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,13 @@ class Head:
     def request_id(self) -> str | None:
         """The service's id for this request."""
         return self.headers.get("x-request-id")
+
+
+def without_cookies(headers: Mapping[str, str]) -> Mapping[str, str]:
+    """Headers for callers to see and keep: cookies are credentials."""
+    if "set-cookie" not in headers:
+        return headers
+    return {name: value for name, value in headers.items() if name != "set-cookie"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,19 @@ from typing import Any
 
 from melious.config import ClientConfig
 from melious.transport import forks, sync_registry
+from melious.transport.callbacks import no_coroutine
 from melious.transport.driver import DriverBase, LineBase
-from melious.transport.exchange import Effect, OpenStream, ReadBody, ReadSome, Send, Sleep, lost, stream_error
+from melious.transport.exchange import (
+    Effect,
+    OpenStream,
+    ReadBody,
+    ReadSome,
+    Send,
+    Sleep,
+    Tell,
+    lost,
+    stream_error,
+)
 from melious.transport.reporting import Report
 from melious.transport.request import Request, Response
 from melious.transport.retry import Phase
@@ -112,6 +123,9 @@ class _Line(LineBase):
         if isinstance(effect, Sleep):
             self.close()
             return time.sleep(effect.seconds)
+        if isinstance(effect, Tell):
+            self.close()
+            return no_coroutine("on_retry", self.retrying(effect.event))
         try:
             if isinstance(effect, ReadBody):
                 return self._read_all(effect.limit)
