@@ -1,16 +1,18 @@
 """The options of a client: what is misspelt or wrong shows when the client is made."""
 
 import logging
+import pickle
+import time
 from typing import Any
 
 import httpx
 import pytest
 
-from melious import AsyncMeliousClient, InvalidArgumentError, MeliousClient
+from melious import APITimeoutError, AsyncMeliousClient, InvalidArgumentError, MeliousClient
 from melious.config import Timeout, timeout_for
 from melious.sandbox import Fault, Sandbox
 
-from .clients import CHAT, QUESTION, Clients
+from .clients import CHAT, EMBEDDINGS, QUESTION, RERANK, Clients
 
 KEY = "sk-mel-" + "a1b2" * 8
 
@@ -42,6 +44,7 @@ NAN, INF = float("nan"), float("inf")
 WRONG = {
     "auth": ["basic", None],
     "max_retries": [-1, 1.5, True, "2", None],
+    "retry_timeouts": [1, "yes"],
     "timeout": [0, -1, "10", True, NAN, INF],
     "deadline": [0, -1, "10", True, NAN, INF],
     "max_connections": [0, -1, "8", 1.5, True],
@@ -120,3 +123,110 @@ def test_every_attempt_is_one_line_of_the_log(
         assert line.startswith(f"POST /chat/completions {status} attempt={attempt} ")
         assert line.endswith(f"id={request.request_id}")
         assert "lighthouse" not in line
+
+
+# --- timeouts in the words of other libraries ---------------------------------------------------------------------
+
+
+ANY_CLIENT = httpx.Timeout(10.0, connect=3.0, write=4.0)
+
+
+@pytest.mark.parametrize(
+    ("given", "means"),
+    [
+        (ANY_CLIENT, Timeout(3.0, 4.0, 10.0, 10.0, 10.0)),
+        (httpx.Timeout(None), Timeout(None, None, None, None, None)),
+        (httpx.Timeout(5.0), Timeout(5.0, 5.0, 5.0, 5.0, 5.0)),
+        ((3.05, 27), Timeout(3.05, 27, 27, 27, 27)),
+        ((None, 27.0), Timeout(None, 27.0, 27.0, 27.0, 27.0)),
+        ((3.0, 10.0, 4.0, None), Timeout(3.0, 4.0, 10.0, 10.0, 10.0)),
+        (7, Timeout(5.0, 7.0, 7.0, 7.0, 7.0)),
+        (2.0, Timeout(2.0, 2.0, 2.0, 2.0, 2.0)),
+    ],
+)
+def test_a_timeout_in_any_words(given: Any, means: Timeout) -> None:
+    assert timeout_for("chat", given) == means
+    client = MeliousClient(api_key=KEY, timeout=given)
+    assert timeout_for("chat", client.config.timeout) == means
+    assert client.with_options(timeout=given).config == client.config
+    assert client.config.timeout is None or isinstance(client.config.timeout, float | Timeout)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        (),
+        (1.0,),
+        (1.0, 2.0, 3.0),
+        (0, 1),
+        (1, "2"),
+        (True, 1),
+        [1.0, 2.0],
+        {"read": 1},
+        object(),
+        httpx.Timeout(-1),
+    ],
+    ids=repr,
+)
+def test_a_timeout_in_no_words(clients: Clients, client: Any, sandbox: Sandbox, given: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match="timeout"):
+        MeliousClient(api_key=KEY, timeout=given)
+    with pytest.raises(InvalidArgumentError, match="timeout"):
+        clients.call(client, "chat.create", model=CHAT, messages=QUESTION, timeout=given)
+    assert len(sandbox.requests) == 0
+
+
+@pytest.mark.parametrize("given", [httpx.Timeout(0.15), (1.0, 0.15)], ids=["httpx", "tuple"])
+@pytest.mark.parametrize("where", ["client", "call"])
+def test_a_timeout_of_httpx_ends_an_attempt(
+    clients: Clients, sandbox: Sandbox, given: Any, where: str
+) -> None:
+    sandbox.faults.add(Fault(delay=2.0))
+    options = {"timeout": given}
+    client = clients.client(sandbox, **(options if where == "client" else {}))
+    started = time.monotonic()
+    with pytest.raises(APITimeoutError):
+        clients.call(
+            client, "chat.create", model=CHAT, messages=QUESTION, **(options if where == "call" else {})
+        )
+    assert time.monotonic() - started < 1.0
+
+
+# --- headers of answers ----------------------------------------------------------------------------------------------
+
+SAID = {"X-Region": "FI", "set-cookie": "session=secret"}
+
+
+@pytest.mark.parametrize("name", ["chat.create", "embeddings.create", "rerank.create", "models.list"])
+def test_an_answer_keeps_its_headers(clients: Clients, client: Any, sandbox: Sandbox, name: str) -> None:
+    params: dict[str, Any] = {
+        "chat.create": {"model": CHAT, "messages": QUESTION},
+        "embeddings.create": {"model": EMBEDDINGS, "input": "a"},
+        "rerank.create": {"model": RERANK, "query": "q", "documents": ["a"]},
+        "models.list": {},
+    }[name]
+    sandbox.faults.add(Fault(headers=SAID))
+    result = clients.call(client, name, **params)
+    assert result.headers["x-region"] == "FI"
+    assert result.headers["x-request-id"] == result.request_id == sandbox.requests[0].request_id
+    assert all(header == header.lower() for header in result.headers)
+    assert "session" not in repr(result.headers)
+    assert pickle.loads(pickle.dumps(result)).headers == result.headers
+
+
+def test_a_stream_has_its_headers(clients: Clients, client: Any, sandbox: Sandbox) -> None:
+    sandbox.faults.add(Fault(headers=SAID))
+    stream = clients.stream(client, model=CHAT, messages=QUESTION).stream
+    assert stream.headers["x-region"] == "FI"
+    assert "set-cookie" not in stream.headers
+    assert stream.completion().headers == stream.headers
+
+
+def test_headers_of_several_requests_are_those_of_the_last(clients: Clients, sandbox: Sandbox) -> None:
+    client = clients.client(sandbox, embedding_cache_size=8)
+    call = {"model": EMBEDDINGS, "input": ["a", "b"], "batch_size": 1, "max_concurrency": 1}
+    sandbox.faults.add(Fault(headers={"x-region": "FI"}), Fault(headers={"x-region": "FR"}))
+    result = clients.call(client, "embeddings.create", **call)
+    assert result.headers["x-region"] == "FR"
+    assert [batch.headers["x-region"] for batch in result.batches] == ["FI", "FR"]
+    assert dict(clients.call(client, "embeddings.create", **call).headers) == {}, "nothing was asked"

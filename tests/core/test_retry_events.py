@@ -19,6 +19,8 @@ from melious import (
     RateLimitError,
     RetryEvent,
 )
+from melious.config import ClientConfig
+from melious.endpoints.common import request_of
 from melious.sandbox import Fault, Sandbox
 from melious.transport.retry import Phase
 
@@ -200,13 +202,13 @@ SLOW = Fault(delay=0.35)
 IN_TIME = {"timeout": 0.2}
 
 
-def _call(clients: Clients, client: Any, name: str, wav: bytes, **params: Any) -> Any:
+def _call(clients: Clients, client: Any, name: str, wav: bytes) -> Any:
     calls = {
         "chat.create": ASK,
         "audio.transcribe": {"model": AUDIO, "file": ("a.wav", wav)},
         **EVERYWHERE,
     }
-    return clients.call(client, name, **calls[name], **IN_TIME, **params)
+    return clients.call(client, name, **calls[name], **IN_TIME)
 
 
 @pytest.mark.parametrize(
@@ -223,21 +225,34 @@ def _call(clients: Clients, client: Any, name: str, wav: bytes, **params: Any) -
 def test_what_timed_out_is_sent_again_where_that_is_the_default_or_wanted(
     clients: Clients, sandbox: Sandbox, wav: bytes, name: str, by_default: bool
 ) -> None:
-    client = clients.client(sandbox, max_retries=1)
-    other = clients.client(sandbox, max_retries=1, retry_timeouts=not by_default)
-    for caller, params, again in (
-        (client, {}, by_default),
-        (client, {"retry_timeouts": not by_default}, not by_default),
-        (other, {}, not by_default),
-        (other, {"retry_timeouts": by_default}, by_default),
-    ):
+    for options, again in (({}, by_default), ({"retry_timeouts": not by_default}, not by_default)):
+        client = clients.client(sandbox, max_retries=1, **options)
         sandbox.faults.add(SLOW)
         if again:
-            assert _call(clients, caller, name, wav, **params).attempts == 2
+            assert _call(clients, client, name, wav).attempts == 2
         else:
             with pytest.raises(APITimeoutError) as caught:
-                _call(clients, caller, name, wav, **params)
+                _call(clients, client, name, wav)
             assert caught.value.attempts == 1
+
+
+@pytest.mark.parametrize(
+    ("call", "client", "default", "means"),
+    [
+        (None, None, True, True),
+        (None, None, False, False),
+        (None, True, False, True),
+        (None, False, True, False),
+        (True, False, False, True),
+        (False, True, True, False),
+    ],
+)
+def test_the_call_goes_over_the_client_and_the_client_over_the_default(
+    call: bool | None, client: bool | None, default: bool, means: bool
+) -> None:
+    config = ClientConfig.resolve(api_key="sk-mel-test", retry_timeouts=client)
+    request = request_of(config, "chat", "chat", {"retry_timeouts": call}, {}, retry_timeouts=default)
+    assert request.retry_timeouts is means
 
 
 def test_a_stream_that_never_began_is_asked_for_again_where_that_is_wanted(
