@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self, cast
 
 from llama_index.core.bridge.pydantic import ConfigDict, Field, PrivateAttr
 from llama_index.core.schema import BaseComponent
@@ -11,12 +11,19 @@ from pydantic import SecretStr
 
 import melious
 from melious.client_base import brought
-from melious.config import ClientConfig, Timeout, reject_unknown, resolve_base_url, resolve_key
+from melious.config import (
+    ClientConfig,
+    Timeout,
+    read_timeout,
+    reject_unknown,
+    resolve_base_url,
+    resolve_key,
+)
 from melious.endpoints.common import check_model
 from melious.errors import InvalidArgumentError
 from melious.routing import ProviderFilters, filters_to_wire, flavored
 
-_PER_CALL = ("preset", "flavor", "filters", "timeout", "max_retries")
+_PER_CALL = ("preset", "flavor", "filters", "timeout", "max_retries", "retry_timeouts")
 _INJECTED = ("http_client", "async_http_client")
 
 
@@ -55,12 +62,17 @@ class MeliousComponent(BaseComponent):
     )
     timeout: float | Timeout | None = Field(
         default=None,
-        description="Seconds for each wait of an attempt, or a `Timeout`; the default suits the endpoint.",
+        description="Seconds for each wait of an attempt, a `Timeout`, an `httpx.Timeout` or "
+        "`(connect, read)`; the default suits the endpoint.",
     )
     deadline: float | None = Field(
         default=600.0, description="Seconds for a whole call, waits and retries included; None for no limit."
     )
     max_retries: int = Field(default=2, description="Further attempts after the first.")
+    retry_timeouts: bool | None = Field(
+        default=None,
+        description="Whether what timed out after it was sent is sent again; the default suits the endpoint.",
+    )
     default_headers: dict[str, str] | None = Field(
         default=None, exclude=True, repr=False, description="Headers of every request."
     )
@@ -89,8 +101,9 @@ class MeliousComponent(BaseComponent):
         description="A client with httpx's interface for async calls, used as it is and never closed.",
     )
 
-    _client_made: tuple[tuple[Any, ...], melious.MeliousClient] | None = PrivateAttr(default=None)
-    _aclient_made: tuple[tuple[Any, ...], melious.AsyncMeliousClient] | None = PrivateAttr(default=None)
+    # Settings and client; pydantic reads these types, and naming the clients here would import them.
+    _client_made: tuple[tuple[Any, ...], Any] | None = PrivateAttr(default=None)
+    _aclient_made: tuple[tuple[Any, ...], Any] | None = PrivateAttr(default=None)
 
     def __init__(self, **arguments: Any) -> None:
         kind = type(self)
@@ -104,7 +117,8 @@ class MeliousComponent(BaseComponent):
         """The arguments under the names of the fields.
 
         Raises:
-            InvalidArgumentError: An argument is given under both its names, differently.
+            InvalidArgumentError: An argument is given under both its names, differently, or the timeout
+                is none.
         """
         given = {name: value for name, value in arguments.items() if name != "class_name"}
         for word, name in cls.other_words.items():
@@ -115,6 +129,8 @@ class MeliousComponent(BaseComponent):
                         f"{cls.__name__}: {word!r} and {name!r} say different things; give one"
                     )
                 given[name] = value
+        if not isinstance(given.get("timeout"), Mapping):  # a mapping is a `Timeout` that was serialised
+            given["timeout"] = read_timeout(given.get("timeout"))
         return given
 
     def _check(self) -> None:
@@ -156,11 +172,9 @@ class MeliousComponent(BaseComponent):
         identity = (*settings.values(), self.http_client)
         made = self._client_made
         if made is None or made[0] != identity:
-            made = self._client_made = (
-                identity,
-                melious.MeliousClient(http_client=self.http_client, **settings),
-            )
-        return made[1]
+            client = melious.MeliousClient(http_client=self.http_client, **settings)
+            made = self._client_made = identity, client
+        return cast("melious.MeliousClient", made[1])
 
     def _aclient(self) -> melious.AsyncMeliousClient:
         """The client for async calls; one serves every event loop."""
@@ -170,7 +184,7 @@ class MeliousComponent(BaseComponent):
         if made is None or made[0] != identity:
             client = melious.AsyncMeliousClient(http_client=self.async_http_client, **settings)
             made = self._aclient_made = identity, client
-        return made[1]
+        return cast("melious.AsyncMeliousClient", made[1])
 
     def _parameters(
         self, known: frozenset[str], own: Mapping[str, Any], call: Mapping[str, Any]

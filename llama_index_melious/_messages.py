@@ -40,12 +40,17 @@ Part = dict[str, Any]
 
 
 def to_wire(
-    messages: Sequence[ChatMessage], *, echo_thinking: bool = False, takes_video: bool = False
+    messages: Sequence[ChatMessage],
+    *,
+    model: str = "",
+    echo_thinking: bool = False,
+    takes_video: bool = False,
 ) -> list[dict[str, Any]]:
     """Write a conversation for the wire.
 
     Args:
         messages: The conversation, oldest first.
+        model: The model, for errors.
         echo_thinking: Send earlier reasoning back as `reasoning_content`.
         takes_video: Whether the model takes videos.
 
@@ -53,8 +58,9 @@ def to_wire(
         InvalidArgumentError: A block has no form on the wire, or calls of tools
             and their results do not belong together.
     """
+    place = f"{model}: messages" if model else "messages"
     wire = [
-        _message(message, f"messages[{position}]", echo_thinking=echo_thinking, takes_video=takes_video)
+        _message(message, f"{place}[{position}]", echo_thinking=echo_thinking, takes_video=takes_video)
         for position, message in enumerate(messages)
     ]
     _check_calls_answered(wire)
@@ -78,6 +84,8 @@ def _message(message: ChatMessage, where: str, *, echo_thinking: bool, takes_vid
                 out["reasoning_content"] = "\n".join(thought for thought in thoughts if thought)
     elif role == "tool":
         call_id = message.additional_kwargs.get("tool_call_id")
+        if call_id is None and message.role == MessageRole.FUNCTION and "name" in out:
+            call_id = _legacy_id(out.pop("name"))
         if not isinstance(call_id, str):
             raise InvalidArgumentError(
                 f"{where}: a tool's message needs the id of the call that it answers, "
@@ -210,7 +218,18 @@ def _tool_calls(message: ChatMessage) -> list[dict[str, Any]]:
     if blocks:
         return [_call(block.tool_call_id, block.tool_name, block.tool_kwargs) for block in blocks]
     kept = message.additional_kwargs.get("tool_calls") or []
+    legacy = message.additional_kwargs.get("function_call")
+    if legacy and not kept:
+        function = plain_call(legacy)
+        return [
+            _call(_legacy_id(function.get("name")), function.get("name") or "", function.get("arguments"))
+        ]
     return [_call(call.get("id"), *_function(call)) for call in map(plain_call, kept)]
+
+
+def _legacy_id(name: Any) -> str:
+    """The id of a call from before calls had ids: a function is called and answers by its name."""
+    return f"call_{name}"
 
 
 def plain_call(call: Any) -> dict[str, Any]:

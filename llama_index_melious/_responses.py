@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llama_index.core.base.llms.types import (
     ChatMessage,
@@ -15,32 +15,44 @@ from llama_index.core.base.llms.types import (
     ToolCallBlock,
 )
 
-from melious.results import ChatCompletion
-from melious.transport.completion import PartialCompletion
+from melious.thinking import ThinkSplitter, split_thinking
+
+if TYPE_CHECKING:
+    from melious.results import ChatCompletion
+    from melious.transport.completion import PartialCompletion
 
 _ASSISTANT = MessageRole.ASSISTANT
 
 
-def whole(completion: ChatCompletion) -> ChatResponse:
-    """The first choice of an answer that was not streamed."""
+def whole(completion: ChatCompletion, *, think_tags: bool) -> ChatResponse:
+    """The first choice of an answer that was not streamed.
+
+    Args:
+        completion: The answer.
+        think_tags: Take a leading `<think>` part of the text as reasoning.
+    """
     raw = completion.raw
     calls = completion.tool_calls
+    thoughts, text = completion.reasoning, completion.text
+    if think_tags and not thoughts:
+        thoughts, text = split_thinking(text)
     message = _message(
-        completion.text,
-        completion.reasoning,
+        text,
+        thoughts,
         [_block(call) for call in calls],
         calls,
         reasoning_tokens=_reasoning_tokens(raw),
     )
+    refusal = (raw["choices"][0].get("message") or {}).get("refusal")
     return ChatResponse(
         message=message,
         raw=raw,
         logprobs=_logprobs(raw["choices"][0]),
-        additional_kwargs=facts(raw, completion.request_id),
+        additional_kwargs=facts(raw, completion.request_id, refusal),
     )
 
 
-def facts(raw: dict[str, Any], request_id: str | None) -> dict[str, Any]:
+def facts(raw: dict[str, Any], request_id: str | None, refusal: Any = None) -> dict[str, Any]:
     """What an answer says about itself; what it does not say is absent.
 
     Token counts stand flat, where readers of other integrations look for them, and in full under `usage`.
@@ -57,7 +69,12 @@ def facts(raw: dict[str, Any], request_id: str | None) -> dict[str, Any]:
             said[name] = raw[name]
     choices = raw.get("choices")
     finish = choices[0].get("finish_reason") if choices else None
-    origin = {"finish_reason": finish, "model": raw.get("model"), "request_id": request_id}
+    origin = {
+        "finish_reason": finish,
+        "model": raw.get("model"),
+        "request_id": request_id,
+        "refusal": refusal,
+    }
     return said | {name: value for name, value in origin.items() if value}
 
 
@@ -128,9 +145,16 @@ class Fold:
     it had not been streamed.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, think_tags: bool) -> None:
+        """Begin.
+
+        Args:
+            think_tags: Take a leading `<think>` part of the text as reasoning.
+        """
+        self._splitter = ThinkSplitter() if think_tags else None
         self._text = ""
         self._thoughts = ""
+        self._refusal = ""
         self._calls: list[dict[str, Any]] = []
         self._blocks: list[ToolCallBlock] = []
         self._place: dict[int, int] = {}
@@ -144,21 +168,44 @@ class Fold:
         choice = choices[0]
         delta = choice["delta"]
         content = delta.get("content") or ""
-        thought = delta.get("reasoning_content")
+        thought = delta.get("reasoning_content") or ""
         pieces = delta.get("tool_calls")
+        logprobs = None
+        if choice.get("logprobs"):
+            logprobs = _logprobs(choice)
+            self._logprobs += logprobs or []
+        if self._splitter is not None:
+            thought, content = self._split(thought, content)
         if content:
             self._text += content
         if thought:
             self._thoughts += thought
         elif not content and not pieces:
+            if isinstance(delta.get("refusal"), str):
+                self._refusal += delta["refusal"]
             return None
         if pieces:
             for piece in pieces:
                 self._add_piece(piece)
-        logprobs = None
-        if choice.get("logprobs"):
-            logprobs = _logprobs(choice)
-            self._logprobs += logprobs or []
+        return self._response(chunk, content, thought, logprobs)
+
+    def _split(self, thought: str, content: str) -> tuple[str, str]:
+        """What is thought and what is said in a delta, as far as that is known."""
+        assert self._splitter is not None  # noqa: S101 - narrows the type for the checker
+        if thought:
+            held = self._splitter.rest()[1]
+            self._splitter = None  # what is told apart already holds no tags
+            return thought, held + content
+        if not content:
+            return "", ""
+        thought, content = self._splitter.split(content)
+        if self._splitter.over:
+            self._splitter = None
+        return thought, content
+
+    def _response(
+        self, chunk: dict[str, Any], content: str, thought: str, logprobs: list[list[LogProb]] | None
+    ) -> ChatResponse:
         blocks: list[Any] = [ThinkingBlock(content=self._thoughts)] if self._thoughts else []
         if self._text:
             blocks.append(TextBlock(text=self._text))
@@ -202,14 +249,18 @@ class Fold:
         self._blocks[place : place + 1] = [block]
 
     def finish(self, partial: PartialCompletion, request_id: str | None) -> ChatResponse:
-        """The last response, after the last chunk."""
+        """The last response, after the last chunk; new in it is at most what may still have become a tag."""
+        thought, said = ("", "") if self._splitter is None else self._splitter.rest()
+        self._thoughts += thought
+        self._text += said
         raw = partial.to_wire()
+        known = facts(raw, request_id, self._refusal)
         return ChatResponse(
             message=_message(
                 self._text, self._thoughts, self._blocks, [*self._calls], _reasoning_tokens(raw)
             ),
             raw=raw,
-            delta="",
+            delta=said,
             logprobs=self._logprobs or None,
-            additional_kwargs=facts(raw, request_id),
+            additional_kwargs=known | {"thinking_delta": thought} if thought else known,
         )

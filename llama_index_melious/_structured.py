@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
-from llama_index.core.base.llms.types import ChatResponse
+from llama_index.core.base.llms.types import ChatMessage, ChatResponse, MessageRole, TextBlock
+from llama_index.core.output_parsers.pydantic import PydanticOutputParser
 from llama_index.core.program.utils import FlexibleModel, create_flexible_model
 from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
@@ -15,13 +17,22 @@ from llama_index_melious.errors import StructuredOutputError
 
 M = TypeVar("M", bound=BaseModel)
 
-_FENCED = re.compile(r"^\s*```(?:json)?\s*\n(.*?)\n?\s*(?:```\s*)?$", re.DOTALL)
+TextOf = Callable[[ChatResponse], str]
+"""Where the object's JSON is in a response."""
+
+_BRACE = re.compile(r"\{")
+_BRACKET = re.compile(r"[\[{]")
 _NOT_HERE = ("tool_choice", "tool_required", "allow_parallel_tool_calls", "tools", "parallel_tool_calls")
+
+
+def without_tools(llm_kwargs: dict[str, Any] | None) -> dict[str, Any]:
+    """The parameters of a call but those about tools; the caller's own stay as they are."""
+    return {name: value for name, value in (llm_kwargs or {}).items() if name not in _NOT_HERE}
 
 
 def with_schema(llm_kwargs: dict[str, Any] | None, output_cls: type[BaseModel]) -> dict[str, Any]:
     """The parameters of a request for an object; the caller's own stay as they are."""
-    parameters = {name: value for name, value in (llm_kwargs or {}).items() if name not in _NOT_HERE}
+    parameters = without_tools(llm_kwargs)
     schema = output_cls.model_json_schema()
     described: dict[str, Any] = {
         "name": re.sub(r"[^a-zA-Z0-9_-]", "_", output_cls.__name__)[:64] or "answer",
@@ -33,32 +44,55 @@ def with_schema(llm_kwargs: dict[str, Any] | None, output_cls: type[BaseModel]) 
     return parameters
 
 
-def read(response: ChatResponse, output_cls: type[M]) -> M:
+def told_schema(messages: Sequence[ChatMessage], output_cls: type[BaseModel]) -> list[ChatMessage]:
+    """A conversation at whose end the user asks for an answer by schema, in words."""
+    parser: PydanticOutputParser[BaseModel] = PydanticOutputParser(output_cls=output_cls)
+    asked = TextBlock(text=parser.get_format_string(escape_json=False).strip())
+    *earlier, last = messages
+    if last.role != MessageRole.USER:
+        return [*messages, ChatMessage(role=MessageRole.USER, blocks=[asked])]
+    return [*earlier, last.model_copy(update={"blocks": [*last.blocks, asked]})]
+
+
+def content_of(response: ChatResponse) -> str:
+    """The JSON in an answer's text, from where it begins.
+
+    Models put fences and prose before it when nobody enforces the schema.
+    """
+    text = response.message.content or ""
+    start = text.lstrip()
+    if not start or start[0] in "{[":
+        return text
+    begin = _BRACKET.search(text) if start.startswith("```") else _BRACE.search(text)
+    return text[begin.start() :] if begin else text
+
+
+def _without_end(text: str) -> str:
+    """The JSON without the fence or the prose after it."""
+    return text[: max(text.rfind("}"), text.rfind("]")) + 1] or text
+
+
+def read(response: ChatResponse, output_cls: type[M], text_of: TextOf) -> M:
     """The object that a whole answer holds.
 
     Raises:
         StructuredOutputError: It holds none.
     """
-    text = response.message.content or ""
     try:
-        return output_cls.model_validate_json(_bare(text))
+        return output_cls.model_validate_json(_without_end(text_of(response)))
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"])
         said = f"{place}: {first['msg']}" if place else first["msg"]
+        known = response.additional_kwargs
+        text = response.message.content or text_of(response) or known.get("refusal") or ""
         raise StructuredOutputError(
             f"the answer is no {output_cls.__name__} ({said}): {text[:200]!r}",
             text=text,
-            finish_reason=response.additional_kwargs.get("finish_reason"),
-            request_id=response.additional_kwargs.get("request_id"),
+            finish_reason=known.get("finish_reason"),
+            request_id=known.get("request_id"),
             body=response.raw,
         ) from error
-
-
-def _bare(text: str) -> str:
-    """The JSON without the fence that models put around it when nobody enforces the schema."""
-    fenced = _FENCED.match(text) if text.lstrip().startswith("```") else None
-    return fenced.group(1) if fenced else text
 
 
 class PartialReader(Generic[M]):
@@ -68,21 +102,22 @@ class PartialReader(Generic[M]):
     one of a looser class with the same fields, all of them optional.
     """
 
-    def __init__(self, output_cls: type[M]) -> None:
+    def __init__(self, output_cls: type[M], text_of: TextOf) -> None:
         self._cls = output_cls
+        self._text_of = text_of
         self._loose = create_flexible_model(output_cls)
-        self._seen = ""
+        self._size = 0
         self._last: ChatResponse | None = None
 
     def add(self, response: ChatResponse) -> M | FlexibleModel | None:
         """Take a response; None if it adds nothing to the object."""
         self._last = response
-        text = response.message.content or ""
-        if len(text) == len(self._seen):
+        text = self._text_of(response)
+        if len(text) == self._size:
             return None
-        self._seen = text
+        self._size = len(text)
         try:
-            value = from_json(_bare(text), allow_partial="trailing-strings")
+            value = from_json(text, allow_partial="trailing-strings")
         except ValueError:
             return None
         if not isinstance(value, dict):
@@ -104,4 +139,4 @@ class PartialReader(Generic[M]):
         """
         if self._last is None:
             raise StructuredOutputError(f"no answer came that could be a {self._cls.__name__}", text="")
-        return read(self._last, self._cls)
+        return read(self._last, self._cls, self._text_of)

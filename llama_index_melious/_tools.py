@@ -11,9 +11,13 @@ from llama_index.core.llms.llm import ToolSelection
 from pydantic_core import from_json
 
 from llama_index_melious._messages import plain_call
+from llama_index_melious.errors import ToolArgumentsError
+from melious.transport import codec
 
 if TYPE_CHECKING:
     from llama_index.core.tools.types import BaseTool
+
+_SHOWN = 200
 
 
 def tool_parameters(
@@ -76,7 +80,8 @@ def selections(response: ChatResponse, *, error_on_none: bool) -> list[ToolSelec
     """The tool calls of a response, whole or still coming in.
 
     Raises:
-        ValueError: There is none, and `error_on_none` is set.
+        ToolArgumentsError: The answer is whole, and arguments in it are no JSON object.
+        ValueError: There is no call, and `error_on_none` is set.
     """
     blocks = [block for block in response.message.blocks if isinstance(block, ToolCallBlock)]
     calls = (
@@ -84,11 +89,19 @@ def selections(response: ChatResponse, *, error_on_none: bool) -> list[ToolSelec
         if blocks
         else _kept_calls(response.message)
     )
-    if error_on_none and not calls:
-        raise ValueError(f"the model called no tool; it answered {response.message.content!r}")
+    if not calls:
+        if error_on_none:
+            raise ValueError(f"the model called no tool; it answered {response.message.content!r}")
+        return []
+    # Only what is known to be whole can be wrong; all else may still grow.
+    is_whole = bool(response.additional_kwargs.get("finish_reason"))
     return [
-        ToolSelection(tool_id=call_id or "", tool_name=name or "", tool_kwargs=_arguments(arguments))
-        for call_id, name, arguments in calls
+        ToolSelection(
+            tool_id=call_id or "",
+            tool_name=name or "",
+            tool_kwargs=whole_arguments(name or "", given, response) if is_whole else _arguments(given),
+        )
+        for call_id, name, given in calls
     ]
 
 
@@ -99,6 +112,37 @@ def _kept_calls(message: ChatMessage) -> list[tuple[str | None, str | None, Any]
         (call.get("id"), function.get("name"), function.get("arguments"))
         for call, function in zip(kept, functions, strict=True)
     ]
+
+
+def whole_arguments(name: str, given: Any, response: ChatResponse) -> dict[str, Any]:
+    """The arguments of a call in a whole answer; those of a tool that takes none may be empty or null.
+
+    Raises:
+        ToolArgumentsError: They are no JSON object.
+    """
+    value = given
+    if isinstance(given, str):
+        try:
+            value = codec.loads(given) if given.strip() else {}
+        except ValueError as error:
+            raise _unreadable(name, given, response, str(error)) from error
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise _unreadable(name, str(given), response, f"a {type(value).__name__}")
+    return value
+
+
+def _unreadable(name: str, text: str, response: ChatResponse, why: str) -> ToolArgumentsError:
+    shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+    return ToolArgumentsError(
+        f"the arguments for the tool {name!r} are no JSON object ({why}): {shown!r}",
+        tool_name=name,
+        text=text,
+        finish_reason=response.additional_kwargs.get("finish_reason"),
+        request_id=response.additional_kwargs.get("request_id"),
+        body=response.raw,
+    )
 
 
 def _arguments(given: Any) -> dict[str, Any]:
@@ -126,6 +170,13 @@ def _copy(value: Any) -> Any:
     if isinstance(value, list):
         return [_copy(item) for item in value]
     return value
+
+
+def arguments_of(response: ChatResponse) -> str:
+    """The arguments of a response's first tool call, as far as they have come; empty where there is none."""
+    for call in response.message.additional_kwargs.get("tool_calls") or ():
+        return str(call["function"]["arguments"] or "")
+    return ""
 
 
 def keep_first_call(response: ChatResponse) -> ChatResponse:

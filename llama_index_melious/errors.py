@@ -7,15 +7,13 @@ from typing import Any
 from melious.errors import ResponseDecodeError
 
 
-class StructuredOutputError(ResponseDecodeError, ValueError):
-    """The model did not answer with an object of the class that was asked for.
+class _UnreadableAnswerError(ResponseDecodeError, ValueError):
+    """The model answered, but not with what was asked for.
 
     Attributes:
-        text: What it answered.
-        finish_reason: Why it stopped; `length` means that the object was cut off.
+        text: What it wrote.
+        finish_reason: Why it stopped; `length` means that it was cut off.
     """
-
-    advice = "Ask again, take a model that supports json_schema, or set `pydantic_program_mode`"
 
     def __init__(self, message: str, *, text: str, finish_reason: str | None = None, **details: Any) -> None:
         super().__init__(message, **details)
@@ -23,3 +21,30 @@ class StructuredOutputError(ResponseDecodeError, ValueError):
         self.finish_reason = finish_reason
         if finish_reason == "length":
             self.advice = "The answer was cut off: raise `max_tokens`"
+
+
+class StructuredOutputError(_UnreadableAnswerError):
+    """The model did not answer with an object of the class that was asked for.
+
+    Attributes:
+        text: What it answered; for a refusal, what it says instead.
+        finish_reason: Why it stopped; `length` means that the object was cut off.
+    """
+
+    advice = "Ask again, take a model that supports json_schema, or set `pydantic_program_mode`"
+
+
+class ToolArgumentsError(_UnreadableAnswerError):
+    """The model called a tool with arguments that are no JSON object.
+
+    Attributes:
+        tool_name: The tool.
+        text: The arguments, as the model wrote them.
+        finish_reason: Why it stopped; `length` means that the arguments were cut off.
+    """
+
+    advice = "Ask again, or offer the tool with `strict`"
+
+    def __init__(self, message: str, *, tool_name: str, **details: Any) -> None:
+        super().__init__(message, **details)
+        self.tool_name = tool_name

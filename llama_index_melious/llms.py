@@ -18,20 +18,17 @@ from llama_index.core.base.llms.types import (
 )
 from llama_index.core.bridge.pydantic import Field
 from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_callback
-from llama_index.core.llms.function_calling import FunctionCallingLLM
-from llama_index.core.llms.llm import ToolSelection
+from llama_index_instrumentation.span import active_span_id
 
+from llama_index_melious import _catalogue
 from llama_index_melious._component import MeliousComponent
 from llama_index_melious._messages import to_wire
 from llama_index_melious._responses import Fold, as_completion, whole
 from llama_index_melious._structured_predict import StructuredPredict
-from llama_index_melious._tools import keep_first_call, selections, tool_parameters
-from melious import catalogue
-from melious.endpoints.chat import PARAMETERS
-from melious.streams import AsyncChatStream, ChatStream
 
 if TYPE_CHECKING:
-    from llama_index.core.tools.types import BaseTool
+    from melious.results import ChatCompletion, Model
+    from melious.streams import AsyncChatStream, ChatStream
 
 _GENEROUS_CONTEXT = 131_072
 _OWN = (
@@ -46,7 +43,7 @@ _OWN = (
 )
 
 
-class Melious(StructuredPredict, MeliousComponent, FunctionCallingLLM):
+class Melious(StructuredPredict, MeliousComponent):
     """The chat models of Melious.
 
     Everything that routing understands can be given here, for every request, or
@@ -72,10 +69,14 @@ class Melious(StructuredPredict, MeliousComponent, FunctionCallingLLM):
         context_window: Tokens the model can read; by default what the catalogue says.
         is_function_calling_model: Whether the model calls tools; by default what the catalogue says.
         strict: Ask for tool arguments that follow the schema exactly; False by default.
+        think_tags: Take a `<think>` part at the beginning of an answer as reasoning; True by default.
         echo_thinking: Send earlier reasoning back to the model as `reasoning_content`; False by default.
-        timeout: Seconds for each wait of an attempt, or a `melious.Timeout`; 300 s for an answer by default.
+        timeout: Seconds for each wait of an attempt, a `melious.Timeout`, an `httpx.Timeout` or
+            `(connect, read)`; 300 s for an answer by default.
         deadline: Seconds for a whole call, waits and retries included; 600 by default, None for no limit.
         max_retries: Further attempts after the first, for passing troubles; 2 by default, 0 for none.
+        retry_timeouts: Whether what timed out after it was sent is sent again; by default not, since it
+            may be billed twice.
         default_headers: Headers of every request; none by default.
         extra_body: Fields of every body, sent as they are; none by default.
         additional_kwargs: Further parameters of every request; those of a call replace them.
@@ -118,9 +119,8 @@ class Melious(StructuredPredict, MeliousComponent, FunctionCallingLLM):
     is_function_calling_model: bool | None = Field(
         default=None, description="Whether the model calls tools; by default what the catalogue says."
     )
-    strict: bool = Field(
-        default=False,
-        description="Ask for tool arguments that follow the schema exactly.",
+    think_tags: bool = Field(
+        default=True, description="Take a `<think>` part at the beginning of an answer as reasoning."
     )
     echo_thinking: bool = Field(
         default=False, description="Send earlier reasoning back to the model as `reasoning_content`."
@@ -133,19 +133,48 @@ class Melious(StructuredPredict, MeliousComponent, FunctionCallingLLM):
 
     @property
     def metadata(self) -> LLMMetadata:
-        """What the model is: from the arguments, then the shipped catalogue, then generous defaults."""
-        card = catalogue.find(self.model)
+        """What the model is: from the arguments, then the catalogue, then generous defaults.
+
+        The shipped catalogue comes before what `available_models` has heard in this process. Nothing is
+        fetched, and no model is unknown enough for an error.
+        """
+        known = _catalogue.abilities(self.base_url, self.model)
         calls_tools = self.is_function_calling_model
         if calls_tools is None:
-            calls_tools = card is None or card.supports("function_calling")
-        known = card.context_length if card else None
+            calls_tools = known.calls_tools is not False
         return LLMMetadata(
-            context_window=self.context_window or known or _GENEROUS_CONTEXT,
+            context_window=self.context_window or known.context_window or _GENEROUS_CONTEXT,
             num_output=self.max_tokens or -1,
             is_chat_model=True,
             is_function_calling_model=calls_tools,
             model_name=self.model,
         )
+
+    def available_models(self) -> list[Model]:
+        """Ask which chat models the key may use.
+
+        What they say of themselves (context window, tools) counts in `metadata` from now on, for models
+        that the shipped catalogue does not know.
+
+        Returns:
+            The models; `id` is the name, `card` what the service tells of it.
+
+        Raises:
+            MeliousError: The call failed; its subclass says how.
+        """
+        return self._heard(self._client().models.list(include_meta=True, **self._waiting()).data)
+
+    async def aavailable_models(self) -> list[Model]:
+        """Like `available_models`, for asyncio."""
+        return self._heard((await self._aclient().models.list(include_meta=True, **self._waiting())).data)
+
+    def _waiting(self) -> dict[str, Any]:
+        names = ("timeout", "deadline", "max_retries", "retry_timeouts")
+        return {name: getattr(self, name) for name in names}
+
+    def _heard(self, models: list[Model]) -> list[Model]:
+        _catalogue.remember(self.base_url, models)
+        return [model for model in models if _catalogue.is_chat_model(model)]
 
     def to_payload(self) -> dict[str, Any]:
         """What events tell about this LLM; no key and no header."""
@@ -168,13 +197,15 @@ class Melious(StructuredPredict, MeliousComponent, FunctionCallingLLM):
 
     def _request(self, messages: Sequence[ChatMessage], call: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments for the core's chat, from the settings and what the call gives."""
+        from melious.endpoints.chat import PARAMETERS  # noqa: PLC0415 - a fifth of the import, for later
+
         params = dict(call)
         model = params.pop("model", None) or self.model
-        card = catalogue.find(model)
         wire = to_wire(
             messages,
+            model=model,
             echo_thinking=self.echo_thinking,
-            takes_video=card is not None and card.takes("video"),
+            takes_video=bool(_catalogue.abilities(self.base_url, model).takes_video),
         )
         own = {name: getattr(self, name) for name in _OWN}
         return {"model": model, "messages": wire, **self._parameters(PARAMETERS, own, params)}
@@ -208,24 +239,34 @@ class Melious(StructuredPredict, MeliousComponent, FunctionCallingLLM):
         last one holds the whole message, usage, impact and cost. Closing or
         dropping the generator closes the connection.
         """
-        return _folded(self._stream(messages, kwargs))
+        return self._stream(messages, kwargs)
 
     @llm_chat_callback()
     async def astream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseAsyncGen:
         """Like `stream_chat`, for asyncio; the request is made when this is awaited."""
-        return _afolded(await self._astream(messages, kwargs))
+        return await self._astream(messages, kwargs)
 
     def _chat(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> ChatResponse:
-        return whole(self._client().chat.create(**self._request(messages, kwargs)))
+        return self._whole(self._client().chat.create(**self._request(messages, kwargs)))
 
     async def _achat(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> ChatResponse:
-        return whole(await self._aclient().chat.create(**self._request(messages, kwargs)))
+        return self._whole(await self._aclient().chat.create(**self._request(messages, kwargs)))
 
-    def _stream(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> ChatStream:
-        return self._client().chat.stream(**self._request(messages, kwargs))
+    def _whole(self, completion: ChatCompletion) -> ChatResponse:
+        _tell(completion, completion.request_id, active_span_id.get())
+        return whole(completion, think_tags=self.think_tags)
 
-    async def _astream(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> AsyncChatStream:
-        return await self._aclient().chat.stream(**self._request(messages, kwargs))
+    def _stream(
+        self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]
+    ) -> Generator[ChatResponse, None, None]:
+        stream = self._client().chat.stream(**self._request(messages, kwargs))
+        return _folded(stream, Fold(think_tags=self.think_tags), active_span_id.get())
+
+    async def _astream(
+        self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]
+    ) -> AsyncGenerator[ChatResponse, None]:
+        stream = await self._aclient().chat.stream(**self._request(messages, kwargs))
+        return _afolded(stream, Fold(think_tags=self.think_tags), active_span_id.get())
 
     # --- completion: a prompt is a conversation of one message ------------------------------------
 
@@ -246,7 +287,7 @@ class Melious(StructuredPredict, MeliousComponent, FunctionCallingLLM):
     @llm_completion_callback()
     def stream_complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponseGen:  # noqa: FBT001, FBT002 - the base class's signature
         """Answer a prompt piece by piece; see `stream_chat`."""
-        return _completions(_folded(self._stream(self._prompt(prompt, formatted=formatted), kwargs)))
+        return _completions(self._stream(self._prompt(prompt, formatted=formatted), kwargs))
 
     @llm_completion_callback()
     async def astream_complete(
@@ -256,87 +297,37 @@ class Melious(StructuredPredict, MeliousComponent, FunctionCallingLLM):
         **kwargs: Any,
     ) -> CompletionResponseAsyncGen:
         """Like `stream_complete`, for asyncio; the request is made when this is awaited."""
-        stream = await self._astream(self._prompt(prompt, formatted=formatted), kwargs)
-        return _acompletions(_afolded(stream))
-
-    # --- tools ------------------------------------------------------------------------------------
-
-    def _prepare_chat_with_tools(
-        self,
-        tools: Sequence[BaseTool],
-        user_msg: str | ChatMessage | None = None,
-        chat_history: list[ChatMessage] | None = None,
-        verbose: bool = False,  # noqa: ARG002, FBT001, FBT002 - the base class's signature
-        allow_parallel_tool_calls: bool = False,  # noqa: FBT001, FBT002 - the base class's signature
-        tool_required: bool = False,  # noqa: FBT001, FBT002 - the base class's signature
-        tool_choice: str | Mapping[str, Any] | None = None,
-        strict: bool | None = None,  # noqa: FBT001 - LlamaIndex's peers have it like this
-        **kwargs: Any,
-    ) -> dict[str, Any]:
-        """The arguments of `chat` that offer tools; the history that was given stays as it is."""
-        messages = list(chat_history or [])
-        if user_msg is not None:
-            messages.append(
-                user_msg
-                if isinstance(user_msg, ChatMessage)
-                else ChatMessage(role=MessageRole.USER, content=user_msg)
-            )
-        offered = tool_parameters(
-            tools,
-            tool_choice,
-            required=tool_required,
-            parallel=allow_parallel_tool_calls,
-            strict=self.strict if strict is None else strict,
-        )
-        return {"messages": messages, **offered, **kwargs}
-
-    def _validate_chat_with_tools_response(
-        self,
-        response: ChatResponse,
-        tools: Sequence[BaseTool],  # noqa: ARG002 - the base class's signature
-        allow_parallel_tool_calls: bool = False,  # noqa: FBT001, FBT002 - the base class's signature
-        **kwargs: Any,  # noqa: ARG002 - the base class's signature
-    ) -> ChatResponse:
-        """One call at most, where no more were wanted: some models make several all the same."""
-        return response if allow_parallel_tool_calls else keep_first_call(response)
-
-    def get_tool_calls_from_response(
-        self,
-        response: ChatResponse,
-        error_on_no_tool_call: bool = True,  # noqa: FBT001, FBT002 - the base class's signature
-        **kwargs: Any,  # noqa: ARG002 - the base class's signature
-    ) -> list[ToolSelection]:
-        """The tools that a response calls; while it streams, with the arguments that have come so far.
-
-        Args:
-            response: A response, whole or partial.
-            error_on_no_tool_call: Refuse a response that calls none.
-            **kwargs: Not used.
-
-        Raises:
-            ValueError: The response calls no tool, and that was not to be.
-        """
-        return selections(response, error_on_none=error_on_no_tool_call)
+        return _acompletions(await self._astream(self._prompt(prompt, formatted=formatted), kwargs))
 
 
-def _folded(stream: ChatStream) -> Generator[ChatResponse, None, None]:
-    fold = Fold()
+def _tell(answer: Any, request_id: str | None, span_id: str | None) -> None:
+    from llama_index_melious.events import dispatch_usage  # noqa: PLC0415 - not before there is an answer
+
+    dispatch_usage("chat", answer, request_id=request_id, span_id=span_id)
+
+
+def _folded(stream: ChatStream, fold: Fold, span_id: str | None) -> Generator[ChatResponse, None, None]:
     with stream:
         for chunk in stream:
             response = fold.add(chunk)
             if response is not None:
                 yield response
-    yield fold.finish(stream.partial, stream.request_id)
+    last = fold.finish(stream.partial, stream.request_id)
+    _tell(last.raw, stream.request_id, span_id)
+    yield last
 
 
-async def _afolded(stream: AsyncChatStream) -> AsyncGenerator[ChatResponse, None]:
-    fold = Fold()
+async def _afolded(
+    stream: AsyncChatStream, fold: Fold, span_id: str | None
+) -> AsyncGenerator[ChatResponse, None]:
     async with stream:
         async for chunk in stream:
             response = fold.add(chunk)
             if response is not None:
                 yield response
-    yield fold.finish(stream.partial, stream.request_id)
+    last = fold.finish(stream.partial, stream.request_id)
+    _tell(last.raw, stream.request_id, span_id)
+    yield last
 
 
 def _completions(responses: Generator[ChatResponse, None, None]) -> CompletionResponseGen:

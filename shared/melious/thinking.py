@@ -1,0 +1,79 @@
+"""A leading `<think>` part of an answer's text, taken out of it, whole or in pieces. Pure."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+_OPEN = "<think>"
+_CLOSE = "</think>"
+
+
+class ThinkSplitter:
+    r"""Tells the thoughts at the beginning of a text from what is said after them.
+
+    Attributes:
+        over: The thoughts are over, or there were none: all further text is said.
+
+    Example:
+        >>> splitter = ThinkSplitter()
+        >>> [splitter.split(piece) for piece in ("<thi", "nk>Hm.</th", "ink>", "\n\nYes.")]
+        [('', ''), ('Hm.', ''), ('', ''), ('', 'Yes.')]
+    """
+
+    def __init__(self) -> None:
+        self.over = False
+        self._stage: Literal["before", "within", "after"] = "before"
+        self._held = ""
+
+    def split(self, text: str) -> tuple[str, str]:
+        """Take a piece; give what is thought and what is said, as far as that is known."""
+        if self.over:
+            return "", text
+        held, self._held = self._held + text, ""
+        thought = ""
+        if self._stage == "before":
+            start = held.lstrip()
+            if _OPEN.startswith(start):
+                self._held = held
+                return "", ""
+            if not start.startswith(_OPEN):
+                self.over = True
+                return "", held
+            self._stage = "within"
+            held = start[len(_OPEN) :]
+        if self._stage == "within":
+            thought, close, held = held.partition(_CLOSE)
+            if not close:
+                cut = _may_begin(thought)
+                self._held = thought[cut:]
+                return thought[:cut], ""
+            self._stage = "after"
+        said = held.lstrip()
+        self.over = bool(said)
+        return thought, said
+
+    def rest(self) -> tuple[str, str]:
+        """What was held back when the text ended."""
+        held, self._held = self._held, ""
+        return (held, "") if self._stage == "within" else ("", held)
+
+
+def _may_begin(text: str) -> int:
+    """Where an end of `text` begins that may grow into the closing tag; its length if none does."""
+    for size in range(min(len(_CLOSE) - 1, len(text)), 0, -1):
+        if _CLOSE.startswith(text[-size:]):
+            return len(text) - size
+    return len(text)
+
+
+def split_thinking(text: str) -> tuple[str, str]:
+    """Tell the thoughts at the beginning of a whole text from what is said after them.
+
+    Example:
+        >>> split_thinking("<think>Hm.</think>Yes.")
+        ('Hm.', 'Yes.')
+    """
+    splitter = ThinkSplitter()
+    thought, said = splitter.split(text)
+    more_thought, more_said = splitter.rest()
+    return thought + more_thought, said + more_said
