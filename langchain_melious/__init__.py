@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from melious._version import __version__
 
 if TYPE_CHECKING:
+    from langchain_melious.callbacks import MeliousImpactHandler, get_melious_callback
     from langchain_melious.chat_models import ChatMelious
     from langchain_melious.embeddings import MeliousEmbeddings
     from langchain_melious.rerank import MeliousRerank
@@ -41,10 +42,19 @@ if not _has_framework():
 _MODULE_OF = {
     "ChatMelious": "chat_models",
     "MeliousEmbeddings": "embeddings",
+    "MeliousImpactHandler": "callbacks",
     "MeliousRerank": "rerank",
+    "get_melious_callback": "callbacks",
 }
 
-__all__ = ["ChatMelious", "MeliousEmbeddings", "MeliousRerank", "__version__"]
+__all__ = [
+    "ChatMelious",
+    "MeliousEmbeddings",
+    "MeliousImpactHandler",
+    "MeliousRerank",
+    "__version__",
+    "get_melious_callback",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -27,8 +27,8 @@ _TEXT_SUBTYPES = ("json", "xml", "yaml", "x-yaml", "toml", "javascript", "x-sh",
 
 REASONING = frozenset({"reasoning", "reasoning_content", "thinking", "redacted_thinking"})
 CALLS = frozenset({"tool_call", "tool_call_chunk", "invalid_tool_call", "tool_use", "function_call"})
-_SERVED = ("server_tool_", "web_search_", "code_interpreter_", "file_search_", "mcp_", "computer_call")
-"""Records of tools that another provider ran on its own side; they have no place on this wire."""
+_DATA = frozenset({"image", "audio", "file", "document", "text-plain"})
+_CONTENT = _DATA | {"text", "refusal", "image_url", "input_audio"}
 
 
 def part_of(block: str | Mapping[str, Any], model: str) -> dict[str, Any] | None:
@@ -66,14 +66,20 @@ def part_of(block: str | Mapping[str, Any], model: str) -> dict[str, Any] | None
     if kind == "input_audio" and isinstance(block.get("input_audio"), Mapping):
         audio = block["input_audio"]
         return _audio(audio.get("data"), str(audio.get("format") or ""), block, model)
-    if kind in ("image", "audio", "file", "document", "text-plain"):
+    if kind in _DATA:
         return _data_part(_unified(block), block, model)
     raise _refused(block, model)
 
 
-def is_record(block: str | Mapping[str, Any]) -> bool:
-    """Whether a block only records what another provider did, such as a search it ran itself."""
-    return not isinstance(block, str) and str(block.get("type", "")).startswith(_SERVED)
+def is_content(block: str | Mapping[str, Any]) -> bool:
+    """Whether a block is something said or shown, and not a record of what a provider did on its own side."""
+    if isinstance(block, str):
+        return True
+    value = block.get("value") if block.get("type") == "non_standard" else block
+    if not isinstance(value, Mapping):
+        return False
+    kind = value.get("type")
+    return isinstance(value.get("text"), str) if kind is None else kind in _CONTENT
 
 
 def _unified(block: Mapping[str, Any]) -> dict[str, Any]:
@@ -118,15 +124,22 @@ def _data_part(data: dict[str, Any], block: Mapping[str, Any], model: str) -> di
         return _audio(data["data"], _AUDIO_FORMATS.get(subtype, subtype), block, model)
     if data["text"] is not None:
         return _inline(str(data["text"]), data["name"])
-    if data["data"] and (
-        family == "text" or subtype.endswith(("+json", "+xml")) or subtype in _TEXT_SUBTYPES
-    ):
+    if data["data"] and (is_text := _reads_as_text(family, subtype)) is not None:
         try:
-            text = base64.b64decode(data["data"], validate=True).decode("utf-8")
+            content = base64.b64decode(data["data"], validate=True)
+            if is_text or not content.startswith(b"%PDF"):
+                return _inline(content.decode("utf-8"), data["name"])
         except (binascii.Error, UnicodeDecodeError) as error:
-            raise _refused(block, model, f"the file is no text in base64 ({error})") from None
-        return _inline(text, data["name"])
+            if is_text:
+                raise _refused(block, model, f"the file is no text in base64 ({error})") from None
     raise _refused(block, model, "only text files can be sent; extract the text first")
+
+
+def _reads_as_text(family: str, subtype: str) -> bool | None:
+    """Whether a media type means text: True, False for one that LangChain gives to any file, None for no."""
+    if family == "text" or subtype.endswith(("+json", "+xml")) or subtype in _TEXT_SUBTYPES:
+        return True
+    return False if subtype == "pdf" else None
 
 
 def _openai_image(block: Mapping[str, Any], model: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from langchain_melious._messages import PROVIDER, calls_from_wire
+from langchain_melious._results import Reading
 from langchain_melious._streams import DeltaReader, Piece
 
 if TYPE_CHECKING:
@@ -21,15 +22,14 @@ class EventWriter(DeltaReader):
     the order in which they were opened.
     """
 
-    def __init__(self, routing: Mapping[str, Any], *, message_id: str = "", think_tags: bool = True) -> None:
+    def __init__(self, reading: Reading, *, message_id: str = "") -> None:
         """Begin.
 
         Args:
-            routing: What was asked of the routing, for the metadata.
+            reading: How the answer is to be read.
             message_id: The id of the message that the events make up.
-            think_tags: Take a leading `<think>` part of the text as reasoning.
         """
-        super().__init__(routing, think_tags=think_tags)
+        super().__init__(reading)
         self._message_id = message_id
         self._begun = False
         self._blocks: dict[str, tuple[int, dict[str, Any], list[str]]] = {}

@@ -6,7 +6,7 @@ wire knows is taken over, and nothing that LangChain adds for itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from langchain_core.messages import (
@@ -20,7 +20,7 @@ from langchain_core.messages import (
 )
 from langchain_core.messages.ai import UsageMetadata
 
-from langchain_melious._content import REASONING, is_record, part_of
+from langchain_melious._content import REASONING, is_content, part_of
 from langchain_melious._thinking import ThinkSplitter
 from langchain_melious.errors import InvalidArgumentError
 from melious.transport import codec
@@ -47,6 +47,7 @@ def messages_to_wire(
     model: str,
     *,
     replay_reasoning: bool = True,
+    null_content: bool = False,
     tool_images: bool = False,
 ) -> list[dict[str, Any]]:
     """Make the `messages` of a request.
@@ -55,6 +56,7 @@ def messages_to_wire(
         messages: The conversation, oldest first.
         model: Who it is for, to be named in errors.
         replay_reasoning: Send back what the model thought before it called a tool.
+        null_content: Send null and not "" where there is no text beside tool calls.
         tool_images: The model takes images in tool results; for others they go
             into a user's message behind the results.
 
@@ -63,11 +65,13 @@ def messages_to_wire(
     """
     wire: list[dict[str, Any]] = []
     images: list[dict[str, Any]] = []
-    for message in messages:
+    for message in _with_tool_messages(messages):
         if images and not isinstance(message, ToolMessage):
             wire.append({"role": "user", "content": images})
             images = []
         out = message_to_wire(message, model, replay_reasoning=replay_reasoning)
+        if null_content and "tool_calls" in out and not out["content"]:
+            out["content"] = None
         if not tool_images and isinstance(message, ToolMessage) and isinstance(out["content"], list):
             texts = [part["text"] for part in out["content"] if part["type"] == "text"]
             images += [part for part in out["content"] if part["type"] != "text"]
@@ -76,6 +80,22 @@ def messages_to_wire(
     if images:
         wire.append({"role": "user", "content": images})
     return wire
+
+
+def _with_tool_messages(messages: Iterable[BaseMessage]) -> Iterator[BaseMessage]:
+    """Give tool results in users' messages, as Anthropic has them, as messages of their own."""
+    for message in messages:
+        if not isinstance(message, HumanMessage) or isinstance(message.content, str):
+            yield message
+            continue
+        rest = []
+        for block in message.content:
+            if isinstance(block, dict) and block.get("type") == "tool_result":
+                yield ToolMessage(block.get("content") or "", tool_call_id=block.get("tool_use_id") or "")
+            else:
+                rest.append(block)
+        if rest or not message.content:
+            yield message if len(rest) == len(message.content) else HumanMessage(rest, name=message.name)
 
 
 def message_to_wire(message: BaseMessage, model: str, *, replay_reasoning: bool = True) -> dict[str, Any]:
@@ -115,7 +135,7 @@ def message_to_wire(message: BaseMessage, model: str, *, replay_reasoning: bool 
 def _assistant(message: AIMessage, model: str, *, replay_reasoning: bool) -> dict[str, Any]:
     blocks = message.content
     if isinstance(blocks, list):
-        blocks = [block for block in blocks if not is_record(block)]
+        blocks = [block for block in blocks if is_content(block)]
     content = _joined(_content(blocks, model), "")
     if not content and isinstance(message.additional_kwargs.get("refusal"), str):
         content = message.additional_kwargs["refusal"]
@@ -184,9 +204,18 @@ def reasoning_of(message: AIMessage) -> str:
         block for block in message.content if isinstance(block, dict) and block.get("type") in REASONING
     ]
     return "".join(
-        block.get("reasoning") or block.get("thinking") or block.get("reasoning_content") or ""
+        _text_in(block.get("reasoning") or block.get("thinking") or block.get("reasoning_content"))
         for block in blocks
     )
+
+
+def _text_in(thought: Any) -> str:
+    """The text of a thought: some providers' models wrap it, or cut it into parts."""
+    if isinstance(thought, list):
+        return "".join(map(_text_in, thought))
+    if isinstance(thought, Mapping):
+        thought = thought.get("text")
+    return thought if isinstance(thought, str) else ""
 
 
 # --- from the wire -----------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.outputs import ChatGeneration, ChatResult
@@ -10,59 +11,95 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_melious._messages import PROVIDER, message_from_wire, usage_from_wire
 
 if TYPE_CHECKING:
+    from langchain_core.messages.ai import UsageMetadata
+
     from melious.results import ChatCompletion
 
 _FACTS = ("id", "created", "system_fingerprint", "service_tier")
 
 
-def metadata_of(
-    raw: Mapping[str, Any], request_id: str | None, routing: Mapping[str, Any], finish_reason: str | None
-) -> dict[str, Any]:
-    """What `response_metadata` says of an answer; what the service did not report is absent.
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How the answer to one call is to be read.
 
-    Args:
-        raw: The answer as a whole, as the wire has it.
-        request_id: The service's id of the request.
-        routing: What was asked of the routing; who answered is added.
-        finish_reason: Why the answer ended.
+    Attributes:
+        routing: What was asked of the routing, for the metadata.
+        think_tags: Take a leading `<think>` part of the text as reasoning.
+        response_headers: Put the headers of the answer into the metadata.
+        langsmith_cost: Put the cost of a whole answer into its usage, for LangSmith. Never of a stream:
+            LangChain cannot add up chunks whose usage holds a fraction.
     """
-    metadata: dict[str, Any] = {"model_provider": PROVIDER}
-    if raw.get("model"):
-        metadata["model_name"] = raw["model"]
-    if finish_reason:
-        metadata["finish_reason"] = finish_reason
-    metadata.update((name, raw[name]) for name in _FACTS if raw.get(name))
-    if request_id:
-        metadata["request_id"] = request_id
-    if isinstance(raw.get("usage"), dict):
-        metadata["token_usage"] = raw["usage"]
-    impact = raw.get("environment_impact")
-    asked = dict(routing)
-    if isinstance(impact, dict) and impact:
-        metadata["environment_impact"] = impact
-        asked |= {name: impact[name] for name in ("provider_id", "location") if impact.get(name)}
-    if asked:
-        metadata["routing"] = asked
-    if isinstance(raw.get("billing_cost"), dict) and raw["billing_cost"]:
-        metadata["billing_cost"] = raw["billing_cost"]
-    return metadata
+
+    routing: Mapping[str, Any] = field(default_factory=dict)
+    think_tags: bool = True
+    response_headers: bool = False
+    langsmith_cost: bool = False
+
+    def metadata(
+        self,
+        raw: Mapping[str, Any],
+        finish_reason: str | None,
+        request_id: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> dict[str, Any]:
+        """What `response_metadata` says of an answer; what the service did not report is absent.
+
+        Args:
+            raw: The answer as a whole, as the wire has it.
+            finish_reason: Why the answer ended.
+            request_id: The service's id of the request.
+            headers: The headers of the answer.
+        """
+        metadata: dict[str, Any] = {"model_provider": PROVIDER}
+        if raw.get("model"):
+            metadata["model_name"] = raw["model"]
+        if finish_reason:
+            metadata["finish_reason"] = finish_reason
+        metadata.update((name, raw[name]) for name in _FACTS if raw.get(name))
+        if request_id:
+            metadata["request_id"] = request_id
+        if isinstance(raw.get("usage"), dict):
+            metadata["token_usage"] = raw["usage"]
+        impact = raw.get("environment_impact")
+        asked = dict(self.routing)
+        if isinstance(impact, dict) and impact:
+            metadata["environment_impact"] = impact
+            asked |= {name: impact[name] for name in ("provider_id", "location") if impact.get(name)}
+        if asked:
+            metadata["routing"] = asked
+        if isinstance(raw.get("billing_cost"), dict) and raw["billing_cost"]:
+            metadata["billing_cost"] = raw["billing_cost"]
+        if self.response_headers and headers:
+            metadata["headers"] = dict(headers)
+        return metadata
+
+    def usage_with_cost(self, raw: Mapping[str, Any]) -> UsageMetadata | None:
+        """The token counts of a whole answer, with its cost where that is wanted and known."""
+        usage = usage_from_wire(raw.get("usage"))
+        cost = raw.get("billing_cost")
+        if self.langsmith_cost and usage is not None and isinstance(cost, dict):
+            from melious.impact import BillingCost  # noqa: PLC0415 - rarely needed
+
+            eur = BillingCost.model_validate(cost).eur
+            if eur is not None:
+                usage["total_cost"] = float(eur)  # type: ignore[typeddict-unknown-key]
+        return usage
 
 
-def result_of(
-    completion: ChatCompletion, routing: Mapping[str, Any], *, think_tags: bool = True
-) -> ChatResult:
+def result_of(completion: ChatCompletion, reading: Reading) -> ChatResult:
     """Make LangChain's result of a whole answer; with `n`, the first generation carries its costs."""
     raw = completion.raw
     generations = []
     for position, choice in enumerate(raw["choices"]):
-        message = message_from_wire(choice.get("message") or {}, think_tags=think_tags)
+        message = message_from_wire(choice.get("message") or {}, think_tags=reading.think_tags)
         whole = raw if position == 0 else {name: raw.get(name) for name in ("model", *_FACTS)}
-        metadata = metadata_of(whole, completion.request_id, routing, choice.get("finish_reason"))
+        message.response_metadata = reading.metadata(
+            whole, choice.get("finish_reason"), completion.request_id, completion.headers
+        )
         if choice.get("logprobs"):
-            metadata["logprobs"] = choice["logprobs"]
-        message.response_metadata = metadata
+            message.response_metadata["logprobs"] = choice["logprobs"]
         if position == 0:
-            message.usage_metadata = usage_from_wire(raw.get("usage"))
+            message.usage_metadata = reading.usage_with_cost(raw)
         generations.append(ChatGeneration(message=message))
     first = generations[0].message.response_metadata
     output = {

@@ -4,19 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from langchain_core.utils.utils import from_env, secret_from_env
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, field_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, SkipValidation, field_validator
 
 from langchain_melious.errors import langchain_errors
 
 if TYPE_CHECKING:
     from melious.async_client import AsyncMeliousClient
     from melious.client import MeliousClient
+    from melious.results import Model, ModelList
 from melious.client_base import brought
-from melious.config import KEY_VARIABLE, URL_VARIABLE, ClientConfig, Timeout, reject_unknown
-from melious.routing import FiltersArgument, ProviderFilters, filters_to_wire, flavored
+from melious.config import (
+    KEY_VARIABLE,
+    URL_VARIABLE,
+    ClientConfig,
+    Timeout,
+    TimeoutArgument,
+    read_timeout,
+    reject_unknown,
+)
+from melious.routing import FiltersArgument, ProviderFilters, filters_to_wire, flavored, split_flavor
 
 OPTIONS = (
     "api_key",
@@ -25,6 +34,7 @@ OPTIONS = (
     "timeout",
     "deadline",
     "max_retries",
+    "retry_timeouts",
     "preset",
     "flavor",
     "filters",
@@ -38,6 +48,11 @@ OPTIONS = (
 )
 """The fields that become options of the core clients, under the same names."""
 
+ROUTING = ("preset", "flavor", "filters")
+
+_KINDS = {"embedding": "embeddings", "reranker": "rerank"}
+"""Other words that lists of models have been seen to use."""
+
 
 class MeliousSettings(BaseModel):
     """What every class here takes. Arguments that are not known are refused, with the nearest known one.
@@ -50,6 +65,8 @@ class MeliousSettings(BaseModel):
     model_config = ConfigDict(
         extra="forbid", arbitrary_types_allowed=True, hide_input_in_errors=True, protected_namespaces=()
     )
+
+    _kind: ClassVar[str]
 
     model: str = Field(min_length=1)
     """The model, with or without a flavor: `glm-4.7`, `glm-4.7:eco`."""
@@ -69,14 +86,19 @@ class MeliousSettings(BaseModel):
     filters: FiltersArgument | None = None
     """Which providers may serve: `{"countries": ["DE", "FR"], "max_carbon_intensity": 200}`."""
 
-    timeout: float | Timeout | None = None
-    """Seconds for each wait of an attempt, or a `melious.Timeout`; by default what suits the endpoint."""
+    timeout: SkipValidation[TimeoutArgument] = None
+    """Seconds for each wait of an attempt, a `melious.Timeout`, an `httpx.Timeout` or `(connect, read)`; by
+    default what suits the endpoint."""
 
     deadline: float | None = 600.0
     """Seconds for a whole call, waits and retries included; None for no limit."""
 
     max_retries: int = Field(default=2, ge=0)
     """Further attempts after the first, for passing troubles; 0 for none."""
+
+    retry_timeouts: bool | None = None
+    """Send again what timed out after it was sent, though it may be billed twice; None for what suits the
+    endpoint: embeddings and rerank yes, chat no."""
 
     default_headers: Mapping[str, str] | None = Field(default=None, exclude=True, repr=False)
     """Headers of every request. Not part of a dump: they may hold secrets."""
@@ -117,6 +139,8 @@ class MeliousSettings(BaseModel):
                 fields = type(self).model_fields
                 names = {*fields, *(field.alias for field in fields.values() if field.alias)}
                 reject_unknown(arguments, names, type(self).__name__)
+                if "timeout" in arguments:
+                    arguments["timeout"] = _timeout_of(arguments["timeout"])
                 super().__init__(**arguments)
                 flavored(self.model, self.flavor)
                 ClientConfig.resolve(**self._options())
@@ -166,6 +190,43 @@ class MeliousSettings(BaseModel):
         client: AsyncMeliousClient = held[1]
         return client
 
+    def _routing(self, call: Mapping[str, Any]) -> dict[str, Any]:
+        """What a call asks of the routing, to be told with its answer."""
+        asked = {name: plain(call.get(name) or getattr(self, name)) for name in ROUTING}
+        asked["flavor"] = asked["flavor"] or split_flavor(call["model"])[1]
+        return {name: value for name, value in asked.items() if value}
+
+    def available_models(self, **options: Any) -> list[str]:
+        """Ask the service which models of this kind the key may use.
+
+        Args:
+            **options: For this call: `timeout`, `max_retries` and the like.
+
+        Returns:
+            Their ids, to be passed as `model`, in the order of the alphabet.
+
+        Raises:
+            MeliousError: The request failed.
+        """
+        with langchain_errors:
+            return self._of_this_kind(self._sync_client().models.list(include_meta=True, **options))
+
+    async def aavailable_models(self, **options: Any) -> list[str]:
+        """Ask the service which models of this kind the key may use. See `available_models`."""
+        with langchain_errors:
+            return self._of_this_kind(await self._async_client().models.list(include_meta=True, **options))
+
+    def _of_this_kind(self, listed: ModelList) -> list[str]:
+        """A model of which neither the service nor the catalogue knows the kind is left out."""
+        from melious.catalogue import find  # noqa: PLC0415 - needed by this call only
+
+        def kind_of(model: Model) -> str | None:
+            known = find(model.id)
+            kind = (model.card or {}).get("type") or (known.type if known else None)
+            return _KINDS.get(kind, kind) if isinstance(kind, str) else None
+
+        return sorted(model.id for model in listed.data if kind_of(model) == self._kind)
+
     def close(self) -> None:
         """Let go of the connections of the sync methods; a later call takes new ones."""
         self._sync_client().close()
@@ -210,6 +271,11 @@ class MeliousSettings(BaseModel):
             if shared is not None:
                 memo[id(shared)] = shared
         return super().__deepcopy__(memo)
+
+
+def _timeout_of(given: Any) -> TimeoutArgument:
+    """A timeout in any of its forms, that of a dump included."""
+    return Timeout(**given) if isinstance(given, dict) else read_timeout(given)
 
 
 def plain(value: Any) -> Any:

@@ -9,7 +9,7 @@ from langchain_core.messages import AIMessageChunk, ToolCallChunk
 from langchain_core.outputs import ChatGenerationChunk
 
 from langchain_melious._messages import PROVIDER, usage_from_wire
-from langchain_melious._results import metadata_of
+from langchain_melious._results import Reading
 from langchain_melious._thinking import ThinkSplitter
 
 if TYPE_CHECKING:
@@ -24,15 +24,14 @@ Piece = tuple[str, dict[str, Any], list[dict[str, Any]]]
 class DeltaReader:
     """Reads the chunks of one stream; what belongs to the answer as a whole is kept for its end."""
 
-    def __init__(self, routing: Mapping[str, Any], *, think_tags: bool = True) -> None:
+    def __init__(self, reading: Reading) -> None:
         """Begin.
 
         Args:
-            routing: What was asked of the routing, for the metadata.
-            think_tags: Take a leading `<think>` part of the text as reasoning.
+            reading: How the answer is to be read.
         """
-        self._routing = routing
-        self._splitter = ThinkSplitter() if think_tags else None
+        self._reading = reading
+        self._splitter = ThinkSplitter() if reading.think_tags else None
         self._logprobs: dict[str, list[Any]] = {}
 
     def _piece(self, chunk: Mapping[str, Any]) -> Piece | None:
@@ -61,7 +60,9 @@ class DeltaReader:
             "environment_impact": partial.environment_impact,
             "billing_cost": partial.billing_cost,
         }
-        metadata = metadata_of(raw, stream.request_id, self._routing, partial.finish_reason)
+        metadata = self._reading.metadata(
+            raw, partial.finish_reason, stream.request_id, getattr(stream, "headers", None)
+        )
         if self._logprobs:
             metadata["logprobs"] = self._logprobs
         thought, said = self._splitter.rest() if self._splitter else ("", "")

@@ -6,8 +6,9 @@ import json
 import re
 from collections.abc import AsyncIterator, Iterator, Mapping
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
+from langchain_core import exceptions
 from langchain_core.exceptions import OutputParserException
 from langchain_core.language_models import LanguageModelInput
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
@@ -32,6 +33,8 @@ _NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9_-]+")
 _THOUGHT = re.compile(r"^\s*<think>.*?(?:</think>\s*|\Z)", re.DOTALL)
 _FENCED = re.compile(r"```[a-zA-Z0-9_-]*\s*\n(.*?)(?:```|\Z)", re.DOTALL)
 _SHOWN = 300
+_REFUSAL_ERROR = getattr(exceptions, "ModelRefusalError", None)
+"""LangChain's own class for an answer that the model refused to give, where it has one (1.7.5)."""
 
 
 def structured_output(
@@ -122,6 +125,7 @@ class StructuredOutputParser(BaseTransformOutputParser[Any]):
         """Read the first of the answers.
 
         Raises:
+            ModelRefusalError: The model refused, and langchain-core has this class.
             OutputParserException: It is no instance of the schema.
         """
         first = result[0]
@@ -157,13 +161,15 @@ class StructuredOutputParser(BaseTransformOutputParser[Any]):
         except ValueError:
             return None
 
-    def _nothing(self, message: BaseMessage) -> OutputParserException:
+    def _nothing(self, message: BaseMessage) -> Exception:
         text = _text_of(message).strip()
-        refusal = message.additional_kwargs.get("refusal")
+        refusal = _refusal_in(message)
         invalid = message.invalid_tool_calls if isinstance(message, AIMessage) else []
         wanted = f"a call of {self.tool!r}" if self.tool else "JSON"
         if refusal:
             said = f"The model refused: {refusal}"
+            if _REFUSAL_ERROR is not None:
+                return cast("Exception", _REFUSAL_ERROR(said, raw_message=message))
         elif invalid:
             call = invalid[0]
             said = f"The arguments of {call['name']!r} are no JSON object: {_shown(call['args'])}"
@@ -171,7 +177,7 @@ class StructuredOutputParser(BaseTransformOutputParser[Any]):
             said = f"The model answered with prose instead of {wanted}: {_shown(text)}"
         else:
             said = f"The model answered with nothing instead of {wanted}"
-        return OutputParserException(said + _cut(message), llm_output=text or str(refusal or ""))
+        return OutputParserException(said + _cut(message), llm_output=text or refusal)
 
     # --- streams -------------------------------------------------------------------------------------
 
@@ -233,6 +239,15 @@ def _instance(target: Any, found: Any) -> Any:
 def _from_calls(message: BaseMessage, tool: str | None) -> Any:
     calls = message.tool_calls if isinstance(message, AIMessage) else []
     return next((call["args"] for call in calls if call["name"] == tool), None)
+
+
+def _refusal_in(message: BaseMessage) -> str:
+    """What the model said in refusing: beside the text, or as a block of it."""
+    if isinstance(message.content, list):
+        for block in message.content:
+            if isinstance(block, dict) and block.get("type") == "refusal":
+                return str(block.get("refusal") or "it gave no reason")
+    return str(message.additional_kwargs.get("refusal") or "")
 
 
 def _text_of(message: BaseMessage) -> str:

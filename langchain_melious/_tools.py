@@ -13,7 +13,9 @@ from langchain_melious.errors import InvalidArgumentError
 if TYPE_CHECKING:
     from langchain_core.tools import BaseTool
 
-ToolArgument: TypeAlias = "Mapping[str, Any] | type | Callable[..., Any] | BaseTool"
+    ToolArgument: TypeAlias = Mapping[str, Any] | type | Callable[..., Any] | BaseTool
+else:
+    ToolArgument = Any  # LangChain evaluates annotations at run time, and tools take long to import
 ToolChoice: TypeAlias = str | bool | Mapping[str, Any] | None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import LangSmithParams, LanguageModelInput
@@ -20,27 +20,25 @@ from typing_extensions import override
 
 import langchain_melious._blocks  # noqa: F401 - registers the content blocks
 from langchain_melious._events import EventWriter
-from langchain_melious._messages import PROVIDER, messages_to_wire
+from langchain_melious._messages import PROVIDER
 from langchain_melious._parameters import PARAMETERS, ChatParameters
 from langchain_melious._profiles import profile_of
-from langchain_melious._results import result_of, summed
-from langchain_melious._settings import plain
+from langchain_melious._requests import call_of
+from langchain_melious._results import Reading, result_of, summed
+from langchain_melious._retries import with_retries_told
+from langchain_melious._settings import ROUTING, plain
 from langchain_melious._streams import ChunkReader
-from langchain_melious._structured import Method, Schema, response_format_of, structured_output
+from langchain_melious._structured import Method, Schema, structured_output
 from langchain_melious._tools import ToolArgument, ToolChoice, choice_to_wire, tools_to_wire
-from langchain_melious.errors import InvalidArgumentError, langchain_errors
+from langchain_melious.errors import langchain_errors
 from melious._version import __version__
 from melious.config import KEY_VARIABLE
-from melious.routing import split_flavor
 
 if TYPE_CHECKING:
     from langchain_protocol.protocol import MessagesData
 
-_ROUTING = ("preset", "flavor", "filters")
-_CALLING = ("timeout", "deadline", "max_retries", "base_url")
-_IDENTIFYING = ("model", *_ROUTING, *PARAMETERS, "extra_body", *_CALLING)
-# What LangChain passes along for itself.
-_NOT_SENT = ("stream", "streaming", "ls_structured_output_format", "structured_output_format")
+_CALLING = ("timeout", "deadline", "max_retries", "retry_timeouts", "base_url")
+_IDENTIFYING = ("model", *ROUTING, *PARAMETERS, "extra_body", *_CALLING)
 
 
 class ChatMelious(ChatParameters, BaseChatModel):
@@ -64,10 +62,17 @@ class ChatMelious(ChatParameters, BaseChatModel):
         streaming: Make `invoke` stream under the hood, so that callbacks see tokens; False by default.
         stream_usage: Ask for the token counts of streamed answers; True by default.
         replay_reasoning: Send back what the model thought before it called a tool; True by default.
+        null_content: Send null and not "" where there is no text beside tool calls; False by default.
         think_tags: Take a `<think>` part at the beginning of an answer as reasoning; True by default.
-        timeout: Seconds for each wait of an attempt, or a `melious.Timeout`; 300 s for an answer by default.
+        include_response_headers: Put the headers into `response_metadata["headers"]`; False by default.
+        langsmith_cost: Put the cost of whole answers, in euro, into `usage_metadata["total_cost"]`; False by
+            default, because LangChain's own usage callback adds up whole numbers only.
+        timeout: Seconds for each wait of an attempt, a `melious.Timeout`, an `httpx.Timeout` or
+            `(connect, read)`; 300 s for an answer by default.
         deadline: Seconds for a whole call, waits and retries included; 600 by default, None for no limit.
         max_retries: Further attempts after the first, for passing troubles; 2 by default, 0 for none.
+        retry_timeouts: Send again what timed out after it was sent, though it may be billed twice;
+            False by default.
         default_headers, extra_body: Headers of every request, and fields of every body; none by default.
         http_client, async_http_client: Clients with httpx's interface, never closed; none by default.
         async_transport: `httpx`, the default, or `aiohttp` for async calls (extra `aiohttp`).
@@ -86,6 +91,8 @@ class ChatMelious(ChatParameters, BaseChatModel):
         ...     print(chunk.text, end="")
     """
 
+    _kind: ClassVar[str] = "chat"
+
     streaming: bool = False
     """Make `invoke` stream under the hood, so that callbacks see tokens."""
 
@@ -95,8 +102,21 @@ class ChatMelious(ChatParameters, BaseChatModel):
     replay_reasoning: bool = True
     """Send back what the model thought before it called a tool; reasoning models go on better with it."""
 
+    null_content: bool = False
+    """Send `null` and not `""` where there is no text beside tool calls, for a model that insists on it."""
+
     think_tags: bool = True
     """Take a `<think>` part at the beginning of an answer as reasoning and not as text."""
+
+    include_response_headers: bool = False
+    """Put the headers of every answer into `response_metadata["headers"]`."""
+
+    langsmith_cost: bool = False
+    """Put the cost of whole answers, in euro, into `usage_metadata["total_cost"]`, for LangSmith.
+
+    Off by default: LangSmith takes the figure for dollars, and LangChain's own `UsageMetadataCallbackHandler`
+    adds up whole numbers only and stops counting at a cost. Streams go without: chunks could not be added up.
+    """
 
     @classmethod
     @override
@@ -158,44 +178,10 @@ class ChatMelious(ChatParameters, BaseChatModel):
 
     # --- requests ------------------------------------------------------------------------------------
 
-    def _request(
-        self, messages: list[BaseMessage], stop: list[str] | None, given: Mapping[str, Any], *, stream: bool
-    ) -> dict[str, Any]:
-        """The arguments of the core's call: the fields, and over them what was given for this call."""
-        call = {name: getattr(self, name) for name in PARAMETERS} | dict(given)
-        for name in _NOT_SENT:
-            call.pop(name, None)
-        call["stop"] = (call.get("stop") if stop is None else stop) or None
-        model = call["model"] = call.get("model") or self.model
-        if model != self.model and not call.get("flavor"):
-            call["flavor"] = split_flavor(model)[1]
-        if call.get("tools"):
-            call["tools"] = tools_to_wire(call["tools"])
-            call["tool_choice"] = choice_to_wire(call.get("tool_choice"), call["tools"])
-        if isinstance(call.get("response_format"), type):
-            call["response_format"] = response_format_of(call["response_format"])
-        usage = call.pop("stream_usage", None)
-        if not stream:
-            call.pop("stream_options", None)
-        else:
-            if call.get("n") not in (None, 1):
-                raise InvalidArgumentError("n: a stream carries one answer; use generate() for several")
-            if call.get("stream_options") is None and not (self.stream_usage if usage is None else usage):
-                call["stream_options"] = {"include_usage": False}
-        profile = self.profile if model == self.model else profile_of(model)
-        call["messages"] = messages_to_wire(
-            messages,
-            model,
-            replay_reasoning=call.pop("replay_reasoning", self.replay_reasoning),
-            tool_images=bool((profile or {}).get("image_tool_message")),
+    def _reading(self, call: Mapping[str, Any]) -> Reading:
+        return Reading(
+            self._routing(call), self.think_tags, self.include_response_headers, self.langsmith_cost
         )
-        return call
-
-    def _routing(self, call: Mapping[str, Any]) -> dict[str, Any]:
-        """What is asked of the routing, for the metadata of the answer."""
-        asked = {name: plain(call.get(name) or getattr(self, name)) for name in _ROUTING}
-        asked["flavor"] = asked["flavor"] or split_flavor(call["model"])[1]
-        return {name: value for name, value in asked.items() if value}
 
     @override
     def _generate(
@@ -206,9 +192,8 @@ class ChatMelious(ChatParameters, BaseChatModel):
         **kwargs: Any,
     ) -> ChatResult:
         with langchain_errors:
-            call = self._request(messages, stop, kwargs, stream=False)
-            completion = self._sync_client().chat.create(**call)
-            return result_of(completion, self._routing(call), think_tags=self.think_tags)
+            call = call_of(self, messages, stop, with_retries_told(kwargs, run_manager), stream=False)
+            return result_of(self._sync_client().chat.create(**call), self._reading(call))
 
     @override
     async def _agenerate(
@@ -219,9 +204,8 @@ class ChatMelious(ChatParameters, BaseChatModel):
         **kwargs: Any,
     ) -> ChatResult:
         with langchain_errors:
-            call = self._request(messages, stop, kwargs, stream=False)
-            completion = await self._async_client().chat.create(**call)
-            return result_of(completion, self._routing(call), think_tags=self.think_tags)
+            call = call_of(self, messages, stop, with_retries_told(kwargs, run_manager), stream=False)
+            return result_of(await self._async_client().chat.create(**call), self._reading(call))
 
     @override
     def _stream(
@@ -231,7 +215,7 @@ class ChatMelious(ChatParameters, BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        return self._streamed(messages, stop, kwargs, ChunkReader)
+        return self._streamed(messages, stop, with_retries_told(kwargs, run_manager), ChunkReader)
 
     @override
     def _astream(
@@ -241,7 +225,7 @@ class ChatMelious(ChatParameters, BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        return self._astreamed(messages, stop, kwargs, ChunkReader)
+        return self._astreamed(messages, stop, with_retries_told(kwargs, run_manager), ChunkReader)
 
     def _stream_chat_model_events(
         self,
@@ -251,7 +235,8 @@ class ChatMelious(ChatParameters, BaseChatModel):
         **kwargs: Any,
     ) -> Iterator[MessagesData]:
         """The events of `stream_events(version="v3")`; LangChain looks for this name."""
-        return self._streamed(messages, stop, kwargs, partial(EventWriter, message_id=_id_of(run_manager)))
+        kind = partial(EventWriter, message_id=_id_of(run_manager))
+        return self._streamed(messages, stop, with_retries_told(kwargs, run_manager), kind)
 
     def _astream_chat_model_events(
         self,
@@ -261,7 +246,8 @@ class ChatMelious(ChatParameters, BaseChatModel):
         **kwargs: Any,
     ) -> AsyncIterator[MessagesData]:
         """The events of `astream_events(version="v3")`; LangChain looks for this name."""
-        return self._astreamed(messages, stop, kwargs, partial(EventWriter, message_id=_id_of(run_manager)))
+        kind = partial(EventWriter, message_id=_id_of(run_manager))
+        return self._astreamed(messages, stop, with_retries_told(kwargs, run_manager), kind)
 
     def _streamed(
         self,
@@ -271,8 +257,8 @@ class ChatMelious(ChatParameters, BaseChatModel):
         kind: Callable[..., Any],
     ) -> Generator[Any]:
         with langchain_errors:
-            call = self._request(messages, stop, given, stream=True)
-            reader = kind(self._routing(call), think_tags=self.think_tags)
+            call = call_of(self, messages, stop, given, stream=True)
+            reader = kind(self._reading(call))
             with self._sync_client().chat.stream(**call) as stream:
                 for chunk in stream:
                     yield from reader.read(chunk)
@@ -286,8 +272,8 @@ class ChatMelious(ChatParameters, BaseChatModel):
         kind: Callable[..., Any],
     ) -> AsyncGenerator[Any]:
         with langchain_errors:
-            call = self._request(messages, stop, given, stream=True)
-            reader = kind(self._routing(call), think_tags=self.think_tags)
+            call = call_of(self, messages, stop, given, stream=True)
+            reader = kind(self._reading(call))
             async with self._async_client().chat.stream(**call) as stream:
                 async for chunk in stream:
                     for made in reader.read(chunk):
@@ -359,6 +345,8 @@ class ChatMelious(ChatParameters, BaseChatModel):
         Raises:
             OutputParserException: At run time: the answer was no instance of the
                 schema; the error says what came instead.
+            ModelRefusalError: At run time: the model refused (from langchain-core
+                1.7.5; before, an OutputParserException).
         """
         return structured_output(
             self, schema, method=method, include_raw=include_raw, strict=strict, bound=kwargs

@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from langchain_core.embeddings import Embeddings
 from pydantic import Field
 
+from langchain_melious._reports import Asked, areport, report
 from langchain_melious._settings import MeliousSettings
 from langchain_melious.errors import InvalidArgumentError, langchain_errors
 
-_PARAMETERS = ("dimensions", "batch_size", "max_concurrency", "user", "mode", "custom_weights")
+if TYPE_CHECKING:
+    from melious.results import EmbeddingsResult
+
+_PARAMETERS = (
+    "dimensions",
+    "batch_size",
+    "max_batch_tokens",
+    "count_tokens",
+    "max_concurrency",
+    "user",
+    "mode",
+    "custom_weights",
+)
 
 
 class MeliousEmbeddings(MeliousSettings, Embeddings):
@@ -20,8 +34,9 @@ class MeliousEmbeddings(MeliousSettings, Embeddings):
 
     Any number of texts may be given: they travel in batches, several at a time,
     equal texts once. Vectors come as `list[list[float]]`, n x dim, in the order
-    of the texts. What it cost goes to `melious.track_impact`. A call that fails
-    raises one of `langchain_melious.errors`.
+    of the texts. What each request cost goes to `melious.track_impact` and, as the
+    custom event `melious_usage`, to LangChain's callbacks. A call that fails raises
+    one of `langchain_melious.errors`.
 
     Args:
         model: The model, with or without a flavor: `bge-m3`, `bge-m3:eco`.
@@ -35,14 +50,20 @@ class MeliousEmbeddings(MeliousSettings, Embeddings):
         query_prefix: What to put before a query (`query: ` for the E5 family); nothing by default.
         document_prefix: What to put before a document (`passage: ` for the E5 family); nothing by default.
         batch_size: The most texts in one request; by default 2048, and fewer where they are long.
+        max_batch_tokens: The most tokens in one request, as counted by `count_tokens`; 250000 by default.
+        count_tokens: Counts the tokens of a text; by default an estimate, and nothing is downloaded.
+        show_progress_bar: Show how far `embed_documents` has come, with tqdm; False by default.
         max_concurrency: The most requests at a time for one call, 1 to 1024; 4 by default.
         embedding_cache_size: How many embedded texts to keep in memory; 0 by default, for none.
         embedding_cache_ttl: Seconds for which they are kept; 3600 by default.
         user: Who the requests are for; not sent by default.
         mode, custom_weights: Routing words of the older pages, one of the two; not sent by default.
-        timeout: Seconds for each wait of an attempt, or a `melious.Timeout`; 60 s for an answer by default.
+        timeout: Seconds for each wait of an attempt, a `melious.Timeout`, an `httpx.Timeout` or
+            `(connect, read)`; 60 s for an answer by default.
         deadline: Seconds for a whole call, waits and retries included; 600 by default, None for no limit.
         max_retries: Further attempts after the first, for passing troubles; 2 by default, 0 for none.
+        retry_timeouts: Send again what timed out after it was sent, though it may be billed twice;
+            True by default.
         default_headers: Headers of every request; none by default.
         extra_body: Fields of every body, sent as they are; none by default.
         http_client: A client with httpx's interface for blocking calls, never closed; none by default.
@@ -73,6 +94,8 @@ class MeliousEmbeddings(MeliousSettings, Embeddings):
         1024
     """
 
+    _kind: ClassVar[str] = "embeddings"
+
     dimensions: int | None = Field(default=None, gt=0)
     """The length of the vectors, for models that can be cut."""
 
@@ -87,6 +110,15 @@ class MeliousEmbeddings(MeliousSettings, Embeddings):
 
     batch_size: int | None = Field(default=None, gt=0, le=2048)
     """The most texts in one request; by default 2048, and fewer where they are long."""
+
+    max_batch_tokens: int | None = Field(default=None, gt=0)
+    """The most tokens in one request, as counted by `count_tokens`; 250000 by default."""
+
+    count_tokens: Callable[[str], int] | None = Field(default=None, exclude=True, repr=False)
+    """Counts the tokens of a text; by default an estimate from its length. Not part of a dump."""
+
+    show_progress_bar: bool = False
+    """Show how far `embed_documents` has come, with tqdm."""
 
     max_concurrency: int | None = Field(default=None, gt=0)
     """The most requests at a time."""
@@ -124,7 +156,10 @@ class MeliousEmbeddings(MeliousSettings, Embeddings):
             call = self._request(texts, self.document_prefix, options)
             if not call["input"]:
                 return []
-            return self._vectors(self._sync_client().embeddings.create(**call).embeddings)
+            with _progress(call, shown=self.show_progress_bar):
+                result = self._sync_client().embeddings.create(**call)
+            report(self._asked(call), result.batches)
+            return self._vectors(result)
 
     async def aembed_documents(self, texts: Sequence[str], **options: Any) -> list[list[float]]:
         """Turn texts into vectors, in the same order. See `embed_documents`."""
@@ -132,7 +167,10 @@ class MeliousEmbeddings(MeliousSettings, Embeddings):
             call = self._request(texts, self.document_prefix, options)
             if not call["input"]:
                 return []
-            return self._vectors((await self._async_client().embeddings.create(**call)).embeddings)
+            with _progress(call, shown=self.show_progress_bar):
+                result = await self._async_client().embeddings.create(**call)
+            await areport(self._asked(call), result.batches)
+            return self._vectors(result)
 
     def embed_query(self, text: str, **options: Any) -> list[float]:
         """Turn a query into a vector.
@@ -150,13 +188,17 @@ class MeliousEmbeddings(MeliousSettings, Embeddings):
         """
         with langchain_errors:
             call = self._request([text], self.query_prefix, options)
-            return self._vectors(self._sync_client().embeddings.create(**call).embeddings)[0]
+            result = self._sync_client().embeddings.create(**call)
+            report(self._asked(call), result.batches)
+            return self._vectors(result)[0]
 
     async def aembed_query(self, text: str, **options: Any) -> list[float]:
         """Turn a query into a vector. See `embed_query`."""
         with langchain_errors:
             call = self._request([text], self.query_prefix, options)
-            return self._vectors((await self._async_client().embeddings.create(**call)).embeddings)[0]
+            result = await self._async_client().embeddings.create(**call)
+            await areport(self._asked(call), result.batches)
+            return self._vectors(result)[0]
 
     def _more_options(self) -> dict[str, Any]:
         return {
@@ -176,8 +218,27 @@ class MeliousEmbeddings(MeliousSettings, Embeddings):
         call = {name: getattr(self, name) for name in _PARAMETERS} | {"model": self.model, **options}
         return {**call, "input": given}
 
-    def _vectors(self, vectors: list[list[float]]) -> list[list[float]]:
+    def _asked(self, call: Mapping[str, Any]) -> Asked:
+        return Asked("embeddings", call["model"], self._routing(call))
+
+    def _vectors(self, result: EmbeddingsResult) -> list[list[float]]:
+        vectors = result.embeddings
         return [_unit(vector) for vector in vectors] if self.normalize else vectors
+
+
+@contextmanager
+def _progress(call: dict[str, Any], *, shown: bool) -> Iterator[None]:
+    """Show how far a call has come while it runs."""
+    if not shown:
+        yield
+        return
+    try:
+        from tqdm.auto import tqdm  # noqa: PLC0415 - only for those who want the bar
+    except ImportError as error:
+        raise InvalidArgumentError("show_progress_bar: tqdm is not installed (pip install tqdm)") from error
+    with tqdm(total=len(call["input"]), unit="text") as bar:
+        call["on_progress"] = lambda done, _total: bar.update(done - bar.n)
+        yield
 
 
 def _unit(vector: list[float]) -> list[float]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from typing import TYPE_CHECKING, Any, TypedDict
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
 
 from langchain_core.documents import BaseDocumentCompressor, Document
 from pydantic import Field
 from typing_extensions import override
 
+from langchain_melious._reports import Asked, areport, report, usage_of
 from langchain_melious._settings import MeliousSettings
 from langchain_melious.errors import InvalidArgumentError, langchain_errors
 
@@ -20,7 +22,16 @@ if TYPE_CHECKING:
     from melious.results import RerankResult
 
 Rankable = str | Document | Mapping[str, Any]
-_PARAMETERS = ("top_n", "max_chunks_per_doc", "user", "mode", "custom_weights")
+_PARAMETERS = (
+    "top_n",
+    "max_chunks_per_doc",
+    "batch_size",
+    "max_concurrency",
+    "user",
+    "mode",
+    "custom_weights",
+)
+_SCORE = "relevance_score"
 
 
 class RerankInput(TypedDict):
@@ -42,7 +53,9 @@ class MeliousRerank(MeliousSettings, BaseDocumentCompressor):
 
     It is a document compressor; `as_runnable` makes a step of a chain of it.
     Documents given are never changed: copies come back, with `relevance_score`
-    in their metadata. A call that fails raises one of `langchain_melious.errors`.
+    in their metadata. Long lists travel in batches, several at a time. In traces it is
+    a run whose outputs say what it cost; each request is also the custom event
+    `melious_usage`. A call that fails raises one of `langchain_melious.errors`.
 
     Args:
         model: The model, with or without a flavor: `bge-reranker-v2-m3`, `bge-reranker-v2-m3:eco`.
@@ -54,11 +67,18 @@ class MeliousRerank(MeliousSettings, BaseDocumentCompressor):
         top_n: How many of the best to give; None, the default, for all.
         min_score: Leave out what fits worse than this, 0 to 1; None, the default, leaves nothing out.
         max_chunks_per_doc: Into how many pieces a long document may be cut; not sent by default.
+        keep_retrieval_score: Keep a `relevance_score` that a document came with, as `retrieval_score`;
+            False by default.
+        batch_size: The most documents in one request; by default 256, and fewer where they are long.
+        max_concurrency: The most requests at a time for one call; 4 by default.
         user: Who the requests are for; not sent by default.
         mode, custom_weights: Routing words of the older pages, one of the two; not sent by default.
-        timeout: Seconds for each wait of an attempt, or a `melious.Timeout`; 60 s for an answer by default.
+        timeout: Seconds for each wait of an attempt, a `melious.Timeout`, an `httpx.Timeout` or
+            `(connect, read)`; 60 s for an answer by default.
         deadline: Seconds for a whole call, waits and retries included; 600 by default, None for no limit.
         max_retries: Further attempts after the first, for passing troubles; 2 by default, 0 for none.
+        retry_timeouts: Send again what timed out after it was sent, though it may be billed twice;
+            True by default.
         default_headers: Headers of every request; none by default.
         extra_body: Fields of every body, sent as they are; none by default.
         http_client: A client with httpx's interface for blocking calls, never closed; none by default.
@@ -80,6 +100,8 @@ class MeliousRerank(MeliousSettings, BaseDocumentCompressor):
         >>> chain = search | rerank.as_runnable() | prompt | llm  # doctest: +SKIP
     """
 
+    _kind: ClassVar[str] = "rerank"
+
     top_n: int | None = Field(default=None, gt=0)
     """How many of the best to give; None for all."""
 
@@ -88,6 +110,15 @@ class MeliousRerank(MeliousSettings, BaseDocumentCompressor):
 
     max_chunks_per_doc: int | None = Field(default=None, gt=0)
     """Into how many pieces a long document may be cut."""
+
+    keep_retrieval_score: bool = False
+    """Keep a `relevance_score` that a document came with, as `retrieval_score`."""
+
+    batch_size: int | None = Field(default=None, gt=0)
+    """The most documents in one request; by default 256, and fewer where they are long."""
+
+    max_concurrency: int | None = Field(default=None, gt=0)
+    """The most requests at a time for one call; 4 by default."""
 
     user: str | None = None
     """Who the requests are for."""
@@ -116,19 +147,36 @@ class MeliousRerank(MeliousSettings, BaseDocumentCompressor):
             langchain_melious.errors.InvalidArgumentError: An argument is wrong; nothing was sent.
             MeliousError: The request failed.
         """
-        with langchain_errors:
-            call, min_score = self._request(documents, query, options)
-            if not call["documents"]:
-                return []
-            return _ranked(self._sync_client().rerank.create(**call), min_score)
+        return self._score(documents, query, options)[0]
 
     async def arerank(self, documents: Sequence[Rankable], query: str, **options: Any) -> list[Ranked]:
         """Score documents. See `rerank`."""
+        return (await self._ascore(documents, query, options))[0]
+
+    def _score(
+        self, documents: Sequence[Rankable], query: str, options: Mapping[str, Any]
+    ) -> tuple[list[Ranked], dict[str, Any]]:
+        """Positions and scores, and what they cost."""
         with langchain_errors:
             call, min_score = self._request(documents, query, options)
             if not call["documents"]:
-                return []
-            return _ranked(await self._async_client().rerank.create(**call), min_score)
+                return [], {}
+            result = self._sync_client().rerank.create(**call)
+            asked = Asked("rerank", call["model"], self._routing(call))
+            report(asked, result.batches)
+            return _ranked(result, min_score), usage_of(asked, result)
+
+    async def _ascore(
+        self, documents: Sequence[Rankable], query: str, options: Mapping[str, Any]
+    ) -> tuple[list[Ranked], dict[str, Any]]:
+        with langchain_errors:
+            call, min_score = self._request(documents, query, options)
+            if not call["documents"]:
+                return [], {}
+            result = await self._async_client().rerank.create(**call)
+            asked = Asked("rerank", call["model"], self._routing(call))
+            await areport(asked, result.batches)
+            return _ranked(result, min_score), usage_of(asked, result)
 
     # --- documents -----------------------------------------------------------------------------------
 
@@ -167,17 +215,18 @@ class MeliousRerank(MeliousSettings, BaseDocumentCompressor):
         Args:
             **options: For every call, as for `rerank`.
         """
-        from langchain_core.runnables import RunnableLambda  # noqa: PLC0415 - costs a second to import
+        from langchain_melious._rerank_step import RerankStep  # noqa: PLC0415 - costs a second to import
 
-        def run(given: RerankInput) -> list[Document]:
-            ranked = self.rerank(given["documents"], given["query"], **options)
-            return _reordered(given["documents"], ranked)
+        name = type(self).__name__
+        return RerankStep(name, partial(self._run, options), partial(self._arun, options))
 
-        async def arun(given: RerankInput) -> list[Document]:
-            ranked = await self.arerank(given["documents"], given["query"], **options)
-            return _reordered(given["documents"], ranked)
+    def _run(self, options: Mapping[str, Any], given: RerankInput) -> dict[str, Any]:
+        ranked, cost = self._score(given["documents"], given["query"], options)
+        return {"documents": self._reordered(given["documents"], ranked), **cost}
 
-        return RunnableLambda(run, arun, name=type(self).__name__)
+    async def _arun(self, options: Mapping[str, Any], given: RerankInput) -> dict[str, Any]:
+        ranked, cost = await self._ascore(given["documents"], given["query"], options)
+        return {"documents": self._reordered(given["documents"], ranked), **cost}
 
     def _request(
         self, documents: Sequence[Rankable], query: str, options: Mapping[str, Any]
@@ -186,6 +235,17 @@ class MeliousRerank(MeliousSettings, BaseDocumentCompressor):
         min_score = call.pop("min_score", self.min_score)
         texts = [_text_of(document, position) for position, document in enumerate(documents)]
         return {**call, "documents": texts, "query": query, "return_documents": False}, min_score
+
+    def _reordered(self, documents: Sequence[Document], ranked: list[Ranked]) -> list[Document]:
+        reordered = []
+        for item in ranked:
+            document = documents[item["index"]]
+            metadata = deepcopy(document.metadata)
+            if self.keep_retrieval_score and _SCORE in metadata:
+                metadata["retrieval_score"] = metadata[_SCORE]
+            metadata[_SCORE] = item["relevance_score"]
+            reordered.append(document.model_copy(update={"metadata": metadata}))
+        return reordered
 
 
 def _text_of(document: Rankable, position: int) -> str:
@@ -202,18 +262,4 @@ def _ranked(result: RerankResult, min_score: float | None) -> list[Ranked]:
         Ranked(index=item.index, relevance_score=item.relevance_score)
         for item in result.results
         if min_score is None or item.relevance_score >= min_score
-    ]
-
-
-def _reordered(documents: Sequence[Document], ranked: list[Ranked]) -> list[Document]:
-    return [
-        documents[item["index"]].model_copy(
-            update={
-                "metadata": {
-                    **deepcopy(documents[item["index"]].metadata),
-                    "relevance_score": item["relevance_score"],
-                }
-            }
-        )
-        for item in ranked
     ]

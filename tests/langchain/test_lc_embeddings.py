@@ -104,6 +104,23 @@ def test_costs_go_to_the_ledger(way, embeddings):
     assert ledger.total.carbon_g_co2 > 0
 
 
+def test_a_request_holds_so_many_tokens_at_most(way, embeddings, sandbox):
+    texts = [f"{n} heat" for n in range(6)]
+    made = embeddings(max_batch_tokens=4, count_tokens=lambda text: len(text.split()))
+    assert len(way.call(made, "embed_documents", texts)) == 6
+    assert [len(request.body["input"]) for request in sandbox.requests] == [2, 2, 2]
+
+
+def test_a_bar_shows_how_far_it_has_come(way, embeddings, capsys):
+    texts = [f"text {n}" for n in range(8)]
+    made = embeddings(batch_size=2, max_concurrency=1, show_progress_bar=True)
+    assert len(way.call(made, "embed_documents", texts)) == 8
+    shown = capsys.readouterr().err
+    assert "8/8" in shown
+    way.call(embeddings(batch_size=2), "embed_documents", texts)
+    assert not capsys.readouterr().err
+
+
 def test_a_vector_store(embeddings):
     store = InMemoryVectorStore.from_texts(
         ["A heat pump moves heat.", "A cat sleeps.", "Bread is baked."], embeddings()

@@ -1,10 +1,11 @@
 """`MeliousRerank`: scores, documents, and its place in a chain."""
 
+import pickle
+import time
 from copy import deepcopy
 from operator import itemgetter
 
 import pytest
-from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.documents import Document
 from langchain_core.output_parsers import StrOutputParser
 from langchain_core.prompts import ChatPromptTemplate
@@ -108,20 +109,46 @@ def test_scores_belong_to_their_documents_though_indices_are_shuffled(way, reran
     assert best[0].metadata["n"] == 1
 
 
-def test_it_is_a_run_of_its_own_for_callbacks(way, rerank):
-    class Runs(BaseCallbackHandler):
-        def __init__(self):
-            self.seen = []
+def test_long_lists_travel_in_batches_and_are_one_order(way, rerank, sandbox):
+    many = [Document(f"Note {n} on heat pumps.", metadata={"n": n}) for n in range(50)]
+    many[41] = Document(TEXTS[1], metadata={"n": 41})
+    best = way.call(rerank(batch_size=8, max_concurrency=3, top_n=5), "compress_documents", many, QUERY)
+    assert len(best) == 5
+    assert best[0].metadata["n"] == 41
+    scores = [document.metadata["relevance_score"] for document in best]
+    assert scores == sorted(scores, reverse=True)
+    assert sorted(len(request.body["documents"]) for request in sandbox.requests) == [2, *[8] * 6]
+    sandbox.reset()
+    way.call(rerank(), "rerank", many, QUERY)
+    assert len(sandbox.requests) == 1
 
-        def on_chain_start(self, _serialized, inputs, *, name=None, **_):
-            self.seen.append((name, inputs["query"]))
 
-        def on_chain_end(self, outputs, **_):
-            self.seen.append(outputs[0].metadata["n"])
+def test_batches_run_at_the_same_time(way, rerank, start_sandbox):
+    there = start_sandbox(latency=0.2)
+    model = rerank(api_key=there.api_key, base_url=there.base_url, batch_size=1, max_concurrency=4)
+    way.call(model, "rerank", TEXTS[:1], QUERY)
+    began = time.monotonic()
+    assert len(way.call(model, "rerank", TEXTS, QUERY)) == 4
+    assert time.monotonic() - began < 0.7
 
-    runs = Runs()
-    way.call(rerank(), "compress_documents", documents(), QUERY, [runs])
-    assert runs.seen == [("MeliousRerank", QUERY), 1]
+
+def test_the_score_of_the_search_is_kept_on_request(way, rerank):
+    given = [Document(TEXTS[1], metadata={"relevance_score": 0.25}), Document(TEXTS[0])]
+    kept = way.call(rerank(keep_retrieval_score=True), "compress_documents", given, QUERY)
+    assert kept[0].metadata["retrieval_score"] == 0.25
+    assert kept[0].metadata["relevance_score"] != 0.25
+    assert "retrieval_score" not in kept[1].metadata
+    replaced = way.call(rerank(), "compress_documents", given, QUERY)
+    assert set(replaced[0].metadata) == {"relevance_score"}
+    assert given[0].metadata == {"relevance_score": 0.25}
+
+
+def test_the_step_of_a_chain_is_batched_and_can_be_carried(way, rerank):
+    step = rerank().as_runnable(top_n=1)
+    given = {"query": QUERY, "documents": documents()}
+    for each in (step, pickle.loads(pickle.dumps(step)), deepcopy(step)):
+        assert [found.metadata["n"] for found in way.invoke(each, given)] == [1]
+    assert [len(found) for found in way.call(step, "batch", [given, given])] == [1, 1]
 
 
 def test_costs_go_to_the_ledger(way, rerank):

@@ -1,0 +1,85 @@
+"""Telling callbacks what a request cost where LangChain's interface returns no message: embeddings, rerank.
+
+Each request is one custom event, `melious_usage`. Inside a chain it goes to the
+callbacks of the run around it, else to those that are active here.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from langchain_core.callbacks import manager as callbacks_manager
+from langchain_core.runnables.config import var_child_runnable_config
+
+from melious.routing import split_flavor
+
+if TYPE_CHECKING:
+    from melious.results import Result
+
+USAGE_EVENT = "melious_usage"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a call asked for.
+
+    Attributes:
+        endpoint: `embeddings` or `rerank`.
+        model: The model, with or without a flavor.
+        routing: What was asked of the routing.
+    """
+
+    endpoint: str
+    model: str
+    routing: Mapping[str, Any]
+
+
+def report(asked: Asked, results: Iterable[Result]) -> None:
+    """Tell the callbacks what each of the requests of a call cost."""
+    manager = _manager("CallbackManager")
+    if manager is not None:
+        for result in results:
+            manager.on_custom_event(USAGE_EVENT, usage_of(asked, result), manager.parent_run_id)
+
+
+async def areport(asked: Asked, results: Iterable[Result]) -> None:
+    """Tell the callbacks what each of the requests of a call cost."""
+    manager = _manager("AsyncCallbackManager")
+    if manager is not None:
+        for result in results:
+            await manager.on_custom_event(USAGE_EVENT, usage_of(asked, result), manager.parent_run_id)
+
+
+def usage_of(asked: Asked, result: Result) -> dict[str, Any]:
+    """What a request cost, as plain data; what the service did not report is absent.
+
+    Example:
+        >>> from melious.results import Result
+        >>> usage_of(Asked("rerank", "bge-reranker-v2-m3", {}), Result(usage={"total_tokens": 9}))
+        {'endpoint': 'rerank', 'model': 'bge-reranker-v2-m3', 'usage': {'total_tokens': 9}}
+    """
+    event: dict[str, Any] = {"endpoint": asked.endpoint, "model": split_flavor(asked.model)[0]}
+    if asked.routing:
+        event["routing"] = dict(asked.routing)
+    for name in ("usage", "environment_impact", "billing_cost"):
+        reported = getattr(result, name)
+        if reported is not None:
+            event[name] = reported.model_dump(mode="json", exclude_none=True)
+    if result.request_id:
+        event["request_id"] = result.request_id
+    return event
+
+
+def _manager(kind: str) -> Any:
+    """The callbacks of the run around this call and those that are active everywhere, if there are any."""
+    if "langchain_core.tracers.context" not in sys.modules:
+        return (
+            None  # no run has begun and no callback is active yet, and to ask would cost a second of imports
+        )
+    around = var_child_runnable_config.get()
+    callbacks = around.get("callbacks") if around else None
+    manager = getattr(callbacks_manager, kind).configure(inheritable_callbacks=callbacks)
+    return manager if manager.handlers else None
