@@ -59,7 +59,8 @@ class ChatMelious(ChatParameters, BaseChatModel):
         temperature: 0 to 2; by default the model's own.
         max_tokens: The most tokens to write, reasoning included; by default the model's maximum.
         top_p, stop, seed, ...: The rest of `melious.endpoints.chat.ChatParams`; not sent by default.
-        streaming: Make `invoke` stream under the hood, so that callbacks see tokens; False by default.
+        streaming: True makes `invoke` stream under the hood, so that callbacks see tokens; False has even
+            `stream` ask for the whole answer; None, the default, does as it is called.
         stream_usage: Ask for the token counts of streamed answers; True by default.
         replay_reasoning: Send back what the model thought before it called a tool; True by default.
         null_content: Send null and not "" where there is no text beside tool calls; False by default.
@@ -93,8 +94,8 @@ class ChatMelious(ChatParameters, BaseChatModel):
 
     _kind: ClassVar[str] = "chat"
 
-    streaming: bool = False
-    """Make `invoke` stream under the hood, so that callbacks see tokens."""
+    streaming: bool | None = None
+    """True makes `invoke` stream under the hood, so that callbacks see tokens; False never streams."""
 
     stream_usage: bool = True
     """Ask for the token counts of streamed answers."""
