@@ -21,8 +21,8 @@ from langchain_core.messages import (
 from langchain_core.messages.ai import UsageMetadata
 
 from langchain_melious._content import REASONING, is_content, part_of
-from langchain_melious._thinking import ThinkSplitter
 from langchain_melious.errors import InvalidArgumentError
+from melious.thinking import split_thinking
 from melious.transport import codec
 
 PROVIDER = "melious"
@@ -241,11 +241,9 @@ def message_from_wire(message: Mapping[str, Any], *, think_tags: bool = True) ->
         )
     beside = _beside(message)
     if think_tags and content:
-        splitter = ThinkSplitter()
-        (thought, content), (more, rest) = splitter.split(content), splitter.rest()
-        if thought or more:
-            beside["reasoning_content"] = beside.get("reasoning_content", "") + (thought + more).strip()
-        content += rest
+        thought, content = split_thinking(content)
+        if thought:
+            beside["reasoning_content"] = beside.get("reasoning_content", "") + thought.strip()
     valid, invalid = calls_from_wire(message.get("tool_calls"))
     return AIMessage(
         content=content or "",

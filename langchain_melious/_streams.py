@@ -10,7 +10,7 @@ from langchain_core.outputs import ChatGenerationChunk
 
 from langchain_melious._messages import PROVIDER, usage_from_wire
 from langchain_melious._results import Reading
-from langchain_melious._thinking import ThinkSplitter
+from melious.thinking import ThinkSplitter
 
 if TYPE_CHECKING:
     from langchain_core.messages.ai import UsageMetadata

@@ -5,8 +5,8 @@ import json
 import pytest
 from langchain_core.messages import HumanMessage
 
-from langchain_melious._thinking import ThinkSplitter
 from melious.sandbox import Fault
+from melious.thinking import ThinkSplitter
 
 TEXTS = [
     ("Yes.", "", "Yes."),
