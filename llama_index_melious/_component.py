@@ -19,7 +19,6 @@ from melious.config import (
     resolve_base_url,
     resolve_key,
 )
-from melious.endpoints.common import check_model
 from melious.errors import InvalidArgumentError
 from melious.routing import ProviderFilters, filters_to_wire, flavored
 
@@ -146,7 +145,10 @@ class MeliousComponent(BaseComponent):
         ClientConfig.resolve(
             **self._connection(), **{name: getattr(self, name) for name in (*_PER_CALL, "deadline")}
         )
-        flavored(check_model(getattr(self, "model", None)), self.flavor)
+        model = getattr(self, "model", None)
+        if not isinstance(model, str) or not model.strip():
+            raise InvalidArgumentError(f"model: {model!r} is no model's name")
+        flavored(model, self.flavor)
         brought(self.http_client, "blocking")
         brought(self.async_http_client, "asyncio", "async_http_client")
 
