@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+LLAMA := $(VENV)/llama-index
 # nltk refuses data files that are hard links, and uv links by default.
 export UV_LINK_MODE := copy
 UV := $(BIN)/python -m uv pip install --quiet --python $(BIN)/python
@@ -28,6 +29,12 @@ $(VENV)/.bench: $(VENV)/.dev
 	$(UV) --group bench
 	@touch $@
 
+# The peers in LlamaIndex need openai 2, those in LangChain are measured with openai 3.
+$(LLAMA)/.bench: $(BIN)/uv pyproject.toml
+	$(BIN)/python -m uv venv --quiet --allow-existing --python $(BIN)/python $(LLAMA)
+	$(BIN)/python -m uv pip install --quiet --python $(LLAMA)/bin/python -e ".[llama-index,aiohttp]" --group bench-llama-index
+	@touch $@
+
 demo: $(VENV)/.run  ## the main job on the embedded sandbox: no key, no network
 	$(BIN)/melious demo $(ARGS)
 
@@ -44,8 +51,9 @@ format: $(VENV)/.dev  ## let ruff mend what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.bench  ## side by side with peers, one run, ratios
-	$(BIN)/python -m benchmarks
+bench: $(VENV)/.bench $(LLAMA)/.bench  ## side by side with peers: the client, LangChain, LlamaIndex
+	$(BIN)/python -m benchmarks --only core langchain
+	$(LLAMA)/bin/python -m benchmarks --only llama_index
 
 notebooks: $(VENV)/.dev  ## run every notebook and keep its outputs
 	$(BIN)/python -m notebooks.run

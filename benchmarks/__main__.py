@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import contenders as names
-from benchmarks import core, langchain, limits, report, server
+from benchmarks import core, langchain, limits, llama_index, report, server
 from benchmarks.limits import Limit
 from benchmarks.measure import FULL, QUICK, Table
 from benchmarks.run import Run
@@ -44,6 +44,13 @@ PARTS = {
         names.LANGCHAIN_MELIOUS,
         names.IN_LANGCHAIN,
         names.PEERS_IN_LANGCHAIN,
+    ),
+    "llama_index": Part(
+        llama_index.measure,
+        limits.of_llama_index,
+        names.LLAMA_MELIOUS,
+        names.IN_LLAMA_INDEX,
+        names.PEERS_IN_LLAMA_INDEX,
     ),
 }
 

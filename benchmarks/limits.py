@@ -12,9 +12,12 @@ from benchmarks.contenders import (
     HTTPX2,
     LANGCHAIN_MELIOUS,
     LANGCHAIN_MELIOUS_AIOHTTP,
+    LLAMA_MELIOUS,
     OPENAI,
 )
 from benchmarks.langchain import starts as langchain_starts
+from benchmarks.llama_index import RERANKS
+from benchmarks.llama_index import starts as llama_starts
 from benchmarks.measure import Table
 
 Tables = Mapping[str, Table]
@@ -111,4 +114,27 @@ def of_langchain(tables: Tables) -> list[Limit]:
         itself(0.5, "LangChain chat, construction, after the first", LANGCHAIN_MELIOUS),
         figures.beyond(60.0, "LangChain embeddings, import", LANGCHAIN_MELIOUS, starts.EMBEDDINGS_FLOOR),
         figures.beyond(60.0, "LangChain rerank, import", LANGCHAIN_MELIOUS, starts.RERANK_FLOOR),
+    ]
+
+
+def of_llama_index(tables: Tables) -> list[Limit]:
+    """The adapter's for LlamaIndex.
+
+    Args:
+        tables: By title.
+    """
+    figures = _Figures(tables)
+    itself, beyond, starts = figures.itself, figures.beyond, llama_starts
+    return [
+        itself(1000.0, "LlamaIndex, chat", LLAMA_MELIOUS),
+        itself(30.0, "LlamaIndex, text chunk, sync", LLAMA_MELIOUS),
+        itself(30.0, "LlamaIndex, text chunk, async", LLAMA_MELIOUS),
+        itself(35.0, "LlamaIndex, tool chunk with its calls", LLAMA_MELIOUS),
+        itself(60.0, "LlamaIndex, structured chunk", LLAMA_MELIOUS),
+        itself(227.0, "LlamaIndex, get_text_embedding_batch", LLAMA_MELIOUS),
+        itself(1500.0, "LlamaIndex, postprocess_nodes", LLAMA_MELIOUS),
+        itself(1.0, f"LlamaIndex, threads of apostprocess_nodes x{RERANKS}", LLAMA_MELIOUS),
+        beyond(50.0, "LlamaIndex, import", LLAMA_MELIOUS, starts.FLOOR),
+        beyond(50.0, "LlamaIndex, import", starts.EMBEDDING, starts.FLOOR),
+        beyond(50.0, "LlamaIndex, import", starts.RERANKER, starts.FLOOR),
     ]

@@ -49,7 +49,8 @@ def as_json(tables: list[Table], limits: list[Limit], missing: dict[str, str]) -
 
 def rows(table: Table) -> str:
     """A measurement, ready to print."""
-    lines = [f"{table.title}  ({table.unit} of the client's CPU)"]
+    of = "" if table.unit == "threads" else " of the client's CPU"
+    lines = [f"{table.title}  ({table.unit}{of})"]
     for name, figure in table.figures.items():
         ratio = table.ratio(name, table.baseline)
         beside = "" if ratio is None else f"{ratio:8.2f}x"

@@ -50,11 +50,12 @@ class Run:
         expected: Any,
         *,
         times: int = 1,
+        rounds: int | None = None,
         parts: float = 1e-6,
         at_a_time: int = 1,
     ) -> Table:
         """Measure asyncio operations side by side. See `measure.compare_async`."""
-        here, rounds = present(contenders, self.missing), self.effort.rounds
+        here = present(contenders, self.missing)
         return self.wait_for(
             compare_async(
                 table,
@@ -62,7 +63,7 @@ class Run:
                 self.url,
                 expected,
                 times=times,
-                rounds=rounds,
+                rounds=rounds or self.effort.rounds,
                 parts=parts,
                 at_a_time=at_a_time,
             )

@@ -24,7 +24,7 @@ QUESTION = "Which rivers flow through the city, and what are they used for? " * 
 ANSWER = "The river was straightened in the nineteenth century and carries freight to this day. " * 2
 WORD = " river"
 DIMENSIONS = 1024
-TOOL = "note"
+TOOL = "Note"
 CALL = "call_0123456789"
 FIELD = "text"
 
@@ -60,7 +60,8 @@ def _completion() -> bytes:
     return _json_answer({**facts, "choices": [choice], **_COST})
 
 
-def _stream(deltas: list[dict[str, object]], finish: str = "stop") -> bytes:
+def _stream(deltas: list[dict[str, object]], finish: str = "stop") -> tuple[bytes, bytes]:
+    """A stream for those who don't ask for usage, and one for those who do."""
     facts = {"id": "chatcmpl-01", "object": "chat.completion.chunk", "created": 1740996000, "model": MODEL}
 
     def event(delta: dict[str, object], finish: str | None = None) -> bytes:
@@ -68,22 +69,26 @@ def _stream(deltas: list[dict[str, object]], finish: str = "stop") -> bytes:
         return json.dumps({**facts, "choices": [choice]}, separators=(",", ":")).encode()
 
     events = [*map(event, deltas), event({}, finish)]
-    events += [json.dumps({**facts, "choices": [], **_COST}).encode(), b"[DONE]"]
+    usage = json.dumps({**facts, "choices": [], **_COST}).encode()
+    return _streamed([*events, b"[DONE]"]), _streamed([*events, usage, b"[DONE]"])
+
+
+def _streamed(events: list[bytes]) -> bytes:
     head = f"{_HEAD}content-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n".encode()
     blocks = [b"data: %b\n\n" % data for data in events]
     return head + b"".join(b"%x\r\n%b\r\n" % (len(block), block) for block in blocks) + b"0\r\n\r\n"
 
 
-def _prose(words: int) -> bytes:
+def _prose(words: int) -> tuple[bytes, bytes]:
     return _stream([{"role": "assistant", "content": ""}, *({"content": WORD} for _ in range(words))])
 
 
-def _json_text(words: int) -> bytes:
+def _json_text(words: int) -> tuple[bytes, bytes]:
     pieces = [f'{{"{FIELD}": "', *[WORD] * words, '"}']
     return _stream([{"role": "assistant", "content": ""}, *({"content": piece} for piece in pieces)])
 
 
-def _tool_call(words: int) -> bytes:
+def _tool_call(words: int) -> tuple[bytes, bytes]:
     begun = {"index": 0, "id": CALL, "type": "function", "function": {"name": TOOL, "arguments": ""}}
     pieces = [f'{{"{FIELD}": "', *[WORD] * words, '"}']
     calls = [begun, *({"index": 0, "function": {"arguments": piece}} for piece in pieces)]
@@ -92,11 +97,11 @@ def _tool_call(words: int) -> bytes:
 
 
 @cache
-def _ranking(count: int) -> bytes:
+def _ranking(count: int, top_n: int | None) -> bytes:
     order = random.Random(count).sample(range(count), count)
     results = [{"index": index, "relevance_score": 1 - place / count} for place, index in enumerate(order)]
     meta = {"tokens": {"input_tokens": 8 * count, "output_tokens": 0}}
-    return _json_answer({**_COST, "id": "rerank-01", "results": results, "meta": meta})
+    return _json_answer({**_COST, "id": "rerank-01", "results": results[:top_n], "meta": meta})
 
 
 @cache
@@ -116,11 +121,9 @@ def _vectors(count: int, encoding: str) -> bytes:
 class _Connection(asyncio.Protocol):
     """Answers one request after the other."""
 
-    def __init__(self, completion: bytes, prose: bytes, tool_call: bytes, json_text: bytes) -> None:
+    def __init__(self, completion: bytes, **streams: tuple[bytes, bytes]) -> None:
         self._completion = completion
-        self._prose = prose
-        self._tool_call = tool_call
-        self._json_text = json_text
+        self._streams = streams
         self._received = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -143,18 +146,24 @@ class _Connection(asyncio.Protocol):
             asked = json.loads(body)
             return _vectors(len(asked["input"]), asked.get("encoding_format", "float"))
         if b"/rerank" in head[:100]:
-            return _ranking(len(json.loads(body)["documents"]))
+            asked = json.loads(body)
+            return _ranking(len(asked["documents"]), asked.get("top_n"))
         if b'"stream":true' not in body and b'"stream": true' not in body:
             return self._completion
-        if b'"tools":' in body:
-            return self._tool_call
-        return self._json_text if b'"response_format":' in body else self._prose
+        kind = "json_text" if b'"response_format":' in body else "prose"
+        kind = "tool_call" if b'"tools":' in body else kind
+        return self._streams[kind][b'"include_usage"' in body]
 
 
 async def _serve(words: int, fragments: int) -> None:
-    answers = _completion(), _prose(words), _tool_call(fragments), _json_text(fragments)
+    completion = _completion()
+    streams = {
+        "prose": _prose(words),
+        "tool_call": _tool_call(fragments),
+        "json_text": _json_text(fragments),
+    }
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: _Connection(*answers), "127.0.0.1", 0)
+    server = await loop.create_server(lambda: _Connection(completion, **streams), "127.0.0.1", 0)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
 

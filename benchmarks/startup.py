@@ -45,11 +45,11 @@ class Start:
     ask: str = "pass"
 
 
-def raw(library: str, imports: str = "") -> Start:
-    """The least of all clients: a library of httpx's kind, and what else is to be imported."""
+def raw(library: str, imports: str = "", ask: str = "") -> Start:
+    """The least of all clients: a library of httpx's kind, and what else is to be imported and asked."""
     post = "first.post(url + '/chat/completions', json={'messages': [], 'model': model})"
     whole = f"import {library}; {imports}".rstrip("; ")
-    return Start(whole, f"{library}.Client()", f"{post}.json()['choices']")
+    return Start(whole, f"{library}.Client()", f"{post}.json()['choices']; {ask}".rstrip("; "))
 
 
 def measure(what: str, floor: str, starts: Mapping[str, Start], url: str, times: int) -> list[Table]:

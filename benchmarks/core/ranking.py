@@ -1,4 +1,4 @@
-"""Clients that have documents put in order: each operation gives how many there were."""
+"""Clients that have documents put in order: each operation gives how many came back."""
 
 from __future__ import annotations
 
@@ -15,14 +15,19 @@ MODEL = "bge-reranker-v2-m3"
 QUERY = "Which paragraph names the locks?"
 
 
-def contenders(count: int) -> dict[str, SyncContender]:
-    """The clients, each about to rank so many documents."""
+def contenders(count: int, top_n: int | None = None) -> dict[str, SyncContender]:
+    """The clients, each about to rank so many documents.
+
+    Args:
+        count: How many documents.
+        top_n: How many of the best to give; None for all.
+    """
     documents = texts(count)
 
     def raw(library: str) -> SyncContender:
         @contextmanager
         def open_client(url: str) -> Iterator[Callable[[], int]]:
-            body = {"model": MODEL, "query": QUERY, "documents": documents}
+            body = {"model": MODEL, "query": QUERY, "documents": documents, "top_n": top_n}
             with import_module(library).Client(headers=AUTH) as client:
                 yield lambda: len(client.post(f"{url}/rerank", json=body).json()["results"])
 
@@ -33,7 +38,11 @@ def contenders(count: int) -> dict[str, SyncContender]:
         from melious import MeliousClient
 
         with MeliousClient(api_key=KEY, base_url=url) as client:
-            create = client.rerank.create
-            yield lambda: len(create(model=MODEL, query=QUERY, documents=documents).results)
+
+            def rank() -> int:
+                done = client.rerank.create(model=MODEL, query=QUERY, documents=documents, top_n=top_n)
+                return len(done.results)
+
+            yield rank
 
     return {names.HTTPX: raw("httpx"), names.HTTPX2: raw("httpx2"), names.CORE: core}

@@ -15,7 +15,12 @@ _INVOKE = "first.invoke('Hello').content"
 
 CHAT = {
     NAME_ONLY: Start("import langchain_melious"),
-    CHAT_FLOOR: raw("httpx2", "from langchain_core.language_models.chat_models import BaseChatModel"),
+    CHAT_FLOOR: raw(
+        "httpx2",
+        "from langchain_core.language_models.chat_models import BaseChatModel",
+        "from langchain_core.language_models import FakeListChatModel as Fake; "
+        "Fake(responses=['Hello']).invoke('Hello').content",
+    ),
     names.LANGCHAIN_MELIOUS: Start(
         "from langchain_melious import ChatMelious", f"ChatMelious{_CONSTRUCT}", _INVOKE
     ),

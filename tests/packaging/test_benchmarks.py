@@ -17,6 +17,10 @@ LANGCHAIN = {"langchain-core, fake model", "langchain_melious"}
 LANGCHAIN_SYNC = {*LANGCHAIN, "httpx2", "httpx2 + langchain-core"}
 LANGCHAIN_ASYNC = {*LANGCHAIN_SYNC, "langchain_melious, aiohttp"}
 LANGCHAIN_STARTS = {"langchain_melious", "BaseChatModel + httpx2"}
+LLAMA_INDEX = {"llama-index-core, fake model", "llama_index_melious"}
+LLAMA_INDEX_SYNC = {*LLAMA_INDEX, "httpx2", "httpx2 + llama-index-core"}
+LLAMA_INDEX_ASYNC = {*LLAMA_INDEX_SYNC, "llama_index_melious, aiohttp"}
+LLAMA_INDEX_STARTS = {"llama_index_melious", "llama_index.core, MockLLM"}
 TABLES = {
     "core": {
         "request, sync": SYNC,
@@ -50,10 +54,39 @@ TABLES = {
         "LangChain embeddings, import": {"langchain_melious", "Embeddings + httpx2"},
         "LangChain rerank, import": {"langchain_melious", "BaseDocumentCompressor + httpx2"},
     },
+    "llama_index": {
+        "LlamaIndex, chat": LLAMA_INDEX_SYNC,
+        "LlamaIndex, achat": LLAMA_INDEX_ASYNC,
+        "LlamaIndex, achat x64": LLAMA_INDEX_ASYNC,
+        "LlamaIndex, text chunk, sync": LLAMA_INDEX_SYNC,
+        "LlamaIndex, text chunk, async": LLAMA_INDEX_SYNC,
+        "LlamaIndex, tool chunk with its calls": {"llama_index_melious"},
+        "LlamaIndex, structured chunk": {"llama_index_melious"},
+        "LlamaIndex, get_text_embedding_batch": LLAMA_INDEX_SYNC,
+        "LlamaIndex, aget_text_embedding_batch": LLAMA_INDEX,
+        "LlamaIndex, postprocess_nodes": {"httpx2", "MeliousClient", "llama_index_melious"},
+        "LlamaIndex, apostprocess_nodes x32": {"llama_index_melious"},
+        "LlamaIndex, threads of apostprocess_nodes x32": {"llama_index_melious"},
+        "LlamaIndex, import": {
+            *LLAMA_INDEX_STARTS,
+            "llama_index_melious, the name alone",
+            "llama_index_melious, embedding",
+            "llama_index_melious, reranker",
+        },
+        "LlamaIndex, import, construction and first answer": LLAMA_INDEX_STARTS,
+        "LlamaIndex, construction, the first of a process": LLAMA_INDEX_STARTS,
+        "LlamaIndex, construction, after the first": LLAMA_INDEX_STARTS,
+    },
 }
 PEERS = {
     "core": set(),
     "langchain": {"langchain-mistralai", "langchain-openai", "langchain-openai, aiohttp"},
+    "llama_index": {
+        "llama-index MistralAI",
+        "llama-index OpenAILike",
+        "OpenAILikeEmbedding",
+        "llama-index CohereRerank",
+    },
 }
 
 
