@@ -85,7 +85,8 @@ def read(response: ChatResponse, output_cls: type[M], text_of: TextOf) -> M:
         place = ".".join(str(part) for part in first["loc"])
         said = f"{place}: {first['msg']}" if place else first["msg"]
         known = response.additional_kwargs
-        text = response.message.content or text_of(response) or known.get("refusal") or ""
+        content, found = response.message.content or "", text_of(response)
+        text = (content if found in content else found) or known.get("refusal") or ""
         raise StructuredOutputError(
             f"the answer is no {output_cls.__name__} ({said}): {text[:200]!r}",
             text=text,

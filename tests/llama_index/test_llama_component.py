@@ -343,9 +343,9 @@ def test_nothing_opens_before_the_first_call(make, sandbox):
 # --- the package -------------------------------------------------------------------------------------
 
 
-def run(code):
+def run(code, *flags):
     return subprocess.run(
-        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, *flags, "-c", code], capture_output=True, text=True, timeout=60, check=False
     )
 
 
@@ -354,7 +354,9 @@ def test_importing_the_package_loads_nothing():
         "import sys, llama_index_melious\n"
         "print(dir(llama_index_melious))\n"
         "heavy = {'llama_index', 'httpx', 'httpx2', 'pydantic', 'numpy'} & set(sys.modules)\n"
-        "assert not heavy, heavy"
+        "assert not heavy, heavy",
+        "-W",
+        "error",
     )
     assert done.returncode == 0, done.stderr
     assert "'Melious', 'MeliousEmbedding', 'MeliousRerank'" in done.stdout

@@ -7,8 +7,6 @@ from itertools import pairwise
 
 import pytest
 from llama_index.core.base.llms.types import ChatMessage, MessageRole, TextBlock, ThinkingBlock
-from llama_index.core.callbacks import CallbackManager, LlamaDebugHandler
-from llama_index.core.rate_limiter import BaseRateLimiter
 from llama_kit import MODEL, REASONER, Way, piece, sse, usage, whole
 
 from llama_index_melious import Melious
@@ -322,67 +320,3 @@ def _await_no_connection(sandbox):
     while sandbox.open_connections and time.monotonic() < deadline:
         time.sleep(0.01)
     assert not sandbox.open_connections
-
-
-# --- what LlamaIndex asks of an LLM -------------------------------------------------------------------
-
-
-def test_metadata_from_argument_then_catalogue_then_default(make_llm, sandbox):
-    known = make_llm(model="glm-4.7:eco").metadata
-    assert (known.context_window, known.is_chat_model, known.is_function_calling_model) == (
-        131072,
-        True,
-        True,
-    )
-    assert known.num_output == -1
-    told = make_llm(context_window=1000, max_tokens=99, is_function_calling_model=False).metadata
-    assert (told.context_window, told.num_output, told.is_function_calling_model) == (1000, 99, False)
-    unknown = make_llm(model="somebody/new:model").metadata
-    assert unknown.context_window > 100_000
-    assert unknown.is_function_calling_model
-    assert make_llm(model="qwen3-vl-235b-a22b-instruct").metadata.is_function_calling_model is False
-    assert not sandbox.requests
-
-
-def test_payload_has_what_observers_read(make_llm):
-    payload = make_llm(temperature=0.2, preset="speed", filters={"countries": ["DE"]}).to_payload()
-    assert payload["model"] == payload["model_name"] == MODEL
-    assert payload["temperature"] == 0.2
-    assert payload["preset"] == "speed"
-    assert payload["filters"] == {"countries": ["DE"]}
-
-
-async def test_rate_limiter_is_asked(make_llm, way):
-    class Counter(BaseRateLimiter):
-        asked = 0
-
-        def acquire(self, num_tokens: int = 0) -> None:
-            self.asked += 1
-
-        async def async_acquire(self, num_tokens: int = 0) -> None:
-            self.asked += 1
-
-    limiter = Counter()
-    llm = make_llm(rate_limiter=limiter)
-    await way(llm, "chat", HELLO)
-    await way(llm, "stream_complete", "Hello")
-    assert limiter.asked == 2
-
-
-@pytest.mark.parametrize("method", ["chat", "stream_chat", "complete", "stream_complete"])
-async def test_one_event_for_each_call(make_llm, way, method):
-    handler = LlamaDebugHandler(print_trace_on_end=False)
-    llm = make_llm(callback_manager=CallbackManager([handler]))
-    await way(llm, method, "Hi" if "complete" in method else HELLO)
-    assert len(handler.get_llm_inputs_outputs()) == 1
-
-
-async def test_system_prompt_in_predict(make_llm, way, sandbox):
-    from llama_index.core.prompts import PromptTemplate
-
-    llm = make_llm(system_prompt="Answer in rhymes.")
-    await way(llm, "predict", PromptTemplate("Tell me about {topic}."), topic="owls")
-    assert sandbox.requests[-1].body["messages"] == [
-        {"role": "system", "content": "Answer in rhymes."},
-        {"role": "user", "content": "Tell me about owls."},
-    ]

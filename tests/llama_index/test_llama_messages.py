@@ -29,6 +29,9 @@ PNG = base64.b64decode(
 PNG_URL = "data:image/png;base64," + base64.b64encode(PNG).decode()
 MP3 = b"ID3\x04\x00\x00\x00\x00\x00\x00" + b"\xff\xfb\x90\x00" * 8
 
+# Older versions of llama-index-core take no open files.
+TAKES_FILES = "IO" in str(ImageBlock.model_fields["image"].annotation)
+
 
 def content(*blocks, role="user"):
     return to_wire([ChatMessage(role=role, blocks=list(blocks))])[0]["content"]
@@ -77,7 +80,7 @@ def test_text_is_one_string_and_empty_text_stays():
         (ImageBlock(url="https://example.org/a.png"), {"url": "https://example.org/a.png"}),
         (ImageBlock(image=PNG), {"url": PNG_URL}),
         (ImageBlock(image=base64.b64encode(PNG), detail="low"), {"url": PNG_URL, "detail": "low"}),
-        (ImageBlock(image=BytesIO(PNG)), {"url": PNG_URL}),
+        *([(ImageBlock(image=BytesIO(PNG)), {"url": PNG_URL})] if TAKES_FILES else []),
         (ImageBlock(url=PNG_URL), {"url": PNG_URL}),
     ],
 )
@@ -155,7 +158,7 @@ def test_video_only_for_models_that_take_it():
         (DocumentBlock(url="https://example.org/a.txt", document_mimetype="text/plain"), "is a URL"),
         (AudioBlock(url="https://example.org/a.mp3"), "is a URL"),
         (AudioBlock(audio=b"\x01\x02\x03\x04"), "format"),
-        (ImageBlock(image=BytesIO(b"")), "empty"),
+        *([(ImageBlock(image=BytesIO(b"")), "empty")] if TAKES_FILES else []),
         (ImageBlock(), "empty"),
     ],
 )
