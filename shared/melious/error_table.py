@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from melious.context_overflow import is_overflow
 from melious.errors import (
     APIStatusError,
     AuthenticationError,
@@ -26,6 +27,7 @@ from melious.errors import (
 )
 
 _BODY_SHOWN = 500
+_WORDS_READ = 4000
 
 _BY_CODE: dict[str, type[APIStatusError]] = {
     "AUTH_INVALID_API_KEY": AuthenticationError,
@@ -49,6 +51,11 @@ _BY_CODE: dict[str, type[APIStatusError]] = {
     "model_not_found": ModelNotFoundError,
     "INFERENCE_3207": ContextLengthExceededError,
     "context_length_exceeded": ContextLengthExceededError,
+    "context_window_exceeded": ContextLengthExceededError,
+    "model_context_window_exceeded": ContextLengthExceededError,
+    "exceed_context_size_error": ContextLengthExceededError,
+    "model_max_prompt_tokens_exceeded": ContextLengthExceededError,
+    "tokens_limit_reached": ContextLengthExceededError,
     "INFERENCE_PROVIDER_ERROR": ProviderError,
     "INFERENCE_3103": ProviderError,
     "INFERENCE_3107": ProviderError,
@@ -77,12 +84,9 @@ _BY_STATUS: dict[int, type[APIStatusError]] = {
 
 _MONEY_STATUSES = frozenset({402, 403, 429})
 _NO_PROVIDERS = re.compile(r"no providers? (?:match|available|fit)", re.IGNORECASE)
-_CONTEXT = re.compile(
-    r"maximum context length|context[ _]?(?:length|window|size|limit)[^.]{0,40}exceed"
-    r"|exceeds?[^.]{0,40}context (?:length|window|size|limit)|exceeds the maximum number of tokens"
-    r"|(?:prompt|input) is too long|reduce the length of",
-    re.IGNORECASE,
-)
+_OVERFLOW_STATUSES = frozenset({None, 400, 413, 422, 429})
+_LOOSE = (BadRequestError, RateLimitError)
+"""What codes say of many things; the words tell which."""
 
 
 def error_class(
@@ -96,6 +100,7 @@ def error_class(
         type_: `error.type`.
         message: The service's own words, for what it sends without a code.
     """
+    overflow = status in _OVERFLOW_STATUSES and is_overflow(message[:_WORDS_READ])
     for word in (code, type_):
         if word is None:
             continue
@@ -104,17 +109,17 @@ def error_class(
         )
         if known is None or not _fits(known, status):
             continue
-        if known is not BadRequestError:
-            return known
-        if _CONTEXT.search(message):
+        if known in _LOOSE and overflow:
             return ContextLengthExceededError
-        return NoProvidersAvailableError if _NO_PROVIDERS.search(message) else known
+        if known is BadRequestError and _NO_PROVIDERS.search(message):
+            return NoProvidersAvailableError
+        return known
     if _NO_PROVIDERS.search(message):
         return NoProvidersAvailableError
+    if overflow:
+        return ContextLengthExceededError
     if status is None:
         status = int(code) if code is not None and code.isdecimal() and len(code) == 3 else 500  # noqa: PLR2004
-    if status in (400, 413, 422, 429) and _CONTEXT.search(message):
-        return ContextLengthExceededError
     if status in _BY_STATUS:
         return _BY_STATUS[status]
     return ServerError if status >= 500 else APIStatusError  # noqa: PLR2004
