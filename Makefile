@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+OLDEST := $(VENV)/oldest
 LLAMA := $(VENV)/llama-index
 # nltk refuses data files that are hard links, and uv links by default.
 export UV_LINK_MODE := copy
@@ -35,12 +36,21 @@ $(LLAMA)/.bench: $(BIN)/uv pyproject.toml
 	$(BIN)/python -m uv pip install --quiet --python $(LLAMA)/bin/python -e ".[llama-index,aiohttp]" --group bench-llama-index
 	@touch $@
 
+# The oldest versions that pyproject.toml allows of what it names.
+$(OLDEST)/.made: $(BIN)/uv pyproject.toml
+	$(BIN)/python -m uv venv --quiet --clear --python $(BIN)/python $(OLDEST)
+	$(BIN)/python -m uv pip install --quiet --python $(OLDEST)/bin/python --resolution lowest-direct \
+		-e ".[langchain,llama-index,sandbox,aiohttp]" --group oldest
+	@touch $@
+
 demo: $(VENV)/.run  ## the main job on the embedded sandbox: no key, no network
 	$(BIN)/melious demo $(ARGS)
 
-test: $(VENV)/.dev  ## the whole suite, on httpx2 and on httpx
+test: $(VENV)/.dev $(OLDEST)/.made  ## the whole suite, on httpx2, on httpx, and the adapters on the oldest versions
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 	$(BIN)/python -m pytest -n 2 --dist loadgroup --http-library httpx tests/core tests/faults tests/langchain tests/llama_index
+	$(OLDEST)/bin/python -m pytest -n 2 --dist loadgroup --http-library httpx tests/langchain tests/llama_index \
+		tests/llama_index/check_openai_like.py
 
 lint: $(VENV)/.dev  ## ruff, format check, strict types
 	$(BIN)/ruff check .

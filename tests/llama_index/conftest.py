@@ -9,6 +9,8 @@ from llama_kit import MODEL, Way
 import llama_index_melious as melious_classes  # the classes load later, after the HTTP library is chosen
 from melious.sandbox import Sandbox
 
+pytest.register_assert_rewrite("conformance")
+
 
 @pytest.fixture(params=["sync", "async"])
 def way(request: pytest.FixtureRequest) -> Way:
