@@ -48,8 +48,12 @@ def tool_parameters(
 
 def _specification(tool: BaseTool, *, strict: bool) -> dict[str, Any]:
     specification = tool.metadata.to_openai_tool(skip_length_check=True)
-    if strict and allows_strict(specification["function"].get("parameters") or {}):
-        specification["function"]["strict"] = True
+    if strict:
+        function = specification["function"]
+        # LlamaIndex leaves out what a schema says of further properties; a tool takes none.
+        closed = {"additionalProperties": False, **(function.get("parameters") or {})}
+        if allows_strict(closed):
+            specification["function"] = {**function, "parameters": closed, "strict": True}
     return specification
 
 

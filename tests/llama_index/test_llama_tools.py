@@ -1,10 +1,18 @@
 """Tools: how they are offered, and how calls are read, whole and streamed."""
 
+import asyncio
+import gc
+import inspect
+import json
+import pickle
+
 import pytest
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse, TextBlock, ToolCallBlock
+from llama_index.core.tools import FunctionTool
 from llama_kit import TOOLS, piece, sse, usage, whole
 
-from llama_index_melious._tools import allows_strict
+from llama_index_melious._tools import _parsed, allows_strict
+from llama_index_melious.errors import ToolArgumentsError
 from melious.sandbox import Fault
 
 
@@ -53,9 +61,22 @@ async def test_tool_choice(make_llm, way, sandbox, arguments, expected):
     assert sandbox.requests[-1].body["tool_choice"] == expected
 
 
-def test_strict_only_where_the_schema_allows_it(make_llm):
-    loose = make_llm(strict=True)._prepare_chat_with_tools(TOOLS)["tools"]
-    assert all("strict" not in tool["function"] for tool in loose)
+async def test_strict_only_where_the_schema_allows_it(make_llm, way, sandbox):
+    def open_question(text: str, hint: str = "") -> str:
+        """Ask."""
+        return text
+
+    tools = [*TOOLS, FunctionTool.from_defaults(fn=open_question, description="x" * 2000)]
+    before = [tool.metadata.to_openai_tool(skip_length_check=True) for tool in tools]
+    await way(make_llm(strict=True), "chat_with_tools", tools, user_msg="Hello")
+    await way(make_llm(), "chat_with_tools", tools, user_msg="Hello", strict=True)
+    await way(make_llm(strict=True), "chat_with_tools", tools, user_msg="Hello", strict=False)
+    strict, by_call, loose = (request.body["tools"] for request in sandbox.requests)
+    assert strict == by_call
+    assert loose == before == [tool.metadata.to_openai_tool(skip_length_check=True) for tool in tools]
+    assert [tool["function"].get("strict") for tool in strict] == [True, True, True, None]
+    assert strict[0]["function"]["parameters"]["additionalProperties"] is False
+    assert strict[3]["function"] == loose[3]["function"]
     schema = {
         "type": "object",
         "additionalProperties": False,
@@ -178,3 +199,152 @@ def test_no_call_where_one_was_expected(make_llm):
 async def test_predict_and_call(make_llm, way):
     result = await way(make_llm(), "predict_and_call", TOOLS, user_msg="What is the weather in Oslo?")
     assert result.response == "Sunny in Oslo, 21 degrees"
+
+
+# --- arguments that cannot be read ---------------------------------------------------------------------
+
+
+def calling(arguments, name="multiply"):
+    function = {"name": name, "arguments": arguments}
+    return {"content": "Let me see.", "tool_calls": [{"id": "c1", "type": "function", "function": function}]}
+
+
+@pytest.mark.parametrize("method", ["chat_with_tools", "stream_chat_with_tools"])
+@pytest.mark.parametrize(
+    ("arguments", "finish", "advice"),
+    [
+        ('{"a": 6, "b": ', "length", "raise `max_tokens`"),
+        ('{"a": 6, "b": ', "tool_calls", "strict"),
+        ("a=6, b=7", "tool_calls", "strict"),
+        ('{"a": 6} {"b": 7}', "tool_calls", "strict"),
+        ("[6, 7]", "tool_calls", "a list"),
+        ('"6, 7"', "tool_calls", "a str"),
+    ],
+)
+async def test_broken_arguments_of_a_whole_answer(make_llm, way, sandbox, method, arguments, finish, advice):
+    message = calling(arguments)
+    chunks = [piece({"content": "Let me see."}), call_piece(0, "c1", "multiply", arguments)]
+    sandbox.faults.add(
+        Fault(raw=sse(*chunks, piece({}, finish)))
+        if "stream" in method
+        else Fault(body=whole(message, finish))
+    )
+    llm = make_llm()
+    result = await way(llm, method, TOOLS, user_msg="What is 6 times 7?")
+    *partial, last = result if isinstance(result, list) else [result]
+    for response in partial:
+        llm.get_tool_calls_from_response(response, error_on_no_tool_call=False)
+    with pytest.raises(ToolArgumentsError, match=advice) as caught:
+        llm.get_tool_calls_from_response(last)
+    assert isinstance(caught.value, ValueError)
+    assert "'multiply'" in str(caught.value)
+    assert arguments in str(caught.value)
+    assert (caught.value.tool_name, caught.value.text) == ("multiply", arguments)
+    assert caught.value.finish_reason == finish
+    assert caught.value.request_id == sandbox.requests[-1].request_id
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert (str(again), again.tool_name, again.text) == (str(caught.value), "multiply", arguments)
+
+
+@pytest.mark.parametrize("arguments", ["", " ", "null", "{}", {}, None])
+@pytest.mark.parametrize("method", ["chat_with_tools", "stream_chat_with_tools"])
+async def test_a_tool_without_arguments(make_llm, way, sandbox, method, arguments):
+    sandbox.faults.add(
+        Fault(raw=sse(call_piece(0, "c1", "get_time", arguments), piece({}, "tool_calls")))
+        if "stream" in method
+        else Fault(body=whole(calling(arguments, "get_time"), "tool_calls"))
+    )
+    llm = make_llm()
+    result = await way(llm, method, TOOLS, user_msg="What time is it?")
+    last = result[-1] if isinstance(result, list) else result
+    (call,) = llm.get_tool_calls_from_response(last)
+    assert (call.tool_id, call.tool_name, call.tool_kwargs) == ("c1", "get_time", {})
+
+
+@pytest.mark.parametrize("sign", ["\\ud83d", "[" * 300 + "]" * 300])
+async def test_arguments_that_strict_parsers_refuse(make_llm, way, sandbox, sign):
+    given = f'{{"text": "{sign}"}}' if sign.startswith("\\") else f'{{"text": {sign}}}'
+    sandbox.faults.add(Fault(body=whole(calling(given, "f"), "tool_calls")))
+    llm = make_llm()
+    (call,) = llm.get_tool_calls_from_response(
+        await way(llm, "chat_with_tools", TOOLS, user_msg="?", allow_parallel_tool_calls=True)
+    )
+    assert call.tool_kwargs == json.loads(given)
+
+
+# --- streams with more calls than were wanted -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("parallel", [False, True])
+async def test_streams_keep_to_one_call_unless_parallel(make_llm, way, sandbox, parallel):
+    chunks = [
+        piece({"content": "Two!"}),
+        call_piece(0, "c1", "multiply", '{"a": 6, "b": 7}'),
+        call_piece(1, "c2", "get_time"),
+        piece({}, "tool_calls"),
+    ]
+    sandbox.faults.add(Fault(raw=sse(*chunks)))
+    llm = make_llm()
+    responses = await way(
+        llm, "stream_chat_with_tools", TOOLS, user_msg="?", allow_parallel_tool_calls=parallel
+    )
+    last = responses[-1]
+    ids = ["c1", "c2"] if parallel else ["c1"]
+    assert [call.tool_id for call in llm.get_tool_calls_from_response(last)] == ids
+    assert [call["id"] for call in last.message.additional_kwargs["tool_calls"]] == ids
+    assert last.message.content == "Two!"
+    assert sandbox.requests[-1].body["parallel_tool_calls"] is parallel
+
+
+@pytest.mark.parametrize("leave", ["break", "close"])
+async def test_leaving_a_stream_with_tools_closes_it(make_llm, way, start_sandbox, leave):
+    sandbox = start_sandbox()
+    sandbox.faults.add(Fault(stall_after_events=3, stall_seconds=20))
+    llm = make_llm(base_url=sandbox.base_url, api_key=sandbox.api_key)
+    if way.name == "sync":
+        stream = llm.stream_chat_with_tools(TOOLS, user_msg="Hello")
+        assert inspect.isgenerator(stream)
+        next(stream)
+        if leave == "close":
+            stream.close()
+    else:
+        stream = await llm.astream_chat_with_tools(TOOLS, user_msg="Hello")
+        assert inspect.isasyncgen(stream)
+        await anext(stream)
+        if leave == "close":
+            await stream.aclose()
+    del stream
+    gc.collect()
+    for _ in range(200):
+        if not sandbox.open_connections:
+            break
+        await asyncio.sleep(0.01)
+    assert sandbox.open_connections == 0
+
+
+# --- what is kept from one chunk to the next ---------------------------------------------------------------
+
+
+def test_arguments_are_not_parsed_again_until_they_grow(make_llm):
+    _parsed.cache_clear()
+    llm = make_llm()
+    for text in ('{"a": 1', '{"a": 1', '{"a": 1', '{"a": 1, "b": 2}', '{"a": 1, "b": 2}'):
+        block = ToolCallBlock(tool_call_id="c1", tool_name="f", tool_kwargs=text)
+        llm.get_tool_calls_from_response(
+            ChatResponse(message=ChatMessage(role="assistant", blocks=[TextBlock(text="Hm"), block]))
+        )
+    assert (_parsed.cache_info().misses, _parsed.cache_info().hits) == (2, 3)
+
+
+async def test_errors_of_tools_and_missing_calls(make_llm, way, sandbox):
+    def fail() -> str:
+        """Fail."""
+        raise RuntimeError("out of order")
+
+    sandbox.faults.add(Fault(body=whole(calling("", "fail"), "tool_calls")))
+    tool = FunctionTool.from_defaults(fn=fail)
+    with pytest.raises(ValueError, match="out of order"):
+        await way(make_llm(), "predict_and_call", [tool], user_msg="?", error_on_tool_error=True)
+    sandbox.faults.add(Fault(body=whole({"content": "Rather not."})))
+    with pytest.raises(ValueError, match="Rather not"):
+        await way(make_llm(), "predict_and_call", [tool], user_msg="?")
