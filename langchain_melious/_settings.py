@@ -62,7 +62,7 @@ class MeliousSettings(BaseModel):
     lead to the same place. A pickle leaves injected HTTP clients behind.
     """
 
-    model_config = ConfigDict(
+    model_config: ClassVar[ConfigDict] = ConfigDict(
         extra="forbid", arbitrary_types_allowed=True, hide_input_in_errors=True, protected_namespaces=()
     )
 

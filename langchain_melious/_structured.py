@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import AsyncIterator, Iterator, Mapping
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, cast
 
 from langchain_core import exceptions
 from langchain_core.exceptions import OutputParserException
@@ -112,7 +112,7 @@ class StructuredOutputParser(BaseTransformOutputParser[Any]):
         tool: The tool whose arguments are the answer; None reads the text.
     """
 
-    model_config = ConfigDict(arbitrary_types_allowed=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(arbitrary_types_allowed=True)
 
     target: Any = None
     tool: str | None = None

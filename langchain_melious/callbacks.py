@@ -48,7 +48,7 @@ class MeliousImpactHandler(BaseCallbackHandler):
             ledger: Where to add up; by default a new one.
         """
         super().__init__()
-        self.ledger = ImpactLedger() if ledger is None else ledger
+        self.ledger: ImpactLedger = ImpactLedger() if ledger is None else ledger
         self._around: MeliousImpactHandler | None = None
 
     @property

@@ -21,8 +21,8 @@ class ErrorResponse:
     """What LangChain writes into a trace about an answer that was an error."""
 
     def __init__(self, error: core.MeliousError) -> None:
-        self.status_code = error.status_code
-        self.headers = {"x-request-id": error.request_id} if error.request_id else {}
+        self.status_code: int | None = error.status_code
+        self.headers: dict[str, str] = {"x-request-id": error.request_id} if error.request_id else {}
         self._body = error.body
 
     def json(self) -> Any:
@@ -169,4 +169,4 @@ class LangChainErrors:
                 raise adapted.with_traceback(trace) from error.__cause__
 
 
-langchain_errors = LangChainErrors()
+langchain_errors: LangChainErrors = LangChainErrors()

@@ -1,0 +1,79 @@
+"""What type checkers of users see: every public class is typed throughout, and code of theirs passes."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+USE = '''
+import asyncio
+from langchain_core.documents import Document
+from langchain_core.messages import AIMessage
+from langchain_melious import ChatMelious, MeliousEmbeddings, MeliousRerank, get_melious_callback
+from langchain_melious.errors import RateLimitError
+from melious import MeliousClient, ProviderFilters, Timeout, track_impact
+from pydantic import BaseModel, SecretStr
+
+
+class Person(BaseModel):
+    name: str
+
+
+def weather(city: str) -> str:
+    """Get the weather."""
+    return city
+
+
+llm = ChatMelious(
+    model="glm-4.7",
+    api_key=SecretStr("sk-mel-x"),
+    preset="environment",
+    filters=ProviderFilters(countries=["DE"]),
+    timeout=Timeout(answer=30.0),
+    max_retries=0,
+)
+plain = ChatMelious(model="glm-4.7", filters={"countries": ["DE"]}, timeout=(5.0, 30.0), temperature=0)
+answer: AIMessage = llm.invoke("Hello", temperature=0.5)
+called: AIMessage = llm.bind_tools([weather], tool_choice="weather").invoke("Hello")
+person: object = llm.with_structured_output(Person, method="json_schema").invoke("Hello")
+vectors: list[list[float]] = MeliousEmbeddings(model="bge-m3", normalize=True).embed_documents(["a"])
+vector: list[float] = asyncio.run(MeliousEmbeddings(model="bge-m3").aembed_query("a"))
+rerank = MeliousRerank(model="bge-reranker-v2-m3", top_n=3, min_score=0.5)
+best: list[Document] = rerank.compress_documents([Document("a")], "b", top_n=1)
+with get_melious_callback() as callback, track_impact() as ledger:
+    grams: float | None = callback.total.carbon_g_co2
+    requests: int = ledger.total.requests
+try:
+    text: str = MeliousClient(api_key="sk-mel-x").chat.create(
+        model="glm-4.7", messages=[{"role": "user", "content": "Hello"}]
+    ).text
+except RateLimitError as error:
+    seconds: float | None = error.retry_after
+'''
+
+
+def pyright(*arguments: str) -> dict:
+    """Run the checker on this interpreter's packages, as an editor would."""
+    here = Path(sys.executable).parent
+    command = [str(here / "basedpyright"), "--outputjson", *arguments]
+    environment = os.environ | {"PATH": f"{here}{os.pathsep}{os.environ['PATH']}"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("package", ["langchain_melious", "llama_index_melious"])
+def test_the_public_classes_are_typed(package):
+    completeness = pyright("--ignoreexternal", "--verifytypes", package)["typeCompleteness"]
+    vague = [symbol["name"] for symbol in completeness["symbols"] if not symbol["isTypeKnown"]]
+    assert completeness["exportedSymbolCounts"]["withKnownType"] > 50
+    assert not vague
+
+
+def test_code_of_users_passes_the_strictest_check(tmp_path):
+    (tmp_path / "use.py").write_text(USE)
+    (tmp_path / "pyrightconfig.json").write_text('{"typeCheckingMode": "strict"}')
+    found = pyright("--project", str(tmp_path))["generalDiagnostics"]
+    assert [(each["range"]["start"]["line"], each["message"]) for each in found] == []
