@@ -1,7 +1,14 @@
-"""LangChain's own integration suites against the sandbox, every item that the wire allows.
+"""LangChain's own integration suites: every item, against the sandbox, or against the service if there is a key.
 
-PDF items are skipped: no form of the wire carries a PDF. The suite fetches its
-pictures and sounds from the network; here they are made on the spot.
+With `MELIOUS_API_KEY` set as the tests start, the same classes ask the service (at `MELIOUS_BASE_URL`, or where it is
+for everybody), and the suite fetches its pictures and sounds itself. Without, all is on this machine: the sandbox
+answers, and pictures and sounds are made on the spot.
+
+Items that are skipped, and why:
+
+- `test_pdf_inputs`, `test_pdf_tool_message`, for both models: no part of the wire carries a PDF.
+- `test_audio_inputs` for the seeing model; `test_image_inputs` and `test_image_tool_message` for the hearing one: no
+  model of the service takes both. Each of these items runs for the other model.
 """
 
 import base64
@@ -11,6 +18,7 @@ import wave
 from types import SimpleNamespace
 from typing import Any
 
+import lc_service
 import pytest
 from langchain_core.embeddings import Embeddings
 from langchain_core.language_models import BaseChatModel
@@ -55,16 +63,17 @@ def _sound() -> bytes:
 
 @pytest.fixture
 def vcr() -> SimpleNamespace:
-    """In the place of a recording: the sandbox answers by itself."""
-    return SimpleNamespace(responses=["the sandbox"])
+    """In the place of a recording: the sandbox, or the service, answers by itself."""
+    return SimpleNamespace(responses=["an answer"])
 
 
-class _AgainstTheSandbox(ChatModelIntegrationTests):
+class _ChatSuite(ChatModelIntegrationTests):
     @pytest.fixture(autouse=True)
     def _place(self, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.place = {"api_key": sandbox.api_key, "base_url": sandbox.base_url}
-        monkeypatch.setattr(suite, "httpx", _Fetched(sandbox))
+        self.place = lc_service.place(sandbox)
         monkeypatch.setenv("LANGCHAIN_TESTS_USER_AGENT", "melious-tests")
+        if not lc_service.KEY:
+            monkeypatch.setattr(suite, "httpx", _Fetched(sandbox))
 
     @property
     def chat_model_class(self) -> type[BaseChatModel]:
@@ -95,7 +104,7 @@ class _AgainstTheSandbox(ChatModelIntegrationTests):
         return True
 
 
-class TestSeeingModel(_AgainstTheSandbox):
+class TestSeeingModel(_ChatSuite):
     """A model that sees, thinks and holds schemas by itself."""
 
     @property
@@ -139,7 +148,7 @@ class TestSeeingModel(_AgainstTheSandbox):
         return whole
 
 
-class TestHearingModel(_AgainstTheSandbox):
+class TestHearingModel(_ChatSuite):
     """A model that hears, and gives structured output by tool calls."""
 
     @property
@@ -154,7 +163,7 @@ class TestHearingModel(_AgainstTheSandbox):
 class TestMeliousEmbeddingsIntegration(EmbeddingsIntegrationTests):
     @pytest.fixture(autouse=True)
     def _place(self, sandbox: Sandbox) -> None:
-        self.place = {"api_key": sandbox.api_key, "base_url": sandbox.base_url}
+        self.place = lc_service.place(sandbox)
 
     @property
     def embeddings_class(self) -> type[Embeddings]:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+import lc_service
 import pytest
 from langchain_core.documents import BaseDocumentCompressor, Document
 from langchain_core.runnables import RunnableLambda
@@ -44,7 +45,7 @@ class TestMeliousRerankUnit(RerankerUnitTests):
 class TestMeliousRerankIntegration(RerankerIntegrationTests):
     @pytest.fixture(autouse=True)
     def _place(self, sandbox: Sandbox) -> None:
-        self.place = {"api_key": sandbox.api_key, "base_url": sandbox.base_url}
+        self.place = lc_service.place(sandbox)
 
     @property
     def reranker_class(self) -> type[BaseDocumentCompressor]:
