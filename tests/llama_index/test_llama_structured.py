@@ -1,4 +1,4 @@
-"""Objects as answers: natively by schema, through tools and through text, whole and streamed."""
+"""Objects as answers, natively by schema: whole and streamed."""
 
 import json
 from typing import Generic, TypeVar
@@ -8,7 +8,6 @@ from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.instrumentation import get_dispatcher
 from llama_index.core.instrumentation.event_handlers import BaseEventHandler
 from llama_index.core.prompts import PromptTemplate
-from llama_index.core.types import PydanticProgramMode
 from llama_kit import piece, sse, whole
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -185,30 +184,3 @@ async def test_events_of_structured_predict(make_llm, way):
         root.event_handlers.remove(handler)
     ends = [name for name in handler.seen if name.startswith("LLMStructuredPredict")]
     assert ends == ["LLMStructuredPredictStartEvent", "LLMStructuredPredictEndEvent"]
-
-
-# --- through tools and through text ------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("method", ["structured_predict", "stream_structured_predict"])
-async def test_through_a_tool(make_llm, way, sandbox, method):
-    llm = make_llm(system_prompt="You are a librarian.", pydantic_program_mode=PydanticProgramMode.FUNCTION)
-    given = {"temperature": 0.5, "tool_choice": "auto"}
-    result = await way(llm, method, Book, PROMPT, given, text=TEXT)
-    book = result[-1] if isinstance(result, list) else result
-    assert isinstance(book, Book)
-    assert book.pages == 412
-    assert given == {"temperature": 0.5, "tool_choice": "auto"}
-    body = sandbox.requests[-1].body
-    assert body["tools"][0]["function"]["name"] == "Book"
-    assert "response_format" not in body
-    assert body["messages"].count(SYSTEM) == 1
-
-
-async def test_through_text(make_llm, way, sandbox):
-    sandbox.faults.add(Fault(body=whole({"content": f"Here you are: {json.dumps(BOOK)}"})))
-    llm = make_llm(system_prompt="You are a librarian.", pydantic_program_mode=PydanticProgramMode.LLM)
-    assert await way(llm, "structured_predict", Book, PROMPT, text=TEXT) == Book.model_validate(BOOK)
-    body = sandbox.requests[-1].body
-    assert not {"tools", "response_format"} & set(body)
-    assert body["messages"].count(SYSTEM) == 1
