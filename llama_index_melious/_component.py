@@ -128,8 +128,9 @@ class MeliousComponent(BaseComponent):
                         f"{cls.__name__}: {word!r} and {name!r} say different things; give one"
                     )
                 given[name] = value
-        if not isinstance(given.get("timeout"), Mapping):  # a mapping is a `Timeout` that was serialised
-            given["timeout"] = read_timeout(given.get("timeout"))
+        timeout = given.get("timeout")
+        if timeout is not None and not isinstance(timeout, Mapping):  # which is a `Timeout`, serialised
+            given["timeout"] = read_timeout(timeout)
         return given
 
     def _check(self) -> None:
@@ -162,6 +163,19 @@ class MeliousComponent(BaseComponent):
             "allow_insecure_http": self.allow_insecure_http,
             "async_transport": self.async_transport,
         }
+
+    def with_options(self, **changes: Any) -> Self:
+        """A copy with other settings, checked as in the constructor, on the same connections.
+
+        Args:
+            **changes: Any of the constructor's arguments.
+
+        Raises:
+            InvalidArgumentError: An argument is wrong or unknown.
+        """
+        given = self.in_own_words(changes)
+        kept = {name: getattr(self, name) for name in type(self).model_fields if name not in given}
+        return type(self)(**kept, **given)
 
     @property
     def api_base(self) -> str | None:

@@ -2,45 +2,47 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from llama_index.core.bridge.pydantic import ConfigDict, Field
-from llama_index.core.callbacks import CBEventType, EventPayload
-from llama_index.core.instrumentation.events.rerank import ReRankEndEvent, ReRankStartEvent
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.schema import MetadataMode, NodeWithScore, QueryBundle
 from llama_index_instrumentation import get_dispatcher
 
 from llama_index_melious._component import MeliousComponent
-from melious.endpoints.rerank import RerankParams
-from melious.errors import (
-    APIConnectionError,
-    APIStatusError,
-    APITimeoutError,
-    InvalidArgumentError,
-    MeliousError,
-    ResponseDecodeError,
-)
-from melious.results import RerankResult
+from llama_index_melious._reranking import FAILURES, Reranking
+from melious.endpoints.rerank import MAX_ITEMS, RerankParams
+from melious.errors import InvalidArgumentError
 
 _PARAMETERS = frozenset(RerankParams.__annotations__)
 
-_RETRIEVAL_SCORE = "retrieval_score"
-_FAILURES = (APIConnectionError, APIStatusError, APITimeoutError, ResponseDecodeError)
-"""What can be the service's doing; mistakes in arguments are never passed over."""
+_SETTINGS = frozenset(
+    {
+        "model",
+        "top_n",
+        "score_threshold",
+        "metadata_mode",
+        "max_document_chars",
+        "keep_retrieval_score",
+        "on_error",
+        "max_batch_size",
+        "num_workers",
+    }
+)
+"""What a call may set for itself, beside the parameters of the request."""
 
 dispatcher = get_dispatcher(__name__)
-_logger = logging.getLogger(__name__)
 
 
 class MeliousRerank(MeliousComponent, BaseNodePostprocessor):
     """Puts retrieved nodes in order of relevance to the query.
 
     The nodes that come in are never changed. Async calls wait without a thread.
-    A call that fails raises a `melious.MeliousError`; its subclass says how.
+    More nodes than fit into one request travel in several, and come back as one
+    list. Nodes without text come last, without a score. A call that fails
+    raises a `melious.MeliousError`; its subclass says how. What each request
+    cost is told by a `MeliousUsageEvent`.
 
     Args:
         model: The model, with or without a flavor: `bge-reranker-v2-m3`, `bge-reranker-v2-m3:eco`.
@@ -53,9 +55,12 @@ class MeliousRerank(MeliousComponent, BaseNodePostprocessor):
         top_n: How many of the best to keep; None, the default, keeps all.
         score_threshold: The least score that a node must have to be kept; None, the default, keeps all.
         metadata_mode: Which of a node's metadata the model gets to read with its text; `EMBED` by default.
+        max_document_chars: The most characters of a node to send, its beginning; None, the default, for all.
         keep_retrieval_score: Note the retriever's score as `retrieval_score` in the metadata; not by default.
         on_error: What to do when the service fails: `raise`, the default, or `passthrough` to go on with the
             nodes as they were retrieved, with a warning in the log.
+        max_batch_size: The most nodes in one request, up to 10,000; 256 by default.
+        num_workers: The most requests of one call at a time, in async and in blocking calls; 4 by default.
         mode, custom_weights: Routing words of the older pages, one of the two; not sent by default.
         timeout: Seconds for each wait of an attempt, or a `melious.Timeout`; 60 s for an answer by default.
         deadline: Seconds for a whole call, waits and retries included; 600 by default, None for no limit.
@@ -79,6 +84,7 @@ class MeliousRerank(MeliousComponent, BaseNodePostprocessor):
         >>> rerank.top_n, rerank.on_error
         (4, 'raise')
         >>> best = rerank.postprocess_nodes(nodes, query_str="What is a lighthouse?")  # doctest: +SKIP
+        >>> two = rerank.postprocess_nodes(nodes, query_str="Who?", top_n=2, preset="speed")  # doctest: +SKIP
         >>> engine = index.as_query_engine(  # doctest: +SKIP
         ...     similarity_top_k=20, node_postprocessors=[rerank]
         ... )
@@ -92,11 +98,20 @@ class MeliousRerank(MeliousComponent, BaseNodePostprocessor):
     metadata_mode: MetadataMode = Field(
         default=MetadataMode.EMBED, description="Which metadata the model reads with the text."
     )
+    max_document_chars: int | None = Field(
+        default=None, gt=0, description="The most characters of a node to send; None sends all."
+    )
     keep_retrieval_score: bool = Field(
         default=False, description="Note the retriever's score in the metadata, as `retrieval_score`."
     )
     on_error: Literal["raise", "passthrough"] = Field(
         default="raise", description="What to do when the service fails."
+    )
+    max_batch_size: int | None = Field(
+        default=None, gt=0, le=MAX_ITEMS, description="The most nodes in one request; None for 256."
+    )
+    num_workers: int | None = Field(
+        default=None, gt=0, description="The most requests of one call at a time; None for 4."
     )
     mode: str | None = Field(default=None, description="A routing word of the service's older pages.")
     custom_weights: dict[str, float] | None = Field(
@@ -113,127 +128,94 @@ class MeliousRerank(MeliousComponent, BaseNodePostprocessor):
         if self.mode is not None and self.custom_weights is not None:
             raise InvalidArgumentError("mode: cannot be combined with custom_weights; give one of them")
 
-    def _postprocess_nodes(
-        self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None = None
+    def postprocess_nodes(
+        self,
+        nodes: list[NodeWithScore],
+        query_bundle: QueryBundle | None = None,
+        query_str: str | None = None,
+        **options: Any,
     ) -> list[NodeWithScore]:
-        texts = self._texts(nodes)
-        with self._observed(nodes, query_bundle) as done:
-            if not texts:
-                return done(self._cut(nodes))
-            try:
-                answer = self._client().rerank.create(**self._request(texts, query_bundle))
-            except _FAILURES as error:
-                return done(self._passed_through(nodes, error))
-            return done(self._ranked(nodes, [*texts], answer))
+        """Put nodes in order of relevance, best first.
+
+        Args:
+            nodes: What was retrieved; it stays as it is.
+            query_bundle: What is looked for.
+            query_str: The same as text; one of the two.
+            **options: For this call only: `model`, `top_n`, `score_threshold`, `metadata_mode`,
+                `max_document_chars`, `keep_retrieval_score`, `on_error`, `max_batch_size`, `num_workers`,
+                and the parameters of `melious.endpoints.rerank.RerankParams`, such as `preset`, `filters`
+                and `timeout`.
+
+        Raises:
+            InvalidArgumentError: There is no query, or an option is wrong; nothing was sent.
+            MeliousError: The service failed, and `on_error` is `raise`.
+        """
+        return self._postprocess_nodes(nodes, _query(query_bundle, query_str), **options)
+
+    async def apostprocess_nodes(
+        self,
+        nodes: list[NodeWithScore],
+        query_bundle: QueryBundle | None = None,
+        query_str: str | None = None,
+        **options: Any,
+    ) -> list[NodeWithScore]:
+        """Like `postprocess_nodes`, for asyncio."""
+        return await self._apostprocess_nodes(nodes, _query(query_bundle, query_str), **options)
+
+    def _postprocess_nodes(
+        self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None = None, **options: Any
+    ) -> list[NodeWithScore]:
+        job, request = self._begun(nodes, query_bundle, options)
+        with job.observed():
+            if not job.texts:
+                job.skip()
+            else:
+                try:
+                    job.take(self._client().rerank.create(**request))
+                except FAILURES as error:
+                    job.fail(error)
+        return job.result
 
     @dispatcher.span
     async def _apostprocess_nodes(
-        self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None = None
+        self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None = None, **options: Any
     ) -> list[NodeWithScore]:
-        texts = self._texts(nodes)
-        with self._observed(nodes, query_bundle) as done:
-            if not texts:
-                return done(self._cut(nodes))
-            try:
-                answer = await self._aclient().rerank.create(**self._request(texts, query_bundle))
-            except _FAILURES as error:
-                return done(self._passed_through(nodes, error))
-            return done(self._ranked(nodes, [*texts], answer))
+        job, request = self._begun(nodes, query_bundle, options)
+        with job.observed():
+            if not job.texts:
+                job.skip()
+            else:
+                try:
+                    job.take(await self._aclient().rerank.create(**request))
+                except FAILURES as error:
+                    job.fail(error)
+        return job.result
 
-    def _texts(self, nodes: list[NodeWithScore]) -> dict[int, str]:
-        """What the model is to read, by the place of its node; nodes without text are not asked about."""
-        if self.top_n == 0:
-            return {}
-        texts = {place: item.node.get_content(self.metadata_mode) for place, item in enumerate(nodes)}
-        return {place: text for place, text in texts.items() if text}
-
-    def _request(self, texts: dict[int, str], query_bundle: QueryBundle | None) -> dict[str, Any]:
-        if query_bundle is None:
-            raise InvalidArgumentError("MeliousRerank: needs query_str or query_bundle")
+    def _begun(
+        self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None, options: Mapping[str, Any]
+    ) -> tuple[Reranking, dict[str, Any]]:
+        """What is to be done for a call, and the arguments of its request."""
+        settings = {name: value for name, value in options.items() if name in _SETTINGS}
+        call = {name: value for name, value in options.items() if name not in _SETTINGS}
+        chosen = self.with_options(**settings) if settings else self
+        job = Reranking(chosen, nodes, query_bundle)
         own = {
-            "top_n": None if self.top_n is None else min(self.top_n, len(texts)),
+            "top_n": None if chosen.top_n is None else min(chosen.top_n, len(job.texts)),
+            "return_documents": False,
             "mode": self.mode,
             "custom_weights": self.custom_weights,
+            "batch_size": chosen.max_batch_size,
+            "max_concurrency": chosen.num_workers,
         }
-        return {
-            "model": self.model,
-            "query": query_bundle.query_str,
-            "documents": [*texts.values()],
-            **self._parameters(_PARAMETERS, own, {}),
+        return job, {
+            "model": chosen.model,
+            "query": job.query.query_str,
+            "documents": [*job.texts.values()],
+            **self._parameters(_PARAMETERS, own, call),
         }
 
-    def _ranked(
-        self, nodes: list[NodeWithScore], places: list[int], answer: RerankResult
-    ) -> list[NodeWithScore]:
-        """The nodes in the order of the answer; those that were not asked about come last."""
-        ranked = [
-            self._scored(nodes[places[item.index]], item.relevance_score)
-            for item in answer.results
-            if self.score_threshold is None or item.relevance_score >= self.score_threshold
-        ]
-        if self.score_threshold is None:
-            asked = set(places)
-            ranked += [
-                NodeWithScore(node=item.node) for place, item in enumerate(nodes) if place not in asked
-            ]
-        return self._cut(ranked)
 
-    def _scored(self, item: NodeWithScore, score: float) -> NodeWithScore:
-        node = item.node
-        if self.keep_retrieval_score:
-            node = node.model_copy(
-                update={
-                    "metadata": {**node.metadata, _RETRIEVAL_SCORE: item.score},
-                    # For programs to read, not for models.
-                    "excluded_llm_metadata_keys": [*node.excluded_llm_metadata_keys, _RETRIEVAL_SCORE],
-                    "excluded_embed_metadata_keys": [*node.excluded_embed_metadata_keys, _RETRIEVAL_SCORE],
-                }
-            )
-        return NodeWithScore(node=node, score=score)
-
-    def _cut(self, nodes: list[NodeWithScore]) -> list[NodeWithScore]:
-        return nodes[: self.top_n]
-
-    def _passed_through(self, nodes: list[NodeWithScore], error: MeliousError) -> list[NodeWithScore]:
-        """The nodes as they were retrieved, where failures are to pass.
-
-        Raises:
-            MeliousError: The error, where they are not.
-        """
-        if self.on_error == "raise":
-            raise error
-        _logger.warning("reranking failed, going on with the nodes as they were retrieved: %s", error)
-        return self._cut(nodes)
-
-    @contextmanager
-    def _observed(
-        self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None
-    ) -> Iterator[Callable[[list[NodeWithScore]], list[NodeWithScore]]]:
-        """Tell observers of the beginning, and of the end however it comes.
-
-        Yields:
-            What takes the result and gives it back.
-        """
-        result: list[NodeWithScore] = []
-
-        def done(found: list[NodeWithScore]) -> list[NodeWithScore]:
-            result.extend(found)
-            return [*found]
-
-        top_n = len(nodes) if self.top_n is None else self.top_n
-        query = query_bundle.query_str if query_bundle else None
-        payload: dict[str, Any] = {
-            EventPayload.NODES: nodes,
-            EventPayload.MODEL_NAME: self.model,
-            EventPayload.QUERY_STR: query,
-            EventPayload.TOP_K: top_n,
-        }
-        dispatcher.event(
-            ReRankStartEvent(query=query_bundle, nodes=nodes, top_n=top_n, model_name=self.model)
-        )
-        try:
-            with self.callback_manager.event(CBEventType.RERANKING, payload=payload) as event:
-                yield done
-                event.on_end(payload={EventPayload.NODES: result})
-        finally:
-            dispatcher.event(ReRankEndEvent(nodes=result))
+def _query(query_bundle: QueryBundle | None, query_str: str | None) -> QueryBundle | None:
+    if query_bundle is not None and query_str is not None:
+        raise InvalidArgumentError("MeliousRerank: give query_str or query_bundle, not both")
+    return query_bundle if query_str is None else QueryBundle(query_str)
