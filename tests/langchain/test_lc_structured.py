@@ -169,7 +169,6 @@ BAD = [
     ('{"name": "Maria"', {}, "length", "raise max_tokens"),
     ("", {}, "length", "nothing.*raise max_tokens"),
     ("<think>Well, well", {}, "length", "nothing.*raise max_tokens"),
-    ("", {"refusal": "I would rather not."}, "stop", "refused: I would rather not"),
     ('{"name": "Maria", "age": "old"}', {}, "stop", "does not fit Person"),
     ("[1, 2]", {}, "stop", "prose instead"),
     (
