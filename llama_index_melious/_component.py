@@ -217,7 +217,9 @@ class MeliousComponent(BaseComponent):
         parameters.update(own)
         body: dict[str, Any] = {}
         for name, value in self.additional_kwargs.items():
-            (parameters if name in known else body)[name] = value
+            if name != "extra_body":
+                (parameters if name in known else body)[name] = value
+        body.update(self.additional_kwargs.get("extra_body") or {})
         parameters.update(
             (name, value)
             for name, value in call.items()
