@@ -4,6 +4,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any
 
 import pytest
@@ -27,6 +28,7 @@ from melious.transport.retry import Phase
 from .clients import AUDIO, CHAT, EMBEDDINGS, IMAGES, QUESTION, RERANK, Clients
 from .exchanges import Answer, Lost, play, request_with
 
+TRACE: ContextVar[str] = ContextVar("trace", default="nobody's")
 OK = Answer(body=b'{"ok": true}')
 ASK = {"model": CHAT, "messages": QUESTION}
 BUSY = Fault(code="provider_error", headers={"retry-after-ms": "1"})
@@ -103,6 +105,27 @@ def test_on_retry_of_batches_tells_of_each(clients: Clients, client: Any, sandbo
         client, "embeddings.create", model=EMBEDDINGS, input=list("abc"), batch_size=1, on_retry=told.append
     )
     assert len(told) == 3
+
+
+def test_on_retry_of_batches_runs_in_the_context_of_the_call(
+    clients: Clients, client: Any, sandbox: Sandbox
+) -> None:
+    sandbox.faults.add(BUSY, BUSY)
+    seen: list[str] = []
+    token = TRACE.set("the caller's")
+    try:
+        clients.call(
+            client,
+            "rerank.create",
+            model=RERANK,
+            query="q",
+            documents=["a", "b"],
+            batch_size=1,
+            on_retry=lambda event: seen.append(TRACE.get()),
+        )
+    finally:
+        TRACE.reset(token)
+    assert seen == ["the caller's"] * 2
 
 
 @pytest.mark.parametrize("way", ["whole", "stream", "batches"])

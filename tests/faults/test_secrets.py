@@ -93,9 +93,10 @@ def test_nothing_is_logged(kind, sandbox, everything_logged):
     assert sandbox.api_key not in everything_logged.text
     assert "Bearer" not in everything_logged.text
     lines = [record.getMessage() for record in everything_logged.records if record.name == "melious"]
-    assert len(lines) == 4
+    assert len(lines) == 5
     assert "POST /chat/completions 503 attempt=1" in lines[0]
-    assert "POST /chat/completions 200 attempt=2" in lines[1]
+    assert "POST /chat/completions: attempt 1 failed" in lines[1]
+    assert "POST /chat/completions 200 attempt=2" in lines[2]
     assert "POST /embeddings 200 attempt=1" in lines[-1]
 
 

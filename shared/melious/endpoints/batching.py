@@ -12,8 +12,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 from melious.errors import APIStatusError, BadRequestError, ContextLengthExceededError, InvalidArgumentError
 from melious.results import Meta, Result
@@ -24,9 +23,9 @@ R = TypeVar("R", bound=Result)
 MAX_CONCURRENCY = 4
 """The most requests of one call at a time, unless the caller says otherwise."""
 
-_TOO_LARGE = re.compile(
+_TOO_LARGE = (
     r"too (?:large|many)|array too long|batch size|maximum batch|at most|exceeds the limit|payload"
-    r"|per request|max(?:imum)? number"
+    r"|per request|per (?:submitted )?batch|max(?:imum)? number"
     r"|(?:more|less|fewer) than \d+ (?:items|inputs|texts|strings|documents|elements)"
 )
 
@@ -37,18 +36,17 @@ Progress: TypeAlias = Callable[[int, int], object]
 """Told how many items are done, and how many there are."""
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(NamedTuple):
     """How much fits into one request.
 
     Attributes:
-        count: The most items.
-        size: The most bytes of text.
+        items: The most items.
+        bytes: The most bytes of text.
         tokens: The most tokens.
     """
 
-    count: int
-    size: int
+    items: int
+    bytes: int
     tokens: int
 
 
@@ -60,16 +58,17 @@ def laid_out(items: Iterable[tuple[int, int, int]], limits: Limits) -> list[Batc
         limits: What fits into a batch.
 
     Example:
-        >>> laid_out([(0, 5, 1), (1, 5, 1), (2, 9, 1)], Limits(count=8, size=10, tokens=8))
+        >>> laid_out([(0, 5, 1), (1, 5, 1), (2, 9, 1)], Limits(items=8, bytes=10, tokens=8))
         [(0, 1), (2,)]
     """
+    most, most_bytes, most_tokens = limits
     batches: list[Batch] = []
     batch: list[int] = []
     whole_size = whole_tokens = 0
     for place, size, tokens in items:
         whole_size += size
         whole_tokens += tokens
-        if batch and (len(batch) >= limits.count or whole_size > limits.size or whole_tokens > limits.tokens):
+        if batch and (len(batch) >= most or whole_size > most_bytes or whole_tokens > most_tokens):
             batches.append(tuple(batch))
             batch, whole_size, whole_tokens = [], size, tokens
         batch.append(place)
@@ -94,10 +93,10 @@ def too_large(error: APIStatusError, field: str) -> bool:
         return True
     if not isinstance(error, BadRequestError) or not (error.param or field).startswith(field):
         return False
-    # One item that is too long for the model stays so; a request over the account's limit for one does not.
-    if isinstance(error, ContextLengthExceededError) and error.status_code != 429:  # noqa: PLR2004
-        return False
-    return _TOO_LARGE.search(error.message.lower()) is not None
+    if isinstance(error, ContextLengthExceededError):
+        # One item that is too long for the model stays so; a request over the account's limit for one does not.
+        return error.status_code == 429  # noqa: PLR2004
+    return re.search(_TOO_LARGE, error.message, re.IGNORECASE) is not None
 
 
 def whole_from(params: Mapping[str, Any], name: str, default: int, most: int) -> int:

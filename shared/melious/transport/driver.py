@@ -93,7 +93,9 @@ class LineBase:
         """Tell that another attempt follows; gives what the caller's callback gives."""
         error = event.error
         # The words of the service stay out: they may repeat what was sent.
-        words = f"{error.status_code} {error.code}" if isinstance(error, APIStatusError) else error.message
+        words = error.message
+        if isinstance(error, APIStatusError):
+            words = f"{error.status_code or 'in the stream'} {error.code or ''}".strip()[:100]
         logger.info(
             "%s /%s: attempt %d failed (%s: %s), trying again in %.2f s id=%s",
             self.request.method,
