@@ -94,7 +94,7 @@ def too_large(error: APIStatusError, field: str) -> bool:
     if not isinstance(error, BadRequestError) or not (error.param or field).startswith(field):
         return False
     if isinstance(error, ContextLengthExceededError):
-        # One item that is too long for the model stays so; a request over the account's limit for one does not.
+        # An item that is too long for the model stays so; a request over the account's limit may be parted.
         return error.status_code == 429  # noqa: PLR2004
     return re.search(_TOO_LARGE, error.message, re.IGNORECASE) is not None
 
