@@ -39,7 +39,7 @@ $(LLAMA)/.bench: $(BIN)/uv pyproject.toml
 # The oldest versions that pyproject.toml allows of what it names.
 $(OLDEST)/.made: $(BIN)/uv pyproject.toml
 	$(BIN)/python -m uv venv --quiet --clear --python $(BIN)/python $(OLDEST)
-	$(BIN)/python -m uv pip install --quiet --python $(OLDEST)/bin/python --resolution lowest-direct \
+	$(BIN)/python -m uv pip install --quiet --python $(OLDEST)/bin/python --compile-bytecode --resolution lowest-direct \
 		-e ".[langchain,llama-index,sandbox,aiohttp]" --group oldest
 	@touch $@
 
