@@ -1,19 +1,28 @@
-"""What it costs to begin: each contender imports, constructs and asks once in a fresh interpreter."""
+"""What it costs to begin: each contender imports, constructs and asks once in a fresh interpreter.
+
+Modules are compiled by the first of a contender's interpreters and kept for the
+others in a cache of the measurement's own, whatever the environment says about bytecode.
+The collector is off, as everywhere in the suite: a pass over all that a framework has
+brought costs more than many a module, and falls on whoever is there when it is due.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from tempfile import TemporaryDirectory
 
 from benchmarks.contenders import KEY
 from benchmarks.measure import Table
 from benchmarks.server import MODEL
 
 _PROBE = """
-import json, sys, time
+import gc, json, sys, time
+gc.disable()
 url, key, model = sys.argv[1:]
 figures = []
 def lap():
@@ -71,22 +80,24 @@ def measure(what: str, floor: str, starts: Mapping[str, Start], url: str, times:
             "construction, after the first",
         )
     ]
-    for _ in range(times):
-        for name, start in starts.items():
-            figures = _probe(start, url)
-            imported.note(name, figures[0])
-            if start.construct:
-                begun, constructed, whole, again = figures
-                first.note(name, constructed - begun)
-                answered.note(name, whole)
-                later.note(name, again)
+    with TemporaryDirectory() as cache:
+        for _ in range(times):
+            for name, start in starts.items():
+                figures = _probe(start, url, cache)
+                imported.note(name, figures[0])
+                if start.construct:
+                    begun, constructed, whole, again = figures
+                    first.note(name, constructed - begun)
+                    answered.note(name, whole)
+                    later.note(name, again)
     return [table for table in tables if table.figures]
 
 
-def _probe(start: Start, url: str) -> list[float]:
+def _probe(start: Start, url: str, cache: str) -> list[float]:
     code = _PROBE.format(imports=start.imports, construct=start.construct or "None", ask=start.ask)
     command = [sys.executable, "-c", code, url, KEY, MODEL]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    environment = {**os.environ, "PYTHONPYCACHEPREFIX": cache, "PYTHONDONTWRITEBYTECODE": ""}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     if done.returncode:
         raise RuntimeError(f"{start.imports}: {done.stderr.strip().splitlines()[-1]}")
     figures: list[float] = json.loads(done.stdout)
