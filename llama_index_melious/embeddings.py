@@ -3,20 +3,37 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
+import json
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 from weakref import WeakKeyDictionary
 
 import numpy as np
 from llama_index.core.base.embeddings.base import BaseEmbedding, Embedding
 from llama_index.core.bridge.pydantic import Field, PrivateAttr
+from llama_index_instrumentation import get_dispatcher
 
 from llama_index_melious._component import MeliousComponent
+from llama_index_melious._embeddings_cache import CacheView
+from llama_index_melious.events import dispatch_usage
 from melious.endpoints.embeddings import EmbeddingParams
 from melious.errors import InvalidArgumentError
+from melious.results import EmbeddingsResult
+from melious.routing import split_flavor
 
 _PARAMETERS = frozenset(EmbeddingParams.__annotations__)
+
+dispatcher = get_dispatcher(__name__)
+
+# LlamaIndex's own methods without their spans, for the methods here have spans of the same names.
+_get_query_embedding = inspect.unwrap(BaseEmbedding.get_query_embedding)
+_aget_query_embedding = inspect.unwrap(BaseEmbedding.aget_query_embedding)
+_get_text_embedding = inspect.unwrap(BaseEmbedding.get_text_embedding)
+_aget_text_embedding = inspect.unwrap(BaseEmbedding.aget_text_embedding)
+_get_text_embedding_batch = inspect.unwrap(BaseEmbedding.get_text_embedding_batch)
+_aget_text_embedding_batch = inspect.unwrap(BaseEmbedding.aget_text_embedding_batch)
 
 
 class _Gate:
@@ -46,7 +63,8 @@ class MeliousEmbedding(MeliousComponent, BaseEmbedding):
     run `num_workers` batches at a time. The service's vectors are not of unit
     length unless `normalize` is set. Several texts give `list[list[float]]`,
     n x dim, in the order of the texts. A call that fails raises a
-    `melious.MeliousError`; its subclass says how.
+    `melious.MeliousError`; its subclass says how. What each request cost is
+    told by a `MeliousUsageEvent`.
 
     Args:
         model: The model, with or without a flavor; `model_name` is LlamaIndex's word for it.
@@ -74,8 +92,9 @@ class MeliousEmbedding(MeliousComponent, BaseEmbedding):
         async_http_client: The same for async calls.
         async_transport: `httpx`, the default, or `aiohttp` for async calls (extra `aiohttp`).
         auth, allow_insecure_http: As in `melious.client_base.ClientOptions`.
-        **arguments: See LlamaIndex's `BaseEmbedding` for `callback_manager`, `embeddings_cache`
-            and `rate_limiter`.
+        embeddings_cache: A `BaseKVStore` of LlamaIndex to keep vectors in, under keys that tell models,
+            dimensions and instructions apart. It is left out of `to_dict`, and kept by pickles and copies.
+        **arguments: See LlamaIndex's `BaseEmbedding` for `callback_manager` and `rate_limiter`.
 
     Raises:
         ConfigurationError: There is no key, or the base URL cannot be used.
@@ -101,6 +120,7 @@ class MeliousEmbedding(MeliousComponent, BaseEmbedding):
     num_workers: int | None = Field(
         default=4, gt=0, description="The most requests at a time in async batches; None for no limit."
     )
+    embeddings_cache: Any = Field(default=None, exclude=True, description="Where vectors are kept.")
     dimensions: int | None = Field(
         default=None, gt=0, description="The length of the vectors, for models that can be cut."
     )
@@ -152,20 +172,21 @@ class MeliousEmbedding(MeliousComponent, BaseEmbedding):
         }
         return {"model": self.model_name, "input": texts, **self._parameters(_PARAMETERS, own, {})}
 
-    def _vectors(self, embeddings: Any) -> list[Embedding]:
-        if not self.normalize:
-            vectors: list[Embedding] = embeddings
-            return vectors
-        lengths = np.linalg.norm(embeddings, axis=1, keepdims=True)
-        unit: list[Embedding] = (embeddings / np.where(lengths == 0, 1, lengths)).tolist()
-        return unit
+    def _vectors(self, result: EmbeddingsResult) -> list[Embedding]:
+        """The vectors of an answer, and its cost to those who want to know."""
+        for batch in result.batches:
+            dispatch_usage("embeddings", batch, request_id=batch.request_id)
+        vectors: Any = result.embeddings
+        if self.normalize:
+            lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+            vectors = (vectors / np.where(lengths == 0, 1, lengths)).tolist()
+        return vectors  # type: ignore[no-any-return]
 
     def _embed(self, texts: list[str]) -> list[Embedding]:
-        return self._vectors(self._client().embeddings.create(**self._request(texts)).embeddings)
+        return self._vectors(self._client().embeddings.create(**self._request(texts)))
 
     async def _aembed(self, texts: list[str]) -> list[Embedding]:
-        result = await self._aclient().embeddings.create(**self._request(texts))
-        return self._vectors(result.embeddings)
+        return self._vectors(await self._aclient().embeddings.create(**self._request(texts)))
 
     def _get_query_embedding(self, query: str) -> Embedding:
         return self._embed([self.query_instruction + query])[0]
@@ -176,12 +197,84 @@ class MeliousEmbedding(MeliousComponent, BaseEmbedding):
     def _get_text_embedding(self, text: str) -> Embedding:
         return self._embed([self.text_instruction + text])[0]
 
+    @dispatcher.span
     async def _aget_text_embedding(self, text: str) -> Embedding:
         return (await self._aembed([self.text_instruction + text]))[0]
 
+    @dispatcher.span
     def _get_text_embeddings(self, texts: list[str]) -> list[Embedding]:
         return self._embed([self.text_instruction + text for text in texts])
 
+    @dispatcher.span
     async def _aget_text_embeddings(self, texts: list[str]) -> list[Embedding]:
         async with self._gate.of(self.num_workers):
             return await self._aembed([self.text_instruction + text for text in texts])
+
+    # --- the cache of LlamaIndex, if there is one ---------------------------------------------------
+
+    def _caching(self, instruction: str) -> Self:
+        """This model with a cache for texts that are sent with an instruction."""
+        if self.embeddings_cache is None:
+            return self
+        model, _ = split_flavor(self.model_name)
+        differs = [model, self.dimensions, self.normalize, self.additional_kwargs, self.extra_body]
+        kind = f"{json.dumps(differs, sort_keys=True, default=str)} {instruction}"
+        return self.model_copy(update={"embeddings_cache": CacheView(self.embeddings_cache, kind)})
+
+    def get_query_embedding(self, query: str) -> Embedding:
+        """Turn a query into a vector."""
+        vector: Embedding = _get_query_embedding(self._caching(self.query_instruction), query)
+        return vector
+
+    async def aget_query_embedding(self, query: str) -> Embedding:
+        """Like `get_query_embedding`, for asyncio."""
+        vector: Embedding = await _aget_query_embedding(self._caching(self.query_instruction), query)
+        return vector
+
+    def get_text_embedding(self, text: str) -> Embedding:
+        """Turn a text of a document into a vector."""
+        vector: Embedding = _get_text_embedding(self._caching(self.text_instruction), text)
+        return vector
+
+    async def aget_text_embedding(self, text: str) -> Embedding:
+        """Like `get_text_embedding`, for asyncio."""
+        vector: Embedding = await _aget_text_embedding(self._caching(self.text_instruction), text)
+        return vector
+
+    def get_text_embedding_batch(
+        self,
+        texts: list[str],
+        show_progress: bool = False,  # noqa: FBT001, FBT002 - the base class's signature
+        **kwargs: Any,
+    ) -> list[Embedding]:
+        """Turn texts of documents into vectors, one batch after the other.
+
+        Args:
+            texts: The texts; none may be empty.
+            show_progress: Draw a progress bar.
+            **kwargs: Not used.
+        """
+        vectors: list[Embedding] = _get_text_embedding_batch(
+            self._caching(self.text_instruction), texts, show_progress, **kwargs
+        )
+        return vectors
+
+    async def aget_text_embedding_batch(
+        self,
+        texts: list[str],
+        show_progress: bool = False,  # noqa: FBT001, FBT002 - the base class's signature
+        **kwargs: Any,
+    ) -> list[Embedding]:
+        """Like `get_text_embedding_batch`, for asyncio, `num_workers` batches at a time."""
+        vectors: list[Embedding] = await _aget_text_embedding_batch(
+            self._caching(self.text_instruction), texts, show_progress, **kwargs
+        )
+        return vectors
+
+    async def _aget_text_embeddings_cached(self, texts: list[str]) -> list[Embedding]:
+        # Of all paths LlamaIndex leaves this one alone without its rate limiter.
+        limiter = getattr(self, "rate_limiter", None)
+        if limiter is not None:
+            await limiter.async_acquire()
+        vectors: list[Embedding] = await super()._aget_text_embeddings_cached(texts)
+        return vectors

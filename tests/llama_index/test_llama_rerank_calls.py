@@ -57,10 +57,6 @@ async def rank(way, rerank, nodes, query=QUERY, **options):
     return await way(rerank, "postprocess_nodes", nodes, query_str=query, **options)
 
 
-def ids(nodes):
-    return [item.node.node_id for item in nodes]
-
-
 # --- what goes over the wire -------------------------------------------------------------------------
 
 
