@@ -100,7 +100,8 @@ def error_class(
         type_: `error.type`.
         message: The service's own words, for what it sends without a code.
     """
-    overflow = status in _OVERFLOW_STATUSES and is_overflow(message[:_WORDS_READ])
+    said = _status_in(code) if status is None else status
+    overflow = said in _OVERFLOW_STATUSES and is_overflow(message[:_WORDS_READ])
     for word in (code, type_):
         if word is None:
             continue
@@ -118,11 +119,16 @@ def error_class(
         return NoProvidersAvailableError
     if overflow:
         return ContextLengthExceededError
-    if status is None:
-        status = int(code) if code is not None and code.isdecimal() and len(code) == 3 else 500  # noqa: PLR2004
-    if status in _BY_STATUS:
-        return _BY_STATUS[status]
-    return ServerError if status >= 500 else APIStatusError  # noqa: PLR2004
+    if said is None:
+        return ServerError
+    if said in _BY_STATUS:
+        return _BY_STATUS[said]
+    return ServerError if said >= 500 else APIStatusError  # noqa: PLR2004
+
+
+def _status_in(code: str | None) -> int | None:
+    """The HTTP status that some servers send as the code of an error inside a stream."""
+    return int(code) if code is not None and code.isdecimal() and len(code) == 3 else None  # noqa: PLR2004
 
 
 def _fits(known: type[APIStatusError], status: int | None) -> bool:
