@@ -4,10 +4,22 @@ import inspect
 import json
 from typing import Any
 
+import pytest
 from llama_index.core.tools import FunctionTool
 
 MODEL = "llama-3.1-8b-instruct"  # does not reason, so its text is all there is
 REASONER = "glm-4.7"
+
+# To find its steps, a workflow reads every attribute of an agent, and so the ones that pydantic deprecates.
+QUIET_AGENTS = [
+    pytest.mark.filterwarnings(
+        "ignore:The `__fields(_set)?__` attribute is deprecated:pydantic.warnings.PydanticDeprecatedSince20"
+    ),
+    pytest.mark.filterwarnings(
+        "ignore:Accessing the 'model_(computed_)?fields' attribute:"
+        "pydantic.warnings.PydanticDeprecatedSince211"
+    ),
+]
 
 
 class Way:

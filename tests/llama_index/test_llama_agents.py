@@ -4,20 +4,11 @@ import json
 
 import pytest
 from llama_index.core.agent.workflow import AgentStream, FunctionAgent, ReActAgent, ToolCallResult
-from llama_kit import MULTIPLY, TIME, WEATHER, piece, sse
+from llama_kit import MULTIPLY, QUIET_AGENTS, TIME, WEATHER, piece, sse
 
 from melious.sandbox import Fault
 
-# To find its steps, a workflow reads every attribute of an agent, and so the ones that pydantic deprecates.
-pytestmark = [
-    pytest.mark.filterwarnings(
-        "ignore:The `__fields(_set)?__` attribute is deprecated:pydantic.warnings.PydanticDeprecatedSince20"
-    ),
-    pytest.mark.filterwarnings(
-        "ignore:Accessing the 'model_(computed_)?fields' attribute:"
-        "pydantic.warnings.PydanticDeprecatedSince211"
-    ),
-]
+pytestmark = QUIET_AGENTS
 
 
 async def run(agent, question):
