@@ -36,7 +36,8 @@ _MISSING = "{} needs llama-index-core, which comes with an extra: pip install 'm
 
 def _has_framework() -> bool:
     try:
-        return find_spec("llama_index") is not None
+        # Not `llama_index`: that is a namespace, part of which comes with this very package.
+        return find_spec("llama_index.core") is not None
     except ImportError:
         return False
 
@@ -59,12 +60,7 @@ def __getattr__(name: str) -> object:
     module = _HOME.get(name)
     if module is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    try:
-        value = getattr(import_module(f"{__name__}.{module}"), name)
-    except ModuleNotFoundError as error:
-        if not (error.name or "").startswith("llama_index.") and error.name != "llama_index":
-            raise
-        raise ImportError(_MISSING.format(name)) from error
+    value = getattr(import_module(f"{__name__}.{module}"), name)
     globals()[name] = value
     return value
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 
@@ -13,6 +15,24 @@ import pytest
 ROOT = Path(__file__).parents[2]
 UV = [sys.executable, "-m", "uv"]
 ENVIRONMENT = {**os.environ, "UV_LINK_MODE": "copy", "VIRTUAL_ENV": ""}
+
+
+USUAL_PATHS = {
+    "llama_index/llms/melious": "Melious",
+    "llama_index/embeddings/melious": "MeliousEmbedding",
+    "llama_index/postprocessor/melious_rerank": "MeliousRerank",
+}
+"""Where users of LlamaIndex look for an integration, and for which class."""
+
+IMPORTS = "\n".join(f"from {path.replace('/', '.')} import {name}" for path, name in USUAL_PATHS.items())
+SAME_CLASSES = (
+    f"import llama_index.core, llama_index_melious\n{IMPORTS}\n"
+    "from llama_index.core.embeddings import MockEmbedding\n"
+    "assert Melious is llama_index_melious.Melious\n"
+    "assert MeliousEmbedding is llama_index_melious.MeliousEmbedding\n"
+    "assert MeliousRerank is llama_index_melious.MeliousRerank\n"
+    "print(type(Melious(model='glm-4.7', api_key='k')).__name__)"
+)
 
 
 def run(*command: str, **options) -> str:
@@ -69,11 +89,46 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory):
 def test_the_wheel_holds_three_typed_packages_and_their_data(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     tops = {name.split("/")[0] for name in names if ".dist-info" not in name}
-    assert tops == {"melious", "langchain_melious", "llama_index_melious"}
-    for package in tops:
+    assert tops == {"melious", "langchain_melious", "llama_index_melious", "llama_index"}
+    for package in (*tops - {"llama_index"}, *USUAL_PATHS):
         assert f"{package}/py.typed" in names
     assert "melious/catalogue/models.json" in names
     assert any(name.endswith("licenses/LICENSE") for name in names)
+
+
+def test_in_llama_index_s_namespace_the_wheel_holds_only_its_own(wheel: Path) -> None:
+    names = {name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("llama_index/")}
+    assert names == {f"{path}/{file}" for path in USUAL_PATHS for file in ("__init__.py", "py.typed")}
+
+
+def test_llamahub_knows_what_to_import() -> None:
+    hub = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["llamahub"]
+    module = importlib.import_module(hub["import_path"])
+    assert hub["contains_example"] is True
+    assert set(hub["class_authors"]) == set(USUAL_PATHS.values())
+    assert module.Melious.__name__ == "Melious"
+
+
+def test_the_usual_paths_work_where_the_project_is_installed_for_development(tmp_path: Path) -> None:
+    # LlamaIndex lies in site-packages then, and this project in its checkout.
+    code = f"import sys; sys.path = [path for path in sys.path if path not in ('', {str(ROOT)!r})]"
+    code += f"; sys.path.append({str(ROOT)!r})\n{SAME_CLASSES}"
+    for order in (code, SAME_CLASSES):
+        assert run(sys.executable, "-W", "error", "-c", order, cwd=tmp_path).strip() == "Melious"
+
+
+@pytest.mark.xdist_group("wheel")
+def test_the_usual_paths_work_from_the_wheel(installed, wheel: Path, tmp_path: Path) -> None:
+    environment = installed("[llama-index]")
+    assert environment.says(SAME_CLASSES).strip() == "Melious"
+    assert environment.says("import llama_index; print(llama_index.__file__)").strip() == "None"
+    # And beside LlamaIndex in a folder of their own, as with `pip install --target`.
+    apart = tmp_path / "apart"
+    run(*UV, "pip", "install", "--quiet", "--no-deps", "--target", str(apart), str(wheel))
+    code = (
+        f"import sys; sys.path.insert(0, {str(apart)!r})\n{SAME_CLASSES}\nprint(llama_index_melious.__file__)"
+    )
+    assert environment.says(code).split() == ["Melious", str(apart / "llama_index_melious" / "__init__.py")]
 
 
 @pytest.mark.xdist_group("wheel")
@@ -92,6 +147,7 @@ def test_alone_it_brings_the_core_and_names_the_extras(installed) -> None:
         "import llama_index_melious",
         "from llama_index_melious import Melious",
         "from llama_index_melious.llms import Melious",
+        *IMPORTS.splitlines(),
     ):
         assert "melious[llama-index]" in alone.import_error(statement)
     assert "melious[sandbox]" in alone.import_error("import melious.sandbox")
@@ -113,7 +169,7 @@ def test_alone_it_brings_the_core_and_names_the_extras(installed) -> None:
         (
             "[langchain]",
             "from langchain_melious import ChatMelious, MeliousEmbeddings, MeliousRerank",
-            "llama_index",
+            "llama_index.core",
         ),
         (
             "[llama-index]",

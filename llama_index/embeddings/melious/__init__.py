@@ -1,0 +1,11 @@
+"""`MeliousEmbedding` under LlamaIndex's usual path; it lives in `llama_index_melious`.
+
+Example:
+    >>> from llama_index.embeddings.melious import MeliousEmbedding
+    >>> MeliousEmbedding(model="bge-m3", api_key="sk-mel-...").embed_batch_size
+    100
+"""
+
+from llama_index_melious import MeliousEmbedding
+
+__all__ = ["MeliousEmbedding"]
