@@ -120,7 +120,7 @@ class MeliousEmbeddings(MeliousSettings, Embeddings):
     show_progress_bar: bool = False
     """Show how far `embed_documents` has come, with tqdm."""
 
-    max_concurrency: int | None = Field(default=None, gt=0)
+    max_concurrency: int | None = Field(default=None, gt=0, le=1024)
     """The most requests at a time."""
 
     user: str | None = None

@@ -117,7 +117,7 @@ class MeliousRerank(MeliousSettings, BaseDocumentCompressor):
     batch_size: int | None = Field(default=None, gt=0)
     """The most documents in one request; by default 256, and fewer where they are long."""
 
-    max_concurrency: int | None = Field(default=None, gt=0)
+    max_concurrency: int | None = Field(default=None, gt=0, le=1024)
     """The most requests at a time for one call; 4 by default."""
 
     user: str | None = None
