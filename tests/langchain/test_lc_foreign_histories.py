@@ -1,6 +1,7 @@
 """Conversations that began with a model of another provider go on here, whatever that one left in them."""
 
 import base64
+import json
 
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
@@ -85,3 +86,60 @@ def test_a_text_file_in_openais_form_is_text_though_langchain_takes_every_file_f
     file = {"filename": "n.md", "file_data": f"data:text/markdown;base64,{data}"}
     messages = sent(way, chat(), sandbox, [HumanMessage([{"type": "file", "file": file}])])
     assert messages[0]["content"] == "n.md:\n# Wärme"
+
+
+@pytest.mark.parametrize("kind", ["output_text", "input_text"])
+def test_text_under_another_name_is_not_lost(way, chat, sandbox, kind):
+    said = {"type": kind, "text": "Let me look.", "annotations": []}
+    messages = sent(
+        way, chat(), sandbox, [ASKED, AIMessage([said]), HumanMessage([{**said, "text": "Go on."}])]
+    )
+    assert [message["content"] for message in messages[1:]] == ["Let me look.", "Go on."]
+
+
+@pytest.mark.parametrize(
+    ("block", "told"),
+    [
+        ({"type": "json", "json": {"degrees": 21}}, '{"degrees":21}'),
+        (
+            {
+                "type": "search_result",
+                "title": "Weather",
+                "source": "https://example.org",
+                "content": [{"type": "text", "text": "It is warm."}],
+                "citations": {"enabled": True},
+            },
+            "It is warm.",
+        ),
+    ],
+    ids=["json", "search_result"],
+)
+def test_results_in_the_forms_that_langchain_lets_tools_give_are_text(way, chat, sandbox, block, told):
+    results = ToolMessage([block], tool_call_id="call_1")
+    messages = sent(way, chat(), sandbox, [ASKED, AIMessage("", tool_calls=[CALL]), results])
+    assert told in messages[2]["content"]
+
+
+def test_marks_for_the_cache_of_another_provider_stay_behind(way, chat, sandbox):
+    messages = sent(way, chat(), sandbox, [HumanMessage(["Hello", {"cachePoint": {"type": "default"}}])])
+    assert messages == [{"role": "user", "content": "Hello"}]
+
+
+def test_a_sound_that_a_tool_gave_is_not_announced_as_a_picture(way, chat, sandbox):
+    sound = {"type": "audio", "base64": "SUQzBAA=", "mime_type": "audio/mpeg"}
+    results = ToolMessage([sound], tool_call_id="call_1")
+    llm = chat("voxtral-small-24b-2507")
+    messages = sent(way, llm, sandbox, [ASKED, AIMessage("", tool_calls=[CALL]), results])
+    assert messages[3]["content"][0]["type"] == "input_audio"
+    assert "image" not in messages[2]["content"]
+
+
+def test_arguments_that_json_cannot_hold_go_back_as_valid_json(way, chat, sandbox):
+    call = {**CALL, "args": {"query": float("nan")}}
+    messages = sent(way, chat(), sandbox, [ASKED, AIMessage("", tool_calls=[call]), RESULT])
+
+    def refuse(constant: str) -> None:
+        raise ValueError(constant)
+
+    arguments = messages[1]["tool_calls"][0]["function"]["arguments"]
+    assert "query" in json.loads(arguments, parse_constant=refuse)
