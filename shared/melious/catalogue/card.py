@@ -1,0 +1,258 @@
+"""One model of the catalogue, and how the `_meta` object of a service is read as one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+Prices = tuple[Decimal | None, Decimal | None, Decimal | None]
+
+OTHER_WORDS = {
+    "embedding": "embeddings",
+    "images": "image",
+    "reranker": "rerank",
+    "speech": "audio",
+    "transcription": "audio",
+}
+"""Other words for a model's type that lists have been seen to use."""
+
+_PRICES = ("input", "output", "cache_read")
+_NO_REASONING = frozenset({"none", "non_reasoning", "non-reasoning"})
+_WORTHLESS_OWNERS = frozenset({None, "", "melious"})
+"""Lists may name the service itself where the lab should stand."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """One model of the catalogue. A fact that nobody published is None, never a guess.
+
+    Attributes:
+        id: The name a request gives, without a flavor suffix.
+        type: `chat`, `embeddings`, `rerank`, `image` or `audio`; the service may add words.
+        display_name: The name a person reads.
+        owned_by: The lab that made the model, as far as the list says.
+        context_length: Tokens the weights can read; the provider that serves may take fewer.
+        max_output_tokens: Tokens one answer may have.
+        input_modalities: `text`, `image`, `audio`, `video`; empty where nobody says.
+        output_modalities: `text` or `image`; empty for embeddings and rerank.
+        capabilities: Flags by name; one that is absent is unknown.
+        reasoning_type: `reasoning` (always thinks), `hybrid` (can be told not to), None (does
+            not think, or nobody says).
+        pricing: EUR per million tokens for input, output and cache reads.
+        dimensions: Length of a vector, for embeddings.
+        shortens: Whether an embeddings model takes `dimensions`.
+        listed: Whether `GET /models` shows it; an unlisted one is an alias that requests may still name.
+        served: False for a name that is in the list and that no provider serves. True is no promise:
+            being listed is no proof.
+        sources: Where the shipped facts come from: keys of the `sources` table in `models.json`.
+
+    Example:
+        >>> from melious.catalogue import find
+        >>> card = find("glm-4.7:eco")
+        >>> card.id, card.context_length, card.tools, card.vision, card.input_cost
+        ('glm-4.7', 131072, True, False, Decimal('0.8'))
+    """
+
+    id: str
+    type: str | None
+    display_name: str
+    owned_by: str | None
+    context_length: int | None = None
+    max_output_tokens: int | None = None
+    input_modalities: tuple[str, ...] = ("text",)
+    output_modalities: tuple[str, ...] = ()
+    capabilities: Mapping[str, bool] = field(default_factory=dict, hash=False)
+    reasoning_type: str | None = None
+    pricing: Prices = (None, None, None)
+    dimensions: int | None = None
+    shortens: bool = False
+    listed: bool = True
+    served: bool = True
+    sources: tuple[str, ...] = ()
+
+    def takes(self, modality: str) -> bool:
+        """Whether a request may carry `modality` (`text`, `image`, `audio`, `video`).
+
+        The service tells images and audio in two places, and either one counts.
+        """
+        flags = {"image": ("vision",), "audio": ("audio_input", "supports_audio")}.get(modality, ())
+        return modality in self.input_modalities or any(self.supports(flag) for flag in flags)
+
+    def supports(self, capability: str) -> bool:
+        """Whether the flag `capability` is set, e.g. `function_calling` or `json_schema`."""
+        return bool(self.capabilities.get(capability, False))
+
+    @property
+    def vision(self) -> bool | None:
+        """Whether it takes images: by modality or by flag, since few of those that do carry the flag."""
+        if self.takes("image"):
+            return True
+        return False if self.input_modalities else self.capabilities.get("vision")
+
+    @property
+    def tools(self) -> bool | None:
+        """Whether it calls tools."""
+        return self.capabilities.get("function_calling")
+
+    @property
+    def reasoning(self) -> bool | None:
+        """Whether it thinks before it answers: by flag or by type, since some carry only one."""
+        return True if self.reasoning_type is not None else self.capabilities.get("reasoning")
+
+    @property
+    def reasons(self) -> bool:
+        """Whether the model is known to think before it answers."""
+        return bool(self.reasoning)
+
+    @property
+    def input_cost(self) -> Decimal | None:
+        """EUR per million tokens read."""
+        return self.pricing[0]
+
+    @property
+    def output_cost(self) -> Decimal | None:
+        """EUR per million tokens written."""
+        return self.pricing[1]
+
+    @property
+    def cache_read_cost(self) -> Decimal | None:
+        """EUR per million tokens read from the provider's prefix cache."""
+        return self.pricing[2]
+
+    def to_meta(self) -> dict[str, Any]:
+        """The `_meta` object of `GET /models?include_meta=true`. Unknown facts are absent."""
+        meta: dict[str, Any] = {
+            "type": self.type,
+            "display_name": self.display_name,
+            "input_modalities": list(self.input_modalities),
+            "output_modalities": list(self.output_modalities),
+            "capabilities": {name: True for name, has in self.capabilities.items() if has},
+        }
+        if self.context_length is not None:
+            meta["context_length"] = self.context_length
+        if self.type == "chat":
+            meta["max_output_tokens"] = self.max_output_tokens
+        if self.reasoning_type is not None:
+            meta["reasoning_type"] = self.reasoning_type
+        prices = {
+            f"{kind}_cost_per_million_eur": float(price)
+            for kind, price in zip(_PRICES, self.pricing, strict=True)
+            if price is not None
+        }
+        if prices:
+            meta["pricing"] = prices | {"currency": "EUR"}
+        return meta
+
+    def to_dict(self) -> dict[str, Any]:
+        """The card as plain data for JSON: prices as decimal strings, what is unknown as null."""
+        costs = (None if price is None else format(price, "f") for price in self.pricing)
+        return {
+            "id": self.id,
+            "type": self.type,
+            "display_name": self.display_name,
+            "owned_by": self.owned_by,
+            "context_length": self.context_length,
+            "max_output_tokens": self.max_output_tokens,
+            "input_modalities": list(self.input_modalities),
+            "output_modalities": list(self.output_modalities),
+            "vision": self.vision,
+            "tools": self.tools,
+            "reasoning": self.reasoning,
+            "capabilities": dict(self.capabilities),
+            "reasoning_type": self.reasoning_type,
+            **dict(zip((f"{kind}_cost" for kind in _PRICES), costs, strict=True)),
+            "dimensions": self.dimensions,
+        }
+
+
+def card_of(
+    model: str, owned_by: str | None, meta: Mapping[str, Any] | None, known: ModelCard | None
+) -> ModelCard:
+    """Read what a service says of a model over what was known of it.
+
+    What the service says counts; where it says nothing, or nothing that can be read, what was known
+    goes on counting, so that a flag that is missing on a live model takes no ability away.
+
+    Args:
+        model: The model's id.
+        owned_by: Whose it is, as the list says.
+        meta: The `_meta` object, if there is one.
+        known: The shipped card of the model, if there is one.
+
+    Example:
+        >>> meta = {"type": "embedding", "pricing": {"input_cost_per_million_eur": "0.02"}}
+        >>> card = card_of("new-model", None, meta, None)
+        >>> card.type, card.input_cost, card.output_cost, card.vision, card.context_length
+        ('embeddings', Decimal('0.02'), None, None, None)
+    """
+    base = known or ModelCard(id=model, type=None, display_name=model, owned_by=None, input_modalities=())
+    meta = meta or {}
+    kind = _text(meta.get("type"))
+    thinking = _text(meta.get("reasoning_type"))
+    capabilities = _flags(meta.get("capabilities"))
+    if thinking in _NO_REASONING:
+        thinking, capabilities["reasoning"] = None, False
+    elif capabilities.get("reasoning") is not False:
+        thinking = thinking or base.reasoning_type
+    return replace(
+        base,
+        type=OTHER_WORDS.get(kind, kind) if kind else base.type,
+        display_name=_text(meta.get("display_name")) or base.display_name,
+        owned_by=base.owned_by if owned_by in _WORTHLESS_OWNERS and base.owned_by else _text(owned_by),
+        context_length=_count(meta.get("context_length")) or base.context_length,
+        max_output_tokens=_count(meta.get("max_output_tokens")) or base.max_output_tokens,
+        input_modalities=_words(meta.get("input_modalities")) or base.input_modalities,
+        output_modalities=_words(meta.get("output_modalities")) or base.output_modalities,
+        capabilities={**base.capabilities, **capabilities},
+        reasoning_type=thinking,
+        pricing=_prices(meta.get("pricing"), base.pricing),
+        listed=True,
+    )
+
+
+def amount(value: Any) -> Decimal | None:
+    """A price from text or a number; None for what is no amount of money."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
+        return None
+    try:
+        price = Decimal(str(value).strip())
+    except InvalidOperation:
+        return None
+    return price if price.is_finite() and price >= 0 else None
+
+
+def _text(value: Any) -> str | None:
+    return value.strip() or None if isinstance(value, str) else None
+
+
+def _count(value: Any) -> int | None:
+    """A number of tokens; zero, null and text are no number of tokens."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return int(value) if 1 <= value < math.inf else None
+
+
+def _words(value: Any) -> tuple[str, ...]:
+    return tuple(word for word in value if isinstance(word, str)) if isinstance(value, list) else ()
+
+
+def _flags(value: Any) -> dict[str, bool]:
+    """Flags as told. In a list that tells any, tools that are not among them are not there.
+
+    Of thinking and vision a missing flag says nothing: lists leave both out on models that have them.
+    """
+    if not isinstance(value, Mapping):
+        return {}
+    flags = {name: told for name, told in value.items() if isinstance(name, str) and isinstance(told, bool)}
+    return {"function_calling": False, **flags} if flags else {}
+
+
+def _prices(value: Any, base: Prices) -> Prices:
+    if not isinstance(value, Mapping) or value.get("currency", "EUR") != "EUR":
+        return base
+    told = [amount(value.get(f"{kind}_cost_per_million_eur")) for kind in _PRICES]
+    given, answered, cached = (old if new is None else new for new, old in zip(told, base, strict=True))
+    return (given, answered, cached)

@@ -1,0 +1,162 @@
+"""Choosing models by what they can do and cost: pure, over any cards."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+from operator import attrgetter
+from typing import Any, Literal, TypeAlias, get_args
+
+from melious.catalogue.card import OTHER_WORDS, ModelCard, amount
+from melious.config import check_choice, check_whole
+from melious.errors import InvalidArgumentError
+
+Order: TypeAlias = Literal["price", "input_cost", "output_cost", "context", "max_output", "name"]
+"""What to order models by; a `-` in front turns the order round."""
+
+_TYPES = frozenset({"audio", "chat", "embeddings", "guardrail", "image", "rerank"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """Which models are wanted, and in which order. What is not given does not matter.
+
+    What is unknown about a model is never taken for a yes: a model whose price nobody says is in no
+    list with a limit on prices, and one of which nobody says whether it takes images is neither
+    among those that do nor among those that do not. Models that are known not to be served are left out.
+
+    Attributes:
+        type: `chat`, `embeddings`, `rerank`, `image`, `audio`, or what else the service names.
+        vision: Whether it takes images.
+        tools: Whether it calls tools.
+        reasoning: Whether it thinks before it answers.
+        min_context: Tokens that it must be able to read.
+        max_input_cost: The most EUR per million tokens read.
+        order_by: `price` (cheapest input first, then cheapest output), `input_cost`, `output_cost`,
+            `context` (longest first), `max_output` (longest first) or `name`; with a `-` in front
+            the other way round. A model whose figure is unknown comes last either way, and equal
+            ones are ordered by name. By default the order of the list.
+
+    Raises:
+        InvalidArgumentError: One of them is wrong.
+
+    Example:
+        >>> from melious.catalogue import Selection, all_models
+        >>> wanted = Selection(type="chat", vision=True, tools=True, max_input_cost="0.15", order_by="price")
+        >>> [(card.id, card.input_cost) for card in wanted.of(all_models())][:1]
+        [('mistral-small-3.2-24b-instruct', Decimal('0.13'))]
+    """
+
+    type: str | None = None
+    vision: bool | None = None
+    tools: bool | None = None
+    reasoning: bool | None = None
+    min_context: int | None = None
+    max_input_cost: Decimal | float | str | None = None
+    order_by: Order | str | None = None
+
+    def __post_init__(self) -> None:
+        if self.type is not None and not isinstance(self.type, str):
+            raise InvalidArgumentError(f"type: {self.type!r} is no text")
+        for name in ("vision", "tools", "reasoning"):
+            check_choice(name, getattr(self, name))
+        if self.min_context is not None:
+            check_whole("min_context", self.min_context)
+        if self.max_input_cost is not None and amount(self.max_input_cost) is None:
+            raise InvalidArgumentError(
+                f"max_input_cost: {self.max_input_cost!r} is no amount in EUR per million tokens"
+            )
+        if self.order_by is not None:
+            _check_order(self.order_by)
+
+    def of(self, cards: Iterable[ModelCard]) -> list[ModelCard]:
+        """The wanted ones of some models.
+
+        Raises:
+            InvalidArgumentError: `type` is almost, but not quite, a type that there is.
+        """
+        cards = [card for card in cards if card.served]
+        self._check_type(cards)
+        found = [card for card in cards if self._wants(card)]
+        if self.order_by is None:
+            return found
+        figures, falling = _ORDERS[self.order_by.removeprefix("-")]
+        # Sorting is stable: the least important figure goes first.
+        for figure in (_name, *reversed(figures)):
+            unknown = [card for card in found if figure(card) is None]
+            found = [card for card in found if figure(card) is not None]
+            found.sort(key=figure, reverse=figure in figures and falling != self.order_by.startswith("-"))
+            found += unknown
+        return found
+
+    def _wants(self, card: ModelCard) -> bool:
+        kind = OTHER_WORDS.get(self.type, self.type) if self.type is not None else None
+        limit = amount(self.max_input_cost)
+        return (
+            (kind is None or card.type == kind)
+            and all(
+                wanted is None or getattr(card, name) is wanted
+                for name, wanted in (
+                    ("vision", self.vision),
+                    ("tools", self.tools),
+                    ("reasoning", self.reasoning),
+                )
+            )
+            and (
+                not self.min_context
+                or (card.context_length is not None and card.context_length >= self.min_context)
+            )
+            and (limit is None or (card.input_cost is not None and card.input_cost <= limit))
+        )
+
+    def _check_type(self, cards: list[ModelCard]) -> None:
+        """Refuse a slip of the pen; a word that is like no other may be one that is new."""
+        known = _TYPES | OTHER_WORDS.keys() | {card.type for card in cards if card.type}
+        if self.type is not None and self.type not in known:
+            near = difflib.get_close_matches(self.type, sorted(known), n=1)
+            if near:
+                raise InvalidArgumentError(
+                    f"type: no model is of type {self.type!r}; did you mean {near[0]!r}?"
+                )
+
+
+def tokens_of(text: str) -> int:
+    """Read a number of tokens as people write them.
+
+    Raises:
+        ValueError: It is no number.
+
+    Example:
+        >>> tokens_of("131072"), tokens_of("128k"), tokens_of("1M"), tokens_of("1,000,000")
+        (131072, 128000, 1000000, 1000000)
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([km]?)", text.strip().lower().replace(",", "").replace("_", ""))
+    if match is None:
+        raise ValueError(f"{text!r} is no number of tokens such as 131072, 128k or 1M")
+    return int(Decimal(match[1]) * {"": 1, "k": 1000, "m": 1_000_000}[match[2]])
+
+
+def _name(card: ModelCard) -> str:
+    return card.id
+
+
+_ORDERS: dict[str, tuple[tuple[Callable[[ModelCard], Any], ...], bool]] = {
+    "price": ((attrgetter("input_cost"), attrgetter("output_cost")), False),
+    "input_cost": ((attrgetter("input_cost"),), False),
+    "output_cost": ((attrgetter("output_cost"),), False),
+    "context": ((attrgetter("context_length"),), True),
+    "max_output": ((attrgetter("max_output_tokens"),), True),
+    "name": ((_name,), False),
+}
+"""The figures of each order, the most important first, and whether the largest comes first."""
+
+
+def _check_order(order_by: object) -> None:
+    words = get_args(Order)
+    if not isinstance(order_by, str) or order_by.removeprefix("-") not in words:
+        near = difflib.get_close_matches(str(order_by).removeprefix("-"), words, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(words)}"
+        raise InvalidArgumentError(f"order_by: unknown order {order_by!r}{hint}")

@@ -1,0 +1,69 @@
+"""The shipped data: one line a model in `models.json`, read when it is first needed."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from typing import Any
+
+from melious.catalogue.card import ModelCard, Prices, amount
+from melious.routing import split_flavor
+
+_PLAIN_FIELDS = (
+    "id",
+    "type",
+    "display_name",
+    "owned_by",
+    "context_length",
+    "max_output_tokens",
+    "reasoning_type",
+    "dimensions",
+    "shortens",
+    "listed",
+    "served",
+)
+
+
+def find(model: str) -> ModelCard | None:
+    """The shipped card of `model`, with or without a flavor suffix; None for one that is not in the file."""
+    return _cards().get(split_flavor(model)[0])
+
+
+def all_models() -> tuple[ModelCard, ...]:
+    """Every listed model, in the order of the file."""
+    return tuple(card for card in _cards().values() if card.listed)
+
+
+@cache
+def _cards() -> dict[str, ModelCard]:
+    from importlib import resources  # noqa: PLC0415 - with the file, not before
+
+    text = resources.files(__package__ or "").joinpath("models.json").read_text(encoding="utf-8")
+    return {entry["id"]: _card(entry) for entry in json.loads(text)["models"]}
+
+
+def _card(entry: dict[str, Any]) -> ModelCard:
+    return ModelCard(
+        **{name: entry[name] for name in _PLAIN_FIELDS if name in entry},
+        input_modalities=tuple(entry["input"]),
+        output_modalities=tuple(entry["output"]),
+        capabilities=_capabilities(entry),
+        pricing=_prices(entry.get("pricing")),
+        sources=tuple(entry["sources"]),
+    )
+
+
+def _capabilities(entry: dict[str, Any]) -> dict[str, bool]:
+    """The flags in the file; tools and thinking that are not among a chat model's are not there."""
+    flags = dict.fromkeys(entry["capabilities"], True)
+    if entry["type"] != "chat":
+        return {"function_calling": False, "reasoning": False} | flags
+    missing = {"function_calling": False}
+    if entry.get("reasoning_type") is None:
+        missing["reasoning"] = False
+    return missing | flags
+
+
+def _prices(values: list[str | None] | None) -> Prices:
+    given, answered, cached = (amount(value) for value in values or (None, None, None))
+    return (given, answered, cached)
