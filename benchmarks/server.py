@@ -15,7 +15,7 @@ import random
 import struct
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 
@@ -60,11 +60,11 @@ def _completion() -> bytes:
     return _json_answer({**facts, "choices": [choice], **_COST})
 
 
-def _stream(deltas: list[dict[str, object]], finish: str = "stop") -> tuple[bytes, bytes]:
+def _stream(deltas: Iterable[Mapping[str, object]], finish: str = "stop") -> tuple[bytes, bytes]:
     """A stream for those who don't ask for usage, and one for those who do."""
     facts = {"id": "chatcmpl-01", "object": "chat.completion.chunk", "created": 1740996000, "model": MODEL}
 
-    def event(delta: dict[str, object], finish: str | None = None) -> bytes:
+    def event(delta: Mapping[str, object], finish: str | None = None) -> bytes:
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
         return json.dumps({**facts, "choices": [choice]}, separators=(",", ":")).encode()
 
@@ -91,7 +91,7 @@ def _json_text(words: int) -> tuple[bytes, bytes]:
 def _tool_call(words: int) -> tuple[bytes, bytes]:
     begun = {"index": 0, "id": CALL, "type": "function", "function": {"name": TOOL, "arguments": ""}}
     pieces = [f'{{"{FIELD}": "', *[WORD] * words, '"}']
-    calls = [begun, *({"index": 0, "function": {"arguments": piece}} for piece in pieces)]
+    calls: list[object] = [begun, *({"index": 0, "function": {"arguments": piece}} for piece in pieces)]
     beginning = {"role": "assistant", "content": None}
     return _stream([beginning, *({"tool_calls": [call]} for call in calls)], "tool_calls")
 

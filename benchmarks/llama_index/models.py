@@ -17,7 +17,8 @@ def melious(url: str, **options: Any) -> Any:
     """Ours."""
     from llama_index_melious import Melious
 
-    return Melious(model=MODEL, api_key=KEY, api_base=url, temperature=0.2, **options)
+    model: Any = Melious
+    return model(model=MODEL, api_key=KEY, api_base=url, temperature=0.2, **options)
 
 
 def melious_aiohttp(url: str) -> Any:

@@ -28,7 +28,8 @@ def _fake(_: str) -> Any:
 def _melious(url: str) -> Any:
     from llama_index_melious import MeliousEmbedding
 
-    return MeliousEmbedding(model=MODEL, api_key=KEY, api_base=url, embed_batch_size=BATCH)
+    kind: Any = MeliousEmbedding
+    return kind(model=MODEL, api_key=KEY, api_base=url, embed_batch_size=BATCH)
 
 
 def _openai_like(url: str) -> Any:
@@ -73,7 +74,8 @@ def aembed(make: Callable[[str], Any], count: int) -> AsyncContender:
 def _melious_rerank(url: str) -> Any:
     from llama_index_melious import MeliousRerank
 
-    return MeliousRerank(model=ranking.MODEL, api_key=KEY, api_base=url, top_n=TOP)
+    kind: Any = MeliousRerank
+    return kind(model=ranking.MODEL, api_key=KEY, api_base=url, top_n=TOP)
 
 
 def _cohere_rerank(url: str) -> Any:
