@@ -1,6 +1,7 @@
 """Models in a LangGraph graph: every mode of streaming, branches side by side, interrupts, checkpoints."""
 
 import asyncio
+import json
 import operator
 import warnings
 from typing import Annotated, Any, TypedDict
@@ -256,6 +257,7 @@ def test_messages_survive_the_serializer_of_checkpoints(way, chat, whole, stream
     assert again == message
     assert again.response_metadata == message.response_metadata
     assert again.content_blocks == message.content_blocks
+    assert json.loads(json.dumps(message.response_metadata)) == message.response_metadata
 
 
 def test_many_runs_of_one_graph_at_once(chat):
