@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from melious.config import ClientConfig
 from melious.endpoints import audio, chat, images, models
@@ -12,7 +12,7 @@ from melious.endpoints.chat import ChatParams
 from melious.endpoints.embedding_cache import EmbeddingCache
 from melious.endpoints.embeddings import EmbeddingParams, EmbeddingsPlan
 from melious.endpoints.images import ImageParams
-from melious.endpoints.models import ModelParams
+from melious.endpoints.models import FindParams, ModelParams
 from melious.endpoints.rerank import RerankParams, RerankPlan
 from melious.results import (
     ChatCompletion,
@@ -29,6 +29,11 @@ from melious.transport.async_batches import run_batches_async
 from melious.transport.async_driver import AsyncDriver
 from melious.transport.reporting import Report
 from melious.transport.request import Call
+
+if TYPE_CHECKING:
+    import builtins
+
+    from melious.catalogue import ModelCard
 
 R = TypeVar("R", bound=Result)
 
@@ -145,7 +150,37 @@ class AsyncModels(_Endpoint):
 
         See `melious.sync_endpoints.Models.list` for arguments and errors.
         """
-        return await self._call(models.list_all(self._config, params, include_meta=include_meta))
+        listed = await self._call(models.list_all(self._config, params, include_meta=include_meta))
+        if include_meta:
+            models.shelf_of(self._config).learn(models.told_by(listed))
+        return listed
+
+    async def find(self, **params: Unpack[FindParams]) -> builtins.list[ModelCard]:
+        """Look for models by what they can do and cost, among those that the key may use.
+
+        See `melious.sync_endpoints.Models.find` for arguments and errors.
+        """
+        import asyncio  # noqa: PLC0415 - for those who look models up
+
+        from melious.catalogue.heard import PATIENCE, Fetch, Wait  # noqa: PLC0415
+
+        wanted, max_age, call = models.find(self._config, params)
+        turn = models.shelf_of(self._config).turn(max_age, asyncio.get_running_loop())
+        while isinstance(turn, Wait):
+            landed = asyncio.wrap_future(turn.landed)
+            try:
+                await asyncio.wait([landed], timeout=PATIENCE)
+            finally:
+                landed.cancel()
+            turn = turn.over()
+        if isinstance(turn, Fetch):
+            try:
+                listed = await self._call(call)
+            except BaseException as error:  # noqa: BLE001 - others wait for what came of it
+                turn = turn.failed(error)
+            else:
+                turn = turn.succeeded(models.told_by(listed))
+        return wanted.of(turn)
 
     async def retrieve(
         self, model: str, *, include_meta: bool = False, **params: Unpack[ModelParams]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from melious.config import ClientConfig
 from melious.endpoints import audio, chat, images, models
@@ -12,7 +12,7 @@ from melious.endpoints.chat import ChatParams
 from melious.endpoints.embedding_cache import EmbeddingCache
 from melious.endpoints.embeddings import EmbeddingParams, EmbeddingsPlan
 from melious.endpoints.images import ImageParams
-from melious.endpoints.models import ModelParams
+from melious.endpoints.models import FindParams, ModelParams
 from melious.endpoints.rerank import RerankParams, RerankPlan
 from melious.results import (
     ChatCompletion,
@@ -29,6 +29,11 @@ from melious.transport.reporting import Report
 from melious.transport.request import Call
 from melious.transport.sync_batches import run_batches
 from melious.transport.sync_driver import SyncDriver
+
+if TYPE_CHECKING:
+    import builtins
+
+    from melious.catalogue import ModelCard
 
 R = TypeVar("R", bound=Result)
 
@@ -183,13 +188,64 @@ class Models(_Endpoint):
         """List the models that the key may use.
 
         Args:
-            include_meta: Ask for types, modalities, capabilities, contexts and prices too.
+            include_meta: Ask for types, modalities, capabilities, contexts and prices too; the
+                catalogue of this process knows them from then on.
             **params: See `CallOptions`.
 
         Raises:
             MeliousError: The call failed; its subclass says how.
         """
-        return self._call(models.list_all(self._config, params, include_meta=include_meta))
+        listed = self._call(models.list_all(self._config, params, include_meta=include_meta))
+        if include_meta:
+            models.shelf_of(self._config).learn(models.told_by(listed))
+        return listed
+
+    def find(self, **params: Unpack[FindParams]) -> builtins.list[ModelCard]:
+        """Look for models by what they can do and cost, among those that the key may use.
+
+        What the service says is laid over what the shipped catalogue knows: the service leaves out
+        facts that others have published. Its list is kept for five minutes, for all clients of the
+        key in this process; many callers at a time make one request, and where that fails the
+        list from before goes on being used. Names that are known to be listed and not served are
+        left out; the others are no promise either.
+
+        Args:
+            **params: `type`, `vision`, `tools`, `reasoning`, `min_context`, `max_input_cost` (EUR
+                per million tokens), `order_by` and `max_age`, see `FindParams`; and `CallOptions`
+                for the request.
+
+        Returns:
+            Cards (`melious.catalogue.ModelCard`): `id`, `context_length`, `input_cost` and
+            `output_cost` in EUR per million tokens, `vision`, `tools`, `reasoning` and more, each
+            None where nobody says.
+
+        Raises:
+            InvalidArgumentError: An argument is wrong; nothing was sent.
+            MeliousError: The call failed, and there is no earlier list; its subclass says how.
+
+        Example:
+            >>> from melious import MeliousClient
+            >>> client = MeliousClient(api_key="sk-mel-...")
+            >>> cards = client.models.find(vision=True, order_by="price")  # doctest: +SKIP
+            >>> [(card.id, card.input_cost) for card in cards]  # doctest: +SKIP
+        """
+        from concurrent.futures import wait  # noqa: PLC0415 - for those who look models up
+
+        from melious.catalogue.heard import PATIENCE, Fetch, Wait  # noqa: PLC0415
+
+        wanted, max_age, call = models.find(self._config, params)
+        turn = models.shelf_of(self._config).turn(max_age)
+        while isinstance(turn, Wait):
+            wait([turn.landed], PATIENCE)
+            turn = turn.over()
+        if isinstance(turn, Fetch):
+            try:
+                listed = self._call(call)
+            except BaseException as error:  # noqa: BLE001 - others wait for what came of it
+                turn = turn.failed(error)
+            else:
+                turn = turn.succeeded(models.told_by(listed))
+        return wanted.of(turn)
 
     def retrieve(self, model: str, *, include_meta: bool = False, **params: Unpack[ModelParams]) -> Model:
         """Look one model up.
