@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import mimetypes
+import io
 from os import PathLike
 from pathlib import Path
+from shlex import quote
 from typing import IO, Any, TypeAlias
 
 from melious.config import ClientConfig
@@ -12,14 +13,40 @@ from melious.endpoints.common import RoutingOptions, body_of, check_known, json_
 from melious.errors import InvalidArgumentError, ResponseDecodeError
 from melious.results import Transcription
 from melious.transport import codec
-from melious.transport.request import Call, Response, Upload
+from melious.transport.request import Call, Response
+from melious.transport.uploads import FileContent, FileOnDisk, OpenFile, Upload, piece_of, size_of
 
 PATH = "audio/transcriptions"
 MAX_BYTES = 25_000_000
 FORMATS = frozenset({"json", "text", "srt", "vtt", "verbose_json"})
+AUDIO_TYPES = {
+    "mp3": "audio/mpeg",
+    "mp4": "audio/mp4",
+    "mpeg": "audio/mpeg",
+    "mpga": "audio/mpeg",
+    "m4a": "audio/mp4",
+    "wav": "audio/wav",
+    "webm": "audio/webm",
+}
+"""The endings of names that the service takes, and their media types."""
+
+_BEGINNINGS = (
+    (0, b"ID3", "mp3"),
+    (0, b"\xff\xfb", "mp3"),
+    (0, b"\xff\xf3", "mp3"),
+    (0, b"\xff\xf2", "mp3"),
+    (8, b"WAVE", "wav"),
+    (4, b"ftyp", "m4a"),
+    (0, b"\x1aE\xdf\xa3", "webm"),
+)
+"""How recordings begin, for those whose names do not say what they are: the place, the bytes, the ending."""
 
 AudioFile: TypeAlias = str | PathLike[str] | IO[bytes] | tuple[str, bytes]
-"""A path, an open file, or a name with the bytes: the name's ending tells the service what it is."""
+"""A path, an open file, or a name with the bytes: the name's ending tells the service what it is.
+
+What is on a disk is read in pieces as it is sent, and not held open between them; an open file is read from
+where it stands, and must stay open until the call is over.
+"""
 
 
 class TranscriptionParams(RoutingOptions, total=False):
@@ -46,38 +73,66 @@ def create(
     form = params.get("response_format")
     if form is not None and form not in FORMATS:
         raise InvalidArgumentError(f"response_format: {form!r} is none of {', '.join(sorted(FORMATS))}")
-    name, content = _read(file)
     fields = {key: _field(value) for key, value in body_of(config, model, {}, params).items()}
-    content_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
-    upload = Upload(fields, name, content, content_type)
+    upload = Upload(fields, *_checked(*_opened(file)))
     plain = form in ("text", "srt", "vtt")
     return Call(
         request_of(config, "audio", PATH, params, upload), lambda response: _parse(response, plain=plain)
     )
 
 
-def _read(file: AudioFile) -> tuple[str, bytes]:
+def _opened(file: AudioFile) -> tuple[str, FileContent]:
+    """The name of a recording and where its bytes are."""
     if isinstance(file, tuple) and len(file) == 2:  # noqa: PLR2004
         name, content = file
-    elif isinstance(file, str | PathLike):
+        if not isinstance(content, bytes):
+            raise InvalidArgumentError(f"file: {name!r} holds no bytes, but {type(content).__name__}")
+        return name, content
+    if isinstance(file, str | PathLike):
         path = Path(file)
         if not path.is_file():
             raise InvalidArgumentError(f"file: there is no file {str(path)!r}")
-        name, content = path.name, path.read_bytes()
-    elif hasattr(file, "read"):
-        name, content = Path(str(getattr(file, "name", "audio"))).name, file.read()
-    else:
+        return path.name, FileOnDisk.at(path)
+    if not hasattr(file, "read"):
         raise InvalidArgumentError(
             f"file: needs a path, an open file, or a name with the bytes, not {type(file).__name__}"
         )
-    if not isinstance(content, bytes) or not content:
+    name = Path(str(getattr(file, "name", "audio"))).name
+    if isinstance(file, io.TextIOBase):
+        raise InvalidArgumentError(f"file: {name!r} is open as text; open it with 'rb'")
+    if isinstance(file, io.BytesIO) or not file.seekable():
+        return _opened((name, file.read(MAX_BYTES + 1)))
+    return name, OpenFile.of(file, name)
+
+
+def _checked(name: str, content: FileContent) -> tuple[str, FileContent, str]:
+    """Name, bytes and media type of what the service will take.
+
+    Raises:
+        InvalidArgumentError: It is empty, too large, or of no known kind.
+    """
+    beginning = piece_of(content, 0, 12)
+    if not beginning:
         raise InvalidArgumentError(f"file: {name!r} holds no bytes")
-    if len(content) > MAX_BYTES:
+    size = size_of(content)
+    if size > MAX_BYTES:
+        whole = "more than" if size == MAX_BYTES + 1 else f"{size:,} bytes, and the service takes"
         raise InvalidArgumentError(
-            f"file: {name!r} has {len(content):,} bytes and the service takes {MAX_BYTES:,}",
-            advice="Split the recording, or compress it (mono MP3 at 32 kbit/s holds 100 minutes)",
+            f"file: {name!r} has {whole} {MAX_BYTES:,}",
+            advice="Cut it into hours of mono MP3, which fit: "
+            f"ffmpeg -i {quote(name)} -ac 1 -b:a 32k -f segment -segment_time 3600 part%03d.mp3",
         )
-    return name, content
+    ending = Path(name).suffix[1:].lower()
+    if ending not in AUDIO_TYPES:
+        found = (kind for at, mark, kind in _BEGINNINGS if beginning.startswith(mark, at))
+        ending = next(found, "")
+        if not ending:
+            raise InvalidArgumentError(
+                f"file: {name!r} is none of {', '.join(AUDIO_TYPES)}",
+                advice=f"Convert it: ffmpeg -i {quote(name)} -ac 1 -b:a 64k recording.mp3",
+            )
+        name = f"{name}.{ending}"
+    return name, content, AUDIO_TYPES[ending]
 
 
 def _field(value: Any) -> str:

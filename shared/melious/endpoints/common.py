@@ -22,7 +22,8 @@ from melious.errors import InvalidArgumentError, ResponseDecodeError, RetryEvent
 from melious.results import Meta, Result
 from melious.routing import FiltersArgument, Preset, filters_to_wire, flavored, split_flavor
 from melious.transport import codec
-from melious.transport.request import Request, Response, Upload, without_cookies
+from melious.transport.request import Request, Response, without_cookies
+from melious.transport.uploads import Upload
 
 R = TypeVar("R", bound=Result)
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+from typing import Any
+
 from melious.config import ClientConfig
 from melious.endpoints.common import RoutingOptions, body_of, check_known, json_of, read_as, request_of
 from melious.errors import InvalidArgumentError, ResponseDecodeError
@@ -9,6 +13,17 @@ from melious.results import ImagesResult
 from melious.transport.request import Call, Response
 
 PATH = "images/generations"
+MAX_IMAGES = 10
+QUALITIES = ("standard", "hd")
+IMAGE_FORMATS = ("b64_json", "url")
+
+_SIZE = re.compile(r"[1-9]\d{1,4}x[1-9]\d{1,4}")
+_BEGINNINGS = (
+    (0, b"\x89PNG\r\n\x1a\n", "image/png"),
+    (0, b"\xff\xd8\xff", "image/jpeg"),
+    (8, b"WEBP", "image/webp"),
+    (0, b"GIF8", "image/gif"),
+)
 
 
 class ImageParams(RoutingOptions, total=False):
@@ -44,10 +59,48 @@ class ImageParams(RoutingOptions, total=False):
 def create(config: ClientConfig, model: str, prompt: str, params: ImageParams) -> Call[ImagesResult]:
     """A call that makes pictures."""
     check_known(params, ImageParams, "images")
+    check_params(params)
     if not isinstance(prompt, str) or not prompt.strip():
         raise InvalidArgumentError(f"prompt: {prompt!r} describes no picture")
     body = body_of(config, model, {"prompt": prompt, "response_format": "b64_json"}, params)
     return Call(request_of(config, "images", PATH, params, body), _parse)
+
+
+def check_params(params: Mapping[str, Any]) -> None:
+    """Refuse what the service is known not to take.
+
+    Raises:
+        InvalidArgumentError: A parameter is out of its bounds; it is named.
+    """
+    for name, least, most in (
+        ("n", 1, MAX_IMAGES),
+        ("width", 1, None),
+        ("height", 1, None),
+        ("output_quality", 0, 100),
+    ):
+        value = params.get(name)
+        if value is None:
+            continue
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        if not whole or value < least or (most is not None and value > most):
+            bounds = f"{least} to {most}" if most is not None else f"{least} or more"
+            raise InvalidArgumentError(f"{name}: {value!r} is no whole number of {bounds}")
+    size = params.get("size")
+    if size is not None and (not isinstance(size, str) or not _SIZE.fullmatch(size)):
+        raise InvalidArgumentError(f"size: {size!r} is no width x height, such as '1024x1024'")
+    for name, known in (("quality", QUALITIES), ("response_format", IMAGE_FORMATS)):
+        if params.get(name) not in (None, *known):
+            raise InvalidArgumentError(f"{name}: {params[name]!r} is none of {', '.join(known)}")
+
+
+def media_type_of(data: bytes) -> str:
+    r"""What kind of picture some bytes are, by how they begin; PNG where that is not known.
+
+    Example:
+        >>> media_type_of(b"\xff\xd8\xff\xe0")
+        'image/jpeg'
+    """
+    return next((kind for at, mark, kind in _BEGINNINGS if data.startswith(mark, at)), "image/png")
 
 
 def _parse(response: Response) -> ImagesResult:

@@ -15,6 +15,7 @@ from melious.transport.backend import KEEPALIVE_EXPIRY, Proxy, ssl_context
 from melious.transport.lanes import DRAIN_BYTES, DRAIN_SECONDS, WRITE_BYTES, Origin, ReadClock
 from melious.transport.outgoing import Headers, Outgoing
 from melious.transport.sync_client_sender import body_read_seconds, timeouts
+from melious.transport.uploads import AsyncPieces, Multipart
 
 
 class AiohttpAnswer:
@@ -140,8 +141,10 @@ class AiohttpPool:
         """Do nothing in the child of a fork: aiohttp's sockets cannot be reached; they stay as they are."""
 
 
-def _content(body: bytes | None) -> Any:
+def _content(body: bytes | Multipart | None) -> Any:
     """A body as aiohttp likes it: it writes bytes all at once, which holds up the loop, and warns of it."""
+    if isinstance(body, Multipart):
+        return AsyncPieces(body)
     return body if body is None or len(body) <= WRITE_BYTES else _pieces(body)
 
 

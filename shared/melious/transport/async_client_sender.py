@@ -13,6 +13,7 @@ from typing import Any
 from melious.transport.lanes import DRAIN_BYTES, DRAIN_SECONDS, ReadClock
 from melious.transport.outgoing import Outgoing
 from melious.transport.sync_client_sender import body_read_before, body_read_seconds, built, headers_of
+from melious.transport.uploads import AsyncPieces, Multipart
 
 _GRACE = 0.05
 """Seconds that a client's own timeout, which tells more, has before it is cut off from outside."""
@@ -77,7 +78,9 @@ class AsyncClientSender:
     ) -> tuple[AsyncClientAnswer | None, bool, Exception | None]:
         """Send one attempt; gives the answer or the error, and that nothing is known of the connection."""
         read = body_read_seconds(clock)  # until the head is there, `_limit` is the shorter one
-        request = built(self._client, outgoing, clock, read)
+        body = outgoing.body
+        content = AsyncPieces(body) if isinstance(body, Multipart) else body
+        request = built(self._client, outgoing, content, clock, read)
         try:
             async with _limit(clock.left()):
                 response = await self._client.send(request, stream=True, follow_redirects=False)

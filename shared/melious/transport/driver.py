@@ -10,7 +10,7 @@ from typing import Any
 from melious.config import ClientConfig
 from melious.errors import APIStatusError, ResponseDecodeError, RetryEvent
 from melious.transport.exchange import Exchange, Failure, Policy, Send, exchange
-from melious.transport.failures import failure_of
+from melious.transport.failures import failure_of, own_error
 from melious.transport.lanes import ReadClock
 from melious.transport.outgoing import Envelope, Headers, Outgoing, decompressor, head_of
 from melious.transport.ratelimit import gate_for
@@ -83,6 +83,9 @@ class LineBase:
 
     def failed(self, error: Exception, phase: Phase, *, reused: bool = False) -> Failure:
         """Read an exception of the transport, or raise it on if it is not the transport's."""
+        ours = own_error(error)
+        if ours is not None:
+            raise ours from ours.__cause__
         failure = failure_of(error, phase, self._host, reused=reused)
         if failure is None:
             raise error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 import zlib
 
+from melious.errors import MeliousError
 from melious.transport.exchange import Failure
 from melious.transport.retry import Phase
 
@@ -81,6 +82,16 @@ def failure_of(error: Exception, phase: Phase, host: str, *, reused: bool = Fals
         # aiohttp's view of a request shows all its headers, the key among them.
         cause=ConnectionError(said) if hasattr(told, "request_info") else error,
     )
+
+
+def own_error(error: BaseException) -> MeliousError | None:
+    """The error of ours that a library took for its own: what went wrong in a body as it was sent."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, MeliousError):
+            return cause
+        cause = cause.__cause__
+    return None
 
 
 def _told(error: BaseException) -> BaseException:

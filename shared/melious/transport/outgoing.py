@@ -5,15 +5,15 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from importlib import import_module
 from urllib.parse import urlsplit
 
 from melious.config import ClientConfig
 from melious.errors import ResponseDecodeError
-from melious.transport.backend import certificate_variables, library, proxy_for, user_agent
+from melious.transport.backend import certificate_variables, proxy_for, user_agent
 from melious.transport.exchange import Send
 from melious.transport.lanes import Origin
-from melious.transport.request import Head, Request, Upload
+from melious.transport.request import Head, Request
+from melious.transport.uploads import Multipart, Upload
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -36,7 +36,7 @@ class Outgoing:
     url: str
     target: bytes
     headers: Headers = field(repr=False)
-    body: bytes | None = field(repr=False)
+    body: bytes | Multipart | None = field(repr=False)
     connect: float | None
     write: float | None
 
@@ -72,14 +72,16 @@ class Envelope:
     def seal(self, request: Request) -> Callable[[Send], Outgoing]:
         """Encode a request once and give the function that makes each attempt of it."""
         headers = [*self._fixed, (b"accept", b"text/event-stream" if request.stream else b"*/*")]
-        body = request.body
-        if isinstance(body, Upload):
-            content_type, body = _multipart(body)
-            headers.append((b"content-type", content_type))
-        elif body is not None:
-            headers.append((b"content-type", b"application/json"))
+        body: bytes | Multipart | None
+        if isinstance(request.body, Upload):
+            body = Multipart(request.body)
+            described = body.content_type, body.length
+        else:
+            body = request.body
+            described = b"application/json", len(body or b"")
         if body is not None:
-            headers.append((b"content-length", str(len(body)).encode()))
+            headers.append((b"content-type", described[0]))
+            headers.append((b"content-length", str(described[1]).encode()))
         if request.headers:
             headers = _over(headers, _encoded(request.headers))
         target = f"{self._path}/{request.path}".encode()
@@ -102,17 +104,6 @@ def _over(headers: Headers, own: Headers) -> Headers:
     """Put a caller's headers in the place of those of the same name."""
     names = {name for name, _ in own}
     return [pair for pair in headers if pair[0] not in names] + own
-
-
-def _multipart(upload: Upload) -> tuple[bytes, bytes]:
-    """Encode a form with a file as the HTTP library does; gives the content type and the body."""
-    request = import_module(library().name).Request(
-        "POST",
-        "http://multipart",
-        data=dict(upload.fields),
-        files={"file": (upload.filename, upload.content, upload.content_type)},
-    )
-    return request.headers["content-type"].encode(), request.read()
 
 
 def head_of(status: int, headers: Headers) -> Head:

@@ -9,18 +9,9 @@ from typing import Generic, TypeVar
 from melious.config import Timeout
 from melious.errors import MeliousError, RetryEvent
 from melious.transport.ratelimit import RateLimit
+from melious.transport.uploads import Upload
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Upload:
-    """A multipart body: form fields and one file."""
-
-    fields: Mapping[str, str]
-    filename: str
-    content: bytes
-    content_type: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,12 +13,13 @@ from melious.transport.lanes import ReadClock
 from melious.transport.outgoing import Headers, Outgoing
 
 
-def built(client: Any, outgoing: Outgoing, clock: ReadClock, read: float | None) -> Any:
+def built(client: Any, outgoing: Outgoing, body: Any, clock: ReadClock, read: float | None) -> Any:
     """Make a client's own request of an attempt, with the time that is left as its timeouts.
 
     Args:
         client: The client.
         outgoing: The attempt.
+        body: Its body, as a client of this kind iterates over it.
         clock: Bounds the waits.
         read: Seconds that each read may take.
     """
@@ -26,7 +27,7 @@ def built(client: Any, outgoing: Outgoing, clock: ReadClock, read: float | None)
         outgoing.method.decode(),
         outgoing.url,
         headers=[pair for pair in outgoing.headers if pair[0] != b"host"],
-        content=outgoing.body,
+        content=body,
         extensions={"timeout": timeouts(outgoing, clock, read)},
     )
 
@@ -105,7 +106,7 @@ class SyncClientSender:
         fresh: bool,  # noqa: ARG002 - the client decides on its connections
     ) -> tuple[SyncClientAnswer | None, bool, Exception | None]:
         """Send one attempt; gives the answer or the error, and that nothing is known of the connection."""
-        request = built(self._client, outgoing, clock, clock.seconds())
+        request = built(self._client, outgoing, outgoing.body, clock, clock.seconds())
         try:
             response = self._client.send(request, stream=True, follow_redirects=False)
         except Exception as error:  # noqa: BLE001 - handed to the driver, which raises what is not the transport's

@@ -1,0 +1,171 @@
+"""A form with a file as the pieces of a body: read from the disk as they are sent, for each attempt anew."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TypeAlias
+
+from melious.errors import InvalidArgumentError
+
+PIECE_BYTES = 256 * 1024
+_ESCAPES = str.maketrans({'"': "%22", "\r": "%0D", "\n": "%0A"})
+
+
+@dataclass(frozen=True, slots=True)
+class FileOnDisk:
+    """A file that is opened for each piece and never held open.
+
+    Attributes:
+        path: Where it is.
+        size: Its length in bytes.
+        modified: When it was changed last, in nanoseconds.
+    """
+
+    path: Path
+    size: int
+    modified: int
+
+    @classmethod
+    def at(cls, path: Path) -> FileOnDisk:
+        """The file as it is now."""
+        stat = path.stat()
+        return cls(path, stat.st_size, stat.st_mtime_ns)
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        return self.path.name
+
+    def read(self, start: int, length: int) -> bytes:
+        """Read a piece."""
+        with self.path.open("rb") as file:
+            stat = os.fstat(file.fileno())
+            if (stat.st_size, stat.st_mtime_ns) != (self.size, self.modified):
+                raise OSError("it was changed meanwhile")
+            file.seek(start)
+            return file.read(length)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenFile:
+    """A file that the caller has opened, from where it stands to its end. It stays open.
+
+    Attributes:
+        file: The file; it can seek.
+        name: What it is called.
+        start: Where it stood.
+        size: How many bytes come from there on.
+    """
+
+    file: IO[bytes]
+    name: str
+    start: int
+    size: int
+
+    @classmethod
+    def of(cls, file: IO[bytes], name: str) -> OpenFile:
+        """The rest of a file."""
+        start = file.tell()
+        return cls(file, name, start, file.seek(0, os.SEEK_END) - start)
+
+    def read(self, start: int, length: int) -> bytes:
+        """Read a piece."""
+        self.file.seek(self.start + start)
+        parts: list[bytes] = []
+        while length and (part := self.file.read(length)):
+            parts.append(part)
+            length -= len(part)
+        return b"".join(parts)
+
+
+FileContent: TypeAlias = bytes | FileOnDisk | OpenFile
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A multipart body: form fields and one file."""
+
+    fields: Mapping[str, str]
+    filename: str
+    content: FileContent
+    content_type: str
+
+
+def size_of(content: FileContent) -> int:
+    """The length of a file in bytes."""
+    return len(content) if isinstance(content, bytes) else content.size
+
+
+def piece_of(content: FileContent, start: int, length: int) -> bytes:
+    """Read a piece of a file; `length` is cut at its end.
+
+    Raises:
+        InvalidArgumentError: It cannot be read, or is not what it was.
+    """
+    if isinstance(content, bytes):
+        return content[start : start + length]
+    length = min(length, content.size - start)
+    try:
+        piece = content.read(start, length)
+    except (OSError, ValueError) as error:
+        raise InvalidArgumentError(f"file: {content.name!r} cannot be read: {error}") from error
+    if len(piece) != length:
+        raise InvalidArgumentError(f"file: {content.name!r} has become shorter")
+    return piece
+
+
+class Multipart:
+    """A form with a file. Every iteration, blocking or not, gives the whole body again.
+
+    Attributes:
+        content_type: The header that goes with it.
+        length: Of the whole, in bytes.
+    """
+
+    def __init__(self, upload: Upload) -> None:
+        boundary = secrets.token_hex(16)
+        fields = "".join(
+            f'--{boundary}\r\nContent-Disposition: form-data; name="{name.translate(_ESCAPES)}"'
+            f"\r\n\r\n{value}\r\n"
+            for name, value in upload.fields.items()
+        )
+        file = (
+            f'--{boundary}\r\nContent-Disposition: form-data; name="file"; '
+            f'filename="{upload.filename.translate(_ESCAPES)}"\r\nContent-Type: {upload.content_type}\r\n\r\n'
+        )
+        self._before = (fields + file).encode("utf-8", "surrogateescape")
+        self._content = upload.content
+        self._after = f"\r\n--{boundary}--\r\n".encode()
+        self.content_type = f"multipart/form-data; boundary={boundary}".encode()
+        self.length = len(self._before) + size_of(self._content) + len(self._after)
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield self._before
+        for start in range(0, size_of(self._content), PIECE_BYTES):
+            yield piece_of(self._content, start, PIECE_BYTES)
+        yield self._after
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        from asyncio import to_thread  # noqa: PLC0415 - blocking clients do without asyncio
+
+        yield self._before
+        for start in range(0, size_of(self._content), PIECE_BYTES):
+            if isinstance(self._content, bytes):
+                yield piece_of(self._content, start, PIECE_BYTES)
+            else:  # a disk can be slow, and asyncio has no other way to wait for one
+                yield await to_thread(piece_of, self._content, start, PIECE_BYTES)
+        yield self._after
+
+
+class AsyncPieces:
+    """A body for an HTTP library that takes what can be iterated in both ways for a blocking one."""
+
+    def __init__(self, body: Multipart) -> None:
+        self._body = body
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return aiter(self._body)
