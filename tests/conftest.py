@@ -42,6 +42,15 @@ def sandbox(_session_sandbox: Sandbox) -> Iterator[Sandbox]:
     _session_sandbox.reset()
 
 
+@pytest.fixture(autouse=True)
+def _nothing_heard() -> Iterator[None]:
+    """What a sandbox says of its models ends with the test: the next one may get the same address."""
+    yield
+    heard = sys.modules.get("melious.catalogue.heard")
+    if heard is not None:
+        heard._shelves.clear()
+
+
 @pytest.fixture
 def start_sandbox() -> Iterator[Callable[..., Sandbox]]:
     """Start further sandboxes with the arguments of ``Sandbox``; they stop after the test."""

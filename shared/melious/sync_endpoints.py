@@ -220,7 +220,7 @@ class Models(_Endpoint):
             None where nobody says.
 
         Raises:
-            InvalidArgumentError: An argument is wrong; nothing was sent.
+            InvalidArgumentError: An argument is wrong.
             MeliousError: The call failed, and there is no earlier list; its subclass says how.
 
         Example:
