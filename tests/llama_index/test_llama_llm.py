@@ -14,7 +14,6 @@ from melious import (
     BadRequestError,
     InvalidArgumentError,
     ProviderError,
-    RateLimitError,
     StreamTruncatedError,
     track_impact,
 )
@@ -235,15 +234,6 @@ async def test_logprobs_are_kept(make_llm, way):
 
 
 # --- errors, retries, and ends of streams ------------------------------------------------------------
-
-
-@pytest.mark.parametrize("method", ["chat", "stream_chat", "complete", "stream_complete"])
-async def test_attempts_are_one_plus_max_retries(make_llm, way, sandbox, method):
-    sandbox.faults.add(Fault(code="rate_limit", times=None, headers={"retry-after": "0"}))
-    argument = "Hi" if "complete" in method else HELLO
-    with pytest.raises(RateLimitError):
-        await way(make_llm(max_retries=1), method, argument)
-    assert len(sandbox.requests) == 2
 
 
 async def test_stream_request_is_made_when_called(make_llm, sandbox):

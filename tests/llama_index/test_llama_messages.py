@@ -19,6 +19,7 @@ from llama_index.core.base.llms.types import (
     ToolCallBlock,
     VideoBlock,
 )
+from pydantic import BaseModel
 
 from llama_index_melious._messages import to_wire
 from melious import InvalidArgumentError
@@ -225,3 +226,72 @@ def test_call_ids_go_with_results_only():
 def test_incomplete_histories(history, said):
     with pytest.raises(InvalidArgumentError, match=said):
         to_wire(history)
+
+
+# --- what other versions and other integrations leave in histories --------------------------------------------
+
+
+def test_result_of_a_tool_with_a_picture():
+    call = ToolCallBlock(tool_call_id="c1", tool_name="draw", tool_kwargs={})
+    result = ChatMessage(
+        role="tool",
+        blocks=[TextBlock(text="Here:"), ImageBlock(image=PNG)],
+        additional_kwargs={"tool_call_id": "c1"},
+    )
+    assert to_wire([asking(call), result])[1]["content"] == [
+        {"type": "text", "text": "Here:"},
+        {"type": "image_url", "image_url": {"url": PNG_URL}},
+    ]
+
+
+class Function(BaseModel):
+    name: str = "add"
+    arguments: str = '{"a": 1}'
+
+
+class Call(BaseModel):
+    id: str = "c1"
+    type: str = "function"
+    function: Function = Function()
+
+
+def test_calls_that_are_objects():
+    message = ChatMessage(role="assistant", content="", additional_kwargs={"tool_calls": [Call()]})
+    assert to_wire([message, answer("c1")])[0]["tool_calls"] == [Call().model_dump()]
+    kept = ChatMessage.model_validate_json(message.model_dump_json())
+    assert to_wire([kept, answer("c1")])[0]["tool_calls"] == [Call().model_dump()]
+
+
+@pytest.mark.parametrize("kept", [Function(), Function().model_dump()])
+def test_functions_from_before_there_were_tools(kept):
+    message = ChatMessage(role="assistant", content="", additional_kwargs={"function_call": kept})
+    result = ChatMessage("3", role=MessageRole.FUNCTION, additional_kwargs={"name": "add"})
+    called, answered = to_wire([message, result])
+    assert called["tool_calls"] == [
+        {"id": "call_add", "type": "function", "function": {"name": "add", "arguments": '{"a": 1}'}}
+    ]
+    assert answered == {"role": "tool", "content": "3", "tool_call_id": "call_add"}
+
+
+def test_the_callers_messages_are_only_read():
+    messages = [
+        ChatMessage(role="user", blocks=[TextBlock(text="a"), ImageBlock(image=PNG), AudioBlock(audio=MP3)]),
+        asking(ToolCallBlock(tool_call_id="c1", tool_name="add", tool_kwargs={"a": [1]}), text="b"),
+        answer("c1"),
+    ]
+    before = [message.model_copy(deep=True) for message in messages]
+    to_wire(messages)
+    assert messages == before
+
+
+def test_errors_name_block_and_model():
+    message = ChatMessage(role="user", blocks=[VideoBlock(url="https://example.org/a.mp4")])
+    with pytest.raises(InvalidArgumentError, match=r"glm-4\.7: messages\[0\]: a VideoBlock"):
+        to_wire([message], model="glm-4.7")
+
+
+def test_blocks_that_nobody_knows_yet():
+    message = ChatMessage(role="user", blocks=[TextBlock(text="a")])
+    message.blocks = [object()]
+    with pytest.raises(InvalidArgumentError, match=r"messages\[0\]: object has no form"):
+        to_wire([message])
