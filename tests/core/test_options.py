@@ -163,7 +163,7 @@ def test_a_timeout_in_any_words(given: Any, means: Timeout) -> None:
         (True, 1),
         [1.0, 2.0],
         {"read": 1},
-        object(),
+        object,
         httpx.Timeout(-1),
     ],
     ids=repr,
