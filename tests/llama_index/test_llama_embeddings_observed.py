@@ -204,7 +204,7 @@ async def test_a_progress_bar_on_request(make_embedding, way, capsys, workers):
 @pytest.mark.parametrize("cache", [False, True])
 @pytest.mark.parametrize("method", METHODS)
 async def test_a_rate_limiter_is_asked_before_every_request(make_embedding, way, method, cache):
-    limits = pytest.importorskip("llama_index.core.rate_limiter", reason="from llama-index-core 0.14.16 on")
+    limits = pytest.importorskip("llama_index.core.rate_limiter", reason="this llama-index-core has none")
 
     class Counter(limits.BaseRateLimiter):
         def __init__(self):
@@ -262,6 +262,16 @@ def test_ingestion_in_several_processes(make_embedding, sandbox):
     alone = make_embedding().get_text_embedding_batch(TEXTS)
     assert [node.embedding for node in nodes] == alone * 4
     assert len({request.connection for request in sandbox.requests}) >= 2
+
+
+def test_a_cache_goes_along_into_processes(make_embedding, sandbox):
+    store = SimpleKVStore()
+    model = make_embedding(embeddings_cache=store)
+    model.get_text_embedding_batch(TEXTS)
+    sandbox.requests.clear()
+    pipeline = IngestionPipeline(transformations=[model], disable_cache=True)
+    assert all(node.embedding for node in pipeline.run(nodes=chunks(), num_workers=2))
+    assert not sandbox.requests
 
 
 async def test_ingestion_and_its_cache(make_embedding, way, sandbox):

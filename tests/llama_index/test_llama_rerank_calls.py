@@ -122,6 +122,21 @@ async def test_a_failing_batch_fails_the_call(make_rerank, way, many, sandbox, e
     assert passed == many[:5]
 
 
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504])
+async def test_passing_troubles_are_tried_again(make_rerank, way, nodes, sandbox, status):
+    sandbox.faults.add(Fault(endpoint="rerank", status=status, times=2, headers={"retry-after": "0"}))
+    assert len(await rank(way, make_rerank(max_retries=2), nodes)) == 3
+    assert [request.status for request in sandbox.requests] == [status, status, 200]
+
+
+@pytest.mark.parametrize("retries", [0, 1, 3])
+async def test_attempts_are_one_more_than_retries(make_rerank, way, nodes, sandbox, retries):
+    sandbox.faults.add(Fault(endpoint="rerank", status=503, times=None, headers={"retry-after": "0"}))
+    with pytest.raises(ServerError):
+        await rank(way, make_rerank(max_retries=retries), nodes)
+    assert len(sandbox.requests) == 1 + retries
+
+
 # --- options of a call -------------------------------------------------------------------------------
 
 
