@@ -1,0 +1,28 @@
+"""What a request cost, in energy, carbon, water and money, and the ledger that adds it up.
+
+Missing is not zero: a figure that the service did not report stays None, and a
+ledger counts how many requests reported what.
+
+* `facts`: what the service reports of one request.
+* `totals`: what a ledger is told of one request, and sums over many.
+* `ledger`: the sums, in total and by model, provider, country, endpoint and routing.
+* `tracking`: which ledgers the running code reports to.
+"""
+
+from melious.impact.facts import BillingCost, EnvironmentImpact, whole_count
+from melious.impact.ledger import Dimension, ImpactLedger
+from melious.impact.totals import Entry, Totals, token_counts
+from melious.impact.tracking import active_ledgers, track_impact
+
+__all__ = [
+    "BillingCost",
+    "Dimension",
+    "Entry",
+    "EnvironmentImpact",
+    "ImpactLedger",
+    "Totals",
+    "active_ledgers",
+    "token_counts",
+    "track_impact",
+    "whole_count",
+]

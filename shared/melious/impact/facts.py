@@ -1,0 +1,125 @@
+"""What a request cost, in energy, carbon, water and money, as the service reports it.
+
+Missing is not zero: a figure that was not reported, or cannot be one, stays None.
+"""
+
+from __future__ import annotations
+
+import math
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, field_validator
+
+
+def _known(value: Any) -> Any:
+    """A figure from the wire; what cannot be one (negative, no number, true or false) is unknown."""
+    if isinstance(value, bool):
+        return None
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return number if math.isfinite(number) and number >= 0 else None
+
+
+def whole_count(value: Any) -> int | None:
+    """A count from the wire; what cannot be one is unknown."""
+    number = _known(value)
+    return int(number) if number is not None and number.is_integer() else None
+
+
+def _known_amount(value: Any) -> Decimal | None:
+    if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
+        return None
+    try:
+        amount = Decimal(str(value))
+    except InvalidOperation:
+        return None
+    return amount if amount.is_finite() and amount >= 0 else None
+
+
+class EnvironmentImpact(BaseModel):
+    """The environmental cost of one request, as the service reports it. Any figure may be missing.
+
+    Attributes:
+        energy_kwh: Energy in kWh, the overhead of the data centre (PUE) included.
+        carbon_g_co2: Grams of CO2: the energy times the grid's intensity at that time.
+        water_liters: Litres of cooling water.
+        renewable_percent: Renewable share of the grid's mix, 0 to 100.
+        pue: Power usage effectiveness of the data centre, 1 or more.
+        provider_id: Who served the request.
+        location: Where, as an ISO 3166 alpha-2 country code.
+
+    Example:
+        >>> EnvironmentImpact(carbon_g_co2=0.06, location="NL").water_liters is None
+        True
+    """
+
+    model_config = ConfigDict(extra="allow", frozen=True, defer_build=True)
+
+    energy_kwh: float | None = None
+    carbon_g_co2: float | None = None
+    water_liters: float | None = None
+    renewable_percent: float | None = None
+    pue: float | None = None
+    provider_id: str | None = None
+    location: str | None = None
+
+    @field_validator("energy_kwh", "carbon_g_co2", "water_liters", "renewable_percent", "pue", mode="before")
+    @classmethod
+    def _figure(cls, value: Any) -> Any:
+        return _known(value)
+
+    @field_validator("provider_id", "location", mode="before")
+    @classmethod
+    def _name(cls, value: Any) -> Any:
+        return value if isinstance(value, str) and value else None
+
+
+class BillingCost(BaseModel):
+    """What one request was billed. Amounts are exact decimals; do not add `energy` and `credits`.
+
+    Two rules are in use: older documentation fills only the amount that was
+    charged, the service fills both and `paid_with` names the balance debited.
+
+    Attributes:
+        energy: The amount in energy units.
+        credits: The amount in credits, which are euro.
+        paid_with: `energy` or `credits`: which of the two was taken.
+
+    Example:
+        >>> cost = BillingCost(credits="0.0000144", energy="0.144", paid_with="credits")
+        >>> cost.eur
+        Decimal('0.0000144')
+    """
+
+    model_config = ConfigDict(extra="allow", frozen=True, defer_build=True)
+
+    energy: Decimal | None = None
+    credits: Decimal | None = None
+    paid_with: str | None = None
+
+    @field_validator("energy", "credits", mode="before")
+    @classmethod
+    def _amount(cls, value: Any) -> Any:
+        return _known_amount(value)
+
+    @field_validator("paid_with", mode="before")
+    @classmethod
+    def _balance(cls, value: Any) -> Any:
+        return value if isinstance(value, str) and value else None
+
+    @property
+    def charged(self) -> Decimal | None:
+        """The amount taken from the balance that `paid_with` names; None if that is not known."""
+        if self.paid_with == "energy":
+            return self.energy
+        return self.credits if self.paid_with == "credits" else None
+
+    @property
+    def eur(self) -> Decimal | None:
+        """The cost in euro, where reported; a zero beside a charge in energy only says "not charged here"."""
+        if self.paid_with == "energy" and not self.credits and self.energy:
+            return None
+        return self.credits
