@@ -6,21 +6,24 @@ from typing import Any, cast
 
 from langchain_core.language_models.model_profile import ModelProfile
 
-from melious.catalogue import find
+from melious.catalogue import known
 
 
-def profile_of(model: str) -> ModelProfile | None:
-    """The profile of a model; None for one that the catalogue does not know.
+def profile_of(model: str, base_url: str | None = None) -> ModelProfile | None:
+    """The profile of a model; None for one that the catalogue does not know. Nothing is fetched.
+
+    Args:
+        model: The model, with or without a flavor.
+        base_url: Where the service is: what it said in this process of its models counts first.
 
     Example:
         >>> profile_of("glm-4.7:eco")["tool_calling"]
         True
     """
-    card = find(model)
+    card = known(model, base_url)
     if card is None or card.type != "chat":
         return None
-    images, audio = card.takes("image"), card.takes("audio")
-    tools = card.supports("function_calling")
+    images, tools = card.vision, card.tools
     profile: dict[str, Any] = {
         "name": card.display_name,
         "max_input_tokens": card.context_length,
@@ -28,7 +31,7 @@ def profile_of(model: str) -> ModelProfile | None:
         "text_inputs": True,
         "image_inputs": images,
         "image_url_inputs": images,
-        "audio_inputs": audio,
+        "audio_inputs": card.takes("audio"),
         "pdf_inputs": False,
         "video_inputs": False,
         "pdf_tool_message": False,
@@ -36,7 +39,7 @@ def profile_of(model: str) -> ModelProfile | None:
         "image_outputs": False,
         "audio_outputs": False,
         "video_outputs": False,
-        "reasoning_output": card.reasons,
+        "reasoning_output": card.reasoning,
         "reasoning_effort_levels": ["low", "medium", "high"] if card.reasons else None,
         "tool_calling": tools,
         "tool_choice": tools,

@@ -273,6 +273,7 @@ def test_known_reads_what_was_heard_from_that_service_and_asks_nothing(
     assert len(sandbox.requests) == seen
 
 
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_fork_waits_for_nothing_that_its_parent_began(sandbox, tmp_path):
     import os
 
