@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from langchain_melious.errors import InvalidArgumentError
+from melious.transport import codec
 
 _AUDIO_FORMATS = {
     "mpeg": "mp3",
@@ -27,8 +28,9 @@ _TEXT_SUBTYPES = ("json", "xml", "yaml", "x-yaml", "toml", "javascript", "x-sh",
 
 REASONING = frozenset({"reasoning", "reasoning_content", "thinking", "redacted_thinking"})
 CALLS = frozenset({"tool_call", "tool_call_chunk", "invalid_tool_call", "tool_use", "function_call"})
+_TEXTS = frozenset({"text", "output_text", "input_text"})
 _DATA = frozenset({"image", "audio", "file", "document", "text-plain"})
-_CONTENT = _DATA | {"text", "refusal", "image_url", "input_audio"}
+_CONTENT = _TEXTS | _DATA | {"refusal", "image_url", "input_audio", "json", "search_result"}
 
 
 def part_of(block: str | Mapping[str, Any], model: str) -> dict[str, Any] | None:
@@ -52,11 +54,15 @@ def part_of(block: str | Mapping[str, Any], model: str) -> dict[str, Any] | None
     if isinstance(block, str):
         return {"type": "text", "text": block} if block else None
     kind = block.get("type")
-    if kind == "text" or (kind is None and isinstance(block.get("text"), str)):
+    if kind in _TEXTS or (kind is None and isinstance(block.get("text"), str)):
         text = block.get("text") or ""
         return {"type": "text", "text": text} if text else None
-    if kind in REASONING or kind in CALLS:
+    if kind in REASONING or kind in CALLS or set(block) == {"cachePoint"}:
         return None
+    if kind == "json":
+        return {"type": "text", "text": codec.dumps(block.get("json")).decode()}
+    if kind == "search_result":
+        return {"type": "text", "text": _found(block)}
     if kind == "non_standard" and isinstance(block.get("value"), Mapping):
         return part_of(block["value"], model)
     if kind == "refusal":
@@ -140,6 +146,13 @@ def _reads_as_text(family: str, subtype: str) -> bool | None:
     if family == "text" or subtype.endswith(("+json", "+xml")) or subtype in _TEXT_SUBTYPES:
         return True
     return False if subtype == "pdf" else None
+
+
+def _found(block: Mapping[str, Any]) -> str:
+    """What a search found, under its title and source."""
+    content = block.get("content") or ()
+    texts = [str(part.get("text") or "") for part in content if isinstance(part, Mapping)]
+    return "\n".join(str(line) for line in (block.get("title"), block.get("source"), *texts) if line)
 
 
 def _openai_image(block: Mapping[str, Any], model: str) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from langchain_core.messages import (
     ToolMessage,
 )
 from langchain_core.messages.ai import UsageMetadata
+from pydantic_core import to_json
 
 from langchain_melious._content import REASONING, is_content, part_of
 from langchain_melious.errors import InvalidArgumentError
@@ -36,7 +37,7 @@ _ROLES = {
     "function": "function",
     "tool": "tool",
 }
-_IMAGE_FOLLOWS = "The result is the image in the next message."
+_RESULT_FOLLOWS = "The result is in the next message."
 
 
 # --- to the wire -------------------------------------------------------------------------------------
@@ -75,7 +76,7 @@ def messages_to_wire(
         if not tool_images and isinstance(message, ToolMessage) and isinstance(out["content"], list):
             texts = [part["text"] for part in out["content"] if part["type"] == "text"]
             images += [part for part in out["content"] if part["type"] != "text"]
-            out["content"] = "\n".join(texts) or _IMAGE_FOLLOWS
+            out["content"] = "\n".join(texts) or _RESULT_FOLLOWS
         wire.append(out)
     if images:
         wire.append({"role": "user", "content": images})
@@ -144,7 +145,7 @@ def _assistant(message: AIMessage, model: str, *, replay_reasoning: bool) -> dic
     if message.name:
         out["name"] = message.name
     calls = [
-        _call_to_wire(call, codec.dumps(call["args"]).decode(), position)
+        _call_to_wire(call, _json_of(call["args"]), position)
         for position, call in enumerate(message.tool_calls)
     ]
     calls += [
@@ -172,6 +173,14 @@ def _valid_arguments(text: Any) -> str:
     except ValueError:
         pass
     return codec.dumps({"invalid_arguments": text}).decode()
+
+
+def _json_of(arguments: Any) -> str:
+    """Arguments as JSON that every parser takes: what is no finite number is null."""
+    try:
+        return codec.dumps(arguments, finite=True).decode()
+    except ValueError:
+        return to_json(arguments, inf_nan_mode="null").decode()
 
 
 def _content(content: str | Iterable[str | dict[str, Any]], model: str) -> str | list[dict[str, Any]]:

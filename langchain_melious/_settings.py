@@ -259,6 +259,14 @@ class MeliousSettings(BaseModel):
         private = {**(state["__pydantic_private__"] or {}), "_held": {}}
         return {**state, "__dict__": fields, "__pydantic_private__": private}
 
+    def __eq__(self, other: object) -> bool:
+        """Whether the arguments are the same; whether one of the two has been used does not matter."""
+        return type(other) is type(self) and all(
+            getattr(self, name) == getattr(other, name) for name in type(self).model_fields
+        )
+
+    __hash__ = None  # type: ignore[assignment]  # its fields can change
+
     def __copy__(self) -> Self:
         copied = super().__copy__()
         copied._held = {}  # noqa: SLF001 - its own class

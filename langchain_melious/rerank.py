@@ -193,7 +193,8 @@ class MeliousRerank(MeliousSettings, BaseDocumentCompressor):
             **options: For this call, as for `rerank`.
 
         Returns:
-            Copies, with `relevance_score` in their metadata.
+            Copies, with `relevance_score` in their metadata. A blank document is not
+            sent; it comes last, with a score of 0.
 
         Raises:
             MeliousError: The request failed.
@@ -221,12 +222,14 @@ class MeliousRerank(MeliousSettings, BaseDocumentCompressor):
         return RerankStep(name, partial(self._run, options), partial(self._arun, options))
 
     def _run(self, options: Mapping[str, Any], given: RerankInput) -> dict[str, Any]:
-        ranked, cost = self._score(given["documents"], given["query"], options)
-        return {"documents": self._reordered(given["documents"], ranked), **cost}
+        written, blank = _split(given["documents"])
+        ranked, cost = self._score(written, given["query"], options)
+        return {"documents": self._reordered(written, ranked, blank, options), **cost}
 
     async def _arun(self, options: Mapping[str, Any], given: RerankInput) -> dict[str, Any]:
-        ranked, cost = await self._ascore(given["documents"], given["query"], options)
-        return {"documents": self._reordered(given["documents"], ranked), **cost}
+        written, blank = _split(given["documents"])
+        ranked, cost = await self._ascore(written, given["query"], options)
+        return {"documents": self._reordered(written, ranked, blank, options), **cost}
 
     def _request(
         self, documents: Sequence[Rankable], query: str, options: Mapping[str, Any]
@@ -236,16 +239,31 @@ class MeliousRerank(MeliousSettings, BaseDocumentCompressor):
         texts = [_text_of(document, position) for position, document in enumerate(documents)]
         return {**call, "documents": texts, "query": query, "return_documents": False}, min_score
 
-    def _reordered(self, documents: Sequence[Document], ranked: list[Ranked]) -> list[Document]:
-        reordered = []
-        for item in ranked:
-            document = documents[item["index"]]
-            metadata = deepcopy(document.metadata)
-            if self.keep_retrieval_score and _SCORE in metadata:
-                metadata["retrieval_score"] = metadata[_SCORE]
-            metadata[_SCORE] = item["relevance_score"]
-            reordered.append(document.model_copy(update={"metadata": metadata}))
-        return reordered
+    def _reordered(
+        self,
+        written: list[Document],
+        ranked: list[Ranked],
+        blank: list[Document],
+        options: Mapping[str, Any],
+    ) -> list[Document]:
+        """Copies in their new order, with their scores; blank documents last, as far as they are wanted."""
+        best = [(written[item["index"]], item["relevance_score"]) for item in ranked]
+        if (options.get("min_score", self.min_score) or 0.0) <= 0.0:
+            best += [(document, 0.0) for document in blank]
+        return [self._scored(*each) for each in best[: options.get("top_n", self.top_n)]]
+
+    def _scored(self, document: Document, score: float) -> Document:
+        metadata = deepcopy(document.metadata)
+        if self.keep_retrieval_score and _SCORE in metadata:
+            metadata["retrieval_score"] = metadata[_SCORE]
+        metadata[_SCORE] = score
+        return document.model_copy(update={"metadata": metadata})
+
+
+def _split(documents: Sequence[Document]) -> tuple[list[Document], list[Document]]:
+    """Documents with text, and blank ones, which the service would refuse."""
+    written = [document for document in documents if document.page_content.strip()]
+    return written, [document for document in documents if not document.page_content.strip()]
 
 
 def _text_of(document: Rankable, position: int) -> str:

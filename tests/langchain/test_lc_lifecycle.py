@@ -265,3 +265,12 @@ def test_no_other_name():
         langchain_melious.ChatMelios  # noqa: B018
     assert MeliousEmbeddings.__module__ == "langchain_melious.embeddings"
     assert MeliousRerank.__module__ == "langchain_melious.rerank"
+
+
+def test_equal_arguments_make_equal_models_whether_used_or_not(chat, embeddings):
+    for make in (chat, embeddings):
+        used, unused = make(), make()
+        assert used == unused
+        _ = used.invoke("Hello") if make is chat else used.embed_query("Hello")
+        assert used == unused
+        assert used != make(preset="speed")

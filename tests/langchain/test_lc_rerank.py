@@ -143,6 +143,19 @@ def test_the_score_of_the_search_is_kept_on_request(way, rerank):
     assert given[0].metadata == {"relevance_score": 0.25}
 
 
+def test_a_blank_page_stops_no_chain(way, rerank, sandbox):
+    given = [Document("", metadata={"n": 0}), *documents()[1:], Document(" \n", metadata={"n": 9})]
+    best = way.call(rerank(), "compress_documents", given, QUERY)
+    assert [document.metadata["n"] for document in best][-2:] == [0, 9]
+    assert [document.metadata["relevance_score"] for document in best][-2:] == [0.0, 0.0]
+    assert body(sandbox)["documents"] == TEXTS[1:]
+    assert len(way.call(rerank(min_score=0.01), "compress_documents", given, QUERY)) <= 3
+    assert len(way.call(rerank(top_n=4), "compress_documents", given, QUERY)) == 4
+    sandbox.reset()
+    assert len(way.call(rerank(), "compress_documents", given[:1], QUERY)) == 1
+    assert not sandbox.requests
+
+
 def test_the_step_of_a_chain_is_batched_and_can_be_carried(way, rerank):
     step = rerank().as_runnable(top_n=1)
     given = {"query": QUERY, "documents": documents()}
