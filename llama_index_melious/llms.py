@@ -20,14 +20,15 @@ from llama_index.core.bridge.pydantic import Field
 from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_callback
 from llama_index_instrumentation.span import active_span_id
 
-from llama_index_melious import _catalogue
 from llama_index_melious._component import MeliousComponent
 from llama_index_melious._messages import to_wire
 from llama_index_melious._responses import Fold, as_completion, whole
 from llama_index_melious._structured_predict import StructuredPredict
+from melious import catalogue
 
 if TYPE_CHECKING:
-    from melious.results import ChatCompletion, Model
+    from melious.catalogue import ModelCard
+    from melious.results import ChatCompletion
     from melious.streams import AsyncChatStream, ChatStream
 
 _GENEROUS_CONTEXT = 131_072
@@ -135,46 +136,51 @@ class Melious(StructuredPredict, MeliousComponent):
     def metadata(self) -> LLMMetadata:
         """What the model is: from the arguments, then the catalogue, then generous defaults.
 
-        The shipped catalogue comes before what `available_models` has heard in this process. Nothing is
-        fetched, and no model is unknown enough for an error.
+        The catalogue is the shipped one and what the service said of its models in this process, as in
+        `available_models`. Nothing is fetched, and no model is unknown enough for an error.
         """
-        known = _catalogue.abilities(self.base_url, self.model)
-        calls_tools = self.is_function_calling_model
-        if calls_tools is None:
-            calls_tools = known.calls_tools is not False
+        card = catalogue.known(self.model, self.base_url)
         return LLMMetadata(
-            context_window=self.context_window or known.context_window or _GENEROUS_CONTEXT,
+            context_window=self.context_window or (card and card.context_length) or _GENEROUS_CONTEXT,
             num_output=self.max_tokens or -1,
             is_chat_model=True,
-            is_function_calling_model=calls_tools,
+            is_function_calling_model=self._calls_tools(card),
             model_name=self.model,
         )
 
-    def available_models(self) -> list[Model]:
+    def _calls_tools(self, card: ModelCard | None) -> bool:
+        if self.is_function_calling_model is not None:
+            return self.is_function_calling_model
+        if card is None or card.tools is not None:
+            return card is None or bool(card.tools)
+        return not card.capabilities  # where any are named, one that is not named is not there
+
+    def available_models(self, **wanted: Any) -> list[ModelCard]:
         """Ask which chat models the key may use.
 
-        What they say of themselves (context window, tools) counts in `metadata` from now on, for models
-        that the shipped catalogue does not know.
+        What the service says of them (context window, tools) counts in `metadata` from now on. Its list is
+        kept for five minutes.
+
+        Args:
+            **wanted: What they must be able to do and cost, such as `vision=True`, `order_by="price"`; see
+                `melious.MeliousClient.models.find`.
 
         Returns:
-            The models; `id` is the name, `card` what the service tells of it.
+            Their cards: `id` is the name.
 
         Raises:
+            InvalidArgumentError: An argument is wrong.
             MeliousError: The call failed; its subclass says how.
         """
-        return self._heard(self._client().models.list(include_meta=True, **self._waiting()).data)
+        return self._client().models.find(**self._search(wanted))
 
-    async def aavailable_models(self) -> list[Model]:
+    async def aavailable_models(self, **wanted: Any) -> list[ModelCard]:
         """Like `available_models`, for asyncio."""
-        return self._heard((await self._aclient().models.list(include_meta=True, **self._waiting())).data)
+        return await self._aclient().models.find(**self._search(wanted))
 
-    def _waiting(self) -> dict[str, Any]:
+    def _search(self, wanted: dict[str, Any]) -> dict[str, Any]:
         names = ("timeout", "deadline", "max_retries", "retry_timeouts")
-        return {name: getattr(self, name) for name in names}
-
-    def _heard(self, models: list[Model]) -> list[Model]:
-        _catalogue.remember(self.base_url, models)
-        return [model for model in models if _catalogue.is_chat_model(model)]
+        return {"type": "chat", **{name: getattr(self, name) for name in names}, **wanted}
 
     def to_payload(self) -> dict[str, Any]:
         """What events tell about this LLM; no key and no header."""
@@ -201,11 +207,12 @@ class Melious(StructuredPredict, MeliousComponent):
 
         params = dict(call)
         model = params.pop("model", None) or self.model
+        card = catalogue.known(model, self.base_url)
         wire = to_wire(
             messages,
             model=model,
             echo_thinking=self.echo_thinking,
-            takes_video=bool(_catalogue.abilities(self.base_url, model).takes_video),
+            takes_video=card is not None and card.takes("video"),
         )
         own = {name: getattr(self, name) for name in _OWN}
         return {"model": model, "messages": wire, **self._parameters(PARAMETERS, own, params)}

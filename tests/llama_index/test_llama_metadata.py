@@ -61,19 +61,17 @@ async def test_the_live_catalogue_counts_once_it_was_asked_for(make_llm, way, st
         "capabilities": {"function_calling": False},
         "input_modalities": ["text", "video"],
     }
-    other = {"type": "embeddings"}
-    sandbox.faults.add(
-        listed(**{"brand-new-1": told, "bare": None, "glm-4.7": {"context_length": 5}, "bge-m3": other})
-    )
-    models = await way(llm, "available_models")
-    assert [model.id for model in models] == ["brand-new-1", "bare", "glm-4.7"]
-    assert sandbox.requests[-1].path == "/v1/models"
-    assert sandbox.requests[-1].query == "include_meta=true"
+    sandbox.faults.add(listed(**{"brand-new-1": told, "bare": None, "bge-m3": {"type": "embeddings"}}))
+    assert llm.metadata.context_window == 131_072
+    assert [card.id for card in await way(llm, "available_models")] == ["brand-new-1"]
+    (request,) = sandbox.requests
+    assert (request.path, request.query) == ("/v1/models", "include_meta=true")
     assert llm.metadata.context_window == 77_000
     assert llm.metadata.is_function_calling_model is False
-    assert make_llm(model="glm-4.7").metadata.context_window == 131072
-    elsewhere = make_llm(model="brand-new-1").metadata
-    assert elsewhere.context_window == 131_072
+    assert make_llm(model="brand-new-1").metadata.context_window == 131_072  # another service
+    own = llm.model_copy(update={"context_window": 5, "is_function_calling_model": True}).metadata
+    assert (own.context_window, own.is_function_calling_model) == (5, True)
+    assert await way(llm, "available_models", vision=True) == []
     assert len(sandbox.requests) == 1
     sandbox.faults.add(Fault(body=whole({"content": "A film."})))
     await way(llm, "chat", [ChatMessage(role="user", blocks=[VideoBlock(url="https://example.org/a.mp4")])])
@@ -83,28 +81,32 @@ async def test_the_live_catalogue_counts_once_it_was_asked_for(make_llm, way, st
 @pytest.mark.parametrize(
     "meta",
     [
-        {"context_length": "long", "capabilities": None, "input_modalities": "text"},
-        {"context_length": 0, "capabilities": []},
-        {},
+        {"type": "chat", "context_length": "long", "capabilities": None, "input_modalities": "text"},
+        {"type": "chat", "context_length": 0, "capabilities": []},
+        {"type": "chat"},
+        None,
     ],
 )
 async def test_strange_words_of_the_live_catalogue_are_no_words(make_llm, way, start_sandbox, meta):
     sandbox = start_sandbox()
     llm = make_llm(model="strange-1", base_url=sandbox.base_url, api_key=sandbox.api_key)
     sandbox.faults.add(listed(**{"strange-1": meta}))
-    assert [model.id for model in await way(llm, "available_models")] == ["strange-1"]
+    await way(llm, "available_models")
     assert llm.metadata.context_window == 131_072
     assert llm.metadata.is_function_calling_model
 
 
-async def test_available_models_of_the_service(make_llm, way, sandbox):
-    models = await way(make_llm(), "available_models")
-    names = [model.id for model in models]
-    assert MODEL in names
-    assert "bge-m3" not in names
+async def test_available_models_of_the_service(make_llm, way, start_sandbox):
+    sandbox = start_sandbox()
+    llm = make_llm(base_url=sandbox.base_url, api_key=sandbox.api_key)
     sandbox.faults.add(Fault(endpoint="models", status=403))
     with pytest.raises(PermissionDeniedError):
-        await way(make_llm(), "available_models")
+        await way(llm, "available_models")
+    names = [card.id for card in await way(llm, "available_models")]
+    assert MODEL in names
+    assert "bge-m3" not in names
+    with pytest.raises(InvalidArgumentError, match="did you mean 'vision'"):
+        await way(llm, "available_models", vison=True)
 
 
 def test_the_llm_of_the_settings(make_llm, monkeypatch):
