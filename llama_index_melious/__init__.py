@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from llama_index_melious.embeddings import MeliousEmbedding
-    from llama_index_melious.errors import StructuredOutputError
+    from llama_index_melious.errors import StructuredOutputError, ToolArgumentsError
     from llama_index_melious.events import MeliousUsageEvent
     from llama_index_melious.llms import Melious
     from llama_index_melious.postprocessor import MeliousRerank
@@ -45,7 +45,14 @@ def _has_framework() -> bool:
 if not _has_framework():
     raise ImportError(_MISSING.format(__name__))
 
-__all__ = ["Melious", "MeliousEmbedding", "MeliousRerank", "MeliousUsageEvent", "StructuredOutputError"]
+__all__ = [
+    "Melious",
+    "MeliousEmbedding",
+    "MeliousRerank",
+    "MeliousUsageEvent",
+    "StructuredOutputError",
+    "ToolArgumentsError",
+]
 
 _HOME = {
     "Melious": "llms",
@@ -53,6 +60,7 @@ _HOME = {
     "MeliousRerank": "postprocessor",
     "MeliousUsageEvent": "events",
     "StructuredOutputError": "errors",
+    "ToolArgumentsError": "errors",
 }
 
 

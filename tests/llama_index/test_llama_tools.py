@@ -11,8 +11,8 @@ from llama_index.core.base.llms.types import ChatMessage, ChatResponse, TextBloc
 from llama_index.core.tools import FunctionTool
 from llama_kit import TOOLS, piece, sse, usage, whole
 
+from llama_index_melious import ToolArgumentsError
 from llama_index_melious._tools import _parsed, allows_strict
-from llama_index_melious.errors import ToolArgumentsError
 from melious.sandbox import Fault
 
 
