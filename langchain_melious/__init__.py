@@ -1,4 +1,4 @@
-"""Melious for LangChain: chat models, embeddings and reranking.
+"""Melious for LangChain: chat models, embeddings, reranking, pictures and transcription.
 
 Every answer carries what it cost (`response_metadata["environment_impact"]`,
 `["billing_cost"]`), and every class takes `preset`, `flavor` and `filters` to say
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from langchain_melious.callbacks import MeliousImpactHandler, get_melious_callback
     from langchain_melious.chat_models import ChatMelious
     from langchain_melious.embeddings import MeliousEmbeddings
+    from langchain_melious.parsers import MeliousAudioParser
     from langchain_melious.rerank import MeliousRerank
+    from langchain_melious.tools import MeliousImageGenerator
 
 _MISSING = "{} needs langchain-core, which is missing: pip install 'melious[langchain]'"
 
@@ -41,7 +43,9 @@ if not _has_framework():
 
 _MODULE_OF = {
     "ChatMelious": "chat_models",
+    "MeliousAudioParser": "parsers",
     "MeliousEmbeddings": "embeddings",
+    "MeliousImageGenerator": "tools",
     "MeliousImpactHandler": "callbacks",
     "MeliousRerank": "rerank",
     "get_melious_callback": "callbacks",
@@ -49,7 +53,9 @@ _MODULE_OF = {
 
 __all__ = [
     "ChatMelious",
+    "MeliousAudioParser",
     "MeliousEmbeddings",
+    "MeliousImageGenerator",
     "MeliousImpactHandler",
     "MeliousRerank",
     "__version__",
