@@ -4,6 +4,7 @@ import json
 
 import pytest
 from llama_index.core.agent.workflow import AgentStream, FunctionAgent, ReActAgent, ToolCallResult
+from llama_index.core.tools import FunctionTool
 from llama_kit import MULTIPLY, QUIET_AGENTS, TIME, WEATHER, piece, sse
 
 from melious.sandbox import Fault
@@ -67,3 +68,57 @@ async def test_react_agent(make_llm, sandbox):
     assert answer == "It is 42."
     assert [str(event.tool_output) for event in events if isinstance(event, ToolCallResult)] == ["42"]
     assert "42" in json.dumps(sandbox.requests[-1].body["messages"])
+
+
+@pytest.mark.parametrize("streaming", [True, False])
+async def test_function_agent_without_tools(make_llm, sandbox, streaming):
+    answer, events = await run(FunctionAgent(llm=make_llm(), streaming=streaming), "What is a lighthouse?")
+    assert "lighthouse" in answer
+    assert not [event for event in events if isinstance(event, ToolCallResult)]
+    assert not {"tools", "tool_choice", "parallel_tool_calls"} & set(sandbox.requests[-1].body)
+
+
+def two_calls(first='{"city": "Oslo"}'):
+    calls = [("c1", "get_weather", first), ("c2", "get_time", "")]
+    return [
+        piece({"content": "Let me look. "}),
+        *(
+            piece(
+                {
+                    "tool_calls": [
+                        {"index": index, "id": call_id, "function": {"name": name, "arguments": arguments}}
+                    ]
+                }
+            )
+            for index, (call_id, name, arguments) in enumerate(calls)
+        ),
+        piece({}, "tool_calls"),
+    ]
+
+
+@pytest.mark.parametrize("parallel", [True, False])
+async def test_text_and_parallel_calls_in_one_answer(make_llm, sandbox, parallel):
+    sandbox.faults.add(Fault(raw=sse(*two_calls())))
+    agent = FunctionAgent(tools=[WEATHER, TIME], llm=make_llm(), allow_parallel_tool_calls=parallel)
+    _, events = await run(agent, "What is the weather in Oslo, and what time is it?")
+    called = [event.tool_name for event in events if isinstance(event, ToolCallResult)]
+    assert sorted(called[: 1 + parallel]) == ["get_time", "get_weather"][not parallel :]
+    asking = next(message for message in sandbox.requests[1].body["messages"] if "tool_calls" in message)
+    assert asking["content"] == "Let me look. "
+    assert [call["id"] for call in asking["tool_calls"]] == ["c1", "c2"][: 1 + parallel]
+
+
+async def test_no_tool_runs_on_arguments_that_were_cut_off(make_llm, sandbox):
+    ran = []
+
+    def delete(path: str) -> str:
+        """Delete a file."""
+        ran.append(path)
+        return "gone"
+
+    call = {"index": 0, "id": "c1", "function": {"name": "delete", "arguments": '{"path": "/home/me'}}
+    sandbox.faults.add(Fault(raw=sse(piece({"tool_calls": [call]}), piece({}, "length"))))
+    agent = FunctionAgent(tools=[FunctionTool.from_defaults(fn=delete)], llm=make_llm())
+    with pytest.raises(Exception, match="raise `max_tokens`"):
+        await run(agent, "Delete my old notes.")
+    assert not ran
