@@ -9,21 +9,49 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-import math
 import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import SecretStr
 
 from melious.errors import ConfigurationError, InvalidArgumentError
 from melious.routing import filters_to_wire, flavored
+from melious.timeouts import (
+    Timeout,
+    TimeoutArgument,
+    TimeoutParts,
+    check_deadline,
+    check_seconds,
+    read_timeout,
+    timeout_for,
+)
 
 if TYPE_CHECKING:
     import ssl
+
+__all__ = [
+    "DEFAULT_BASE_URL",
+    "KEY_VARIABLE",
+    "URL_VARIABLE",
+    "ClientConfig",
+    "Timeout",
+    "TimeoutArgument",
+    "TimeoutParts",
+    "check_choice",
+    "check_deadline",
+    "check_whole",
+    "checked_headers",
+    "is_loopback",
+    "read_timeout",
+    "reject_unknown",
+    "resolve_base_url",
+    "resolve_key",
+    "timeout_for",
+]
 
 DEFAULT_BASE_URL = "https://api.melious.ai/v1"
 KEY_VARIABLE = "MELIOUS_API_KEY"
@@ -45,129 +73,6 @@ def check_choice(name: str, value: object) -> None:
     """Refuse what is neither yes nor no nor, as None, left open."""
     if value is not None and not isinstance(value, bool):
         raise InvalidArgumentError(f"{name}: {value!r} is neither True nor False nor None")
-
-
-def _check_seconds(name: str, value: object) -> None:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not 0 < value < math.inf:  # type: ignore[operator]  # it is a number by now
-        raise InvalidArgumentError(f"{name}: {value!r} is not a number of seconds above zero")
-
-
-@dataclass(frozen=True, slots=True)
-class Timeout:
-    """How long each wait of one attempt may last, in seconds; None waits for ever.
-
-    Attributes:
-        connect: Until the connection stands, TLS included.
-        write: For each piece of the request.
-        answer: Until the answer is whole; for a stream, until it begins.
-        silence: In a stream, until the next byte.
-        event: In a stream, until the next event: comments do not count.
-
-    Example:
-        >>> from melious import Timeout
-        >>> Timeout(answer=30.0, silence=None)
-        Timeout(connect=5.0, write=60.0, answer=30.0, silence=None, event=300.0)
-    """
-
-    connect: float | None = 5.0
-    write: float | None = 60.0
-    answer: float | None = 300.0
-    silence: float | None = 60.0
-    event: float | None = 300.0
-
-    def __post_init__(self) -> None:
-        for name in ("connect", "write", "answer", "silence", "event"):
-            value = getattr(self, name)
-            if value is not None and not (type(value) is float and 0 < value < math.inf):
-                _check_seconds(f"timeout: {name}", value)
-
-
-@runtime_checkable
-class TimeoutParts(Protocol):
-    """What an `httpx.Timeout` has: seconds for each kind of wait, or None for no limit."""
-
-    @property
-    def connect(self) -> float | None:
-        """Until the connection stands."""
-
-    @property
-    def read(self) -> float | None:
-        """For each piece of the answer."""
-
-    @property
-    def write(self) -> float | None:
-        """For each piece of the request."""
-
-    @property
-    def pool(self) -> float | None:
-        """For a free connection."""
-
-
-TimeoutArgument: TypeAlias = float | Timeout | TimeoutParts | tuple[float | None, ...] | None
-
-
-def read_timeout(timeout: TimeoutArgument) -> float | Timeout | None:
-    """Read what other libraries take for a timeout; a number, a `Timeout` and None stay what they are.
-
-    Args:
-        timeout: An `httpx.Timeout` or the like; or `(connect, read)`, where
-            `read` is for writing too; or `(connect, read, write, pool)`.
-            `read` becomes the time for the whole answer, and in a stream for
-            each silence; None is no limit. Waiting for a free connection is
-            part of the answer's time, so `pool` bounds nothing of its own.
-
-    Raises:
-        InvalidArgumentError: It is none of these, or a number is not above zero.
-
-    Example:
-        >>> read_timeout((3.05, 27.0))
-        Timeout(connect=3.05, write=27.0, answer=27.0, silence=27.0, event=27.0)
-    """
-    if timeout is None or isinstance(timeout, Timeout):
-        return timeout
-    if isinstance(timeout, tuple) and len(timeout) in (2, 4):
-        connect, read = timeout[:2]
-        write = timeout[2] if len(timeout) == 4 else read  # noqa: PLR2004
-    elif isinstance(timeout, TimeoutParts):
-        connect, read, write = timeout.connect, timeout.read, timeout.write
-    else:
-        _check_seconds("timeout", timeout)
-        return float(timeout)  # type: ignore[arg-type]  # it is a number by now
-    return Timeout(connect, write, read, read, read)
-
-
-_ANSWER_SECONDS = {
-    "chat": 300.0,
-    "embeddings": 60.0,
-    "rerank": 60.0,
-    "images": 180.0,
-    "audio": 900.0,
-    "models": 15.0,
-}
-
-
-def timeout_for(endpoint: str, timeout: TimeoutArgument) -> Timeout:
-    """Make the timeouts of a request.
-
-    Args:
-        endpoint: The endpoint's name; each has its own default for a whole answer.
-        timeout: A number bounds every single wait, except that connecting
-            never takes longer than 5 s; a `Timeout` is taken as it is; None
-            means the defaults; for the rest see `read_timeout`.
-
-    Raises:
-        InvalidArgumentError: It cannot be read, or a number is not above zero.
-    """
-    if timeout is None:
-        return _DEFAULTS.get(endpoint) or Timeout()
-    seconds = read_timeout(timeout)
-    if isinstance(seconds, float):
-        return Timeout(min(5.0, seconds), seconds, seconds, seconds, seconds)
-    return seconds or Timeout()
-
-
-_DEFAULTS = {name: Timeout(answer=seconds) for name, seconds in _ANSWER_SECONDS.items()}
 
 
 @dataclass(frozen=True)
@@ -240,9 +145,9 @@ class ClientConfig:
         check_choice("retry_timeouts", self.retry_timeouts)
         check_whole("max_connections", self.max_connections, least=1)
         check_whole("embedding_cache_size", self.embedding_cache_size)
-        _check_seconds("embedding_cache_ttl", self.embedding_cache_ttl)
+        check_seconds("embedding_cache_ttl", self.embedding_cache_ttl)
         if self.max_rate_limit_wait != 0 or isinstance(self.max_rate_limit_wait, bool):
-            _check_seconds("max_rate_limit_wait", self.max_rate_limit_wait)
+            check_seconds("max_rate_limit_wait", self.max_rate_limit_wait)
         check_deadline(self.deadline)
         if self.preset is not None and not isinstance(self.preset, str):
             raise InvalidArgumentError(f"preset: {self.preset!r} is no text")
@@ -272,12 +177,6 @@ def _check_verify(verify: object) -> None:
             raise InvalidArgumentError(f"verify: there is no file or directory {verify!r}")
     elif not isinstance(verify, bool) and all(cls.__name__ != "SSLContext" for cls in type(verify).__mro__):
         raise InvalidArgumentError(f"verify: {verify!r} is no bool, path as text or ssl.SSLContext")
-
-
-def check_deadline(deadline: float | None) -> None:
-    """Refuse a deadline that is not a number of seconds above zero (None is no deadline)."""
-    if deadline is not None:
-        _check_seconds("deadline", deadline)
 
 
 def resolve_key(api_key: str | SecretStr | None) -> str:

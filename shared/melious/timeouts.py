@@ -1,0 +1,139 @@
+"""How long to wait: the timeouts of a request, in every form that callers have them in."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias, runtime_checkable
+
+from melious.errors import InvalidArgumentError
+
+
+def check_seconds(name: str, value: object) -> None:
+    """Refuse what is not a number of seconds above zero."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not 0 < value < math.inf:  # type: ignore[operator]  # it is a number by now
+        raise InvalidArgumentError(f"{name}: {value!r} is not a number of seconds above zero")
+
+
+@dataclass(frozen=True, slots=True)
+class Timeout:
+    """How long each wait of one attempt may last, in seconds; None waits for ever.
+
+    Attributes:
+        connect: Until the connection stands, TLS included.
+        write: For each piece of the request.
+        answer: Until the answer is whole; for a stream, until it begins.
+        silence: In a stream, until the next byte.
+        event: In a stream, until the next event: comments do not count.
+
+    Example:
+        >>> from melious import Timeout
+        >>> Timeout(answer=30.0, silence=None)
+        Timeout(connect=5.0, write=60.0, answer=30.0, silence=None, event=300.0)
+    """
+
+    connect: float | None = 5.0
+    write: float | None = 60.0
+    answer: float | None = 300.0
+    silence: float | None = 60.0
+    event: float | None = 300.0
+
+    def __post_init__(self) -> None:
+        for name in ("connect", "write", "answer", "silence", "event"):
+            value = getattr(self, name)
+            if value is not None and not (type(value) is float and 0 < value < math.inf):
+                check_seconds(f"timeout: {name}", value)
+
+
+@runtime_checkable
+class TimeoutParts(Protocol):
+    """What an `httpx.Timeout` has: seconds for each kind of wait, or None for no limit."""
+
+    @property
+    def connect(self) -> float | None:
+        """Until the connection stands."""
+
+    @property
+    def read(self) -> float | None:
+        """For each piece of the answer."""
+
+    @property
+    def write(self) -> float | None:
+        """For each piece of the request."""
+
+    @property
+    def pool(self) -> float | None:
+        """For a free connection."""
+
+
+TimeoutArgument: TypeAlias = float | Timeout | TimeoutParts | tuple[float | None, ...] | None
+
+
+def read_timeout(timeout: TimeoutArgument) -> float | Timeout | None:
+    """Read what other libraries take for a timeout; a number, a `Timeout` and None stay what they are.
+
+    Args:
+        timeout: An `httpx.Timeout` or the like; or `(connect, read)`, where
+            `read` is for writing too; or `(connect, read, write, pool)`.
+            `read` becomes the time for the whole answer, and in a stream for
+            each silence; None is no limit. Waiting for a free connection is
+            part of the answer's time, so `pool` bounds nothing of its own.
+
+    Raises:
+        InvalidArgumentError: It is none of these, or a number is not above zero.
+
+    Example:
+        >>> read_timeout((3.05, 27.0))
+        Timeout(connect=3.05, write=27.0, answer=27.0, silence=27.0, event=27.0)
+    """
+    if timeout is None or isinstance(timeout, Timeout):
+        return timeout
+    if isinstance(timeout, tuple) and len(timeout) in (2, 4):
+        connect, read = timeout[:2]
+        write = timeout[2] if len(timeout) == 4 else read  # noqa: PLR2004
+    elif isinstance(timeout, TimeoutParts):
+        connect, read, write = timeout.connect, timeout.read, timeout.write
+    else:
+        check_seconds("timeout", timeout)
+        return float(timeout)  # type: ignore[arg-type]  # it is a number by now
+    return Timeout(connect, write, read, read, read)
+
+
+_ANSWER_SECONDS = {
+    "chat": 300.0,
+    "embeddings": 60.0,
+    "rerank": 60.0,
+    "images": 180.0,
+    "audio": 900.0,
+    "models": 15.0,
+}
+
+
+def timeout_for(endpoint: str, timeout: TimeoutArgument) -> Timeout:
+    """Make the timeouts of a request.
+
+    Args:
+        endpoint: The endpoint's name; each has its own default for a whole answer.
+        timeout: A number bounds every single wait, except that connecting
+            never takes longer than 5 s; a `Timeout` is taken as it is; None
+            means the defaults; for the rest see `read_timeout`.
+
+    Raises:
+        InvalidArgumentError: It cannot be read, or a number is not above zero.
+    """
+    if timeout is None:
+        return _DEFAULTS.get(endpoint) or Timeout()
+    seconds = read_timeout(timeout)
+    if isinstance(seconds, float):
+        return Timeout(min(5.0, seconds), seconds, seconds, seconds, seconds)
+    return seconds or Timeout()
+
+
+_DEFAULTS = {name: Timeout(answer=seconds) for name, seconds in _ANSWER_SECONDS.items()}
+
+
+def check_deadline(deadline: float | None) -> None:
+    """Refuse a deadline that is not a number of seconds above zero (None is no deadline)."""
+    if deadline is not None:
+        check_seconds("deadline", deadline)
