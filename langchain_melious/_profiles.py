@@ -9,6 +9,10 @@ from langchain_core.language_models.model_profile import ModelProfile
 from melious.catalogue import known
 
 
+class CatalogueProfile(dict[str, Any]):
+    """A profile that was looked up and not given: one for another model can take its place."""
+
+
 def profile_of(model: str, base_url: str | None = None) -> ModelProfile | None:
     """The profile of a model; None for one that the catalogue does not know. Nothing is fetched.
 
@@ -48,7 +52,5 @@ def profile_of(model: str, base_url: str | None = None) -> ModelProfile | None:
         "mid_conversation_system_messages": True,
     }
     declared = ModelProfile.__annotations__
-    return cast(
-        "ModelProfile",
-        {name: value for name, value in profile.items() if value is not None and name in declared},
-    )
+    told = {name: value for name, value in profile.items() if value is not None and name in declared}
+    return cast("ModelProfile", CatalogueProfile(told))

@@ -22,7 +22,7 @@ import langchain_melious._blocks  # noqa: F401 - registers the content blocks
 from langchain_melious._events import EventWriter
 from langchain_melious._messages import PROVIDER
 from langchain_melious._parameters import PARAMETERS, ChatParameters
-from langchain_melious._profiles import profile_of
+from langchain_melious._profiles import CatalogueProfile, profile_of
 from langchain_melious._requests import call_of
 from langchain_melious._results import Reading, result_of, summed
 from langchain_melious._retries import with_retries_told
@@ -145,6 +145,14 @@ class ChatMelious(ChatParameters, BaseChatModel):
     def _identifying_params(self) -> dict[str, Any]:
         given = {name: plain(getattr(self, name)) for name in _IDENTIFYING}
         return {name: value for name, value in given.items() if value is not None}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _forget_the_profile_of_another_model(cls, arguments: Any) -> Any:
+        """A configurable model is made anew from all fields of another, its profile included."""
+        if isinstance(arguments, dict) and isinstance(arguments.get("profile"), CatalogueProfile):
+            return {name: value for name, value in arguments.items() if name != "profile"}
+        return arguments
 
     @model_validator(mode="after")
     def _set_melious_version(self) -> Self:

@@ -287,3 +287,17 @@ def test_many_choices_at_once_do_not_mix(open_llm, sandbox):
 
     answers = asyncio.run(run())
     assert [answer.response_metadata["model_name"] for answer in answers] == models
+
+
+def test_the_profile_follows_the_model_unless_it_was_given(chat):
+    field = ConfigurableField(id="model")
+    seeing = (
+        chat("glm-4.6")
+        .configurable_fields(model=field)
+        .with_config({"configurable": {"model": "gemma-4-31b"}})
+    )
+    chosen, _ = seeing.bound._prepare(seeing.config)
+    assert chosen.profile == chat("gemma-4-31b").profile
+    given = chat("glm-4.6", profile={"max_input_tokens": 77}).configurable_fields(model=field)
+    chosen, _ = given._prepare({"configurable": {"model": "gemma-4-31b"}})
+    assert chosen.profile == {"max_input_tokens": 77}
