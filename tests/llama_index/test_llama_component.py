@@ -15,7 +15,6 @@ import warnings
 import httpx
 import pytest
 from llama_index.core.async_utils import asyncio_run
-from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.callbacks import CallbackManager, LlamaDebugHandler
 from llama_index.core.instrumentation import get_dispatcher
 from llama_index.core.instrumentation.event_handlers import BaseEventHandler
@@ -393,10 +392,3 @@ def test_unknown_names_of_the_package():
 
     with pytest.raises(AttributeError, match="Meliouss"):
         _ = llama_index_melious.Meliouss
-
-
-def test_old_histories_of_messages_are_only_read(place):
-    message = ChatMessage("Hello", additional_kwargs={"name": "me", "other": object()})
-    before = message.additional_kwargs.copy()
-    Melious(model="glm-4.7", **place).chat([message])
-    assert message.additional_kwargs == before

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import pytest
 from llama_index.core.base.llms.types import ChatMessage, MessageRole, TextBlock, ThinkingBlock
+from llama_index.core.callbacks import CallbackManager, LlamaDebugHandler
 from llama_kit import MODEL, REASONER, Way, piece, sse, usage, whole
 
 from llama_index_melious import Melious
@@ -310,3 +311,83 @@ def _await_no_connection(sandbox):
     while sandbox.open_connections and time.monotonic() < deadline:
         time.sleep(0.01)
     assert not sandbox.open_connections
+
+
+@pytest.mark.parametrize("when", ["before the first chunk", "between chunks"])
+def test_cancelling_closes_the_connection(start_sandbox, when):
+    sandbox = start_sandbox()
+    llm = Melious(model=MODEL, api_key=sandbox.api_key, base_url=sandbox.base_url)
+    fault = (
+        {"delay": 20} if when == "before the first chunk" else {"stall_after_events": 3, "stall_seconds": 20}
+    )
+    sandbox.faults.add(Fault(**fault))
+    begun = []
+
+    async def read():
+        async for response in await llm.astream_chat(HELLO):
+            begun.append(response)
+
+    async def main():
+        task = asyncio.create_task(read())
+        for _ in range(200):
+            await asyncio.sleep(0.01)
+            if sandbox.requests and (begun or "delay" in fault):
+                break
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        for _ in range(200):
+            if not sandbox.open_connections:
+                break
+            await asyncio.sleep(0.01)
+        assert sandbox.open_connections == 0
+        sandbox.faults.clear()
+        assert (await llm.achat(HELLO)).message.content
+
+    asyncio.run(main())
+
+
+async def test_streams_that_bring_nothing(make_llm, way, sandbox):
+    handler = LlamaDebugHandler(print_trace_on_end=False)
+    llm = make_llm(callback_manager=CallbackManager([handler]))
+    sandbox.faults.add(Fault(raw=sse(piece({"role": "assistant", "content": ""}), piece({}, "stop"))))
+    (only,) = await way(llm, "stream_chat", HELLO)
+    assert (only.message.content, only.delta) == ("", "")
+    sandbox.faults.add(Fault(raw=sse(piece({}, "length"))))
+    (only,) = await way(llm, "stream_complete", "Hello")
+    assert (only.text, only.delta) == ("", "")
+    assert len(handler.get_llm_inputs_outputs()) == 2
+
+
+async def test_chunks_without_a_choice(make_llm, way, sandbox):
+    first = {"id": "1", "object": "chat.completion.chunk", "model": "m", "choices": []}
+    chunks = [
+        first,
+        piece({"role": "assistant", "content": ""}),
+        piece({"content": "\n\n"}),
+        piece({"content": "Hi"}),
+    ]
+    counts = usage(prompt_tokens=1, completion_tokens=2, total_tokens=3)
+    sandbox.faults.add(Fault(raw=sse(*chunks, piece({"content": ""}, "stop"), counts)))
+    responses = await way(make_llm(), "stream_chat", HELLO)
+    assert "".join(response.delta for response in responses) == "\n\nHi"
+    assert responses[-1].message.content == "\n\nHi"
+    assert responses[-1].message.role is MessageRole.ASSISTANT
+    assert responses[-1].additional_kwargs["total_tokens"] == 3
+
+
+async def test_further_choices_stay_in_raw(make_llm, way, sandbox):
+    answer = whole({"content": "One"})
+    answer["choices"].append(
+        {"index": 1, "message": {"role": "assistant", "content": "Two"}, "finish_reason": "stop"}
+    )
+    sandbox.faults.add(Fault(body=answer))
+    response = await way(make_llm(), "chat", HELLO, n=2)
+    assert response.message.content == "One"
+    assert [choice["message"]["content"] for choice in response.raw["choices"]] == ["One", "Two"]
+    second = {"index": 1, "delta": {"content": "Two"}, "finish_reason": "stop"}
+    other = piece({}) | {"choices": [second]}
+    sandbox.faults.add(Fault(raw=sse(piece({"content": "One"}), other, piece({}, "stop"))))
+    responses = await way(make_llm(), "stream_chat", HELLO, n=2)
+    assert [response.delta for response in responses] == ["One", ""]
+    assert [choice["message"]["content"] for choice in responses[-1].raw["choices"]] == ["One", "Two"]

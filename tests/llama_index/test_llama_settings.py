@@ -194,3 +194,11 @@ async def test_callers_arguments_stay_as_they_are(make_llm, way, sandbox):
     assert given == kept
     assert (filters, extra, stop) == ({"countries": ["SE"]}, {"a": {"b": 1}}, ["END"])
     assert llm.to_dict() == before
+
+
+async def test_messages_are_only_read(make_llm, way, sandbox):
+    message = ChatMessage("Hello", additional_kwargs={"name": "me", "other": object()})
+    before = message.additional_kwargs.copy()
+    await way(make_llm(), "chat", [message])
+    assert message.additional_kwargs == before
+    assert sandbox.requests[-1].body["messages"] == [{"role": "user", "content": "Hello", "name": "me"}]
