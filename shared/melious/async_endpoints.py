@@ -46,8 +46,12 @@ class _Endpoint:
         self._driver = driver
 
     async def _call(self, call: Call[R]) -> R:
-        report = Report(call.request)
-        result = call.read(await self._driver.call(call.request))
+        report = Report(call.request).begin()
+        try:
+            result = call.read(await self._driver.call(call.request))
+        except BaseException as error:
+            report.failed(error)
+            raise
         report.whole(result)
         return result
 

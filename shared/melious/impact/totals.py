@@ -20,6 +20,9 @@ class Entry:
         usage: The usage object of the wire, if it was reported.
         impact: The impact, if it was reported.
         cost: The cost, if it was reported.
+        answered: Whether there was an answer, or at least its beginning.
+        failed: Whether it ended in an error.
+        relaxed: The wishes for routing that were given up to find a provider.
 
     Example:
         >>> Entry("chat", "glm-4.7", usage={"prompt_tokens": 9}).impact is None
@@ -32,6 +35,9 @@ class Entry:
     usage: dict[str, Any] | None = None
     impact: EnvironmentImpact | None = None
     cost: BillingCost | None = None
+    answered: bool = True
+    failed: bool = False
+    relaxed: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -39,7 +45,10 @@ class Totals:
     """Sums over requests; a sum is None until one request reported it.
 
     Attributes:
-        requests: How many requests there were.
+        requests: How many requests were answered, at least in part.
+        failed: How many ended in an error: those without an answer, which are not in `requests`,
+            and streams that broke, which are. They may have been billed all the same.
+        relaxed: How many were answered only after wishes for routing were given up.
         with_usage: How many of them reported tokens.
         with_impact: How many reported an impact.
         with_cost: How many reported a cost.
@@ -61,6 +70,8 @@ class Totals:
     """
 
     requests: int = 0
+    failed: int = 0
+    relaxed: int = 0
     with_usage: int = 0
     with_impact: int = 0
     with_cost: int = 0
@@ -86,7 +97,9 @@ class Totals:
 
     def add(self, entry: Entry) -> None:
         """Add one request."""
-        self.requests += 1
+        self.requests += entry.answered
+        self.failed += entry.failed
+        self.relaxed += bool(entry.relaxed)
         if entry.usage:
             self.with_usage += 1
             for name, tokens in token_counts(entry.usage).items():

@@ -40,12 +40,16 @@ async def _run_async(
         while waiting:
             batch = waiting.popleft()
             request = plan.request(batch)
+            report = Report(request).begin()
             try:
-                response = await send(request)
-            except APIStatusError as error:
+                result = plan.accept(batch, await send(request))
+            except BaseException as error:
+                report.failed(error)
+                if not isinstance(error, APIStatusError):
+                    raise
                 waiting.extendleft(reversed(plan.reject(batch, error)))
                 continue
-            Report(request).whole(plan.accept(batch, response))
+            report.whole(result)
             await awaited(plan.progress())
 
     if len(waiting) <= 1:

@@ -61,11 +61,13 @@ class AsyncDriver(DriverBase):
         Raises:
             MeliousError: The call failed before its first chunk.
         """
+        report.begin()
         line = _Line(self, request)
         try:
             outcome = await line.run()
             assert isinstance(outcome, OpenStream)  # noqa: S101 - the request streams
-        except BaseException:
+        except BaseException as error:
+            report.failed(error)
             await line.aclose()
             raise
         chunks = line.chunks(outcome, report)
@@ -205,7 +207,7 @@ class _Line(LineBase):
             if problem is not None:
                 raise problem
         finally:
-            report.stream(parser.partial)
+            report.stream(opened)
             await self.aclose()
 
     async def aclose(self) -> None:

@@ -59,12 +59,14 @@ class SyncDriver(DriverBase):
         Raises:
             MeliousError: The call failed before its first chunk.
         """
+        report.begin()
         line = _Line(self, request)
         try:
             outcome = line.run()
             assert isinstance(outcome, OpenStream)  # noqa: S101 - the request streams
-        except BaseException:
+        except BaseException as error:
             line.close()
+            report.failed(error)
             raise
         chunks = line.chunks(outcome, report)
         next(chunks)
@@ -184,7 +186,7 @@ class _Line(LineBase):
             if problem is not None:
                 raise problem
         finally:
-            report.stream(parser.partial)
+            report.stream(opened)
             self.close()
 
     def close(self) -> None:
