@@ -22,9 +22,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--http-library") == "httpx":
         # Plugins of pytest may hold httpx2 already; what counts is that the core has not chosen yet.
-        chosen = sorted(name for name in sys.modules if name.startswith("melious.transport"))
-        if chosen:
-            raise pytest.UsageError(f"imported before --http-library took effect: {', '.join(chosen)}")
+        if "melious.transport.backend" in sys.modules:
+            raise pytest.UsageError("melious.transport.backend was imported before --http-library took effect")
         sys.modules["httpx2"] = None  # type: ignore[assignment]
 
 
