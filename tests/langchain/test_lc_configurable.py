@@ -290,14 +290,9 @@ def test_many_choices_at_once_do_not_mix(open_llm, sandbox):
 
 
 def test_the_profile_follows_the_model_unless_it_was_given(chat):
-    field = ConfigurableField(id="model")
-    seeing = (
-        chat("glm-4.6")
-        .configurable_fields(model=field)
-        .with_config({"configurable": {"model": "gemma-4-31b"}})
-    )
-    chosen, _ = seeing.bound._prepare(seeing.config)
+    field, seeing = ConfigurableField(id="model"), {"configurable": {"model": "gemma-4-31b"}}
+    chosen, _ = chat("glm-4.6").configurable_fields(model=field)._prepare(seeing)
     assert chosen.profile == chat("gemma-4-31b").profile
-    given = chat("glm-4.6", profile={"max_input_tokens": 77}).configurable_fields(model=field)
-    chosen, _ = given._prepare({"configurable": {"model": "gemma-4-31b"}})
+    given = chat("glm-4.6", profile={"max_input_tokens": 77})
+    chosen, _ = given.configurable_fields(model=field)._prepare(seeing)
     assert chosen.profile == {"max_input_tokens": 77}
