@@ -1,0 +1,135 @@
+"""The `melious` command: `demo`, `sandbox`, `models` and `doctor`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from melious._version import __version__
+from melious.errors import InvalidArgumentError, MeliousError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Args:
+        arguments: The command line; that of the process by default.
+
+    Returns:
+        The exit status: 0 when all is well, 1 when it is not, 2 when the command line is wrong or
+        something is not installed.
+    """
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        status = _run(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Who read has seen enough; Python would complain when it flushes the rest at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return status
+
+
+def _run(arguments: list[str]) -> int:
+    if arguments[:1] == ["sandbox"]:
+        try:
+            from melious.sandbox.__main__ import main as sandbox
+        except ImportError as error:
+            sys.stderr.write(f"{error}\n")
+            return 2
+        return sandbox(arguments[1:], "melious sandbox")
+    options = _parser().parse_args(arguments)
+    try:
+        return _command(options)
+    except MeliousError as error:
+        sys.stderr.write(f"melious {options.command}: {error}\n")
+        return 2 if isinstance(error, InvalidArgumentError) else 1
+
+
+def _command(options: argparse.Namespace) -> int:
+    if options.command == "models":
+        from melious.cli.models import show
+
+        return show(options)
+    if options.command == "doctor":
+        from melious.cli.doctor import examine
+
+        return examine(options)
+    try:
+        from melious.cli.demo import tell
+
+        return tell(" ".join(options.question), live=options.live)
+    except ImportError as error:
+        sys.stderr.write(f"{error}\nThe demo needs: pip install 'melious[langchain,llama-index,sandbox]'\n")
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="melious", description="Melious for LangChain and LlamaIndex.")
+    parser.add_argument("--version", action="version", version=f"melious {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True)
+    demo = commands.add_parser("demo", help="retrieval, an agent, and what they cost")
+    demo.add_argument("question", nargs="*", help="a question about the Python language")
+    demo.add_argument("--live", action="store_true", help="ask the service, with the key in MELIOUS_API_KEY")
+    commands.add_parser("sandbox", help="a local server that speaks the wire of Melious (--help says more)")
+    _add_models(commands.add_parser("models", help="which models there are, what they can do and cost"))
+    _add_doctor(commands.add_parser("doctor", help="key, address, connection, scopes, rate limit, versions"))
+    return parser
+
+
+def _add_models(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Print the models that the key in MELIOUS_API_KEY may use; without a key, the shipped catalogue."
+    )
+    yes_or_no = argparse.BooleanOptionalAction
+    parser.add_argument("--type", help="chat, embeddings, rerank, image or audio")
+    parser.add_argument("--vision", action=yes_or_no, help="that take images, or take none")
+    parser.add_argument("--tools", action=yes_or_no, help="that call tools, or call none")
+    parser.add_argument("--reasoning", action=yes_or_no, help="that think first, or do not")
+    parser.add_argument(
+        "--min-context", type=_tokens, metavar="TOKENS", help="that read so many tokens: 131072, 128k, 1M"
+    )
+    parser.add_argument("--max-input-cost", metavar="EUR", help="at most so much per million tokens read")
+    parser.add_argument(
+        "--order-by",
+        metavar="WORD",
+        help="price, input_cost, output_cost, context, max_output or name; --order-by=-price turns it round",
+    )
+    parser.add_argument("--offline", action="store_true", help="the shipped catalogue, without a request")
+    parser.add_argument("--base-url", metavar="URL", help="where the service is; by default MELIOUS_BASE_URL")
+    parser.add_argument("--json", action="store_true", help="everything that is known, for programs")
+
+
+def _add_doctor(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Find out why requests would fail. Asks for the list of models, and sends each other endpoint an "
+        "empty request, which cannot be served and costs nothing. The exit status is 1 if something is wrong."
+    )
+    parser.add_argument("--base-url", metavar="URL", help="where the service is; by default MELIOUS_BASE_URL")
+    parser.add_argument("--timeout", type=_seconds, default=10.0, metavar="SECONDS", help="10 by default")
+    parser.add_argument("--no-scopes", action="store_true", help="send no empty requests")
+    parser.add_argument(
+        "--need", action="append", default=[], metavar="ENDPOINT", help="fail if the key may not use it"
+    )
+    parser.add_argument("--json", action="store_true", help="for programs")
+
+
+def _tokens(text: str) -> int:
+    from melious.catalogue.selection import tokens_of
+
+    try:
+        return tokens_of(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above zero")
+    return seconds

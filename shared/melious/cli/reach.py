@@ -1,0 +1,91 @@
+"""Whether the service can be reached: name, connection, TLS, each with its time."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import time
+from urllib.parse import urlsplit
+
+from melious.cli.checks import Check, Failed, Noted, Passed
+from melious.errors import ConfigurationError
+from melious.transport.backend import proxy_for, ssl_context
+
+_DAY = 86_400.0
+_SOON = 14.0
+
+
+def reach(base_url: str, timeout: float) -> list[Check]:
+    """Look the host up, connect to it, and shake hands.
+
+    Args:
+        base_url: The resolved base URL.
+        timeout: Seconds for each step but the first, whose length the system decides.
+    """
+    parts = urlsplit(base_url)
+    host = parts.hostname or ""
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    proxy = proxy_for(parts.scheme, host, port)
+    checks: list[Check] = []
+    if proxy is not None:
+        checks.append(Passed("proxy", f"{proxy.url}, from the environment", {"proxy": proxy.url}))
+        host, port = proxy.host, proxy.port
+    began = time.monotonic()
+    try:
+        addresses = sorted({item[4][0] for item in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)})
+    except OSError as error:
+        return [*checks, Failed("DNS", f"there is no address for {host}: {error}")]
+    spent = _since(began)
+    shown = f"{host} is {addresses[0]}" + (f" and {len(addresses) - 1} more" if addresses[1:] else "")
+    checks.append(Passed("DNS", f"{shown}, in {_ms(spent)}", {"addresses": addresses, "seconds": spent}))
+    began = time.monotonic()
+    try:
+        connection = socket.create_connection((host, port), timeout)
+    except OSError as error:
+        return [*checks, Failed("connection", f"no connection to {host}, port {port}: {_told(error)}")]
+    spent = _since(began)
+    checks.append(Passed("connection", f"port {port}, in {_ms(spent)}", {"port": port, "seconds": spent}))
+    with connection:
+        if parts.scheme == "https" and proxy is None:
+            checks.append(_handshake(connection, host))
+    return checks
+
+
+def _handshake(connection: socket.socket, host: str) -> Check:
+    began = time.monotonic()
+    try:
+        with ssl_context(verify=True).wrap_socket(connection, server_hostname=host) as secured:
+            spent = _since(began)
+            version = secured.version() or "TLS"
+            days = _days_left(secured)
+    except ssl.SSLCertVerificationError as error:
+        return Failed(
+            "TLS",
+            f"the certificate of {host} is not trusted: {error.verify_message}; set SSL_CERT_FILE "
+            "if your network has a CA of its own",
+        )
+    except (OSError, ConfigurationError) as error:
+        return Failed("TLS", f"no handshake with {host}: {_told(error)}")
+    said = f"{version}, in {_ms(spent)}"
+    facts = {"version": version, "seconds": spent, "certificate_days": days}
+    if days is None:
+        return Passed("TLS", said, facts)
+    kind = Noted if days < _SOON else Passed
+    return kind("TLS", f"{said}; the certificate is good for {days:.0f} days", facts)
+
+
+def _days_left(secured: ssl.SSLSocket) -> float | None:
+    end = (secured.getpeercert() or {}).get("notAfter")
+    return None if not isinstance(end, str) else (ssl.cert_time_to_seconds(end) - time.time()) / _DAY
+
+
+def _since(began: float) -> float:
+    return round(time.monotonic() - began, 4)
+
+
+def _ms(seconds: float) -> str:
+    return f"{seconds * 1000:.0f} ms"
+
+
+def _told(error: Exception) -> str:
+    return str(error) or type(error).__name__

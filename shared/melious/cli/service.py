@@ -1,0 +1,159 @@
+"""What the service lets a key do, found out without a request that could cost anything."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from melious.cli.checks import Check, Failed, Noted, Passed, Skipped
+from melious.config import ClientConfig
+from melious.endpoints import audio, chat, embeddings, images, models, rerank
+from melious.endpoints.common import request_of
+from melious.errors import (
+    AuthenticationError,
+    InsufficientBalanceError,
+    MeliousError,
+    ModelNotFoundError,
+    NotFoundError,
+    PermissionDeniedError,
+    RateLimitError,
+)
+from melious.transport.ratelimit import RateLimit
+from melious.transport.sync_driver import SyncDriver
+
+ENDPOINTS = {
+    "models": models.PATH,
+    "chat": chat.PATH,
+    "embeddings": embeddings.PATH,
+    "rerank": rerank.PATH,
+    "images": images.PATH,
+    "audio": audio.PATH,
+}
+_REFUSED_FOR_ITS_CONTENTS = frozenset({400, 413, 415, 422})
+_SPARE = 2 * len(ENDPOINTS)
+"""Requests that must be left in the window before any are spent on empty ones."""
+
+
+class Service:
+    """Asks the service about the key in the environment.
+
+    Args:
+        base_url: Where it is.
+        timeout: Seconds for each wait.
+    """
+
+    def __init__(self, base_url: str, timeout: float) -> None:
+        self._config = ClientConfig.resolve(
+            base_url=base_url, timeout=timeout, deadline=3 * timeout, max_retries=0, max_rate_limit_wait=0
+        )
+        self._driver = SyncDriver(self._config)
+        self._models: Check | None = None
+        self._rate_limit: RateLimit | None = None
+        self._useless = False
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._driver.close()
+
+    def key_and_limit(self) -> list[Check]:
+        """Ask for the list of models: whether the key is good, and what is left of the rate limit."""
+        call = models.list_all(self._config, {}, include_meta=False)
+        try:
+            listed = call.read(self._driver.call(call.request))
+        except PermissionDeniedError as error:
+            self._models = Noted("models", _lacks(error), {"allowed": False})
+            return [
+                Passed("service", f"takes the key, in {_ms(error.elapsed)}", {"seconds": error.elapsed}),
+                Skipped("rate limit", "not known: the list of models would tell it"),
+            ]
+        except MeliousError as error:
+            self._useless = True
+            self._models = Skipped("models", "not known")
+            name = "service"
+            if isinstance(error, AuthenticationError | RateLimitError):
+                name = "key" if isinstance(error, AuthenticationError) else "rate limit"
+            return [Failed(name, str(error), _facts(error))]
+        self._rate_limit = listed.rate_limit
+        self._models = Passed("models", f"yes, {len(listed.data)} of them", {"allowed": True})
+        facts = {"seconds": round(listed.elapsed, 4), "request_id": listed.request_id}
+        return [
+            Passed("service", f"takes the key, in {_ms(listed.elapsed)}", facts),
+            _limit(self._rate_limit),
+        ]
+
+    def scopes(self, needed: Collection[str] = (), *, ask: bool = True) -> list[Check]:
+        """Find out which endpoints the key may use, one after the other.
+
+        Args:
+            needed: The endpoints without which something is wrong.
+            ask: Whether to send empty requests.
+        """
+        found = [self._models] if self._models is not None else []
+        left = self._rate_limit.remaining if self._rate_limit is not None else None
+        reason = "not asked" if self._useless or not ask else ""
+        if left is not None and left < _SPARE:
+            reason = f"not asked: only {left} requests are left in this window"
+        for name in ENDPOINTS:
+            if name == "models":
+                continue
+            if reason:
+                found.append(Skipped(name, reason))
+                continue
+            check = self._scope(name)
+            found.append(check)
+            if check.facts.get("allowed") is None and check.facts.get("status_code") in (None, 429):
+                reason = "not asked after that"
+        lacking = [
+            check for check in found if check.name in needed and check.facts.get("allowed") is not True
+        ]
+        return [Failed(check.name, check.said, check.facts) if check in lacking else check for check in found]
+
+    def _scope(self, name: str) -> Check:
+        """Send an empty request: it names no model and holds no input, so there is nothing to bill."""
+        request = request_of(self._config, name, ENDPOINTS[name], {}, {})
+        try:
+            self._driver.call(request)
+        except PermissionDeniedError as error:
+            return Noted(name, _lacks(error), {"allowed": False, **_facts(error)})
+        except InsufficientBalanceError as error:
+            return Failed(name, str(error), {"allowed": True, **_facts(error)})
+        except MeliousError as error:
+            if error.status_code in _REFUSED_FOR_ITS_CONTENTS or isinstance(error, ModelNotFoundError):
+                return Passed(name, "yes", {"allowed": True, **_facts(error)})
+            if isinstance(error, NotFoundError):
+                return Noted(name, "the service does not offer it", {"allowed": False, **_facts(error)})
+            return Noted(name, f"not known: {error.message}", {"allowed": None, **_facts(error)})
+        return Passed(name, "yes", {"allowed": True})
+
+
+def _limit(rate_limit: RateLimit | None) -> Check:
+    if rate_limit is None or rate_limit.remaining is None:
+        return Skipped("rate limit", "not known: the answer does not tell it")
+    of = "" if rate_limit.limit is None else f" of {rate_limit.limit:,}"
+    after = "" if rate_limit.reset_after is None else f", new in {rate_limit.reset_after:.0f} s"
+    facts: dict[str, Any] = {
+        "limit": rate_limit.limit,
+        "remaining": rate_limit.remaining,
+        "reset_after": rate_limit.reset_after,
+    }
+    kind = Passed if rate_limit.remaining else Noted
+    return kind("rate limit", f"{rate_limit.remaining:,}{of} requests left{after}", facts)
+
+
+def _lacks(error: MeliousError) -> str:
+    scope = error.details.get("required_scope") if isinstance(error.details, dict) else None
+    return f"no: the key lacks the scope {scope}" if scope else f"no: {error.message}"
+
+
+def _facts(error: MeliousError) -> dict[str, Any]:
+    facts = {
+        "status_code": error.status_code,
+        "code": error.code,
+        "request_id": error.request_id,
+        "retry_after": error.retry_after,
+    }
+    return {name: value for name, value in facts.items() if value is not None}
+
+
+def _ms(seconds: float) -> str:
+    return f"{seconds * 1000:.0f} ms"
