@@ -23,7 +23,9 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--http-library") == "httpx":
         # Plugins of pytest may hold httpx2 already; what counts is that the core has not chosen yet.
         if "melious.transport.backend" in sys.modules:
-            raise pytest.UsageError("melious.transport.backend was imported before --http-library took effect")
+            raise pytest.UsageError(
+                "melious.transport.backend was imported before --http-library took effect"
+            )
         sys.modules["httpx2"] = None  # type: ignore[assignment]
 
 

@@ -8,8 +8,20 @@ from types import ModuleType
 import pytest
 
 import langchain_melious
+import llama_index.embeddings.melious
+import llama_index.llms.melious
+import llama_index.postprocessor.melious_rerank
 import llama_index_melious
 import melious
+
+PACKAGES = [
+    melious,
+    langchain_melious,
+    llama_index_melious,
+    llama_index.llms.melious,
+    llama_index.embeddings.melious,
+    llama_index.postprocessor.melious_rerank,
+]
 
 
 def _modules(package: ModuleType) -> list[str]:
@@ -17,7 +29,7 @@ def _modules(package: ModuleType) -> list[str]:
     return [package.__name__, *(module.name for module in inside if not module.name.endswith("__main__"))]
 
 
-@pytest.mark.parametrize("package", [melious, langchain_melious, llama_index_melious])
+@pytest.mark.parametrize("package", PACKAGES, ids=lambda package: package.__name__)
 def test_the_examples_hold(package: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MELIOUS_API_KEY", raising=False)
     results = {name: doctest.testmod(import_module(name)) for name in _modules(package)}
