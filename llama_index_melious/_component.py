@@ -34,7 +34,7 @@ class MeliousComponent(BaseComponent):
     copies and left out of pickles.
     """
 
-    model_config = ConfigDict(
+    model_config: ClassVar[ConfigDict] = ConfigDict(
         arbitrary_types_allowed=True, protected_namespaces=("pydantic_model_",), hide_input_in_errors=True
     )
 

@@ -15,6 +15,7 @@ from llama_index.core.program.utils import FlexibleModel
 from llama_index.core.prompts import BasePromptTemplate, ChatPromptTemplate, PromptTemplate
 from llama_index.core.types import PydanticProgramMode
 from llama_index_instrumentation import get_dispatcher
+from llama_index_instrumentation.dispatcher import Dispatcher
 from pydantic import BaseModel
 
 from llama_index_melious._structured import (
@@ -31,7 +32,7 @@ from llama_index_melious._tools import arguments_of
 
 M = TypeVar("M", bound=BaseModel)
 
-dispatcher = get_dispatcher(__name__)
+dispatcher: Dispatcher = get_dispatcher(__name__)
 
 
 @dataclass(frozen=True, slots=True)
