@@ -32,6 +32,7 @@ _PARAMETERS = (
     "custom_weights",
 )
 _SCORE = "relevance_score"
+_PLAIN = frozenset({str, int, float, bool, type(None)})
 
 
 class RerankInput(TypedDict):
@@ -253,7 +254,10 @@ class MeliousRerank(MeliousSettings, BaseDocumentCompressor):
         return [self._scored(*each) for each in best[: options.get("top_n", self.top_n)]]
 
     def _scored(self, document: Document, score: float) -> Document:
-        metadata = deepcopy(document.metadata)
+        metadata = {
+            name: value if type(value) in _PLAIN else deepcopy(value)
+            for name, value in document.metadata.items()
+        }
         if self.keep_retrieval_score and _SCORE in metadata:
             metadata["retrieval_score"] = metadata[_SCORE]
         metadata[_SCORE] = score
@@ -262,8 +266,12 @@ class MeliousRerank(MeliousSettings, BaseDocumentCompressor):
 
 def _split(documents: Sequence[Document]) -> tuple[list[Document], list[Document]]:
     """Documents with text, and blank ones, which the service would refuse."""
-    written = [document for document in documents if document.page_content.strip()]
-    return written, [document for document in documents if not document.page_content.strip()]
+    written: list[Document] = []
+    blank: list[Document] = []
+    for document in documents:
+        text = document.page_content
+        (blank if not text or text.isspace() else written).append(document)
+    return written, blank
 
 
 def _text_of(document: Rankable, position: int) -> str:
