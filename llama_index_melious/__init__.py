@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from llama_index_melious.events import MeliousUsageEvent
     from llama_index_melious.llms import Melious
     from llama_index_melious.postprocessor import MeliousRerank
+    from llama_index_melious.readers import MeliousAudioReader
+    from llama_index_melious.tools import MeliousToolSpec
 
 _MISSING = "{} needs llama-index-core, which comes with an extra: pip install 'melious[llama-index]'"
 
@@ -47,8 +49,10 @@ if not _has_framework():
 
 __all__ = [
     "Melious",
+    "MeliousAudioReader",
     "MeliousEmbedding",
     "MeliousRerank",
+    "MeliousToolSpec",
     "MeliousUsageEvent",
     "StructuredOutputError",
     "ToolArgumentsError",
@@ -56,8 +60,10 @@ __all__ = [
 
 _HOME = {
     "Melious": "llms",
+    "MeliousAudioReader": "readers",
     "MeliousEmbedding": "embeddings",
     "MeliousRerank": "postprocessor",
+    "MeliousToolSpec": "tools",
     "MeliousUsageEvent": "events",
     "StructuredOutputError": "errors",
     "ToolArgumentsError": "errors",

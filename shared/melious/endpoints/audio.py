@@ -41,10 +41,10 @@ _BEGINNINGS = (
 )
 """How recordings begin, for those whose names do not say what they are: the place, the bytes, the ending."""
 
-AudioFile: TypeAlias = str | PathLike[str] | IO[bytes] | tuple[str, bytes]
-"""A path, an open file, or a name with the bytes: the name's ending tells the service what it is.
+AudioFile: TypeAlias = str | PathLike[str] | IO[bytes] | tuple[str, bytes | IO[bytes]]
+"""A path, an open file, or a name with the bytes or the open file: the name's ending says what it is.
 
-What is on a disk is read in pieces as it is sent, and not held open between them; an open file is read from
+What is on a disk is read in pieces as it is sent, and not held open between them. An open file is read from
 where it stands, and must stay open until the call is over.
 """
 
@@ -85,9 +85,11 @@ def _opened(file: AudioFile) -> tuple[str, FileContent]:
     """The name of a recording and where its bytes are."""
     if isinstance(file, tuple) and len(file) == 2:  # noqa: PLR2004
         name, content = file
-        if not isinstance(content, bytes):
+        if isinstance(content, bytes):
+            return name, content
+        if not hasattr(content, "read"):
             raise InvalidArgumentError(f"file: {name!r} holds no bytes, but {type(content).__name__}")
-        return name, content
+        return name, _rest_of(content, name)
     if isinstance(file, str | PathLike):
         path = Path(file)
         if not path.is_file():
@@ -98,11 +100,18 @@ def _opened(file: AudioFile) -> tuple[str, FileContent]:
             f"file: needs a path, an open file, or a name with the bytes, not {type(file).__name__}"
         )
     name = Path(str(getattr(file, "name", "audio"))).name
-    if isinstance(file, io.TextIOBase):
-        raise InvalidArgumentError(f"file: {name!r} is open as text; open it with 'rb'")
+    return name, _rest_of(file, name)
+
+
+def _rest_of(file: IO[bytes], name: str) -> FileContent:
+    """What comes of an open file from where it stands."""
     if isinstance(file, io.BytesIO) or not file.seekable():
-        return _opened((name, file.read(MAX_BYTES + 1)))
-    return name, OpenFile.of(file, name)
+        content = file.read(MAX_BYTES + 1)
+        if isinstance(content, bytes):
+            return content
+    elif not isinstance(file, io.TextIOBase):
+        return OpenFile.of(file, name)
+    raise InvalidArgumentError(f"file: {name!r} is open as text; open it with 'rb'")
 
 
 def _checked(name: str, content: FileContent) -> tuple[str, FileContent, str]:
