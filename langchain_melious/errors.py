@@ -58,6 +58,14 @@ class ResponseDecodeError(core.ResponseDecodeError, langchain.ModelAPIError):
     """An answer that cannot be read."""
 
 
+class BudgetExceededError(core.BudgetExceededError, langchain.ModelError):
+    """A budget is used up; nothing was sent."""
+
+
+class ResidencyError(core.ResidencyError, langchain.ModelError):
+    """An answer was not made where it may be, or does not say where."""
+
+
 class APIStatusError(core.APIStatusError, langchain.ModelError):
     """The service answered with an error."""
 
@@ -123,6 +131,8 @@ _OURS: dict[type[core.MeliousError], type[core.MeliousError]] = {
     core.APITimeoutError: APITimeoutError,
     core.DeadlineExceededError: DeadlineExceededError,
     core.ResponseDecodeError: ResponseDecodeError,
+    core.BudgetExceededError: BudgetExceededError,
+    core.ResidencyError: ResidencyError,
     core.APIStatusError: APIStatusError,
     core.BadRequestError: BadRequestError,
     core.ContextLengthExceededError: ContextLengthExceededError,

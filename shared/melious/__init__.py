@@ -25,6 +25,7 @@ from melious._version import __version__
 
 if TYPE_CHECKING:
     from melious.async_client import AsyncMeliousClient
+    from melious.budget import ImpactBudget
     from melious.client import MeliousClient
     from melious.config import Timeout
     from melious.errors import (
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
         APITimeoutError,
         AuthenticationError,
         BadRequestError,
+        BudgetExceededError,
         ConfigurationError,
         ContextLengthExceededError,
         DeadlineExceededError,
@@ -45,6 +47,8 @@ if TYPE_CHECKING:
         PermissionDeniedError,
         ProviderError,
         RateLimitError,
+        ResidencyError,
+        ResidencyWarning,
         ResponseDecodeError,
         RetryEvent,
         ServerError,
@@ -65,6 +69,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "async_client": ("AsyncMeliousClient",),
+    "budget": ("ImpactBudget",),
     "client": ("MeliousClient",),
     "config": ("Timeout",),
     "errors": (
@@ -73,6 +78,7 @@ _HOME = {
         "APITimeoutError",
         "AuthenticationError",
         "BadRequestError",
+        "BudgetExceededError",
         "ConfigurationError",
         "ContextLengthExceededError",
         "DeadlineExceededError",
@@ -85,6 +91,8 @@ _HOME = {
         "PermissionDeniedError",
         "ProviderError",
         "RateLimitError",
+        "ResidencyError",
+        "ResidencyWarning",
         "ResponseDecodeError",
         "RetryEvent",
         "ServerError",
@@ -113,6 +121,7 @@ __all__ = [
     "AuthenticationError",
     "BadRequestError",
     "BillingCost",
+    "BudgetExceededError",
     "ChatCompletion",
     "ConfigurationError",
     "ContextLengthExceededError",
@@ -120,6 +129,7 @@ __all__ = [
     "EmbeddingsResult",
     "EnvironmentImpact",
     "ImagesResult",
+    "ImpactBudget",
     "ImpactLedger",
     "InsufficientBalanceError",
     "InvalidArgumentError",
@@ -135,6 +145,8 @@ __all__ = [
     "ProviderFilters",
     "RateLimitError",
     "RerankResult",
+    "ResidencyError",
+    "ResidencyWarning",
     "ResponseDecodeError",
     "RetryEvent",
     "ServerError",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, Self, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict
 
 from pydantic import SecretStr
 
@@ -11,6 +11,9 @@ from melious.config import ClientConfig, TimeoutArgument
 from melious.endpoints.embedding_cache import EmbeddingCache
 from melious.errors import InvalidArgumentError
 from melious.routing import FiltersArgument, Preset
+
+if TYPE_CHECKING:
+    from melious.budget import ImpactBudget
 
 
 class ClientOptions(TypedDict, total=False):
@@ -44,6 +47,8 @@ class ClientOptions(TypedDict, total=False):
             connections (extra `aiohttp`).
         embedding_cache_size: How many embedded texts to keep in memory; 0 for none.
         embedding_cache_ttl: Seconds for which they are kept.
+        budget: Limits on what the requests may cost, see `ImpactBudget`; other clients, adapters
+            and `track_impact` blocks may share it.
     """
 
     api_key: str | SecretStr | None
@@ -65,6 +70,7 @@ class ClientOptions(TypedDict, total=False):
     async_transport: Literal["httpx", "aiohttp"]
     embedding_cache_size: int
     embedding_cache_ttl: float
+    budget: ImpactBudget | None
 
 
 def brought(http_client: Any, kind: Literal["blocking", "asyncio"], name: str = "http_client") -> Any:

@@ -33,6 +33,8 @@ from melious.timeouts import (
 if TYPE_CHECKING:
     import ssl
 
+    from melious.budget import ImpactBudget
+
 __all__ = [
     "DEFAULT_BASE_URL",
     "KEY_VARIABLE",
@@ -101,6 +103,7 @@ class ClientConfig:
     async_transport: Literal["httpx", "aiohttp"] = "httpx"
     embedding_cache_size: int = 0
     embedding_cache_ttl: float = 3600.0
+    budget: ImpactBudget | None = None
     key_digest: str = ""
 
     @classmethod
@@ -156,6 +159,10 @@ class ClientConfig:
         filters_to_wire(self.filters)
         if self.extra_body is not None and not isinstance(self.extra_body, Mapping):
             raise InvalidArgumentError(f"extra_body: {self.extra_body!r} is no mapping")
+        if self.budget is not None:
+            from melious.budget import check_budget  # noqa: PLC0415 - only for those who have one
+
+            check_budget(self.budget)
 
     def with_options(self, **changes: Any) -> ClientConfig:
         """A copy with other options, checked again; the key and the base URL stay."""

@@ -8,6 +8,8 @@
     ├── APITimeoutError (TimeoutError)         one attempt took too long
     │   └── DeadlineExceededError              the whole call took too long
     ├── ResponseDecodeError                    an answer that is not what the endpoint promises
+    ├── BudgetExceededError                    an `ImpactBudget` is used up; nothing was sent
+    ├── ResidencyError                         an answer from elsewhere, or from nobody knows where
     └── APIStatusError                         the service said no, with a status or inside a stream
         ├── BadRequestError                    400, 413, 422
         │   └── ContextLengthExceededError
@@ -171,6 +173,59 @@ class ResponseDecodeError(MeliousError):
     """An answer that cannot be read: no JSON, a wrong shape, or not what was asked for."""
 
     advice = "Check that the base URL is that of Melious and not of a proxy or a web page"
+
+
+class BudgetExceededError(MeliousError):
+    """A budget is used up, or can no longer be kept: the request was not sent.
+
+    Attributes:
+        budget: The `ImpactBudget`.
+        spent: What had been spent by then, as `melious.impact.Totals`: reported figures only.
+        limit: The name of the limit, such as `max_cost_eur`.
+    """
+
+    advice = "Raise the limit, or start a new ImpactBudget"
+
+    def __init__(
+        self, message: str, *, budget: Any = None, spent: Any = None, limit: str = "", **details: Any
+    ) -> None:
+        super().__init__(message, **details)
+        self.budget = budget
+        self.spent = spent
+        self.limit = limit
+
+
+class ResidencyError(MeliousError):
+    """An answer was not made where `filters.countries` allow, or does not say where.
+
+    The answer is there, and was billed.
+
+    Attributes:
+        answer: The answer: a `Result`; of a stream, what came of it.
+        locations: Where the requests ran that were not verified, as country codes; None for those
+            that do not say.
+        countries: The countries that were allowed.
+    """
+
+    advice = "The answer is in `.answer`; no repetition is sure to run elsewhere"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        answer: Any = None,
+        locations: tuple[str | None, ...] = (),
+        countries: tuple[str, ...] = (),
+        **details: Any,
+    ) -> None:
+        super().__init__(message, **details)
+        self.answer = answer
+        self.locations = locations
+        self.countries = countries
+
+
+class ResidencyWarning(UserWarning):
+    """What `verify_location="warn"` warns with, where `"raise"` raises `ResidencyError`."""
 
 
 class StreamTruncatedError(APIConnectionError):

@@ -17,6 +17,8 @@ EXPECTED = {
     "APITimeoutError": langchain.ModelTimeoutError,
     "DeadlineExceededError": langchain.ModelTimeoutError,
     "ResponseDecodeError": langchain.ModelAPIError,
+    "BudgetExceededError": langchain.ModelError,
+    "ResidencyError": langchain.ModelError,
     "APIStatusError": langchain.ModelError,
     "BadRequestError": langchain.ModelInvalidRequestError,
     "ContextLengthExceededError": langchain.ContextOverflowError,

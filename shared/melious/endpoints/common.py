@@ -19,6 +19,7 @@ from melious.config import (
 )
 from melious.error_table import status_error
 from melious.errors import InvalidArgumentError, ResponseDecodeError, RetryEvent
+from melious.impact import active_budgets
 from melious.results import Meta, Result
 from melious.routing import FiltersArgument, Preset, filters_to_wire, flavored, split_flavor
 from melious.transport import codec
@@ -160,6 +161,9 @@ def request_of(
         raise InvalidArgumentError(f"on_retry: {on_retry!r} cannot be called")
     fields = body.fields if isinstance(body, Upload) else body or {}
     model, flavor = split_flavor(str(fields.get("model", "")))
+    budgets = active_budgets()
+    if config.budget is not None and config.budget not in budgets:
+        budgets = (config.budget, *budgets)
     return Request(
         method="GET" if body is None else "POST",
         path=path,
@@ -174,6 +178,7 @@ def request_of(
         routing=fields.get("preset") or flavor,
         retry_timeouts=retry_timeouts if again is None else again,
         on_retry=on_retry,
+        budgets=() if body is None else budgets,
         **details,
     )
 

@@ -12,7 +12,7 @@ ledger counts how many requests reported what.
 from melious.impact.facts import BillingCost, EnvironmentImpact, whole_count
 from melious.impact.ledger import Dimension, ImpactLedger
 from melious.impact.totals import Entry, Totals, token_counts
-from melious.impact.tracking import active_ledgers, track_impact
+from melious.impact.tracking import active_budgets, active_ledgers, track_impact
 
 __all__ = [
     "BillingCost",
@@ -21,6 +21,7 @@ __all__ = [
     "EnvironmentImpact",
     "ImpactLedger",
     "Totals",
+    "active_budgets",
     "active_ledgers",
     "token_counts",
     "track_impact",

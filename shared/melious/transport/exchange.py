@@ -160,12 +160,18 @@ def exchange(request: Request, policy: Policy) -> Exchange:
     call = _CallState(request, policy)
     idempotency = ("idempotency-key", secrets.token_hex(16))
     fresh = False
+    admitted = not request.budgets
     while True:
         yield from call.pass_gate()
         headers = [idempotency] if request.method == "POST" else []
         if call.attempts:
             headers.append(("x-retry-count", str(call.attempts)))
         call.begin_attempt()
+        if not admitted:
+            from melious.budget import admit  # noqa: PLC0415 - only for those who have one
+
+            admit(request.budgets)
+            admitted = True
         head = yield Send(tuple(headers), call.attempt_until, fresh)
         if isinstance(head, Failure) and head.stale and not fresh:
             # The server closed an idle connection just as it was used: nothing was lost, nothing is counted.

@@ -43,8 +43,15 @@ observers: tuple[Callable[[Request], Observer], ...] = ()
 """Asked for an observer of every call that begins."""
 
 
+class Books(Protocol):
+    """What is told of every call that was sent: a ledger, or a budget."""
+
+    def record(self, entry: Entry) -> None:
+        """Add one request."""
+
+
 class Report:
-    """One call's report to the ledgers that were active when it was asked for, and to its observers.
+    """One call's report to the ledgers that were active when it was asked for, its budgets and observers.
 
     It ends with one of `whole`, `stream` and `failed`.
     """
@@ -53,7 +60,9 @@ class Report:
 
     def __init__(self, request: Request) -> None:
         self._request = request
-        self._ledgers = active_ledgers()
+        self._ledgers: tuple[Books, ...] = active_ledgers()
+        if request.budgets:
+            self._ledgers += request.budgets
         self._observers: tuple[Observer, ...] = ()
 
     def begin(self) -> Self:

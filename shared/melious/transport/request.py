@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from melious.config import Timeout
 from melious.errors import MeliousError, RetryEvent
 from melious.transport.ratelimit import RateLimit
 from melious.transport.uploads import Upload
+
+if TYPE_CHECKING:
+    from melious.budget import ImpactBudget
 
 T = TypeVar("T")
 
@@ -38,6 +41,7 @@ class Request:
         model: The model without its flavor, for whoever keeps the books.
         routing: The preset or flavor that was asked for, likewise.
         on_retry: Called before every retry.
+        budgets: What must let the request through before it is sent, and is told what it cost.
     """
 
     method: str
@@ -56,6 +60,7 @@ class Request:
     model: str = ""
     routing: str | None = None
     on_retry: Callable[[RetryEvent], object] | None = None
+    budgets: tuple[ImpactBudget, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
