@@ -7,6 +7,7 @@ import inspect
 import json
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
+from contextvars import ContextVar
 from typing import Any, ClassVar, Literal, Self
 from weakref import WeakKeyDictionary
 
@@ -34,6 +35,15 @@ _get_text_embedding = inspect.unwrap(BaseEmbedding.get_text_embedding)
 _aget_text_embedding = inspect.unwrap(BaseEmbedding.aget_text_embedding)
 _get_text_embedding_batch = inspect.unwrap(BaseEmbedding.get_text_embedding_batch)
 _aget_text_embedding_batch = inspect.unwrap(BaseEmbedding.aget_text_embedding_batch)
+
+
+class _Run:
+    """The batches of one async call; after one has failed no other begins."""
+
+    failed = False
+
+
+_run: ContextVar[_Run | None] = ContextVar("melious_embedding_run", default=None)
 
 
 class _Gate:
@@ -207,8 +217,16 @@ class MeliousEmbedding(MeliousComponent, BaseEmbedding):
 
     @dispatcher.span
     async def _aget_text_embeddings(self, texts: list[str]) -> list[Embedding]:
+        run = _run.get() or _Run()
         async with self._gate.of(self.num_workers):
-            return await self._aembed([self.text_instruction + text for text in texts])
+            if run.failed:
+                # LlamaIndex has raised already and lets its other batches run on, unheard.
+                raise asyncio.CancelledError
+            try:
+                return await self._aembed([self.text_instruction + text for text in texts])
+            except BaseException:
+                run.failed = True
+                raise
 
     # --- the cache of LlamaIndex, if there is one ---------------------------------------------------
 
@@ -265,10 +283,17 @@ class MeliousEmbedding(MeliousComponent, BaseEmbedding):
         show_progress: bool = False,  # noqa: FBT001, FBT002 - the base class's signature
         **kwargs: Any,
     ) -> list[Embedding]:
-        """Like `get_text_embedding_batch`, for asyncio, `num_workers` batches at a time."""
-        vectors: list[Embedding] = await _aget_text_embedding_batch(
-            self._caching(self.text_instruction), texts, show_progress, **kwargs
-        )
+        """Like `get_text_embedding_batch`, for asyncio, `num_workers` batches at a time.
+
+        After one batch has failed no further one is sent.
+        """
+        token = _run.set(_Run())
+        try:
+            vectors: list[Embedding] = await _aget_text_embedding_batch(
+                self._caching(self.text_instruction), texts, show_progress, **kwargs
+            )
+        finally:
+            _run.reset(token)
         return vectors
 
     async def _aget_text_embeddings_cached(self, texts: list[str]) -> list[Embedding]:

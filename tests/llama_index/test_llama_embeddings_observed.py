@@ -1,5 +1,6 @@
 """MeliousEmbedding as others see it: caches, spans, costs, progress bars, limits and ingestion in processes."""
 
+import asyncio
 import json
 
 import pytest
@@ -14,6 +15,7 @@ from llama_kit import Way
 from pydantic import Field
 
 from llama_index_melious import MeliousEmbedding
+from melious import BadRequestError
 from melious.sandbox import Fault
 
 TEXTS = ["Dunes move with the wind.", "Trains in Austria run on hydropower.", "The sea is deep."]
@@ -240,6 +242,31 @@ async def test_a_batch_over_the_limit_is_halved_on_422_too(make_embedding, way, 
     sandbox.faults.add(Fault(endpoint="embeddings", status=422, body=error))
     assert len(await way(make_embedding(), "get_text_embedding_batch", TEXTS)) == 3
     assert [len(batch) for batch in inputs(sandbox)] == [3, 1, 2]
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+@pytest.mark.parametrize("cache", [False, True])
+def test_after_a_failure_no_further_batch_is_sent(start_sandbox, workers, cache):
+    slow = start_sandbox(latency=0.05)
+    slow.faults.add(Fault(endpoint="embeddings", status=400))
+    model = MeliousEmbedding(
+        model="bge-m3",
+        api_key=slow.api_key,
+        base_url=slow.base_url,
+        embed_batch_size=1,
+        num_workers=workers,
+        embeddings_cache=SimpleKVStore() if cache else None,
+    )
+
+    async def main():
+        with pytest.raises(BadRequestError):
+            await model.aget_text_embedding_batch([f"text {number}" for number in range(20)])
+        await asyncio.sleep(0.3)
+        sent = len(slow.requests)
+        assert len(await model.aget_text_embedding_batch(TEXTS)) == 3
+        return sent
+
+    assert asyncio.run(main()) <= 2 * workers
 
 
 @pytest.mark.parametrize("size", [0, 2049])
