@@ -99,8 +99,10 @@ def _lines(checks: list[Check], *, well: bool) -> list[str]:
     for check in checks:
         start = f"{check.mark:4}  {check.name:{width}}  "
         lines += textwrap.wrap(start + check.said, _WIDTH, subsequent_indent=" " * len(start))
-    lines += ["", "All is well." if well else _summary(checks)]
-    return lines
+    if any(check.name == "chat" and "allowed" in check.facts for check in checks):
+        note = "yes: an empty request was refused for its contents; no: for the key. Nothing was billed."
+        lines += ["", note]
+    return [*lines, "", "Nothing wrong was found." if well else _summary(checks)]
 
 
 def _summary(checks: list[Check]) -> str:

@@ -36,7 +36,10 @@ def reach(base_url: str, timeout: float) -> list[Check]:
     except OSError as error:
         return [*checks, Failed("DNS", f"there is no address for {host}: {error}")]
     spent = _since(began)
-    shown = f"{host} is {addresses[0]}" + (f" and {len(addresses) - 1} more" if addresses[1:] else "")
+    if addresses == [host]:
+        shown = f"{host} needs none"
+    else:
+        shown = f"{host} is {addresses[0]}" + (f" and {len(addresses) - 1} more" if addresses[1:] else "")
     checks.append(Passed("DNS", f"{shown}, in {_ms(spent)}", {"addresses": addresses, "seconds": spent}))
     began = time.monotonic()
     try:

@@ -71,7 +71,7 @@ class Service:
             self._models = Skipped("models", "not known")
             name = "service"
             if isinstance(error, AuthenticationError | RateLimitError):
-                name = "key" if isinstance(error, AuthenticationError) else "rate limit"
+                name = "authentication" if isinstance(error, AuthenticationError) else "rate limit"
             return [Failed(name, str(error), _facts(error))]
         self._rate_limit = listed.rate_limit
         self._models = Passed("models", f"yes, {len(listed.data)} of them", {"allowed": True})
@@ -103,10 +103,17 @@ class Service:
             found.append(check)
             if check.facts.get("allowed") is None and check.facts.get("status_code") in (None, 429):
                 reason = "not asked after that"
+        if found and all(check.facts.get("allowed") is False for check in found):
+            found.append(Failed("scopes", "the key may use none of these"))
         lacking = [
             check for check in found if check.name in needed and check.facts.get("allowed") is not True
         ]
-        return [Failed(check.name, check.said, check.facts) if check in lacking else check for check in found]
+        found = [
+            Failed(check.name, check.said, check.facts) if check in lacking else check for check in found
+        ]
+        if not any(check.facts.get("out_of_money") for check in found):
+            found.append(Skipped("balance", "not checked: only a request that costs something would tell"))
+        return found
 
     def _scope(self, name: str) -> Check:
         """Send an empty request: it names no model and holds no input, so there is nothing to bill."""
@@ -116,7 +123,7 @@ class Service:
         except PermissionDeniedError as error:
             return Noted(name, _lacks(error), {"allowed": False, **_facts(error)})
         except InsufficientBalanceError as error:
-            return Failed(name, str(error), {"allowed": True, **_facts(error)})
+            return Failed(name, str(error), {"allowed": True, "out_of_money": True, **_facts(error)})
         except MeliousError as error:
             if error.status_code in _REFUSED_FOR_ITS_CONTENTS or isinstance(error, ModelNotFoundError):
                 return Passed(name, "yes", {"allowed": True, **_facts(error)})

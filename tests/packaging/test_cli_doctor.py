@@ -1,0 +1,349 @@
+"""`melious doctor`, as it is typed, against a sandbox: what it finds, what it costs, what it gives away."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import ssl
+import threading
+from pathlib import Path
+
+import pytest
+
+from melious.cli import main
+from melious.sandbox import Fault
+
+TLS_DATA = Path(__file__).parents[1] / "faults" / "data"
+ENDPOINTS = ["models", "chat", "embeddings", "rerank", "images", "audio"]
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(monkeypatch):
+    names = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR")
+    for name in (*names, "MELIOUS_API_KEY", "MELIOUS_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    yield
+    from melious.transport import ratelimit
+
+    ratelimit.forget_gates()
+
+
+@pytest.fixture
+def doctor(capsys, monkeypatch):
+    """Run the command; give its status and what it found, as people and as programs see it."""
+
+    def run(key, base_url, *arguments):
+        if key is not None:
+            monkeypatch.setenv("MELIOUS_API_KEY", key)
+        status = main(["doctor", "--base-url", base_url, "--timeout", "5", *arguments])
+        said = capsys.readouterr()
+        assert said.err == ""
+        assert key is None or key not in said.out
+        assert max(map(len, said.out.splitlines())) <= 100 or "--json" in arguments
+        return status, said.out
+
+    return run
+
+
+@pytest.fixture
+def checks(doctor):
+    """Run the command for programs; give its status and its checks by name."""
+
+    def run(key, base_url, *arguments):
+        status, out = doctor(key, base_url, "--json", *arguments)
+        told = json.loads(out)
+        assert told["ok"] is (status == 0)
+        return status, {check["name"]: check for check in told["checks"]}
+
+    return run
+
+
+def lines(out):
+    """What was found, by name: the mark and the text."""
+    found = {}
+    for line in out.splitlines():
+        if line[:4].strip() in {"ok", "note", "FAIL", "-"} and line[4:6] == "  ":
+            name, _, said = line[6:].partition("  ")
+            found[name.strip()] = (line[:4].strip(), said.strip())
+    return found
+
+
+def test_all_is_well(doctor, sandbox):
+    status, out = doctor(sandbox.api_key, sandbox.base_url)
+    assert status == 0
+    found = lines(out)
+    assert {name: found[name][0] for name in ENDPOINTS} == dict.fromkeys(ENDPOINTS, "ok")
+    assert found["key"] == ("ok", "from MELIOUS_API_KEY")
+    assert "--base-url" in found["base URL"][1]
+    assert "of 100,000 requests left" in found["rate limit"][1]
+    assert found["balance"][0] == "-"
+    assert out.startswith("melious ")
+    for name in ("python", "httpx", "langchain-core", "llama-index-core"):
+        assert name in out
+    assert "Nothing wrong was found." in out
+
+
+def test_nothing_that_it_sends_could_be_billed(doctor, sandbox):
+    doctor(sandbox.api_key, sandbox.base_url)
+    asked = [(request.endpoint, request.method, request.body) for request in sandbox.requests]
+    assert asked == [("models", "GET", None), *((name, "POST", {}) for name in ENDPOINTS[1:])]
+    assert all(request.status == 400 for request in list(sandbox.requests)[1:])
+
+
+def test_no_scopes_sends_no_empty_requests(checks, sandbox):
+    status, found = checks(sandbox.api_key, sandbox.base_url, "--no-scopes")
+    assert status == 0
+    assert found["chat"]["state"] == "-"
+    assert [request.endpoint for request in sandbox.requests] == ["models"]
+
+
+@pytest.mark.parametrize("profile", ["live", "g1", "g2"])
+def test_a_restricted_key_is_told_by_endpoint(checks, start_sandbox, profile):
+    scopes = ["inference.chat", "inference.rerank", "inference.models"]
+    sandbox = start_sandbox(profile, keys={"sk-mel-part": scopes})
+    status, found = checks("sk-mel-part", sandbox.base_url)
+    assert status == 0, "a key that may not do everything is no mistake"
+    assert {name: found[name]["allowed"] for name in ENDPOINTS} == {
+        "models": True,
+        "chat": True,
+        "embeddings": False,
+        "rerank": True,
+        "images": False,
+        "audio": False,
+    }
+    assert "inference.images" in found["images"]["said"]
+    assert found["images"]["status_code"] == 403
+
+
+def test_what_a_script_needs_must_be_allowed(checks, start_sandbox):
+    sandbox = start_sandbox(keys={"sk-mel-part": ["inference.chat", "inference.models"]})
+    assert checks("sk-mel-part", sandbox.base_url, "--need", "chat")[0] == 0
+    status, found = checks("sk-mel-part", sandbox.base_url, "--need", "chat", "--need", "rerank")
+    assert status == 1
+    assert (found["chat"]["state"], found["rerank"]["state"]) == ("ok", "FAIL")
+
+
+def test_a_needed_endpoint_that_was_not_asked_is_not_taken_for_allowed(checks, sandbox):
+    status, found = checks(sandbox.api_key, sandbox.base_url, "--no-scopes", "--need", "chat")
+    assert (status, found["chat"]["state"]) == (1, "FAIL")
+
+
+def test_an_endpoint_that_there_is_not(capsys, sandbox):
+    assert main(["doctor", "--need", "telepathy"]) == 2
+    assert "telepathy" in capsys.readouterr().err
+
+
+def test_a_key_without_the_list_of_models(checks, start_sandbox):
+    sandbox = start_sandbox(keys={"sk-mel-chat": ["inference.chat"]})
+    status, found = checks("sk-mel-chat", sandbox.base_url)
+    assert status == 0
+    assert (found["models"]["allowed"], found["chat"]["allowed"]) == (False, True)
+    assert found["rate limit"]["state"] == "-"
+
+
+def test_a_key_for_nothing_here(checks, start_sandbox):
+    sandbox = start_sandbox(keys={"sk-mel-kit": ["kit.tools"]})
+    status, found = checks("sk-mel-kit", sandbox.base_url)
+    assert (status, found["scopes"]["state"]) == (1, "FAIL")
+
+
+def test_a_wrong_key_is_refused_once(doctor, sandbox):
+    status, out = doctor("sk-mel-wrong", sandbox.base_url)
+    assert status == 1
+    mark, said = lines(out)["authentication"]
+    assert mark == "FAIL"
+    assert "401" in " ".join(out.split())
+    assert said
+    assert len(sandbox.requests) == 1
+
+
+def test_quotes_around_a_key_are_noticed(doctor, sandbox):
+    status, out = doctor(f'"{sandbox.api_key}"', sandbox.base_url)
+    assert status == 1
+    assert lines(out)["key"][0] == "note"
+    assert "quotes" in lines(out)["key"][1]
+    assert sandbox.api_key not in out
+
+
+def test_a_key_of_somebody_else_is_noticed(checks, sandbox):
+    _, found = checks("gsk_0123456789", sandbox.base_url)
+    assert found["key"]["state"] == "note"
+    assert "gsk" not in json.dumps(found)
+
+
+def test_no_key(checks, sandbox):
+    status, found = checks(None, sandbox.base_url)
+    assert status == 1
+    assert (found["key"]["state"], found["connection"]["state"]) == ("FAIL", "ok")
+    assert "MELIOUS_API_KEY" in found["key"]["said"]
+    assert not sandbox.requests
+
+
+def test_a_key_that_no_header_carries(doctor, sandbox):
+    status, out = doctor("sk-mel-with\nbreak", sandbox.base_url)
+    assert status == 1
+    assert lines(out)["key"][0] == "FAIL"
+    assert "sk-mel-with" not in out
+
+
+def test_the_origin_of_the_base_url(monkeypatch, capsys, sandbox):
+    monkeypatch.setenv("MELIOUS_API_KEY", sandbox.api_key)
+    monkeypatch.setenv("MELIOUS_BASE_URL", sandbox.base_url.removesuffix("/v1"))
+    assert main(["doctor", "--no-scopes"]) == 0
+    assert f"{sandbox.base_url} (from MELIOUS_BASE_URL)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "url", ["http://api.melious.ai", "ftp://somewhere", "https://me:hidden@api.melious.ai"]
+)
+def test_a_base_url_that_cannot_be_used(checks, url):
+    status, found = checks("sk-mel-x", url)
+    assert (status, found["base URL"]["state"]) == (1, "FAIL")
+    assert "hidden" not in json.dumps(found)
+
+
+# --- the account ------------------------------------------------------------------------------------------
+
+
+def test_a_limit_that_is_nearly_used_up_is_not_used_up(checks, start_sandbox):
+    sandbox = start_sandbox(rate_limit=6)
+    status, found = checks(sandbox.api_key, sandbox.base_url)
+    assert status == 0
+    assert (found["rate limit"]["limit"], found["rate limit"]["remaining"]) == (6, 5)
+    assert found["rate limit"]["reset_after"] <= 62
+    assert "5 requests" in found["chat"]["said"]
+    assert len(sandbox.requests) == 1
+
+
+def test_a_limit_that_is_used_up(checks, start_sandbox):
+    sandbox = start_sandbox(rate_limit=0)
+    status, found = checks(sandbox.api_key, sandbox.base_url)
+    assert (status, found["rate limit"]["state"]) == (1, "FAIL")
+    assert found["rate limit"]["retry_after"] > 0
+
+
+def test_an_empty_balance(checks, sandbox):
+    sandbox.faults.add(Fault(code="insufficient_quota", endpoint="chat", times=None))
+    status, found = checks(sandbox.api_key, sandbox.base_url)
+    assert (status, found["chat"]["state"]) == (1, "FAIL")
+    assert (found["chat"]["out_of_money"], found["chat"]["allowed"]) == (True, True)
+    assert "balance" not in found
+
+
+def test_what_cannot_be_known_is_not_claimed(checks, sandbox):
+    sandbox.faults.add(Fault(endpoint="rerank", status=500))
+    sandbox.faults.add(Fault(endpoint="images", status=404, body={"error": {"message": "Not Found"}}))
+    status, found = checks(sandbox.api_key, sandbox.base_url)
+    assert status == 0
+    assert (found["rerank"]["state"], found["rerank"]["allowed"]) == ("note", None)
+    assert (found["images"]["allowed"], found["audio"]["allowed"]) == (False, True)
+
+
+def test_a_service_in_trouble(checks, sandbox):
+    sandbox.faults.add(Fault(endpoint="models", status=503))
+    status, found = checks(sandbox.api_key, sandbox.base_url)
+    assert (status, found["service"]["state"], found["service"]["status_code"]) == (1, "FAIL", 503)
+    assert len(sandbox.requests) == 1, "no retries: the doctor tells what is"
+
+
+def test_something_else_at_the_address(checks, sandbox):
+    sandbox.faults.add(Fault(endpoint="models", body="<html>Welcome</html>", content_type="text/html"))
+    status, found = checks(sandbox.api_key, sandbox.base_url)
+    assert (status, found["service"]["state"]) == (1, "FAIL")
+    assert "JSON" in found["service"]["said"]
+
+
+# --- the way there -----------------------------------------------------------------------------------------
+
+
+def test_nobody_listens(checks):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound, and not listening: nobody else gets the port
+        status, found = checks("sk-mel-x", f"http://127.0.0.1:{taken.getsockname()[1]}")
+    assert (status, found["connection"]["state"]) == (1, "FAIL")
+    assert "service" not in found
+
+
+def test_no_such_host(checks):
+    status, found = checks("sk-mel-x", "https://no-such-host.invalid")
+    assert (status, found["DNS"]["state"]) == (1, "FAIL")
+    assert "no-such-host.invalid" in found["DNS"]["said"]
+
+
+def test_a_server_without_tls(checks, sandbox):
+    status, found = checks(sandbox.api_key, sandbox.base_url.replace("http:", "https:"))
+    assert (status, found["TLS"]["state"]) == (1, "FAIL")
+    assert not sandbox.requests
+
+
+@pytest.fixture
+def tls_front(sandbox):
+    """A server with TLS before the sandbox; gives its base URL."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(TLS_DATA / "server.pem")
+    behind = ("127.0.0.1", int(sandbox.base_url.rpartition(":")[2].removesuffix("/v1")))
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def copy(source, target):
+        with contextlib.suppress(OSError):
+            while data := source.recv(65_536):
+                target.sendall(data)
+        with contextlib.suppress(OSError):
+            target.shutdown(socket.SHUT_WR)
+
+    def serve(connection):
+        with (
+            contextlib.suppress(OSError),
+            connection,
+            context.wrap_socket(connection, server_side=True) as near,
+            socket.create_connection(behind) as far,
+        ):
+            back = threading.Thread(target=copy, args=(far, near))
+            back.start()
+            copy(near, far)
+            back.join()
+
+    threads = []
+
+    def accept():
+        with contextlib.suppress(OSError):
+            while True:
+                threads.append(threading.Thread(target=serve, args=(listener.accept()[0],)))
+                threads[-1].start()
+
+    accepting = threading.Thread(target=accept)
+    accepting.start()
+    yield f"https://127.0.0.1:{listener.getsockname()[1]}/v1"
+    listener.shutdown(socket.SHUT_RDWR)
+    listener.close()
+    accepting.join()
+    for thread in threads:
+        thread.join(10)
+
+
+def test_tls_of_an_authority_that_is_not_known(checks, sandbox, tls_front):
+    status, found = checks(sandbox.api_key, tls_front)
+    assert (status, found["TLS"]["state"]) == (1, "FAIL")
+    assert "SSL_CERT_FILE" in found["TLS"]["said"]
+    assert not sandbox.requests
+
+
+def test_tls_of_an_authority_that_is_known(checks, sandbox, tls_front, monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", str(TLS_DATA / "ca.pem"))
+    status, found = checks(sandbox.api_key, tls_front)
+    assert (status, found["TLS"]["version"]) == (0, "TLSv1.3")
+    assert found["TLS"]["certificate_days"] > 14
+    assert found["chat"]["allowed"]
+
+
+def test_a_proxy_is_named_without_its_password(checks, monkeypatch):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        monkeypatch.setenv("HTTPS_PROXY", f"http://me:hidden@127.0.0.1:{port}")
+        status, found = checks("sk-mel-x", "https://api.melious.ai")
+    assert (status, found["connection"]["state"]) == (1, "FAIL")
+    assert found["proxy"]["proxy"] == f"http://127.0.0.1:{port}"
+    assert "hidden" not in json.dumps(found)
