@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from llama_index.core.base.llms.types import (
     ChatMessage,
@@ -32,7 +33,7 @@ def whole(completion: ChatCompletion, *, think_tags: bool) -> ChatResponse:
         think_tags: Take a leading `<think>` part of the text as reasoning.
     """
     raw = completion.raw
-    calls = completion.tool_calls
+    calls = [_identified(call) for call in completion.tool_calls]
     thoughts, text = completion.reasoning, completion.text
     if think_tags and not thoughts:
         thoughts, text = split_thinking(text)
@@ -115,6 +116,11 @@ def _block(call: dict[str, Any]) -> ToolCallBlock:
         tool_name=function.get("name") or "",
         tool_kwargs=arguments if isinstance(arguments, str | dict) else "",
     )
+
+
+def _identified(call: dict[str, Any]) -> dict[str, Any]:
+    """A call with an id, made up where the server gave none: results name the call that they answer."""
+    return call if call.get("id") else {**call, "id": f"call_{uuid4().hex}"}
 
 
 def _reasoning_tokens(raw: dict[str, Any]) -> int | None:
@@ -255,10 +261,10 @@ class Fold:
         self._text += said
         raw = partial.to_wire()
         known = facts(raw, request_id, self._refusal)
+        calls = [_identified(call) for call in self._calls]
+        blocks = [_block(call) for call in calls]
         return ChatResponse(
-            message=_message(
-                self._text, self._thoughts, self._blocks, [*self._calls], _reasoning_tokens(raw)
-            ),
+            message=_message(self._text, self._thoughts, blocks, calls, _reasoning_tokens(raw)),
             raw=raw,
             delta=said,
             logprobs=self._logprobs or None,

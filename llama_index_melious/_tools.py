@@ -179,7 +179,7 @@ def _copy(value: Any) -> Any:
 def arguments_of(response: ChatResponse) -> str:
     """The arguments of a response's first tool call, as far as they have come; empty where there is none."""
     for call in response.message.additional_kwargs.get("tool_calls") or ():
-        return str(call["function"]["arguments"] or "")
+        return str((call.get("function") or {}).get("arguments") or "")
     return ""
 
 

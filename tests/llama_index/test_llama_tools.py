@@ -272,6 +272,29 @@ async def test_arguments_that_strict_parsers_refuse(make_llm, way, sandbox, sign
     assert call.tool_kwargs == json.loads(given)
 
 
+@pytest.mark.parametrize("method", ["chat_with_tools", "stream_chat_with_tools"])
+async def test_calls_without_an_id_get_one(make_llm, way, sandbox, method):
+    function = {"name": "get_time", "arguments": "{}"}
+    calls = [{"type": "function", "function": function}, {"id": None, "function": function}]
+    pieces = [piece({"tool_calls": [call | {"index": index}]}) for index, call in enumerate(calls)]
+    sandbox.faults.add(
+        Fault(raw=sse(*pieces, piece({}, "tool_calls")))
+        if "stream" in method
+        else Fault(body=whole({"content": "", "tool_calls": calls}, "tool_calls"))
+    )
+    llm = make_llm()
+    result = await way(llm, method, TOOLS, user_msg="?", allow_parallel_tool_calls=True)
+    message = (result[-1] if isinstance(result, list) else result).message
+    ids = [call["id"] for call in message.additional_kwargs["tool_calls"]]
+    assert len(set(ids)) == 2
+    assert ids == [block.tool_call_id for block in message.blocks if isinstance(block, ToolCallBlock)]
+    results = [
+        ChatMessage("12:34", role="tool", additional_kwargs={"tool_call_id": call_id}) for call_id in ids
+    ]
+    await way(llm, "chat", [ChatMessage("?"), message, *results])
+    assert [sent.get("tool_call_id") for sent in sandbox.requests[-1].body["messages"]][2:] == ids
+
+
 # --- streams with more calls than were wanted -----------------------------------------------------------
 
 
