@@ -6,12 +6,14 @@ ledger counts how many requests reported what.
 * `facts`: what the service reports of one request.
 * `totals`: what a ledger is told of one request, and sums over many.
 * `ledger`: the sums, in total and by model, provider, country, endpoint and routing.
+* `estimates`: what requests that reported nothing may have cost.
+* `sections`, `table`, `html`, `export`, `plots`: the ledger for people and other programs.
 * `tracking`: which ledgers the running code reports to.
 """
 
 from melious.impact.facts import BillingCost, EnvironmentImpact, whole_count
 from melious.impact.ledger import Dimension, ImpactLedger
-from melious.impact.totals import Entry, Totals, token_counts
+from melious.impact.totals import Entry, Estimate, Residency, Totals, token_counts
 from melious.impact.tracking import active_budgets, active_ledgers, track_impact
 
 __all__ = [
@@ -19,7 +21,9 @@ __all__ = [
     "Dimension",
     "Entry",
     "EnvironmentImpact",
+    "Estimate",
     "ImpactLedger",
+    "Residency",
     "Totals",
     "active_budgets",
     "active_ledgers",

@@ -25,6 +25,8 @@ def _known(value: Any) -> Any:
 
 def whole_count(value: Any) -> int | None:
     """A count from the wire; what cannot be one is unknown."""
+    if type(value) is int:
+        return value if value >= 0 else None
     number = _known(value)
     return int(number) if number is not None and number.is_integer() else None
 

@@ -2,35 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Literal, TypeAlias, TypeVar
+from collections.abc import Callable, Iterator
+from os import PathLike
+from typing import TYPE_CHECKING, Any, Literal, TextIO, TypeAlias, TypeVar
 
-from melious.impact.totals import Entry, Totals
+from melious.impact.totals import OTHER, Entry, Totals
 from melious.transport import forks
 
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from melious.impact.estimates import Estimator
+
 Dimension: TypeAlias = Literal["endpoint", "model", "provider", "country", "routing"]
-_DIMENSIONS: tuple[Dimension, ...] = ("endpoint", "model", "provider", "country", "routing")
-_PROVIDER, _COUNTRY = _DIMENSIONS.index("provider"), _DIMENSIONS.index("country")
-_Cell: TypeAlias = tuple[str, str, str | None, str | None, str | None]
+DIMENSIONS: tuple[Dimension, ...] = ("endpoint", "model", "provider", "country", "routing")
+MAX_LABELS = 256
+MAX_CELLS = 4096
+_MAX_LABEL = 200
+_PROVIDER, _COUNTRY = DIMENSIONS.index("provider"), DIMENSIONS.index("country")
+Cell: TypeAlias = tuple[str, str, str | None, str | None, str | None]
 K = TypeVar("K")
 
 
 class ImpactLedger:
     """Adds up what requests cost, in total and by endpoint, model, provider, country and routing.
 
-    Safe to use from several threads. Its memory grows with the number of
-    different combinations, not with the number of requests.
+    Safe to use from several threads. Its memory does not grow with the number of
+    requests, but with that of different combinations, and not beyond bounds: of
+    each dimension it tells 256 names apart, and 4096 combinations in all. What
+    comes after is counted under `other`; the total is always whole.
+
+    Attributes:
+        estimates: Whether figures that were not reported are estimated.
 
     Example:
-        >>> from melious import ImpactLedger
+        >>> from melious import EnvironmentImpact, ImpactLedger
+        >>> from melious.impact import Entry
         >>> ledger = ImpactLedger()
         >>> ledger.total.requests, ledger.total.carbon_g_co2
         (0, None)
+        >>> ledger.record(Entry("chat", "glm-4.7", impact=EnvironmentImpact(carbon_g_co2=0.5, location="FI")))
+        >>> ledger.by("country")["FI"].carbon_g_co2
+        0.5
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, estimate: bool = False) -> None:
+        """Begin.
+
+        Args:
+            estimate: Estimate what is not reported from what was reported before by the same model and
+                provider, in columns of their own (`estimated_carbon_g_co2`, ...).
+        """
         self._lock = forks.new_lock()
-        self._cells: dict[_Cell, Totals] = {}
+        self._cells: dict[Cell, Totals] = {}
+        self._labels: tuple[set[str | None], ...] = tuple(set() for _ in DIMENSIONS)
+        self._estimator: Estimator | None = None
+        self.estimates = estimate
+        if estimate:
+            from melious.impact.estimates import Estimator  # noqa: PLC0415 - only for those who asked
+
+            self._estimator = Estimator()
 
     def record(self, entry: Entry) -> None:
         """Add one request."""
@@ -43,15 +75,41 @@ class ImpactLedger:
             entry.routing,
         )
         with self._lock:
-            self._cells.setdefault(key, Totals()).add(entry)
+            totals = self._cells.get(key) or self._cell(key)
+            estimator = self._estimator
+            if estimator is None:
+                totals.add(entry)
+            else:
+                totals.add(entry, estimator.estimate(entry))
+                estimator.learn(entry)
 
     def merge(self, other: ImpactLedger) -> None:
-        """Add what another ledger has recorded."""
-        with other._lock:
-            cells = [(key, totals.copy()) for key, totals in other._cells.items()]
+        """Add what another ledger has recorded, its estimates included."""
+        cells = list(other.cells())
         with self._lock:
+            self.estimates = self.estimates or other.estimates
             for key, totals in cells:
-                self._cells.setdefault(key, Totals()).merge(totals)
+                self._cell(key).merge(totals)
+
+    def _cell(self, key: Cell) -> Totals:
+        """The sums of a combination; beyond the bounds, those of the others."""
+        endpoint, model, provider, country, routing = (
+            self._label(place, label) for place, label in enumerate(key)
+        )
+        known = (endpoint or OTHER, model or "", provider, country, routing)
+        if known not in self._cells and len(self._cells) >= MAX_CELLS:
+            known = (known[0], OTHER, OTHER, country, OTHER)
+        return self._cells.setdefault(known, Totals())
+
+    def _label(self, place: int, label: str | None) -> str | None:
+        if label is not None and len(label) > _MAX_LABEL:
+            label = f"{label[: _MAX_LABEL - 1]}…"
+        labels = self._labels[place]
+        if label not in labels:
+            if len(labels) >= MAX_LABELS:
+                return OTHER
+            labels.add(label)
+        return label
 
     @property
     def total(self) -> Totals:
@@ -62,31 +120,120 @@ class ImpactLedger:
         """The sums by one dimension; None stands for requests that did not report it.
 
         Args:
-            dimension: `endpoint`, `model`, `provider`, `country` or `routing`.
+            dimension: `endpoint`, `model`, `provider`, `country` or `routing` (preset or flavor).
         """
-        place = _DIMENSIONS.index(dimension)
+        place = DIMENSIONS.index(dimension)
         return self._merged(lambda key: key[place])
 
     def by_place(self) -> dict[tuple[str | None, str | None], Totals]:
         """The sums by provider and country together."""
         return self._merged(lambda key: (key[_PROVIDER], key[_COUNTRY]))
 
-    def _merged(self, name_of: Callable[[_Cell], K]) -> dict[K, Totals]:
+    def cells(self) -> Iterator[tuple[Cell, Totals]]:
+        """The sums of every combination: endpoint, model, provider, country, routing."""
+        with self._lock:
+            copied = [(key, totals.copy()) for key, totals in self._cells.items()]
+        return iter(copied)
+
+    def _merged(self, name_of: Callable[[Cell], K]) -> dict[K, Totals]:
         merged: dict[K, Totals] = {}
         with self._lock:
             for key, totals in self._cells.items():
                 merged.setdefault(name_of(key), Totals()).merge(totals)
         return merged
 
+    def summary(self) -> str:
+        """A table for terminals, at most 100 columns wide: the total, then each breakdown of several rows.
+
+        What was not reported is said to be so; estimates are in a table of their own.
+
+        Example:
+            >>> from melious import EnvironmentImpact, ImpactLedger
+            >>> from melious.impact import Entry
+            >>> ledger = ImpactLedger()
+            >>> ledger.record(Entry("chat", "glm-4.7", impact=EnvironmentImpact(carbon_g_co2=0.5)))
+            >>> print(ledger.summary().splitlines()[0])
+            1 request
+        """
+        from melious.impact.table import text  # noqa: PLC0415 - for those who look
+
+        return text(self)
+
+    def _repr_html_(self) -> str:
+        """What notebooks show."""
+        from melious.impact.html import html  # noqa: PLC0415 - for notebooks
+
+        return html(self)
+
     def to_dict(self) -> dict[str, Any]:
-        """Total and breakdowns as plain values."""
+        """Total and breakdowns as plain values; decimals stay decimals."""
         return {
             "total": self.total.to_dict(),
             **{
                 f"by_{dimension}": {name: totals.to_dict() for name, totals in self.by(dimension).items()}
-                for dimension in _DIMENSIONS
+                for dimension in DIMENSIONS
             },
         }
+
+    def to_pandas(self, *, exact: bool = False) -> pd.DataFrame:
+        """A frame with a row for each combination of endpoint, model, provider, country and routing.
+
+        Args:
+            exact: Keep amounts of money as `Decimal` objects; by default they are floats.
+
+        Returns:
+            The dimensions and the columns of `Totals`; what was charged is in a column for each
+            balance (`charged_credits`, `charged_energy`). What was not reported is missing, not 0.
+
+        Raises:
+            ImportError: pandas is not installed (extra `pandas`).
+
+        Example:
+            >>> from melious import ImpactLedger
+            >>> from melious.impact import Entry
+            >>> ledger = ImpactLedger()
+            >>> ledger.record(Entry("chat", "glm-4.7"))
+            >>> ledger.to_pandas().groupby("model")["requests"].sum()["glm-4.7"]  # doctest: +SKIP
+            1
+        """
+        from melious.impact.export import frame  # noqa: PLC0415 - imports pandas
+
+        return frame(self, exact=exact)
+
+    def to_csv(self, to: str | PathLike[str] | TextIO | None = None) -> str | None:
+        """The rows of `to_pandas` as CSV; empty where nothing was reported.
+
+        Args:
+            to: A path or an open text file; None gives the text back.
+
+        Returns:
+            The text, if `to` is None.
+
+        Example:
+            >>> from melious import ImpactLedger
+            >>> ImpactLedger().to_csv().split(",")[:3]
+            ['endpoint', 'model', 'provider']
+        """
+        from melious.impact.export import csv_of  # noqa: PLC0415 - for those who export
+
+        return csv_of(self, to)
+
+    def plot(self) -> Figure:
+        """Draw carbon and cost by model and by country; estimates are hatched.
+
+        Returns:
+            A matplotlib figure of its own, which no window shows by itself; notebooks do.
+
+        Raises:
+            ImportError: matplotlib is not installed (extra `plot`).
+
+        Example:
+            >>> from melious import ImpactLedger
+            >>> ImpactLedger().plot().savefig("impact.png")  # doctest: +SKIP
+        """
+        from melious.impact.plots import figure  # noqa: PLC0415 - imports matplotlib
+
+        return figure(self)
 
     def __repr__(self) -> str:
         total = self.total

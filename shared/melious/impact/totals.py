@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from decimal import Decimal
-from typing import Any
+from decimal import Context, Decimal
+from typing import Any, Literal, TypeAlias
 
 from melious.impact.facts import BillingCost, EnvironmentImpact, whole_count
+
+Residency: TypeAlias = Literal["verified", "unverified", "outside"]
+
+OTHER = "other"
+MAX_BALANCES = 16
+_EXACT = Context(prec=100, traps=[])  # neither rounded nor refused because of what callers set for themselves
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +29,7 @@ class Entry:
         answered: Whether there was an answer, or at least its beginning.
         failed: Whether it ended in an error.
         relaxed: The wishes for routing that were given up to find a provider.
+        residency: Whether it was served in the countries asked for; None if that was not to be verified.
 
     Example:
         >>> Entry("chat", "glm-4.7", usage={"prompt_tokens": 9}).impact is None
@@ -38,18 +45,41 @@ class Entry:
     answered: bool = True
     failed: bool = False
     relaxed: tuple[str, ...] = ()
+    residency: Residency | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a request that reported no figure may have cost; None where nothing is known to go by.
+
+    Attributes:
+        energy_kwh: Energy in kWh.
+        carbon_g_co2: Grams of CO2.
+        water_liters: Litres of water.
+        eur: Euro.
+    """
+
+    energy_kwh: float | None = None
+    carbon_g_co2: float | None = None
+    water_liters: float | None = None
+    eur: Decimal | None = None
 
 
 @dataclass(slots=True)
 class Totals:
     """Sums over requests; a sum is None until one request reported it.
 
+    Estimates are in columns of their own, and in no other.
+
     Attributes:
         requests: How many requests were answered, at least in part.
         failed: How many ended in an error: those without an answer, which are not in `requests`,
             and streams that broke, which are. They may have been billed all the same.
         relaxed: How many were answered only after wishes for routing were given up.
-        with_usage: How many of them reported tokens.
+        verified: How many were served in the countries asked for, where that was to be verified.
+        unverified: How many did not say where they were served.
+        outside: How many were served elsewhere.
+        with_usage: How many of the requests reported tokens.
         with_impact: How many reported an impact.
         with_cost: How many reported a cost.
         input_tokens: Tokens read.
@@ -61,6 +91,11 @@ class Totals:
         water_liters: Litres of water.
         eur: Euro.
         charged: Amounts taken, by the balance that paid (`energy`, `credits`).
+        estimated: For how many requests a figure that was not reported was estimated.
+        estimated_energy_kwh: The estimates of energy in kWh.
+        estimated_carbon_g_co2: The estimates of carbon in grams of CO2.
+        estimated_water_liters: The estimates of water in litres.
+        estimated_eur: The estimates of cost in euro.
 
     Example:
         >>> totals = Totals()
@@ -72,6 +107,9 @@ class Totals:
     requests: int = 0
     failed: int = 0
     relaxed: int = 0
+    verified: int = 0
+    unverified: int = 0
+    outside: int = 0
     with_usage: int = 0
     with_impact: int = 0
     with_cost: int = 0
@@ -84,6 +122,11 @@ class Totals:
     water_liters: float | None = None
     eur: Decimal | None = None
     charged: dict[str, Decimal] = field(default_factory=dict)
+    estimated: int = 0
+    estimated_energy_kwh: float | None = None
+    estimated_carbon_g_co2: float | None = None
+    estimated_water_liters: float | None = None
+    estimated_eur: Decimal | None = None
 
     @property
     def without_impact(self) -> int:
@@ -95,36 +138,65 @@ class Totals:
         """How many requests reported no cost."""
         return self.requests - self.with_cost
 
-    def add(self, entry: Entry) -> None:
-        """Add one request."""
+    def add(self, entry: Entry, estimate: Estimate | None = None) -> None:
+        """Add one request, and what it may have cost where it did not say so."""
         self.requests += entry.answered
-        self.failed += entry.failed
-        self.relaxed += bool(entry.relaxed)
+        if entry.failed:
+            self.failed += 1
+        if entry.relaxed:
+            self.relaxed += 1
+        if entry.residency is not None:
+            self._sum(entry.residency, 1)
         if entry.usage:
             self.with_usage += 1
-            for name, tokens in token_counts(entry.usage).items():
-                self._sum(name, tokens)
-        if entry.impact is not None:
+            self._add_tokens(entry.usage)
+        impact = entry.impact
+        if impact is not None:
             self.with_impact += 1
-            for name in ("energy_kwh", "carbon_g_co2", "water_liters"):
-                self._sum(name, getattr(entry.impact, name))
+            if impact.energy_kwh is not None:
+                self.energy_kwh = (self.energy_kwh or 0.0) + impact.energy_kwh
+            if impact.carbon_g_co2 is not None:
+                self.carbon_g_co2 = (self.carbon_g_co2 or 0.0) + impact.carbon_g_co2
+            if impact.water_liters is not None:
+                self.water_liters = (self.water_liters or 0.0) + impact.water_liters
         if entry.cost is not None:
             self.with_cost += 1
-            self._sum("eur", entry.cost.eur)
-            charged = entry.cost.charged
-            if charged is not None and entry.cost.paid_with:
-                self.charged[entry.cost.paid_with] = (
-                    self.charged.get(entry.cost.paid_with, Decimal(0)) + charged
-                )
+            self._add_cost(entry.cost)
+        if estimate is not None:
+            self.estimated += 1
+            for name in ("energy_kwh", "carbon_g_co2", "water_liters", "eur"):
+                self._sum(f"estimated_{name}", getattr(estimate, name))
+
+    def _add_tokens(self, usage: dict[str, Any]) -> None:
+        read, written, cached, thought = _tokens(usage)
+        if read is not None:
+            self.input_tokens = (self.input_tokens or 0) + read
+        if written is not None:
+            self.output_tokens = (self.output_tokens or 0) + written
+        if cached is not None:
+            self.cached_tokens = (self.cached_tokens or 0) + cached
+        if thought is not None:
+            self.reasoning_tokens = (self.reasoning_tokens or 0) + thought
+
+    def _add_cost(self, cost: BillingCost) -> None:
+        eur, charged, balance = cost.eur, cost.charged, cost.paid_with
+        if eur is not None:
+            self.eur = eur if self.eur is None else _EXACT.add(self.eur, eur)
+        if charged is not None and balance:
+            self._add_charged(balance, charged)
+
+    def _add_charged(self, balance: str, amount: Decimal) -> None:
+        known = self.charged
+        if balance not in known and len(known) >= MAX_BALANCES:
+            balance = OTHER
+        known[balance] = _EXACT.add(known.get(balance, Decimal(0)), amount)
 
     def merge(self, other: Totals) -> None:
         """Add the sums of others."""
-        for item in fields(self):
-            if item.name == "charged":
-                for balance, amount in other.charged.items():
-                    self.charged[balance] = self.charged.get(balance, Decimal(0)) + amount
-            else:
-                self._sum(item.name, getattr(other, item.name))
+        for name in _SUMS:
+            self._sum(name, getattr(other, name))
+        for balance, amount in other.charged.items():
+            self._add_charged(balance, amount)
 
     def copy(self) -> Totals:
         """The sums as they are now."""
@@ -133,25 +205,39 @@ class Totals:
         return copied
 
     def _sum(self, name: str, value: Any) -> None:
-        if value is not None:
-            setattr(self, name, value if getattr(self, name) is None else getattr(self, name) + value)
+        if value is None:
+            return
+        before = getattr(self, name)
+        if before is not None:
+            value = _EXACT.add(before, value) if isinstance(value, Decimal) else before + value
+        setattr(self, name, value)
 
     def to_dict(self) -> dict[str, Any]:
         """The sums as plain values; decimals stay decimals."""
-        return {item.name: getattr(self, item.name) for item in fields(self)}
+        return {name: getattr(self, name) for name in (item.name for item in fields(self))} | {
+            "charged": dict(self.charged)
+        }
+
+
+_SUMS = tuple(item.name for item in fields(Totals) if item.name != "charged")
 
 
 def token_counts(usage: dict[str, Any]) -> dict[str, int | None]:
     """The token counts of a usage object, wherever servers put the details."""
-    cached = whole_count(_detail(usage, "prompt_tokens_details", "cached_tokens"))
-    return {
-        "input_tokens": whole_count(usage.get("prompt_tokens")),
-        "output_tokens": whole_count(usage.get("completion_tokens")),
-        "cached_tokens": cached if cached is not None else whole_count(usage.get("cached_tokens")),
-        "reasoning_tokens": whole_count(_detail(usage, "completion_tokens_details", "reasoning_tokens")),
-    }
+    names = ("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens")
+    return dict(zip(names, _tokens(usage), strict=True))
 
 
-def _detail(usage: dict[str, Any], details: str, name: str) -> Any:
+def _tokens(usage: dict[str, Any]) -> tuple[int | None, int | None, int | None, int | None]:
+    cached = _detail(usage, "prompt_tokens_details", "cached_tokens")
+    return (
+        whole_count(usage.get("prompt_tokens")),
+        whole_count(usage.get("completion_tokens")),
+        cached if cached is not None else whole_count(usage.get("cached_tokens")),
+        _detail(usage, "completion_tokens_details", "reasoning_tokens"),
+    )
+
+
+def _detail(usage: dict[str, Any], details: str, name: str) -> int | None:
     found = usage.get(details)
-    return found.get(name) if isinstance(found, dict) else None
+    return whole_count(found.get(name)) if isinstance(found, dict) else None

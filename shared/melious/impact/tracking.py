@@ -48,7 +48,7 @@ def track_impact(budget: ImpactBudget | None = None) -> Iterator[ImpactLedger]:
         check_budget(budget)
         if budget not in limits:
             limits = (*limits, budget)
-    ledger = ImpactLedger()
+    ledger = ImpactLedger(estimate=estimate)
     token = _active.set((*_active.get(), ledger))
     limits_token = _budgets.set(limits)
     try:
