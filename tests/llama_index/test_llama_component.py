@@ -101,7 +101,8 @@ def test_key_and_url_from_the_environment(kind, sandbox, monkeypatch):
     monkeypatch.setenv("MELIOUS_API_KEY", sandbox.api_key)
     monkeypatch.setenv("MELIOUS_BASE_URL", sandbox.base_url)
     call(kind(**CLASSES[kind][0]))
-    assert len(sandbox.requests) == 1
+    asyncio.run(acall(kind(**CLASSES[kind][0])))
+    assert [request.status for request in sandbox.requests] == [200, 200]
     monkeypatch.setenv("MELIOUS_API_KEY", "sk-mel-wrong")
     call(kind(**CLASSES[kind][0], api_key=sandbox.api_key))
     assert sandbox.requests[-1].status == 200

@@ -269,6 +269,14 @@ def test_after_a_failure_no_further_batch_is_sent(start_sandbox, workers, cache)
     assert asyncio.run(main()) <= 2 * workers
 
 
+@pytest.mark.parametrize("limit", [0.1, (5, 0.1)], ids=str)
+async def test_timeouts(make_embedding, way, sandbox, limit):
+    sandbox.faults.add(Fault(endpoint="embeddings", delay=0.5))
+    with pytest.raises(TimeoutError):
+        await way(make_embedding(max_retries=0, timeout=limit), "get_query_embedding", "dunes")
+    assert len(await way(make_embedding(timeout=limit), "get_query_embedding", "dunes")) == 1024
+
+
 @pytest.mark.parametrize("size", [0, 2049])
 def test_batch_sizes_that_no_server_takes(make_embedding, size):
     with pytest.raises(ValueError, match="embed_batch_size"):

@@ -2,6 +2,7 @@
 
 import asyncio
 
+import httpx
 import pytest
 from llama_index.core.callbacks import CallbackManager, CBEventType, EventPayload, LlamaDebugHandler
 from llama_index.core.instrumentation import get_dispatcher
@@ -12,7 +13,7 @@ from llama_kit import Way
 from pydantic import Field
 
 from llama_index_melious import MeliousRerank
-from melious import InvalidArgumentError, ServerError
+from melious import InvalidArgumentError, ServerError, Timeout
 from melious.sandbox import Fault
 
 QUERY = "What do trains in Austria run on?"
@@ -127,6 +128,17 @@ async def test_passing_troubles_are_tried_again(make_rerank, way, nodes, sandbox
     sandbox.faults.add(Fault(endpoint="rerank", status=status, times=2, headers={"retry-after": "0"}))
     assert len(await rank(way, make_rerank(max_retries=2), nodes)) == 3
     assert [request.status for request in sandbox.requests] == [status, status, 200]
+
+
+@pytest.mark.parametrize("where", ["constructor", "call"])
+@pytest.mark.parametrize("limit", [0.1, (5, 0.1), httpx.Timeout(0.1), Timeout(answer=0.1)], ids=str)
+async def test_timeouts(make_rerank, way, nodes, sandbox, limit, where):
+    sandbox.faults.add(Fault(endpoint="rerank", delay=0.5, times=2))
+    at_first, later = ({"timeout": limit}, {}) if where == "constructor" else ({}, {"timeout": limit})
+    with pytest.raises(TimeoutError):
+        await rank(way, make_rerank(max_retries=0, **at_first), nodes, **later)
+    passed = await rank(way, make_rerank(max_retries=0, on_error="passthrough", **at_first), nodes, **later)
+    assert passed == nodes
 
 
 @pytest.mark.parametrize("retries", [0, 1, 3])
