@@ -50,8 +50,8 @@ class Estimator:
     Example:
         >>> from melious.impact import EnvironmentImpact, Entry
         >>> estimator = Estimator()
-        >>> whole = Entry("chat", "glm-4.7", usage={"prompt_tokens": 100}, impact=EnvironmentImpact(carbon_g_co2=2))
-        >>> estimator.learn(whole)
+        >>> known = EnvironmentImpact(carbon_g_co2=2)
+        >>> estimator.learn(Entry("chat", "glm-4.7", usage={"prompt_tokens": 100}, impact=known))
         >>> estimator.estimate(Entry("chat", "glm-4.7", usage={"prompt_tokens": 50})).carbon_g_co2
         1.0
     """

@@ -17,7 +17,7 @@ _budgets: ContextVar[tuple[ImpactBudget, ...]] = ContextVar("melious_budgets", d
 
 
 @contextmanager
-def track_impact(budget: ImpactBudget | None = None) -> Iterator[ImpactLedger]:
+def track_impact(budget: ImpactBudget | None = None, *, estimate: bool = False) -> Iterator[ImpactLedger]:
     """Collect what every request made inside the block costs, through the core or either framework.
 
     Blocks may be nested; the outer one also sees what the inner one sees. The
@@ -27,6 +27,7 @@ def track_impact(budget: ImpactBudget | None = None) -> Iterator[ImpactLedger]:
     Args:
         budget: Limits on what the requests of the block may cost together, beside those of the
             clients: a request that would start when one is reached is refused.
+        estimate: Estimate what is not reported, in columns of their own; see `ImpactLedger`.
 
     Yields:
         The ledger, which goes on growing until the block ends.
