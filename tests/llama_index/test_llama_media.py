@@ -318,7 +318,7 @@ async def test_from_another_file_system(way, make_reader):
         directory = SimpleDirectoryReader(
             "/talks", fs=fs, file_extractor={".wav": reader}, raise_on_error=True
         )
-        (document,) = await way(directory, "load_data")
+        (document,) = await way(directory, "load_data", fs=fs)  # older cores forget their own
     finally:
         fs.rm("/talks", recursive=True)
     assert "1.5 seconds" in document.text
