@@ -220,14 +220,17 @@ def known(model: str, base_url: str | None = None) -> ModelCard | None:
     """
     if _shelves:
         bare = split_flavor(model)[0]
-        where = _resolved(base_url)
-        with _lock:
-            here = [shelf for (url, _), shelf in _shelves.items() if url == where]
-        for shelf in reversed(here):
+        for shelf in _shelves_at(base_url) or _shelves_at(_resolved(base_url)):
             card = shelf.card(model) or shelf.card(bare)
             if card is not None:
                 return card
     return shipped.find(model)
+
+
+def _shelves_at(base_url: str | None) -> list[Shelf]:
+    """Those of a resolved base URL, the newest first."""
+    with _lock:
+        return [shelf for (url, _), shelf in reversed(_shelves.items()) if url == base_url]
 
 
 def _resolved(base_url: str | None) -> str | None:
