@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping
+from copy import deepcopy
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -168,7 +169,7 @@ def _file_of(blob: Blob) -> Any:
 
 
 def _documents(blob: Blob, result: Transcription, asked: Asked, mode: str) -> Iterator[Document]:
-    about: dict[str, Any] = {**blob.metadata, "model": split_flavor(asked.model)[0]}
+    about: dict[str, Any] = {**deepcopy(blob.metadata), "model": split_flavor(asked.model)[0]}
     if blob.source is not None:
         about["source"] = blob.source
     for name in ("language", "duration"):
@@ -180,5 +181,6 @@ def _documents(blob: Blob, result: Transcription, asked: Asked, mode: str) -> It
         return
     whole = {"text": result.text, "start": 0.0, "end": result.duration}
     for place, segment in enumerate(result.segments or [whole]):
-        times = {name: float(segment[name]) for name in ("start", "end") if segment.get(name) is not None}
-        yield Document(str(segment.get("text", "")).strip(), metadata={**about, "segment": place, **times})
+        of_segment = deepcopy(about) | {"segment": place}
+        of_segment |= {name: float(segment[name]) for name in ("start", "end") if segment.get(name) is not None}
+        yield Document(str(segment.get("text", "")).strip(), metadata=of_segment)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from copy import deepcopy
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -194,7 +195,7 @@ class MeliousAudioReader(MeliousComponent, BasePydanticReader):
         about: dict[str, Any] = {
             "file_name": path.name,
             "file_path": str(path),
-            **(extra_info or {}),
+            **deepcopy(dict(extra_info or {})),
             "model": split_flavor(self.model)[0],
         }
         for name in ("language", "duration"):
@@ -205,7 +206,7 @@ class MeliousAudioReader(MeliousComponent, BasePydanticReader):
             return [_document(result.text, about)]
         whole = {"text": result.text, "start": 0.0, "end": result.duration}
         return [
-            _document(str(segment.get("text", "")), {**about, "segment": place, **_times(segment)})
+            _document(str(segment.get("text", "")), {**deepcopy(about), "segment": place, **_times(segment)})
             for place, segment in enumerate(result.segments or [whole])
         ]
 
