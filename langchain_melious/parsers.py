@@ -181,6 +181,9 @@ def _documents(blob: Blob, result: Transcription, asked: Asked, mode: str) -> It
         return
     whole = {"text": result.text, "start": 0.0, "end": result.duration}
     for place, segment in enumerate(result.segments or [whole]):
-        of_segment = deepcopy(about) | {"segment": place}
-        of_segment |= {name: float(segment[name]) for name in ("start", "end") if segment.get(name) is not None}
-        yield Document(str(segment.get("text", "")).strip(), metadata=of_segment)
+        text = str(segment.get("text", "")).strip()
+        yield Document(text, metadata={**deepcopy(about), "segment": place, **_times(segment)})
+
+
+def _times(segment: Mapping[str, Any]) -> dict[str, float]:
+    return {name: float(segment[name]) for name in ("start", "end") if segment.get(name) is not None}
