@@ -71,7 +71,10 @@ class MeliousSettings(BaseModel):
     model: str = Field(min_length=1)
     """The model, with or without a flavor: `glm-4.7`, `glm-4.7:eco`."""
 
-    api_key: SecretStr | None = Field(default_factory=secret_from_env(KEY_VARIABLE, default=None))
+    if TYPE_CHECKING:  # what may be given; it is kept as a secret
+        api_key: str | SecretStr | None = None
+    else:
+        api_key: SecretStr | None = Field(default_factory=secret_from_env(KEY_VARIABLE, default=None))
     """The key; by default the environment variable `MELIOUS_API_KEY`."""
 
     base_url: str | None = Field(default_factory=from_env(URL_VARIABLE, default=None))

@@ -35,7 +35,7 @@ llm = ChatMelious(
     timeout=Timeout(answer=30.0),
     max_retries=0,
 )
-plain = ChatMelious(model="glm-4.7", filters={"countries": ["DE"]}, timeout=(5.0, 30.0), temperature=0)
+plain = ChatMelious(model="glm-4.7", api_key="sk-mel-x", filters={"countries": ["DE"]}, timeout=(5.0, 30.0), temperature=0)
 answer: AIMessage = llm.invoke("Hello", temperature=0.5)
 called: AIMessage = llm.bind_tools([weather], tool_choice="weather").invoke("Hello")
 person: object = llm.with_structured_output(Person, method="json_schema").invoke("Hello")
