@@ -1,0 +1,215 @@
+"""What summaries show, as text and as HTML alike: which rows, which columns, in which units."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TypeAlias
+
+from melious.impact.ledger import DIMENSIONS, Dimension, ImpactLedger
+from melious.impact.totals import Totals
+
+UNREPORTED = "—"
+MAX_ROWS = 15
+TITLES: dict[Dimension, str] = {
+    "endpoint": "endpoint",
+    "model": "model",
+    "provider": "provider",
+    "country": "country",
+    "routing": "routing",
+}
+_NAMELESS: dict[Dimension, str] = {"routing": "none", "model": "none"}
+_ENERGY = (("MWh", 1e-3), ("kWh", 1.0), ("Wh", 1e3), ("mWh", 1e6))
+_CARBON = (("t CO2", 1e-6), ("kg CO2", 1e-3), ("g CO2", 1.0), ("mg CO2", 1e3))
+_WATER = (("m³ H2O", 1e-3), ("l H2O", 1.0), ("ml H2O", 1e3))
+_Number: TypeAlias = float | Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column: its header, and what it shows of sums."""
+
+    header: str
+    show: Callable[[Totals], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A table: what its first column names, its columns and its rows."""
+
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[str, Totals], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Units:
+    """The units in which sums are readable, and how figures are shown in them."""
+
+    energy: tuple[str, float]
+    carbon: tuple[str, float]
+    water: tuple[str, float]
+    decimals: int
+
+    @classmethod
+    def of(cls, total: Totals) -> Units:
+        """Choose units by the largest sum there is."""
+        eur = max(total.eur or 0, total.estimated_eur or 0)
+        return cls(
+            _unit(_ENERGY, "kWh", total.energy_kwh, total.estimated_energy_kwh),
+            _unit(_CARBON, "g CO2", total.carbon_g_co2, total.estimated_carbon_g_co2),
+            _unit(_WATER, "l H2O", total.water_liters, total.estimated_water_liters),
+            6 if eur < 1 else 4 if eur < 100 else 2,  # noqa: PLR2004
+        )
+
+    def eur(self, value: Decimal | None) -> str:
+        """An amount in euro."""
+        if value is None:
+            return UNREPORTED
+        if 0 < value < Decimal(1).scaleb(-self.decimals):
+            return f"<{Decimal(1).scaleb(-self.decimals):f}"
+        return f"{value:,.{self.decimals}f}"
+
+
+def sections(ledger: ImpactLedger) -> list[Section]:
+    """The breakdowns that have more than one row, largest first."""
+    columns = reported_columns(ledger.total, Units.of(ledger.total))
+    shown = [Section(TITLES[each], columns, _rows(ledger, each)) for each in DIMENSIONS]
+    return [section for section in shown if len(section.rows) > 1]
+
+
+def estimated_section(ledger: ImpactLedger) -> Section | None:
+    """What was estimated, by model; None where nothing was."""
+    total = ledger.total
+    if not total.estimated:
+        return None
+    columns = estimated_columns(Units.of(total))
+    rows = tuple((name, totals) for name, totals in _rows(ledger, "model") if totals.estimated)
+    return Section("estimated, by model", columns, rows)
+
+
+def reported_columns(total: Totals, units: Units) -> tuple[Column, ...]:
+    """The columns that say something about sums like these."""
+    columns = [Column("requests", lambda sums: f"{sums.requests:,}")]
+    if total.failed:
+        columns.append(Column("failed", lambda sums: f"{sums.failed:,}"))
+    columns += [
+        Column("tok in", lambda sums: tokens(sums.input_tokens)),
+        Column("tok out", lambda sums: tokens(sums.output_tokens)),
+        Column(units.energy[0], lambda sums: figure(sums.energy_kwh, units.energy[1])),
+        Column(units.carbon[0], lambda sums: figure(sums.carbon_g_co2, units.carbon[1])),
+        Column(units.water[0], lambda sums: figure(sums.water_liters, units.water[1])),
+        Column("EUR", lambda sums: units.eur(sums.eur)),
+    ]
+    if total.without_impact:
+        columns.append(Column("no impact", lambda sums: _count(sums.without_impact)))
+    if total.without_cost:
+        columns.append(Column("no cost", lambda sums: _count(sums.without_cost)))
+    return tuple(columns)
+
+
+def estimated_columns(units: Units) -> tuple[Column, ...]:
+    """The columns of estimates."""
+    return (
+        Column("requests", lambda sums: f"{sums.estimated:,}"),
+        Column(f"~{units.energy[0]}", lambda sums: figure(sums.estimated_energy_kwh, units.energy[1])),
+        Column(f"~{units.carbon[0]}", lambda sums: figure(sums.estimated_carbon_g_co2, units.carbon[1])),
+        Column(f"~{units.water[0]}", lambda sums: figure(sums.estimated_water_liters, units.water[1])),
+        Column("~EUR", lambda sums: units.eur(sums.estimated_eur)),
+    )
+
+
+def figure(value: float | None, factor: float = 1.0) -> str:
+    """A sum in three digits that count; a dash where nothing was reported."""
+    if value is None:
+        return UNREPORTED
+    value *= factor
+    if value == 0:
+        return "0"
+    if value < 0.001:  # noqa: PLR2004
+        return "<0.001"
+    for bound, decimals in ((1, 3), (10, 2), (100, 1)):
+        if round(value, decimals) < bound:
+            return f"{value:.{decimals}f}"
+    return f"{value:,.0f}"
+
+
+def tokens(count: int | None) -> str:
+    """A number of tokens, in full up to a hundred thousand; a dash where none was reported."""
+    if count is None:
+        return UNREPORTED
+    for bound, factor, letter in ((100_000, 1, ""), (10_000_000, 1e3, "k"), (10_000_000_000, 1e6, "M")):
+        if count < bound:
+            return f"{count / factor:,.0f}{letter}"
+    return f"{count / 1e9:,.0f}G"
+
+
+def notes(ledger: ImpactLedger) -> list[str]:
+    """What else is to be said of the total, in sentences."""
+    total = ledger.total
+    said = []
+    if total.without_impact:
+        said.append(
+            f"{_of(total.without_impact, total)} reported no impact: missing from the sums, not zero."
+        )
+    if total.without_cost:
+        said.append(f"{_of(total.without_cost, total)} reported no cost: missing from the sums, not zero.")
+    if total.failed:
+        said.append(f"{total.failed:,} failed, and may have been billed all the same.")
+    if total.relaxed:
+        said.append(f"{total.relaxed:,} found a provider only after wishes for routing were given up.")
+    if total.outside or total.unverified or total.verified:
+        said.append(
+            f"Location: {total.verified:,} within the countries asked for, "
+            f"{total.outside:,} outside, {total.unverified:,} did not say."
+        )
+    if total.estimated:
+        said.append(
+            f"Figures for {total.estimated:,} of the requests were estimated from what the same models "
+            "reported before; no sum of what was reported holds them."
+        )
+    elif ledger.estimates and (total.without_impact or total.without_cost):
+        said.append("Nothing could be estimated: the same models had reported nothing before.")
+    return said
+
+
+def charges(total: Totals) -> str:
+    """What was taken from which balance."""
+    return ", ".join(f"{amount.normalize():f} {balance}" for balance, amount in sorted(total.charged.items()))
+
+
+def requests(total: Totals) -> str:
+    """How many requests there were."""
+    return f"{total.requests:,} request" + ("" if total.requests == 1 else "s")
+
+
+def _rows(ledger: ImpactLedger, dimension: Dimension) -> tuple[tuple[str, Totals], ...]:
+    nameless = _NAMELESS.get(dimension, "not reported")
+    found = sorted(
+        ((name or nameless, totals) for name, totals in ledger.by(dimension).items()),
+        key=lambda row: (-row[1].requests, -row[1].failed, row[0]),
+    )
+    if len(found) <= MAX_ROWS:
+        return tuple(found)
+    rest = Totals()
+    for _, totals in found[MAX_ROWS - 1 :]:
+        rest.merge(totals)
+    return (*found[: MAX_ROWS - 1], (f"{len(found) - MAX_ROWS + 1} more", rest))
+
+
+def _of(count: int, total: Totals) -> str:
+    if count == total.requests:
+        return "The request" if count == 1 else f"All {count:,} requests"
+    return f"{count:,} of {total.requests:,} requests"
+
+
+def _count(count: int) -> str:
+    return f"{count:,}" if count else ""
+
+
+def _unit(units: tuple[tuple[str, float], ...], default: str, *values: _Number) -> tuple[str, float]:
+    known = [float(value) for value in values if value]
+    if not known:
+        return next(unit for unit in units if unit[0] == default)
+    return next((unit for unit in units if max(known) * unit[1] >= 1), units[-1])
