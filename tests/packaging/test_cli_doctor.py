@@ -95,7 +95,7 @@ def test_nothing_that_it_sends_could_be_billed(doctor, sandbox):
 def test_no_scopes_sends_no_empty_requests(checks, sandbox):
     status, found = checks(sandbox.api_key, sandbox.base_url, "--no-scopes")
     assert status == 0
-    assert found["chat"]["state"] == "-"
+    assert found["chat"]["state"] == "skipped"
     assert [request.endpoint for request in sandbox.requests] == ["models"]
 
 
@@ -122,12 +122,12 @@ def test_what_a_script_needs_must_be_allowed(checks, start_sandbox):
     assert checks("sk-mel-part", sandbox.base_url, "--need", "chat")[0] == 0
     status, found = checks("sk-mel-part", sandbox.base_url, "--need", "chat", "--need", "rerank")
     assert status == 1
-    assert (found["chat"]["state"], found["rerank"]["state"]) == ("ok", "FAIL")
+    assert (found["chat"]["state"], found["rerank"]["state"]) == ("ok", "failed")
 
 
 def test_a_needed_endpoint_that_was_not_asked_is_not_taken_for_allowed(checks, sandbox):
     status, found = checks(sandbox.api_key, sandbox.base_url, "--no-scopes", "--need", "chat")
-    assert (status, found["chat"]["state"]) == (1, "FAIL")
+    assert (status, found["chat"]["state"]) == (1, "failed")
 
 
 def test_an_endpoint_that_there_is_not(capsys, sandbox):
@@ -140,13 +140,13 @@ def test_a_key_without_the_list_of_models(checks, start_sandbox):
     status, found = checks("sk-mel-chat", sandbox.base_url)
     assert status == 0
     assert (found["models"]["allowed"], found["chat"]["allowed"]) == (False, True)
-    assert found["rate limit"]["state"] == "-"
+    assert found["rate limit"]["state"] == "skipped"
 
 
 def test_a_key_for_nothing_here(checks, start_sandbox):
     sandbox = start_sandbox(keys={"sk-mel-kit": ["kit.tools"]})
     status, found = checks("sk-mel-kit", sandbox.base_url)
-    assert (status, found["scopes"]["state"]) == (1, "FAIL")
+    assert (status, found["scopes"]["state"]) == (1, "failed")
 
 
 def test_a_wrong_key_is_refused_once(doctor, sandbox):
@@ -176,7 +176,7 @@ def test_a_key_of_somebody_else_is_noticed(checks, sandbox):
 def test_no_key(checks, sandbox):
     status, found = checks(None, sandbox.base_url)
     assert status == 1
-    assert (found["key"]["state"], found["connection"]["state"]) == ("FAIL", "ok")
+    assert (found["key"]["state"], found["connection"]["state"]) == ("failed", "ok")
     assert "MELIOUS_API_KEY" in found["key"]["said"]
     assert not sandbox.requests
 
@@ -200,7 +200,7 @@ def test_the_origin_of_the_base_url(monkeypatch, capsys, sandbox):
 )
 def test_a_base_url_that_cannot_be_used(checks, url):
     status, found = checks("sk-mel-x", url)
-    assert (status, found["base URL"]["state"]) == (1, "FAIL")
+    assert (status, found["base URL"]["state"]) == (1, "failed")
     assert "hidden" not in json.dumps(found)
 
 
@@ -220,14 +220,14 @@ def test_a_limit_that_is_nearly_used_up_is_not_used_up(checks, start_sandbox):
 def test_a_limit_that_is_used_up(checks, start_sandbox):
     sandbox = start_sandbox(rate_limit=0)
     status, found = checks(sandbox.api_key, sandbox.base_url)
-    assert (status, found["rate limit"]["state"]) == (1, "FAIL")
+    assert (status, found["rate limit"]["state"]) == (1, "failed")
     assert found["rate limit"]["retry_after"] > 0
 
 
 def test_an_empty_balance(checks, sandbox):
     sandbox.faults.add(Fault(code="insufficient_quota", endpoint="chat", times=None))
     status, found = checks(sandbox.api_key, sandbox.base_url)
-    assert (status, found["chat"]["state"]) == (1, "FAIL")
+    assert (status, found["chat"]["state"]) == (1, "failed")
     assert (found["chat"]["out_of_money"], found["chat"]["allowed"]) == (True, True)
     assert "balance" not in found
 
@@ -244,14 +244,14 @@ def test_what_cannot_be_known_is_not_claimed(checks, sandbox):
 def test_a_service_in_trouble(checks, sandbox):
     sandbox.faults.add(Fault(endpoint="models", status=503))
     status, found = checks(sandbox.api_key, sandbox.base_url)
-    assert (status, found["service"]["state"], found["service"]["status_code"]) == (1, "FAIL", 503)
+    assert (status, found["service"]["state"], found["service"]["status_code"]) == (1, "failed", 503)
     assert len(sandbox.requests) == 1, "no retries: the doctor tells what is"
 
 
 def test_something_else_at_the_address(checks, sandbox):
     sandbox.faults.add(Fault(endpoint="models", body="<html>Welcome</html>", content_type="text/html"))
     status, found = checks(sandbox.api_key, sandbox.base_url)
-    assert (status, found["service"]["state"]) == (1, "FAIL")
+    assert (status, found["service"]["state"]) == (1, "failed")
     assert "JSON" in found["service"]["said"]
 
 
@@ -262,19 +262,19 @@ def test_nobody_listens(checks):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound, and not listening: nobody else gets the port
         status, found = checks("sk-mel-x", f"http://127.0.0.1:{taken.getsockname()[1]}")
-    assert (status, found["connection"]["state"]) == (1, "FAIL")
+    assert (status, found["connection"]["state"]) == (1, "failed")
     assert "service" not in found
 
 
 def test_no_such_host(checks):
     status, found = checks("sk-mel-x", "https://no-such-host.invalid")
-    assert (status, found["DNS"]["state"]) == (1, "FAIL")
+    assert (status, found["DNS"]["state"]) == (1, "failed")
     assert "no-such-host.invalid" in found["DNS"]["said"]
 
 
 def test_a_server_without_tls(checks, sandbox):
     status, found = checks(sandbox.api_key, sandbox.base_url.replace("http:", "https:"))
-    assert (status, found["TLS"]["state"]) == (1, "FAIL")
+    assert (status, found["TLS"]["state"]) == (1, "failed")
     assert not sandbox.requests
 
 
@@ -325,7 +325,7 @@ def tls_front(sandbox):
 
 def test_tls_of_an_authority_that_is_not_known(checks, sandbox, tls_front):
     status, found = checks(sandbox.api_key, tls_front)
-    assert (status, found["TLS"]["state"]) == (1, "FAIL")
+    assert (status, found["TLS"]["state"]) == (1, "failed")
     assert "SSL_CERT_FILE" in found["TLS"]["said"]
     assert not sandbox.requests
 
@@ -344,6 +344,6 @@ def test_a_proxy_is_named_without_its_password(checks, monkeypatch):
         port = taken.getsockname()[1]
         monkeypatch.setenv("HTTPS_PROXY", f"http://me:hidden@127.0.0.1:{port}")
         status, found = checks("sk-mel-x", "https://api.melious.ai")
-    assert (status, found["connection"]["state"]) == (1, "FAIL")
+    assert (status, found["connection"]["state"]) == (1, "failed")
     assert found["proxy"]["proxy"] == f"http://127.0.0.1:{port}"
     assert "hidden" not in json.dumps(found)

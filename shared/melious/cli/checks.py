@@ -17,6 +17,7 @@ class Check:
         facts: The same for programs.
     """
 
+    state: ClassVar[str]
     mark: ClassVar[str]
 
     name: str
@@ -25,13 +26,14 @@ class Check:
 
     def to_dict(self) -> dict[str, Any]:
         """The check as plain data."""
-        return {"name": self.name, "state": self.mark, "said": self.said, **self.facts}
+        return {"name": self.name, "state": self.state, "said": self.said, **self.facts}
 
 
 class Passed(Check):
     """All is well with it."""
 
     __slots__ = ()
+    state = "ok"
     mark = "ok"
 
 
@@ -39,6 +41,7 @@ class Noted(Check):
     """It may be as it should, and is worth a look."""
 
     __slots__ = ()
+    state = "note"
     mark = "note"
 
 
@@ -46,6 +49,7 @@ class Failed(Check):
     """Requests will fail for it."""
 
     __slots__ = ()
+    state = "failed"
     mark = "FAIL"
 
 
@@ -53,4 +57,5 @@ class Skipped(Check):
     """It was not looked at."""
 
     __slots__ = ()
+    state = "skipped"
     mark = "-"
