@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import to_thread
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
@@ -27,7 +28,7 @@ from melious.results import (
 from melious.streams import AsyncChatStream
 from melious.transport.async_batches import run_batches_async
 from melious.transport.async_driver import AsyncDriver
-from melious.transport.reporting import Report
+from melious.transport.reporting import Report, verify_location
 from melious.transport.request import Call
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class _Endpoint:
             report.failed(error)
             raise
         report.whole(result)
+        verify_location(result)
         return result
 
 
@@ -143,7 +145,8 @@ class AsyncAudio(_Endpoint):
 
         See `melious.sync_endpoints.Audio.transcribe` for arguments and errors.
         """
-        return await self._call(audio.create(self._config, model, file, params))
+        # Building looks at the file, and a disk can be slow.
+        return await self._call(await to_thread(audio.create, self._config, model, file, params))
 
 
 class AsyncModels(_Endpoint):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -10,7 +11,7 @@ from typing import Any, Literal, Self, TypeAlias, get_args
 
 from melious.errors import BudgetExceededError, InvalidArgumentError
 from melious.impact import Entry, Totals
-from melious.impact.rates import Rates, reported
+from melious.impact.estimates import Estimator
 from melious.transport import forks
 
 OnUnreported: TypeAlias = Literal["ignore", "estimate", "refuse"]
@@ -95,7 +96,7 @@ class ImpactBudget:
         self._spent = Totals()
         self._estimated: dict[str, Any] = {}
         self._unreported: str | None = None
-        self._rates = Rates() if on_unreported == "estimate" else None
+        self._estimator = Estimator() if on_unreported == "estimate" else None
 
     @property
     def requests(self) -> int:
@@ -129,20 +130,20 @@ class ImpactBudget:
             return
         with self._lock:
             self._spent.add(entry)
-            missing = [name for name in self._bounds if reported(entry, _FIGURES[name][0]) is None]
+            missing = [name for name in self._bounds if _figure(entry, _FIGURES[name][0]) is None]
             if missing and self.on_unreported == "refuse":
                 self._unreported = self._unreported or missing[0]
-            if self._rates is not None:
+            if self._estimator is not None:
                 if missing:
                     self._estimate(entry, missing)
-                self._rates.learn(entry)
+                self._estimator.learn(entry)
 
     def _estimate(self, entry: Entry, missing: Sequence[str]) -> None:
-        assert self._rates is not None  # noqa: S101 - narrows the type for the checker
-        guess = self._rates.estimate(entry)
+        assert self._estimator is not None  # noqa: S101 - narrows the type for the checker
+        guess = self._estimator.estimate(entry)
         for name in missing:
             figure = _FIGURES[name][0]
-            value = getattr(guess, figure)
+            value = getattr(guess, figure, None)
             if value is not None:
                 self._estimated[figure] = value + self._estimated.get(figure, 0)
 
@@ -188,7 +189,7 @@ class ImpactBudget:
         with self._lock:
             state = {name: value for name, value in self.__dict__.items() if name != "_lock"}
             copied = {"_spent": self._spent.copy(), "_estimated": dict(self._estimated)}
-            return state | copied | {"_rates": self._rates and self._rates.copy()}
+            return state | copied | {"_estimator": copy.deepcopy(self._estimator)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -225,6 +226,12 @@ def admit(budgets: Sequence[ImpactBudget]) -> None:
             budget._refuse_if_used_up()  # noqa: SLF001
         for budget in budgets:
             budget._admit()  # noqa: SLF001
+
+
+def _figure(entry: Entry, figure: str) -> Any:
+    if figure == "eur":
+        return None if entry.cost is None else entry.cost.eur
+    return None if entry.impact is None else getattr(entry.impact, figure)
 
 
 def _number(name: str, value: object) -> float | None:

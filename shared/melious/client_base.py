@@ -14,6 +14,7 @@ from melious.routing import FiltersArgument, Preset
 
 if TYPE_CHECKING:
     from melious.budget import ImpactBudget
+    from melious.residency import VerifyLocation
 
 
 class ClientOptions(TypedDict, total=False):
@@ -49,6 +50,8 @@ class ClientOptions(TypedDict, total=False):
         embedding_cache_ttl: Seconds for which they are kept.
         budget: Limits on what the requests may cost, see `ImpactBudget`; other clients, adapters
             and `track_impact` blocks may share it.
+        verify_location: Hold the location that answers report against `filters["countries"]`:
+            `off`, `warn` or `raise`; see `RoutingOptions`.
     """
 
     api_key: str | SecretStr | None
@@ -71,6 +74,7 @@ class ClientOptions(TypedDict, total=False):
     embedding_cache_size: int
     embedding_cache_ttl: float
     budget: ImpactBudget | None
+    verify_location: VerifyLocation
 
 
 def brought(http_client: Any, kind: Literal["blocking", "asyncio"], name: str = "http_client") -> Any:

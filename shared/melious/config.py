@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     import ssl
 
     from melious.budget import ImpactBudget
+    from melious.residency import VerifyLocation
 
 __all__ = [
     "DEFAULT_BASE_URL",
@@ -104,6 +105,7 @@ class ClientConfig:
     embedding_cache_size: int = 0
     embedding_cache_ttl: float = 3600.0
     budget: ImpactBudget | None = None
+    verify_location: VerifyLocation = "off"
     key_digest: str = ""
 
     @classmethod
@@ -163,6 +165,10 @@ class ClientConfig:
             from melious.budget import check_budget  # noqa: PLC0415 - only for those who have one
 
             check_budget(self.budget)
+        if self.verify_location != "off":
+            from melious.residency import check_mode  # noqa: PLC0415 - only for those who ask for it
+
+            check_mode(self.verify_location)
 
     def with_options(self, **changes: Any) -> ClientConfig:
         """A copy with other options, checked again; the key and the base URL stay."""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, FiniteFloat, PrivateAttr, field_validator
 
 from melious.impact import BillingCost, EnvironmentImpact, whole_count
 from melious.transport.ratelimit import RateLimit
+
+if TYPE_CHECKING:
+    from melious.residency import Residency
 
 
 class Usage(BaseModel):
@@ -66,6 +69,8 @@ class Meta:
         attempts: How many requests it took.
         elapsed: Seconds from the call to the whole answer.
         headers: The headers of the answer.
+        relaxed: The filters that were given up to find a provider, in order.
+        residency: The countries that the request allowed, where they are to be verified.
     """
 
     request_id: str | None = None
@@ -73,6 +78,8 @@ class Meta:
     attempts: int = 1
     elapsed: float = 0.0
     headers: Mapping[str, str] = field(default_factory=dict)
+    relaxed: tuple[str, ...] = ()
+    residency: Residency | None = None
 
 
 class Result(BaseModel):
@@ -136,6 +143,11 @@ class Result(BaseModel):
     def headers(self) -> Mapping[str, str]:
         """The headers of the (last) answer: names in lower case, without cookies."""
         return self._meta.headers
+
+    @property
+    def relaxed(self) -> tuple[str, ...]:
+        """The filters that `routing_fallbacks` gave up to find a provider, in order; () for none."""
+        return self._meta.relaxed
 
     def with_origin(self, raw: Any, meta: Meta) -> None:
         """Note where the result comes from; used by the endpoints."""

@@ -40,6 +40,11 @@ class StreamBase:
         return self._head().attempts
 
     @property
+    def relaxed(self) -> tuple[str, ...]:
+        """The filters that `routing_fallbacks` gave up to find a provider, in order; () for none."""
+        return self._head().relaxed
+
+    @property
     def headers(self) -> Mapping[str, str]:
         """The headers of the answer, names in lower case, without cookies."""
         return without_cookies(self._head().head.headers)
@@ -55,10 +60,26 @@ class StreamBase:
         Raises:
             ResponseDecodeError: The chunks do not make an answer.
         """
-        opened = self._head()
-        head = opened.head
-        whole = Response(head.status, head.headers, b"", opened.rate_limit, opened.attempts)
-        return read_as(ChatCompletion, opened.parser.partial.to_wire(), whole, "chat")
+        return completion_of(self._head())
+
+
+def completion_of(opened: OpenStream) -> ChatCompletion:
+    """What has arrived of a stream, as a whole answer.
+
+    Raises:
+        ResponseDecodeError: The chunks do not make an answer.
+    """
+    head = opened.head
+    whole = Response(
+        head.status,
+        head.headers,
+        b"",
+        opened.rate_limit,
+        opened.attempts,
+        relaxed=opened.relaxed,
+        residency=opened.residency,
+    )
+    return read_as(ChatCompletion, opened.parser.partial.to_wire(), whole, "chat")
 
 
 class ChatStream(StreamBase):

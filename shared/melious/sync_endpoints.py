@@ -25,7 +25,7 @@ from melious.results import (
     Transcription,
 )
 from melious.streams import ChatStream
-from melious.transport.reporting import Report
+from melious.transport.reporting import Report, verify_location
 from melious.transport.request import Call
 from melious.transport.sync_batches import run_batches
 from melious.transport.sync_driver import SyncDriver
@@ -53,6 +53,7 @@ class _Endpoint:
             report.failed(error)
             raise
         report.whole(result)
+        verify_location(result)
         return result
 
 

@@ -103,3 +103,10 @@ def test_the_older_generation_has_no_verbose_json(start_sandbox, client_of):
         files={"file": ("a.wav", wav(0.1))},
     )
     assert response.status_code == 400
+
+
+def test_a_form_carries_filters_as_text(transcribe):
+    body = transcribe(filters='{"countries": ["SE"]}').json()
+    assert body["environment_impact"]["location"] == "SE"
+    for wrong in ("SE", "[1]"):
+        assert transcribe(filters=wrong).status_code == 400

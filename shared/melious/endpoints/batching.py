@@ -197,6 +197,14 @@ class BatchPlan(ABC, Generic[R]):
     def release(self) -> None:
         """Give up what the plan meant to fetch and did not; called at the end in any case."""
 
+    def _verified(self, result: R, answers: Sequence[Result]) -> R:
+        """What the call gives, once its answers are held against the countries that were asked for."""
+        if any(answer.meta.residency is not None for answer in answers):
+            from melious.residency import verify_batches  # noqa: PLC0415 - only for those who ask for it
+
+            verify_batches(result, answers)
+        return result
+
     def _spent(self) -> float:
         """Seconds since the call began."""
         return time.monotonic() - self._began
@@ -207,5 +215,6 @@ class BatchPlan(ABC, Generic[R]):
             return answers[0].raw, answers[0].meta
         last = answers[-1].meta
         attempts = sum(answer.attempts for answer in answers)
-        meta = Meta(last.request_id, last.rate_limit, attempts, self._spent(), last.headers)
+        relaxed = tuple(dict.fromkeys(step for answer in answers for step in answer.relaxed))
+        meta = Meta(last.request_id, last.rate_limit, attempts, self._spent(), last.headers, relaxed)
         return [answer.raw for answer in answers], meta

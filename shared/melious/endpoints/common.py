@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
 from pydantic import ValidationError
 
@@ -25,6 +25,9 @@ from melious.routing import FiltersArgument, Preset, filters_to_wire, flavored, 
 from melious.transport import codec
 from melious.transport.request import Request, Response, without_cookies
 from melious.transport.uploads import Upload
+
+if TYPE_CHECKING:
+    from melious.residency import VerifyLocation
 
 R = TypeVar("R", bound=Result)
 
@@ -66,11 +69,15 @@ class RoutingOptions(CallOptions, total=False):
         preset: What to favour, sent as `preset`.
         flavor: The suffix of the model: balanced, speed, price, eco or batch.
         filters: Which providers may serve it.
+        verify_location: Hold the answer's `environment_impact.location` against
+            `filters["countries"]`: `off`, `warn` (with a `ResidencyWarning`) or `raise` (a
+            `ResidencyError`, with the answer) where it is another country or not reported.
     """
 
     preset: Preset | None
     flavor: str | None
     filters: FiltersArgument | None
+    verify_location: VerifyLocation | None
 
 
 OMIT = frozenset(RoutingOptions.__annotations__)
@@ -164,6 +171,11 @@ def request_of(
     budgets = active_budgets()
     if config.budget is not None and config.budget not in budgets:
         budgets = (config.budget, *budgets)
+    verify_location = _given(params, "verify_location", config.verify_location)
+    if verify_location != "off":
+        from melious.residency import Residency  # noqa: PLC0415 - only for those who ask for it
+
+        details["residency"] = Residency.asked(verify_location, filters_in(fields))
     return Request(
         method="GET" if body is None else "POST",
         path=path,
@@ -181,6 +193,26 @@ def request_of(
         budgets=() if body is None else budgets,
         **details,
     )
+
+
+def trust_of(config: ClientConfig, params: Mapping[str, Any]) -> bytes:
+    """What tells answers that may stand for each other apart, beside their bodies: how they were verified."""
+    return b"raise" if _given(params, "verify_location", config.verify_location) == "raise" else b""
+
+
+def is_trusted(answer: Result) -> bool:
+    """Whether an answer may stand for later ones: not if it is about to be raised for where it was made."""
+    residency = answer.meta.residency
+    if residency is None or residency.mode != "raise":
+        return True
+    impact = answer.environment_impact
+    return residency.finding(impact.location if impact else None) == "verified"
+
+
+def filters_in(fields: Mapping[str, Any]) -> Any:
+    """The filters of a body, or of a form, whose fields are text."""
+    filters = fields.get("filters")
+    return codec.loads(filters) if isinstance(filters, str) and filters[:1] == "{" else filters
 
 
 def encoded(body: dict[str, Any]) -> bytes:
@@ -251,5 +283,12 @@ def read_as(model: type[R], raw: Any, response: Response, endpoint: str, fields:
 
 def meta_of(response: Response) -> Meta:
     """How an answer was come by."""
-    headers = without_cookies(response.headers)
-    return Meta(response.request_id, response.rate_limit, response.attempts, response.elapsed, headers)
+    return Meta(
+        response.request_id,
+        response.rate_limit,
+        response.attempts,
+        response.elapsed,
+        without_cookies(response.headers),
+        response.relaxed,
+        response.residency,
+    )

@@ -17,9 +17,11 @@ from melious.endpoints.common import (
     body_of,
     check_known,
     encoded,
+    is_trusted,
     json_of,
     read_as,
     request_of,
+    trust_of,
 )
 from melious.endpoints.embedding_cache import EmbeddingCache
 from melious.endpoints.sums import sum_cost, sum_impact, sum_usage
@@ -155,7 +157,7 @@ class EmbeddingsPlan(BatchPlan[EmbeddingsResult]):
         self._awaited: dict[int, Future[array[float] | None]] = {}
         self._cached = 0
         if cache is not None:
-            what = config.base_url.encode() + encoded(self._batch_body)
+            what = config.base_url.encode() + encoded(self._batch_body) + trust_of(config, params)
             scope = hashlib.blake2b(what, digest_size=32).digest()
             self._keys = [cache.key(scope, text) for text in self._texts]
 
@@ -240,9 +242,10 @@ class EmbeddingsPlan(BatchPlan[EmbeddingsResult]):
             ResponseDecodeError: It does not hold one whole vector for each text.
         """
         vectors, answer = read(response, lambda response: _parse(response, len(batch)))
+        trusted = self._cache is not None and is_trusted(answer)
         for place, vector in zip(batch, vectors, strict=True):
             self._vectors[place] = vector
-            if self._cache is not None:
+            if self._cache is not None and trusted:
                 self._cache.put(self._keys[place], vector)
                 self._claimed.discard(place)
         self._answers.append(answer)
@@ -284,7 +287,7 @@ class EmbeddingsPlan(BatchPlan[EmbeddingsResult]):
         result.embeddings = self._as_numpy() if self._params.get("as_numpy") else list(self._lists())
         if self._answers:
             result.with_origin(*self._origin(self._answers))
-        return result
+        return self._verified(result, self._answers)
 
     def _lists(self) -> Iterator[list[float]]:
         for place in self._place_of:

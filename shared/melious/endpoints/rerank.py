@@ -147,7 +147,8 @@ class RerankPlan(BatchPlan[RerankResult]):
         ranked = [item for answer in answers for item in answer.results]
         ranked.sort(key=_best_first)
         if len(answers) == 1:
-            return answers[0].model_copy(update={"results": ranked[: self._top_n], "batches": answers})
+            whole = answers[0].model_copy(update={"results": ranked[: self._top_n], "batches": answers})
+            return self._verified(whole, answers)
         result = RerankResult(
             usage=sum_usage(answers),
             environment_impact=sum_impact(answers),
@@ -157,7 +158,7 @@ class RerankPlan(BatchPlan[RerankResult]):
             batches=[*answers],
         )
         result.with_origin(*self._origin(answers))
-        return result
+        return self._verified(result, answers)
 
 
 def _best_first(item: RerankItem) -> tuple[float, int]:

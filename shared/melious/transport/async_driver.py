@@ -26,7 +26,7 @@ from melious.transport.exchange import (
     lost,
     stream_error,
 )
-from melious.transport.reporting import Report
+from melious.transport.reporting import Report, verify_location
 from melious.transport.request import Request, Response
 from melious.transport.retry import Phase
 
@@ -209,6 +209,7 @@ class _Line(LineBase):
         finally:
             report.stream(opened)
             await self.aclose()
+        verify_location(opened)
 
     async def aclose(self) -> None:
         """Be done with the answer of the last attempt."""

@@ -12,7 +12,7 @@ import secrets
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from melious.error_table import status_error
 from melious.errors import (
@@ -30,6 +30,9 @@ from melious.transport.chatstream import ChatStreamParser
 from melious.transport.ratelimit import RateGate, RateLimit, parse_rate_limit, parse_retry_after
 from melious.transport.request import Head, Request, Response
 from melious.transport.retry import Phase, RetryBudget, delay_before_retry, retry_cost, worth_retrying
+
+if TYPE_CHECKING:
+    from melious.residency import Residency
 
 MAX_ERROR_BODY = 64 * 1024
 MAX_BODY = 1024 * 1024 * 1024
@@ -131,6 +134,8 @@ class OpenStream:
         attempts: How many requests it took.
         started: The monotonic moment at which the call began.
         history: The attempts that failed before.
+        relaxed: The filters that were given up to find a provider, in order.
+        residency: The countries that the answer must come from, where that is to be verified.
     """
 
     parser: ChatStreamParser
@@ -140,6 +145,8 @@ class OpenStream:
     attempts: int
     started: float
     history: tuple[Attempt, ...] = ()
+    relaxed: tuple[str, ...] = ()
+    residency: Residency | None = None
 
 
 Exchange: TypeAlias = Generator[Effect, Any, Response | OpenStream]
@@ -257,7 +264,15 @@ class _CallState:
         if isinstance(body, Failure):
             return _Failed(self.failed(body, head), body.phase, body.timed_out)
         elapsed = policy.clock() - self.started
-        return Response(head.status, head.headers, body, rate_limit, self.attempts, elapsed)
+        return Response(
+            head.status,
+            head.headers,
+            body,
+            rate_limit,
+            self.attempts,
+            elapsed,
+            residency=self.request.residency,
+        )
 
     def _open_stream(
         self, head: Head, rate_limit: RateLimit | None
@@ -272,8 +287,16 @@ class _CallState:
             chunks = parser.feed(data) if data else parser.close()
         if parser.error is not None and not any(_says_something(chunk) for chunk in chunks):
             return _Failed(parser.error, timed_out=isinstance(parser.error, APITimeoutError))
-        history = tuple(self.history)
-        return OpenStream(parser, chunks, head, rate_limit, self.attempts, self.started, history)
+        return OpenStream(
+            parser,
+            chunks,
+            head,
+            rate_limit,
+            self.attempts,
+            self.started,
+            tuple(self.history),
+            residency=self.request.residency,
+        )
 
     def _status_error(
         self, head: Head, body: bytes, rate_limit: RateLimit | None, now: float

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from melious.errors import MeliousError
 from melious.impact import BillingCost, Entry, EnvironmentImpact, active_ledgers
 from melious.results import Result
 from melious.transport.exchange import OpenStream
 from melious.transport.request import Request
+
+if TYPE_CHECKING:
+    from melious.residency import Residency
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +78,13 @@ class Report:
         """Report a whole answer."""
         if self._ledgers or self._observers:
             answer = result.raw if isinstance(result.raw, dict) else {}
-            entry = self._entry(answer.get("usage"), result.environment_impact, result.billing_cost)
+            entry = self._entry(
+                answer.get("usage"),
+                result.environment_impact,
+                result.billing_cost,
+                relaxed=result.relaxed,
+                residency=result.meta.residency,
+            )
             self._tell(Outcome(entry, answer, result.request_id, result.attempts))
 
     def stream(self, opened: OpenStream) -> None:
@@ -88,6 +97,8 @@ class Report:
                 EnvironmentImpact.model_validate(impact) if isinstance(impact, dict) and impact else None,
                 BillingCost.model_validate(cost) if isinstance(cost, dict) and cost else None,
                 failed=error is not None,
+                relaxed=opened.relaxed,
+                residency=opened.residency if error is None else None,
             )
             answer = partial.to_wire() if self._observers else {}
             self._tell(Outcome(entry, answer, opened.head.request_id, opened.attempts, error))
@@ -109,8 +120,11 @@ class Report:
         *,
         answered: bool = True,
         failed: bool = False,
+        relaxed: tuple[str, ...] = (),
+        residency: Residency | None = None,
     ) -> Entry:
         request = self._request
+        location = None if impact is None else impact.location
         return Entry(
             request.endpoint,
             request.model,
@@ -120,6 +134,8 @@ class Report:
             cost,
             answered=answered,
             failed=failed,
+            relaxed=relaxed,
+            residency=None if residency is None else residency.finding(location),
         )
 
     def _tell(self, outcome: Outcome) -> None:
@@ -129,3 +145,20 @@ class Report:
                 ledger.record(entry)
         for observer in self._observers:
             observer.ended(outcome)
+
+
+def verify_location(answer: Result | OpenStream) -> None:
+    """Hold an answer, once it is reported, against the countries that its request asked for, if any.
+
+    Raises:
+        ResidencyError: It is from elsewhere or from nobody knows where, and that is to be raised.
+    """
+    if isinstance(answer, OpenStream):
+        if answer.residency is not None:
+            from melious.residency import verify_stream  # noqa: PLC0415 - only for those who ask for it
+
+            verify_stream(answer)
+    elif answer.meta.residency is not None:
+        from melious.residency import verify  # noqa: PLC0415
+
+        verify(answer)

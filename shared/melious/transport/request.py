@@ -13,6 +13,7 @@ from melious.transport.uploads import Upload
 
 if TYPE_CHECKING:
     from melious.budget import ImpactBudget
+    from melious.residency import Residency
 
 T = TypeVar("T")
 
@@ -41,6 +42,7 @@ class Request:
         model: The model without its flavor, for whoever keeps the books.
         routing: The preset or flavor that was asked for, likewise.
         on_retry: Called before every retry.
+        residency: The countries that the answer must come from, where that is to be verified.
         budgets: What must let the request through before it is sent, and is told what it cost.
     """
 
@@ -60,6 +62,7 @@ class Request:
     model: str = ""
     routing: str | None = None
     on_retry: Callable[[RetryEvent], object] | None = None
+    residency: Residency | None = None
     budgets: tuple[ImpactBudget, ...] = ()
 
 
@@ -93,6 +96,8 @@ class Response:
     rate_limit: RateLimit | None = None
     attempts: int = 1
     elapsed: float = 0.0
+    relaxed: tuple[str, ...] = ()
+    residency: Residency | None = None
 
     @property
     def request_id(self) -> str | None:

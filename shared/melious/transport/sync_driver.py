@@ -22,7 +22,7 @@ from melious.transport.exchange import (
     lost,
     stream_error,
 )
-from melious.transport.reporting import Report
+from melious.transport.reporting import Report, verify_location
 from melious.transport.request import Request, Response
 from melious.transport.retry import Phase
 from melious.transport.sync_client_sender import SyncClientAnswer, SyncClientSender
@@ -188,6 +188,7 @@ class _Line(LineBase):
         finally:
             report.stream(opened)
             self.close()
+        verify_location(opened)
 
     def close(self) -> None:
         """Be done with the answer of the last attempt."""

@@ -1,5 +1,7 @@
 """POST /v1/audio/transcriptions."""
 
+import json
+from collections.abc import Mapping
 from typing import Any
 
 from melious.sandbox import fields, routing
@@ -30,7 +32,7 @@ async def transcribe(call: Call) -> Reply:
     prompt = fields.text(body, "prompt")
     _check_temperature(body.get("temperature"))
     info = _describe(upload)
-    route = routing.choose(card, "audio", body)
+    route = routing.choose(card, "audio", {**body, **_objects(body)})
     text = sound.transcript(info, prompt, language)
     if form == "text":
         return Reply(f"{text}\n".encode(), content_type=_TEXT_TYPE)
@@ -44,6 +46,19 @@ async def transcribe(call: Call) -> Reply:
         answer = {"task": "transcribe", **answer, "segments": [_segment(segment) for segment in segments]}
     work = Work(audio_seconds=info.duration_seconds)
     return json_reply(answer | extensions(profile, card, route, work, call.fault))
+
+
+def _objects(body: Mapping[str, Any]) -> dict[str, Any]:
+    """The objects among the fields of routing; a form carries them as JSON text."""
+    found: dict[str, Any] = {}
+    for name in ("filters", "custom_weights"):
+        value = body.get(name)
+        if isinstance(value, str):
+            try:
+                found[name] = json.loads(value)
+            except ValueError:
+                raise SandboxError("invalid_value", f"'{name}' must be an object.", param=name) from None
+    return found
 
 
 def _check_temperature(value: Any) -> None:
