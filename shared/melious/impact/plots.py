@@ -71,7 +71,7 @@ def figure(ledger: ImpactLedger) -> Figure:
         line[1].set_yticklabels([])
     drawn.suptitle(_title(total, units), x=0.012, ha="left", color=_INK, fontsize=13, fontweight="bold")
     if total.estimated:
-        foot = f"Hatched, ~ est.: estimates for {total.estimated:,} requests without a report, in no reported sum."
+        foot = f"Hatched: estimates for {total.estimated:,} requests that did not report, in no reported sum."
         drawn.supxlabel(foot, x=0.012, ha="left", color=_SOFT, fontsize=9)
     return drawn
 
