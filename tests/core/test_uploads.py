@@ -1,0 +1,290 @@
+"""Recordings on their way to the service: in pieces from the disk, whole for every attempt, checked before."""
+
+import asyncio
+import io
+import os
+import time
+import tracemalloc
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import recordings
+
+from melious import AsyncMeliousClient, InvalidArgumentError, MeliousClient
+from melious.sandbox import Fault, Sandbox
+
+from .clients import AUDIO, Clients
+
+MB = 1_000_000
+LARGE = 20 * MB + 44
+
+
+@pytest.fixture
+def large(tmp_path: Path) -> Path:
+    """A recording of 20 MB."""
+    path = tmp_path / "large.wav"
+    path.write_bytes(recordings.wav(1250.0))
+    assert path.stat().st_size == LARGE
+    return path
+
+
+class Counting:
+    """Takes uploads apart without keeping them: what arrived, by its length and its bytes around the file."""
+
+    def __init__(self) -> None:
+        self.heads: list[bytes] = []
+        self.lengths: list[int] = []
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        (length,) = (
+            int(line.partition(b":")[2])
+            for line in head.split(b"\r\n")
+            if line.lower().startswith(b"content-length")
+        )
+        left = length
+        while left:
+            left -= len(await reader.read(min(left, 65536)))
+        self.heads.append(head)
+        self.lengths.append(length)
+        body = b'{"text": "heard"}'
+        writer.write(
+            b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n"
+            b"content-length: %d\r\n\r\n%s" % (len(body), body)
+        )
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+
+
+async def send(
+    kind: str, base_url: str, file: Any, *, api_key: str = "sk-mel-x", on_retry: Any = None
+) -> Any:
+    """Send a file by one of the ways that there are."""
+    options: dict[str, Any] = {"api_key": api_key, "base_url": base_url}
+    params: dict[str, Any] = {"model": AUDIO, "file": file, "on_retry": on_retry}
+    async with AsyncExitStack() as stack:
+        if kind.startswith("sync"):
+            if "brought" in kind:
+                options["http_client"] = stack.enter_context(httpx.Client(trust_env=False))
+            blocking = stack.enter_context(MeliousClient(**options))
+            return await asyncio.to_thread(blocking.audio.transcribe, **params)
+        if "brought" in kind:
+            transport = pytest.importorskip("httpx_aiohttp").AiohttpTransport() if "aiohttp" in kind else None
+            own = httpx.AsyncClient(trust_env=False, transport=transport)
+            options["http_client"] = await stack.enter_async_context(own)
+        else:
+            options["async_transport"] = "aiohttp" if "aiohttp" in kind else "httpx"
+        client = await stack.enter_async_context(AsyncMeliousClient(**options))
+        return await client.audio.transcribe(**params)
+
+
+WAYS = ["sync", "sync brought", "async", "async brought", "async aiohttp", "async brought aiohttp"]
+
+
+each_way = pytest.mark.parametrize("kind", WAYS)
+
+
+@each_way
+async def test_a_large_file_is_never_in_memory(kind: str, large: Path) -> None:
+    counting = Counting()
+    server = await asyncio.start_server(counting, "127.0.0.1", 0)
+    base_url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+    (small := large.with_name("small.wav")).write_bytes(recordings.wav(1.0))
+    await send(kind, base_url, small)  # what the first request imports is not the upload's
+    tracemalloc.start()
+    result = await send(kind, base_url, large)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    server.close()
+    await server.wait_closed()
+    assert result.text == "heard"
+    assert b"transfer-encoding" not in counting.heads[-1].lower()
+    assert 0 < counting.lengths[-1] - LARGE < 1000
+    assert peak < 5 * MB, f"{peak / MB:.1f} MB for a file of 20"
+
+
+@each_way
+@pytest.mark.parametrize("how", ["path", "open", "named"])
+async def test_what_is_sent_again_is_sent_whole(
+    kind: str, how: str, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """Several pieces, read anew for every attempt; an open file from where it stood, and it stays open."""
+    path = tmp_path / 'ein "Vortrag" ü.mp3'
+    data = recordings.mp3(40.0)
+    path.write_bytes(data if how == "path" else b"before" + data)
+    sandbox.faults.add(Fault(status=503, headers={"retry-after-ms": "1"}, times=2))
+    with path.open("rb") as opened:
+        opened.seek(6)
+        file: Any = {"path": path, "open": opened, "named": ("talk.mp3", opened)}[how]
+        result = await send(kind, sandbox.base_url, file, api_key=sandbox.api_key)
+        assert not opened.closed
+    assert result.attempts == 3
+    assert result.duration == pytest.approx(40.0, abs=0.1), "the sandbox counts the frames that came"
+    sent = [request.body["file"] for request in sandbox.requests]
+    name = "talk.mp3" if how == "named" else path.name.replace('"', "%22")
+    assert sent == [{"filename": name, "content_type": "audio/mpeg", "size": len(data)}] * 3
+
+
+@each_way
+async def test_a_file_that_changes_meanwhile_is_an_error_and_no_second_attempt(
+    kind: str, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    path = tmp_path / "talk.wav"
+    path.write_bytes(recordings.wav(2.0))
+    seen: list[Any] = []
+
+    def shorten(event: Any) -> None:
+        seen.append(event)
+        path.write_bytes(recordings.wav(1.0))
+
+    sandbox.faults.add(Fault(status=503, headers={"retry-after-ms": "1"}, times=1))
+    with pytest.raises(InvalidArgumentError, match=r"'talk\.wav' cannot be read: it was changed") as caught:
+        await send(kind, sandbox.base_url, path, api_key=sandbox.api_key, on_retry=shorten)
+    assert "melious" in type(caught.value).__module__
+    assert len(seen) == 1
+
+
+@pytest.mark.parametrize("kind", ["sync", "async", "async aiohttp"])
+async def test_a_file_is_not_held_open_between_attempts(kind: str, sandbox: Sandbox, tmp_path: Path) -> None:
+    path = tmp_path / "talk.wav"
+    path.write_bytes(recordings.wav(1.0))
+    held: list[bool] = []
+
+    def look(event: Any) -> None:
+        descriptors = Path("/proc/self/fd").iterdir()
+        held.append(str(path) in {str(each.readlink()) for each in descriptors if each.is_symlink()})
+
+    sandbox.faults.add(Fault(status=503, headers={"retry-after-ms": "1"}, times=2))
+    await send(kind, sandbox.base_url, path, api_key=sandbox.api_key, on_retry=look)
+    assert held == [False, False]
+
+
+@pytest.mark.parametrize("kind", ["async", "async aiohttp", "async brought"])
+async def test_a_slow_disk_holds_nothing_up(kind: str, sandbox: Sandbox, tmp_path: Path) -> None:
+    """A file whose every read takes long: other tasks go on meanwhile."""
+    (tmp_path / "talk.wav").write_bytes(recordings.wav(30.0))
+
+    class Slow(io.FileIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            time.sleep(0.1)
+            return super().read(size)
+
+    ticks = 0
+
+    async def tick() -> None:
+        nonlocal ticks
+        while True:
+            await asyncio.sleep(0.002)
+            ticks += 1
+
+    watch = asyncio.create_task(tick())
+    with Slow(tmp_path / "talk.wav") as slow:
+        result = await send(kind, sandbox.base_url, slow, api_key=sandbox.api_key)
+    watch.cancel()
+    assert result.duration == pytest.approx(30.0)
+    assert ticks > 50
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "sent"),
+    [
+        ("recording", recordings.wav(1.0), ("recording.wav", "audio/wav")),
+        ("recording", recordings.mp3(1.0), ("recording.mp3", "audio/mpeg")),
+        ("recording.bin", recordings.mp3(1.0)[20:], ("recording.bin.mp3", "audio/mpeg")),
+        ("RECORDING.MP3", recordings.mp3(1.0), ("RECORDING.MP3", "audio/mpeg")),
+    ],
+)
+def test_what_a_name_does_not_tell_the_bytes_do(
+    clients: Clients, client: Any, sandbox: Sandbox, name: str, data: bytes, sent: tuple[str, str]
+) -> None:
+    clients.call(client, "audio.transcribe", model=AUDIO, file=(name, data))
+    file = sandbox.requests[-1].body["file"]
+    assert (file["filename"], file["content_type"]) == sent
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("talk.flac", b"fLaC" + bytes(99)),
+        ("talk", b"%PDF-1.7"),
+        ("talk.txt", b"hello"),
+        ("notes.docx", b"PK"),
+    ],
+)
+def test_other_kinds_are_refused_before_they_are_sent(
+    clients: Clients, client: Any, sandbox: Sandbox, tmp_path: Path, name: str, data: bytes
+) -> None:
+    (path := tmp_path / name).write_bytes(data)
+    for file in (path, (name, data)):
+        with pytest.raises(InvalidArgumentError, match=f"'{name}' is none of mp3, .*wav.*ffmpeg -i {name}"):
+            clients.call(client, "audio.transcribe", model=AUDIO, file=file)
+    assert not sandbox.requests
+
+
+def test_what_is_too_large_is_refused_with_how_to_split_it(
+    clients: Clients, client: Any, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    path = tmp_path / "a long talk.wav"
+    with path.open("wb") as file:
+        file.write(recordings.wav(1.0)[:44])
+        file.truncate(25 * MB + 1)
+    words = r"25,000,001|more than 25,000,000"
+    with path.open("rb") as opened, open(os.open(path, os.O_RDONLY), "rb", buffering=0) as raw:  # noqa: PTH123
+        for given in (path, str(path), opened, raw):
+            with pytest.raises(InvalidArgumentError, match=words) as caught:
+                clients.call(client, "audio.transcribe", model=AUDIO, file=given)
+            assert "-f segment -segment_time 3600 part%03d.mp3" in str(caught.value)
+    assert not sandbox.requests
+
+
+def test_exactly_25_mb_are_sent(clients: Clients, client: Any, sandbox: Sandbox, tmp_path: Path) -> None:
+    path = tmp_path / "talk.wav"
+    header = recordings.wav(1.0)
+    with path.open("wb") as file:
+        file.write(header)
+        file.truncate(25 * MB)
+    clients.call(client, "audio.transcribe", model=AUDIO, file=path)
+    assert sandbox.requests[-1].body["file"]["size"] == 25 * MB
+
+
+def test_pipes_are_read_and_texts_refused(
+    clients: Clients, client: Any, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    data = recordings.wav(1.0)
+    end, start = os.pipe()
+    with os.fdopen(start, "wb") as writer:
+        writer.write(data)
+    with os.fdopen(end, "rb") as reader:
+        clients.call(client, "audio.transcribe", model=AUDIO, file=("talk.wav", reader))
+    assert sandbox.requests[-1].body["file"]["size"] == len(data)
+    (tmp_path / "talk.wav").write_text("RIFF")
+    with (tmp_path / "talk.wav").open() as text, pytest.raises(InvalidArgumentError, match="'rb'"):
+        clients.call(client, "audio.transcribe", model=AUDIO, file=text)
+
+
+@pytest.mark.parametrize(
+    ("params", "named"),
+    [
+        ({"n": 0}, "n: 0"),
+        ({"n": 11}, "n: 11.*1 to 10"),
+        ({"n": True}, "n: True"),
+        ({"n": 2.0}, r"n: 2\.0"),
+        ({"size": "1024"}, "size: '1024'.*1024x1024"),
+        ({"size": (1, 2)}, "size"),
+        ({"width": 0}, "width"),
+        ({"height": -1}, "height.*1 or more"),
+        ({"quality": "ultra"}, "quality: 'ultra' is none of standard, hd"),
+        ({"response_format": "png"}, "response_format.*b64_json, url"),
+        ({"output_quality": 101}, "output_quality.*0 to 100"),
+    ],
+)
+def test_pictures_that_no_service_makes(
+    clients: Clients, client: Any, sandbox: Sandbox, params: dict[str, Any], named: str
+) -> None:
+    with pytest.raises(InvalidArgumentError, match=named):
+        clients.call(client, "images.generate", model="flux-schnell", prompt="a lighthouse", **params)
+    assert not sandbox.requests
