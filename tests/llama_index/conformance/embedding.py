@@ -115,8 +115,9 @@ class EmbeddingConformance(ComponentConformance):
         assert 1 < most <= self.most_at_once, f"{most} requests at once"
 
     async def test_async_calls_leave_the_loop_free(self, service):
-        service.answer(Answer(delay=0.3, times=None))
         component = self.make(service)
+        await component.aget_query_embedding(asked("get_query_embedding"))  # which may import modules
+        service.answer(Answer(delay=0.3, times=None))
         before = threading.active_count()
         for form in FORMS:
             task = asyncio.create_task(getattr(component, f"a{form}")(asked(form)))
