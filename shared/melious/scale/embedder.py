@@ -1,0 +1,337 @@
+"""`Embedder`: a callable on batches of rows for engines that run it on many machines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from math import isnan
+from typing import Any, Literal, Unpack
+
+from pydantic import SecretStr
+
+from melious.client import MeliousClient
+from melious.client_base import ClientOptions
+from melious.config import ClientConfig, reject_unknown
+from melious.endpoints.embeddings import EmbeddingParams, EmbeddingsPlan
+from melious.errors import ConfigurationError, InvalidArgumentError, MeliousError
+from melious.impact import track_impact
+from melious.scale.pace import pace_for
+from melious.scale.reports import ledger_of, report_of
+from melious.scale.run import Run, unit
+from melious.scale.tables import Column, Table, table_of
+
+_OF_THE_CALL = frozenset(
+    {
+        "dimensions",
+        "user",
+        "mode",
+        "custom_weights",
+        "batch_size",
+        "max_batch_tokens",
+        "count_tokens",
+        "max_concurrency",
+    }
+)
+_OF_THE_CLIENT = frozenset(ClientOptions.__annotations__)
+_NOT_HERE = {
+    "budget": "workers share nothing, so that no budget can hold for them together",
+    "async_transport": "requests are blocking here",
+}
+_SECRET_HEADERS = frozenset({"authorization", "proxy-authorization", "x-api-key", "cookie"})
+_MISSING = frozenset({"NAType", "NaTType"})
+"""The classes of pandas' other missing values."""
+_DEFAULTS: dict[str, Any] = {"max_retries": 5, "max_rate_limit_wait": 900.0}
+_ON_WORKERS = (
+    "Set MELIOUS_API_KEY in the environment of every worker (Ray: the environment of the nodes, or "
+    'runtime_env={"env_vars": {...}}; Spark: spark.executorEnv.MELIOUS_API_KEY; Dask: the environment of '
+    "the workers), pass key_from=..., a function that fetches it there, or, if the key may travel "
+    "with the job, pickle_key=True"
+)
+
+
+class EmbedderOptions(ClientOptions, total=False):
+    """What `Embedder` takes beside its columns: the options of a client, and those of embeddings.
+
+    Attributes:
+        dimensions: The length of the vectors, for models that can be cut.
+        user: Who the requests are for.
+        mode: A routing word of the older pages; not together with `custom_weights`.
+        custom_weights: Routing weights of the older pages.
+        batch_size: The most texts in one request; 2048 by default.
+        max_batch_tokens: The most tokens in one request; 250,000 by default.
+        count_tokens: Gives the tokens of a text; by default they are estimated.
+        max_concurrency: The most requests of one worker at a time; 4 by default.
+    """
+
+    dimensions: int | None
+    user: str | None
+    mode: str | None
+    custom_weights: Mapping[str, float] | None
+    batch_size: int | None
+    max_batch_tokens: int | None
+    count_tokens: Callable[[str], int] | None
+    max_concurrency: int | None
+
+
+class Embedder:
+    """Embeds a column of text, batch by batch, wherever it is called.
+
+    One object serves Ray Data's `map_batches` (dicts of numpy arrays, pandas,
+    Arrow), Dask's `map_partitions`, Spark's `mapInPandas` and `mapInArrow`
+    (which call it with an iterator), and plain dicts of lists or lists of rows.
+    It gives back a batch of the same kind with two more columns: the vectors
+    (float32; null where there is none) and what went wrong (null where nothing did).
+
+    * **Failed rows stay.** A text that is empty or too long is set apart and told
+      in the error column; the others of its batch get their vectors. What no row
+      caused and every row would meet (key, scope, unknown model, a wrong option) is raised.
+    * **A run can resume.** Rows whose output column is filled already are not sent
+      again: give it what an earlier run wrote, joined to the corpus.
+    * **The account's rate limit** is respected by workers that do not know of each
+      other: each reads it from its own answers, goes slower when it runs short and
+      waits where the service says so.
+    * **The key stays where it is.** Pickles hold none: each worker takes it from
+      `MELIOUS_API_KEY` in its own environment, unless `key_from` or `pickle_key` says otherwise.
+
+    Args:
+        model: The model, with or without a flavor.
+        text_column: The column to read.
+        output_column: The column for the vectors.
+        error_column: The column for what went wrong, if `on_error` is `record`.
+        report_column: A column for what the batch cost, as text in one of its rows, for `ledger_of`;
+            none by default.
+        on_error: `record` errors of rows, or `raise` the first.
+        prefix: What to put before every text (`passage: ` for the E5 family).
+        normalize: Scale the vectors to unit length, which the service does not.
+        key_from: Fetches the key, once in every process; for vaults and files.
+        pickle_key: Put `api_key` into pickles: whoever can read the job can then read the key.
+        **options: `preset`, `flavor`, `filters`, `timeout`, `max_retries` (5 here), `dimensions`,
+            `batch_size` and the rest of `EmbedderOptions`. `max_rate_limit_wait` (900 s here) is how
+            long a request may be held back, and be sent again, because of the rate limit alone. Not
+            `budget`: workers share nothing.
+
+    Raises:
+        InvalidArgumentError: An argument is wrong or unknown.
+
+    Example:
+        >>> from melious.sandbox import Sandbox
+        >>> from melious.scale import Embedder
+        >>> with Sandbox() as sandbox:
+        ...     embed = Embedder("bge-m3", api_key=sandbox.api_key, base_url=sandbox.base_url)
+        ...     batch = embed({"id": [1, 2], "text": ["a heat pump", ""]})
+        >>> len(batch["embedding"][0]), batch["embedding"][1], batch["error"]
+        (1024, None, [None, 'InvalidArgumentError: the text is empty'])
+
+        With the engines; the key is in the environment of the workers:
+
+        >>> embed = Embedder("bge-m3", text_column="body", dimensions=None)
+        >>> ray.data.read_parquet("corpus").map_batches(embed, batch_size=1024)  # doctest: +SKIP
+        >>> frame.map_partitions(embed, meta=embed.meta(frame))  # doctest: +SKIP
+        >>> corpus.mapInPandas(embed, "id long, body string, embedding array<float>, error string")
+        ... # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        text_column: str = "text",
+        output_column: str = "embedding",
+        error_column: str = "error",
+        report_column: str | None = None,
+        on_error: Literal["record", "raise"] = "record",
+        prefix: str = "",
+        normalize: bool = False,
+        key_from: Callable[[], str] | None = None,
+        pickle_key: bool = False,
+        **options: Unpack[EmbedderOptions],
+    ) -> None:
+        given: dict[str, Any] = {**options}
+        for name, reason in _NOT_HERE.items():
+            if given.get(name) is not None:
+                raise InvalidArgumentError(f"{name}: {reason}")
+        reject_unknown(given, (_OF_THE_CALL | _OF_THE_CLIENT) - set(_NOT_HERE), "Embedder")
+        if on_error not in ("record", "raise"):
+            raise InvalidArgumentError(f"on_error: {on_error!r} is neither 'record' nor 'raise'")
+        if key_from is not None and not callable(key_from):
+            raise InvalidArgumentError(f"key_from: {key_from!r} cannot be called")
+        if not isinstance(prefix, str):
+            raise InvalidArgumentError(f"prefix: {prefix!r} is no text")
+        api_key = given.pop("api_key", None)
+        if api_key is not None and key_from is not None:
+            raise InvalidArgumentError("key_from: cannot be combined with api_key; give one of them")
+        self.model = model
+        self.text_column = text_column
+        self.output_column = output_column
+        self.error_column = error_column
+        self.report_column = report_column
+        self.on_error = on_error
+        self.prefix = prefix
+        self.normalize = normalize
+        self._key = SecretStr(api_key) if isinstance(api_key, str) else api_key
+        self._key_from = key_from
+        self._pickle_key = pickle_key
+        self._params = {name: value for name, value in given.items() if name in _OF_THE_CALL}
+        self._options = {**_DEFAULTS, **{name: given[name] for name in given if name in _OF_THE_CLIENT}}
+        self._client: MeliousClient | None = None
+        self._check()
+
+    def _check(self) -> None:
+        """Refuse here what every worker would refuse; the key is not known yet."""
+        columns = [self.text_column, self.output_column, self.error_column, self.report_column]
+        named = [column for column in columns if column is not None]
+        if len(set(named)) < len(named) or not all(isinstance(column, str) and column for column in named):
+            raise InvalidArgumentError(f"columns: {named} are not names that differ")
+        config = ClientConfig.resolve(**{**self._options, "api_key": self._key or "known to the workers"})
+        EmbeddingsPlan(config, self.model, ["text"], EmbeddingParams(**self._params))  # type: ignore[typeddict-item]
+
+    def __call__(self, batch: Any) -> Any:
+        """Embed a batch, or, of an iterator of batches, one after the other.
+
+        Args:
+            batch: A pandas frame, an Arrow table or record batch, a dict of numpy arrays or lists, a list of
+                dicts or of texts; or an iterator of these.
+
+        Returns:
+            The same kind with the further columns; an iterator of them for an iterator. A dict of numpy
+            arrays gets Arrow arrays where pyarrow is installed, since numpy has no nulls.
+
+        Raises:
+            ConfigurationError: There is no key here.
+            InvalidArgumentError: The batch is of no known kind or lacks the column of texts.
+            MeliousError: A request failed, and `on_error` is `raise` or every row would have met it.
+        """
+        if isinstance(batch, Iterator):
+            return map(self._embedded, batch)
+        return self._embedded(batch)
+
+    def meta(self, frame: Any) -> Any:
+        """What Dask wants to know: the columns of the result, with no rows. Nothing is sent.
+
+        Without it Dask would find out by embedding made-up rows.
+
+        Args:
+            frame: The Dask frame (or any pandas frame) that is to be embedded.
+        """
+        return self._embedded(getattr(frame, "_meta", frame).iloc[:0])
+
+    def _embedded(self, batch: Any) -> Any:
+        table = table_of(batch, self.text_column)
+        names = table.names()
+        rows = table.read(self.text_column) if self.text_column in names else []
+        if self.text_column not in names and names:
+            raise InvalidArgumentError(
+                f"batch: has no column {self.text_column!r}; it has {', '.join(names)}"
+            )
+        vectors = table.read(self.output_column) if self.output_column in names else [None] * len(rows)
+        errors: list[str | None] = [None] * len(rows)
+        wanted: dict[str, list[int]] = {}
+        for place, text in enumerate(rows):
+            if is_filled(vectors[place]):
+                continue
+            vectors[place] = None
+            wrong = wrong_with(text)
+            if wrong is None:
+                wanted.setdefault(self.prefix + text, []).append(place)
+            elif self.on_error == "raise":
+                raise InvalidArgumentError(f"{self.text_column}[{place}]: {wrong}")
+            else:
+                errors[place] = f"InvalidArgumentError: {wrong}"
+        report = self._embed(wanted, vectors, errors, arrays=table.arrays) if wanted else None
+        columns = {self.output_column: Column("vector", vectors)}
+        if self.on_error == "record":
+            columns[self.error_column] = Column("text", errors)
+        if self.report_column is not None:
+            columns[self.report_column] = self._reports(table, len(rows), wanted, report)
+        return table.written(columns)
+
+    def _embed(
+        self, wanted: Mapping[str, list[int]], vectors: list[Any], errors: list[str | None], *, arrays: bool
+    ) -> str | None:
+        """Embed texts into their places; gives what that cost, as a report."""
+        client = self._connected()
+        pace = pace_for(client.config.base_url, client.config.key_digest)
+        run = Run(client, self.model, list(wanted), self._params, pace, arrays=arrays)
+        with track_impact() as ledger:
+            run.all()
+        for places, vector, error in zip(wanted.values(), run.vectors, run.errors, strict=True):
+            if error is not None and self.on_error == "raise":
+                raise error
+            for place in places:
+                if error is not None:
+                    errors[place] = told(error)
+                else:
+                    vectors[place] = unit(vector) if self.normalize else vector
+        return report_of(ledger)
+
+    def _reports(
+        self, table: Table, count: int, wanted: Mapping[str, list[int]], report: str | None
+    ) -> Column:
+        """The column of reports: what it held before, and this batch's beside the first row that was sent."""
+        name = str(self.report_column)
+        reports = table.read(name) if name in table.names() else [None] * count
+        reports = [report if isinstance(report, str) else None for report in reports]
+        if report is not None:
+            place = next(iter(wanted.values()))[0]
+            reports[place] = report_of(ledger_of([reports[place], report]))
+        return Column("text", reports)
+
+    def _connected(self) -> MeliousClient:
+        """The client of this process, made when it is first needed."""
+        if self._client is None:
+            key = self._key if self._key_from is None else self._key_from()
+            try:
+                self._client = MeliousClient(**{**self._options, "api_key": key})
+            except ConfigurationError as error:
+                if key is None:
+                    error.advice = _ON_WORKERS
+                raise
+        return self._client
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Everything but the client and, unless it was asked for, the key.
+
+        Raises:
+            ConfigurationError: The key, or a header that is one, would have to go into the pickle.
+        """
+        headers = self._options.get("default_headers") or {}
+        secret = next((name for name in headers if name.lower() in _SECRET_HEADERS), None)
+        if not self._pickle_key and (secret or self._key is not None):
+            what = f"default_headers[{secret!r}]" if secret else "api_key"
+            raise ConfigurationError(f"{what}: does not go into a pickle by itself", advice=_ON_WORKERS)
+        return {**self.__dict__, "_client": None, "_key": self._key if self._pickle_key else None}
+
+    def __dask_tokenize__(self) -> tuple[Any, ...]:
+        return type(self).__qualname__, *(
+            value for name, value in sorted(self.__dict__.items()) if name not in ("_client", "_key")
+        )
+
+    def __repr__(self) -> str:
+        return f"Embedder({self.model!r}, {self.text_column!r} to {self.output_column!r})"
+
+
+def is_filled(value: Any) -> bool:
+    """Whether a cell holds a vector already.
+
+    Example:
+        >>> is_filled([0.6, 0.8]), is_filled(None), is_filled(float("nan"))
+        (True, False, False)
+    """
+    return hasattr(value, "__len__") and not isinstance(value, str | bytes) and len(value) > 0
+
+
+def wrong_with(text: Any) -> str | None:
+    """Why a cell cannot be embedded; None if it can.
+
+    Example:
+        >>> wrong_with("a kettle"), wrong_with(""), wrong_with(7)
+        (None, 'the text is empty', 'needs text, not int')
+    """
+    if isinstance(text, str):
+        return None if text else "the text is empty"
+    missing = text is None or type(text).__name__ in _MISSING or (isinstance(text, float) and isnan(text))
+    return "there is no text" if missing else f"needs text, not {type(text).__name__}"
+
+
+def told(error: MeliousError) -> str:
+    """An error as the error column tells it: one line, its class in front."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:500]

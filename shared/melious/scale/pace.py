@@ -1,0 +1,115 @@
+"""How fast one of many processes may go, when all of them live on one rate limit and none sees the others.
+
+What each knows is in the headers of its own answers: how many requests the
+account has left until the window ends. While that is plenty, nobody is held
+back. When it shrinks, each process spreads its share of it over the rest of the
+window; its share of what is left is that which it had in what is used.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable
+
+from melious.transport import forks
+from melious.transport.ratelimit import RateLimit
+
+_PLENTY = 0.5
+"""The part of a window's requests that must be left for requests to go unpaced."""
+_LONGEST_WINDOW = 300.0
+"""Seconds; longer windows, such as a day's, are no reason to go slowly now."""
+_SAME_WINDOW = 1.5
+"""Seconds that the ends of a window may differ by from answer to answer."""
+_SPREAD = 0.25
+"""Seconds over which those are spread who waited for a new window."""
+
+
+class Pace:
+    """Spaces the requests of one process.
+
+    Args:
+        uniform: Draws a number between two others.
+
+    Example:
+        >>> pace = Pace(uniform=lambda least, most: most)
+        >>> pace.delay(now=0.0)
+        0.0
+        >>> pace.observe(RateLimit(limit=10, remaining=4, reset_after=60.0), now=0.0)
+        >>> pace.delay(now=0.0) > 10
+        True
+    """
+
+    def __init__(self, uniform: Callable[[float, float], float] = random.uniform) -> None:
+        self._lock = threading.Lock()
+        self._uniform = uniform
+        self._limit = 0
+        self._left = 0
+        self._end = 0.0
+        self._sent = 0
+        self._next: float | None = None
+
+    def delay(self, now: float) -> float:
+        """Seconds until the next request should go; it counts as sent.
+
+        Args:
+            now: A monotonic time.
+        """
+        with self._lock:
+            if self._limit and now >= self._end:
+                self._limit, self._sent, self._next = 0, 0, None
+            short = self._limit and self._left <= _PLENTY * self._limit
+            delay = self._slot(now) - now if short else 0.0
+            self._sent += 1
+            return delay
+
+    def observe(self, rate_limit: RateLimit | None, now: float) -> None:
+        """Take note of what an answer said.
+
+        Args:
+            rate_limit: The account's limit; None, or with parts missing, it says nothing.
+            now: A monotonic time.
+        """
+        if rate_limit is None or not rate_limit.limit or rate_limit.remaining is None:
+            return
+        after = rate_limit.reset_after
+        if after is None or not 0 < after <= _LONGEST_WINDOW:
+            return
+        with self._lock:
+            end = now + after
+            if self._limit and end < self._end - _SAME_WINDOW:
+                return
+            if self._limit and end < self._end + _SAME_WINDOW:
+                self._left = min(self._left, rate_limit.remaining)
+            else:
+                if self._limit:
+                    self._sent, self._next = 1, None
+                self._left = rate_limit.remaining
+            self._limit, self._end = rate_limit.limit, end
+
+    def _slot(self, now: float) -> float:
+        if self._left <= 0:
+            return self._end + self._uniform(0.0, _SPREAD)
+        used = max(1, self._limit - self._left)
+        mine = self._left * min(1.0, max(1, self._sent) / used)
+        interval = (self._end - now) / max(1.0, mine)
+        if self._next is None:
+            self._next = now + self._uniform(0.0, interval)
+        slot = max(now, self._next)
+        if slot >= self._end:
+            return self._end + self._uniform(0.0, _SPREAD)
+        self._next = slot + interval
+        return slot
+
+
+_paces: dict[tuple[str, str], Pace] = {}
+_lock = forks.new_lock()
+
+
+def pace_for(base_url: str, key_digest: str) -> Pace:
+    """The one pace of a key at a base URL in this process."""
+    with _lock:
+        return _paces.setdefault((base_url, key_digest), Pace())
+
+
+forks.in_child(_paces.clear)

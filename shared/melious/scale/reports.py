@@ -1,0 +1,103 @@
+"""What workers spent, as text in a column, and the ledger that a driver makes of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import fields
+from decimal import Decimal
+from typing import Any
+
+from melious.errors import InvalidArgumentError
+from melious.impact import ImpactLedger, Totals
+from melious.impact.ledger import Cell
+
+_MONEY = frozenset({"eur", "estimated_eur"})
+_COLUMNS = frozenset(item.name for item in fields(Totals))
+
+
+def report_of(ledger: ImpactLedger) -> str | None:
+    """A ledger as JSON: a list of combinations with their sums; None if it is empty.
+
+    Example:
+        >>> report_of(ImpactLedger()) is None
+        True
+    """
+    cells = [[list(key), _to_json(totals)] for key, totals in ledger.cells()]
+    return json.dumps(cells, separators=(",", ":")) if cells else None
+
+
+def ledger_of(reports: Iterable[str | None]) -> ImpactLedger:
+    """Add up what the workers of a run report.
+
+    Args:
+        reports: The values of the column that `Embedder(report_column=...)` fills, of all rows;
+            missing ones (None, NaN) are passed over.
+
+    Returns:
+        A ledger as `track_impact` gives one: what was not reported is counted, and never zero.
+
+    Raises:
+        InvalidArgumentError: A value is no report.
+
+    Example:
+        >>> from melious.sandbox import Sandbox
+        >>> from melious.scale import Embedder, ledger_of
+        >>> with Sandbox() as sandbox:
+        ...     embed = Embedder(
+        ...         "bge-m3", report_column="spent", api_key=sandbox.api_key, base_url=sandbox.base_url
+        ...     )
+        ...     done = [embed({"text": ["a heat pump"]}), embed({"text": ["a kettle", "a pot"]})]
+        >>> ledger = ledger_of(report for batch in done for report in batch["spent"])
+        >>> ledger.total.requests, ledger.total.with_impact
+        (2, 2)
+    """
+    ledger = ImpactLedger()
+    for report in reports:
+        if isinstance(report, str):
+            ledger.merge(_Reported(report))
+    return ledger
+
+
+class _Reported(ImpactLedger):
+    """A ledger as a report tells it."""
+
+    def __init__(self, report: str) -> None:
+        super().__init__()
+        try:
+            self._told: list[tuple[Cell, Totals]] = [
+                (_cell(key), _from_json(totals)) for key, totals in json.loads(report)
+            ]
+        except (ValueError, TypeError, ArithmeticError) as error:
+            raise InvalidArgumentError(f"reports: {report[:80]!r} is no report ({error})") from None
+
+    def cells(self) -> Iterator[tuple[Cell, Totals]]:
+        return iter(self._told)
+
+
+def _cell(key: list[str | None]) -> Cell:
+    endpoint, model, provider, country, routing = key
+    return str(endpoint), str(model), provider, country, routing
+
+
+def _to_json(totals: Totals) -> dict[str, Any]:
+    found = {name: value for name, value in totals.to_dict().items() if value is not None}
+    return {name: _plain(value) for name, value in found.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return str(value)
+    return {name: str(amount) for name, amount in value.items()} if isinstance(value, dict) else value
+
+
+def _from_json(found: Mapping[str, Any]) -> Totals:
+    totals = Totals()
+    for name, value in found.items():
+        if name in _MONEY:
+            setattr(totals, name, Decimal(value))
+        elif name == "charged":
+            totals.charged = {balance: Decimal(amount) for balance, amount in value.items()}
+        elif name in _COLUMNS:
+            setattr(totals, name, value)
+    return totals

@@ -1,0 +1,199 @@
+"""The batches that engines hand over, read and written alike: frames, Arrow tables, dicts, lists of rows."""
+
+from __future__ import annotations
+
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
+
+from melious.errors import InvalidArgumentError
+
+Kind: TypeAlias = Literal["vector", "text"]
+
+
+class Column(NamedTuple):
+    """A column to write: what it holds, and a value or None for each row."""
+
+    kind: Kind
+    values: list[Any]
+
+
+class Table(ABC):
+    """A batch.
+
+    Attributes:
+        arrays: Whether vectors are to be numpy arrays; else they are lists.
+    """
+
+    arrays: ClassVar[bool]
+
+    @abstractmethod
+    def names(self) -> list[str]:
+        """The names of the columns."""
+
+    @abstractmethod
+    def read(self, name: str) -> list[Any]:
+        """The values of a column."""
+
+    @abstractmethod
+    def written(self, columns: Mapping[str, Column]) -> Any:
+        """A batch of the same kind with these columns, new or in the place of those of their names."""
+
+
+def table_of(batch: Any, text: str) -> Table:
+    """See what kind of batch this is.
+
+    Args:
+        batch: What the engine handed over.
+        text: The name of the column for rows that are nothing but text.
+
+    Raises:
+        InvalidArgumentError: It is none that is known.
+    """
+    if _is(batch, "pandas", "DataFrame"):
+        return _Frame(batch)
+    if _is(batch, "pyarrow", "Table") or _is(batch, "pyarrow", "RecordBatch"):
+        return _Arrow(batch)
+    if isinstance(batch, Mapping):
+        return _Arrays(batch) if any(_is_array(column) for column in batch.values()) else _Columns(batch)
+    if isinstance(batch, Sequence) and not isinstance(batch, str | bytes):
+        return _Rows([{text: row} if isinstance(row, str) else row for row in batch])
+    raise InvalidArgumentError(
+        f"batch: {type(batch).__name__} is neither a DataFrame, an Arrow table, a dict of columns "
+        "nor a list of rows"
+    )
+
+
+def _is(value: Any, package: str, name: str) -> bool:
+    module = sys.modules.get(package)
+    kind = getattr(module, name, None)
+    return isinstance(kind, type) and isinstance(value, kind)
+
+
+def _is_array(value: Any) -> bool:
+    return _is(value, "numpy", "ndarray")
+
+
+class _Frame(Table):
+    """A pandas frame."""
+
+    arrays = True
+
+    def __init__(self, frame: Any) -> None:
+        self._frame = frame
+
+    def names(self) -> list[str]:
+        return [str(name) for name in self._frame.columns]
+
+    def read(self, name: str) -> list[Any]:
+        return list(self._frame[name])
+
+    def written(self, columns: Mapping[str, Column]) -> Any:
+        frame = self._frame.copy(deep=False)
+        series = import_module("pandas").Series
+        for name, column in columns.items():
+            frame[name] = series(column.values, index=frame.index, dtype=object)
+        return frame
+
+
+class _Arrow(Table):
+    """An Arrow table or record batch."""
+
+    arrays = True
+
+    def __init__(self, table: Any) -> None:
+        self._table = table
+
+    def names(self) -> list[str]:
+        return list(self._table.schema.names)
+
+    def read(self, name: str) -> list[Any]:
+        return list(self._table.column(name).to_pylist())
+
+    def written(self, columns: Mapping[str, Column]) -> Any:
+        schema, arrays = self._table.schema, list(self._table.columns)
+        for name, column in columns.items():
+            array = _arrow_array(column)
+            field = import_module("pyarrow").field(name, array.type)
+            place = schema.get_field_index(name)
+            if place < 0:
+                schema = schema.append(field)
+                arrays.append(array)
+            else:
+                schema = schema.set(place, field)
+                arrays[place] = array
+        return type(self._table).from_arrays(arrays, schema=schema)
+
+
+class _Columns(Table):
+    """A dict of lists."""
+
+    arrays = False
+
+    def __init__(self, columns: Mapping[str, Any]) -> None:
+        self._columns = columns
+
+    def names(self) -> list[str]:
+        return [str(name) for name in self._columns]
+
+    def read(self, name: str) -> list[Any]:
+        return list(self._columns[name])
+
+    def written(self, columns: Mapping[str, Column]) -> Any:
+        return {**self._columns, **{name: self._made(column) for name, column in columns.items()}}
+
+    def _made(self, column: Column) -> Any:
+        return column.values
+
+
+class _Arrays(_Columns):
+    """A dict of numpy arrays, as Ray Data has it.
+
+    numpy has no nulls, so that a column of vectors with gaps would change its
+    type from batch to batch; what is new is in Arrow arrays, which Ray takes
+    as they are, wherever pyarrow is installed.
+    """
+
+    arrays = True
+
+    def _made(self, column: Column) -> Any:
+        try:
+            return _arrow_array(column)
+        except ImportError:
+            numpy = import_module("numpy")
+            made = numpy.empty(len(column.values), dtype=object)
+            for place, value in enumerate(column.values):
+                made[place] = value
+            return made
+
+
+class _Rows(Table):
+    """A list of rows, each a dict."""
+
+    arrays = False
+
+    def __init__(self, rows: Sequence[Any]) -> None:
+        for place, row in enumerate(rows):
+            if not isinstance(row, Mapping):
+                raise InvalidArgumentError(f"batch[{place}]: needs a dict or text, not {type(row).__name__}")
+        self._rows = rows
+
+    def names(self) -> list[str]:
+        return list(dict.fromkeys(str(name) for row in self._rows for name in row))
+
+    def read(self, name: str) -> list[Any]:
+        return [row.get(name) for row in self._rows]
+
+    def written(self, columns: Mapping[str, Column]) -> Any:
+        return [
+            {**row, **{name: column.values[place] for name, column in columns.items()}}
+            for place, row in enumerate(self._rows)
+        ]
+
+
+def _arrow_array(column: Column) -> Any:
+    arrow = import_module("pyarrow")
+    kind = arrow.list_(arrow.float32()) if column.kind == "vector" else arrow.string()
+    return arrow.array(column.values, type=kind)
