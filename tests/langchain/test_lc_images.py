@@ -247,3 +247,8 @@ def test_an_agent_draws(way, draw, sandbox, model):
     paths = [request.path.rpartition("/v1/")[2] for request in sandbox.requests]
     assert paths == ["chat/completions", "images/generations", "chat/completions"]
     assert ("image_url" in json.dumps(sandbox.requests[-1].body["messages"])) == (model == VISION)
+
+
+async def test_available_models(draw):
+    assert "flux-schnell" in draw().available_models()
+    assert await draw().aavailable_models() == draw().available_models()
