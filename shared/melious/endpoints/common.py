@@ -188,6 +188,7 @@ def request_of(
         retry_no_providers="filters" not in fields,
         model=model,
         routing=fields.get("preset") or flavor,
+        base_url=config.base_url,
         retry_timeouts=retry_timeouts if again is None else again,
         on_retry=on_retry,
         budgets=() if body is None else budgets,

@@ -38,6 +38,9 @@ class Outcome:
 class Observer(Protocol):
     """Follows one call."""
 
+    def opened(self) -> None:
+        """The first chunk of a stream came."""
+
     def ended(self, outcome: Outcome) -> None:
         """The call ended; called once."""
 
@@ -73,6 +76,11 @@ class Report:
         if observers:
             self._observers = tuple(observe(self._request) for observe in observers)
         return self
+
+    def opened(self) -> None:
+        """The first chunk of a stream came."""
+        for observer in self._observers:
+            observer.opened()
 
     def whole(self, result: Result) -> None:
         """Report a whole answer."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from melious.config import Timeout
 from melious.errors import MeliousError, RetryEvent
@@ -41,7 +41,10 @@ class Request:
         stream: Whether the answer is read as a stream.
         model: The model without its flavor, for whoever keeps the books.
         routing: The preset or flavor that was asked for, likewise.
+        base_url: Where the service is, likewise.
         on_retry: Called before every retry.
+        replay: Makes chunks of the whole answer, which is then handed out as a stream; None hands
+            it out as it is.
         residency: The countries that the answer must come from, where that is to be verified.
         budgets: What must let the request through before it is sent, and is told what it cost.
     """
@@ -61,7 +64,9 @@ class Request:
     stream: bool = False
     model: str = ""
     routing: str | None = None
+    base_url: str = ""
     on_retry: Callable[[RetryEvent], object] | None = None
+    replay: Replay | None = None
     residency: Residency | None = None
     budgets: tuple[ImpactBudget, ...] = ()
 
@@ -84,6 +89,10 @@ def without_cookies(headers: Mapping[str, str]) -> Mapping[str, str]:
     if "set-cookie" not in headers:
         return headers
     return {name: value for name, value in headers.items() if name != "set-cookie"}
+
+
+Replay: TypeAlias = Callable[["Response"], tuple[dict[str, Any], Iterable[dict[str, Any]]]]
+"""Gives a chat answer as it was sent, and the chunks as which it might have come."""
 
 
 @dataclass(frozen=True, slots=True)
