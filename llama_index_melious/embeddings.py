@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from llama_index.core.base.embeddings.base import BaseEmbedding, Embedding
 from llama_index.core.bridge.pydantic import Field, PrivateAttr
-from llama_index_instrumentation import get_dispatcher
+from llama_index_instrumentation import Dispatcher, get_dispatcher
 
 from llama_index_melious._component import MeliousComponent
 from llama_index_melious._embeddings_cache import CacheView
@@ -26,7 +26,7 @@ from melious.routing import split_flavor
 
 _PARAMETERS = frozenset(EmbeddingParams.__annotations__)
 
-dispatcher = get_dispatcher(__name__)
+dispatcher: Dispatcher = get_dispatcher(__name__)
 
 # LlamaIndex's own methods without their spans, for the methods here have spans of the same names.
 _get_query_embedding = inspect.unwrap(BaseEmbedding.get_query_embedding)

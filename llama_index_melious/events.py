@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
-from llama_index_instrumentation import get_dispatcher
+from llama_index_instrumentation import Dispatcher, get_dispatcher
 from llama_index_instrumentation.base import BaseEvent
 from pydantic import BaseModel, ConfigDict, field_validator
 
 from melious.impact import BillingCost, EnvironmentImpact
 from melious.results import Result, Usage
 
-dispatcher = get_dispatcher(__name__)
+dispatcher: Dispatcher = get_dispatcher(__name__)
 
 
 class MeliousUsageEvent(BaseEvent):
@@ -50,7 +50,7 @@ class MeliousUsageEvent(BaseEvent):
         0.0
     """
 
-    model_config = ConfigDict(defer_build=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(defer_build=True)
 
     endpoint: str
     model: str | None = None

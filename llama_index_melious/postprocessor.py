@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from llama_index.core.bridge.pydantic import ConfigDict, Field
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.schema import MetadataMode, NodeWithScore, QueryBundle
-from llama_index_instrumentation import get_dispatcher
+from llama_index_instrumentation import Dispatcher, get_dispatcher
 
 from llama_index_melious._component import MeliousComponent
 from llama_index_melious._reranking import FAILURES, Reranking
@@ -32,7 +32,7 @@ _SETTINGS = frozenset(
 )
 """What a call may set for itself, beside the parameters of the request."""
 
-dispatcher = get_dispatcher(__name__)
+dispatcher: Dispatcher = get_dispatcher(__name__)
 
 
 class MeliousRerank(MeliousComponent, BaseNodePostprocessor):
@@ -90,7 +90,7 @@ class MeliousRerank(MeliousComponent, BaseNodePostprocessor):
         ... )
     """
 
-    model_config = ConfigDict(validate_assignment=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(validate_assignment=True)
 
     model: str = Field(description="The model, with or without a flavor.")
     top_n: int | None = Field(default=None, ge=0, description="How many of the best to keep; None keeps all.")
