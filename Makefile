@@ -49,8 +49,8 @@ demo: $(VENV)/.run  ## the main job on the embedded sandbox: no key, no network
 test: $(VENV)/.dev $(OLDEST)/.made  ## the whole suite, on httpx2, on httpx, and the adapters on the oldest versions
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 	$(BIN)/python -m pytest -n 2 --dist loadgroup --http-library httpx tests/core tests/faults tests/langchain tests/llama_index
-	$(OLDEST)/bin/python -m pytest -n 2 --dist loadgroup --http-library httpx tests/langchain tests/llama_index \
-		tests/llama_index/check_openai_like.py
+	$(OLDEST)/bin/python -m pytest -n 2 --dist loadfile --http-library httpx \
+		tests/llama_index/check_openai_like.py tests/langchain tests/llama_index
 
 lint: $(VENV)/.dev  ## ruff, format check, strict types
 	$(BIN)/ruff check .

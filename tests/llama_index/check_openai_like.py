@@ -13,6 +13,8 @@ import pytest
 
 HERE = Path(__file__).parent
 
+pytestmark = pytest.mark.timeout(300)
+
 # What fails, and why. Words in brackets narrow a test down to those of its cases that have all of them.
 FACTS = {
     # Secrets and copies
@@ -89,14 +91,12 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return found
 
 
-@pytest.mark.timeout(300)
 def test_every_failure_is_a_known_fact(outcomes):
     failed = {test: said for test, said in outcomes.items() if said not in {"passed", "skipped"}}
     unknown = {test: said for test, said in failed.items() if not any(covers(fact, test) for fact in FACTS)}
     assert not unknown
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("fact", FACTS)
 def test_every_known_fact_is_found(outcomes, fact):
     about = {test: said for test, said in outcomes.items() if covers(fact, test)}
@@ -105,7 +105,6 @@ def test_every_known_fact_is_found(outcomes, fact):
     assert not missed, f"these did not fail, although {FACTS[fact]}"
 
 
-@pytest.mark.timeout(300)
 def test_the_rest_passes(outcomes):
     """Most of the suite holds there too, so it does not fail for whatever is not ours."""
     passed = [test for test, said in outcomes.items() if said == "passed"]
