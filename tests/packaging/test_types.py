@@ -11,8 +11,16 @@ import pytest
 USE = '''
 import asyncio
 from langchain_core.documents import Document
+from langchain_core.documents.base import Blob
 from langchain_core.messages import AIMessage
-from langchain_melious import ChatMelious, MeliousEmbeddings, MeliousRerank, get_melious_callback
+from langchain_melious import (
+    ChatMelious,
+    MeliousAudioParser,
+    MeliousEmbeddings,
+    MeliousImageGenerator,
+    MeliousRerank,
+    get_melious_callback,
+)
 from langchain_melious.errors import RateLimitError
 from melious import MeliousClient, ProviderFilters, Timeout, track_impact
 from pydantic import BaseModel, SecretStr
@@ -43,6 +51,11 @@ vectors: list[list[float]] = MeliousEmbeddings(model="bge-m3", normalize=True).e
 vector: list[float] = asyncio.run(MeliousEmbeddings(model="bge-m3").aembed_query("a"))
 rerank = MeliousRerank(model="bge-reranker-v2-m3", top_n=3, min_score=0.5)
 best: list[Document] = rerank.compress_documents([Document("a")], "b", top_n=1)
+draw = MeliousImageGenerator(model="flux-schnell", size="512x512", quality="hd", show_images=False)
+drawer = plain.bind_tools([draw])
+parser = MeliousAudioParser(model="whisper-large-v3-turbo", mode="segments", language="de")
+said: list[Document] = parser.parse(Blob.from_path("talk.mp3"))
+heard: list[Document] = asyncio.run(parser.aparse(Blob.from_path("talk.mp3")))
 with get_melious_callback() as callback, track_impact() as ledger:
     grams: float | None = callback.total.carbon_g_co2
     requests: int = ledger.total.requests
