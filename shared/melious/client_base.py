@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict
 
 from pydantic import SecretStr
 
-from melious.config import ClientConfig, TimeoutArgument
+from melious.config import ClientConfig, StreamImpact, TimeoutArgument
 from melious.endpoints.embedding_cache import EmbeddingCache
 from melious.errors import InvalidArgumentError
 from melious.routing import FiltersArgument, Preset
@@ -52,6 +52,8 @@ class ClientOptions(TypedDict, total=False):
             and `track_impact` blocks may share it.
         verify_location: Hold the location that answers report against `filters["countries"]`:
             `off`, `warn` or `raise`; see `RoutingOptions`.
+        stream_impact: `native` streams chat answers truly; `buffer` asks for whole answers, which
+            report impact and cost on the live service too, and hands them out as streams.
     """
 
     api_key: str | SecretStr | None
@@ -75,6 +77,7 @@ class ClientOptions(TypedDict, total=False):
     embedding_cache_ttl: float
     budget: ImpactBudget | None
     verify_location: VerifyLocation
+    stream_impact: StreamImpact
 
 
 def brought(http_client: Any, kind: Literal["blocking", "asyncio"], name: str = "http_client") -> Any:

@@ -13,7 +13,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import SecretStr
@@ -41,11 +41,13 @@ __all__ = [
     "KEY_VARIABLE",
     "URL_VARIABLE",
     "ClientConfig",
+    "StreamImpact",
     "Timeout",
     "TimeoutArgument",
     "TimeoutParts",
     "check_choice",
     "check_deadline",
+    "check_stream_impact",
     "check_whole",
     "checked_headers",
     "is_loopback",
@@ -64,6 +66,16 @@ _ENDPOINTS = re.compile(
     r"/(?:chat(?:/completions)?|completions|responses|messages(?:/count_tokens)?|embeddings|rerank"
     r"|images(?:/generations)?|audio(?:/transcriptions|/speech)?|models(?:/.*)?|batches|files)$"
 )
+
+
+StreamImpact: TypeAlias = Literal["native", "buffer"]
+"""Whether a stream is a stream, or a whole answer that is handed out as one, with its impact and cost."""
+
+
+def check_stream_impact(how: object) -> None:
+    """Refuse what is neither way of streaming."""
+    if how not in ("native", "buffer"):
+        raise InvalidArgumentError(f"stream_impact: {how!r} is neither 'native' nor 'buffer'")
 
 
 def check_whole(name: str, value: object, *, least: int = 0) -> None:
@@ -106,6 +118,7 @@ class ClientConfig:
     embedding_cache_ttl: float = 3600.0
     budget: ImpactBudget | None = None
     verify_location: VerifyLocation = "off"
+    stream_impact: StreamImpact = "native"
     key_digest: str = ""
 
     @classmethod
@@ -169,6 +182,7 @@ class ClientConfig:
             from melious.residency import check_mode  # noqa: PLC0415 - only for those who ask for it
 
             check_mode(self.verify_location)
+        check_stream_impact(self.stream_impact)
 
     def with_options(self, **changes: Any) -> ClientConfig:
         """A copy with other options, checked again; the key and the base URL stay."""

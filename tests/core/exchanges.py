@@ -7,17 +7,8 @@ from typing import Any
 from melious import MeliousError
 from melious.config import Timeout
 from melious.errors import RetryEvent
-from melious.transport.exchange import (
-    Failure,
-    OpenStream,
-    Policy,
-    ReadBody,
-    ReadSome,
-    Send,
-    Sleep,
-    Tell,
-    exchange,
-)
+from melious.transport.effects import Failure, ReadBody, ReadSome, Send, Sleep, Tell
+from melious.transport.exchange import OpenStream, Policy, exchange
 from melious.transport.ratelimit import RateGate
 from melious.transport.request import Head, Request, Response
 from melious.transport.retry import Phase

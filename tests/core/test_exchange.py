@@ -12,7 +12,8 @@ from melious import (
     RateLimitError,
     StreamTruncatedError,
 )
-from melious.transport.exchange import Failure, OpenStream
+from melious.transport.effects import Failure
+from melious.transport.exchange import OpenStream
 from melious.transport.ratelimit import RateLimit
 from melious.transport.request import Response
 from melious.transport.retry import Phase

@@ -15,7 +15,7 @@ from melious import (
     ServerError,
 )
 from melious.config import Timeout
-from melious.transport.exchange import Failure
+from melious.transport.effects import Failure
 from melious.transport.request import Response
 from melious.transport.retry import Phase, RetryBudget, delay_before_retry
 

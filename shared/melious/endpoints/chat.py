@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
-from melious.config import ClientConfig
+from melious.config import ClientConfig, StreamImpact, check_stream_impact
 from melious.endpoints.common import (
     RoutingOptions,
     body_of,
@@ -48,6 +49,9 @@ class ChatParams(RoutingOptions, total=False):
         response_format: `{"type": "json_object"}`, or `json_schema` with a schema.
         reasoning_effort: How much to think: low, medium, high; some models take others.
         stream_options: For `stream`; usage is asked for unless this says otherwise.
+        stream_impact: For `stream`: `native` streams truly; `buffer` asks for the whole answer and
+            hands it out as a stream once it is there, since the live service reports impact and
+            cost on whole answers only.
         user: Who the request is for.
         mode: A routing word of the older pages, sent as it is.
         custom_weights: Routing weights of the older pages, sent as they are.
@@ -73,6 +77,7 @@ class ChatParams(RoutingOptions, total=False):
     response_format: Mapping[str, Any] | None
     reasoning_effort: str | None
     stream_options: Mapping[str, Any] | None
+    stream_impact: StreamImpact | None
     user: str | None
     mode: str | None
     custom_weights: Mapping[str, float] | None
@@ -95,6 +100,14 @@ def stream(
     return _request(config, model, messages, params, stream=True)
 
 
+def _replayed(response: Response, *, usage: bool) -> tuple[dict[str, Any], Iterator[dict[str, Any]]]:
+    """A whole answer, and the chunks as which it might have come."""
+    from melious.endpoints.replay import chunks_of  # noqa: PLC0415 - only for those who ask for it
+
+    raw = parse(response).raw
+    return raw, chunks_of(raw, usage=usage)
+
+
 def _request(
     config: ClientConfig,
     model: str,
@@ -108,9 +121,19 @@ def _request(
     if stream:
         fields |= {"stream": True, "stream_options": {"include_usage": True}}
     body = body_of(config, model, fields, params)
-    return request_of(
-        config, "chat", PATH, params, body, stream=stream, retry_malformed=_has_image(fields["messages"])
-    )
+    details: dict[str, Any] = {"stream": stream}
+    how = params.get("stream_impact")
+    if how is None:
+        how = config.stream_impact
+    if how != "native":
+        check_stream_impact(how)
+        if stream:
+            del body["stream"]
+            options = body.pop("stream_options", None)
+            asked = isinstance(options, Mapping) and bool(options.get("include_usage"))
+            details = {"replay": partial(_replayed, usage=asked)}
+    again = _has_image(fields["messages"])
+    return request_of(config, "chat", PATH, params, body, retry_malformed=again, **details)
 
 
 def _checked(messages: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

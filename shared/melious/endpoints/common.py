@@ -80,7 +80,7 @@ class RoutingOptions(CallOptions, total=False):
     verify_location: VerifyLocation | None
 
 
-OMIT = frozenset(RoutingOptions.__annotations__)
+OMIT = frozenset(RoutingOptions.__annotations__) | {"stream_impact"}
 """What stands in no body under its own name."""
 
 

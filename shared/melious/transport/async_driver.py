@@ -15,17 +15,8 @@ from melious.transport.async_client_sender import AsyncClientAnswer, AsyncClient
 from melious.transport.async_pool import AsyncAnswer
 from melious.transport.callbacks import awaited
 from melious.transport.driver import DriverBase, LineBase
-from melious.transport.exchange import (
-    Effect,
-    OpenStream,
-    ReadBody,
-    ReadSome,
-    Send,
-    Sleep,
-    Tell,
-    lost,
-    stream_error,
-)
+from melious.transport.effects import Effect, ReadBody, ReadSome, Send, Sleep, Tell
+from melious.transport.exchange import OpenStream, lost, stream_error
 from melious.transport.reporting import Report, verify_location
 from melious.transport.request import Request, Response
 from melious.transport.retry import Phase
@@ -70,6 +61,9 @@ class AsyncDriver(DriverBase):
             report.failed(error)
             await line.aclose()
             raise
+        report.opened()
+        if request.replay is not None:
+            await line.aclose()  # the answer is here: its connection is free while it is handed out
         chunks = line.chunks(outcome, report)
         await anext(chunks)
         return outcome, chunks

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from melious.error_table import status_error
@@ -108,6 +108,27 @@ class ChatStreamParser:
             if not any(choice.finish_reason for choice in self.partial.choices.values()):
                 self._fail(StreamTruncatedError("the stream was truncated: it ended before the answer did"))
         return chunks
+
+    def replay(self, whole: dict[str, Any], chunks: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        """Hand out the chunks of an answer that came whole, in the regular form, merged one by one.
+
+        Args:
+            whole: The answer; what it cost is known from the beginning.
+            chunks: What it is cut into.
+        """
+        self.ended = True
+        for name in ("usage", "environment_impact", "billing_cost"):
+            if whole.get(name):
+                setattr(self.partial, name, whole[name])
+        return self._replayed(chunks)
+
+    def _replayed(self, chunks: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        for chunk in chunks:
+            regular: list[dict[str, Any]] = []
+            self._read(chunk, regular)
+            yield from regular
+            if self.error is not None:
+                return
 
     def resume(self) -> float | None:
         """The caller wants more: from now on the model is waited for, and not the caller.

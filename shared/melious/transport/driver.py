@@ -9,7 +9,8 @@ from typing import Any
 
 from melious.config import ClientConfig
 from melious.errors import APIStatusError, ResponseDecodeError, RetryEvent
-from melious.transport.exchange import Exchange, Failure, Policy, Send, exchange
+from melious.transport.effects import Failure, Send
+from melious.transport.exchange import Exchange, Policy, exchange
 from melious.transport.failures import failure_of, own_error
 from melious.transport.lanes import ReadClock
 from melious.transport.outgoing import Envelope, Headers, Outgoing, decompressor, head_of

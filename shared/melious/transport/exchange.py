@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -27,8 +27,9 @@ from melious.errors import (
 )
 from melious.transport import codec
 from melious.transport.chatstream import ChatStreamParser
+from melious.transport.effects import Effect, Failure, ReadBody, ReadSome, Send, Sleep, Tell
 from melious.transport.ratelimit import RateGate, RateLimit, parse_rate_limit, parse_retry_after
-from melious.transport.request import Head, Request, Response
+from melious.transport.request import Head, Replay, Request, Response, read
 from melious.transport.retry import Phase, RetryBudget, delay_before_retry, retry_cost, worth_retrying
 
 if TYPE_CHECKING:
@@ -36,79 +37,6 @@ if TYPE_CHECKING:
 
 MAX_ERROR_BODY = 64 * 1024
 MAX_BODY = 1024 * 1024 * 1024
-
-
-# --- effects ---------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Send:
-    """Send the request and give a `Head` or a `Failure`.
-
-    Attributes:
-        headers: Headers of this attempt, beside the request's own.
-        until: The monotonic moment by which the head must be there, or None.
-        fresh: Take a new connection, not one from the pool.
-    """
-
-    headers: tuple[tuple[str, str], ...]
-    until: float | None
-    fresh: bool
-
-
-@dataclass(frozen=True, slots=True)
-class ReadBody:
-    """Read the answer to its end, at most `limit` bytes, and give bytes or a `Failure`."""
-
-    limit: int
-    until: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class ReadSome:
-    """Give the next bytes of the answer as they come, b"" at its end, or a `Failure`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sleep:
-    """Wait, and give None."""
-
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Tell:
-    """Tell the log, and the caller who asked for it, that another attempt follows, and give None."""
-
-    event: RetryEvent
-
-
-Effect: TypeAlias = Send | ReadBody | ReadSome | Sleep | Tell
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """What went wrong with the transport.
-
-    Attributes:
-        phase: How far the attempt had come.
-        timed_out: A wait was too long, as against a broken connection.
-        message: What happened, for people: phase, host and cause.
-        stale: The connection had been used before and broke before any byte of
-            an answer: the server had hung up in the meantime.
-        final: No further attempt can go better.
-        cause: The exception underneath.
-    """
-
-    phase: Phase
-    timed_out: bool
-    message: str
-    stale: bool = False
-    final: bool = False
-    cause: BaseException | None = None
-
-
-# --- what a client brings and what comes out ---------------------------------------------------------
 
 
 @dataclass(slots=True)
@@ -128,7 +56,7 @@ class OpenStream:
 
     Attributes:
         parser: Where further reads go.
-        first: The chunks that are already there.
+        first: The chunks that are already there, to be gone through once.
         head: Status and headers.
         rate_limit: What the answer said of the limit.
         attempts: How many requests it took.
@@ -139,7 +67,7 @@ class OpenStream:
     """
 
     parser: ChatStreamParser
-    first: list[dict[str, Any]]
+    first: Iterable[dict[str, Any]]
     head: Head
     rate_limit: RateLimit | None
     attempts: int
@@ -264,7 +192,7 @@ class _CallState:
         if isinstance(body, Failure):
             return _Failed(self.failed(body, head), body.phase, body.timed_out)
         elapsed = policy.clock() - self.started
-        return Response(
+        response = Response(
             head.status,
             head.headers,
             body,
@@ -272,6 +200,9 @@ class _CallState:
             self.attempts,
             elapsed,
             residency=self.request.residency,
+        )
+        return (
+            response if self.request.replay is None else self._replayed(head, response, self.request.replay)
         )
 
     def _open_stream(
@@ -287,9 +218,27 @@ class _CallState:
             chunks = parser.feed(data) if data else parser.close()
         if parser.error is not None and not any(_says_something(chunk) for chunk in chunks):
             return _Failed(parser.error, timed_out=isinstance(parser.error, APITimeoutError))
+        return self._opened(parser, chunks, head, rate_limit)
+
+    def _replayed(self, head: Head, response: Response, replay: Replay) -> OpenStream:
+        """Make a stream of a whole answer."""
+        try:
+            whole, chunks = read(response, replay)
+        except MeliousError as error:
+            raise self.final(error) from error.__cause__
+        parser = ChatStreamParser(head, clock=self.policy.clock)
+        return self._opened(parser, parser.replay(whole, chunks), head, response.rate_limit)
+
+    def _opened(
+        self,
+        parser: ChatStreamParser,
+        first: Iterable[dict[str, Any]],
+        head: Head,
+        rate_limit: RateLimit | None,
+    ) -> OpenStream:
         return OpenStream(
             parser,
-            chunks,
+            first,
             head,
             rate_limit,
             self.attempts,

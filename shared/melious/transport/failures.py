@@ -6,7 +6,7 @@ import ssl
 import zlib
 
 from melious.errors import MeliousError
-from melious.transport.exchange import Failure
+from melious.transport.effects import Failure
 from melious.transport.retry import Phase
 
 _LIBRARIES = ("httpx", "httpx2", "httpcore", "httpcore2", "anyio", "aiohttp")

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from melious.config import ClientConfig
 from melious.errors import ResponseDecodeError
 from melious.transport.backend import certificate_variables, proxy_for, user_agent
-from melious.transport.exchange import Send
+from melious.transport.effects import Send
 from melious.transport.lanes import Origin
 from melious.transport.request import Head, Request
 from melious.transport.uploads import Multipart, Upload

@@ -11,17 +11,8 @@ from melious.config import ClientConfig
 from melious.transport import forks, sync_registry
 from melious.transport.callbacks import no_coroutine
 from melious.transport.driver import DriverBase, LineBase
-from melious.transport.exchange import (
-    Effect,
-    OpenStream,
-    ReadBody,
-    ReadSome,
-    Send,
-    Sleep,
-    Tell,
-    lost,
-    stream_error,
-)
+from melious.transport.effects import Effect, ReadBody, ReadSome, Send, Sleep, Tell
+from melious.transport.exchange import OpenStream, lost, stream_error
 from melious.transport.reporting import Report, verify_location
 from melious.transport.request import Request, Response
 from melious.transport.retry import Phase
@@ -68,6 +59,9 @@ class SyncDriver(DriverBase):
             line.close()
             report.failed(error)
             raise
+        report.opened()
+        if request.replay is not None:
+            line.close()  # the answer is here: its connection is free while it is handed out
         chunks = line.chunks(outcome, report)
         next(chunks)
         return outcome, chunks

@@ -1,0 +1,85 @@
+"""A whole chat answer cut into the chunks as which it might have come. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+_PIECE = re.compile(r"\s*\S{1,24}|\s+")
+"""A word with the space before it, as tokens are; what has no spaces is cut all the same."""
+
+_HEAD = ("id", "created", "model", "system_fingerprint", "service_tier")
+_SAID_APART = frozenset({"role", "content", "reasoning_content", "reasoning", "refusal", "tool_calls"})
+
+
+def chunks_of(whole: dict[str, Any], *, usage: bool) -> Iterator[dict[str, Any]]:
+    """Cut an answer into chunks: the role, thoughts, words, tool calls and the reason of the end.
+
+    Args:
+        whole: A whole answer in OpenAI's shape, content and arguments as text.
+        usage: Whether the tokens were asked for, which come in a chunk of their own; impact, cost
+            and all else that stands beside the choices come in the last chunk in any case.
+
+    Example:
+        >>> choice = {"message": {"role": "assistant", "content": "See it."}, "finish_reason": "stop"}
+        >>> [chunk["choices"][0]["delta"] for chunk in chunks_of({"choices": [choice]}, usage=False)]
+        [{'role': 'assistant', 'content': ''}, {'content': 'See'}, {'content': ' it.'}, {}]
+    """
+    head = {name: whole[name] for name in _HEAD if name in whole} | {"object": "chat.completion.chunk"}
+    rest = {name: value for name, value in whole.items() if name not in {*head, "choices", "usage"}}
+    usage = usage and bool(whole.get("usage"))
+    choices = whole["choices"]
+    for place, choice in enumerate(choices):
+        index = choice.get("index", place)
+        for part in _parts(choice):
+            yield {**head, "choices": [{"index": index, "finish_reason": None, **part}]}
+        said = {name: value for name, value in choice.items() if name not in ("message", "logprobs")}
+        end = {**head, "choices": [{**said, "index": index, "delta": {}}]}
+        last = place == len(choices) - 1 and not usage
+        yield {**end, **rest} if last else end
+    if usage:
+        yield {**head, "choices": [], "usage": whole["usage"], **rest}
+
+
+def _parts(choice: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """What a choice says, as fields of chunks: a delta each, and what belongs to it."""
+    message = choice["message"]
+    more = {name: value for name, value in message.items() if name not in _SAID_APART and value is not None}
+    yield {"delta": {"role": message.get("role") or "assistant", "content": "", **more}}
+    thought = message.get("reasoning_content") or message.get("reasoning")
+    for piece in _pieces(thought):
+        yield {"delta": {"reasoning_content": piece}}
+    for piece in _pieces(message.get("refusal")):
+        yield {"delta": {"refusal": piece}}
+    yield from _content(message.get("content"), choice.get("logprobs"))
+    for place, call in enumerate(message.get("tool_calls") or ()):
+        yield from _call(place, call)
+
+
+def _content(content: Any, logprobs: Any) -> Iterator[dict[str, Any]]:
+    """The words; cut as the tokens are where their log probabilities are there."""
+    tokens = logprobs.get("content") if isinstance(logprobs, dict) else None
+    known = isinstance(tokens, list) and all(isinstance(token, dict) for token in tokens)
+    if known and tokens and "".join(str(token.get("token")) for token in tokens) == content:
+        for token in tokens:
+            yield {"delta": {"content": token["token"]}, "logprobs": {**logprobs, "content": [token]}}
+        return
+    pieces = [*_pieces(content)]
+    for place, piece in enumerate(pieces):
+        with_first = {"logprobs": logprobs} if logprobs and place == 0 else {}
+        yield {"delta": {"content": piece}, **with_first}
+    if logprobs and not pieces:
+        yield {"delta": {}, "logprobs": logprobs}
+
+
+def _call(place: int, call: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    function = call.get("function") or {}
+    begun = {"index": place, "id": call.get("id"), "type": call.get("type") or "function"}
+    yield {"delta": {"tool_calls": [begun | {"function": {"name": function.get("name"), "arguments": ""}}]}}
+    for piece in _pieces(function.get("arguments")):
+        yield {"delta": {"tool_calls": [{"index": place, "function": {"arguments": piece}}]}}
+
+
+def _pieces(text: Any) -> Iterator[str]:
+    return iter(_PIECE.findall(text) if isinstance(text, str) else ())

@@ -1,0 +1,76 @@
+"""What an exchange asks its driver to do, and what the driver has to say of a transport that failed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from melious.errors import RetryEvent
+from melious.transport.retry import Phase
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send the request and give a `Head` or a `Failure`.
+
+    Attributes:
+        headers: Headers of this attempt, beside the request's own.
+        until: The monotonic moment by which the head must be there, or None.
+        fresh: Take a new connection, not one from the pool.
+    """
+
+    headers: tuple[tuple[str, str], ...]
+    until: float | None
+    fresh: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ReadBody:
+    """Read the answer to its end, at most `limit` bytes, and give bytes or a `Failure`."""
+
+    limit: int
+    until: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReadSome:
+    """Give the next bytes of the answer as they come, b"" at its end, or a `Failure`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sleep:
+    """Wait, and give None."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """Tell the log, and the caller who asked for it, that another attempt follows, and give None."""
+
+    event: RetryEvent
+
+
+Effect: TypeAlias = Send | ReadBody | ReadSome | Sleep | Tell
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What went wrong with the transport.
+
+    Attributes:
+        phase: How far the attempt had come.
+        timed_out: A wait was too long, as against a broken connection.
+        message: What happened, for people: phase, host and cause.
+        stale: The connection had been used before and broke before any byte of
+            an answer: the server had hung up in the meantime.
+        final: No further attempt can go better.
+        cause: The exception underneath.
+    """
+
+    phase: Phase
+    timed_out: bool
+    message: str
+    stale: bool = False
+    final: bool = False
+    cause: BaseException | None = None
