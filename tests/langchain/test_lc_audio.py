@@ -191,8 +191,6 @@ def test_what_it_cost_is_told(way, make, talk, sandbox):
     assert data["environment_impact"]["energy_kwh"] > 0
 
 
-# langchain-community, where GenericLoader lives, says of itself that it is no longer developed.
-@pytest.mark.filterwarnings("ignore:.*langchain-community.* is being sunset:DeprecationWarning")
 def test_in_a_generic_loader(way, make, tmp_path):
     from langchain_community.document_loaders.generic import GenericLoader
 
