@@ -62,7 +62,7 @@ def call_of(
             raise InvalidArgumentError("n: a stream carries one answer; use generate() for several")
         if call.get("stream_options") is None and not (llm.stream_usage if usage is None else usage):
             call["stream_options"] = {"include_usage": False}
-    profile = llm.profile if model == llm.model else profile_of(model)
+    profile = llm.profile if model == llm.model else profile_of(model, llm.base_url)
     call["messages"] = messages_to_wire(
         messages,
         model,

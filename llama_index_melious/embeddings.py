@@ -14,7 +14,8 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from llama_index.core.base.embeddings.base import BaseEmbedding, Embedding
 from llama_index.core.bridge.pydantic import Field, PrivateAttr
-from llama_index_instrumentation import Dispatcher, get_dispatcher
+from llama_index_instrumentation import get_dispatcher
+from llama_index_instrumentation.dispatcher import Dispatcher
 
 from llama_index_melious._component import MeliousComponent
 from llama_index_melious._embeddings_cache import CacheView

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from llama_index_instrumentation import Dispatcher, get_dispatcher
+from llama_index_instrumentation import get_dispatcher
 from llama_index_instrumentation.base import BaseEvent
+from llama_index_instrumentation.dispatcher import Dispatcher
 from pydantic import BaseModel, ConfigDict, field_validator
 
 from melious.impact import BillingCost, EnvironmentImpact

@@ -8,7 +8,8 @@ from typing import Any, ClassVar, Literal
 from llama_index.core.bridge.pydantic import ConfigDict, Field
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.schema import MetadataMode, NodeWithScore, QueryBundle
-from llama_index_instrumentation import Dispatcher, get_dispatcher
+from llama_index_instrumentation import get_dispatcher
+from llama_index_instrumentation.dispatcher import Dispatcher
 
 from llama_index_melious._component import MeliousComponent
 from llama_index_melious._reranking import FAILURES, Reranking
