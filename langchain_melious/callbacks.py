@@ -9,13 +9,15 @@ from typing import Any
 from uuid import UUID
 
 from langchain_core.callbacks import BaseCallbackHandler
-from langchain_core.messages import AIMessage
+from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, LLMResult
 from langchain_core.tracers.context import register_configure_hook
 from typing_extensions import override
 
 from langchain_melious._messages import PROVIDER
 from langchain_melious._reports import USAGE_EVENT
+from langchain_melious._run_totals import RunBook, RunTotals
+from melious.errors import MeliousError
 from melious.impact import BillingCost, Entry, EnvironmentImpact, ImpactLedger, Totals
 from melious.routing import split_flavor
 
@@ -29,6 +31,7 @@ class MeliousImpactHandler(BaseCallbackHandler):
 
     Attributes:
         ledger: The sums, with breakdowns by model, provider, country, endpoint and routing.
+            Calls of chat models that failed are counted in `failed`.
 
     Example:
         >>> from langchain_melious import ChatMelious, MeliousImpactHandler
@@ -39,7 +42,11 @@ class MeliousImpactHandler(BaseCallbackHandler):
         ...     _ = llm.invoke("Hello", {"callbacks": [handler]})
         >>> handler.total.requests, handler.total.carbon_g_co2 > 0
         (1, True)
+        >>> [(run.name, run.totals.requests) for run in handler.by_run().values()]
+        [('ChatMelious', 1)]
     """
+
+    run_inline = True  # it never waits, so async runs need no thread for it
 
     def __init__(self, ledger: ImpactLedger | None = None) -> None:
         """Begin.
@@ -49,6 +56,7 @@ class MeliousImpactHandler(BaseCallbackHandler):
         """
         super().__init__()
         self.ledger: ImpactLedger = ImpactLedger() if ledger is None else ledger
+        self._book = RunBook()
         self._around: MeliousImpactHandler | None = None
 
     @property
@@ -56,9 +64,102 @@ class MeliousImpactHandler(BaseCallbackHandler):
         """The sums over all calls so far."""
         return self.ledger.total
 
+    def by_run(self) -> dict[UUID, RunTotals]:
+        """The sums by outermost run: a call of a chain, an agent or a model, with all that it called.
+
+        Returns:
+            Name, tags and sums by run id, oldest first; of the latest 1000 runs that cost something.
+        """
+        return self._book.by_run()
+
+    def by_tag(self) -> dict[str, Totals]:
+        """The sums by tag; a call with several tags counts for each, so they add up to more than the total.
+
+        Returns:
+            The sums of the first 256 tags, and of the rest as `other`.
+        """
+        return self._book.by_tag()
+
+    @override
+    def on_chain_start(
+        self,
+        serialized: dict[str, Any],
+        inputs: dict[str, Any],
+        *,
+        run_id: UUID,
+        parent_run_id: UUID | None = None,
+        tags: list[str] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Note to whom a run belongs."""
+        self._begin(serialized, run_id, parent_run_id, tags, kwargs)
+
+    @override
+    def on_tool_start(
+        self,
+        serialized: dict[str, Any],
+        input_str: str,
+        *,
+        run_id: UUID,
+        parent_run_id: UUID | None = None,
+        tags: list[str] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Note to whom a run belongs."""
+        self._begin(serialized, run_id, parent_run_id, tags, kwargs)
+
+    @override
+    def on_retriever_start(
+        self,
+        serialized: dict[str, Any],
+        query: str,
+        *,
+        run_id: UUID,
+        parent_run_id: UUID | None = None,
+        tags: list[str] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Note to whom a run belongs."""
+        self._begin(serialized, run_id, parent_run_id, tags, kwargs)
+
+    @override
+    def on_chat_model_start(
+        self,
+        serialized: dict[str, Any],
+        messages: list[list[BaseMessage]],
+        *,
+        run_id: UUID,
+        parent_run_id: UUID | None = None,
+        tags: list[str] | None = None,
+        metadata: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Note to whom a run belongs, and which model it asks."""
+        told = metadata or {}
+        model = str(told.get("ls_model_name") or "") if told.get("ls_provider") == PROVIDER else None
+        self._begin(serialized, run_id, parent_run_id, tags, kwargs, model)
+
+    def _begin(
+        self,
+        serialized: dict[str, Any] | None,
+        run_id: UUID,
+        parent_run_id: UUID | None,
+        tags: list[str] | None,
+        told: Mapping[str, Any],
+        model: str | None = None,
+    ) -> None:
+        name = told.get("name") or (serialized or {}).get("name") or "run"
+        self._book.begin(run_id, parent_run_id, str(name), tags, model)
+
     @override
     def on_llm_end(
-        self, response: LLMResult, *, run_id: UUID, parent_run_id: UUID | None = None, **kwargs: Any
+        self,
+        response: LLMResult,
+        *,
+        run_id: UUID,
+        parent_run_id: UUID | None = None,
+        tags: list[str] | None = None,
+        **kwargs: Any,
     ) -> None:
         """Count the answer of a chat model."""
         for generations in response.generations:
@@ -69,7 +170,22 @@ class MeliousImpactHandler(BaseCallbackHandler):
             told = message.response_metadata
             if told.get("model_provider") == PROVIDER:
                 model = split_flavor(str(told.get("model_name") or ""))[0]
-                self._count(_entry("chat", model, told, told.get("token_usage")))
+                self._count(run_id, tags, _entry("chat", model, told, told.get("token_usage")))
+
+    @override
+    def on_llm_error(
+        self,
+        error: BaseException,
+        *,
+        run_id: UUID,
+        parent_run_id: UUID | None = None,
+        tags: list[str] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Count a call of a chat model that was sent and failed, in a column of its own."""
+        if isinstance(error, MeliousError) and error.attempts:
+            model = split_flavor(self._book.model_of(run_id) or "")[0]
+            self._count(run_id, tags, Entry("chat", model, answered=False, failed=True))
 
     @override
     def on_custom_event(
@@ -84,12 +200,14 @@ class MeliousImpactHandler(BaseCallbackHandler):
     ) -> None:
         """Count a request of an embedding model or a reranker."""
         if name == USAGE_EVENT:
-            self._count(_entry(data["endpoint"], data["model"], data, data.get("usage")))
+            self._count(run_id, tags, _entry(data["endpoint"], data["model"], data, data.get("usage")))
 
-    def _count(self, entry: Entry) -> None:
+    def _count(self, run_id: UUID, tags: list[str] | None, entry: Entry) -> None:
         self.ledger.record(entry)
-        if self._around is not None:
-            self._around._count(entry)  # noqa: SLF001 - its own class
+        self._book.count(run_id, tags, entry)
+        # A run that began before this block has told the block around it already.
+        if self._around is not None and not self._around._book.knows(run_id):  # noqa: SLF001 - its own class
+            self._around._count(run_id, tags, entry)  # noqa: SLF001 - its own class
 
 
 _active: ContextVar[MeliousImpactHandler | None] = ContextVar("melious_impact_handler", default=None)
@@ -141,4 +259,5 @@ def _entry(endpoint: str, model: str, told: Mapping[str, Any], usage: Any) -> En
         usage,
         EnvironmentImpact.model_validate(impact) if impact else None,
         BillingCost.model_validate(cost) if cost else None,
+        relaxed=tuple(told.get("relaxed") or ()),
     )
