@@ -1,0 +1,198 @@
+"""The impact handler: what each run and each tag cost, failed calls, blocks inside runs, bounds."""
+
+import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+from uuid import uuid4
+
+import pytest
+from langchain_core.documents import Document
+from langchain_core.runnables import RunnableLambda, RunnablePassthrough
+from langchain_core.tools import tool
+from langchain_core.tracers.run_collector import RunCollectorCallbackHandler
+from langchain_core.vectorstores import InMemoryVectorStore
+
+from langchain_melious import MeliousImpactHandler, get_melious_callback
+from langchain_melious._run_totals import MAX_RUNS, MAX_TAGS, RunBook
+from melious import MeliousError, track_impact
+from melious.impact import Entry
+from melious.sandbox import Fault
+
+TEXTS = ["A heat pump moves heat.", "Bread is baked."]
+
+
+def _rag(way, chat, embeddings, rerank):
+    """A chain that embeds, reranks and answers: three requests."""
+    store = InMemoryVectorStore(embeddings())
+    way.call(store, "add_texts", TEXTS)
+    ranked = rerank().as_runnable()
+    return (
+        {"query": RunnablePassthrough(), "documents": store.as_retriever(k=2)}
+        | ranked
+        | RunnableLambda(lambda found: f"Say: {found[0].page_content}")
+        | chat()
+    )
+
+
+def test_each_run_has_its_own_sums(way, chat, embeddings, rerank):
+    chain = _rag(way, chat, embeddings, rerank)
+    handler = MeliousImpactHandler()
+    with track_impact() as ledger:
+        for name in ("first", "second"):
+            way.invoke(chain, "heat", {"callbacks": [handler], "run_name": name})
+        way.invoke(chat(), "Hello", {"callbacks": [handler]})
+    runs = list(handler.by_run().values())
+    assert [(run.name, run.totals.requests) for run in runs] == [
+        ("first", 3),
+        ("second", 3),
+        ("ChatMelious", 1),
+    ]
+    assert sum(run.totals.carbon_g_co2 for run in runs) == pytest.approx(ledger.total.carbon_g_co2)
+    assert sum(run.totals.eur for run in runs) == ledger.total.eur
+    assert isinstance(runs[0].totals.eur, Decimal)
+
+
+def test_run_ids_are_those_of_the_run_trees(way, chat, embeddings, rerank):
+    chain = _rag(way, chat, embeddings, rerank)
+    handler, collector = MeliousImpactHandler(), RunCollectorCallbackHandler()
+    way.invoke(chain, "heat", {"callbacks": [handler, collector]})
+    assert list(handler.by_run()) == [collector.traced_runs[0].id]
+
+
+def test_each_tag_has_its_own_sums(way, chat, embeddings, rerank):
+    chain = _rag(way, chat, embeddings, rerank)
+    handler = MeliousImpactHandler()
+    way.invoke(chain, "heat", {"callbacks": [handler], "tags": ["rag", "team-a"]})
+    way.invoke(chat(), "Hello", {"callbacks": [handler], "tags": ["team-a"]})
+    way.invoke(chat(), "Hello", {"callbacks": [handler]})
+    tags = handler.by_tag()
+    assert (tags["rag"].requests, tags["team-a"].requests, handler.total.requests) == (3, 4, 5)
+    assert tags["rag"].carbon_g_co2 == next(iter(handler.by_run().values())).totals.carbon_g_co2
+    assert next(iter(handler.by_run().values())).tags == ("rag", "team-a")
+
+
+def test_calls_of_models_by_tools_belong_to_the_run_around(way, chat):
+    model = chat()
+
+    @tool
+    def ask(question: str) -> str:
+        """Ask."""
+        return model.invoke(question).text
+
+    @tool
+    async def aask(question: str) -> str:
+        """Ask."""
+        return (await model.ainvoke(question)).text
+
+    chain = RunnableLambda(lambda question: {"question": question}) | (aask if way.asynchronous else ask)
+    handler = MeliousImpactHandler()
+    way.invoke(chain, "Hello", {"callbacks": [handler], "run_name": "outer"})
+    assert [(run.name, run.totals.requests) for run in handler.by_run().values()] == [("outer", 1)]
+
+
+def test_a_stream_belongs_to_its_run(way, chat):
+    handler = MeliousImpactHandler()
+    way.stream(
+        chat() | RunnableLambda(lambda message: message), "Hello", {"callbacks": [handler], "tags": ["t"]}
+    )
+    (run,) = handler.by_run().values()
+    assert (run.name, run.totals.requests, run.totals.without_impact) == ("RunnableSequence", 1, 1)
+    assert run.totals.carbon_g_co2 is None
+    assert handler.by_tag()["t"].output_tokens > 0
+
+
+def test_a_block_in_a_run_of_another_block_counts_once_for_each(way, chat):
+    model, inner_totals = chat(), []
+
+    def nested(question):
+        with get_melious_callback() as inner:
+            answer = model.invoke(question)
+        inner_totals.append(inner.total.requests)
+        return answer
+
+    async def anested(question, config):
+        with get_melious_callback() as inner:
+            answer = await model.ainvoke(question, config)
+        inner_totals.append(inner.total.requests)
+        return answer
+
+    with get_melious_callback() as outer:
+        way.invoke(RunnableLambda(nested, anested), "Hello", {"tags": ["t"]})
+    assert (inner_totals, outer.total.requests, outer.by_tag()["t"].requests) == ([1], 1, 1)
+    assert [run.totals.requests for run in outer.by_run().values()] == [1]
+
+
+def test_a_failed_call_has_a_column_of_its_own(way, chat, sandbox):
+    sandbox.faults.add(Fault(status=400))
+    handler = MeliousImpactHandler()
+    with track_impact() as ledger, pytest.raises(MeliousError):
+        way.invoke(chat(), "Hello", {"callbacks": [handler], "tags": ["t"]})
+    assert (handler.total.requests, handler.total.failed, handler.total.eur) == (0, 1, None)
+    assert handler.ledger.by("model")["glm-4.7"].failed == 1
+    assert handler.by_tag()["t"].failed == 1
+    assert handler.ledger.to_dict() == ledger.to_dict()
+
+
+def test_threads_share_a_handler(chat):
+    handler, model = MeliousImpactHandler(), chat()
+    barrier = threading.Barrier(8)
+
+    def ask(number):
+        barrier.wait()
+        for _ in range(3):
+            model.invoke("Hello", {"callbacks": [handler], "tags": [f"thread-{number}"]})
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(ask, range(8)))
+    assert handler.total.requests == 24
+    assert {tag: sums.requests for tag, sums in handler.by_tag().items()} == {
+        f"thread-{n}": 3 for n in range(8)
+    }
+    assert [run.totals.requests for run in handler.by_run().values()] == [1] * 24
+
+
+async def test_tasks_share_a_handler_and_need_no_threads(chat):
+    handler, model = MeliousImpactHandler(), chat()
+    before = threading.active_count()
+    await asyncio.gather(*(model.ainvoke("Hello", {"callbacks": [handler]}) for _ in range(8)))
+    assert handler.total.requests == 8
+    assert len(handler.by_run()) == 8
+    assert threading.active_count() == before
+
+
+def test_memory_is_bounded_by_the_latest_runs_and_the_first_tags():
+    book = RunBook()
+    for number in range(3 * MAX_RUNS):
+        run = uuid4()
+        book.begin(run, None, f"run {number}", [f"tag {number}"])
+        book.count(run, [f"tag {number}"], Entry("chat", "m"))
+    runs, tags = book.by_run(), book.by_tag()
+    assert len(runs) == MAX_RUNS
+    assert list(runs.values())[-1].name == f"run {3 * MAX_RUNS - 1}"
+    assert len(tags) == MAX_TAGS + 1
+    assert sum(totals.requests for totals in tags.values()) == 3 * MAX_RUNS
+
+
+def test_a_long_run_keeps_its_children():
+    book, root = RunBook(), uuid4()
+    book.begin(root, None, "agent", None)
+    for _ in range(12_000):
+        child = uuid4()
+        book.begin(child, root, "step", None)
+    book.count(child, None, Entry("chat", "m"))
+    assert list(book.by_run()) == [root]
+
+
+def test_run_trees_carry_what_each_call_cost(way, chat, rerank):
+    collector = RunCollectorCallbackHandler()
+    answer = way.invoke(chat(), "Hello", {"callbacks": [collector]})
+    way.call(rerank(), "compress_documents", [Document(text) for text in TEXTS], "heat", [collector])
+    chat_run, rerank_run = collector.traced_runs
+    message = chat_run.outputs["generations"][0][0]["message"]["kwargs"]
+    assert (
+        message["response_metadata"]["environment_impact"] == answer.response_metadata["environment_impact"]
+    )
+    assert Decimal(message["response_metadata"]["billing_cost"]["credits"]) > 0
+    assert message["usage_metadata"]["input_tokens"] == answer.usage_metadata["input_tokens"]
+    assert rerank_run.outputs["environment_impact"]["carbon_g_co2"] > 0
