@@ -13,6 +13,7 @@ from langchain_melious.errors import langchain_errors
 
 if TYPE_CHECKING:
     from melious.async_client import AsyncMeliousClient
+    from melious.budget import ImpactBudget
     from melious.client import MeliousClient
     from melious.results import Model, ModelList
 from melious.client_base import brought
@@ -38,6 +39,8 @@ OPTIONS = (
     "preset",
     "flavor",
     "filters",
+    "verify_location",
+    "budget",
     "default_headers",
     "extra_body",
     "verify",
@@ -88,6 +91,16 @@ class MeliousSettings(BaseModel):
 
     filters: FiltersArgument | None = None
     """Which providers may serve: `{"countries": ["DE", "FR"], "max_carbon_intensity": 200}`."""
+
+    verify_location: Literal["off", "warn", "raise"] = "off"
+    """Hold where an answer came from against `filters["countries"]`; `warn` or `raise` where it is another
+    country, or not reported."""
+
+    if TYPE_CHECKING:
+        budget: ImpactBudget | None = None
+    else:
+        budget: Any = Field(default=None, exclude=True)
+    """What may be spent in money, carbon, energy, water or requests; copies share it, dumps go without."""
 
     timeout: SkipValidation[TimeoutArgument] = None
     """Seconds for each wait of an attempt, a `melious.Timeout`, an `httpx.Timeout` or `(connect, read)`; by

@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import LangSmithParams, LanguageModelInput
-from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.language_models.model_profile import ModelProfile
 from langchain_core.messages import AIMessage, BaseMessage
-from langchain_core.messages.utils import count_tokens_approximately
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable
 from langchain_core.utils.utils import LC_ID_PREFIX
@@ -29,6 +27,7 @@ from langchain_melious._retries import with_retries_told
 from langchain_melious._settings import ROUTING, plain
 from langchain_melious._streams import ChunkReader
 from langchain_melious._structured import Method, Schema, structured_output
+from langchain_melious._tokens import EstimatesTokens
 from langchain_melious._tools import ToolArgument, ToolChoice, choice_to_wire, tools_to_wire
 from langchain_melious.errors import langchain_errors
 from melious._version import __version__
@@ -37,11 +36,11 @@ from melious.config import KEY_VARIABLE
 if TYPE_CHECKING:
     from langchain_protocol.protocol import MessagesData
 
-_CALLING = ("timeout", "deadline", "max_retries", "retry_timeouts", "base_url")
+_CALLING = ("verify_location", "timeout", "deadline", "max_retries", "retry_timeouts", "base_url")
 _IDENTIFYING = ("model", *ROUTING, *PARAMETERS, "extra_body", *_CALLING)
 
 
-class ChatMelious(ChatParameters, BaseChatModel):
+class ChatMelious(ChatParameters, EstimatesTokens):
     """A chat model of Melious.
 
     Every parameter can also be given per call (`llm.invoke(..., temperature=0)`) or bound
@@ -56,6 +55,9 @@ class ChatMelious(ChatParameters, BaseChatModel):
         preset: What routing should favour, such as `environment` or `speed`; not sent by default.
         flavor: The suffix of the model: `balanced`, `speed`, `price`, `eco` or `batch`; none by default.
         filters: Which providers may serve, such as `{"countries": ["DE", "FR"]}`; by default any.
+        verify_location: `warn` or `raise` where an answer came from none of `filters["countries"]`; `off` by
+            default.
+        budget: A `melious.ImpactBudget`, the limit of what may be spent; none by default.
         temperature: 0 to 2; by default the model's own.
         max_tokens: The most tokens to write, reasoning included; by default the model's maximum.
         top_p, stop, seed, ...: The rest of `melious.endpoints.chat.ChatParams`; not sent by default.
@@ -360,36 +362,6 @@ class ChatMelious(ChatParameters, BaseChatModel):
         return structured_output(
             self, schema, method=method, include_raw=include_raw, strict=strict, bound=kwargs
         )
-
-    # --- tokens --------------------------------------------------------------------------------------
-
-    @override
-    def get_token_ids(self, text: str) -> list[int]:
-        """Give the token ids of a text, by `custom_get_token_ids`.
-
-        Raises:
-            NotImplementedError: That was not given; there is no tokenizer to ask.
-        """
-        if self.custom_get_token_ids is None:
-            raise NotImplementedError(
-                "the tokenizers of the models are not part of this package: pass custom_get_token_ids=..., "
-                "or count with get_num_tokens, which estimates"
-            )
-        return self.custom_get_token_ids(text)
-
-    @override
-    def get_num_tokens(self, text: str) -> int:
-        """Estimate the tokens of a text, or count them by `custom_get_token_ids`; nothing is downloaded."""
-        if self.custom_get_token_ids is not None:
-            return len(self.custom_get_token_ids(text))
-        return count_tokens_approximately([text], extra_tokens_per_message=0)
-
-    @override
-    def get_num_tokens_from_messages(
-        self, messages: Sequence[BaseMessage], tools: Sequence[Any] | None = None
-    ) -> int:
-        """Estimate the tokens of messages, tools included; nothing is downloaded."""
-        return count_tokens_approximately(messages, tools=list(tools) if tools else None)
 
 
 def _id_of(run_manager: CallbackManagerForLLMRun | AsyncCallbackManagerForLLMRun | None) -> str:

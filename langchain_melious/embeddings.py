@@ -45,6 +45,9 @@ class MeliousEmbeddings(MeliousSettings, Embeddings):
         preset: What routing should favour, such as `environment` or `speed`; not sent by default.
         flavor: The suffix of the model: `balanced`, `speed`, `price`, `eco` or `batch`; none by default.
         filters: Which providers may serve, such as `{"countries": ["DE", "FR"]}`; by default any.
+        verify_location: `warn` or `raise` where an answer came from none of `filters["countries"]`; `off` by
+            default.
+        budget: A `melious.ImpactBudget`, the limit of what may be spent; none by default.
         dimensions: The length of the vectors, for models that can be cut; by default the model's own.
         normalize: Scale the vectors to unit length, which the service does not; False by default.
         query_prefix: What to put before a query (`query: ` for the E5 family); nothing by default.

@@ -65,6 +65,9 @@ class MeliousRerank(MeliousSettings, BaseDocumentCompressor):
         preset: What routing should favour, such as `environment` or `speed`; not sent by default.
         flavor: The suffix of the model: `balanced`, `speed`, `price`, `eco` or `batch`; none by default.
         filters: Which providers may serve, such as `{"countries": ["DE", "FR"]}`; by default any.
+        verify_location: `warn` or `raise` where an answer came from none of `filters["countries"]`; `off` by
+            default.
+        budget: A `melious.ImpactBudget`, the limit of what may be spent; none by default.
         top_n: How many of the best to give; None, the default, for all.
         min_score: Leave out what fits worse than this, 0 to 1; None, the default, leaves nothing out.
         max_chunks_per_doc: Into how many pieces a long document may be cut; not sent by default.

@@ -22,7 +22,15 @@ from melious.config import (
 from melious.errors import InvalidArgumentError
 from melious.routing import ProviderFilters, filters_to_wire, flavored
 
-_PER_CALL = ("preset", "flavor", "filters", "timeout", "max_retries", "retry_timeouts")
+_PER_CALL = (
+    "preset",
+    "flavor",
+    "filters",
+    "verify_location",
+    "timeout",
+    "max_retries",
+    "retry_timeouts",
+)
 _INJECTED = ("http_client", "async_http_client")
 
 
@@ -58,6 +66,16 @@ class MeliousComponent(BaseComponent):
     )
     filters: ProviderFilters | dict[str, Any] | None = Field(
         default=None, description="Which providers may serve: `countries`, `max_carbon_intensity`, ..."
+    )
+    verify_location: Literal["off", "warn", "raise"] = Field(
+        default="off",
+        description="Hold where an answer came from against `filters['countries']`: `warn` or `raise` where "
+        "it is another country, or not reported.",
+    )
+    budget: Any = Field(
+        default=None,
+        exclude=True,
+        description="A `melious.ImpactBudget`, the limit of what may be spent; copies share it.",
     )
     timeout: float | Timeout | None = Field(
         default=None,
@@ -162,6 +180,7 @@ class MeliousComponent(BaseComponent):
             "default_headers": dict(self.default_headers or {}),
             "allow_insecure_http": self.allow_insecure_http,
             "async_transport": self.async_transport,
+            "budget": self.budget,
         }
 
     def with_options(self, **changes: Any) -> Self:

@@ -1,0 +1,43 @@
+"""Token counts without a tokenizer, which would have to be downloaded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from langchain_core.language_models.chat_models import BaseChatModel
+from langchain_core.messages import BaseMessage
+from langchain_core.messages.utils import count_tokens_approximately
+from typing_extensions import override
+
+
+class EstimatesTokens(BaseChatModel):
+    """A chat model that estimates tokens, or counts them as its user says."""
+
+    @override
+    def get_token_ids(self, text: str) -> list[int]:
+        """Give the token ids of a text, by `custom_get_token_ids`.
+
+        Raises:
+            NotImplementedError: That was not given; there is no tokenizer to ask.
+        """
+        if self.custom_get_token_ids is None:
+            raise NotImplementedError(
+                "the tokenizers of the models are not part of this package: pass custom_get_token_ids=..., "
+                "or count with get_num_tokens, which estimates"
+            )
+        return self.custom_get_token_ids(text)
+
+    @override
+    def get_num_tokens(self, text: str) -> int:
+        """Estimate the tokens of a text, or count them by `custom_get_token_ids`; nothing is downloaded."""
+        if self.custom_get_token_ids is not None:
+            return len(self.custom_get_token_ids(text))
+        return count_tokens_approximately([text], extra_tokens_per_message=0)
+
+    @override
+    def get_num_tokens_from_messages(
+        self, messages: Sequence[BaseMessage], tools: Sequence[Any] | None = None
+    ) -> int:
+        """Estimate the tokens of messages, tools included; nothing is downloaded."""
+        return count_tokens_approximately(messages, tools=list(tools) if tools else None)

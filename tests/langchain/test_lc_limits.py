@@ -1,0 +1,83 @@
+"""Limits on what may be spent, and on where answers may come from."""
+
+import copy
+import pickle
+import warnings
+
+import pytest
+from langchain_core.exceptions import ModelError
+from langchain_core.runnables import RunnableLambda
+
+from langchain_melious.errors import BudgetExceededError, InvalidArgumentError, ResidencyError
+from melious import ImpactBudget, track_impact
+from melious.residency import ResidencyWarning
+from melious.sandbox import Fault
+
+
+def test_a_budget_stops_the_next_request_of_all_models_that_share_it(way, chat, embeddings, rerank, sandbox):
+    budget = ImpactBudget(max_requests=3)
+    way.invoke(chat(budget=budget), "Hello")
+    way.call(embeddings(budget=budget), "embed_query", "heat")
+    way.call(rerank(budget=budget), "rerank", ["heat", "ice"], "heat")
+    for ask in (
+        lambda: way.invoke(chat(budget=budget), "Hello"),
+        lambda: way.stream(chat(budget=budget), "Hello"),
+        lambda: way.call(embeddings(budget=budget), "embed_documents", ["heat"]),
+        lambda: way.call(rerank(budget=budget), "rerank", ["heat", "ice"], "heat"),
+    ):
+        with pytest.raises(BudgetExceededError, match="max_requests") as raised:
+            ask()
+        assert isinstance(raised.value, ModelError)
+        assert not raised.value.is_retryable
+        assert raised.value.spent.requests == 3
+    assert len(sandbox.requests) == 3
+
+
+def test_a_budget_in_carbon_of_a_whole_chain(way, chat, sandbox):
+    chain = RunnableLambda(lambda text: f"Say more on this: {text}") | chat()
+    with track_impact(budget=ImpactBudget(max_carbon_g=1e-9)) as ledger:
+        way.invoke(chain, "heat")
+        with pytest.raises(BudgetExceededError, match="max_carbon_g"):
+            way.invoke(chain, "heat")
+    assert ledger.total.requests == 1
+    assert way.invoke(chain, "heat").text
+
+
+def test_copies_share_a_budget_and_dumps_leave_it_out(chat):
+    llm = chat(budget=ImpactBudget(max_requests=5))
+    copied = copy.deepcopy(llm)
+    assert copied.budget is llm.budget
+    assert "budget" not in llm.model_dump()
+    copied.invoke("Hello")
+    carried = pickle.loads(pickle.dumps(llm))
+    assert carried.budget.spent.requests == llm.budget.spent.requests == 1
+
+
+def test_what_is_no_budget_is_refused(chat):
+    with pytest.raises((InvalidArgumentError, ValueError), match="budget"):
+        chat(budget=5)
+
+
+@pytest.mark.parametrize("kind", ["chat", "embeddings", "rerank"])
+def test_where_answers_came_from_is_held_against_the_countries(way, request, sandbox, kind):
+    make = request.getfixturevalue(kind)
+    asks = {
+        "chat": lambda model, **more: way.invoke(model, "Hello", **more),
+        "embeddings": lambda model, **more: way.call(model, "embed_query", "heat", **more),
+        "rerank": lambda model, **more: way.call(model, "rerank", ["heat", "ice"], "heat", **more),
+    }
+    ask, filters = asks[kind], {"countries": ["FR"]}
+    assert ask(make(filters=filters, verify_location="raise"))
+    assert ask(make(verify_location="raise"))
+    sandbox.faults.add(Fault(impact="missing", times=None))
+    with pytest.raises(ResidencyError) as raised:
+        ask(make(filters=filters, verify_location="raise"))
+    assert raised.value.answer is not None
+    assert isinstance(raised.value, ModelError)
+    with pytest.raises(ResidencyError):
+        ask(make(filters=filters), verify_location="raise")
+    with pytest.warns(ResidencyWarning):
+        ask(make(filters=filters, verify_location="warn"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ask(make(filters=filters))
