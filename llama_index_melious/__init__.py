@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from llama_index_melious.embeddings import MeliousEmbedding
     from llama_index_melious.errors import StructuredOutputError, ToolArgumentsError
     from llama_index_melious.events import MeliousUsageEvent
+    from llama_index_melious.handlers import MeliousImpactEventHandler
     from llama_index_melious.llms import Melious
     from llama_index_melious.postprocessor import MeliousRerank
     from llama_index_melious.readers import MeliousAudioReader
@@ -51,6 +52,7 @@ __all__ = [
     "Melious",
     "MeliousAudioReader",
     "MeliousEmbedding",
+    "MeliousImpactEventHandler",
     "MeliousRerank",
     "MeliousToolSpec",
     "MeliousUsageEvent",
@@ -62,6 +64,7 @@ _HOME = {
     "Melious": "llms",
     "MeliousAudioReader": "readers",
     "MeliousEmbedding": "embeddings",
+    "MeliousImpactEventHandler": "handlers",
     "MeliousRerank": "postprocessor",
     "MeliousToolSpec": "tools",
     "MeliousUsageEvent": "events",

@@ -1,0 +1,89 @@
+"""`MeliousImpactEventHandler`: adds up what requests cost, as LlamaIndex's events tell it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llama_index_instrumentation.base import BaseEvent
+from llama_index_instrumentation.event_handlers.base import BaseEventHandler
+from pydantic import ConfigDict, Field, PrivateAttr
+
+from llama_index_melious.events import MeliousUsageEvent
+from melious.impact import Entry, ImpactLedger, Totals
+from melious.transport import forks
+
+MAX_TAGS = 256
+OTHER = "other"
+
+
+class MeliousImpactEventHandler(BaseEventHandler):
+    """Adds up what every request of the LLM, the embedding model and the reranker cost.
+
+    Added to the root dispatcher it hears all of them, from any thread or task;
+    `track_impact()` does the same for a block of code.
+
+    Attributes:
+        ledger: The sums, with breakdowns by endpoint, model (as the service names it), provider and country.
+
+    Example:
+        >>> from llama_index.core.instrumentation import get_dispatcher
+        >>> from llama_index_melious import Melious, MeliousImpactEventHandler
+        >>> from melious.sandbox import Sandbox
+        >>> handler = MeliousImpactEventHandler()
+        >>> get_dispatcher().add_event_handler(handler)
+        >>> with Sandbox() as sandbox:
+        ...     llm = Melious(model="glm-4.7", api_key=sandbox.api_key, base_url=sandbox.base_url)
+        ...     _ = llm.complete("Hello")
+        >>> handler.total.requests, handler.total.carbon_g_co2 > 0
+        (1, True)
+    """
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    ledger: ImpactLedger = Field(default_factory=ImpactLedger, exclude=True)
+
+    _lock: Any = PrivateAttr(default_factory=forks.new_lock)
+    _tags: dict[tuple[str, str], Totals] = PrivateAttr(default_factory=dict)
+
+    @classmethod
+    def class_name(cls) -> str:
+        """The handler's name."""
+        return "MeliousImpactEventHandler"
+
+    @property
+    def total(self) -> Totals:
+        """The sums over all requests so far."""
+        return self.ledger.total
+
+    def by_tag(self) -> dict[tuple[str, str], Totals]:
+        """The sums by tag (`instrument_tags`), as name and value.
+
+        Returns:
+            The sums of the first 256 tags, and of the rest as `("other", "other")`. A request with several
+            tags counts for each.
+        """
+        with self._lock:
+            return {tag: totals.copy() for tag, totals in self._tags.items()}
+
+    def handle(self, event: BaseEvent, **kwargs: Any) -> None:  # noqa: ARG002 - the interface
+        """Count a request; other events are left alone.
+
+        Args:
+            event: Any event.
+            **kwargs: Not used.
+        """
+        if not isinstance(event, MeliousUsageEvent):
+            return
+        entry = Entry(
+            event.endpoint,
+            event.model or "",
+            usage=None if event.usage is None else event.usage.model_dump(exclude_none=True),
+            impact=event.environment_impact,
+            cost=event.billing_cost,
+        )
+        self.ledger.record(entry)
+        with self._lock:
+            for name, value in event.tags.items():
+                tag = (str(name), str(value))
+                known = tag if tag in self._tags or len(self._tags) < MAX_TAGS else (OTHER, OTHER)
+                self._tags.setdefault(known, Totals()).add(entry)
