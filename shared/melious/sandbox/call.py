@@ -1,7 +1,7 @@
 """One request on its way through the sandbox, and the reading of its body."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,8 +10,12 @@ from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.types import Receive
 
+from melious.catalogue import ModelCard
+from melious.sandbox import routing
 from melious.sandbox.errors import SandboxError
 from melious.sandbox.faults import NO_FAULT, Fault
+from melious.sandbox.impact import Work, billing_cost, environment_impact, extensions
+from melious.sandbox.records import RecordedRequest, Served
 from melious.sandbox.service import Service
 
 
@@ -42,6 +46,7 @@ class Call:
         path: Parameters of the path.
         body: The JSON object, or the fields of the form with uploads as ``Upload``.
         fault: What goes wrong with this request.
+        record: Where is noted what becomes of the request.
     """
 
     service: Service
@@ -51,8 +56,10 @@ class Call:
     headers: dict[str, str]
     query: dict[str, str]
     path: dict[str, str]
+    record: RecordedRequest
     body: Any = None
     fault: Fault = field(default=NO_FAULT)
+    _way: tuple[ModelCard, routing.Route] | None = None
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -64,6 +71,38 @@ class Call:
         if not isinstance(self.body, dict):
             raise SandboxError("malformed", "The body of the request must be a JSON object.")
         return self.body
+
+    def route(self, card: ModelCard, request: Mapping[str, Any]) -> None:
+        """Choose the provider, from the fields of ``request`` that say so.
+
+        Raises:
+            SandboxError: A field has the wrong kind of value, or the filters leave no provider.
+        """
+        route = routing.choose(card, self.endpoint, request)
+        self._way = card, route
+        self.record.served = Served(card.id, route.provider.id, route.provider.country)
+
+    def cost(self, work: Work, *, told: bool = True) -> dict[str, Any]:
+        """Work out and note what the request cost, once it has a route.
+
+        Args:
+            work: What the provider did.
+            told: Whether the answer has a place for the figures.
+
+        Returns:
+            The fields that ride on the answer.
+        """
+        if self._way is None or self.record.served is None:
+            raise RuntimeError("a request without a route costs nothing")
+        card, route = self._way
+        profile = self.service.profile
+        extra = extensions(profile, card, route, work, self.fault) if told else {}
+        served = self.record.served
+        served.work = work
+        served.impact = environment_impact(card, route, work)
+        served.bill = billing_cost(profile, card, route, work)
+        served.told = frozenset(extra)
+        return extra
 
 
 async def read_body(receive: Receive) -> bytes:

@@ -76,14 +76,21 @@ class Gate:
             headers=headers,
             query=dict(parse_qsl(record.query, keep_blank_values=True)),
             path=scope.get("path_params", {}),
+            record=record,
             body=body,
         )
-        state, reply = await self._answer(call, scope["method"])
+        try:
+            await self._serve(call, scope["method"], send, connection)
+        finally:
+            self._service.requests.finish(record)
+
+    async def _serve(self, call: Call, method: str, send: Send, connection: Connection) -> None:
+        state, reply = await self._answer(call, method)
         settings = self._service.settings
         delivery = Delivery(
             send,
             connection,
-            record,
+            call.record,
             call.fault,
             self._service.profile,
             stream_delay=settings.stream_delay,
@@ -121,20 +128,26 @@ class Gate:
             if self._endpoint:
                 service.keys.check(call.headers, self._endpoint)
                 state = service.limiter.take()
-            reply = await self._admitted(call) if state is None or state.allowed else self._too_many(state)
+                _check_window(state)
+            reply = await self._admitted(call)
         except SandboxError as error:
+            call.record.error = error.message
             status, body = error.render(service.profile)
             reply = json_reply(body, status, error.headers)
         except asyncio.CancelledError:
             raise
         except Exception:
             _logger.exception("the sandbox failed on %s %s", method, self._endpoint)
-            status, body = SandboxError("internal").render(service.profile)
+            internal = SandboxError("internal")
+            call.record.error = internal.message
+            status, body = internal.render(service.profile)
             reply = json_reply(body, status)
         return state or service.limiter.peek(), reply
 
     async def _admitted(self, call: Call) -> Reply | EventsReply:
         call.fault = self._fault(call)
+        if call.fault is not NO_FAULT:
+            call.record.fault = call.fault
         if call.fault.answers:
             return _fault_reply(call.fault, self._service.profile)
         return await self._route(call)
@@ -142,10 +155,6 @@ class Gate:
     def _check_method(self, method: str) -> None:
         if self._method is not None and method != self._method:
             raise SandboxError("method_not_allowed", headers={"allow": self._method})
-
-    def _too_many(self, state: RateState) -> Reply:
-        status, body = SandboxError("rate_limit").render(self._service.profile)
-        return json_reply(body, status, {"retry-after": str(state.retry_after)})
 
     def _fault(self, call: Call) -> Fault:
         header = call.headers.get(FAULT_HEADER)
@@ -155,6 +164,11 @@ class Gate:
             return Fault.from_header(header)
         except (ValueError, TypeError) as error:
             raise SandboxError("invalid_value", f"The header {FAULT_HEADER} is wrong: {error}.") from None
+
+
+def _check_window(state: RateState) -> None:
+    if not state.allowed:
+        raise SandboxError("rate_limit", headers={"retry-after": str(state.retry_after)})
 
 
 def _fault_reply(fault: Fault, profile: Profile) -> Reply | EventsReply:

@@ -1,12 +1,52 @@
 """What the sandbox remembers of the requests it saw."""
 
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from itertools import islice
 from typing import Any, overload
 
+from melious.sandbox.faults import Fault
+from melious.sandbox.impact import Work
+
 _SECRET = frozenset({"authorization", "x-api-key", "proxy-authorization", "cookie"})
+_FIRST_ERROR = 400
+
+
+@dataclass(slots=True)
+class Served:
+    """Where a request went, and what it cost there.
+
+    Attributes:
+        model: The model that serves.
+        provider: The provider that was chosen.
+        country: Its country, ISO 3166 alpha-2.
+        work: What the provider did; None as long as that is not known.
+        impact: ``environment_impact`` of that work, whether or not the answer carries it.
+        bill: ``billing_cost`` of that work likewise; None in a profile that knows no bill.
+        told: Which of the two fields the answer carries.
+
+    Example:
+        >>> from melious import MeliousClient
+        >>> from melious.sandbox import Sandbox
+        >>> with Sandbox() as sandbox:
+        ...     client = MeliousClient(api_key=sandbox.api_key, base_url=sandbox.base_url)
+        ...     vectors = client.embeddings.create(model="bge-m3:eco", input=["lighthouse"])
+        ...     served = sandbox.requests[0].served
+        >>> served.model, served.provider, served.country
+        ('bge-m3', 'elastx', 'SE')
+    """
+
+    model: str
+    provider: str
+    country: str
+    work: Work | None = None
+    impact: Mapping[str, Any] | None = None
+    bill: Mapping[str, str] | None = None
+    told: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -25,6 +65,10 @@ class RecordedRequest:
         received_at: Epoch seconds at which the request was complete.
         status: Status of the answer, None as long as nothing was sent.
         complete: True once the whole answer was handed to the network.
+        duration: Seconds from there until the answer ended, in whichever way; None as long as it goes on.
+        error: Why the sandbox refused the request, in words; None if it did not.
+        fault: The fault that hit the request, None if none did.
+        served: Where the request went and what it cost; None if it got no route.
 
     Example:
         >>> from melious import MeliousClient
@@ -50,6 +94,55 @@ class RecordedRequest:
     received_at: float
     status: int | None = None
     complete: bool = False
+    duration: float | None = None
+    error: str | None = None
+    fault: Fault | None = None
+    served: Served | None = None
+
+
+@dataclass(slots=True)
+class Totals:
+    """Sums over every request seen, those included that are no longer kept.
+
+    Attributes:
+        requests: How many there were.
+        failed: How many ended with an error, or broke off.
+        input_tokens: Tokens read.
+        output_tokens: Tokens written.
+        euros: What was paid in euros.
+        energy: What was paid in energy, the unit of the plan.
+        carbon_g: Grams of CO2.
+        energy_kwh: Electricity in kWh.
+        water_l: Water in litres.
+    """
+
+    requests: int = 0
+    failed: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    euros: Decimal = field(default_factory=Decimal)
+    energy: Decimal = field(default_factory=Decimal)
+    carbon_g: float = 0.0
+    energy_kwh: float = 0.0
+    water_l: float = 0.0
+
+    def add(self, request: RecordedRequest) -> None:
+        """Add a request that is over."""
+        if not request.complete or request.status is None or request.status >= _FIRST_ERROR:
+            self.failed += 1
+        served = request.served
+        if served is None or served.work is None or served.impact is None:
+            return
+        self.input_tokens += served.work.input_tokens
+        self.output_tokens += served.work.output_tokens
+        self.carbon_g += served.impact["carbon_g_co2"]
+        self.energy_kwh += served.impact["energy_kwh"]
+        self.water_l += served.impact["water_liters"]
+        if served.bill is not None:
+            if served.bill["paid_with"] == "energy":
+                self.energy += Decimal(served.bill["energy"])
+            else:
+                self.euros += Decimal(served.bill["credits"])
 
 
 class RequestLog(Sequence[RecordedRequest]):
@@ -71,16 +164,49 @@ class RequestLog(Sequence[RecordedRequest]):
     def __init__(self, limit: int = 10_000) -> None:
         self._lock = threading.Lock()
         self._kept: deque[RecordedRequest] = deque(maxlen=limit)
+        self._going_on: set[str] = set()
+        self._totals = Totals()
+        self._revision = 0
 
     def append(self, request: RecordedRequest) -> None:
         """Add a request."""
         with self._lock:
             self._kept.append(request)
+            self._going_on.add(request.request_id)
+            self._totals.requests += 1
+            self._revision += 1
+
+    def finish(self, request: RecordedRequest) -> None:
+        """Note that the answer to a request has ended."""
+        request.duration = time.time() - request.received_at
+        with self._lock:
+            if request.request_id in self._going_on:
+                self._going_on.remove(request.request_id)
+                self._totals.add(request)
+                self._revision += 1
 
     def clear(self) -> None:
-        """Forget all requests."""
+        """Forget all requests, and their totals."""
         with self._lock:
             self._kept.clear()
+            self._going_on.clear()
+            self._totals = Totals()
+            self._revision += 1
+
+    @property
+    def revision(self) -> int:
+        """A number that grows with every change."""
+        return self._revision
+
+    def totals(self) -> Totals:
+        """Give the sums so far."""
+        with self._lock:
+            return replace(self._totals)
+
+    def last(self, count: int) -> list[RecordedRequest]:
+        """Give the last so many requests, newest first."""
+        with self._lock:
+            return list(islice(reversed(self._kept), count))
 
     def to(self, endpoint: str) -> list[RecordedRequest]:
         """Give the requests to one endpoint, oldest first."""

@@ -5,9 +5,8 @@ from typing import TYPE_CHECKING, Any
 from melious.sandbox.brain import tokens
 from melious.sandbox.call import Call
 from melious.sandbox.chat.request import ChatRequest
-from melious.sandbox.impact import Work, extensions
+from melious.sandbox.impact import Work
 from melious.sandbox.replies import EventsReply, Reply, json_reply
-from melious.sandbox.routing import Route
 
 if TYPE_CHECKING:
     from melious.sandbox.upstream import Upstream
@@ -15,15 +14,13 @@ if TYPE_CHECKING:
 _PATH = "/chat/completions"
 
 
-async def forward(
-    call: Call, upstream: "Upstream", request: ChatRequest, route: Route
-) -> Reply | EventsReply:
+async def forward(call: Call, upstream: "Upstream", request: ChatRequest) -> Reply | EventsReply:
     """Let the server behind answer a chat request."""
     service, model = call.service, request.card.id
 
     def extra(usage: Any, written: list[str]) -> dict[str, Any]:
-        work = _work(usage, request, written)
-        return extensions(service.profile, request.card, route, work, call.fault)
+        told = service.stream_impact or not request.stream
+        return call.cost(_work(usage, request, written), told=told)
 
     if not request.stream:
         answer = await upstream.answer(_PATH, call.fields, model)
@@ -33,8 +30,6 @@ async def forward(
         return json_reply(answer | more)
 
     def last(chunks: list[dict[str, Any]]) -> dict[str, Any]:
-        if not service.stream_impact:
-            return {}
         usages = [chunk["usage"] for chunk in chunks if chunk.get("usage")]
         written = [text for chunk in chunks for text in _texts(chunk, "delta")]
         return extra(usages[-1] if usages else None, written)

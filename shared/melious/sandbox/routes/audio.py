@@ -4,15 +4,16 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from melious.sandbox import fields, routing
+from melious.sandbox import fields
 from melious.sandbox.brain import sound
 from melious.sandbox.call import Call, Upload
 from melious.sandbox.errors import SandboxError
-from melious.sandbox.impact import Work, extensions
+from melious.sandbox.impact import Work
 from melious.sandbox.replies import Reply, json_reply
 
 _LARGEST = 25 * 1024 * 1024
 _TEXT_TYPE = "text/plain; charset=utf-8"
+_FORMS_WITH_FIGURES = ("json", "verbose_json")
 
 
 async def transcribe(call: Call) -> Reply:
@@ -32,8 +33,10 @@ async def transcribe(call: Call) -> Reply:
     prompt = fields.text(body, "prompt")
     _check_temperature(body.get("temperature"))
     info = _describe(upload)
-    route = routing.choose(card, "audio", {**body, **_objects(body)})
+    call.route(card, {**body, **_objects(body)})
     text = sound.transcript(info, prompt, language)
+    work = Work(audio_seconds=info.duration_seconds)
+    extra = call.cost(work, told=form in _FORMS_WITH_FIGURES)
     if form == "text":
         return Reply(f"{text}\n".encode(), content_type=_TEXT_TYPE)
     segments = sound.segments(info, text)
@@ -44,8 +47,7 @@ async def transcribe(call: Call) -> Reply:
     answer: dict[str, Any] = {"text": text, "language": language or "en", "duration": info.duration_seconds}
     if form == "verbose_json":
         answer = {"task": "transcribe", **answer, "segments": [_segment(segment) for segment in segments]}
-    work = Work(audio_seconds=info.duration_seconds)
-    return json_reply(answer | extensions(profile, card, route, work, call.fault))
+    return json_reply(answer | extra)
 
 
 def _objects(body: Mapping[str, Any]) -> dict[str, Any]:

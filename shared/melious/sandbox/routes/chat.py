@@ -4,13 +4,12 @@ import time
 import uuid
 from typing import Any
 
-from melious.sandbox import routing
 from melious.sandbox.call import Call
 from melious.sandbox.chat import chunks, logprobs
 from melious.sandbox.chat.completion import Choice, complete
 from melious.sandbox.chat.forwarding import forward
 from melious.sandbox.chat.request import ChatRequest, read
-from melious.sandbox.impact import Work, extensions
+from melious.sandbox.impact import Work
 from melious.sandbox.replies import EventsReply, Reply, json_reply
 
 _FINGERPRINT = "vllm-0.22.0-sandbox"
@@ -20,14 +19,14 @@ async def create(call: Call) -> Reply | EventsReply:
     """Answer a chat request, whole or as a stream."""
     request = read(call)
     service = call.service
-    route = routing.choose(request.card, "chat", call.fields)
+    call.route(request.card, call.fields)
     if service.upstream is not None:
-        return await forward(call, service.upstream, request, route)
+        return await forward(call, service.upstream, request)
     cached = service.prefixes.cached_tokens(request.card.id, request.messages, request.prompt_tokens)
     completion = complete(request, service.profile, cached)
     usage = completion.usage
     work = Work(usage["prompt_tokens"], usage["completion_tokens"], cached)
-    extra = extensions(service.profile, request.card, route, work, call.fault)
+    extra = call.cost(work, told=service.stream_impact or not request.stream)
     head: dict[str, Any] = {
         "id": f"chatcmpl-{uuid.uuid4().hex}",
         "object": "chat.completion.chunk" if request.stream else "chat.completion",
@@ -36,8 +35,7 @@ async def create(call: Call) -> Reply | EventsReply:
         "system_fingerprint": _FINGERPRINT,
     }
     if request.stream:
-        riding = extra if service.stream_impact else {}
-        return EventsReply(chunks.stream(head, request, completion.choice, usage, riding, call.fault))
+        return EventsReply(chunks.stream(head, request, completion.choice, usage, extra, call.fault))
     body = head | {"choices": [_choice(request, completion.choice, index) for index in range(request.n)]}
     if call.fault.usage is None:
         body["usage"] = usage

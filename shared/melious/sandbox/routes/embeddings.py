@@ -6,12 +6,12 @@ from array import array
 from typing import Any
 
 from melious.catalogue import ModelCard
-from melious.sandbox import fields, routing
+from melious.sandbox import fields
 from melious.sandbox.brain import tokens, vectors
 from melious.sandbox.call import Call
 from melious.sandbox.errors import SandboxError
 from melious.sandbox.faults import Fault
-from melious.sandbox.impact import Work, extensions
+from melious.sandbox.impact import Work
 from melious.sandbox.replies import Reply, json_reply
 
 MOST_INPUTS = 2048
@@ -32,7 +32,7 @@ async def create(call: Call) -> Reply:
         )
     dimensions = _dimensions(body, card)
     read = _count(texts, card)
-    route = routing.choose(card, "embeddings", body)
+    call.route(card, body)
     packed = encoding == "base64" and not call.fault.ignore_encoding
     if call.service.upstream is not None:
         asked = body | {"encoding_format": "float"} if call.fault.ignore_encoding else body
@@ -50,7 +50,7 @@ async def create(call: Call) -> Reply:
             "usage": {"prompt_tokens": read, "total_tokens": read},
         }
     _damage(answer, call.fault)
-    return json_reply(answer | extensions(call.service.profile, card, route, Work(read), call.fault))
+    return json_reply(answer | call.cost(Work(read)))
 
 
 def _texts(value: Any) -> list[str]:

@@ -5,11 +5,11 @@ import time
 from hashlib import blake2b
 from typing import Any
 
-from melious.sandbox import fields, routing
+from melious.sandbox import fields
 from melious.sandbox.brain import pictures
 from melious.sandbox.call import Call
 from melious.sandbox.errors import SandboxError
-from melious.sandbox.impact import Work, extensions
+from melious.sandbox.impact import Work
 from melious.sandbox.replies import Reply, json_reply
 
 _DEFAULT_MODEL = "flux-schnell"
@@ -27,11 +27,11 @@ async def generate(call: Call) -> Reply:
     width, height = _size(body)
     fields.one_of(body, "quality", ("standard", "hd"), "standard")
     form = fields.one_of(body, "response_format", profile.image_formats, profile.image_format)
-    route = routing.choose(card, "images", body)
+    call.route(card, body)
     data = [_item(call, form, _png(prompt, number, width, height)) for number in range(count)]
     work = Work(images=count, megapixels=count * width * height / 1_000_000)
     answer: dict[str, Any] = {"created": int(time.time()), "data": data}
-    return json_reply(answer | extensions(profile, card, route, work, call.fault))
+    return json_reply(answer | call.cost(work))
 
 
 async def picture(call: Call) -> Reply:

@@ -3,11 +3,11 @@
 import uuid
 from typing import Any
 
-from melious.sandbox import fields, routing
+from melious.sandbox import fields
 from melious.sandbox.brain import relevance, tokens
 from melious.sandbox.call import Call
 from melious.sandbox.errors import SandboxError
-from melious.sandbox.impact import Work, extensions
+from melious.sandbox.impact import Work
 from melious.sandbox.replies import Reply, json_reply
 
 
@@ -21,7 +21,7 @@ async def create(call: Call) -> Reply:
     top_n = fields.integer(body, "top_n", 1) or len(documents)
     fields.integer(body, "max_chunks_per_doc", 1)
     return_documents = fields.flag(body, "return_documents", default=True)
-    route = routing.choose(card, "rerank", body)
+    call.route(card, body)
     scores = relevance.scores(query, texts)
     order = sorted(range(len(texts)), key=lambda index: (-scores[index], index))[:top_n]
     results: list[dict[str, Any]] = [
@@ -37,7 +37,7 @@ async def create(call: Call) -> Reply:
     }
     if call.fault.usage is None:
         answer["usage"] = {"prompt_tokens": read, "total_tokens": read}
-    return json_reply(answer | extensions(call.service.profile, card, route, Work(read), call.fault))
+    return json_reply(answer | call.cost(Work(read)))
 
 
 def _documents(value: Any) -> list[Any]:
