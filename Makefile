@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 OLDEST := $(VENV)/oldest
 LLAMA := $(VENV)/llama-index
+SCALE := $(VENV)/scale
 # nltk refuses data files that are hard links, and uv links by default.
 export UV_LINK_MODE := copy
 UV := $(BIN)/python -m uv pip install --quiet --python $(BIN)/python
@@ -43,10 +44,16 @@ $(OLDEST)/.made: $(BIN)/uv pyproject.toml
 		-e ".[langchain,llama-index,sandbox,aiohttp]" --group oldest
 	@touch $@
 
+# Ray brings half a gigabyte, and is not needed for anything else.
+$(SCALE)/.made: $(BIN)/uv pyproject.toml
+	$(BIN)/python -m uv venv --quiet --allow-existing --python $(BIN)/python $(SCALE)
+	$(BIN)/python -m uv pip install --quiet --python $(SCALE)/bin/python --compile-bytecode -e ".[sandbox]" --group scale
+	@touch $@
+
 demo: $(VENV)/.run  ## the main job on the embedded sandbox: no key, no network
 	$(BIN)/melious demo $(ARGS)
 
-test: $(VENV)/.dev $(OLDEST)/.made  ## the whole suite, on httpx2, on httpx, and the adapters on the oldest versions
+test: $(VENV)/.dev $(OLDEST)/.made $(SCALE)/.made  ## the whole suite, on httpx2, on httpx, the adapters on the oldest versions, Ray and Dask
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 	$(BIN)/python -m pytest -n 2 --dist loadgroup --http-library httpx tests/core tests/faults tests/langchain tests/llama_index
 	$(OLDEST)/bin/python -m pytest -n 2 --dist loadfile --http-library httpx \

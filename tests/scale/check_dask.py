@@ -1,0 +1,69 @@
+"""Dask's `map_partitions`, on threads and on processes."""
+
+from pathlib import Path
+from typing import Any
+
+import dask.dataframe as dd
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from melious import AuthenticationError
+from melious.sandbox import Sandbox
+from melious.scale import Embedder, ledger_of
+
+from .conftest import MODEL, texts_sent
+
+TEXTS = [f"lighthouse {number}" if number % 7 else "" for number in range(20)]
+SCHEMA = pa.schema(
+    {"id": pa.int64(), "text": pa.string(), "embedding": pa.list_(pa.float32()), "error": pa.string()}
+)
+
+
+@pytest.fixture(autouse=True)
+def _key(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers take the key from the environment."""
+    monkeypatch.setenv("MELIOUS_API_KEY", sandbox.api_key)
+
+
+def _corpus(parts: int) -> Any:
+    return dd.from_pandas(pd.DataFrame({"id": range(20), "text": TEXTS}), npartitions=parts)
+
+
+@pytest.mark.parametrize("scheduler", ["threads", "processes"])
+def test_partitions_are_embedded_by_workers(scheduler: str, sandbox: Sandbox) -> None:
+    embed = Embedder(MODEL, base_url=sandbox.base_url, report_column="spent")
+    corpus = _corpus(4)
+    lazy = corpus.map_partitions(embed, meta=embed.meta(corpus))
+    assert list(lazy.columns) == ["id", "text", "embedding", "error", "spent"]
+    assert not sandbox.requests, "nothing is sent before it is computed"
+    done = lazy.compute(scheduler=scheduler)
+    assert done["id"].tolist() == [*range(20)]
+    assert [len(vector) for vector in done["embedding"] if vector is not None] == [1024] * 17
+    assert (done["error"] == "InvalidArgumentError: the text is empty").sum() == 3
+    assert ledger_of(done["spent"]).total.requests == len(sandbox.requests) == 4
+
+
+@pytest.mark.filterwarnings("ignore:The inplace keyword")  # Dask's own, of pandas 3.1
+def test_what_was_written_resumes(sandbox: Sandbox, tmp_path: Path) -> None:
+    embed = Embedder(MODEL, base_url=sandbox.base_url)
+    first = _corpus(4).partitions[:2]
+    done = first.map_partitions(embed, meta=embed.meta(first))
+    done.to_parquet(tmp_path / "done", write_index=False, schema=SCHEMA)
+    sandbox.reset()
+    written = dd.read_parquet(tmp_path / "done", columns=["id", "embedding"])
+    joined = _corpus(4).merge(written, on="id", how="left")
+    done = joined.map_partitions(embed, meta=embed.meta(joined)).compute(scheduler="threads")
+    assert sorted(texts_sent(sandbox)) == sorted(text for text in TEXTS[10:] if text)
+    assert done["embedding"].notna().sum() == 17
+    assert sorted(done["id"]) == [*range(20)]
+
+
+def test_a_worker_with_a_wrong_key_ends_the_computation(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MELIOUS_API_KEY", "sk-mel-wrong")
+    embed = Embedder(MODEL, base_url=sandbox.base_url)
+    corpus = _corpus(2)
+    with pytest.raises(AuthenticationError):
+        corpus.map_partitions(embed, meta=embed.meta(corpus)).compute(scheduler="processes")
