@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict
 
 from pydantic import SecretStr
@@ -14,6 +14,7 @@ from melious.routing import FiltersArgument, Preset
 
 if TYPE_CHECKING:
     from melious.budget import ImpactBudget
+    from melious.fallbacks import FallbackStep
     from melious.residency import VerifyLocation
 
 
@@ -54,6 +55,8 @@ class ClientOptions(TypedDict, total=False):
             `off`, `warn` or `raise`; see `RoutingOptions`.
         stream_impact: `native` streams chat answers truly; `buffer` asks for whole answers, which
             report impact and cost on the live service too, and hands them out as streams.
+        routing_fallbacks: What requests give up of their filters, step by step, where no provider
+            fits; see `RoutingOptions`.
     """
 
     api_key: str | SecretStr | None
@@ -78,6 +81,7 @@ class ClientOptions(TypedDict, total=False):
     budget: ImpactBudget | None
     verify_location: VerifyLocation
     stream_impact: StreamImpact
+    routing_fallbacks: Sequence[FallbackStep] | None
 
 
 def brought(http_client: Any, kind: Literal["blocking", "asyncio"], name: str = "http_client") -> Any:
@@ -140,6 +144,30 @@ class ClientBase:
         """
         config = self.config.with_options(**changes)
         return type(self)._of(config, self._http_client)  # noqa: SLF001 - its own class
+
+    def with_routing_fallbacks(self, *steps: FallbackStep) -> Self:
+        """A client whose requests give up some of their filters where no provider fits them all.
+
+        A request is sent with all its filters first. Each time the service says that no provider
+        fits, the next step is taken; what a step does not change is passed over. Preset and flavor
+        stay. What was given up is in `.relaxed` of the answer or the stream, in the ledger and in
+        the log (INFO). When nothing is left to give up, the first error is raised.
+
+        Args:
+            *steps: In order: a filter's name drops it, `{"max_carbon_intensity": 400}` replaces its
+                limit, None drops all filters that are left. None at all for no fallbacks.
+
+        Example:
+            >>> from melious import MeliousClient
+            >>> client = MeliousClient(
+            ...     api_key="sk-mel-...", filters={"countries": ["SE"], "max_carbon_intensity": 10}
+            ... )
+            >>> yielding = client.with_routing_fallbacks({"max_carbon_intensity": 50}, "countries")
+            >>> answer = yielding.chat.create(model="glm-4.7", messages=[...])  # doctest: +SKIP
+            >>> answer.relaxed  # doctest: +SKIP
+            ('max_carbon_intensity=50',)
+        """
+        return self.with_options(routing_fallbacks=steps)
 
 
 def _made(kind: type[ClientBase], config: ClientConfig) -> ClientBase:

@@ -11,7 +11,7 @@ import difflib
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from urllib.parse import urlsplit, urlunsplit
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     import ssl
 
     from melious.budget import ImpactBudget
+    from melious.fallbacks import FallbackStep
     from melious.residency import VerifyLocation
 
 __all__ = [
@@ -119,6 +120,7 @@ class ClientConfig:
     budget: ImpactBudget | None = None
     verify_location: VerifyLocation = "off"
     stream_impact: StreamImpact = "native"
+    routing_fallbacks: Sequence[FallbackStep] | None = None
     key_digest: str = ""
 
     @classmethod
@@ -140,8 +142,7 @@ class ClientConfig:
         known = {item.name for item in fields(cls)} - {"key_digest"}
         reject_unknown(options, known | {"allow_insecure_http"}, "MeliousClient")
         key = resolve_key(api_key)
-        if "timeout" in options:
-            options["timeout"] = read_timeout(options["timeout"])
+        _make_regular(options)
         config = cls(
             api_key=SecretStr(key),
             base_url=resolve_base_url(base_url, allow_insecure_http=allow_insecure_http),
@@ -191,11 +192,20 @@ class ClientConfig:
         )
         if "default_headers" in changes:
             changes["default_headers"] = checked_headers("default_headers", changes["default_headers"])
-        if "timeout" in changes:
-            changes["timeout"] = read_timeout(changes["timeout"])
+        _make_regular(changes)
         config = replace(self, **changes)
         config._check()  # noqa: SLF001 - its own class
         return config
+
+
+def _make_regular(options: dict[str, Any]) -> None:
+    """Bring options that come in several forms to one."""
+    if "timeout" in options:
+        options["timeout"] = read_timeout(options["timeout"])
+    if options.get("routing_fallbacks") is not None:
+        from melious.fallbacks import checked_steps  # noqa: PLC0415 - only for those who ask for it
+
+        options["routing_fallbacks"] = checked_steps(options["routing_fallbacks"])
 
 
 def _check_verify(verify: object) -> None:

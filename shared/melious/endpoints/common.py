@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
 from pydantic import ValidationError
@@ -27,6 +27,7 @@ from melious.transport.request import Request, Response, without_cookies
 from melious.transport.uploads import Upload
 
 if TYPE_CHECKING:
+    from melious.fallbacks import FallbackStep
     from melious.residency import VerifyLocation
 
 R = TypeVar("R", bound=Result)
@@ -72,12 +73,18 @@ class RoutingOptions(CallOptions, total=False):
         verify_location: Hold the answer's `environment_impact.location` against
             `filters["countries"]`: `off`, `warn` (with a `ResidencyWarning`) or `raise` (a
             `ResidencyError`, with the answer) where it is another country or not reported.
+        routing_fallbacks: What to give up of the filters, step by step, where no provider fits: a
+            filter's name drops it, `{"max_carbon_intensity": 400}` replaces its limit, None drops
+            all that are left. Filters that the request does not have are not touched, and the
+            location is held against the countries that are left. What was given up is in `.relaxed`
+            of the answer. [] for nothing.
     """
 
     preset: Preset | None
     flavor: str | None
     filters: FiltersArgument | None
     verify_location: VerifyLocation | None
+    routing_fallbacks: Sequence[FallbackStep] | None
 
 
 OMIT = frozenset(RoutingOptions.__annotations__) | {"stream_impact"}
@@ -176,6 +183,12 @@ def request_of(
         from melious.residency import Residency  # noqa: PLC0415 - only for those who ask for it
 
         details["residency"] = Residency.asked(verify_location, filters_in(fields))
+    steps = _given(params, "routing_fallbacks", config.routing_fallbacks)
+    if steps is not None and body is not None:
+        from melious.fallbacks import Fallbacks, checked_steps, relaxations  # noqa: PLC0415
+
+        relaxed = relaxations(filters_in(fields), checked_steps(steps))
+        details["fallbacks"] = Fallbacks(body, relaxed) if relaxed else None
     return Request(
         method="GET" if body is None else "POST",
         path=path,
@@ -197,8 +210,10 @@ def request_of(
 
 
 def trust_of(config: ClientConfig, params: Mapping[str, Any]) -> bytes:
-    """What tells answers that may stand for each other apart, beside their bodies: how they were verified."""
-    return b"raise" if _given(params, "verify_location", config.verify_location) == "raise" else b""
+    """What must be alike, beside the bodies, for one answer to stand for another."""
+    verified = _given(params, "verify_location", config.verify_location) == "raise"
+    steps = _given(params, "routing_fallbacks", config.routing_fallbacks)
+    return repr((verified, list(steps or ()))).encode() if verified or steps else b""
 
 
 def is_trusted(answer: Result) -> bool:

@@ -15,7 +15,7 @@ from melious.transport.async_client_sender import AsyncClientAnswer, AsyncClient
 from melious.transport.async_pool import AsyncAnswer
 from melious.transport.callbacks import awaited
 from melious.transport.driver import DriverBase, LineBase
-from melious.transport.effects import Effect, ReadBody, ReadSome, Send, Sleep, Tell
+from melious.transport.effects import Effect, Instead, ReadBody, ReadSome, Send, Sleep, Tell
 from melious.transport.exchange import OpenStream, lost, stream_error
 from melious.transport.reporting import Report, verify_location
 from melious.transport.request import Request, Response
@@ -135,6 +135,9 @@ class _Line(LineBase):
         if isinstance(effect, Tell):
             await self.aclose()
             return await awaited(self.retrying(effect.event))
+        if isinstance(effect, Instead):
+            await self.aclose()
+            return self.instead(effect)
         try:
             if isinstance(effect, ReadBody):
                 return await self._read_all(effect.limit)

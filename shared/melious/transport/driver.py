@@ -9,7 +9,7 @@ from typing import Any
 
 from melious.config import ClientConfig
 from melious.errors import APIStatusError, ResponseDecodeError, RetryEvent
-from melious.transport.effects import Failure, Send
+from melious.transport.effects import Failure, Instead, Send
 from melious.transport.exchange import Exchange, Policy, exchange
 from melious.transport.failures import failure_of, own_error
 from melious.transport.lanes import ReadClock
@@ -60,8 +60,9 @@ class LineBase:
         self.plan: Exchange = exchange(request, driver.policy)
         self.clock = ReadClock()
         self.decompress: Callable[[bytes], bytes] | None = None
-        self._seal = driver.envelope.seal(request)
-        self._host = driver.envelope.origin.netloc
+        self._envelope = driver.envelope
+        self._seal = self._envelope.seal(request)
+        self._host = self._envelope.origin.netloc
         self._attempts = 0
         self._sent_at = 0.0
 
@@ -111,6 +112,17 @@ class LineBase:
             error.request_id,
         )
         return None if self.request.on_retry is None else self.request.on_retry(event)
+
+    def instead(self, effect: Instead) -> None:
+        """Go on with another request."""
+        self.request = effect.request
+        self._seal = self._envelope.seal(effect.request)
+        logger.info(
+            "%s /%s: no provider fits the filters, trying again with this given up: %s",
+            self.request.method,
+            self.request.path,
+            effect.relaxed,
+        )
 
     def _log(self, outcome: str, request_id: str | None) -> None:
         if logger.isEnabledFor(logging.DEBUG):

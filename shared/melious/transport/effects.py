@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from melious.errors import RetryEvent
+from melious.transport.request import Request
 from melious.transport.retry import Phase
 
 
@@ -51,7 +52,20 @@ class Tell:
     event: RetryEvent
 
 
-Effect: TypeAlias = Send | ReadBody | ReadSome | Sleep | Tell
+@dataclass(frozen=True, slots=True)
+class Instead:
+    """From now on send another request, say so to the log, and give None.
+
+    Attributes:
+        request: The request.
+        relaxed: What it gives up of the filters of the one before.
+    """
+
+    request: Request
+    relaxed: str
+
+
+Effect: TypeAlias = Send | ReadBody | ReadSome | Sleep | Tell | Instead
 
 
 @dataclass(frozen=True, slots=True)

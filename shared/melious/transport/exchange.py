@@ -21,13 +21,14 @@ from melious.errors import (
     Attempt,
     DeadlineExceededError,
     MeliousError,
+    NoProvidersAvailableError,
     RateLimitError,
     RetryEvent,
     StreamTruncatedError,
 )
 from melious.transport import codec
 from melious.transport.chatstream import ChatStreamParser
-from melious.transport.effects import Effect, Failure, ReadBody, ReadSome, Send, Sleep, Tell
+from melious.transport.effects import Effect, Failure, Instead, ReadBody, ReadSome, Send, Sleep, Tell
 from melious.transport.ratelimit import RateGate, RateLimit, parse_rate_limit, parse_retry_after
 from melious.transport.request import Head, Replay, Request, Response, read
 from melious.transport.retry import Phase, RetryBudget, delay_before_retry, retry_cost, worth_retrying
@@ -93,14 +94,14 @@ def exchange(request: Request, policy: Policy) -> Exchange:
         MeliousError: The call failed for good; attempts, time and history are on it.
     """
     call = _CallState(request, policy)
-    idempotency = ("idempotency-key", secrets.token_hex(16))
+    idempotency = _idempotency()
     fresh = False
     admitted = not request.budgets
     while True:
         yield from call.pass_gate()
         headers = [idempotency] if request.method == "POST" else []
-        if call.attempts:
-            headers.append(("x-retry-count", str(call.attempts)))
+        if call.tries:
+            headers.append(("x-retry-count", str(call.tries)))
         call.begin_attempt()
         if not admitted:
             from melious.budget import admit  # noqa: PLC0415 - only for those who have one
@@ -122,9 +123,18 @@ def exchange(request: Request, policy: Policy) -> Exchange:
                 policy.budget.refund()
                 return outcome
             error, phase, timed_out = outcome.error, outcome.phase, outcome.timed_out
+        instead = call.give_way(error)
+        if instead is not None:
+            idempotency = _idempotency()
+            yield instead
+            continue
         delay = call.delay_or_raise(error, phase, timed_out=timed_out)
         yield Tell(RetryEvent(call.attempts, error, delay))
         yield Sleep(delay)
+
+
+def _idempotency() -> tuple[str, str]:
+    return "idempotency-key", secrets.token_hex(16)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +156,13 @@ class _CallState:
         self.attempt_started = self.started
         self.attempt_until = self.until
         self.history: list[Attempt] = []
+        self.relaxed: list[str] = []
+        self.refused: MeliousError | None = None
+
+    @property
+    def tries(self) -> int:
+        """How many attempts there were; another request in the place of the first is no retry."""
+        return self.attempts - len(self.relaxed)
 
     def pass_gate(self) -> Generator[Effect, Any, None]:
         """Wait until the key may send; raise without sending if that would take too long."""
@@ -199,7 +216,8 @@ class _CallState:
             rate_limit,
             self.attempts,
             elapsed,
-            residency=self.request.residency,
+            tuple(self.relaxed),
+            self.request.residency,
         )
         return (
             response if self.request.replay is None else self._replayed(head, response, self.request.replay)
@@ -244,7 +262,8 @@ class _CallState:
             self.attempts,
             self.started,
             tuple(self.history),
-            residency=self.request.residency,
+            tuple(self.relaxed),
+            self.request.residency,
         )
 
     def _status_error(
@@ -289,22 +308,44 @@ class _CallState:
         error.request_id = head.request_id if head is not None else None
         return error
 
+    def give_way(self, error: MeliousError) -> Instead | None:
+        """What to send instead where no provider fits, or nothing.
+
+        Raises:
+            NoProvidersAvailableError: Everything is given up; the error of the first request.
+        """
+        fallbacks = self.request.fallbacks
+        if fallbacks is None or not isinstance(error, NoProvidersAvailableError):
+            return None
+        self.refused = self.refused or error
+        if len(self.relaxed) == len(fallbacks.steps):
+            self.refused.add_note(f"Nor did a provider fit with this given up: {'; '.join(self.relaxed)}")
+            raise self.final(self.refused)
+        self._note(error)
+        self.request = fallbacks.request(self.request, len(self.relaxed) + 1)
+        self.relaxed.append(fallbacks.steps[len(self.relaxed)].name)
+        return Instead(self.request, self.relaxed[-1])
+
     def delay_or_raise(self, error: MeliousError, phase: Phase, *, timed_out: bool) -> float:
         """Seconds until the next attempt, or the error where there is none."""
         now = self.policy.clock()
         spent = now - self.attempt_started
-        retryable = self.attempts <= self.request.max_retries and worth_retrying(
-            error, self.request, phase, attempts=self.attempts, spent=spent, timed_out=timed_out
+        retryable = self.tries <= self.request.max_retries and worth_retrying(
+            error, self.request, phase, attempts=self.tries, spent=spent, timed_out=timed_out
         )
-        delay = delay_before_retry(error, self.attempts) if retryable else None
+        delay = delay_before_retry(error, self.tries) if retryable else None
         if delay is None or (self.until is not None and now + delay >= self.until):
             raise self.final(error)
         if not self.policy.budget.take(retry_cost(error)):
             error.add_note("Not retried: too many calls of this client have failed lately")
             raise self.final(error)
-        error.attempts, error.elapsed = self.attempts, now - self.started
-        self.history.append(Attempt(_outcome(error), now - self.started, error.request_id))
+        self._note(error)
         return delay
+
+    def _note(self, error: MeliousError) -> None:
+        """Write down an attempt that is followed by another."""
+        error.attempts, error.elapsed = self.attempts, self.policy.clock() - self.started
+        self.history.append(Attempt(_outcome(error), error.elapsed, error.request_id))
 
     def final(self, error: MeliousError) -> MeliousError:
         """Write on an error what the call had been through."""

@@ -13,6 +13,7 @@ from melious.transport.uploads import Upload
 
 if TYPE_CHECKING:
     from melious.budget import ImpactBudget
+    from melious.fallbacks import Fallbacks
     from melious.residency import Residency
 
 T = TypeVar("T")
@@ -45,6 +46,7 @@ class Request:
         on_retry: Called before every retry.
         replay: Makes chunks of the whole answer, which is then handed out as a stream; None hands
             it out as it is.
+        fallbacks: What may be sent instead where no provider fits the filters.
         residency: The countries that the answer must come from, where that is to be verified.
         budgets: What must let the request through before it is sent, and is told what it cost.
     """
@@ -67,6 +69,7 @@ class Request:
     base_url: str = ""
     on_retry: Callable[[RetryEvent], object] | None = None
     replay: Replay | None = None
+    fallbacks: Fallbacks | None = None
     residency: Residency | None = None
     budgets: tuple[ImpactBudget, ...] = ()
 

@@ -11,7 +11,7 @@ from melious.config import ClientConfig
 from melious.transport import forks, sync_registry
 from melious.transport.callbacks import no_coroutine
 from melious.transport.driver import DriverBase, LineBase
-from melious.transport.effects import Effect, ReadBody, ReadSome, Send, Sleep, Tell
+from melious.transport.effects import Effect, Instead, ReadBody, ReadSome, Send, Sleep, Tell
 from melious.transport.exchange import OpenStream, lost, stream_error
 from melious.transport.reporting import Report, verify_location
 from melious.transport.request import Request, Response
@@ -122,6 +122,9 @@ class _Line(LineBase):
         if isinstance(effect, Tell):
             self.close()
             return no_coroutine("on_retry", self.retrying(effect.event))
+        if isinstance(effect, Instead):
+            self.close()
+            return self.instead(effect)
         try:
             if isinstance(effect, ReadBody):
                 return self._read_all(effect.limit)
