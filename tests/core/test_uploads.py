@@ -288,3 +288,34 @@ def test_pictures_that_no_service_makes(
     with pytest.raises(InvalidArgumentError, match=named):
         clients.call(client, "images.generate", model="flux-schnell", prompt="a lighthouse", **params)
     assert not sandbox.requests
+
+
+@pytest.mark.parametrize("kind", ["async", "async brought", "async aiohttp", "async brought aiohttp"])
+async def test_a_cancelled_upload_leaves_nothing_behind(kind: str, large: Path, tmp_path: Path) -> None:
+    """A service that stops reading, a caller who stops waiting; the next upload goes through."""
+    counting, begun, over, connections = Counting(), asyncio.Event(), asyncio.Event(), 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        if connections > 1:
+            await counting(reader, writer)
+            return
+        await reader.readuntil(b"\r\n\r\n")
+        begun.set()
+        await over.wait()
+        writer.transport.abort()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    base_url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+    stopped = asyncio.create_task(send(kind, base_url, large))
+    await begun.wait()
+    await asyncio.sleep(0.05)
+    stopped.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await stopped
+    (small := tmp_path / "small.wav").write_bytes(recordings.wav(1.0))
+    assert (await send(kind, base_url, small)).text == "heard"
+    over.set()
+    server.close()
+    await asyncio.sleep(0.02)
