@@ -21,7 +21,7 @@ MAX_LABELS = 256
 MAX_CELLS = 4096
 _MAX_LABEL = 200
 _PROVIDER, _COUNTRY = DIMENSIONS.index("provider"), DIMENSIONS.index("country")
-Cell: TypeAlias = tuple[str, str, str | None, str | None, str | None]
+Cell: TypeAlias = tuple[str | None, ...]
 K = TypeVar("K")
 
 
@@ -93,23 +93,13 @@ class ImpactLedger:
 
     def _cell(self, key: Cell) -> Totals:
         """The sums of a combination; beyond the bounds, those of the others."""
-        endpoint, model, provider, country, routing = (
-            self._label(place, label) for place, label in enumerate(key)
-        )
-        known = (endpoint or OTHER, model or "", provider, country, routing)
-        if known not in self._cells and len(self._cells) >= MAX_CELLS:
-            known = (known[0], OTHER, OTHER, country, OTHER)
-        return self._cells.setdefault(known, Totals())
-
-    def _label(self, place: int, label: str | None) -> str | None:
-        if label is not None and len(label) > _MAX_LABEL:
-            label = f"{label[: _MAX_LABEL - 1]}…"
-        labels = self._labels[place]
-        if label not in labels:
-            if len(labels) >= MAX_LABELS:
-                return OTHER
-            labels.add(label)
-        return label
+        known = tuple(map(_known_label, self._labels, key))
+        totals = self._cells.get(known)
+        if totals is None:
+            if len(self._cells) >= MAX_CELLS:
+                known = (known[0], OTHER, OTHER, known[_COUNTRY], OTHER)
+            totals = self._cells.setdefault(known, Totals())
+        return totals
 
     @property
     def total(self) -> Totals:
@@ -238,3 +228,15 @@ class ImpactLedger:
     def __repr__(self) -> str:
         total = self.total
         return f"ImpactLedger(requests={total.requests}, carbon_g_co2={total.carbon_g_co2}, eur={total.eur})"
+
+
+def _known_label(labels: set[str | None], label: str | None) -> str | None:
+    """A name that is told apart; beyond the bound, that of the others."""
+    if label in labels:
+        return label
+    if label is not None and len(label) > _MAX_LABEL:
+        return _known_label(labels, f"{label[: _MAX_LABEL - 1]}…")
+    if len(labels) >= MAX_LABELS:
+        return OTHER
+    labels.add(label)
+    return label

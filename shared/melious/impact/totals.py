@@ -229,15 +229,14 @@ def token_counts(usage: dict[str, Any]) -> dict[str, int | None]:
 
 
 def _tokens(usage: dict[str, Any]) -> tuple[int | None, int | None, int | None, int | None]:
-    cached = _detail(usage, "prompt_tokens_details", "cached_tokens")
+    read, written = usage.get("prompt_tokens"), usage.get("completion_tokens")
+    details, more = usage.get("prompt_tokens_details"), usage.get("completion_tokens_details")
+    cached = whole_count(details.get("cached_tokens")) if isinstance(details, dict) else None
+    if cached is None and "cached_tokens" in usage:
+        cached = whole_count(usage["cached_tokens"])
     return (
-        whole_count(usage.get("prompt_tokens")),
-        whole_count(usage.get("completion_tokens")),
-        cached if cached is not None else whole_count(usage.get("cached_tokens")),
-        _detail(usage, "completion_tokens_details", "reasoning_tokens"),
+        None if read is None else whole_count(read),
+        None if written is None else whole_count(written),
+        cached,
+        whole_count(more.get("reasoning_tokens")) if isinstance(more, dict) else None,
     )
-
-
-def _detail(usage: dict[str, Any], details: str, name: str) -> int | None:
-    found = usage.get(details)
-    return whole_count(found.get(name)) if isinstance(found, dict) else None
