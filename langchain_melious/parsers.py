@@ -46,6 +46,9 @@ class MeliousAudioParser(MeliousSettings, BaseBlobParser):
         preset: What routing should favour, such as `environment` or `speed`; not sent by default.
         flavor: The suffix of the model: `balanced`, `speed`, `price`, `eco` or `batch`; none by default.
         filters: Which providers may serve, such as `{"countries": ["DE", "FR"]}`; by default any.
+        verify_location: `warn` or `raise` where an answer came from none of `filters["countries"]`; `off` by
+            default.
+        budget: A `melious.ImpactBudget`, the limit of what may be spent; none by default.
         mode: `single`, the default, for a document of each recording, or `segments` for one of each segment.
         language: ISO 639-1 code of the language; by default it is found out.
         prompt: Words that are likely to come up, joined by commas; none by default.

@@ -45,6 +45,9 @@ class MeliousToolSpec(MeliousComponent, BaseToolSpec):
         preset: What routing should favour, such as `environment` or `speed`; not sent by default.
         flavor: The suffix of both models: `balanced`, `speed`, `price`, `eco` or `batch`; none by default.
         filters: Which providers may serve, such as `{"countries": ["DE", "FR"]}`; by default any.
+        verify_location: `warn` or `raise` where an answer came from none of `filters["countries"]`; `off` by
+            default.
+        budget: A `melious.ImpactBudget`, the limit of what may be spent; none by default.
         n: How many pictures for each call, 1 to 10 (older services take 4); by default 1.
         size: Width x height in pixels, unless a call says otherwise; by default the service's, 1024x1024.
         quality: `standard` or `hd`; not sent by default.

@@ -15,7 +15,7 @@ from langchain_core.messages import HumanMessage, ToolMessage
 
 from langchain_melious import ChatMelious, MeliousImageGenerator, get_melious_callback
 from langchain_melious.errors import InvalidArgumentError, ProviderError, ResponseDecodeError
-from melious import track_impact
+from melious import BudgetExceededError, ImpactBudget, track_impact
 from melious.sandbox import Fault
 
 VISION = "mistral-small-3.2-24b-instruct"
@@ -252,3 +252,11 @@ def test_an_agent_draws(way, draw, sandbox, model):
 async def test_available_models(draw):
     assert "flux-schnell" in draw().available_models()
     assert await draw().aavailable_models() == draw().available_models()
+
+
+def test_a_budget_ends_the_drawing(way, draw, sandbox):
+    tool = draw(budget=ImpactBudget(max_requests=1))
+    way.invoke(tool, asked(tool))
+    with pytest.raises(BudgetExceededError):
+        way.invoke(tool, asked(tool))
+    assert len(sandbox.requests) == 1

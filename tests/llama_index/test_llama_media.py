@@ -20,7 +20,14 @@ from pydantic import Field
 
 import llama_index_melious
 from llama_index_melious import MeliousAudioReader, MeliousToolSpec, MeliousUsageEvent
-from melious import InvalidArgumentError, ProviderError, ResponseDecodeError, track_impact
+from melious import (
+    BudgetExceededError,
+    ImpactBudget,
+    InvalidArgumentError,
+    ProviderError,
+    ResponseDecodeError,
+    track_impact,
+)
 from melious.sandbox import Fault
 from melious.sandbox.brain.media import image_size
 
@@ -358,3 +365,11 @@ def test_keys_and_copies(request, name, place, talk):
 def test_the_names_are_handed_out():
     assert {"MeliousToolSpec", "MeliousAudioReader"} <= set(dir(llama_index_melious))
     assert sys.modules["llama_index_melious.tools"].MeliousToolSpec is llama_index_melious.MeliousToolSpec
+
+
+async def test_a_budget_holds_for_pictures_and_recordings_alike(way, make_spec, talk, sandbox):
+    draw, write = make_spec(budget=ImpactBudget(max_requests=1)).to_tool_list()
+    await way(draw, "call", prompt="a lighthouse")
+    with pytest.raises(BudgetExceededError):
+        await way(write, "call", path=str(talk))
+    assert len(sandbox.requests) == 1
