@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, TypeAlias
 
 from melious.impact.ledger import Dimension, ImpactLedger
-from melious.impact.sections import TITLES, Units, requests
+from melious.impact.sections import TITLES, Units
 from melious.impact.sections import figure as shown
 from melious.impact.totals import Totals
 
@@ -71,7 +71,7 @@ def figure(ledger: ImpactLedger) -> Figure:
         line[1].set_yticklabels([])
     drawn.suptitle(_title(total, units), x=0.012, ha="left", color=_INK, fontsize=13, fontweight="bold")
     if total.estimated:
-        foot = f"Hatched: estimates for {total.estimated:,} requests that did not report, in no reported sum."
+        foot = f"Hatched: estimates for {_requests(total.estimated)} without a report, in no reported sum."
         drawn.supxlabel(foot, x=0.012, ha="left", color=_SOFT, fontsize=9)
     return drawn
 
@@ -152,9 +152,13 @@ def _words(measure: _Measure, sums: Totals, reported: float | None, guessed: flo
     return "  +  ".join(words)
 
 
+def _requests(count: int) -> str:
+    return f"{count:,} request" + ("" if count == 1 else "s")
+
+
 def _title(total: Totals, units: Units) -> str:
     """The figures of all requests, in a line."""
-    parts = [requests(total)]
+    parts = [_requests(total.requests)]
     if total.carbon_g_co2 is not None:
         parts.append(f"{shown(total.carbon_g_co2, units.carbon[1])} {units.carbon[0].replace('CO2', 'CO₂')}")
     if total.energy_kwh is not None:

@@ -186,10 +186,16 @@ def requests(total: Totals) -> str:
 
 def _rows(ledger: ImpactLedger, dimension: Dimension) -> tuple[tuple[str, Totals], ...]:
     nameless = _NAMELESS.get(dimension, "not reported")
-    found = sorted(
-        ((name or nameless, totals) for name, totals in ledger.by(dimension).items()),
-        key=lambda row: (-row[1].requests, -row[1].failed, row[0]),
+    ranked = sorted(
+        ledger.by(dimension).items(),
+        key=lambda row: (
+            not row[0] and dimension != "routing",
+            -row[1].requests,
+            -row[1].failed,
+            row[0] or "",
+        ),
     )
+    found = [(name or nameless, totals) for name, totals in ranked]
     if len(found) <= MAX_ROWS:
         return tuple(found)
     rest = Totals()
