@@ -106,7 +106,7 @@ class MeliousToolSpec(MeliousComponent, BaseToolSpec):
     language: str | None = Field(default=None, description="ISO 639-1 code; None to find it out.")
 
     spec_functions: list[SPEC_FUNCTION_TYPE] = Field(
-        default_factory=list, description="The tools, each with its async twin; by default those with models."
+        default_factory=list, exclude=True, description="The functions that have a model, with async twins."
     )
 
     @classmethod
@@ -127,12 +127,11 @@ class MeliousToolSpec(MeliousComponent, BaseToolSpec):
             if model is not None:
                 flavored(model, self.flavor)
         check_params(self._picture())
-        if not self.spec_functions:
-            twins: list[tuple[str | None, SPEC_FUNCTION_TYPE]] = [
-                (self.image_model, ("generate_image", "agenerate_image")),
-                (self.audio_model, ("transcribe", "atranscribe")),
-            ]
-            self.spec_functions = [functions for model, functions in twins if model]
+        twins: list[tuple[str | None, SPEC_FUNCTION_TYPE]] = [
+            (self.image_model, ("generate_image", "agenerate_image")),
+            (self.audio_model, ("transcribe", "atranscribe")),
+        ]
+        self.spec_functions = [functions for model, functions in twins if model is not None]
 
     def generate_image(self, prompt: str, size: str | None = None) -> ToolOutput:
         """Make a picture from a description in words.

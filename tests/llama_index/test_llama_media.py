@@ -144,6 +144,10 @@ def test_tools_without_a_model_are_left_out(make_spec, arguments, names):
     spec = make_spec(**arguments)
     assert [tool.metadata.name for tool in spec.to_tool_list()] == names
     assert spec.spec_functions == [(name, f"a{name}") for name in names]
+    both = spec.with_options(image_model="flux-dev", audio_model=AUDIO)
+    assert [tool.metadata.name for tool in both.to_tool_list()] == ["generate_image", "transcribe"]
+    (chosen,) = both.to_tool_list([("transcribe", "atranscribe")])
+    assert chosen.metadata.name == "transcribe"
 
 
 @pytest.mark.parametrize(
