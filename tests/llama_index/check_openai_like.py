@@ -1,6 +1,6 @@
 """A check of the conformance suite itself: what another integration gets wrong is what it finds, no more, no less.
 
-`llama-index-llms-openai-like` needs an older `openai` than the other tests do, so this runs in the
+The LLM and the embeddings of `openai-like` need an older `openai` than the other tests do, so this runs in the
 environment of the oldest versions, where `make test` names this file.
 """
 
@@ -51,6 +51,19 @@ FACTS = {
     "TestLLM::test_reasoning_counts_its_tokens": "reasoning_tokens are not read",
     "TestFunctionCalling::test_calls_of_a_message_from_memory": "calls are read as objects of the SDK alone",
     "TestStructured::test_streamed_objects_grow": "core gives blank objects between the partial ones",
+    # Embeddings
+    "TestEmbedding::test_key_is_not_shown": "the key is a plain field",
+    "TestEmbedding::test_headers_are_not_serialised": "default_headers is a plain field",
+    "TestEmbedding::test_key_is_not_told_to_observers": "core writes to_dict() into payloads of callbacks",
+    "TestEmbedding::test_to_dict_does_not_change_with_the_key": "the key is in to_dict()",
+    "TestEmbedding::test_copies_work[pickle-used]": "pickling warns: Removing unpickleable private attribute",
+    "TestEmbedding::test_copies_work[deepcopy-used]": "the clients that an instance keeps cannot be copied",
+    "TestEmbedding::test_one_event_loop_after_another": "one async client for all loops: requests are sent twice",
+    "TestEmbedding::test_blocking_code_inside_a_running_loop": "one async client for all loops",
+    "TestEmbedding::test_attempts_are_one_plus_retries": "retries of LlamaIndex times those of the SDK",
+    "TestEmbedding::test_texts_are_sent_as_they_are": "newlines become spaces",
+    "TestEmbedding::test_vectors_come_in_the_order_of_their_texts": "index is not looked at",
+    "TestEmbedding::test_async_batches_are_bounded": "all batches are sent at once",
 }
 
 
@@ -109,10 +122,16 @@ def test_the_rest_passes(outcomes):
     """Most of the suite holds there too, so it does not fail for whatever is not ours."""
     passed = [test for test, said in outcomes.items() if said == "passed"]
     assert len(passed) > 150
-    for class_ in ("TestLLM", "TestFunctionCalling", "TestStructured"):
+    for class_ in ("TestLLM", "TestFunctionCalling", "TestStructured", "TestEmbedding"):
         assert any(test.startswith(f"{class_}::") for test in passed)
     skipped = {cases(test)[0] for test, said in outcomes.items() if said == "skipped"}
     assert skipped == {
         "TestLLM::test_missing_key_is_named",
         "TestLLM::test_addresses_that_are_none_are_refused",
+        "TestEmbedding::test_key_from_the_environment_and_argument_first",
+        "TestEmbedding::test_missing_key_is_named",
+        "TestEmbedding::test_address_from_the_environment",
+        "TestEmbedding::test_addresses_that_are_none_are_refused",
+        "TestEmbedding::test_instructions_tell_queries_from_texts",
+        "TestEmbedding::test_cache_does_not_mix_queries_and_texts",
     }
