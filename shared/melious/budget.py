@@ -44,7 +44,8 @@ class ImpactBudget:
     budget, so that copies of an adapter go on sharing it.
 
     Args:
-        max_cost_eur: Euro, as number or decimal text; 0 lets nothing through, here and below.
+        max_cost_eur: Euro, as number or decimal text; 0 lets nothing through, here and below. What
+            is billed in energy alone has no price in euro: it counts as unreported.
         max_carbon_g: Grams of CO2.
         max_energy_kwh: Energy in kWh.
         max_water_l: Litres of water.

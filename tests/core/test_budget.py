@@ -301,3 +301,27 @@ def test_threads_and_tasks_share_one(start_sandbox: Any) -> None:
         threads = sum(pool.map(blocking, [client] * 32))
         assert threads + loop.result() == 30
     assert len(sandbox.requests) == 30
+
+
+def test_batches_under_way_end_and_are_counted(clients: Clients, start_sandbox: Any) -> None:
+    sandbox = start_sandbox(latency=0.1)
+    budget = ImpactBudget(max_requests=3)
+    client = clients.client(sandbox, budget=budget)
+    with track_impact() as ledger, pytest.raises(BudgetExceededError):
+        clients.call(
+            client,
+            "embeddings.create",
+            model=EMBEDDINGS,
+            input=list("abcdefgh"),
+            batch_size=1,
+            max_concurrency=4,
+        )
+    assert (ledger.total.requests, ledger.total.failed) == (3, 0)
+    assert budget.spent.with_impact == 3
+
+
+def test_what_is_billed_in_energy_has_no_price_in_euro(clients: Clients, start_sandbox: Any) -> None:
+    client = clients.client(start_sandbox("g2"), budget=ImpactBudget(max_cost_eur=1, on_unreported="refuse"))
+    assert clients.call(client, "chat.create", **ASK).billing_cost.paid_with == "energy"
+    with pytest.raises(BudgetExceededError, match="did not report its EUR"):
+        clients.call(client, "chat.create", **ASK)

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from melious.endpoints.batching import Batch, BatchPlan
-from melious.errors import APIStatusError
+from melious.errors import APIStatusError, BudgetExceededError
 from melious.results import Result
 from melious.transport.callbacks import awaited
 from melious.transport.reporting import Report
@@ -36,6 +36,8 @@ async def run_batches_async(plan: BatchPlan[R], send: Callable[[Request], Awaita
 async def _run_async(
     plan: BatchPlan[R], waiting: deque[Batch], send: Callable[[Request], Awaitable[Response]]
 ) -> None:
+    refused: list[BudgetExceededError] = []
+
     async def worker() -> None:
         while waiting:
             batch = waiting.popleft()
@@ -43,6 +45,12 @@ async def _run_async(
             report = Report(request).begin()
             try:
                 result = plan.accept(batch, await send(request))
+            except BudgetExceededError as error:
+                # What is under way is paid for: it may end, and be counted.
+                report.failed(error)
+                refused.append(error)
+                waiting.clear()
+                return
             except BaseException as error:
                 report.failed(error)
                 if not isinstance(error, APIStatusError):
@@ -54,11 +62,13 @@ async def _run_async(
 
     if len(waiting) <= 1:
         await worker()
-        return
-    workers = [asyncio.ensure_future(worker()) for _ in range(min(plan.max_concurrency, len(waiting)))]
-    try:
-        await asyncio.gather(*workers)
-    finally:
-        for task in workers:
-            task.cancel()
-        await asyncio.gather(*workers, return_exceptions=True)
+    else:
+        workers = [asyncio.ensure_future(worker()) for _ in range(min(plan.max_concurrency, len(waiting)))]
+        try:
+            await asyncio.gather(*workers)
+        finally:
+            for task in workers:
+                task.cancel()
+            await asyncio.gather(*workers, return_exceptions=True)
+    if refused:
+        raise refused[0]
