@@ -5,6 +5,8 @@ from starlette.routing import Route, Router
 from melious.sandbox.call import Call
 from melious.sandbox.errors import SandboxError
 from melious.sandbox.gate import Gate
+from melious.sandbox.page import Page
+from melious.sandbox.page.site import PATH, ROWS_PATH
 from melious.sandbox.replies import Reply
 from melious.sandbox.routes import audio, chat, embeddings, images, models, rerank
 from melious.sandbox.service import Service
@@ -22,10 +24,16 @@ def build_app(service: Service) -> Router:
         ("/v1/models/{model:path}", "models", models.retrieve, "GET"),
         ("/pictures/{name}", "", images.picture, "GET"),
     ]
+    nowhere = Gate(service, "", _nothing_here, None)
+    page = Page(service, nowhere)
     return Router(
-        [Route(path, Gate(service, endpoint, route, method)) for path, endpoint, route, method in paths],
+        [
+            *(Route(path, Gate(service, endpoint, route, method)) for path, endpoint, route, method in paths),
+            Route(PATH, page),
+            Route(ROWS_PATH, page),
+        ],
         redirect_slashes=False,
-        default=Gate(service, "", _nothing_here, None),
+        default=nowhere,
     )
 
 

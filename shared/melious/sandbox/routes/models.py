@@ -1,5 +1,7 @@
 """GET /v1/models and GET /v1/models/{id}."""
 
+from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 from melious.catalogue import ModelCard, all_models, find
@@ -23,6 +25,11 @@ async def retrieve(call: Call) -> Reply:
     if card is None or card.id != name or not card.listed:
         raise SandboxError("model_not_found", f"The model '{name}' does not exist.", param="model")
     return json_reply(_model(card, meta=_wants_meta(call)))
+
+
+def counts() -> Mapping[str, int]:
+    """Count the models of each kind."""
+    return Counter(card.type or "other" for card in all_models())
 
 
 def _wants_meta(call: Call) -> bool:

@@ -1,0 +1,121 @@
+"""The page over HTTP: without a key, and without a trace among the requests seen."""
+
+import ipaddress
+import secrets
+from http import HTTPStatus
+from urllib.parse import urlsplit
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from melious.sandbox.page import markup
+from melious.sandbox.page.rows import cleaner, row_of
+from melious.sandbox.replies import JSON_TYPE, json_bytes
+from melious.sandbox.routes.models import counts
+from melious.sandbox.service import Service
+
+PATH = "/"
+ROWS_PATH = "/page/rows"
+MOST_ROWS = 100
+
+_HTML_TYPE = "text/html; charset=utf-8"
+_TEXT_TYPE = "text/plain; charset=utf-8"
+_HEADERS = {
+    "cache-control": "no-store",
+    "content-security-policy": markup.CONTENT_SECURITY_POLICY,
+    "cross-origin-resource-policy": "same-origin",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+}
+
+
+class Page:
+    """The ASGI application of the page and of the rows that its script fetches.
+
+    Args:
+        service: The state of the sandbox.
+        otherwise: What takes requests with methods that a page does not have.
+    """
+
+    def __init__(self, service: Service, otherwise: ASGIApp) -> None:
+        self._service = service
+        self._otherwise = otherwise
+        self._start = secrets.token_hex(4)
+        settings = service.settings
+        keys = {settings.api_key, *settings.keys, settings.upstream_key or ""}
+        self._clean = cleaner(keys)
+        self._upstream = _address(settings.upstream)
+        self._models = counts()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["method"] not in ("GET", "HEAD"):
+            await self._otherwise(scope, receive, send)
+            return
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        address, port = scope["server"]
+        host = headers.get("host", f"{address}:{port}")
+        if not _may_see(host, address):
+            text = b"This page answers to names of this machine only, as http://localhost.\n"
+            await _send(send, 403, _TEXT_TYPE, text)
+            return
+        version = f'"{self._start}-{self._service.requests.revision}"'
+        if scope["path"] == PATH:
+            await _send(send, 200, _HTML_TYPE, self._page(host, version))
+        elif headers.get("if-none-match") == version:
+            await _send(send, HTTPStatus.NOT_MODIFIED, JSON_TYPE, b"", version)
+        else:
+            await _send(send, 200, JSON_TYPE, self._rows(), version)
+
+    def _page(self, host: str, version: str) -> bytes:
+        log = self._service.requests
+        rows = [row_of(request, self._clean) for request in log.last(MOST_ROWS)]
+        scene = markup.Scene(host, self._service.profile.name, self._upstream, self._models)
+        return markup.page(scene, version, rows, log.totals()).encode("utf-8", "replace")
+
+    def _rows(self) -> bytes:
+        log = self._service.requests
+        rows = [row_of(request, self._clean) for request in log.last(MOST_ROWS)]
+        totals = log.totals()
+        return json_bytes(
+            {
+                "caption": markup.caption_of(len(rows), totals.requests),
+                "totals": markup.totals_of(totals),
+                "rows": [{"id": said.id, "html": markup.row(said)} for said in rows],
+            }
+        )
+
+
+def _may_see(host: str, address: str) -> bool:
+    """Whether a page elsewhere cannot have sent this: it could point a name of its own at this machine."""
+    if not _is_address(address) or not ipaddress.ip_address(address).is_loopback:
+        return True
+    name = urlsplit(f"//{host}").hostname or ""
+    return name == "localhost" or name.endswith(".localhost") or _is_address(name)
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _address(url: str | None) -> str:
+    """Give a URL without user, password and query."""
+    if url is None:
+        return ""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+async def _send(send: Send, status: int, kind: str, content: bytes, version: str = "") -> None:
+    headers = _HEADERS | {"content-type": kind, "content-length": str(len(content))}
+    if version:
+        headers["etag"] = version
+    if status == HTTPStatus.NOT_MODIFIED:  # it has no body
+        del headers["content-type"], headers["content-length"]
+    lines = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": status, "headers": lines})
+    await send({"type": "http.response.body", "body": content})
