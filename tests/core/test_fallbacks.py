@@ -215,6 +215,18 @@ def test_batches_give_way_each_and_the_cache_tells_them_apart(clients: Clients, 
     assert ranked.relaxed == ("max_carbon_intensity=50",)
 
 
+def test_what_has_no_json_form_is_refused_before_anything_is_sent(
+    clients: Clients, client: Any, sandbox: Sandbox
+) -> None:
+    filters = {"regions": ["north"], **SWEDEN}
+    for wrong in (object(), float("inf")):
+        with pytest.raises(InvalidArgumentError, match="routing_fallbacks: cannot be sent as JSON"):
+            clients.call(
+                client, "chat.create", **(ASK | {"filters": filters}), routing_fallbacks=[{"regions": wrong}]
+            )
+    assert len(sandbox.requests) == 0
+
+
 def test_a_call_can_switch_them_off(clients: Clients, sandbox: Sandbox) -> None:
     client = clients.client(sandbox, routing_fallbacks=["countries", "max_carbon_intensity"])
     with pytest.raises(NoProvidersAvailableError):

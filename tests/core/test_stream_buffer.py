@@ -1,5 +1,6 @@
 """Whole answers that are handed out as streams: the same chunks as a true stream has, with what they cost."""
 
+import asyncio
 import json
 import re
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 
 from melious import (
     APITimeoutError,
+    AsyncMeliousClient,
     BadRequestError,
     InvalidArgumentError,
     MeliousClient,
@@ -171,6 +173,24 @@ def test_broken_off_it_has_cost_what_it_cost_and_its_connection_was_free(start_s
     assert ledger.total.requests == ledger.total.with_impact == ledger.total.with_usage == 2
     assert other.environment_impact is not None
     assert ledger.total.carbon_g_co2 == pytest.approx(2 * (other.environment_impact.carbon_g_co2 or 0))
+
+
+async def test_with_asyncio_it_can_be_broken_off_and_cancelled(start_sandbox: Any) -> None:
+    sandbox = start_sandbox()
+    async with AsyncMeliousClient(
+        api_key=sandbox.api_key, base_url=sandbox.base_url, stream_impact="buffer"
+    ) as client:
+        with track_impact() as ledger:
+            async with client.chat.stream(**ASK) as stream:
+                await anext(stream)
+                await client.chat.create(**ASK)
+                assert sandbox.open_connections == 1
+            assert [chunk async for chunk in stream] == []
+        assert ledger.total.with_impact == 2
+        sandbox.faults.add(Fault(delay=5))
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(client.chat.stream(**ASK), 0.1)
+        assert [chunk async for chunk in client.chat.stream(**ASK)][-1]["environment_impact"]
 
 
 def test_errors_and_retries_are_those_of_a_whole_answer(

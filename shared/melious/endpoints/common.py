@@ -188,7 +188,9 @@ def request_of(
         from melious.fallbacks import Fallbacks, checked_steps, relaxations  # noqa: PLC0415
 
         relaxed = relaxations(filters_in(fields), checked_steps(steps))
-        details["fallbacks"] = Fallbacks(body, relaxed) if relaxed else None
+        if relaxed:
+            encoded({"routing_fallbacks": [step.filters for step in relaxed]})
+            details["fallbacks"] = Fallbacks(body, relaxed)
     return Request(
         method="GET" if body is None else "POST",
         path=path,
