@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 from decimal import Context, Decimal
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from melious.impact.facts import BillingCost, EnvironmentImpact, whole_count
 
@@ -15,8 +15,7 @@ MAX_BALANCES = 16
 _EXACT = Context(prec=100, traps=[])  # neither rounded nor refused because of what callers set for themselves
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """What a ledger is told of one request.
 
     Attributes:
@@ -48,8 +47,7 @@ class Entry:
     residency: Residency | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Estimate:
+class Estimate(NamedTuple):
     """What a request that reported no figure may have cost; None where nothing is known to go by.
 
     Attributes:

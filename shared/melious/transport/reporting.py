@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
 
 from melious.errors import MeliousError
 from melious.impact import BillingCost, Entry, EnvironmentImpact, active_ledgers
@@ -16,8 +15,7 @@ if TYPE_CHECKING:
     from melious.residency import Residency
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """How a call ended.
 
     Attributes:
