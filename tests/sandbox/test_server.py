@@ -137,6 +137,25 @@ def test_latency(start_sandbox, client_of):
     assert time.monotonic() - started >= 0.1
 
 
+def test_answers_take_as_long_as_their_provider_needs(start_sandbox, client_of):
+    def seconds(filters, **fields):
+        started = time.monotonic()
+        answer = http.post("/chat/completions", json=HELLO | fields | {"filters": filters})
+        return time.monotonic() - started, answer
+
+    http = client_of(start_sandbox(pace=1.0))
+    slow, fast = {"countries": ["IT"]}, {"min_speed_tps": 800}
+    took, answer = seconds(slow)
+    tokens = answer.json()["usage"]["completion_tokens"]
+    assert tokens / 120 <= took
+    assert seconds(fast)[0] < took
+    streamed, _ = seconds(slow, stream=True)
+    assert tokens / 120 * 0.8 <= streamed, "each event is held back by one token's time"
+    started = time.monotonic()
+    http.post("/embeddings", json={"model": "bge-m3", "input": "a"})
+    assert time.monotonic() - started < tokens / 120, "vectors are not written token by token"
+
+
 def test_a_kept_connection_answers_quickly(sandbox, http):
     http.post("/chat/completions", json=HELLO)
     started = time.monotonic()

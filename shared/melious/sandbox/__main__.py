@@ -35,6 +35,7 @@ def main(arguments: Sequence[str] | None = None, program: str = "python -m melio
         port=options.port,
         rate_limit=options.rate_limit,
         latency=options.latency,
+        pace=options.pace,
         stream_delay=options.stream_delay,
         upstream=options.upstream,
         upstream_key=upstream_key,
@@ -66,6 +67,9 @@ def _parser(program: str) -> argparse.ArgumentParser:
     parser.add_argument("--key", default="sk-mel-sandbox", help="the API key to accept (%(default)s)")
     parser.add_argument("--rate-limit", type=_whole(), metavar="N", help="requests per minute")
     parser.add_argument("--latency", type=float, default=0.0, metavar="S", help="seconds before each answer")
+    parser.add_argument(
+        "--pace", type=float, default=0.0, metavar="X", help="1: chat at the providers' own tokens per second"
+    )
     parser.add_argument("--stream-delay", type=float, default=0.0, metavar="S", help="seconds between events")
     parser.add_argument("--upstream", metavar="URL", help="OpenAI-compatible server that answers instead")
     parser.add_argument("--upstream-key-env", metavar="NAME", help="variable that holds the upstream's key")

@@ -104,6 +104,17 @@ class Call:
         served.told = frozenset(extra)
         return extra
 
+    @property
+    def seconds_per_token(self) -> float:
+        """How long the provider takes to write a token, at the pace of the sandbox."""
+        return 0.0 if self._way is None else self.service.settings.pace / self._way[1].provider.speed
+
+    @property
+    def seconds_of_work(self) -> float:
+        """How long it takes to write the answer."""
+        work = self.record.served.work if self.record.served is not None else None
+        return 0.0 if work is None else work.output_tokens * self.seconds_per_token
+
 
 async def read_body(receive: Receive) -> bytes:
     """Read a request's body to its end.

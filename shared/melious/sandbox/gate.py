@@ -93,10 +93,11 @@ class Gate:
             call.record,
             call.fault,
             self._service.profile,
-            stream_delay=settings.stream_delay,
+            stream_delay=settings.stream_delay + call.seconds_per_token,
             keepalive=settings.keepalive,
         )
-        if not await delivery.pause(settings.latency + call.fault.delay):
+        written = 0.0 if isinstance(reply, EventsReply) else call.seconds_of_work
+        if not await delivery.pause(settings.latency + call.fault.delay + written):
             return
         usual = [
             ("x-request-id", call.request_id),

@@ -27,6 +27,8 @@ class Sandbox:
         rate_limit: Requests per window, 0 or more; None for a limit too high to be met.
         rate_window: Length of the rate-limit window in seconds.
         latency: Seconds before each answer.
+        pace: How slowly chat answers are written: at 1 by each provider's own tokens per second, so that
+            routing shows in the time; at 0.5 twice as fast, at 0 at once.
         stream_delay: Seconds between two events of a stream.
         stream_impact: Whether the last chunk of a stream carries impact and bill; None leaves it to the
             profile.
@@ -61,6 +63,7 @@ class Sandbox:
         rate_limit: int | None = None,
         rate_window: float = 60.0,
         latency: float = 0.0,
+        pace: float = 0.0,
         stream_delay: float = 0.0,
         stream_impact: bool | None = None,
         keepalive: float = 10.0,
@@ -75,6 +78,7 @@ class Sandbox:
             rate_limit=rate_limit,
             rate_window=rate_window,
             latency=latency,
+            pace=pace,
             stream_delay=stream_delay,
             stream_impact=stream_impact,
             keepalive=keepalive,

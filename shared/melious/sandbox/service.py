@@ -28,6 +28,7 @@ class Settings:
     rate_limit: int | None = None
     rate_window: float = 60.0
     latency: float = 0.0
+    pace: float = 0.0
     stream_delay: float = 0.0
     stream_impact: bool | None = None
     keepalive: float = 10.0
