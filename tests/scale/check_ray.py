@@ -63,7 +63,7 @@ def test_every_batch_format_gives_the_same_table(batch_format: str, sandbox: San
 def test_workers_do_it_in_processes_of_their_own(sandbox: Sandbox) -> None:
     embed = Embedder(MODEL, base_url=sandbox.base_url, report_column="spent")
     with track_impact() as here:
-        done = _corpus().map_batches(embed, batch_size=8, concurrency=2)
+        done = _corpus().map_batches(embed, batch_size=8, compute=ray.data.TaskPoolStrategy(size=2))
         ledger = ledger_of(row["spent"] for row in _rows(done))
     assert here.total.requests == 0
     assert ledger.total.requests == len(sandbox.requests) == ledger.total.with_impact
@@ -77,7 +77,7 @@ def test_actors_are_made_from_the_class(sandbox: Sandbox) -> None:
         fn_constructor_args=(MODEL,),
         fn_constructor_kwargs={"base_url": sandbox.base_url, "batch_size": 4},
         batch_size=8,
-        concurrency=2,
+        compute=ray.data.ActorPoolStrategy(size=2),
     )
     assert sum(row["embedding"] is not None for row in done.take_all()) == 34
 
@@ -92,7 +92,7 @@ def test_a_given_key_does_not_leave_this_process(sandbox: Sandbox) -> None:
 def test_workers_share_a_rate_limit_without_knowing_of_each_other(start_sandbox: Any) -> None:
     sandbox = start_sandbox(rate_limit=12, rate_window=2.0)
     embed = Embedder(MODEL, base_url=sandbox.base_url, batch_size=1)
-    done = _corpus(8).map_batches(embed, batch_size=5, concurrency=4)
+    done = _corpus(8).map_batches(embed, batch_size=5, compute=ray.data.TaskPoolStrategy(size=4))
     rows = _rows(done)
     assert sum(row["embedding"] is not None for row in rows) == 34
     assert all(row["error"] is None for row in rows if row["text"]), "who is refused waits"
@@ -106,7 +106,9 @@ def test_a_run_that_stopped_goes_on_from_what_was_written(sandbox: Sandbox, tmp_
     good = _corpus().filter(expr=col("text") != "")
     sandbox.faults.add(Fault(code="provider_error", endpoint="embeddings", after=2, times=None))
     with pytest.raises(Exception, match="ProviderError"):
-        good.map_batches(broken, batch_size=4, concurrency=1).write_parquet(written)
+        good.map_batches(broken, batch_size=4, compute=ray.data.TaskPoolStrategy(size=1)).write_parquet(
+            written
+        )
     before = pq.read_table(written).num_rows if any(tmp_path.rglob("*.parquet")) else 0
     paid = len(texts_sent(sandbox))
     assert 0 < before < 34
@@ -124,7 +126,9 @@ def test_a_run_that_stopped_goes_on_from_what_was_written(sandbox: Sandbox, tmp_
 def test_rows_that_failed_are_tried_again_and_no_others(sandbox: Sandbox) -> None:
     embed = Embedder(MODEL, base_url=sandbox.base_url, max_retries=0)
     sandbox.faults.add(Fault(code="provider_error", endpoint="embeddings", after=1))
-    first = _corpus().map_batches(embed, batch_size=8, concurrency=1).materialize()
+    first = (
+        _corpus().map_batches(embed, batch_size=8, compute=ray.data.TaskPoolStrategy(size=1)).materialize()
+    )
     lost = [row for row in _rows(first) if row["error"] and "ProviderError" in row["error"]]
     assert 0 < len(lost) <= 8
     sandbox.reset()

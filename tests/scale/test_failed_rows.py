@@ -182,3 +182,11 @@ def test_raise_raises_what_the_rows_would_tell(sandbox: Sandbox, embedder: Make)
     with pytest.raises(ServerError):
         embed({"text": ["a kettle"]})
     assert list(embed({"text": ["a kettle"]})) == ["text", "embedding"], "there is nothing to record"
+
+
+def test_raise_stops_at_the_first_error(sandbox: Sandbox, embedder: Make) -> None:
+    sandbox.faults.add(Fault(code="provider_error", endpoint="embeddings", after=1))
+    embed = embedder(on_error="raise", max_retries=0, batch_size=1, max_concurrency=1)
+    with pytest.raises(ServerError):
+        embed({"text": [f"text {number}" for number in range(9)]})
+    assert len(sandbox.requests) == 2

@@ -57,8 +57,8 @@ def test_workers_use_the_whole_limit_and_are_seldom_refused(workers: int, each: 
     run(_paces(workers), account, seconds=10 * WINDOW, latency=0.2, each=each)
     whole = account.by_window[1:-1]
     assert len(whole) >= 7
-    assert sum(whole) / len(whole) > 0.9 * 240, account.by_window
-    assert account.refused < 0.05 * sum(account.by_window)
+    assert sum(whole) / len(whole) > 0.95 * 240, account.by_window
+    assert account.refused < 0.04 * sum(account.by_window)
 
 
 def test_without_a_pace_they_are_refused_often() -> None:
@@ -77,7 +77,7 @@ def _paces(count: int) -> list[Pace]:
 
 def test_nobody_is_held_back_while_there_is_plenty() -> None:
     pace = Pace()
-    pace.observe(RateLimit(100, 51, 60.0), now=0.0)
+    pace.observe(RateLimit(100, 26, 60.0), now=0.0)
     assert [pace.delay(now=float(second)) for second in range(20)] == [0.0] * 20
 
 
@@ -85,11 +85,11 @@ def test_a_share_of_what_is_left_is_spread_over_the_window() -> None:
     pace = Pace(uniform=lambda least, most: least)
     for _ in range(30):
         pace.delay(now=0.0)
-    pace.observe(RateLimit(100, 40, 30.0), now=0.0)
-    # 30 of the 60 that are used: half of the 40 that are left, in 30 seconds.
+    pace.observe(RateLimit(100, 20, 30.0), now=0.0)
+    # 30 of the 80 that are used: three eighths of the 20 that are left, in 30 seconds.
     assert pace.delay(now=0.0) == pytest.approx(0.0)
-    assert pace.delay(now=0.0) == pytest.approx(1.5, rel=0.1)
-    assert pace.delay(now=0.0) == pytest.approx(3.0, rel=0.1)
+    assert pace.delay(now=0.0) == pytest.approx(4.0, rel=0.1)
+    assert pace.delay(now=0.0) == pytest.approx(8.0, rel=0.1)
 
 
 def test_nothing_left_means_the_next_window() -> None:

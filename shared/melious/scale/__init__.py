@@ -3,6 +3,21 @@
 `Embedder` is a callable that can be pickled: give it to the engine, and each
 worker makes its own client. `ledger_of` adds up on the driver what the workers
 report.
+
+How far more workers help: each of them has `max_concurrency` requests under
+way, and the account's limit counts requests, whoever sends them. With a limit of
+240 a minute and answers that take 2 s, 8 requests at a time use all of it: two
+workers with 4 each. Beyond that, only more text in a request helps: `batch_size`
+and `max_batch_tokens`. A request holds up to 2048 texts or 250,000 tokens by default,
+so that 240 requests a minute are 300,000 passages of 200 tokens a minute.
+
+Example:
+    >>> from melious.sandbox import Sandbox
+    >>> with Sandbox() as sandbox:
+    ...     embed = Embedder("bge-m3", api_key=sandbox.api_key, base_url=sandbox.base_url)
+    ...     done = embed([{"id": 7, "text": "a heat pump"}])
+    >>> done[0]["id"], len(done[0]["embedding"]), done[0]["error"]
+    (7, 1024, None)
 """
 
 from __future__ import annotations

@@ -102,7 +102,8 @@ class Embedder:
         on_error: `record` errors of rows, or `raise` the first.
         prefix: What to put before every text (`passage: ` for the E5 family).
         normalize: Scale the vectors to unit length, which the service does not.
-        key_from: Fetches the key, once in every process; for vaults and files.
+        key_from: Fetches the key where batches are embedded, once for every copy of the embedder; for
+            vaults and files.
         pickle_key: Put `api_key` into pickles: whoever can read the job can then read the key.
         **options: `preset`, `flavor`, `filters`, `timeout`, `max_retries` (5 here), `dimensions`,
             `batch_size` and the rest of `EmbedderOptions`. `max_rate_limit_wait` (900 s here) is how
@@ -250,12 +251,11 @@ class Embedder:
         """Embed texts into their places; gives what that cost, as a report."""
         client = self._connected()
         pace = pace_for(client.config.base_url, client.config.key_digest)
-        run = Run(client, self.model, list(wanted), self._params, pace, arrays=arrays)
+        record = self.on_error == "record"
+        run = Run(client, self.model, list(wanted), self._params, pace, arrays=arrays, record=record)
         with track_impact() as ledger:
             run.all()
         for places, vector, error in zip(wanted.values(), run.vectors, run.errors, strict=True):
-            if error is not None and self.on_error == "raise":
-                raise error
             for place in places:
                 if error is not None:
                     errors[place] = told(error)

@@ -15,8 +15,9 @@ from collections.abc import Callable
 from melious.transport import forks
 from melious.transport.ratelimit import RateLimit
 
-_PLENTY = 0.5
-"""The part of a window's requests that must be left for requests to go unpaced."""
+_PLENTY = 0.25
+"""The part of a window's requests that must be left for requests to go unpaced: more would slow jobs down
+that fit into a window, less would let many workers run into the limit."""
 _LONGEST_WINDOW = 300.0
 """Seconds; longer windows, such as a day's, are no reason to go slowly now."""
 _SAME_WINDOW = 1.5
@@ -35,7 +36,7 @@ class Pace:
         >>> pace = Pace(uniform=lambda least, most: most)
         >>> pace.delay(now=0.0)
         0.0
-        >>> pace.observe(RateLimit(limit=10, remaining=4, reset_after=60.0), now=0.0)
+        >>> pace.observe(RateLimit(limit=10, remaining=2, reset_after=60.0), now=0.0)
         >>> pace.delay(now=0.0) > 10
         True
     """

@@ -56,6 +56,7 @@ class Run:
         params: Options of the call.
         pace: What spaces the requests of this process.
         arrays: Give numpy arrays (float32) instead of lists.
+        record: Keep errors in `errors`; else the first is raised.
     """
 
     def __init__(
@@ -67,10 +68,12 @@ class Run:
         pace: Pace,
         *,
         arrays: bool,
+        record: bool,
     ) -> None:
         self._client = client
         self._texts = texts
         self._pace = pace
+        self._record = record
         self._plan = EmbeddingsPlan(client.config, model, texts, {**params})  # type: ignore[typeddict-item]
         # The batches are laid out here: what a request holds is not to be counted again.
         own = {"count_tokens", "max_concurrency", "max_batch_tokens", "batch_size"}
@@ -89,7 +92,7 @@ class Run:
         """Embed all texts, several requests at a time.
 
         Raises:
-            MeliousError: One of `NO_ROW_ESCAPES`, or an option is wrong.
+            MeliousError: One of `NO_ROW_ESCAPES`, or an option is wrong, or errors are not recorded.
         """
         batches = self._plan.batches()
         most = min(self._plan.max_concurrency, len(batches))
@@ -115,10 +118,8 @@ class Run:
             places = waiting.pop()
             try:
                 vectors = self._ask([self._texts[place] for place in places])
-            except NO_ROW_ESCAPES:
-                raise
             except (BadRequestError, InvalidArgumentError) as error:
-                if about_an_option(error):
+                if not self._record or about_an_option(error):
                     raise
                 position = position_in(error) if named else None
                 if len(places) == 1 or refused >= MAX_REFUSALS:
@@ -130,6 +131,8 @@ class Run:
                     middle = len(places) // 2
                     waiting += [places[middle:], places[:middle]]
             except MeliousError as error:
+                if not self._record or isinstance(error, NO_ROW_ESCAPES):
+                    raise
                 self._failed(places, error)
             else:
                 # The text that a refusal named is asked for first: if it passes, it was not meant.
