@@ -57,7 +57,8 @@ class Fallbacks:
             body = codec.dumps(left | {"filters": filters} if filters else left)
         old = request.residency
         residency = None if old is None else Residency.asked(old.mode, filters)
-        return replace(request, body=body, residency=residency)
+        relaxed = tuple(step.name for step in self.steps[:number])
+        return replace(request, body=body, residency=residency, relaxed=relaxed)
 
 
 def checked_steps(steps: object) -> tuple[_Step, ...]:

@@ -206,6 +206,11 @@ def test_batches_give_way_each_and_the_cache_tells_them_apart(clients: Clients, 
     result = clients.call(client, "embeddings.create", **texts, **yielding)
     assert result.relaxed == ("max_carbon_intensity=50",)
     assert [batch.relaxed for batch in result.batches] == [result.relaxed] * 2
+    texts["max_concurrency"] = 1
+    before = len(sandbox.requests)
+    again = clients.call(client, "embeddings.create", **(texts | {"input": list("efghij")}), **yielding)
+    assert (again.relaxed, len(again.batches)) == (result.relaxed, 3)
+    assert len(sandbox.requests) - before == 4, "only the first batch asks for what fits nobody"
     with pytest.raises(NoProvidersAvailableError):
         clients.call(client, "embeddings.create", **texts)
     assert clients.call(client, "embeddings.create", **texts, **yielding).cached == 4

@@ -135,6 +135,7 @@ class BatchPlan(ABC, Generic[R]):
         self._on_progress: Progress | None = params.get("on_progress")
         if self._on_progress is not None and not callable(self._on_progress):
             raise InvalidArgumentError(f"on_progress: {self._on_progress!r} cannot be called")
+        self._relaxed = 0
         self._told = 0
         self._began = time.monotonic()
 
@@ -145,6 +146,12 @@ class BatchPlan(ABC, Generic[R]):
     @abstractmethod
     def request(self, batch: Batch) -> Request:
         """The request for a batch."""
+
+    def _as_relaxed(self, request: Request) -> Request:
+        """A request that begins where others of this call had to give way, and not with what fits nobody."""
+        if request.fallbacks is None or not self._relaxed:
+            return request
+        return request.fallbacks.request(request, self._relaxed)
 
     @abstractmethod
     def accept(self, batch: Batch, response: Response) -> Result:

@@ -231,8 +231,10 @@ class EmbeddingsPlan(BatchPlan[EmbeddingsResult]):
             "input": [self._texts[place] for place in batch],
             "encoding_format": self._encoding,
         }
-        return request_of(
-            self._config, "embeddings", PATH, self._params, body, retry_timeouts=True, spent=self._spent()
+        return self._as_relaxed(
+            request_of(
+                self._config, "embeddings", PATH, self._params, body, retry_timeouts=True, spent=self._spent()
+            )
         )
 
     def accept(self, batch: Batch, response: Response) -> EmbeddingsResult:
@@ -242,6 +244,7 @@ class EmbeddingsPlan(BatchPlan[EmbeddingsResult]):
             ResponseDecodeError: It does not hold one whole vector for each text.
         """
         vectors, answer = read(response, lambda response: _parse(response, len(batch)))
+        self._relaxed = max(self._relaxed, len(answer.relaxed))
         trusted = self._cache is not None and is_trusted(answer)
         for place, vector in zip(batch, vectors, strict=True):
             self._vectors[place] = vector

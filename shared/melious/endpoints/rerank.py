@@ -122,8 +122,10 @@ class RerankPlan(BatchPlan[RerankResult]):
             whole = len(batch) == len(self._documents)
             body["top_n"] = self._top_n if whole else min(self._top_n, len(batch))
         body |= self._batch_body
-        return request_of(
-            self._config, "rerank", PATH, self._params, body, retry_timeouts=True, spent=self._spent()
+        return self._as_relaxed(
+            request_of(
+                self._config, "rerank", PATH, self._params, body, retry_timeouts=True, spent=self._spent()
+            )
         )
 
     def accept(self, batch: Batch, response: Response) -> RerankResult:
@@ -133,6 +135,7 @@ class RerankPlan(BatchPlan[RerankResult]):
             ResponseDecodeError: It is no list of documents that were sent.
         """
         answer = read(response, lambda response: _parse(response, len(batch)))
+        self._relaxed = max(self._relaxed, len(answer.relaxed))
         if len(batch) < len(self._documents):
             answer.results = [_placed(item, batch[item.index]) for item in answer.results]
         self._answers.append((batch, answer))

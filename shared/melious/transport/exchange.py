@@ -156,13 +156,13 @@ class _CallState:
         self.attempt_started = self.started
         self.attempt_until = self.until
         self.history: list[Attempt] = []
-        self.relaxed: list[str] = []
+        self.refusals = 0
         self.refused: MeliousError | None = None
 
     @property
     def tries(self) -> int:
         """How many attempts there were; another request in the place of the first is no retry."""
-        return self.attempts - len(self.relaxed)
+        return self.attempts - self.refusals
 
     def pass_gate(self) -> Generator[Effect, Any, None]:
         """Wait until the key may send; raise without sending if that would take too long."""
@@ -216,7 +216,7 @@ class _CallState:
             rate_limit,
             self.attempts,
             elapsed,
-            tuple(self.relaxed),
+            self.request.relaxed,
             self.request.residency,
         )
         return (
@@ -262,7 +262,7 @@ class _CallState:
             self.attempts,
             self.started,
             tuple(self.history),
-            tuple(self.relaxed),
+            self.request.relaxed,
             self.request.residency,
         )
 
@@ -318,13 +318,14 @@ class _CallState:
         if fallbacks is None or not isinstance(error, NoProvidersAvailableError):
             return None
         self.refused = self.refused or error
-        if len(self.relaxed) == len(fallbacks.steps):
-            self.refused.add_note(f"Nor did a provider fit with this given up: {'; '.join(self.relaxed)}")
+        relaxed = self.request.relaxed
+        if len(relaxed) == len(fallbacks.steps):
+            self.refused.add_note(f"Nor did a provider fit with this given up: {'; '.join(relaxed)}")
             raise self.final(self.refused)
         self._note(error)
-        self.request = fallbacks.request(self.request, len(self.relaxed) + 1)
-        self.relaxed.append(fallbacks.steps[len(self.relaxed)].name)
-        return Instead(self.request, self.relaxed[-1])
+        self.refusals += 1
+        self.request = fallbacks.request(self.request, len(relaxed) + 1)
+        return Instead(self.request, self.request.relaxed[-1])
 
     def delay_or_raise(self, error: MeliousError, phase: Phase, *, timed_out: bool) -> float:
         """Seconds until the next attempt, or the error where there is none."""

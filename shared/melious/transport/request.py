@@ -47,6 +47,7 @@ class Request:
         replay: Makes chunks of the whole answer, which is then handed out as a stream; None hands
             it out as it is.
         fallbacks: What may be sent instead where no provider fits the filters.
+        relaxed: What is given up already of the filters that were asked for.
         residency: The countries that the answer must come from, where that is to be verified.
         budgets: What must let the request through before it is sent, and is told what it cost.
     """
@@ -70,6 +71,7 @@ class Request:
     on_retry: Callable[[RetryEvent], object] | None = None
     replay: Replay | None = None
     fallbacks: Fallbacks | None = None
+    relaxed: tuple[str, ...] = ()
     residency: Residency | None = None
     budgets: tuple[ImpactBudget, ...] = ()
 
