@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from melious.sandbox.brain.words import content_stems, words
 
-__all__ = ["score", "scores"]
+__all__ = ["Reading", "score", "scores", "weigh"]
 
 _SATURATION = 0.9  # how soon more of the same word stops helping
 _LENGTH_SHARE = 0.35  # how much a long document needs more of it
@@ -33,8 +33,12 @@ def scores(query: str, documents: Sequence[str]) -> list[float]:
     A word of the query weighs more the fewer of the documents have it, so scores of different calls should
     not be compared.
     """
+    return weigh(query, [Reading(document) for document in documents])
+
+
+def weigh(query: str, read: Sequence["Reading"]) -> list[float]:
+    """Give the scores of documents that are read already."""
     asked = list(dict.fromkeys(content_stems(query) or words(query)))
-    read = [_Reading(document) for document in documents]
     if not asked or not read:
         return [0.0] * len(read)
     weights = _weights(asked, read)
@@ -43,7 +47,7 @@ def scores(query: str, documents: Sequence[str]) -> list[float]:
     return [_fit(reading, weights, pairs, usual) for reading in read]
 
 
-class _Reading:
+class Reading:
     """What scoring needs to know of a document."""
 
     __slots__ = ("counts", "head", "kin", "length", "pairs")
@@ -57,7 +61,7 @@ class _Reading:
         self.length = len(stems)
 
 
-def _weights(asked: list[str], read: list[_Reading]) -> dict[str, float]:
+def _weights(asked: list[str], read: Sequence[Reading]) -> dict[str, float]:
     total = len(read)
     weights = {}
     for term in asked:
@@ -67,7 +71,7 @@ def _weights(asked: list[str], read: list[_Reading]) -> dict[str, float]:
 
 
 def _fit(
-    reading: _Reading, weights: dict[str, float], pairs: set[tuple[str, str]], usual_length: float
+    reading: Reading, weights: dict[str, float], pairs: set[tuple[str, str]], usual_length: float
 ) -> float:
     slack = _SATURATION * (1.0 - _LENGTH_SHARE + _LENGTH_SHARE * reading.length / usual_length)
     covered = headed = 0.0

@@ -8,8 +8,9 @@
   const known = new Map();
   let version = document.documentElement.dataset.version;
 
-  const say = (text) => {
+  const say = (text, well = false) => {
     if (state.textContent !== text) state.textContent = text;
+    state.className = well ? "well" : "ill";
   };
 
   const element = (html) => {
@@ -49,7 +50,8 @@
           show(await answer.json());
           version = answer.headers.get("etag");
         }
-        say(answer.ok || answer.status === 304 ? "live" : "the sandbox refuses");
+        if (answer.ok || answer.status === 304) say("live", true);
+        else say("the sandbox refuses");
       }
     } catch {
       say("the sandbox is not there");

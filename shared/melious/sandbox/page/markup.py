@@ -53,7 +53,13 @@ def page(scene: Scene, version: str, rows: list[Row], totals: Totals) -> str:
     """Write the whole page."""
     base_url = f"http://{scene.host}/v1"
     upstream = f'<span class="badge">answers from {escape(scene.upstream)}</span>' if scene.upstream else ""
-    but = " but to the server that answers" if scene.upstream else ""
+    answers = (
+        f"Chat and embeddings are answered by {escape(scene.upstream)}, everything else by the sandbox; "
+        "providers and figures are made up here."
+        if scene.upstream
+        else "Nothing in it is a language model: answers, providers and figures are made up here from the "
+        "request alone, and nothing is sent anywhere."
+    )
     models = ", ".join(f"{count} {escape(kind)}" for kind, count in scene.models.items())
     return f"""<!doctype html>
 <html lang="en" data-version="{escape(version)}">
@@ -87,8 +93,7 @@ export MELIOUS_API_KEY=…   # the key that was given to the sandbox; this page 
 curl {escape(base_url)}/chat/completions \\
   -H "authorization: Bearer $MELIOUS_API_KEY" -H "content-type: application/json" \\
   -d '{{"model":"glm-4.7:eco","messages":[{{"role":"user","content":"What is a lighthouse?"}}]}}'</code></pre>
-<p>It serves {models} models. Nothing in it is a language model: answers, providers and figures are
-made up here, from the request alone, and nothing is sent anywhere{but}.
+<p>It serves {models} models. {answers}
 <span class="untold">Figures like this</span> are known here, but the answer did not carry them.</p>
 </section>
 </main>
@@ -149,9 +154,9 @@ def row(said: Row) -> str:
     return (
         f'<tr id="{escape(said.id)}" class="{kind}">'
         f'<th scope="row"><time datetime="{said.received.isoformat()}">{clock}</time></th>'
-        f'<td class="request">{endpoint} {model}{chips}{about}</td>'
+        f'<td class="request">{endpoint} {model}{chips}{about}{error}{fault}</td>'
         f'<td class="route">{provider}{served_as}{wishes}</td>'
-        f'<td class="status"><span class="mark">{said.status}{ending}</span>{error}{fault}</td>'
+        f'<td class="status"><span class="mark">{said.status}{ending}</span></td>'
         f'<td class="figure" data-name="Took">{said.took}</td>'
         f'<td class="figure" data-name="Tokens">{said.tokens}{cached}</td>'
         f'<td class="figure" data-name="Cost">{_figure(said.cost, told=said.cost_told)}</td>'

@@ -12,7 +12,8 @@ from melious.sandbox.call import Call
 from melious.sandbox.errors import SandboxError
 from melious.sandbox.faults import Fault
 from melious.sandbox.impact import Work
-from melious.sandbox.replies import Reply, json_reply
+from melious.sandbox.replies import Reply
+from melious.sandbox.turns import in_turns, long_json_reply
 
 MOST_INPUTS = 2048
 _TRUNCATED_BY = 6
@@ -31,7 +32,7 @@ async def create(call: Call) -> Reply:
             param="encoding_format",
         )
     dimensions = _dimensions(body, card)
-    read = _count(texts, card)
+    read = await _count(texts, card)
     call.route(card, body)
     packed = encoding == "base64" and not call.fault.ignore_encoding
     if call.service.upstream is not None:
@@ -39,7 +40,7 @@ async def create(call: Call) -> Reply:
         answer = await call.service.upstream.answer("/embeddings", asked, card.id)
     else:
         size = card.dimensions or 1024
-        found = [vectors.embed(text, size, dimensions) for text in texts]
+        found = await in_turns(lambda text: vectors.embed(text, size, dimensions), texts)
         answer = {
             "object": "list",
             "data": [
@@ -50,7 +51,7 @@ async def create(call: Call) -> Reply:
             "usage": {"prompt_tokens": read, "total_tokens": read},
         }
     _damage(answer, call.fault)
-    return json_reply(answer | call.cost(Work(read)))
+    return await long_json_reply(answer | call.cost(Work(read)), "data")
 
 
 def _texts(value: Any) -> list[str]:
@@ -88,10 +89,9 @@ def _dimensions(body: dict[str, Any], card: ModelCard) -> int | None:
     return dimensions
 
 
-def _count(texts: list[str], card: ModelCard) -> int:
+async def _count(texts: list[str], card: ModelCard) -> int:
     total = 0
-    for position, text in enumerate(texts):
-        size = tokens.count(text)
+    for position, size in enumerate(await in_turns(tokens.count, texts)):
         if card.context_length is not None and size > card.context_length:
             raise SandboxError(
                 "context_length",

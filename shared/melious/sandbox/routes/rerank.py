@@ -9,6 +9,7 @@ from melious.sandbox.call import Call
 from melious.sandbox.errors import SandboxError
 from melious.sandbox.impact import Work
 from melious.sandbox.replies import Reply, json_reply
+from melious.sandbox.turns import in_turns
 
 
 async def create(call: Call) -> Reply:
@@ -22,14 +23,14 @@ async def create(call: Call) -> Reply:
     fields.integer(body, "max_chunks_per_doc", 1)
     return_documents = fields.flag(body, "return_documents", default=True)
     call.route(card, body)
-    scores = relevance.scores(query, texts)
+    scores = relevance.weigh(query, await in_turns(relevance.Reading, texts))
     order = sorted(range(len(texts)), key=lambda index: (-scores[index], index))[:top_n]
     results: list[dict[str, Any]] = [
         {"index": index, "relevance_score": scores[index]}
         | ({"document": _shown(documents[index])} if return_documents else {})
         for index in order
     ]
-    read = tokens.count(query) * len(texts) + sum(map(tokens.count, texts))
+    read = tokens.count(query) * len(texts) + sum(await in_turns(tokens.count, texts))
     answer: dict[str, Any] = {
         "id": f"rerank-{uuid.uuid4().hex}",
         "model": card.id,
