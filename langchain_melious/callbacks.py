@@ -185,7 +185,8 @@ class MeliousImpactHandler(BaseCallbackHandler):
         """Count a call of a chat model that was sent and failed, in a column of its own."""
         if isinstance(error, MeliousError) and error.attempts:
             model = split_flavor(self._book.model_of(run_id) or "")[0]
-            self._count(run_id, tags, Entry("chat", model, answered=False, failed=True))
+            begun = error.partial is not None
+            self._count(run_id, tags, Entry("chat", model, answered=begun, failed=True))
 
     @override
     def on_custom_event(

@@ -157,6 +157,25 @@ def test_what_was_never_sent_did_not_fail(clients: Clients, client: Any) -> None
     assert (ledger.total.requests, ledger.total.failed) == (0, 0)
 
 
+def test_batches_that_were_paid_for_in_vain_are_counted(
+    clients: Clients, sandbox: Sandbox, start_sandbox: Any
+) -> None:
+    there = start_sandbox(latency=0.05)
+    there.faults.add(Fault(status=400))
+    with track_impact() as ledger, pytest.raises(BadRequestError):
+        clients.call(
+            clients.client(there),
+            "embeddings.create",
+            model="bge-m3",
+            input=[f"text {n}" for n in range(4)],
+            batch_size=1,
+            max_concurrency=4,
+        )
+    total = ledger.total
+    assert total.failed >= 1
+    assert total.requests + total.failed == len(there.requests) == 4
+
+
 # --- estimates -----------------------------------------------------------------------------------------
 
 
@@ -229,6 +248,7 @@ def test_what_an_estimator_knows_is_bounded() -> None:
             st.sampled_from(["a", "b"]),
             usage=st.none() | st.fixed_dictionaries({"prompt_tokens": st.integers(0, 9)}),
             impact=st.none() | st.builds(_impact, st.integers(0, 5)),
+            answered=st.just(True),
         ),
         max_size=15,
     )
@@ -242,7 +262,7 @@ def test_estimates_never_touch_what_was_reported(entries: list[Entry]) -> None:
     assert {name: value for name, value in told.items() if "estimated" not in name} == {
         name: value for name, value in guessed.items() if "estimated" not in name
     }
-    assert guessed["estimated"] <= guessing.total.without_impact
+    assert guessed["estimated"] <= guessing.total.requests
 
 
 def test_a_block_estimates_streams_from_whole_answers(clients: Clients, client: Any) -> None:

@@ -7,6 +7,7 @@ from decimal import Decimal
 from uuid import uuid4
 
 import pytest
+from langchain.agents import create_agent
 from langchain_core.documents import Document
 from langchain_core.runnables import RunnableLambda, RunnablePassthrough
 from langchain_core.tools import tool
@@ -132,6 +133,36 @@ def test_a_failed_call_has_a_column_of_its_own(way, chat, sandbox):
     assert handler.ledger.by("model")["glm-4.7"].failed == 1
     assert handler.by_tag()["t"].failed == 1
     assert handler.ledger.to_dict() == ledger.to_dict()
+
+
+def test_a_stream_that_breaks_was_answered_and_failed(way, chat, sandbox):
+    sandbox.faults.add(Fault(error_after_events=4))
+    handler = MeliousImpactHandler()
+    with track_impact() as ledger, pytest.raises(MeliousError):
+        way.stream(chat("llama-3.1-8b-instruct"), "Hello", {"callbacks": [handler]})
+    assert (handler.total.requests, handler.total.failed) == (1, 1)
+    assert handler.ledger.by("model")["llama-3.1-8b-instruct"].failed == 1
+    assert (ledger.total.requests, ledger.total.failed) == (1, 1)
+
+
+def test_an_agent_is_one_run(way, chat, embeddings):
+    index = embeddings()
+
+    @tool
+    def get_weather(city: str) -> str:
+        """Get the weather of a city."""
+        return f"Sunny, {len(index.embed_query(city))}"
+
+    handler = MeliousImpactHandler()
+    agent = create_agent(chat(), [get_weather], name="forecaster")
+    question = {"messages": [("user", "What is the weather in Oslo? Use the tool.")]}
+    with track_impact() as ledger:
+        way.invoke(agent, question, {"callbacks": [handler], "tags": ["agents"]})
+    (run,) = handler.by_run().values()
+    assert (run.name, run.totals.requests) == ("forecaster", ledger.total.requests)
+    assert ledger.by("endpoint")["embeddings"].requests == 1
+    assert handler.by_tag()["agents"].to_dict() == run.totals.to_dict()
+    assert run.totals.carbon_g_co2 == pytest.approx(ledger.total.carbon_g_co2)
 
 
 def test_threads_share_a_handler(chat):

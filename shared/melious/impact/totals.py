@@ -71,8 +71,9 @@ class Totals:
 
     Attributes:
         requests: How many requests were answered, at least in part.
-        failed: How many ended in an error: those without an answer, which are not in `requests`,
-            and streams that broke, which are. They may have been billed all the same.
+        failed: How many were sent and ended in an error or were cancelled: those without an answer,
+            which are not in `requests`, and streams that broke, which are. They may have been billed
+            all the same.
         relaxed: How many were answered only after wishes for routing were given up.
         verified: How many were served in the countries asked for, where that was to be verified.
         unverified: How many did not say where they were served.
