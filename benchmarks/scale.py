@@ -127,7 +127,7 @@ def main() -> None:
     """Run and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scale", description=__doc__)
     parser.add_argument("--serve", help=argparse.SUPPRESS)
-    parser.add_argument("--requests", type=int, default=160, help="requests of each run (%(default)s)")
+    parser.add_argument("--requests", type=int, default=96, help="requests of each run (%(default)s)")
     parser.add_argument("--latency", type=float, default=0.5, help="seconds of each answer (%(default)s)")
     parser.add_argument("--workers", type=int, nargs="+", default=WORKERS, help="how many (1 2 4 8)")
     parser.add_argument("--limit", type=int, default=60, help="requests in 10 s, for the second table")
@@ -138,6 +138,7 @@ def main() -> None:
     import ray
 
     os.environ["MELIOUS_API_KEY"] = KEY
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     ray.init(
         num_cpus=max(options.workers), include_dashboard=False, log_to_driver=False, logging_level="ERROR"
     )

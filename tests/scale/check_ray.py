@@ -26,7 +26,14 @@ VECTORS = pa.list_(pa.float32())
 def _cluster() -> Iterator[None]:
     """Workers get the environment as it is when the cluster starts, with the sandbox's key in it."""
     os.environ["MELIOUS_API_KEY"] = "sk-mel-sandbox"
-    ray.init(num_cpus=4, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    ray.init(
+        num_cpus=4,
+        object_store_memory=256 * 1024**2,
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level="ERROR",
+    )
     ray.data.DataContext.get_current().enable_progress_bars = False
     del os.environ["MELIOUS_API_KEY"]
     yield
