@@ -5,7 +5,8 @@
     ...     sandbox.faults.add(Fault(code="rate_limit", headers={"retry-after": "1"}))
     ...     url, key = sandbox.base_url, sandbox.api_key
 
-From a shell: ``python -m melious.sandbox --port 8321``.
+From a shell: ``melious sandbox``. A page at the server's address shows the requests as they come. With
+``upstream`` a local model server answers chat and embeddings, and the sandbox does the rest.
 """
 
 try:
@@ -18,7 +19,7 @@ except ImportError as error:
     ) from error
 
 from melious.sandbox.faults import Fault, Faults
-from melious.sandbox.records import RecordedRequest, RequestLog
+from melious.sandbox.records import RecordedRequest, RequestLog, Served, Totals
 from melious.sandbox.server import Sandbox
 
-__all__ = ["Fault", "Faults", "RecordedRequest", "RequestLog", "Sandbox"]
+__all__ = ["Fault", "Faults", "RecordedRequest", "RequestLog", "Sandbox", "Served", "Totals"]

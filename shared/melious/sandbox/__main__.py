@@ -7,8 +7,26 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 
+from melious.sandbox.greeting import greeting
 from melious.sandbox.profiles import PROFILES
 from melious.sandbox.server import Sandbox
+from melious.sandbox.service import without_secrets
+
+_DESCRIPTION = """\
+A local server that speaks the wire of Melious: chat, embeddings, rerank, images, audio and models,
+with routes, rate limits, impact and bills. It needs no key of yours and no network. A page at its
+address shows the requests as they come."""
+_EPILOG = """\
+a model server on this machine can answer instead of the sandbox's own made-up sentences:
+
+  {program} --upstream http://127.0.0.1:11434/v1     Ollama
+  {program} --upstream http://127.0.0.1:8000/v1      vLLM
+  {program} --upstream http://127.0.0.1:8080/v1      llama.cpp (llama-server)
+
+Chat and embeddings go there, under the model's name without its flavor; names that the catalogue
+does not know go through, as "llama3.2:1b". Keys, checks, rate limits, filters, faults, routes,
+impact and bills stay those of the sandbox; the last two are computed from the server's token
+counts, or from the sandbox's own where it gives none."""
 
 
 def main(arguments: Sequence[str] | None = None, program: str = "python -m melious.sandbox") -> int:
@@ -49,7 +67,9 @@ def main(arguments: Sequence[str] | None = None, program: str = "python -m melio
         sys.stderr.write(f"cannot listen on {options.host}:{options.port}: {error.strerror}\n")
         return 1
     with sandbox:
-        sys.stdout.write(_greeting(sandbox))
+        sys.stdout.write(
+            greeting(sandbox.base_url, sandbox.api_key, sandbox.profile, without_secrets(options.upstream))
+        )
         sys.stdout.flush()
         stopping.wait()
     return 0
@@ -57,7 +77,10 @@ def main(arguments: Sequence[str] | None = None, program: str = "python -m melio
 
 def _parser(program: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog=program, description="A local server that speaks the wire of Melious."
+        prog=program,
+        description=_DESCRIPTION,
+        epilog=_EPILOG.format(program=program),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to bind (%(default)s)")
     parser.add_argument(
@@ -71,7 +94,9 @@ def _parser(program: str) -> argparse.ArgumentParser:
         "--pace", type=float, default=0.0, metavar="X", help="1: chat at the providers' own tokens per second"
     )
     parser.add_argument("--stream-delay", type=float, default=0.0, metavar="S", help="seconds between events")
-    parser.add_argument("--upstream", metavar="URL", help="OpenAI-compatible server that answers instead")
+    parser.add_argument(
+        "--upstream", metavar="URL", help="local model server that answers chat and embeddings"
+    )
     parser.add_argument("--upstream-key-env", metavar="NAME", help="variable that holds the upstream's key")
     return parser
 
@@ -85,16 +110,6 @@ def _whole(most: int | None = None) -> Callable[[str], int]:
         return value
 
     return number
-
-
-def _greeting(sandbox: Sandbox) -> str:
-    return (
-        f"Melious sandbox, profile {sandbox.profile}, until interrupted.\n\n"
-        f"  export MELIOUS_BASE_URL={sandbox.base_url}\n"
-        f"  export MELIOUS_API_KEY={sandbox.api_key}\n\n"
-        "A header makes a single request fail, for example:\n"
-        '  x-sandbox-fault: {"code":"rate_limit","headers":{"retry-after":"2"}}\n'
-    )
 
 
 if __name__ == "__main__":

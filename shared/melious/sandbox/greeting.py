@@ -18,7 +18,6 @@ _ENDPOINTS = (
     ("audio", "POST /audio/transcriptions"),
 )
 _FORWARDED = ("chat", "embeddings")
-_CLIENT = "from melious import MeliousClient; MeliousClient().chat.create"
 
 
 def greeting(base_url: str, api_key: str, profile: ProfileName, upstream: str = "") -> str:
@@ -33,7 +32,7 @@ def greeting(base_url: str, api_key: str, profile: ProfileName, upstream: str = 
     models = counts()
     page = base_url.removesuffix("/v1")
     serves = "\n".join(
-        f"  {path:<28}{models[kind]:>3} {kind} model{'s' if models[kind] > 1 else ''}"
+        f"  {path:<28}{models[kind]:>3} {kind.removesuffix('s')} model{'s' if models[kind] > 1 else ''}"
         + (", and any that the server behind knows" if upstream and kind in _FORWARDED else "")
         for kind, path in _ENDPOINTS
     )
@@ -64,7 +63,8 @@ From Python, with these two variables set
   print(Melious(model="glm-4.7").complete("Hello"))
 
   from melious import MeliousClient                   # neither
-  print(MeliousClient().chat.create(model="glm-4.7", messages=[("user", "Hello")]).text)
+  hello = [{{"role": "user", "content": "Hello"}}]
+  print(MeliousClient().chat.create(model="glm-4.7", messages=hello).text)
 
 To make one request fail, give it a header
   x-sandbox-fault: {{"code":"rate_limit","headers":{{"retry-after":"2"}}}}

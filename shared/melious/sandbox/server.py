@@ -16,7 +16,8 @@ class Sandbox:
     """A local server that speaks the wire of Melious, without a key or a network.
 
     It runs in a thread of its own, so it works in tests, scripts and notebooks alike. Answers are computed
-    from the request, so the same request gets the same answer; nothing in it is a language model.
+    from the request, so the same request gets the same answer; nothing in it is a language model. A page at
+    ``page_url`` shows the requests as they come.
 
     Args:
         profile: The generation of the service to speak like: ``live``, ``g1`` or ``g2``.
@@ -34,8 +35,13 @@ class Sandbox:
             profile.
         keepalive: Seconds of silence in a stream after which a comment line is sent.
         max_requests_kept: How many requests ``requests`` keeps.
-        upstream: Base URL of an OpenAI-compatible server that answers chat and embeddings instead.
-        upstream_key: Key for that server.
+        upstream: Base URL of an OpenAI-compatible server that answers chat and embeddings instead, such as a
+            local model server: ``http://127.0.0.1:11434/v1`` (Ollama), ``:8000/v1`` (vLLM), ``:8080/v1``
+            (llama.cpp). It gets the model's name without the flavor, and may have models that the catalogue
+            does not know. Everything else stays the sandbox's: keys, checks, limits, filters, faults, routes,
+            impact and bill, which are worked out from the server's token counts, or from the sandbox's own
+            where it gives none.
+        upstream_key: Key for that server, if it wants one.
 
     Raises:
         ValueError: The profile is unknown, or the rate limit is below 0.
@@ -106,6 +112,11 @@ class Sandbox:
         """The base URL for clients, ``http://127.0.0.1:PORT/v1``."""
         host = f"[{self._host}]" if ":" in self._host else self._host
         return f"http://{host}:{self._running().port}/v1"
+
+    @property
+    def page_url(self) -> str:
+        """The address of the page that shows the requests, for a browser; it wants no key."""
+        return self.base_url.removesuffix("v1")
 
     @property
     def requests(self) -> RequestLog:

@@ -4,6 +4,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from melious.sandbox.auth import KeyRing
 from melious.sandbox.faults import Faults
@@ -82,6 +83,14 @@ class Service:
         self.limiter.reset()
         self.prefixes.clear()
         self._pictures.clear()
+
+
+def without_secrets(url: str | None) -> str:
+    """Give a URL without user, password and query; "" for None."""
+    if url is None:
+        return ""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def _upstream(settings: Settings, profile: Profile) -> "Upstream | None":

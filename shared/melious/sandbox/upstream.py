@@ -4,10 +4,12 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 from pydantic_core import from_json
 
+from melious.config import is_loopback
 from melious.sandbox.errors import SandboxError
 from melious.sandbox.profiles import Profile
 from melious.sandbox.replies import DONE, event
@@ -104,7 +106,9 @@ class Upstream:
     def _http(self) -> httpx.AsyncClient:
         if self._client is None:
             timeout = httpx.Timeout(_ANSWER_SECONDS, connect=_CONNECT_SECONDS)
-            self._client = httpx.AsyncClient(headers=self._headers, timeout=timeout)
+            # A proxy could not reach a server on this machine.
+            here = is_loopback(urlsplit(self._url).hostname or "")
+            self._client = httpx.AsyncClient(headers=self._headers, timeout=timeout, trust_env=not here)
         return self._client
 
 

@@ -11,7 +11,7 @@ from melious.sandbox.page import markup
 from melious.sandbox.page.rows import cleaner, row_of
 from melious.sandbox.replies import JSON_TYPE, json_bytes
 from melious.sandbox.routes.models import counts
-from melious.sandbox.service import Service
+from melious.sandbox.service import Service, without_secrets
 
 PATH = "/"
 ROWS_PATH = "/page/rows"
@@ -44,7 +44,7 @@ class Page:
         settings = service.settings
         keys = {settings.api_key, *settings.keys, settings.upstream_key or ""}
         self._clean = cleaner(keys)
-        self._upstream = _address(settings.upstream)
+        self._upstream = without_secrets(settings.upstream)
         self._models = counts()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -100,14 +100,6 @@ def _is_address(name: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _address(url: str | None) -> str:
-    """Give a URL without user, password and query."""
-    if url is None:
-        return ""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 async def _send(send: Send, status: int, kind: str, content: bytes, version: str = "") -> None:
