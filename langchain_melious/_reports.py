@@ -62,8 +62,9 @@ def usage_of(asked: Asked, result: Result) -> dict[str, Any]:
         {'endpoint': 'rerank', 'model': 'bge-reranker-v2-m3', 'usage': {'total_tokens': 9}}
     """
     event: dict[str, Any] = {"endpoint": asked.endpoint, "model": split_flavor(asked.model)[0]}
-    if asked.routing:
-        event["routing"] = dict(asked.routing)
+    routing = {**asked.routing, "relaxed": list(result.relaxed)} if result.relaxed else dict(asked.routing)
+    if routing:
+        event["routing"] = routing
     for name in ("usage", "environment_impact", "billing_cost"):
         reported = getattr(result, name)
         if reported is not None:

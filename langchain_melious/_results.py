@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +41,7 @@ class Reading:
         finish_reason: str | None,
         request_id: str | None = None,
         headers: Mapping[str, str] | None = None,
+        relaxed: Sequence[str] = (),
     ) -> dict[str, Any]:
         """What `response_metadata` says of an answer; what the service did not report is absent.
 
@@ -49,6 +50,7 @@ class Reading:
             finish_reason: Why the answer ended.
             request_id: The service's id of the request.
             headers: The headers of the answer.
+            relaxed: The filters that were given up to find a provider.
         """
         metadata: dict[str, Any] = {"model_provider": PROVIDER}
         if raw.get("model"):
@@ -65,6 +67,8 @@ class Reading:
         if isinstance(impact, dict) and impact:
             metadata["environment_impact"] = impact
             asked |= {name: impact[name] for name in ("provider_id", "location") if impact.get(name)}
+        if relaxed:
+            asked["relaxed"] = list(relaxed)
         if asked:
             metadata["routing"] = asked
         if isinstance(raw.get("billing_cost"), dict) and raw["billing_cost"]:
@@ -94,7 +98,7 @@ def result_of(completion: ChatCompletion, reading: Reading) -> ChatResult:
         message = message_from_wire(choice.get("message") or {}, think_tags=reading.think_tags)
         whole = raw if position == 0 else {name: raw.get(name) for name in ("model", *_FACTS)}
         message.response_metadata = reading.metadata(
-            whole, choice.get("finish_reason"), completion.request_id, completion.headers
+            whole, choice.get("finish_reason"), completion.request_id, completion.headers, completion.relaxed
         )
         if choice.get("logprobs"):
             message.response_metadata["logprobs"] = choice["logprobs"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from melious.async_client import AsyncMeliousClient
     from melious.budget import ImpactBudget
     from melious.client import MeliousClient
+    from melious.fallbacks import FallbackStep
     from melious.results import Model, ModelList
 from melious.client_base import brought
 from melious.config import (
@@ -40,6 +41,7 @@ OPTIONS = (
     "flavor",
     "filters",
     "verify_location",
+    "routing_fallbacks",
     "budget",
     "default_headers",
     "extra_body",
@@ -96,11 +98,15 @@ class MeliousSettings(BaseModel):
     """Hold where an answer came from against `filters["countries"]`; `warn` or `raise` where it is another
     country, or not reported."""
 
-    if TYPE_CHECKING:
+    if TYPE_CHECKING:  # naming these types for pydantic would import them
+        routing_fallbacks: Sequence[FallbackStep] | None = None
         budget: ImpactBudget | None = None
     else:
+        routing_fallbacks: Any = None
+        """Filters to give up step by step where no provider fits: names, or filters with milder values."""
+
         budget: Any = Field(default=None, exclude=True)
-    """What may be spent in money, carbon, energy, water or requests; copies share it, dumps go without."""
+        """What may be spent: money, carbon, energy, water, requests; copies share it, dumps go without."""
 
     timeout: SkipValidation[TimeoutArgument] = None
     """Seconds for each wait of an attempt, a `melious.Timeout`, an `httpx.Timeout` or `(connect, read)`; by
@@ -177,6 +183,11 @@ class MeliousSettings(BaseModel):
         """The key, which a dump names by its environment variable."""
         return {"api_key": KEY_VARIABLE}
 
+    @field_validator("routing_fallbacks")
+    @classmethod
+    def _plain_steps(cls, steps: Any) -> Any:
+        return [plain(step) for step in steps] if isinstance(steps, list | tuple) else steps
+
     # --- clients -------------------------------------------------------------------------------------
 
     def _more_options(self) -> dict[str, Any]:
@@ -211,6 +222,31 @@ class MeliousSettings(BaseModel):
         asked = {name: plain(call.get(name) or getattr(self, name)) for name in ROUTING}
         asked["flavor"] = asked["flavor"] or split_flavor(call["model"])[1]
         return {name: value for name, value in asked.items() if value}
+
+    def with_routing_fallbacks(self, *steps: FallbackStep) -> Self:
+        """A copy that gives filters up where no provider fits, one step at a time, and says so.
+
+        What was given up for an answer is in `response_metadata["routing"]["relaxed"]`, in the
+        ledgers and in the log.
+
+        Args:
+            *steps: In their order: the name of a filter to drop, or filters with other values,
+                such as `{"max_carbon_intensity": 400}`; None drops all.
+
+        Raises:
+            InvalidArgumentError: A step is no filter; its position is named.
+
+        Example:
+            >>> from langchain_melious import ChatMelious
+            >>> strict = ChatMelious(model="glm-4.7", api_key="sk-mel-...", filters={"countries": ["FR"]})
+            >>> strict.with_routing_fallbacks({"countries": ["FR", "DE"]}, "countries").routing_fallbacks
+            ({'countries': ['FR', 'DE']}, 'countries')
+        """
+        from melious.fallbacks import checked_steps  # noqa: PLC0415 - needed by this call only
+
+        with langchain_errors:
+            checked_steps(steps)
+        return self.model_copy(update={"routing_fallbacks": steps})
 
     def available_models(self, **options: Any) -> list[str]:
         """Ask the service which models of this kind the key may use.

@@ -60,8 +60,9 @@ class DeltaReader:
             "environment_impact": partial.environment_impact,
             "billing_cost": partial.billing_cost,
         }
+        headers = stream.headers if self._reading.response_headers else None
         metadata = self._reading.metadata(
-            raw, partial.finish_reason, stream.request_id, getattr(stream, "headers", None)
+            raw, partial.finish_reason, stream.request_id, headers, stream.relaxed
         )
         if self._logprobs:
             metadata["logprobs"] = self._logprobs

@@ -36,7 +36,16 @@ from melious.config import KEY_VARIABLE
 if TYPE_CHECKING:
     from langchain_protocol.protocol import MessagesData
 
-_CALLING = ("verify_location", "timeout", "deadline", "max_retries", "retry_timeouts", "base_url")
+_CALLING = (
+    "routing_fallbacks",
+    "verify_location",
+    "stream_impact",
+    "timeout",
+    "deadline",
+    "max_retries",
+    "retry_timeouts",
+    "base_url",
+)
 _IDENTIFYING = ("model", *ROUTING, *PARAMETERS, "extra_body", *_CALLING)
 
 
@@ -57,6 +66,7 @@ class ChatMelious(ChatParameters, EstimatesTokens):
         filters: Which providers may serve, such as `{"countries": ["DE", "FR"]}`; by default any.
         verify_location: `warn` or `raise` where an answer came from none of `filters["countries"]`; `off` by
             default.
+        routing_fallbacks: Filters to give up one by one where no provider fits; none by default.
         budget: A `melious.ImpactBudget`, the limit of what may be spent; none by default.
         temperature: 0 to 2; by default the model's own.
         max_tokens: The most tokens to write, reasoning included; by default the model's maximum.
@@ -64,6 +74,8 @@ class ChatMelious(ChatParameters, EstimatesTokens):
         streaming: True makes `invoke` stream under the hood, so that callbacks see tokens; False has even
             `stream` ask for the whole answer; None, the default, does as it is called.
         stream_usage: Ask for the token counts of streamed answers; True by default.
+        stream_impact: `buffer` has streams ask for the whole answer, whose cost the service reports;
+            `native`, the default, streams truly.
         replay_reasoning: Send back what the model thought before it called a tool; True by default.
         null_content: Send null and not "" where there is no text beside tool calls; False by default.
         think_tags: Take a `<think>` part at the beginning of an answer as reasoning; True by default.
@@ -101,6 +113,10 @@ class ChatMelious(ChatParameters, EstimatesTokens):
 
     stream_usage: bool = True
     """Ask for the token counts of streamed answers."""
+
+    stream_impact: Literal["native", "buffer"] = "native"
+    """`buffer` has `stream` ask for the whole answer and give it in chunks, because the service reports what
+    a request cost on whole answers only."""
 
     replay_reasoning: bool = True
     """Send back what the model thought before it called a tool; reasoning models go on better with it."""
@@ -186,6 +202,10 @@ class ChatMelious(ChatParameters, EstimatesTokens):
         if len(llm_outputs) == 1:
             return llm_outputs[0] or {}
         return summed(llm_outputs)
+
+    @override
+    def _more_options(self) -> dict[str, Any]:
+        return {"stream_impact": self.stream_impact}
 
     # --- requests ------------------------------------------------------------------------------------
 

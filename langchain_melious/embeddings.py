@@ -47,6 +47,7 @@ class MeliousEmbeddings(MeliousSettings, Embeddings):
         filters: Which providers may serve, such as `{"countries": ["DE", "FR"]}`; by default any.
         verify_location: `warn` or `raise` where an answer came from none of `filters["countries"]`; `off` by
             default.
+        routing_fallbacks: Filters to give up one by one where no provider fits; none by default.
         budget: A `melious.ImpactBudget`, the limit of what may be spent; none by default.
         dimensions: The length of the vectors, for models that can be cut; by default the model's own.
         normalize: Scale the vectors to unit length, which the service does not; False by default.

@@ -67,6 +67,7 @@ class MeliousRerank(MeliousSettings, BaseDocumentCompressor):
         filters: Which providers may serve, such as `{"countries": ["DE", "FR"]}`; by default any.
         verify_location: `warn` or `raise` where an answer came from none of `filters["countries"]`; `off` by
             default.
+        routing_fallbacks: Filters to give up one by one where no provider fits; none by default.
         budget: A `melious.ImpactBudget`, the limit of what may be spent; none by default.
         top_n: How many of the best to give; None, the default, for all.
         min_score: Leave out what fits worse than this, 0 to 1; None, the default, leaves nothing out.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, Self, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast
 
 from llama_index.core.bridge.pydantic import ConfigDict, Field, PrivateAttr
 from llama_index.core.schema import BaseComponent
@@ -22,11 +22,15 @@ from melious.config import (
 from melious.errors import InvalidArgumentError
 from melious.routing import ProviderFilters, filters_to_wire, flavored
 
+if TYPE_CHECKING:
+    from melious.fallbacks import FallbackStep
+
 _PER_CALL = (
     "preset",
     "flavor",
     "filters",
     "verify_location",
+    "routing_fallbacks",
     "timeout",
     "max_retries",
     "retry_timeouts",
@@ -71,6 +75,11 @@ class MeliousComponent(BaseComponent):
         default="off",
         description="Hold where an answer came from against `filters['countries']`: `warn` or `raise` where "
         "it is another country, or not reported.",
+    )
+    routing_fallbacks: Any = Field(
+        default=None,
+        description="Filters to give up step by step where no provider fits: names, or filters with milder "
+        "values.",
     )
     budget: Any = Field(
         default=None,
@@ -195,6 +204,18 @@ class MeliousComponent(BaseComponent):
         given = self.in_own_words(changes)
         kept = {name: getattr(self, name) for name in type(self).model_fields if name not in given}
         return type(self)(**kept, **given)
+
+    def with_routing_fallbacks(self, *steps: FallbackStep) -> Self:
+        """A copy that gives filters up where no provider fits, one step at a time, and says so.
+
+        Args:
+            *steps: In their order: the name of a filter to drop, or filters with other values,
+                such as `{"max_carbon_intensity": 400}`; None drops all.
+
+        Raises:
+            InvalidArgumentError: A step is no filter; its position is named.
+        """
+        return self.with_options(routing_fallbacks=list(steps))
 
     @property
     def api_base(self) -> str | None:

@@ -20,7 +20,7 @@ from melious.thinking import ThinkSplitter, split_thinking
 
 if TYPE_CHECKING:
     from melious.results import ChatCompletion
-    from melious.transport.completion import PartialCompletion
+    from melious.streams import StreamBase
 
 _ASSISTANT = MessageRole.ASSISTANT
 
@@ -49,11 +49,11 @@ def whole(completion: ChatCompletion, *, think_tags: bool) -> ChatResponse:
         message=message,
         raw=raw,
         logprobs=_logprobs(raw["choices"][0]),
-        additional_kwargs=facts(raw, completion.request_id, refusal),
+        additional_kwargs=facts(raw, completion, refusal),
     )
 
 
-def facts(raw: dict[str, Any], request_id: str | None, refusal: Any = None) -> dict[str, Any]:
+def facts(raw: dict[str, Any], answer: ChatCompletion | StreamBase, refusal: Any = None) -> dict[str, Any]:
     """What an answer says about itself; what it does not say is absent.
 
     Token counts stand flat, where readers of other integrations look for them, and in full under `usage`.
@@ -73,7 +73,8 @@ def facts(raw: dict[str, Any], request_id: str | None, refusal: Any = None) -> d
     origin = {
         "finish_reason": finish,
         "model": raw.get("model"),
-        "request_id": request_id,
+        "request_id": answer.request_id,
+        "relaxed": list(answer.relaxed),
         "refusal": refusal,
     }
     return said | {name: value for name, value in origin.items() if value}
@@ -254,13 +255,13 @@ class Fold:
         self._calls[place : place + 1] = [call]
         self._blocks[place : place + 1] = [block]
 
-    def finish(self, partial: PartialCompletion, request_id: str | None) -> ChatResponse:
+    def finish(self, stream: StreamBase) -> ChatResponse:
         """The last response, after the last chunk; new in it is at most what may still have become a tag."""
         thought, said = ("", "") if self._splitter is None else self._splitter.rest()
         self._thoughts += thought
         self._text += said
-        raw = partial.to_wire()
-        known = facts(raw, request_id, self._refusal)
+        raw = stream.partial.to_wire()
+        known = facts(raw, stream, self._refusal)
         calls = [_identified(call) for call in self._calls]
         blocks = [_block(call) for call in calls]
         return ChatResponse(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from llama_index.core.base.llms.types import (
     ChatMessage,
@@ -41,6 +41,7 @@ _OWN = (
     "reasoning_effort",
     "logprobs",
     "top_logprobs",
+    "stream_impact",
 )
 
 
@@ -114,6 +115,11 @@ class Melious(StructuredPredict, MeliousComponent):
     )
     logprobs: bool | None = Field(default=None, description="Give the log probabilities of the tokens.")
     top_logprobs: int | None = Field(default=None, description="How many alternatives of each token to give.")
+    stream_impact: Literal["native", "buffer"] = Field(
+        default="native",
+        description="`buffer` has streams ask for the whole answer and give it in chunks, because the "
+        "service reports what a request cost on whole answers only.",
+    )
     context_window: int | None = Field(
         default=None, gt=0, description="Tokens the model can read; by default what the catalogue says."
     )
@@ -319,7 +325,7 @@ def _folded(stream: ChatStream, fold: Fold, span_id: str | None) -> Generator[Ch
             response = fold.add(chunk)
             if response is not None:
                 yield response
-    last = fold.finish(stream.partial, stream.request_id)
+    last = fold.finish(stream)
     _tell(last.raw, stream.request_id, span_id)
     yield last
 
@@ -332,7 +338,7 @@ async def _afolded(
             response = fold.add(chunk)
             if response is not None:
                 yield response
-    last = fold.finish(stream.partial, stream.request_id)
+    last = fold.finish(stream)
     _tell(last.raw, stream.request_id, span_id)
     yield last
 

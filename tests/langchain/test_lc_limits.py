@@ -5,13 +5,23 @@ import pickle
 import warnings
 
 import pytest
+from langchain_core.documents import Document
 from langchain_core.exceptions import ModelError
+from langchain_core.load import dumps, loads
 from langchain_core.runnables import RunnableLambda
+from langchain_core.tracers.run_collector import RunCollectorCallbackHandler
 
-from langchain_melious.errors import BudgetExceededError, InvalidArgumentError, ResidencyError
+from langchain_melious.errors import (
+    BudgetExceededError,
+    InvalidArgumentError,
+    NoProvidersAvailableError,
+    ResidencyError,
+)
 from melious import ImpactBudget, track_impact
 from melious.residency import ResidencyWarning
 from melious.sandbox import Fault
+
+SECRETS = {"MELIOUS_API_KEY": "sk-mel-test"}
 
 
 def test_a_budget_stops_the_next_request_of_all_models_that_share_it(way, chat, embeddings, rerank, sandbox):
@@ -81,3 +91,44 @@ def test_where_answers_came_from_is_held_against_the_countries(way, request, san
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         ask(make(filters=filters))
+
+
+def test_a_buffered_stream_says_what_it_cost(way, chat, whole):
+    native, buffered = (whole(way.stream(chat(stream_impact=how), "Hello")) for how in ("native", "buffer"))
+    assert "environment_impact" not in native.response_metadata
+    assert buffered.response_metadata["environment_impact"]["carbon_g_co2"] > 0
+    assert buffered.response_metadata["billing_cost"]
+    assert buffered.text == native.text
+    llm, given = chat(filters={"countries": ["FR"]}, verify_location="raise"), {"stream_impact": "buffer"}
+    assert len(way.stream(llm, "Hello", **given)) > 5
+    with pytest.raises(ResidencyError):
+        way.stream(llm, "Hello")
+
+
+def test_filters_are_given_up_step_by_step_where_no_provider_fits(way, chat, embeddings, rerank, whole):
+    nowhere = {"countries": ["FR"], "max_carbon_intensity": 1}
+    steps = ({"max_carbon_intensity": 100}, "countries")
+    llm = chat(filters=nowhere)
+    with pytest.raises(NoProvidersAvailableError):
+        way.invoke(llm, "Hello")
+    relaxed = llm.with_routing_fallbacks(*steps)
+    assert llm.routing_fallbacks is None
+    for message in (way.invoke(relaxed, "Hello"), whole(way.stream(relaxed, "Hello"))):
+        assert message.response_metadata["routing"]["relaxed"] == ["max_carbon_intensity=100"]
+    assert way.invoke(llm, "Hello", routing_fallbacks=["max_carbon_intensity"]).text
+    assert "relaxed" not in way.invoke(chat(), "Hello").response_metadata.get("routing", {})
+    assert way.call(embeddings(filters=nowhere, routing_fallbacks=steps), "embed_query", "heat")
+    runs = RunCollectorCallbackHandler()
+    ranked = rerank(filters=nowhere, routing_fallbacks=[None])
+    assert way.call(ranked, "compress_documents", [Document("heat")], "heat", [runs])
+    assert runs.traced_runs[0].outputs["routing"]["relaxed"]
+    assert loads(
+        dumps(relaxed), valid_namespaces=["langchain_melious"], secrets_map=SECRETS
+    ).routing_fallbacks
+
+
+def test_a_step_that_is_no_filter_is_refused(chat):
+    with pytest.raises(InvalidArgumentError, match="routing_fallbacks"):
+        chat(routing_fallbacks=[7])
+    with pytest.raises(InvalidArgumentError, match=r"routing_fallbacks\[1\]"):
+        chat().with_routing_fallbacks("countries", 7)

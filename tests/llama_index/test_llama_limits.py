@@ -5,7 +5,13 @@ import copy
 import pytest
 from llama_index.core.schema import NodeWithScore, TextNode
 
-from melious import BudgetExceededError, ImpactBudget, ResidencyError
+from melious import (
+    BudgetExceededError,
+    ImpactBudget,
+    InvalidArgumentError,
+    NoProvidersAvailableError,
+    ResidencyError,
+)
 from melious.residency import ResidencyWarning
 from melious.sandbox import Fault
 
@@ -63,3 +69,29 @@ async def test_where_answers_came_from_is_held_against_the_countries(asks, sandb
     with pytest.warns(ResidencyWarning):
         await asks[kind](filters=filters, verify_location="warn")
     assert await asks[kind](filters=filters)
+
+
+async def test_a_buffered_stream_says_what_it_cost(way, make_llm):
+    native = (await way(make_llm(), "stream_complete", "Hello"))[-1]
+    buffered = (await way(make_llm(stream_impact="buffer"), "stream_complete", "Hello"))[-1]
+    assert "environment_impact" not in native.additional_kwargs
+    assert buffered.additional_kwargs["environment_impact"]["carbon_g_co2"] > 0
+    assert buffered.text == native.text
+    once = (await way(make_llm(), "stream_complete", "Hello", stream_impact="buffer"))[-1]
+    assert once.additional_kwargs["billing_cost"]
+
+
+async def test_filters_are_given_up_step_by_step_where_no_provider_fits(way, make_llm, asks):
+    nowhere = {"countries": ["FR"], "max_carbon_intensity": 1}
+    strict = make_llm(filters=nowhere)
+    with pytest.raises(NoProvidersAvailableError):
+        await way(strict, "complete", "Hello")
+    relaxed = strict.with_routing_fallbacks({"max_carbon_intensity": 100}, "countries")
+    answer = await way(relaxed, "complete", "Hello")
+    assert answer.additional_kwargs["relaxed"] == ["max_carbon_intensity=100"]
+    last = (await way(relaxed, "stream_complete", "Hello"))[-1]
+    assert last.additional_kwargs["relaxed"] == ["max_carbon_intensity=100"]
+    for kind in ("embedding", "rerank"):
+        assert await asks[kind](filters=nowhere, routing_fallbacks=[None])
+    with pytest.raises(InvalidArgumentError, match=r"routing_fallbacks\[1\]"):
+        strict.with_routing_fallbacks("countries", 7)
