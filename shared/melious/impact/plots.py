@@ -104,10 +104,11 @@ def _bars(ax: Axes, measure: _Measure, dimension: Dimension, rows: Sequence[_Row
     reported = [measure.reported(sums) for _, sums in rows]
     guessed = [measure.estimated(sums) for _, sums in rows]
     ax.barh(places, [value or 0.0 for value in reported], color=measure.colour, height=0.62)
+    known = [place for place in places if guessed[place] is not None]
     ax.barh(
-        places,
-        [value or 0.0 for value in guessed],
-        left=[value or 0.0 for value in reported],
+        known,
+        [guessed[place] or 0.0 for place in known],
+        left=[reported[place] or 0.0 for place in known],
         facecolor="white",
         edgecolor=measure.colour,
         hatch="////",
@@ -128,7 +129,10 @@ def _bars(ax: Axes, measure: _Measure, dimension: Dimension, rows: Sequence[_Row
             color=_SOFT if one is None else _INK,
         )
     ax.set_xlim(0, longest * 1.85 or 1.0)
-    ax.locator_params(axis="x", nbins=4)
+    if longest:
+        ax.locator_params(axis="x", nbins=4)
+    else:
+        ax.set_xticks([])
     ax.set_ylim(len(rows) - 0.4, -0.6)
     ax.set_yticks(places, [_short(name) for name, _ in rows], fontsize=9.5, color=_INK)
     ax.tick_params(length=0)
