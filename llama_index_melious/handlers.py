@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from llama_index_instrumentation.base import BaseEvent
 from llama_index_instrumentation.event_handlers.base import BaseEventHandler
@@ -38,7 +38,7 @@ class MeliousImpactEventHandler(BaseEventHandler):
         (1, True)
     """
 
-    model_config = ConfigDict(arbitrary_types_allowed=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(arbitrary_types_allowed=True)
 
     ledger: ImpactLedger = Field(default_factory=ImpactLedger, exclude=True)
 

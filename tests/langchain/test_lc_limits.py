@@ -17,7 +17,7 @@ from langchain_melious.errors import (
     NoProvidersAvailableError,
     ResidencyError,
 )
-from melious import ImpactBudget, track_impact
+from melious import ImpactBudget, ProviderFilters, track_impact
 from melious.residency import ResidencyWarning
 from melious.sandbox import Fault
 
@@ -125,6 +125,14 @@ def test_filters_are_given_up_step_by_step_where_no_provider_fits(way, chat, emb
     assert loads(
         dumps(relaxed), valid_namespaces=["langchain_melious"], secrets_map=SECRETS
     ).routing_fallbacks
+
+
+@pytest.mark.filterwarnings("ignore:The function `loads` is in beta")
+def test_what_may_be_given_up_is_part_of_a_dump(chat):
+    steps = [{"max_carbon_intensity": 400}, "countries"]
+    dumped = dumps(chat(routing_fallbacks=[ProviderFilters(max_carbon_intensity=400), "countries"]))
+    loaded = loads(dumped, valid_namespaces=["langchain_melious"], secrets_map=SECRETS)
+    assert loaded.routing_fallbacks == steps
 
 
 def test_a_step_that_is_no_filter_is_refused(chat):
