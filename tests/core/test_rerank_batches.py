@@ -248,7 +248,7 @@ def test_a_batch_never_names_a_document_that_another_one_holds(
 ) -> None:
     sandbox.faults.add(Fault(body={"results": [{"index": 3, "relevance_score": 0.5}]}, times=None))
     with pytest.raises(ResponseDecodeError, match="names document 3, of 3 sent"):
-        rerank(batch_size=3)
+        rerank(DOCUMENTS[:6], batch_size=3)
 
 
 @pytest.mark.parametrize(
