@@ -8,6 +8,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from melious.sandbox import Sandbox
 from notebooks.run import FOLDER, execute
 
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
@@ -55,6 +56,24 @@ def test_the_notebook_runs_and_shows_what_is_committed(path: Path) -> None:
     assert not [output.text for output in outputs_of(executed) if output.get("name") == "stderr"]
     for ran, kept in zip(code_of(executed), code_of(committed), strict=True):
         assert kinds_of(ran) == kinds_of(kept), ran.source
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.usefixtures("nothing_set")
+def test_with_a_key_the_service_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Sandbox(api_key="sk-mel-of-a-user") as service:
+        monkeypatch.setenv("MELIOUS_API_KEY", service.api_key)
+        monkeypatch.setenv("MELIOUS_BASE_URL", service.base_url)
+        first, *_ = outputs_of(execute(FOLDER / "quickstart_langchain.ipynb"))
+        assert {request.endpoint for request in service.requests} == {"chat", "embeddings", "rerank"}
+    assert "sandbox" not in str(first)
+
+
+@every_notebook
+def test_the_first_cell_decides_where_to_ask(path: Path) -> None:
+    first, *others = code_of(nbformat.read(path, as_version=4))
+    assert 'if not os.environ.get("MELIOUS_API_KEY"):' in first.source
+    assert not [cell.source for cell in others if re.search(r"MELIOUS_|api_key|base_url", cell.source)]
 
 
 @every_notebook
