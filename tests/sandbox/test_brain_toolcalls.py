@@ -355,3 +355,19 @@ def test_a_quoted_name_is_the_name():
     create = tool("create_customer", "Create a customer.", customer_name=TEXT)
     calls = choose([user("Create a customer named '你好啊集团' (Hello Group)")], [create])
     assert calls == [("create_customer", {"customer_name": "你好啊集团"})]
+
+
+@pytest.mark.parametrize(
+    ("asked", "name"),
+    [
+        ("Make a picture of a lighthouse in the fog, in watercolours.", "generate_image"),
+        ("Draw a lighthouse.", "generate_image"),
+        ("Give me a transcript of talk.mp3", "transcribe"),
+        ("What is the weather in Paris?", "get_weather"),
+    ],
+)
+def test_pictures_and_transcripts_are_asked_for_in_many_words(asked, name):
+    draw = tool("generate_image", "Make a picture from a description in words.", prompt=TEXT)
+    listen = tool("transcribe", "Write down what is said in a recording.", path=TEXT)
+    (call,) = choose([user(asked)], [*EVERYTHING, listen, draw])
+    assert call[0] == name

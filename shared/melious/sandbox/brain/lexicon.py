@@ -183,6 +183,8 @@ _KIN = """
     restaurant dinner reservation
     news headlines
     power exponent exponentiate raise
+    image picture photo photograph illustration drawing painting draw paint
+    transcribe transcript transcription
 """
 SYNONYMS = tuple(_stems(line) for line in _KIN.strip().splitlines())
 """Words that ask for the same thing."""
