@@ -183,7 +183,9 @@ def test_command(number):
         try:
             ready, _, _ = select.select([process.stdout], [], [], 20)
             assert ready
-            greeting = "".join(process.stdout.readline() for _ in range(4))
+            greeting = ""
+            while "Ctrl-C" not in greeting:
+                greeting += process.stdout.readline()
             url = re.search(r"MELIOUS_BASE_URL=(\S+)", greeting)[1]
             assert "profile g2" in greeting
             answer = httpx.get(f"{url}/models", headers={"x-api-key": "sk-mel-x"}, trust_env=False)

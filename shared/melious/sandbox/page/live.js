@@ -30,9 +30,11 @@
       let row = old;
       if (!old || known.get(id) !== html) {
         row = element(html);
-        if (old) old.replaceWith(row);
-        else row.classList.add("new");
-        if (old === place) place = row;
+        if (!old) row.classList.add("new");
+        else {
+          old.replaceWith(row);
+          if (old === place) place = row;
+        }
         known.set(id, html);
       }
       if (row === place) place = place.nextElementSibling;

@@ -1,0 +1,99 @@
+"""``melious sandbox``: what it prints is true, and can be pasted as it stands."""
+
+import re
+import subprocess
+import sys
+
+import httpx
+import pytest
+
+from melious.sandbox.__main__ import main
+from melious.sandbox.greeting import greeting
+
+
+@pytest.fixture
+def printed(sandbox):
+    return greeting(sandbox.base_url, sandbox.api_key, sandbox.profile)
+
+
+@pytest.mark.parametrize("upstream", ["", "http://127.0.0.1:11434/v1"])
+@pytest.mark.parametrize("profile", ["live", "g1", "g2"])
+def test_it_fits_a_terminal(profile, upstream):
+    text = greeting("http://127.0.0.1:65535/v1", "sk-mel-sandbox", profile, upstream)
+    assert max(map(len, text.splitlines())) <= 100
+    assert f"profile {profile}:" in text
+    assert upstream in text
+    assert ("any that the server behind knows" in text) == bool(upstream)
+
+
+def test_it_serves_what_it_says(printed, sandbox, http):
+    paths = re.findall(r"(POST|GET) (/\S+) +(\d+)", printed)
+    assert [path for _, path, _ in paths] == [
+        "/chat/completions", "/embeddings", "/rerank", "/images/generations", "/audio/transcriptions", "/models"
+    ]  # fmt: skip
+    for method, path, _ in paths:
+        assert http.request(method, path).status_code == (200 if method == "GET" else 400)
+    *kinds, total = (int(count) for _, _, count in paths)
+    assert sum(kinds) == total == len(http.get("/models").json()["data"])
+    page = re.search(r"Requests as they come: +(\S+)", printed)[1]
+    assert page == sandbox.page_url
+    assert "Melious sandbox" in httpx.get(page, trust_env=False).text
+
+
+def test_its_lines_for_a_shell_can_be_pasted(printed, sandbox):
+    lines = re.search(r"(  export MELIOUS_BASE_URL.*?)\n\nFrom Python", printed, re.DOTALL)[1]
+    script = "\n".join(line for line in lines.splitlines() if line.startswith("  "))
+    done = subprocess.run(
+        ["bash", "-euc", f"export no_proxy=127.0.0.1\n{script}"],
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=True,
+    )
+    assert '"environment_impact"' in done.stdout
+    assert sandbox.requests[0].served.provider == "elastx"
+    assert sandbox.requests[0].status == 200
+
+
+@pytest.mark.parametrize("package", ["langchain_melious", "llama_index_melious", "melious"])
+def test_its_lines_for_python_can_be_pasted(printed, sandbox, monkeypatch, capsys, package):
+    monkeypatch.setenv("MELIOUS_BASE_URL", sandbox.base_url)
+    monkeypatch.setenv("MELIOUS_API_KEY", sandbox.api_key)
+    lines = re.search(rf"  from {package} import .*?(?=\n\n)", printed, re.DOTALL)[0]
+    code = "\n".join(line.removeprefix("  ") for line in lines.splitlines())
+    exec(compile(code, package, "exec"), {})
+    assert len(capsys.readouterr().out) > 10
+    assert sandbox.requests[0].body["messages"] == [{"role": "user", "content": "Hello"}]
+
+
+def test_its_header_for_a_fault_works(printed, sandbox, ask, http):
+    name, value = re.search(r"  (x-sandbox-fault): (.*)", printed).groups()
+    answer = http.get("/models", headers={name: value})
+    assert (answer.status_code, answer.headers["retry-after"]) == (429, "2")
+
+
+def test_the_help_names_local_model_servers(capsys):
+    with pytest.raises(SystemExit):
+        main(["--help"], "melious sandbox")
+    text = capsys.readouterr().out
+    for words in ("Ollama", "vLLM", "llama.cpp", "melious sandbox --upstream http://127.0.0.1:11434/v1"):
+        assert words in text
+    assert max(map(len, text.splitlines())) <= 100
+
+
+def test_passwords_in_the_address_behind_are_not_printed():
+    command = [
+        sys.executable,
+        "-m",
+        "melious.sandbox",
+        "--port",
+        "0",
+        "--upstream",
+        "http://me:pw@127.0.0.1:9/v1?k=v",
+    ]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        text = ""
+        while "Ctrl-C" not in text:
+            text += process.stdout.readline()
+        process.terminate()
+    assert "answered by http://127.0.0.1:9/v1\n" in text
