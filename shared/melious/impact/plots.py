@@ -128,7 +128,7 @@ def _bars(ax: Axes, measure: _Measure, dimension: Dimension, rows: Sequence[_Row
             fontsize=8.5,
             color=_SOFT if one is None else _INK,
         )
-    ax.set_xlim(0, longest * 1.85 or 1.0)
+    ax.set_xlim(0, longest * 2.0 or 1.0)
     if longest:
         ax.locator_params(axis="x", nbins=4)
     else:

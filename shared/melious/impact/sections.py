@@ -22,7 +22,8 @@ TITLES: dict[Dimension, str] = {
 _NAMELESS: dict[Dimension, str] = {"routing": "none", "model": "none"}
 _ENERGY = (("MWh", 1e-3), ("kWh", 1.0), ("Wh", 1e3), ("mWh", 1e6))
 _CARBON = (("t CO2", 1e-6), ("kg CO2", 1e-3), ("g CO2", 1.0), ("mg CO2", 1e3))
-_WATER = (("m³ H2O", 1e-3), ("l H2O", 1.0), ("ml H2O", 1e3))
+_WATER = (("m³ H2O", 1e-3), ("l H2O", 1.0), ("ml H2O", 1e3), ("µl H2O", 1e6))
+_DECIMALS = ((Decimal("0.001"), 8), (1, 6), (100, 4), (Decimal("Infinity"), 2))
 _Number: TypeAlias = float | Decimal | None
 
 
@@ -60,7 +61,7 @@ class Units:
             _unit(_ENERGY, "kWh", total.energy_kwh, total.estimated_energy_kwh),
             _unit(_CARBON, "g CO2", total.carbon_g_co2, total.estimated_carbon_g_co2),
             _unit(_WATER, "l H2O", total.water_liters, total.estimated_water_liters),
-            6 if eur < 1 else 4 if eur < 100 else 2,  # noqa: PLR2004
+            next(decimals for bound, decimals in _DECIMALS if eur < bound),
         )
 
     def eur(self, value: Decimal | None) -> str:
