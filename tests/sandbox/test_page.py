@@ -158,6 +158,8 @@ def test_energy_is_no_money_and_no_bill_is_not_zero(start_sandbox, client_of):
     assert by_energy.requests.totals().euros == 0
     page = httpx.get(unbilled.page_url, trust_env=False).text
     assert f'data-name="Cost"><span class="none">{figures.NOTHING}<' in page
+    assert f"<dt>Cost</dt><dd>{figures.NOTHING}</dd>" in page
+    assert "<dt>CO₂</dt><dd>0 " not in page
 
 
 def test_what_a_client_sends_is_escaped(look, http):

@@ -111,6 +111,7 @@ class Totals:
         output_tokens: Tokens written.
         euros: What was paid in euros.
         energy: What was paid in energy, the unit of the plan.
+        unbilled: How many were served without a bill, so that the cost is not known.
         carbon_g: Grams of CO2.
         energy_kwh: Electricity in kWh.
         water_l: Water in litres.
@@ -122,6 +123,7 @@ class Totals:
     output_tokens: int = 0
     euros: Decimal = field(default_factory=Decimal)
     energy: Decimal = field(default_factory=Decimal)
+    unbilled: int = 0
     carbon_g: float = 0.0
     energy_kwh: float = 0.0
     water_l: float = 0.0
@@ -138,11 +140,12 @@ class Totals:
         self.carbon_g += served.impact["carbon_g_co2"]
         self.energy_kwh += served.impact["energy_kwh"]
         self.water_l += served.impact["water_liters"]
-        if served.bill is not None:
-            if served.bill["paid_with"] == "energy":
-                self.energy += Decimal(served.bill["energy"])
-            else:
-                self.euros += Decimal(served.bill["credits"])
+        if served.bill is None:
+            self.unbilled += 1
+        elif served.bill["paid_with"] == "energy":
+            self.energy += Decimal(served.bill["energy"])
+        else:
+            self.euros += Decimal(served.bill["credits"])
 
 
 class RequestLog(Sequence[RecordedRequest]):

@@ -189,8 +189,16 @@ def _chunk(data: bytes | None, model: str) -> dict[str, Any] | None:
 
 
 def _plain(answer: Mapping[str, Any]) -> dict[str, Any]:
-    """An answer without impact and bill, where the server behind is one that gives them too."""
-    return {name: value for name, value in answer.items() if name not in _OWN_EXTENSIONS}
+    """An answer without impact and bill, which it may carry too, and with the service's word for thoughts."""
+    plain = {name: value for name, value in answer.items() if name not in _OWN_EXTENSIONS}
+    choices = plain.get("choices")
+    for choice in choices if isinstance(choices, list) else ():
+        for name in ("message", "delta"):
+            part = choice.get(name) if isinstance(choice, dict) else None
+            # Ollama and newer versions of vLLM.
+            if isinstance(part, dict) and "reasoning" in part:
+                part.setdefault("reasoning_content", part.pop("reasoning"))
+    return plain
 
 
 async def _next(payloads: AsyncIterator[bytes]) -> bytes | None:

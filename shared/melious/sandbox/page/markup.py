@@ -60,7 +60,7 @@ def page(scene: Scene, version: str, rows: list[Row], totals: Totals) -> str:
         else "Nothing in it is a language model: answers, providers and figures are made up here from the "
         "request alone, and nothing is sent anywhere."
     )
-    models = ", ".join(f"{count} {escape(kind)}" for kind, count in scene.models.items())
+    models = ", ".join(f"{count} {escape(kind.removesuffix('s'))}" for kind, count in scene.models.items())
     return f"""<!doctype html>
 <html lang="en" data-version="{escape(version)}">
 <head>
@@ -115,13 +115,13 @@ def caption_of(shown: int, seen: int) -> str:
 def totals_of(totals: Totals) -> str:
     """Write the sums."""
     failed = f"{totals.failed:,} failed" if totals.failed else ""
-    paid = [figures.euros(totals.euros)] if totals.euros or not totals.energy else []
+    paid = [figures.euros(totals.euros)] if totals.euros or not (totals.energy or totals.unbilled) else []
     paid += [f"{figures.significant(totals.energy)} energy"] if totals.energy else []
     cells: Iterable[tuple[str, str, str]] = (
         ("Requests", f"{totals.requests:,}", failed),
         ("Tokens read", f"{totals.input_tokens:,}", ""),
         ("Tokens written", f"{totals.output_tokens:,}", ""),
-        ("Cost", " + ".join(paid), ""),
+        ("Cost", " + ".join(paid) or figures.NOTHING, ""),
         ("CO₂", figures.carbon(totals.carbon_g), ""),
         ("Electricity", figures.energy(totals.energy_kwh), ""),
         ("Water", figures.water(totals.water_l), ""),
