@@ -104,7 +104,7 @@ def test_workers_share_a_rate_limit_without_knowing_of_each_other(start_sandbox:
     assert sum(row["embedding"] is not None for row in rows) == 34
     assert all(row["error"] is None for row in rows if row["text"]), "who is refused waits"
     asked = len(sandbox.requests)
-    assert 34 <= asked <= 60, f"{asked - 34} of {asked} requests were refused"
+    assert 34 <= asked <= 70, f"{asked - 34} of {asked} requests were refused"
 
 
 def test_a_run_that_stopped_goes_on_from_what_was_written(sandbox: Sandbox, tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ def test_numpy_columns_may_have_gaps(embedder: Make, expected: list[list[float]]
     assert done["id"].tolist() == [0, 1, 2, 3]
 
 
-def test_an_iterator_is_taken_batch_by_batch(sandbox: Sandbox, embedder: Make) -> None:
+def test_an_iterator_as_spark_gives_it_is_taken_batch_by_batch(sandbox: Sandbox, embedder: Make) -> None:
     frames = (pd.DataFrame({"text": [text]}) for text in TEXTS)
     done = embedder()(frames)
     assert not sandbox.requests
