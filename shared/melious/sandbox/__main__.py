@@ -82,7 +82,9 @@ def _parser(program: str) -> argparse.ArgumentParser:
         epilog=_EPILOG.format(program=program),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--host", default="127.0.0.1", help="address to bind (%(default)s)")
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="address to bind (%(default)s); whoever reaches it sees the page"
+    )
     parser.add_argument(
         "--port", type=_whole(65_535), default=8321, help="port to bind, 0 for a free one (%(default)s)"
     )

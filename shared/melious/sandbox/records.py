@@ -181,7 +181,7 @@ class RequestLog(Sequence[RecordedRequest]):
 
     def finish(self, request: RecordedRequest) -> None:
         """Note that the answer to a request has ended."""
-        request.duration = time.time() - request.received_at
+        request.duration = max(0.0, time.time() - request.received_at)
         with self._lock:
             if request.request_id in self._going_on:
                 self._going_on.remove(request.request_id)

@@ -22,7 +22,7 @@ class Sandbox:
     Args:
         profile: The generation of the service to speak like: ``live``, ``g1`` or ``g2``.
         api_key: The key that may do everything.
-        host: Address to bind.
+        host: Address to bind. The page shows what was asked to whoever can reach it.
         port: Port to bind; 0 takes a free one.
         keys: Further keys, each with its scopes (``inference.chat``, ``inference.*``, ``*``; none means all).
         rate_limit: Requests per window, 0 or more; None for a limit too high to be met.
