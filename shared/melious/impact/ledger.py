@@ -227,7 +227,8 @@ class ImpactLedger:
 
     def __repr__(self) -> str:
         total = self.total
-        return f"ImpactLedger(requests={total.requests}, carbon_g_co2={total.carbon_g_co2}, eur={total.eur})"
+        carbon = None if total.carbon_g_co2 is None else f"{total.carbon_g_co2:.6g}"
+        return f"ImpactLedger(requests={total.requests}, carbon_g_co2={carbon}, eur={total.eur})"
 
 
 def _known_label(labels: set[str | None], label: str | None) -> str | None:
