@@ -14,6 +14,7 @@ from melious.client_base import brought
 from melious.config import (
     ClientConfig,
     Timeout,
+    TimeoutArgument,
     read_timeout,
     reject_unknown,
     resolve_base_url,
@@ -53,9 +54,25 @@ class MeliousComponent(BaseComponent):
     other_words: ClassVar[Mapping[str, str]] = {"api_base": "base_url"}
     """Other words for arguments, as users of LlamaIndex write them."""
 
-    api_key: SecretStr | None = Field(
-        default=None, exclude=True, repr=False, description="The key; by default `MELIOUS_API_KEY`."
-    )
+    if TYPE_CHECKING:  # what may be given, in other words and other types than those of the fields
+        api_key: str | SecretStr | None = None
+        api_base: str | None = None
+        timeout: TimeoutArgument = None
+    else:
+        api_key: SecretStr | None = Field(
+            default=None, exclude=True, repr=False, description="The key; by default `MELIOUS_API_KEY`."
+        )
+        timeout: float | Timeout | None = Field(
+            default=None,
+            description="Seconds for each wait of an attempt, a `Timeout`, an `httpx.Timeout` or "
+            "`(connect, read)`; the default suits the endpoint.",
+        )
+
+        @property
+        def api_base(self) -> str | None:
+            """Where requests go: another word for `base_url`."""
+            return self.base_url
+
     base_url: str | None = Field(
         default=None,
         description="Where the service is, in any spelling; by default `MELIOUS_BASE_URL`, then "
@@ -85,11 +102,6 @@ class MeliousComponent(BaseComponent):
         default=None,
         exclude=True,
         description="A `melious.ImpactBudget`, the limit of what may be spent; copies share it.",
-    )
-    timeout: float | Timeout | None = Field(
-        default=None,
-        description="Seconds for each wait of an attempt, a `Timeout`, an `httpx.Timeout` or "
-        "`(connect, read)`; the default suits the endpoint.",
     )
     deadline: float | None = Field(
         default=600.0, description="Seconds for a whole call, waits and retries included; None for no limit."
@@ -216,11 +228,6 @@ class MeliousComponent(BaseComponent):
             InvalidArgumentError: A step is no filter; its position is named.
         """
         return self.with_options(routing_fallbacks=list(steps))
-
-    @property
-    def api_base(self) -> str | None:
-        """Where requests go: another word for `base_url`."""
-        return self.base_url
 
     def _client(self) -> melious.MeliousClient:
         """The client for blocking calls: made when first needed, and again when a setting has changed."""

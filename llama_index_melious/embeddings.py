@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 from contextvars import ContextVar
-from typing import Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -126,7 +126,17 @@ class MeliousEmbedding(MeliousComponent, BaseEmbedding):
 
     other_words: ClassVar[Mapping[str, str]] = {**MeliousComponent.other_words, "model": "model_name"}
 
-    model_name: str = Field(description="The model, with or without a flavor.")
+    if TYPE_CHECKING:  # one of the two is needed
+        model: str = ""
+        model_name: str = ""
+    else:
+        model_name: str = Field(description="The model, with or without a flavor.")
+
+        @property
+        def model(self) -> str:
+            """Another word for `model_name`."""
+            return self.model_name
+
     embed_batch_size: int = Field(default=100, gt=0, le=2048, description="The most texts in one request.")
     num_workers: int | None = Field(
         default=4, gt=0, description="The most requests at a time in async batches; None for no limit."
@@ -152,11 +162,6 @@ class MeliousEmbedding(MeliousComponent, BaseEmbedding):
     def class_name(cls) -> str:
         """The name under which LlamaIndex serialises the class."""
         return "MeliousEmbedding"
-
-    @property
-    def model(self) -> str:
-        """Another word for `model_name`."""
-        return self.model_name
 
     def _check(self) -> None:
         super()._check()

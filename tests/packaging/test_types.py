@@ -22,6 +22,11 @@ from langchain_melious import (
     get_melious_callback,
 )
 from langchain_melious.errors import RateLimitError
+from llama_index.core.llms import ChatMessage, ChatResponse
+from llama_index.core.prompts import PromptTemplate
+from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
+from llama_index_melious import Melious, MeliousAudioReader, MeliousEmbedding, MeliousToolSpec
+from llama_index_melious import MeliousRerank as LlamaRerank
 from melious import MeliousClient, ProviderFilters, Timeout, track_impact
 from pydantic import BaseModel, SecretStr
 
@@ -56,6 +61,25 @@ drawer = plain.bind_tools([draw])
 parser = MeliousAudioParser(model="whisper-large-v3-turbo", mode="segments", language="de")
 said: list[Document] = parser.parse(Blob.from_path("talk.mp3"))
 heard: list[Document] = asyncio.run(parser.aparse(Blob.from_path("talk.mp3")))
+chat = Melious(model="glm-4.7", api_key=SecretStr("sk-mel-x"), preset="environment", system_prompt="Be brief.")
+brief = Melious(
+    model="glm-4.7",
+    api_key="sk-mel-x",
+    api_base="https://api.melious.ai/v1",
+    filters={"countries": ["DE"]},
+    timeout=(5.0, 30.0),
+    temperature=0,
+)
+response: ChatResponse = brief.with_options(temperature=1).chat([ChatMessage("Hello")], preset="speed")
+someone: Person = chat.structured_predict(Person, PromptTemplate("Who?"))
+embed_model = MeliousEmbedding(model="bge-m3", api_key="sk-mel-x", query_instruction="query: ")
+numbers: list[float] = MeliousEmbedding(model_name=embed_model.model).get_query_embedding("a")
+matrix: list[list[float]] = asyncio.run(embed_model.aget_text_embedding_batch(["a"]))
+judge = LlamaRerank(model="bge-reranker-v2-m3", api_key="sk-mel-x", top_n=3, score_threshold=0.5)
+nodes: list[NodeWithScore] = judge.postprocess_nodes([NodeWithScore(node=TextNode(text="a"))], query_str="b")
+nodes = asyncio.run(judge.apostprocess_nodes(nodes, QueryBundle("b"), top_n=1))
+reader = MeliousAudioReader(model="whisper-large-v3-turbo", api_key="sk-mel-x", language="de")
+tools = MeliousToolSpec(size="256x256", api_key="sk-mel-x", audio_model=None).to_tool_list()
 with get_melious_callback() as callback, track_impact() as ledger:
     grams: float | None = callback.total.carbon_g_co2
     requests: int = ledger.total.requests
