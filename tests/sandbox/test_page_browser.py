@@ -112,21 +112,29 @@ def test_without_scripts_the_page_loads_itself_anew(tab, sandbox, http):
     assert "new every 5 seconds" in text_of(tab, "#state")
 
 
-@pytest.mark.parametrize("width", [360, 768, 1280])
+@pytest.mark.parametrize("width", [360, 768, 1000, 1280])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_it_fits_the_window_and_can_be_read(tab, sandbox, http, tmp_path, width, scheme):
+def test_it_fits_the_window_and_can_be_read(tab, start_sandbox, client_of, tmp_path, width, scheme):
+    sandbox = start_sandbox("g2")
+    http = client_of(sandbox)
     tab.size(width, 900)
     tab.scheme(scheme)
     for number in range(30):
-        http.post("/chat/completions", json=CHAT | {"model": "x" * 90 if number % 3 else "glm-4.7"})
+        wish = {"preset": "environment", "filters": {"countries": ["DE", "FR"], "max_carbon_intensity": 200}}
+        http.post("/chat/completions", json=CHAT | wish | {"model": "x" * 90 if number % 3 else "glm-4.7"})
     tab.open(sandbox.page_url)
     assert tab.value("document.documentElement.scrollWidth") <= width
     assert tab.value(ROWS) == 30
+    assert tab.value(_CUT_OFF) == []
     assert tab.value(_LOW_CONTRAST) == []
     ground, ink = corner_and_darkest(tab.screenshot(tmp_path / "page.png"))
     assert (ground > 200) == (scheme == "light")
     assert abs(ground - ink) > 100, "nothing was painted"
 
+
+# Cells whose text does not fit in.
+_CUT_OFF = """[...document.querySelectorAll("#totals div, #rows th, #rows td")]
+  .filter((cell) => cell.scrollWidth > cell.clientWidth + 1).map((cell) => cell.innerText)"""
 
 # Texts whose colours are nearer to each other than 4.5 to 1.
 _LOW_CONTRAST = """(() => {
