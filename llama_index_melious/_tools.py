@@ -154,7 +154,10 @@ def _arguments(given: Any) -> dict[str, Any]:
         return given
     if not isinstance(given, str) or not given:
         return {}
-    return {name: _copy(value) for name, value in _parsed(given).items()}
+    return {
+        name: _copy(value) if isinstance(value, dict | list) else value
+        for name, value in _parsed(given).items()
+    }
 
 
 @lru_cache(maxsize=32)
