@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from langchain_core.utils.utils import from_env, secret_from_env
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, SkipValidation, field_validator
 
-from langchain_melious.errors import langchain_errors
+from langchain_melious.errors import InvalidArgumentError, langchain_errors
 
 if TYPE_CHECKING:
     from melious.async_client import AsyncMeliousClient
@@ -54,6 +54,26 @@ OPTIONS = (
 """The fields that become options of the core clients, under the same names."""
 
 ROUTING = ("preset", "flavor", "filters")
+
+_OF_THE_CLIENT = frozenset(
+    {
+        "api_key",
+        "base_url",
+        "auth",
+        "budget",
+        "default_headers",
+        "verify",
+        "allow_insecure_http",
+        "max_connections",
+        "max_rate_limit_wait",
+        "async_transport",
+        "http_client",
+        "async_http_client",
+        "embedding_cache_size",
+        "embedding_cache_ttl",
+    }
+)
+"""The fields that no call can change, since the client is made from them."""
 
 _KINDS = {"embedding": "embeddings", "reranker": "rerank"}
 """Other words that lists of models have been seen to use."""
@@ -223,6 +243,10 @@ class MeliousSettings(BaseModel):
         asked["flavor"] = asked["flavor"] or split_flavor(call["model"])[1]
         return {name: value for name, value in asked.items() if value}
 
+    def _given(self, name: str, options: Mapping[str, Any]) -> Any:
+        """What a call says, else what this object says."""
+        return getattr(self, name) if options.get(name) is None else options[name]
+
     def with_routing_fallbacks(self, *steps: FallbackStep) -> Self:
         """A copy that gives filters up where no provider fits, one step at a time, and says so.
 
@@ -305,6 +329,25 @@ class MeliousSettings(BaseModel):
 
     # --- copies --------------------------------------------------------------------------------------
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Change an argument. A key stays a secret; what was made from the old value is made anew."""
+        super().__setattr__(name, SecretStr(value) if name == "api_key" and isinstance(value, str) else value)
+        self.__dict__.pop("_serialized", None)  # LangChain's memory of the arguments: keys of caches, traces
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Make a copy, with other values for some of the arguments.
+
+        Raises:
+            InvalidArgumentError: There is no such argument.
+        """
+        changes = dict(update or {})
+        with langchain_errors:
+            reject_unknown(changes, type(self).model_fields, type(self).__name__)
+        copied = super().model_copy(deep=deep)
+        for name, value in changes.items():
+            setattr(copied, name, value)
+        return copied
+
     def __getstate__(self) -> dict[Any, Any]:
         state = super().__getstate__()
         fields = {**state["__dict__"], "http_client": None, "async_http_client": None}
@@ -331,6 +374,20 @@ class MeliousSettings(BaseModel):
             if shared is not None:
                 memo[id(shared)] = shared
         return super().__deepcopy__(memo)
+
+
+def refuse_fixed(options: Iterable[str]) -> None:
+    """Refuse arguments of a call that belong to the model.
+
+    Raises:
+        InvalidArgumentError: One of them does; it is named.
+    """
+    for name in options:
+        if name in _OF_THE_CLIENT:
+            raise InvalidArgumentError(
+                f"{name}: belongs to the model and not to a call; take a copy of the model, by "
+                f"model_copy(update={{{name!r}: ...}})"
+            )
 
 
 def _timeout_of(given: Any) -> TimeoutArgument:

@@ -4,56 +4,37 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
-from langchain_core.language_models import LangSmithParams, LanguageModelInput
-from langchain_core.language_models.model_profile import ModelProfile
+from langchain_core.language_models import LanguageModelInput
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable
 from langchain_core.utils.utils import LC_ID_PREFIX
-from pydantic import model_validator
 from typing_extensions import override
 
 import langchain_melious._blocks  # noqa: F401 - registers the content blocks
+from langchain_melious._described import DescribedModel
 from langchain_melious._events import EventWriter
-from langchain_melious._messages import PROVIDER
-from langchain_melious._parameters import PARAMETERS, ChatParameters
-from langchain_melious._profiles import CatalogueProfile, profile_of
-from langchain_melious._requests import call_of
+from langchain_melious._requests import call_of, own_of
 from langchain_melious._results import Reading, result_of, summed
 from langchain_melious._retries import with_retries_told
-from langchain_melious._settings import ROUTING, plain
 from langchain_melious._streams import ChunkReader
 from langchain_melious._structured import Method, Schema, structured_output
-from langchain_melious._tokens import EstimatesTokens
 from langchain_melious._tools import ToolArgument, ToolChoice, choice_to_wire, tools_to_wire
 from langchain_melious.errors import langchain_errors
-from melious._version import __version__
-from melious.config import KEY_VARIABLE
 
 if TYPE_CHECKING:
     from langchain_protocol.protocol import MessagesData
 
-_CALLING = (
-    "routing_fallbacks",
-    "verify_location",
-    "stream_impact",
-    "timeout",
-    "deadline",
-    "max_retries",
-    "retry_timeouts",
-    "base_url",
-)
-_IDENTIFYING = ("model", *ROUTING, *PARAMETERS, "extra_body", *_CALLING)
 
-
-class ChatMelious(ChatParameters, EstimatesTokens):
+class ChatMelious(DescribedModel):
     """A chat model of Melious.
 
-    Every parameter can also be given per call (`llm.invoke(..., temperature=0)`) or bound
-    (`llm.bind(preset="speed")`), `model` included. What an answer cost is in
+    Every argument can also be given per call (`llm.invoke(..., temperature=0)`) or bound
+    (`llm.bind(preset="speed")`), `model` included, but for those that make the client, from `api_key` to
+    `verify`: `llm.model_copy(update={...})` changes them. What an answer cost is in
     `response_metadata["environment_impact"]` and `["billing_cost"]`, where the service reported it;
     who served it is in `["routing"]`. A call that fails raises one of `langchain_melious.errors`.
 
@@ -137,66 +118,6 @@ class ChatMelious(ChatParameters, EstimatesTokens):
     adds up whole numbers only and stops counting at a cost. Streams go without: chunks could not be added up.
     """
 
-    @classmethod
-    @override
-    def is_lc_serializable(cls) -> bool:
-        return True
-
-    @property
-    @override
-    def lc_secrets(self) -> dict[str, str]:
-        return {"api_key": KEY_VARIABLE}
-
-    @property
-    @override
-    def lc_attributes(self) -> dict[str, Any]:
-        timeout = plain(self.timeout)
-        return {"timeout": timeout} if isinstance(timeout, dict) else {}
-
-    @property
-    @override
-    def _llm_type(self) -> str:
-        return "melious-chat"
-
-    @property
-    @override
-    def _identifying_params(self) -> dict[str, Any]:
-        given = {name: plain(getattr(self, name)) for name in _IDENTIFYING}
-        return {name: value for name, value in given.items() if value is not None}
-
-    @model_validator(mode="before")
-    @classmethod
-    def _forget_the_profile_of_another_model(cls, arguments: Any) -> Any:
-        """A configurable model is made anew from all fields of another, its profile included."""
-        if isinstance(arguments, dict) and isinstance(arguments.get("profile"), CatalogueProfile):
-            return {name: value for name, value in arguments.items() if name != "profile"}
-        return arguments
-
-    @model_validator(mode="after")
-    def _set_melious_version(self) -> Self:
-        self._add_version("melious", __version__)
-        return self
-
-    @override
-    def _resolve_model_profile(self) -> ModelProfile | None:
-        return profile_of(self.model, self.base_url)
-
-    @override
-    def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
-        params = LangSmithParams(
-            ls_provider=PROVIDER, ls_model_type="chat", ls_model_name=kwargs.get("model") or self.model
-        )
-        temperature = kwargs.get("temperature", self.temperature)
-        if isinstance(temperature, int | float):
-            params["ls_temperature"] = temperature
-        max_tokens = kwargs.get("max_tokens", self.max_tokens)
-        if isinstance(max_tokens, int):
-            params["ls_max_tokens"] = max_tokens
-        ends = stop or kwargs.get("stop") or self.stop
-        if ends:
-            params["ls_stop"] = [ends] if isinstance(ends, str) else list(ends)
-        return params
-
     @override
     def _combine_llm_outputs(self, llm_outputs: list[dict[str, Any] | None]) -> dict[str, Any]:
         if len(llm_outputs) == 1:
@@ -209,10 +130,23 @@ class ChatMelious(ChatParameters, EstimatesTokens):
 
     # --- requests ------------------------------------------------------------------------------------
 
-    def _reading(self, call: Mapping[str, Any]) -> Reading:
+    def _reading(self, call: Mapping[str, Any], given: Mapping[str, Any]) -> Reading:
+        own = own_of(self, given)
         return Reading(
-            self._routing(call), self.think_tags, self.include_response_headers, self.langsmith_cost
+            self._routing(call), own["think_tags"], own["include_response_headers"], own["langsmith_cost"]
         )
+
+    @override
+    def _should_stream(
+        self,
+        *,
+        async_api: bool,
+        run_manager: CallbackManagerForLLMRun | AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> bool:
+        if kwargs.get("streaming") is not None:
+            kwargs["stream"] = kwargs["streaming"]
+        return super()._should_stream(async_api=async_api, run_manager=run_manager, **kwargs)
 
     @override
     def _generate(
@@ -223,8 +157,9 @@ class ChatMelious(ChatParameters, EstimatesTokens):
         **kwargs: Any,
     ) -> ChatResult:
         with langchain_errors:
-            call = call_of(self, messages, stop, with_retries_told(kwargs, run_manager), stream=False)
-            return result_of(self._sync_client().chat.create(**call), self._reading(call))
+            given = with_retries_told(kwargs, run_manager)
+            call = call_of(self, messages, stop, given, stream=False)
+            return result_of(self._sync_client().chat.create(**call), self._reading(call, given))
 
     @override
     async def _agenerate(
@@ -235,8 +170,9 @@ class ChatMelious(ChatParameters, EstimatesTokens):
         **kwargs: Any,
     ) -> ChatResult:
         with langchain_errors:
-            call = call_of(self, messages, stop, with_retries_told(kwargs, run_manager), stream=False)
-            return result_of(await self._async_client().chat.create(**call), self._reading(call))
+            given = with_retries_told(kwargs, run_manager)
+            call = call_of(self, messages, stop, given, stream=False)
+            return result_of(await self._async_client().chat.create(**call), self._reading(call, given))
 
     @override
     def _stream(
@@ -289,7 +225,7 @@ class ChatMelious(ChatParameters, EstimatesTokens):
     ) -> Generator[Any]:
         with langchain_errors:
             call = call_of(self, messages, stop, given, stream=True)
-            reader = kind(self._reading(call))
+            reader = kind(self._reading(call, given))
             with self._sync_client().chat.stream(**call) as stream:
                 for chunk in stream:
                     yield from reader.read(chunk)
@@ -304,7 +240,7 @@ class ChatMelious(ChatParameters, EstimatesTokens):
     ) -> AsyncGenerator[Any]:
         with langchain_errors:
             call = call_of(self, messages, stop, given, stream=True)
-            reader = kind(self._reading(call))
+            reader = kind(self._reading(call, given))
             async with self._async_client().chat.stream(**call) as stream:
                 async for chunk in stream:
                     for made in reader.read(chunk):

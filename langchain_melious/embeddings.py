@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -11,7 +11,7 @@ from langchain_core.embeddings import Embeddings
 from pydantic import Field
 
 from langchain_melious._reports import Asked, areport, report
-from langchain_melious._settings import MeliousSettings
+from langchain_melious._settings import MeliousSettings, refuse_fixed
 from langchain_melious.errors import InvalidArgumentError, langchain_errors
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ _PARAMETERS = (
     "mode",
     "custom_weights",
 )
+_OWN = frozenset({"normalize", "query_prefix", "document_prefix", "show_progress_bar"})
 
 
 class MeliousEmbeddings(MeliousSettings, Embeddings):
@@ -147,7 +148,7 @@ class MeliousEmbeddings(MeliousSettings, Embeddings):
 
         Args:
             texts: The texts; none may be empty.
-            **options: For this call: `model`, `preset`, `filters`, `timeout` and the like.
+            **options: For this call: `model`, `preset`, `filters`, `normalize`, `timeout` and the like.
 
         Returns:
             A vector for each text, n x dim.
@@ -157,31 +158,31 @@ class MeliousEmbeddings(MeliousSettings, Embeddings):
             MeliousError: A request failed.
         """
         with langchain_errors:
-            call = self._request(texts, self.document_prefix, options)
+            call = self._request(texts, "document_prefix", options)
             if not call["input"]:
                 return []
-            with _progress(call, shown=self.show_progress_bar):
+            with _progress(call, shown=self._given("show_progress_bar", options)):
                 result = self._sync_client().embeddings.create(**call)
             report(self._asked(call), result.batches)
-            return self._vectors(result)
+            return self._vectors(result, options)
 
     async def aembed_documents(self, texts: Sequence[str], **options: Any) -> list[list[float]]:
         """Turn texts into vectors, in the same order. See `embed_documents`."""
         with langchain_errors:
-            call = self._request(texts, self.document_prefix, options)
+            call = self._request(texts, "document_prefix", options)
             if not call["input"]:
                 return []
-            with _progress(call, shown=self.show_progress_bar):
+            with _progress(call, shown=self._given("show_progress_bar", options)):
                 result = await self._async_client().embeddings.create(**call)
             await areport(self._asked(call), result.batches)
-            return self._vectors(result)
+            return self._vectors(result, options)
 
     def embed_query(self, text: str, **options: Any) -> list[float]:
         """Turn a query into a vector.
 
         Args:
             text: The query; not empty.
-            **options: For this call: `model`, `preset`, `filters`, `timeout` and the like.
+            **options: For this call: `model`, `preset`, `filters`, `normalize`, `timeout` and the like.
 
         Returns:
             Its vector, of length dim.
@@ -191,18 +192,18 @@ class MeliousEmbeddings(MeliousSettings, Embeddings):
             MeliousError: The request failed.
         """
         with langchain_errors:
-            call = self._request([text], self.query_prefix, options)
+            call = self._request([text], "query_prefix", options)
             result = self._sync_client().embeddings.create(**call)
             report(self._asked(call), result.batches)
-            return self._vectors(result)[0]
+            return self._vectors(result, options)[0]
 
     async def aembed_query(self, text: str, **options: Any) -> list[float]:
         """Turn a query into a vector. See `embed_query`."""
         with langchain_errors:
-            call = self._request([text], self.query_prefix, options)
+            call = self._request([text], "query_prefix", options)
             result = await self._async_client().embeddings.create(**call)
             await areport(self._asked(call), result.batches)
-            return self._vectors(result)[0]
+            return self._vectors(result, options)[0]
 
     def _more_options(self) -> dict[str, Any]:
         return {
@@ -210,24 +211,29 @@ class MeliousEmbeddings(MeliousSettings, Embeddings):
             "embedding_cache_ttl": self.embedding_cache_ttl,
         }
 
-    def _request(self, texts: Sequence[str], prefix: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    def _request(self, texts: Sequence[str], prefix_name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+        refuse_fixed(options)
         if isinstance(texts, str):
             raise InvalidArgumentError("texts: needs a list of texts; embed_query takes a single one")
-        given = list(texts)
+        if not isinstance(texts, Iterable):
+            raise InvalidArgumentError(f"texts: needs a list of texts, not {type(texts).__name__}")
+        given, prefix = list(texts), self._given(prefix_name, options)
+        for position, text in enumerate(given):
+            if not isinstance(text, str) or not text:
+                which = "text" if prefix_name == "query_prefix" else f"texts[{position}]"
+                raise InvalidArgumentError(f"{which}: {text!r:.80} is no text to embed")
         if prefix:
-            for position, text in enumerate(given):
-                if not isinstance(text, str) or not text:
-                    raise InvalidArgumentError(f"texts[{position}]: {text!r:.80} is no text to embed")
             given = [prefix + text for text in given]
-        call = {name: getattr(self, name) for name in _PARAMETERS} | {"model": self.model, **options}
+        call = {name: getattr(self, name) for name in _PARAMETERS} | {"model": self.model}
+        call |= {name: value for name, value in options.items() if name not in _OWN}
         return {**call, "input": given}
 
     def _asked(self, call: Mapping[str, Any]) -> Asked:
         return Asked("embeddings", call["model"], self._routing(call))
 
-    def _vectors(self, result: EmbeddingsResult) -> list[list[float]]:
+    def _vectors(self, result: EmbeddingsResult, options: Mapping[str, Any]) -> list[list[float]]:
         vectors = result.embeddings
-        return [_unit(vector) for vector in vectors] if self.normalize else vectors
+        return [_unit(vector) for vector in vectors] if self._given("normalize", options) else vectors
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from langchain_core.documents.base import Blob
 from pydantic import Field
 
 from langchain_melious._reports import Asked, areport, report
-from langchain_melious._settings import MeliousSettings
+from langchain_melious._settings import MeliousSettings, refuse_fixed
 from langchain_melious.errors import InvalidArgumentError, langchain_errors
 from melious.routing import split_flavor
 
@@ -151,6 +151,7 @@ class MeliousAudioParser(MeliousSettings, BaseBlobParser):
         return [document async for document in self.alazy_parse(blob, **options)]
 
     def _request(self, blob: Blob, options: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+        refuse_fixed(options)
         call = {name: getattr(self, name) for name in _PARAMETERS} | {"model": self.model, **options}
         mode = call.pop("mode", self.mode)
         if mode not in ("single", "segments"):

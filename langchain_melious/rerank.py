@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
@@ -12,7 +12,7 @@ from pydantic import Field
 from typing_extensions import override
 
 from langchain_melious._reports import Asked, areport, report, usage_of
-from langchain_melious._settings import MeliousSettings
+from langchain_melious._settings import MeliousSettings, refuse_fixed
 from langchain_melious.errors import InvalidArgumentError, langchain_errors
 
 if TYPE_CHECKING:
@@ -227,20 +227,26 @@ class MeliousRerank(MeliousSettings, BaseDocumentCompressor):
         return RerankStep(name, partial(self._run, options), partial(self._arun, options))
 
     def _run(self, options: Mapping[str, Any], given: RerankInput) -> dict[str, Any]:
-        written, blank = _split(given["documents"])
-        ranked, cost = self._score(written, given["query"], options)
+        query, written, blank = _read(given)
+        ranked, cost = self._score(written, query, options)
         return {"documents": self._reordered(written, ranked, blank, options), **cost}
 
     async def _arun(self, options: Mapping[str, Any], given: RerankInput) -> dict[str, Any]:
-        written, blank = _split(given["documents"])
-        ranked, cost = await self._ascore(written, given["query"], options)
+        query, written, blank = _read(given)
+        ranked, cost = await self._ascore(written, query, options)
         return {"documents": self._reordered(written, ranked, blank, options), **cost}
 
     def _request(
         self, documents: Sequence[Rankable], query: str, options: Mapping[str, Any]
     ) -> tuple[dict[str, Any], float | None]:
+        refuse_fixed(options)
         call = {name: getattr(self, name) for name in _PARAMETERS} | {"model": self.model, **options}
+        call.pop("keep_retrieval_score", None)
         min_score = call.pop("min_score", self.min_score)
+        if min_score is not None and (isinstance(min_score, bool) or not isinstance(min_score, int | float)):
+            raise InvalidArgumentError(f"min_score: {min_score!r} is no number")
+        if isinstance(documents, str) or not isinstance(documents, Iterable):
+            raise InvalidArgumentError(f"documents: needs a list, not {type(documents).__name__}")
         texts = [_text_of(document, position) for position, document in enumerate(documents)]
         return {**call, "documents": texts, "query": query, "return_documents": False}, min_score
 
@@ -255,24 +261,41 @@ class MeliousRerank(MeliousSettings, BaseDocumentCompressor):
         best = [(written[item["index"]], item["relevance_score"]) for item in ranked]
         if (options.get("min_score", self.min_score) or 0.0) <= 0.0:
             best += [(document, 0.0) for document in blank]
-        return [self._scored(*each) for each in best[: options.get("top_n", self.top_n)]]
+        keep = self._given("keep_retrieval_score", options)
+        return [_scored(*each, keep=keep) for each in best[: options.get("top_n", self.top_n)]]
 
-    def _scored(self, document: Document, score: float) -> Document:
-        metadata = {
-            name: value if type(value) in _PLAIN else deepcopy(value)
-            for name, value in document.metadata.items()
-        }
-        if self.keep_retrieval_score and _SCORE in metadata:
-            metadata["retrieval_score"] = metadata[_SCORE]
-        metadata[_SCORE] = score
-        return document.model_copy(update={"metadata": metadata})
+
+def _scored(document: Document, score: float, *, keep: bool) -> Document:
+    """A copy with its score, and with the one it came with where that is to be kept."""
+    metadata = {
+        name: value if type(value) in _PLAIN else deepcopy(value) for name, value in document.metadata.items()
+    }
+    if keep and _SCORE in metadata:
+        metadata["retrieval_score"] = metadata[_SCORE]
+    metadata[_SCORE] = score
+    return document.model_copy(update={"metadata": metadata})
+
+
+def _read(given: RerankInput) -> tuple[str, list[Document], list[Document]]:
+    """The query, the documents with text and the blank ones of what a chain hands over."""
+    with langchain_errors:
+        if not isinstance(given, Mapping) or not {"query", "documents"} <= given.keys():
+            raise InvalidArgumentError('input: needs {"query": ..., "documents": [...]}')
+        return given["query"], *_split(given["documents"])
 
 
 def _split(documents: Sequence[Document]) -> tuple[list[Document], list[Document]]:
     """Documents with text, and blank ones, which the service would refuse."""
+    if isinstance(documents, str) or not isinstance(documents, Iterable):
+        raise InvalidArgumentError(f"documents: needs a list, not {type(documents).__name__}")
     written: list[Document] = []
     blank: list[Document] = []
-    for document in documents:
+    for position, document in enumerate(documents):
+        if not isinstance(document, Document):
+            raise InvalidArgumentError(
+                f"documents[{position}]: needs a Document, not {type(document).__name__}; "
+                "rerank() takes texts and dicts too"
+            )
         text = document.page_content
         (blank if not text or text.isspace() else written).append(document)
     return written, blank
