@@ -53,9 +53,9 @@ $(SCALE)/.made: $(BIN)/uv pyproject.toml
 demo: $(VENV)/.run  ## the main job on the embedded sandbox: no key, no network
 	$(BIN)/melious demo $(ARGS)
 
-test: $(VENV)/.dev $(OLDEST)/.made $(SCALE)/.made  ## the whole suite, on httpx2, on httpx, the adapters on the oldest versions, Ray and Dask
+test: $(VENV)/.dev $(OLDEST)/.made $(SCALE)/.made  ## the whole suite; the core on httpx; the adapters on httpx and the oldest versions; Ray and Dask
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --http-library httpx tests/core tests/faults tests/langchain tests/llama_index
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --http-library httpx tests/core tests/faults
 	$(OLDEST)/bin/python -m pytest -n 2 --dist loadfile --http-library httpx \
 		tests/llama_index/check_openai_like.py tests/langchain tests/llama_index
 
