@@ -23,7 +23,7 @@ from pydantic_core import to_json
 
 from langchain_melious._content import REASONING, is_content, part_of
 from langchain_melious.errors import InvalidArgumentError
-from melious.thinking import split_thinking
+from melious.thinking import split_thinking, thought_in_details
 from melious.transport import codec
 
 PROVIDER = "melious"
@@ -264,18 +264,18 @@ def message_from_wire(message: Mapping[str, Any], *, think_tags: bool = True) ->
 
 
 def _beside(message: Mapping[str, Any]) -> dict[str, Any]:
-    """Reasoning and refusal, under either of the names that servers give the first."""
+    """Reasoning and refusal, under any of the names that servers give the first."""
     beside: dict[str, Any] = {}
     details = message.get("reasoning_details")
     reasoning = message.get("reasoning_content") or message.get("reasoning")
-    if not reasoning and isinstance(details, list):
-        reasoning = "".join(str(item.get("text") or "") for item in details if isinstance(item, dict))
+    if not reasoning:
+        reasoning = thought_in_details(details)
     if isinstance(reasoning, str) and reasoning:
         beside["reasoning_content"] = reasoning
     if details:
         beside["reasoning_details"] = details
     if message.get("refusal"):
-        beside["refusal"] = message["refusal"]
+        beside["refusal"] = str(message["refusal"])
     return beside
 
 
@@ -286,8 +286,9 @@ def calls_from_wire(calls: Any) -> tuple[list[dict[str, Any]], list[dict[str, An
     for call in calls if isinstance(calls, list) else ():
         if not isinstance(call, dict):
             continue
-        function = call.get("function") or {}
-        name, call_id, given = function.get("name") or "", call.get("id"), function.get("arguments")
+        function = _mapping(call.get("function"))
+        name, given = str(function.get("name") or ""), function.get("arguments")
+        call_id = None if call.get("id") is None else str(call["id"])
         try:
             arguments = _parsed_arguments(given)
         except ValueError as error:
@@ -328,7 +329,9 @@ def usage_from_wire(usage: Any) -> UsageMetadata | None:
     made = UsageMetadata(
         input_tokens=read, output_tokens=written, total_tokens=read + written if total is None else total
     )
-    before, after = usage.get("prompt_tokens_details") or {}, usage.get("completion_tokens_details") or {}
+    before, after = (
+        _mapping(usage.get(name)) for name in ("prompt_tokens_details", "completion_tokens_details")
+    )
     cached = _whole(before.get("cached_tokens"))
     input_details = {
         "cache_read": _whole(usage.get("cached_tokens")) if cached is None else cached,
@@ -343,6 +346,10 @@ def usage_from_wire(usage: Any) -> UsageMetadata | None:
     if known := {name: count for name, count in output_details.items() if count is not None}:
         made["output_token_details"] = known  # type: ignore[typeddict-item]
     return made
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def _whole(value: Any) -> int | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict, FiniteFloat, PrivateAttr, field_validator
 
 from melious.impact import BillingCost, EnvironmentImpact, whole_count
+from melious.thinking import thought_in_details
 from melious.transport.ratelimit import RateLimit
 
 if TYPE_CHECKING:
@@ -202,11 +203,12 @@ class ChatCompletion(Result):
 
     @property
     def reasoning(self) -> str:
-        """The reasoning of the first choice, under either of its names; "" where there is none."""
+        """The reasoning of the first choice, under any of its names; "" where there is none."""
         if not self.choices:
             return ""
         message = self.choices[0].message
-        other = (message.model_extra or {}).get("reasoning")
+        more = message.model_extra or {}
+        other = more.get("reasoning") or thought_in_details(more.get("reasoning_details"))
         return message.reasoning_content or (other if isinstance(other, str) else "")
 
     @property

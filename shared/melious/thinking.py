@@ -1,8 +1,8 @@
-"""A leading `<think>` part of an answer's text, taken out of it, whole or in pieces. Pure."""
+"""What a model thought: a leading `<think>` part of its text, whole or in pieces, or details. Pure."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 _OPEN = "<think>"
 _CLOSE = "</think>"
@@ -77,3 +77,16 @@ def split_thinking(text: str) -> tuple[str, str]:
     thought, said = splitter.split(text)
     more_thought, more_said = splitter.rest()
     return thought + more_thought, said + more_said
+
+
+def thought_in_details(details: Any) -> str:
+    """The text of `reasoning_details`, a third form that servers give thoughts; what is encrypted has none.
+
+    Example:
+        >>> thought_in_details([{"type": "reasoning.text", "text": "Hm."}, {"summary": " Yes."}])
+        'Hm. Yes.'
+    """
+    items = details if isinstance(details, list) else ()
+    return "".join(
+        str(item.get("text") or item.get("summary") or "") for item in items if isinstance(item, dict)
+    )

@@ -13,6 +13,7 @@ from melious.errors import (
     ResponseDecodeError,
     StreamTruncatedError,
 )
+from melious.thinking import thought_in_details
 from melious.transport import codec
 from melious.transport.completion import PartialCompletion, part_content, whole_number
 from melious.transport.request import Head
@@ -238,9 +239,9 @@ class ChatStreamParser:
                 content = delta["content"]
             state.content.append(content)
         reasoning = delta.get("reasoning_content")
-        if not reasoning and "reasoning" in delta:
-            reasoning = delta["reasoning"]
-            if type(reasoning) is str:
+        if not reasoning and ("reasoning" in delta or "reasoning_details" in delta):
+            reasoning = delta.get("reasoning") or thought_in_details(delta.get("reasoning_details"))
+            if reasoning and type(reasoning) is str:
                 delta["reasoning_content"] = reasoning
         if reasoning and type(reasoning) is str:
             state.reasoning.append(reasoning)

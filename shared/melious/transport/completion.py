@@ -60,8 +60,7 @@ class PartialChoice:
 
     def _merge(self, piece: dict[str, Any]) -> dict[str, Any]:
         function = piece.get("function") or {}
-        call_id = piece.get("id") or None
-        name = function.get("name") or None
+        call_id, name = _text_or_none(piece.get("id")), _text_or_none(function.get("name"))
         arguments = function.get("arguments")
         if arguments is None:
             arguments = ""
@@ -180,6 +179,10 @@ def whole_number(index: Any) -> int | None:
     if isinstance(index, int) and not isinstance(index, bool):
         return index
     return int(index) if isinstance(index, str) and index.isdecimal() and len(index) < _MOST_DIGITS else None
+
+
+def _text_or_none(name: Any) -> str | None:
+    return None if name is None or name == "" else str(name)
 
 
 def part_content(message: dict[str, Any]) -> None:
