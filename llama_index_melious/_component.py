@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast
 
 from llama_index.core.bridge.pydantic import ConfigDict, Field, PrivateAttr
 from llama_index.core.schema import BaseComponent
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
 import melious
 from melious.client_base import brought
@@ -51,7 +51,7 @@ class MeliousComponent(BaseComponent):
         arbitrary_types_allowed=True, protected_namespaces=("pydantic_model_",), hide_input_in_errors=True
     )
 
-    other_words: ClassVar[Mapping[str, str]] = {"api_base": "base_url"}
+    other_words: ClassVar[Mapping[str, str]] = {"api_base": "base_url", "request_timeout": "timeout"}
     """Other words for arguments, as users of LlamaIndex write them."""
 
     if TYPE_CHECKING:  # what may be given, in other words and other types than those of the fields
@@ -65,7 +65,7 @@ class MeliousComponent(BaseComponent):
         timeout: float | Timeout | None = Field(
             default=None,
             description="Seconds for each wait of an attempt, a `Timeout`, an `httpx.Timeout` or "
-            "`(connect, read)`; the default suits the endpoint.",
+            "`(connect, read)`; the default suits the endpoint. `request_timeout` is another word for it.",
         )
 
         @property
@@ -147,7 +147,10 @@ class MeliousComponent(BaseComponent):
         kind = type(self)
         given = kind.in_own_words(arguments)
         reject_unknown(given, {*kind.model_fields, *kind.other_words}, kind.__name__)
-        super().__init__(**given)
+        try:
+            super().__init__(**given)
+        except ValidationError as error:
+            raise InvalidArgumentError(f"{kind.__name__}: {_wrong(error)}") from error
         self._check()
 
     @classmethod
@@ -262,6 +265,9 @@ class MeliousComponent(BaseComponent):
         parameters = {name: getattr(self, name) for name in _PER_CALL}
         parameters["deadline"] = self.deadline
         parameters.update(own)
+        further = call.get("extra_body") or {}
+        if not isinstance(further, Mapping):
+            raise InvalidArgumentError(f"extra_body: needs a dict of fields, not {further!r}")
         body: dict[str, Any] = {}
         for name, value in self.additional_kwargs.items():
             if name != "extra_body":
@@ -274,7 +280,7 @@ class MeliousComponent(BaseComponent):
             if value is not None or name == "deadline" or name not in known
         )
         body.update(self.extra_body or {})
-        body.update(call.get("extra_body") or {})
+        body.update(further)
         parameters["extra_body"] = body
         return parameters
 
@@ -296,3 +302,11 @@ class MeliousComponent(BaseComponent):
         copy = super().__deepcopy__(shared)
         copy._client_made = copy._aclient_made = None  # noqa: SLF001 - its own class
         return copy
+
+
+def _wrong(error: ValidationError) -> str:
+    """Which arguments are wrong, and how; not what they were, since that may be a key."""
+    return "; ".join(
+        f"{'.'.join(map(str, each['loc']))}: {each['msg']}"
+        for each in error.errors(include_url=False, include_context=False, include_input=False)
+    )

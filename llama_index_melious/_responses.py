@@ -114,24 +114,31 @@ def _block(call: dict[str, Any]) -> ToolCallBlock:
     arguments = function.get("arguments")
     return ToolCallBlock(
         tool_call_id=call.get("id") or "",
-        tool_name=function.get("name") or "",
+        tool_name=str(function.get("name") or ""),
         tool_kwargs=arguments if isinstance(arguments, str | dict) else "",
     )
 
 
 def _identified(call: dict[str, Any]) -> dict[str, Any]:
     """A call with an id, made up where the server gave none: results name the call that they answer."""
-    return call if call.get("id") else {**call, "id": f"call_{uuid4().hex}"}
+    given = call.get("id")
+    if isinstance(given, str) and given:
+        return call
+    return {**call, "id": f"call_{uuid4().hex}" if given in (None, "") else str(given)}
 
 
 def _reasoning_tokens(raw: dict[str, Any]) -> int | None:
-    details = (raw.get("usage") or {}).get("completion_tokens_details") or {}
-    tokens = details.get("reasoning_tokens")
+    usage = raw.get("usage")
+    details = usage.get("completion_tokens_details") if isinstance(usage, dict) else None
+    tokens = details.get("reasoning_tokens") if isinstance(details, dict) else None
     return tokens if isinstance(tokens, int) else None
 
 
 def _logprobs(choice: dict[str, Any]) -> list[list[LogProb]] | None:
-    """For each token the alternatives that were asked for, or else the token itself."""
+    """For each token the alternatives that were asked for, or else the token itself.
+
+    An entry without a token or a number is left out; `raw` has it.
+    """
     tokens = (choice.get("logprobs") or {}).get("content")
     if not tokens:
         return None
@@ -139,6 +146,7 @@ def _logprobs(choice: dict[str, Any]) -> list[list[LogProb]] | None:
         [
             LogProb(token=one["token"], logprob=one["logprob"], bytes=one.get("bytes") or [])
             for one in token.get("top_logprobs") or [token]
+            if isinstance(one.get("token"), str) and isinstance(one.get("logprob"), int | float)
         ]
         for token in tokens
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
@@ -20,6 +21,7 @@ M = TypeVar("M", bound=BaseModel)
 TextOf = Callable[[ChatResponse], str]
 """Where the object's JSON is in a response."""
 
+_DECODER = json.JSONDecoder(strict=False)
 _BRACE = re.compile(r"\{")
 _BRACKET = re.compile(r"[\[{]")
 _NOT_HERE = ("tool_choice", "tool_required", "allow_parallel_tool_calls", "tools", "parallel_tool_calls")
@@ -69,7 +71,11 @@ def content_of(response: ChatResponse) -> str:
 
 def _without_end(text: str) -> str:
     """The JSON without the fence or the prose after it."""
-    return text[: max(text.rfind("}"), text.rfind("]")) + 1] or text
+    try:
+        _, end = _DECODER.raw_decode(text)
+    except (ValueError, RecursionError):
+        return text  # where it is wrong is for the class to say
+    return text[:end]
 
 
 def read(response: ChatResponse, output_cls: type[M], text_of: TextOf) -> M:

@@ -205,21 +205,21 @@ class MeliousEmbedding(MeliousComponent, BaseEmbedding):
         return self._vectors(await self._aclient().embeddings.create(**self._request(texts)))
 
     def _get_query_embedding(self, query: str) -> Embedding:
-        return self._embed([self.query_instruction + query])[0]
+        return self._embed(_instructed(self.query_instruction, [query]))[0]
 
     async def _aget_query_embedding(self, query: str) -> Embedding:
-        return (await self._aembed([self.query_instruction + query]))[0]
+        return (await self._aembed(_instructed(self.query_instruction, [query])))[0]
 
     def _get_text_embedding(self, text: str) -> Embedding:
-        return self._embed([self.text_instruction + text])[0]
+        return self._embed(_instructed(self.text_instruction, [text]))[0]
 
     @dispatcher.span
     async def _aget_text_embedding(self, text: str) -> Embedding:
-        return (await self._aembed([self.text_instruction + text]))[0]
+        return (await self._aembed(_instructed(self.text_instruction, [text])))[0]
 
     @dispatcher.span
     def _get_text_embeddings(self, texts: list[str]) -> list[Embedding]:
-        return self._embed([self.text_instruction + text for text in texts])
+        return self._embed(_instructed(self.text_instruction, texts))
 
     @dispatcher.span
     async def _aget_text_embeddings(self, texts: list[str]) -> list[Embedding]:
@@ -229,7 +229,7 @@ class MeliousEmbedding(MeliousComponent, BaseEmbedding):
                 # LlamaIndex has raised already and lets its other batches run on, unheard.
                 raise asyncio.CancelledError
             try:
-                return await self._aembed([self.text_instruction + text for text in texts])
+                return await self._aembed(_instructed(self.text_instruction, texts))
             except BaseException:
                 run.failed = True
                 raise
@@ -309,3 +309,8 @@ class MeliousEmbedding(MeliousComponent, BaseEmbedding):
             await limiter.async_acquire()
         vectors: list[Embedding] = await super()._aget_text_embeddings_cached(texts)
         return vectors
+
+
+def _instructed(instruction: str, texts: list[str]) -> list[str]:
+    """The texts with what goes before them; what is no text stays as it is, to be refused by its place."""
+    return [instruction + text if isinstance(text, str) else text for text in texts]

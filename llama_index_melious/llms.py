@@ -25,6 +25,7 @@ from llama_index_melious._messages import to_wire
 from llama_index_melious._responses import Fold, as_completion, whole
 from llama_index_melious._structured_predict import StructuredPredict
 from melious import catalogue
+from melious.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
     from melious.catalogue import ModelCard
@@ -212,6 +213,8 @@ class Melious(StructuredPredict, MeliousComponent):
         from melious.endpoints.chat import PARAMETERS  # noqa: PLC0415 - a fifth of the import, for later
 
         params = dict(call)
+        if "stream" in params:
+            raise InvalidArgumentError("chat: 'stream' is no argument; call stream_chat or stream_complete")
         model = params.pop("model", None) or self.model
         card = catalogue.known(model, self.base_url)
         wire = to_wire(

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 import warnings
 
 import httpx
@@ -19,7 +20,7 @@ from llama_index.core.callbacks import CallbackManager, LlamaDebugHandler
 from llama_index.core.instrumentation import get_dispatcher
 from llama_index.core.instrumentation.event_handlers import BaseEventHandler
 from llama_index.core.schema import NodeWithScore, TextNode
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 import llama_index_melious
 from llama_index_melious import Melious, MeliousEmbedding, MeliousRerank
@@ -81,6 +82,8 @@ def test_misspelt_arguments_are_named(make, kind, wrong, right):
         ({"base_url": "http://melious.example"}, "in clear"),
         ({"async_transport": "carrier pigeon"}, "async_transport"),
         ({"api_key": f"{KEY}\n{KEY}"}, "line break"),
+        ({"max_retries": "many"}, "max_retries: Input should be a valid integer"),
+        ({"extra_body": ["a"]}, "extra_body: Input should be a valid dict"),
     ],
 )
 def test_wrong_arguments_are_refused_early_and_quietly(make, wrong, said):
@@ -90,9 +93,12 @@ def test_wrong_arguments_are_refused_early_and_quietly(make, wrong, said):
 
 
 def test_errors_of_fields_do_not_show_the_key(make):
-    with pytest.raises(ValidationError) as caught:
+    with pytest.raises(InvalidArgumentError, match="preset: Input should be a valid string") as caught:
         make(api_key=KEY, preset=["not", "text"])
     assert KEY not in str(caught.value)
+    with pytest.raises(InvalidArgumentError, match="api_key") as caught:
+        make(api_key=[KEY])
+    assert KEY not in "".join(traceback.format_exception(caught.value))
 
 
 def test_key_and_url_from_the_environment(kind, sandbox, monkeypatch):
