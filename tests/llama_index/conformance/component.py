@@ -154,6 +154,7 @@ class ComponentConformance(Factory):
         if before == "used":
             self.use(component)
             asyncio.run(self.ause(component))
+        caplog.clear()
         with caplog.at_level(logging.WARNING):
             other = pickle.loads(pickle.dumps(component)) if how == "pickle" else copy.deepcopy(component)
         assert not caplog.records, f"copying warns: {caplog.text}"
