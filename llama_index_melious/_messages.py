@@ -68,6 +68,8 @@ def to_wire(
 
 
 def _message(message: ChatMessage, where: str, *, echo_thinking: bool, takes_video: bool) -> dict[str, Any]:
+    if not isinstance(message, ChatMessage):
+        raise InvalidArgumentError(f"{where}: needs a ChatMessage, not {type(message).__name__}")
     role = _ROLES[message.role]
     parts = [part for block in message.blocks for part in _parts(block, where, takes_video=takes_video)]
     out: dict[str, Any] = {"role": role, "content": _content(role, parts)}

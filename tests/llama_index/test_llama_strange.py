@@ -107,6 +107,12 @@ async def test_wrong_arguments_of_a_call(make_llm, way, sandbox, wrong, said):
     assert not sandbox.requests
 
 
+async def test_what_is_no_message_is_named_by_its_place(make_llm, way, sandbox):
+    with pytest.raises(InvalidArgumentError, match=r"messages\[1\]: needs a ChatMessage, not dict"):
+        await way(make_llm(), "chat", [*HELLO, {"role": "user", "content": "Hello"}])
+    assert not sandbox.requests
+
+
 @pytest.mark.parametrize("instruction", ["", "passage: "])
 async def test_what_is_no_text_is_named_by_its_place(make_embedding, way, sandbox, instruction):
     with pytest.raises(InvalidArgumentError, match=r"input\[1\]"):
