@@ -207,7 +207,7 @@ class ResidencyError(MeliousError):
         countries: The countries that were allowed.
     """
 
-    advice = "The answer is in `.answer`; no repetition is sure to run elsewhere"
+    advice = "The answer is in `.answer`; asking again may well run in the same place"
 
     def __init__(
         self,
