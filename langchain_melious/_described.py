@@ -71,7 +71,7 @@ class DescribedModel(ChatParameters, EstimatesTokens):
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, value)
         if name in ("model", "base_url") and isinstance(self.profile, CatalogueProfile | None):
-            self.profile = self._resolve_model_profile()
+            super().__setattr__("profile", self._resolve_model_profile())
 
     @override
     def _resolve_model_profile(self) -> ModelProfile | None:

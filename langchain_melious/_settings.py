@@ -7,8 +7,16 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from langchain_core.utils.utils import from_env, secret_from_env
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, SkipValidation, field_validator
+from pydantic import (
+    ConfigDict,
+    Field,
+    SecretStr,
+    SkipValidation,
+    ValidationError,
+    field_validator,
+)
 
+from langchain_melious._copies import Copies
 from langchain_melious.errors import InvalidArgumentError, langchain_errors
 
 if TYPE_CHECKING:
@@ -79,12 +87,12 @@ _KINDS = {"embedding": "embeddings", "reranker": "rerank"}
 """Other words that lists of models have been seen to use."""
 
 
-class MeliousSettings(BaseModel):
+class MeliousSettings(Copies):
     """What every class here takes. Arguments that are not known are refused, with the nearest known one.
 
     The core clients behind a model are made when they are first needed and
     made anew when a field changes; connections are shared by all models that
-    lead to the same place. A pickle leaves injected HTTP clients behind.
+    lead to the same place.
     """
 
     model_config: ClassVar[ConfigDict] = ConfigDict(
@@ -172,8 +180,6 @@ class MeliousSettings(BaseModel):
     async_transport: Literal["httpx", "aiohttp"] = "httpx"
     """`aiohttp` runs the async methods on aiohttp's connections (extra `aiohttp`)."""
 
-    _held: dict[str, tuple[dict[str, Any], Any]] = PrivateAttr(default_factory=dict)
-
     if not TYPE_CHECKING:  # for a checker, the fields above are the signature
 
         def __init__(self, **arguments: Any) -> None:
@@ -183,7 +189,10 @@ class MeliousSettings(BaseModel):
                 reject_unknown(arguments, names, type(self).__name__)
                 if "timeout" in arguments:
                     arguments["timeout"] = _timeout_of(arguments["timeout"])
-                super().__init__(**arguments)
+                try:
+                    super().__init__(**arguments)
+                except ValidationError as error:
+                    raise InvalidArgumentError(f"{type(self).__name__}: {_wrong(error)}") from error
                 flavored(self.model, self.flavor)
                 ClientConfig.resolve(**self._options())
                 brought(self.http_client, "blocking")
@@ -327,54 +336,6 @@ class MeliousSettings(BaseModel):
     ) -> None:
         await self.aclose()
 
-    # --- copies --------------------------------------------------------------------------------------
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        """Change an argument. A key stays a secret; what was made from the old value is made anew."""
-        super().__setattr__(name, SecretStr(value) if name == "api_key" and isinstance(value, str) else value)
-        self.__dict__.pop("_serialized", None)  # LangChain's memory of the arguments: keys of caches, traces
-
-    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """Make a copy, with other values for some of the arguments.
-
-        Raises:
-            InvalidArgumentError: There is no such argument.
-        """
-        changes = dict(update or {})
-        with langchain_errors:
-            reject_unknown(changes, type(self).model_fields, type(self).__name__)
-        copied = super().model_copy(deep=deep)
-        for name, value in changes.items():
-            setattr(copied, name, value)
-        return copied
-
-    def __getstate__(self) -> dict[Any, Any]:
-        state = super().__getstate__()
-        fields = {**state["__dict__"], "http_client": None, "async_http_client": None}
-        private = {**(state["__pydantic_private__"] or {}), "_held": {}}
-        return {**state, "__dict__": fields, "__pydantic_private__": private}
-
-    def __eq__(self, other: object) -> bool:
-        """Whether the arguments are the same; whether one of the two has been used does not matter."""
-        return type(other) is type(self) and all(
-            getattr(self, name) == getattr(other, name) for name in type(self).model_fields
-        )
-
-    __hash__ = None  # type: ignore[assignment]  # its fields can change
-
-    def __copy__(self) -> Self:
-        copied = super().__copy__()
-        copied._held = {}  # noqa: SLF001 - its own class
-        return copied
-
-    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
-        memo = {} if memo is None else memo
-        memo[id(self._held)] = {}
-        for shared in (self.http_client, self.async_http_client, self.verify):
-            if shared is not None:
-                memo[id(shared)] = shared
-        return super().__deepcopy__(memo)
-
 
 def refuse_fixed(options: Iterable[str]) -> None:
     """Refuse arguments of a call that belong to the model.
@@ -388,6 +349,12 @@ def refuse_fixed(options: Iterable[str]) -> None:
                 f"{name}: belongs to the model and not to a call; take a copy of the model, by "
                 f"model_copy(update={{{name!r}: ...}})"
             )
+
+
+def _wrong(error: ValidationError) -> str:
+    """Which arguments are wrong, and how; not what they were, since that may be a key."""
+    problems = error.errors(include_url=False, include_context=False, include_input=False)
+    return "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in problems)
 
 
 def _timeout_of(given: Any) -> TimeoutArgument:

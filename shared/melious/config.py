@@ -69,6 +69,26 @@ _ENDPOINTS = re.compile(
 )
 
 
+_OTHER_WORDS: Mapping[str, tuple[str, ...]] = {
+    "additional_kwargs": ("extra_body",),
+    "api_base": ("base_url",),
+    "chunk_size": ("batch_size",),
+    "countries": ("filters",),
+    "default_headers": ("extra_headers",),
+    "endpoint": ("base_url",),
+    "headers": ("default_headers", "extra_headers"),
+    "key": ("api_key",),
+    "model_kwargs": ("extra_body",),
+    "proxies": ("http_client",),
+    "proxy": ("http_client",),
+    "request_timeout": ("timeout",),
+    "stop_sequences": ("stop",),
+    "stream": ("streaming",),
+    "token": ("api_key",),
+    "url": ("base_url",),
+}
+"""What other packages call an argument."""
+
 StreamImpact: TypeAlias = Literal["native", "buffer"]
 """Whether a stream is a stream, or a whole answer that is handed out as one, with its impact and cost."""
 
@@ -320,7 +340,7 @@ def checked_headers(where: str, headers: Mapping[str, str] | None) -> tuple[tupl
 
 
 def reject_unknown(given: Iterable[str], known: Iterable[str], where: str) -> None:
-    """Refuse names that are not known, with the nearest known one.
+    """Refuse names that are not known, with the one that was meant, as far as that can be told.
 
     Raises:
         InvalidArgumentError: For the first unknown name.
@@ -328,6 +348,18 @@ def reject_unknown(given: Iterable[str], known: Iterable[str], where: str) -> No
     names = set(known)
     for name in given:
         if name not in names:
-            near = difflib.get_close_matches(name, names, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
+            meant = _meant(name, names)
+            hint = f"; did you mean {meant!r}?" if meant else ""
+            if not meant and "extra_body" in names:
+                hint = " (other fields of the body go into extra_body)"
             raise InvalidArgumentError(f"{where}: unknown argument {name!r}{hint}")
+
+
+def _meant(name: str, names: Iterable[str]) -> str | None:
+    """The known name for another word, for its letters in another order, or for the most of them."""
+    for other in _OTHER_WORDS.get(name, ()):
+        if other in names:
+            return other
+    turned = [known for known in names if sorted(known) == sorted(name)]
+    near = turned or difflib.get_close_matches(name, sorted(names), n=1)
+    return near[0] if near else None

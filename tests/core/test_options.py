@@ -27,6 +27,9 @@ KEY = "sk-mel-" + "a1b2" * 8
         ("time_out", "timeout"),
         ("default_header", "default_headers"),
         ("allow_insecure", "allow_insecure_http"),
+        ("request_timeout", "timeout"),
+        ("url", "base_url"),
+        ("api_yek", "api_key"),
     ],
 )
 @pytest.mark.parametrize("kind", [MeliousClient, AsyncMeliousClient])
@@ -36,7 +39,7 @@ def test_a_misspelt_option_is_an_error_that_names_the_right_one(kind: Any, missp
 
 
 def test_an_option_unlike_any_other_is_an_error_without_a_guess() -> None:
-    with pytest.raises(InvalidArgumentError, match=r"unknown argument 'zzz'$"):
+    with pytest.raises(InvalidArgumentError, match=r"unknown argument 'zzz' \(other fields .* extra_body\)$"):
         MeliousClient(api_key=KEY, zzz=1)  # type: ignore[call-arg]
 
 

@@ -193,12 +193,47 @@ def test_parameters_show_in_traces(chat):
 
 
 @pytest.mark.parametrize(
+    ("argument", "value"),
+    [
+        ("model", ""),
+        ("model", None),
+        ("temperature", "hot"),
+        ("max_tokens", "many"),
+        ("stop", 5),
+        ("n", 0),
+        ("response_format", "json"),
+        ("preset", 5),
+        ("flavor", "fast"),
+        ("filters", {"countries": 5}),
+        ("timeout", "soon"),
+        ("deadline", -1),
+        ("max_retries", -1),
+        ("auth", "basic"),
+        ("streaming", "perhaps"),
+        ("stream_impact", "both"),
+        ("default_headers", [1]),
+        ("rate_limiter", 5),
+        ("cache", "x"),
+        ("profile", 5),
+    ],
+)
+def test_a_wrong_value_is_an_error_that_names_the_argument(chat, argument, value):
+    with pytest.raises(InvalidArgumentError, match=rf"\b{argument}\b") as raised:
+        chat(**{argument: value})
+    assert "pydantic.dev" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
     ("arguments", "said"),
     [
         ({"tempreature": 1}, "'temperature'"),
         ({"max_token": 1}, "'max_tokens'"),
         ({"baseurl": "x"}, "'base_url'"),
-        ({"hologram": 1}, "'hologram'"),
+        ({"modle": "x"}, "'model'"),
+        ({"stop_sequences": ["x"]}, "'stop'"),
+        ({"model_kwargs": {}}, "'extra_body'"),
+        ({"request_timeout": 5}, "'timeout'"),
+        ({"hologram": 1}, "'hologram'.* go into extra_body"),
     ],
 )
 def test_a_misspelt_argument_is_an_error_with_a_hint(way, chat, sandbox, arguments, said):

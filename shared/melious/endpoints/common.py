@@ -93,7 +93,7 @@ OMIT = frozenset(RoutingOptions.__annotations__) | {"stream_impact"}
 
 def check_known(params: Mapping[str, Any], shape: type, where: str) -> None:
     """Refuse a parameter that the endpoint does not have, with the nearest one that it has."""
-    reject_unknown(params, shape.__annotations__, where)
+    reject_unknown(params, {*shape.__annotations__, "model"}, where)
 
 
 def is_list(value: object) -> bool:
