@@ -255,7 +255,7 @@ def _check_calls_answered(wire: list[dict[str, Any]]) -> None:
     Raises:
         InvalidArgumentError: One does not; memories that drop old messages produce such histories.
     """
-    open_calls: set[str] = set()
+    open_calls: list[str] = []  # some servers give several calls of a message one id
     for position, message in enumerate(wire):
         if message["role"] == "tool":
             if message["tool_call_id"] not in open_calls:
@@ -263,11 +263,11 @@ def _check_calls_answered(wire: list[dict[str, Any]]) -> None:
                     f"messages[{position}]: answers the tool call {message['tool_call_id']!r}, "
                     "which no assistant message before it makes; has a memory cut the history in between?"
                 )
-            open_calls.discard(message["tool_call_id"])
+            open_calls.remove(message["tool_call_id"])
             continue
         if open_calls:
             break
-        open_calls = {call["id"] for call in message.get("tool_calls", ())}
+        open_calls = [call["id"] for call in message.get("tool_calls", ())]
     if open_calls:
         raise InvalidArgumentError(
             f"messages: the tool calls {', '.join(map(repr, sorted(open_calls)))} have no result; "

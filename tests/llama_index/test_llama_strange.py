@@ -61,6 +61,22 @@ async def test_ids_of_calls_may_be_numbers(make_llm, way, sandbox):
     assert [each["id"] for each in sandbox.requests[-1].body["messages"][1]["tool_calls"]] == ["3", "0"]
 
 
+async def test_calls_that_share_an_id_can_be_answered(make_llm, way, sandbox):
+    message = {"content": "", "tool_calls": [call("c", '{"a": 2, "b": 3}'), call("c", '{"a": 4, "b": 5}')]}
+    sandbox.faults.add(Fault(body=whole(message, "tool_calls")), Fault(body=whole({"content": "6 and 20"})))
+    llm = make_llm()
+    response = await way(llm, "chat_with_tools", [MULTIPLY], "2 x 3, 4 x 5", allow_parallel_tool_calls=True)
+    six, twenty = (
+        ChatMessage(role="tool", content=text, additional_kwargs={"tool_call_id": "c"})
+        for text in ("6", "20")
+    )
+    with pytest.raises(InvalidArgumentError, match="'c' have no result"):
+        await way(llm, "chat", [*HELLO, response.message, six])
+    answer = await way(llm, "chat", [*HELLO, response.message, six, twenty])
+    assert answer.message.content == "6 and 20"
+    assert [each["content"] for each in sandbox.requests[-1].body["messages"][2:]] == ["6", "20"]
+
+
 async def test_log_probabilities_without_a_number(make_llm, way, sandbox):
     tokens = [{"token": "H", "logprob": None}, {"token": "i", "logprob": -0.5, "top_logprobs": None}]
     told = {"content": tokens}
