@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from math import isnan
 from typing import Any, Literal, Unpack
@@ -38,6 +39,7 @@ _NOT_HERE = {
 }
 _SECRET_HEADERS = frozenset({"authorization", "proxy-authorization", "x-api-key", "cookie"})
 _MISSING = frozenset({"NAType", "NaTType"})
+_PLACE = re.compile(r"'?\b(?:input|texts?)\[\d+\]'?")
 """The classes of pandas' other missing values."""
 _DEFAULTS: dict[str, Any] = {"max_retries": 5, "max_rate_limit_wait": 900.0}
 _ON_WORKERS = (
@@ -333,5 +335,6 @@ def wrong_with(text: Any) -> str | None:
 
 
 def told(error: MeliousError) -> str:
-    """An error as the error column tells it: one line, its class in front."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:500]
+    """An error as the error column tells it: one line, its class in front, without its place in a request."""
+    said = _PLACE.sub("the text", " ".join(str(error).split()))
+    return f"{type(error).__name__}: {said}"[:500]
