@@ -51,7 +51,7 @@ class MeliousComponent(BaseComponent):
         arbitrary_types_allowed=True, protected_namespaces=("pydantic_model_",), hide_input_in_errors=True
     )
 
-    other_words: ClassVar[Mapping[str, str]] = {"api_base": "base_url", "request_timeout": "timeout"}
+    other_words: ClassVar[Mapping[str, str]] = {"api_base": "base_url"}
     """Other words for arguments, as users of LlamaIndex write them."""
 
     if TYPE_CHECKING:  # what may be given, in other words and other types than those of the fields
@@ -65,7 +65,7 @@ class MeliousComponent(BaseComponent):
         timeout: float | Timeout | None = Field(
             default=None,
             description="Seconds for each wait of an attempt, a `Timeout`, an `httpx.Timeout` or "
-            "`(connect, read)`; the default suits the endpoint. `request_timeout` is another word for it.",
+            "`(connect, read)`; the default suits the endpoint.",
         )
 
         @property

@@ -136,6 +136,16 @@ async def test_what_is_no_text_is_named_by_its_place(make_embedding, way, sandbo
     assert not sandbox.requests
 
 
-def test_the_timeout_as_other_integrations_call_it(make_llm, make_embedding, make_rerank):
+@pytest.mark.parametrize(
+    ("foreign", "meant"),
+    [
+        ("request_timeout", "timeout"),
+        ("headers", "default_headers"),
+        ("url", "base_url"),
+        ("token", "api_key"),
+    ],
+)
+def test_words_of_other_integrations_are_told_in_ours(make_llm, make_embedding, make_rerank, foreign, meant):
     for make in (make_llm, make_embedding, make_rerank):
-        assert make(request_timeout=7).timeout == make(timeout=7).timeout == 7.0
+        with pytest.raises(InvalidArgumentError, match=f"did you mean '{meant}'"):
+            make(**{foreign: "x"})
