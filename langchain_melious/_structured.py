@@ -15,17 +15,18 @@ from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.output_parsers import BaseTransformOutputParser
 from langchain_core.outputs import ChatGeneration, Generation
 from langchain_core.runnables import Runnable, RunnableMap, RunnablePassthrough
-from langchain_core.utils.function_calling import convert_to_json_schema, convert_to_openai_tool
 from langchain_core.utils.json import parse_partial_json
 from langchain_core.utils.pydantic import is_basemodel_subclass
 from pydantic import BaseModel, ConfigDict
 
+from langchain_melious._schemas import json_schema_of, regular_schema, tool_of_schema
+from langchain_melious.errors import InvalidArgumentError
 from melious.transport import codec
 
 if TYPE_CHECKING:
     from langchain_melious.chat_models import ChatMelious
 
-Schema: TypeAlias = type | Mapping[str, Any]
+Schema: TypeAlias = type | Mapping[str, Any] | None
 Method: TypeAlias = Literal["json_schema", "function_calling", "json_mode"]
 METHODS = ("json_schema", "function_calling", "json_mode")
 
@@ -49,26 +50,27 @@ def structured_output(
     """See `ChatMelious.with_structured_output`."""
     chosen = default_method(llm.profile) if method in ("auto", None) else method
     if chosen not in METHODS:
-        raise ValueError(f"method: {method!r} is none of 'auto', {', '.join(map(repr, METHODS))}")
-    traced = {
-        "kwargs": {"method": chosen, "strict": strict},
-        "schema": convert_to_openai_tool(schema),
-    }
-    name = traced["schema"]["function"]["name"]
-    bound = {"ls_structured_output_format": traced, **bound}
+        raise InvalidArgumentError(f"method: {method!r} is none of 'auto', {', '.join(map(repr, METHODS))}")
+    if schema is None and chosen != "json_mode":
+        raise InvalidArgumentError(f"schema: {chosen} needs one; only json_mode goes without")
+    wanted = regular_schema(schema)
+    tool = None if wanted is None else tool_of_schema(wanted)
+    if tool:
+        traced = {"kwargs": {"method": chosen, "strict": strict}, "schema": tool}
+        bound = {"ls_structured_output_format": traced, **bound}
+    name = tool["function"]["name"] if tool and chosen == "function_calling" else None
     model: Runnable[LanguageModelInput, AIMessage]
     if chosen == "function_calling":
         parallel = bound.pop("parallel_tool_calls", False)
         model = llm.bind_tools(
-            [schema], tool_choice=name, parallel_tool_calls=parallel, strict=strict, **bound
+            [wanted], tool_choice=name, parallel_tool_calls=parallel, strict=strict, **bound
         )
     elif chosen == "json_schema":
-        model = llm.bind(response_format=response_format_of(schema, strict=strict), **bound)
+        model = llm.bind(response_format=response_format_of(wanted, strict=strict), **bound)
     else:
         model = llm.bind(response_format={"type": "json_object"}, **bound)
-    tool = name if chosen == "function_calling" else None
     target = schema if isinstance(schema, type) and is_basemodel_subclass(schema) else None
-    parser = StructuredOutputParser(target=target, tool=tool)
+    parser = StructuredOutputParser(target=target, tool=name)
     if not include_raw:
         return model | parser
     parsed = RunnablePassthrough.assign(parsed=itemgetter("raw") | parser, parsing_error=lambda _: None)
@@ -91,11 +93,12 @@ def response_format_of(schema: Schema, *, strict: bool | None = None) -> dict[st
         >>> response_format_of({"title": "Answer", "type": "object", "properties": {}})["json_schema"]["name"]
         'Answer'
     """
-    function = convert_to_openai_tool(schema, strict=strict)["function"]
+    wanted = regular_schema(schema)
+    function = tool_of_schema(wanted, strict=strict)["function"]
     described: dict[str, Any] = {"name": _NOT_IN_NAMES.sub("_", function["name"])[:64]}
     if function.get("description"):
         described["description"] = function["description"]
-    described["schema"] = convert_to_json_schema(schema, strict=strict)  # type: ignore[arg-type]
+    described["schema"] = json_schema_of(wanted, strict=strict)
     if strict is not None:
         described["strict"] = strict
     return {"type": "json_schema", "json_schema": described}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
+from langchain_melious._schemas import with_optional_keys
 from langchain_melious.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def tools_to_wire(tools: Sequence[ToolArgument], *, strict: bool | None = None) 
     """
     wire = []
     for tool in tools:
-        made = convert_to_openai_tool(tool, strict=strict)
+        made = convert_to_openai_tool(with_optional_keys(tool), strict=strict)
         if made.get("type") != "function" or not isinstance(made.get("function"), dict):
             raise InvalidArgumentError(f"tools: the service takes functions only, not {made.get('type')!r}")
         wire.append(made)

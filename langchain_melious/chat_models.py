@@ -287,7 +287,7 @@ class ChatMelious(DescribedModel):
     @override
     def with_structured_output(
         self,
-        schema: Schema,
+        schema: Schema = None,
         *,
         method: Method | Literal["auto"] = "auto",
         include_raw: bool = False,
@@ -298,8 +298,9 @@ class ChatMelious(DescribedModel):
 
         Args:
             schema: A pydantic class (v2 or v1), a TypedDict, a JSON schema, or a
-                function in OpenAI's form. Pydantic classes are validated and give
-                instances, the others give dicts.
+                function or a `response_format` in OpenAI's form. Pydantic classes are
+                validated and give instances, the others give dicts. None, with
+                `json_mode`, for any JSON object.
             method: `json_schema` has the service hold the schema,
                 `function_calling` asks for a tool call, `json_mode` for any JSON
                 (then the prompt must ask for JSON and say which). `auto` takes
@@ -310,6 +311,8 @@ class ChatMelious(DescribedModel):
             **kwargs: Further parameters to bind.
 
         Raises:
+            langchain_melious.errors.InvalidArgumentError: The schema cannot be described
+                to a model, or there is no such method.
             OutputParserException: At run time: the answer was no instance of the
                 schema; the error says what came instead.
             ModelRefusalError: At run time: the model refused (from langchain-core

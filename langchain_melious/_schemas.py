@@ -1,0 +1,104 @@
+"""Schemas in all the forms that users have them in, as LangChain's converters take them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, NotRequired, Required, TypedDict, get_args, get_origin, get_type_hints
+
+from langchain_core.utils.function_calling import convert_to_json_schema, convert_to_openai_tool
+from typing_extensions import is_typeddict
+
+from langchain_melious.errors import InvalidArgumentError
+
+_UNNAMED = "answer"
+_NAMES = ("name", "title", "function")
+_DESCRIBING = ("properties", "type", "$ref", "anyOf", "allOf")
+
+
+def regular_schema(schema: Any) -> Any:
+    """Bring a schema to a form that LangChain converts.
+
+    Args:
+        schema: A class, a function, a JSON schema, with or without a title, or the `json_schema` of
+            a `response_format`, as a whole or its inner part. Keys of a TypedDict that are not
+            required may be left out.
+
+    Example:
+        >>> regular_schema({"type": "object", "properties": {}})["title"]
+        'answer'
+    """
+    if isinstance(schema, Mapping):
+        return _named(schema)
+    return with_optional_keys(schema)
+
+
+def tool_of_schema(schema: Any, *, strict: bool | None = None) -> dict[str, Any]:
+    """A regular schema as a function in OpenAI's form.
+
+    Raises:
+        InvalidArgumentError: It is no schema.
+    """
+    try:
+        return convert_to_openai_tool(schema, strict=strict)
+    except (TypeError, ValueError, AttributeError) as error:
+        raise _no_schema(schema, error) from error
+
+
+def json_schema_of(schema: Any, *, strict: bool | None = None) -> dict[str, Any]:
+    """A regular schema as a JSON schema.
+
+    Raises:
+        InvalidArgumentError: It is no schema.
+    """
+    try:
+        return convert_to_json_schema(schema, strict=strict)
+    except (TypeError, ValueError, AttributeError) as error:
+        raise _no_schema(schema, error) from error
+
+
+def _named(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    inner = schema.get("json_schema")
+    if schema.get("type") == "json_schema" and isinstance(inner, Mapping):
+        schema = inner
+    if isinstance(schema.get("schema"), Mapping):
+        about = {"title": schema.get("name"), "description": schema.get("description")}
+        return {**schema["schema"], **{name: value for name, value in about.items() if value}}
+    if not any(name in schema for name in _NAMES) and any(name in schema for name in _DESCRIBING):
+        return {"title": _UNNAMED, **schema}
+    return schema
+
+
+def with_optional_keys(schema: Any) -> Any:
+    """A TypedDict with its `NotRequired` keys as LangChain wants them: with a default. Others as they are."""
+    if not is_typeddict(schema):
+        return schema
+    try:
+        hints = get_type_hints(schema, include_extras=True)
+    except NameError:
+        return schema
+    if not any(get_origin(hint) in (NotRequired, Required) for hint in hints.values()):
+        return schema
+    make: Any = TypedDict
+    made = make(schema.__name__, {name: _key(hint) for name, hint in hints.items()})
+    made.__doc__ = schema.__doc__
+    return made
+
+
+def _key(hint: Any) -> Any:
+    marked = get_origin(hint)
+    if marked not in (NotRequired, Required):
+        return hint
+    (kind,) = get_args(hint)
+    if marked is Required:
+        return kind
+    if get_origin(kind) is Annotated:
+        kind, _default, *described = get_args(kind)
+        return Annotated[(kind, None, *described)]
+    return Annotated[kind, None]
+
+
+def _no_schema(schema: Any, error: Exception) -> InvalidArgumentError:
+    return InvalidArgumentError(
+        f"schema: {schema!r:.100} cannot be described to a model; give a pydantic class, a TypedDict or a "
+        f"JSON schema (for a list, a class that has it as a field): {error}"
+    )
