@@ -48,6 +48,7 @@ class MeliousAudioParser(MeliousSettings, BaseBlobParser):
         filters: Which providers may serve, such as `{"countries": ["DE", "FR"]}`; by default any.
         verify_location: `warn` or `raise` where an answer came from none of `filters["countries"]`; `off` by
             default.
+        routing_fallbacks: Filters to give up one by one where no provider fits; none by default.
         budget: A `melious.ImpactBudget`, the limit of what may be spent; none by default.
         mode: `single`, the default, for a document of each recording, or `segments` for one of each segment.
         language: ISO 639-1 code of the language; by default it is found out.

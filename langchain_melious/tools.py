@@ -102,6 +102,7 @@ class MeliousImageGenerator(MeliousSettings, BaseTool):
         filters: Which providers may serve, such as `{"countries": ["DE", "FR"]}`; by default any.
         verify_location: `warn` or `raise` where an answer came from none of `filters["countries"]`; `off` by
             default.
+        routing_fallbacks: Filters to give up one by one where no provider fits; none by default.
         budget: A `melious.ImpactBudget`, the limit of what may be spent; none by default.
         n: How many pictures for each call, 1 to 10 (older services take 4); by default 1.
         size: Width x height in pixels; by default the service's own, 1024x1024. The chat model may ask
