@@ -111,7 +111,9 @@ class ToolCalling(FunctionCallingLLM):
 
         Args:
             response: A response, whole or partial.
-            error_on_no_tool_call: Refuse a response that calls none.
+            error_on_no_tool_call: Refuse a response that calls none, or a whole one whose arguments are no
+                JSON object. Agents pass False: there, such arguments are none at all, with a warning in the
+                log, and the tool's own complaint goes back to the model, unless the answer was cut off.
             **kwargs: Not used.
 
         Raises:

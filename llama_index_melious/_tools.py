@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from llama_index.core.tools.types import BaseTool
 
 _SHOWN = 200
+logger = logging.getLogger("melious")
 
 
 def tool_parameters(
@@ -83,8 +85,12 @@ def allows_strict(schema: Any) -> bool:
 def selections(response: ChatResponse, *, error_on_none: bool) -> list[ToolSelection]:
     """The tool calls of a response, whole or still coming in.
 
+    Broken arguments of a whole answer are an error where a call must be there. Elsewhere, as in an agent's
+    loop, they are none at all, as LlamaIndex has it: the tool's own complaint goes back to the model. Where
+    the answer was cut off at its limit of tokens, they are an error always: another try would end the same way.
+
     Raises:
-        ToolArgumentsError: The answer is whole, and arguments in it are no JSON object.
+        ToolArgumentsError: The answer is whole, its arguments are no JSON object, and `error_on_none` is set.
         ValueError: There is no call, and `error_on_none` is set.
     """
     blocks = [block for block in response.message.blocks if isinstance(block, ToolCallBlock)]
@@ -103,10 +109,22 @@ def selections(response: ChatResponse, *, error_on_none: bool) -> list[ToolSelec
         ToolSelection(
             tool_id=call_id or "",
             tool_name=name or "",
-            tool_kwargs=whole_arguments(name or "", given, response) if is_whole else _arguments(given),
+            tool_kwargs=_whole_or_none(name or "", given, response, raises=error_on_none)
+            if is_whole
+            else _arguments(given),
         )
         for call_id, name, given in calls
     ]
+
+
+def _whole_or_none(name: str, given: Any, response: ChatResponse, *, raises: bool) -> dict[str, Any]:
+    try:
+        return whole_arguments(name, given, response)
+    except ToolArgumentsError as error:
+        if raises or error.finish_reason == "length":
+            raise
+        logger.warning("Called without arguments: %s", error.message)
+        return {}
 
 
 def _kept_calls(message: ChatMessage) -> list[tuple[str | None, str | None, Any]]:

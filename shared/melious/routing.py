@@ -64,6 +64,8 @@ FiltersArgument: TypeAlias = ProviderFilters | Mapping[str, Any]
 def filters_to_wire(filters: FiltersArgument | None) -> dict[str, Any] | None:
     """Check filters and give them as the body carries them; None and empty filters give None.
 
+    A key that is not known is sent as it is, with a warning where it looks like a known one.
+
     Raises:
         InvalidArgumentError: A known key has a value of the wrong kind.
     """
@@ -76,7 +78,24 @@ def filters_to_wire(filters: FiltersArgument | None) -> dict[str, Any] | None:
             filters = ProviderFilters.model_validate(dict(filters))
         except ValidationError as error:
             raise InvalidArgumentError(f"filters: {_first_problem(error)}") from None
+    if filters.model_extra:
+        _warn_of_near_misses(filters.model_extra)
     return filters.to_wire() or None
+
+
+def _warn_of_near_misses(unknown: Mapping[str, Any]) -> None:
+    """Warn where a key looks misspelt: it is sent, but nobody may heed it."""
+    import difflib  # noqa: PLC0415 - rarely needed
+    import warnings  # noqa: PLC0415
+
+    for name in unknown:
+        near = difflib.get_close_matches(name, ProviderFilters.model_fields, n=1, cutoff=0.7)
+        if near:
+            warnings.warn(
+                f"filters: {name!r} is not a known filter and is sent as it is; did you mean {near[0]!r}?",
+                UserWarning,
+                stacklevel=3,
+            )
 
 
 def _first_problem(error: ValidationError) -> str:

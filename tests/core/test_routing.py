@@ -167,3 +167,9 @@ def test_filters_that_leave_nobody_are_an_error_that_is_not_retried(
         clients.call(client, "chat.create", model=CHAT, messages=QUESTION)
     assert (caught.value.attempts, len(sandbox.requests)) == (1, 1)
     assert not caught.value.is_retryable
+
+
+def test_a_filter_that_looks_misspelt_is_sent_with_a_warning():
+    with pytest.warns(UserWarning, match="'country'.*did you mean 'countries'"):
+        assert filters_to_wire({"country": ["FR"]}) == {"country": ["FR"]}
+    assert filters_to_wire({"datacenter": "x"}) == {"datacenter": "x"}

@@ -122,3 +122,14 @@ async def test_no_tool_runs_on_arguments_that_were_cut_off(make_llm, sandbox):
     with pytest.raises(Exception, match="raise `max_tokens`"):
         await run(agent, "Delete my old notes.")
     assert not ran
+
+
+async def test_an_agent_goes_on_after_broken_arguments(make_llm, sandbox):
+    """The tool's complaint goes back to the model, which gets another try."""
+    call = {"index": 0, "id": "c1", "function": {"name": "multiply", "arguments": "a=6, b=7"}}
+    sandbox.faults.add(Fault(raw=sse(piece({"tool_calls": [call]}), piece({}, "tool_calls"))))
+    agent = FunctionAgent(tools=[MULTIPLY], llm=make_llm(), streaming=True)
+    answer = await agent.run("What is 6 times 7?")
+    told = [m for m in sandbox.requests[1].body["messages"] if m["role"] == "tool"]
+    assert "argument" in told[0]["content"]
+    assert answer.response.content

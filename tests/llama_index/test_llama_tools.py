@@ -221,7 +221,9 @@ def calling(arguments, name="multiply"):
         ('"6, 7"', "tool_calls", "a str"),
     ],
 )
-async def test_broken_arguments_of_a_whole_answer(make_llm, way, sandbox, method, arguments, finish, advice):
+async def test_broken_arguments_of_a_whole_answer(
+    make_llm, way, sandbox, method, arguments, finish, advice, caplog
+):
     message = calling(arguments)
     chunks = [piece({"content": "Let me see."}), call_piece(0, "c1", "multiply", arguments)]
     sandbox.faults.add(
@@ -244,6 +246,13 @@ async def test_broken_arguments_of_a_whole_answer(make_llm, way, sandbox, method
     assert caught.value.request_id == sandbox.requests[-1].request_id
     again = pickle.loads(pickle.dumps(caught.value))
     assert (str(again), again.tool_name, again.text) == (str(caught.value), "multiply", arguments)
+    if finish == "length":
+        with pytest.raises(ToolArgumentsError):
+            llm.get_tool_calls_from_response(last, error_on_no_tool_call=False)
+        return
+    (call,) = llm.get_tool_calls_from_response(last, error_on_no_tool_call=False)
+    assert call.tool_kwargs == {}
+    assert any("'multiply'" in record.message for record in caplog.records if record.levelname == "WARNING")
 
 
 @pytest.mark.parametrize("arguments", ["", " ", "null", "{}", {}, None])
