@@ -87,7 +87,7 @@ def selections(response: ChatResponse, *, error_on_none: bool) -> list[ToolSelec
 
     Broken arguments of a whole answer are an error where a call must be there. Elsewhere, as in an agent's
     loop, they are none at all, as LlamaIndex has it: the tool's own complaint goes back to the model. Where
-    the answer was cut off at its limit of tokens, they are an error always: another try would end the same way.
+    the answer was cut off at its limit of tokens, they are always an error: another try would end alike.
 
     Raises:
         ToolArgumentsError: The answer is whole, its arguments are no JSON object, and `error_on_none` is set.
