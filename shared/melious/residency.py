@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
+from melious.callers import callers_level
 from melious.errors import InvalidArgumentError, ResidencyError, ResidencyWarning
 from melious.results import Result
 from melious.transport.exchange import OpenStream
@@ -18,7 +18,6 @@ VerifyLocation: TypeAlias = Literal["off", "warn", "raise"]
 Finding: TypeAlias = Literal["verified", "unverified", "outside"]
 
 _SHOWN = 5
-_OURS = ("melious", "langchain_melious", "llama_index_melious")
 _STREAM_ADVICE = (
     'Streams of the live service do not say where they ran: `stream_impact="buffer"` asks for the whole '
     "answer, which does. What arrived is in `.answer`"
@@ -160,7 +159,7 @@ def _complain(
     advice: str | None = None,
 ) -> None:
     if residency.mode == "warn":
-        warnings.warn(message, ResidencyWarning, stacklevel=_callers_level())
+        warnings.warn(message, ResidencyWarning, stacklevel=callers_level())
         return
     error = ResidencyError(
         message,
@@ -172,13 +171,3 @@ def _complain(
     )
     error.attempts, error.elapsed = answer.attempts, answer.elapsed
     raise error
-
-
-def _callers_level() -> int:
-    """How far up the first line of code is that is not ours, for a warning to point at."""
-    frame = sys._getframe(1)  # noqa: SLF001 - as `warnings` itself counts
-    level = 1
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] in _OURS:
-        frame = frame.f_back
-        level += 1
-    return level

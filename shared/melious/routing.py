@@ -88,13 +88,15 @@ def _warn_of_near_misses(unknown: Mapping[str, Any]) -> None:
     import difflib  # noqa: PLC0415 - rarely needed
     import warnings  # noqa: PLC0415
 
+    from melious.callers import callers_level  # noqa: PLC0415
+
     for name in unknown:
         near = difflib.get_close_matches(name, ProviderFilters.model_fields, n=1, cutoff=0.7)
         if near:
             warnings.warn(
                 f"filters: {name!r} is not a known filter and is sent as it is; did you mean {near[0]!r}?",
                 UserWarning,
-                stacklevel=3,
+                stacklevel=callers_level(),
             )
 
 

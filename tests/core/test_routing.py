@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from melious import InvalidArgumentError, NoProvidersAvailableError, ProviderFilters
+from melious import InvalidArgumentError, MeliousClient, NoProvidersAvailableError, ProviderFilters
 from melious.routing import FLAVORS, filters_to_wire, flavored, split_flavor
 from melious.sandbox import Sandbox
 
@@ -173,3 +173,9 @@ def test_a_filter_that_looks_misspelt_is_sent_with_a_warning():
     with pytest.warns(UserWarning, match="'country'.*did you mean 'countries'"):
         assert filters_to_wire({"country": ["FR"]}) == {"country": ["FR"]}
     assert filters_to_wire({"datacenter": "x"}) == {"datacenter": "x"}
+
+
+def test_the_warning_points_at_the_line_of_the_caller():
+    with pytest.warns(UserWarning, match="countries") as warned:
+        MeliousClient(api_key="sk-mel-x", filters={"country": ["FR"]})
+    assert {warning.filename for warning in warned} == {__file__}

@@ -1,0 +1,17 @@
+"""Where a warning points: at the line of those who use this package."""
+
+from __future__ import annotations
+
+import sys
+
+_OURS = ("melious", "langchain_melious", "llama_index_melious", "pydantic")
+
+
+def callers_level() -> int:
+    """How far up the first line of code is that is not ours, for a warning to point at."""
+    frame = sys._getframe(1)  # noqa: SLF001 - as `warnings` itself counts
+    level = 1
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] in _OURS:
+        frame = frame.f_back
+        level += 1
+    return level
