@@ -23,6 +23,7 @@ from llama_index_instrumentation.span import active_span_id
 from llama_index_melious._component import MeliousComponent
 from llama_index_melious._messages import to_wire
 from llama_index_melious._responses import Fold, as_completion, whole
+from llama_index_melious._stream_callbacks import astream_callback, stream_callback
 from llama_index_melious._structured_predict import StructuredPredict
 from melious import catalogue
 from melious.errors import InvalidArgumentError
@@ -247,7 +248,7 @@ class Melious(StructuredPredict, MeliousComponent):
         """Like `chat`, for asyncio."""
         return await self._achat(messages, kwargs)
 
-    @llm_chat_callback()
+    @stream_callback(llm_chat_callback)
     def stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseGen:
         """Answer a conversation piece by piece; the request is made at once.
 
@@ -257,7 +258,7 @@ class Melious(StructuredPredict, MeliousComponent):
         """
         return self._stream(messages, kwargs)
 
-    @llm_chat_callback()
+    @astream_callback(llm_chat_callback)
     async def astream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseAsyncGen:
         """Like `stream_chat`, for asyncio; the request is made when this is awaited."""
         return await self._astream(messages, kwargs)
@@ -300,12 +301,12 @@ class Melious(StructuredPredict, MeliousComponent):
         """Like `complete`, for asyncio."""
         return as_completion(await self._achat(self._prompt(prompt, formatted=formatted), kwargs))
 
-    @llm_completion_callback()
+    @stream_callback(llm_completion_callback)
     def stream_complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponseGen:  # noqa: FBT001, FBT002 - the base class's signature
         """Answer a prompt piece by piece; see `stream_chat`."""
         return _completions(self._stream(self._prompt(prompt, formatted=formatted), kwargs))
 
-    @llm_completion_callback()
+    @astream_callback(llm_completion_callback)
     async def astream_complete(
         self,
         prompt: str,
