@@ -84,6 +84,15 @@ def test_usage_can_be_left_out(way, chat, sandbox, whole):
     assert [options["include_usage"] for options in sent] == [False, False, True]
 
 
+@pytest.mark.parametrize("options", [{}, {"stream_usage": False}], ids=["with usage", "without"])
+def test_a_server_that_does_not_know_stream_options(way, chat, sandbox, whole, options):
+    sandbox.faults.add(Fault(refuse_stream_options=True))
+    message = whole(way.stream(chat(**options), "Hello"))
+    assert message.text
+    assert message.usage_metadata is None
+    assert "stream_options" not in sandbox.requests[-1].body
+
+
 def test_tool_calls_in_pieces(way, chat, whole):
     llm = chat().bind_tools([get_weather, get_time])
     chunks = way.stream(llm, "What is the weather in Paris, and what is the time in Rome?")

@@ -244,3 +244,12 @@ async def test_what_observers_read_of_the_call(make_llm, way, keeper):
     assert start.model_dict["temperature"] == 0.2
     assert start.model_dict["preset"] == "speed"
     assert start.additional_kwargs == {"top_p": 0.5}
+
+
+async def test_a_stream_of_a_server_without_stream_options(make_llm, way, sandbox, keeper):
+    sandbox.faults.add(Fault(refuse_stream_options=True))
+    *_, last = await way(make_llm(), "stream_chat", HELLO)
+    assert last.message.content
+    assert "usage" not in last.additional_kwargs
+    (event,) = keeper.of(MeliousUsageEvent)
+    assert event.usage is None

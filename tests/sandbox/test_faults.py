@@ -238,6 +238,14 @@ def test_embedding_faults(sandbox, http):
     assert (refused.status_code, refused.json()["error"]["param"]) == (400, "encoding_format")
 
 
+def test_fields_that_a_server_may_not_know(sandbox, http):
+    sandbox.faults.add(Fault(refuse_stream_options=True, times=2))
+    streamed = CHAT | {"stream": True}
+    refused = http.post("/chat/completions", json=streamed | {"stream_options": {"include_usage": True}})
+    assert (refused.status_code, refused.json()["error"]["param"]) == (400, "stream_options")
+    assert http.post("/chat/completions", json=streamed).status_code == 200
+
+
 def test_extension_faults(sandbox, http):
     def answer(**fault):
         sandbox.faults.add(Fault(**fault))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -16,13 +17,14 @@ from melious.endpoints.common import (
     read_as,
     request_of,
 )
-from melious.errors import InvalidArgumentError, ResponseDecodeError
+from melious.errors import APIStatusError, InvalidArgumentError, ResponseDecodeError
 from melious.results import ChatCompletion
 from melious.transport import codec
 from melious.transport.completion import part_content
 from melious.transport.request import Call, Request, Response
 
 PATH = "chat/completions"
+_OPTIONS = "stream_options"
 
 
 class ChatParams(RoutingOptions, total=False):
@@ -48,7 +50,8 @@ class ChatParams(RoutingOptions, total=False):
         parallel_tool_calls: Whether several calls may come at once.
         response_format: `{"type": "json_object"}`, or `json_schema` with a schema.
         reasoning_effort: How much to think: low, medium, high; some models take others.
-        stream_options: For `stream`; usage is asked for unless this says otherwise.
+        stream_options: For `stream`; by default usage is asked for, and where a server refuses that, the
+            request is made once more without. What is asked for here is asked for in any case.
         stream_impact: For `stream`: `native` streams truly; `buffer` asks for the whole answer and
             hands it out as a stream once it is there, since the live service reports impact and
             cost on whole answers only.
@@ -122,6 +125,9 @@ def _request(
         fields |= {"stream": True, "stream_options": {"include_usage": True}}
     body = body_of(config, model, fields, params)
     details: dict[str, Any] = {"stream": stream}
+    options = params.get(_OPTIONS)
+    if stream and not (isinstance(options, Mapping) and any(options.values())):
+        details["leaner"] = _without_usage
     how = params.get("stream_impact")
     if how is None:
         how = config.stream_impact
@@ -134,6 +140,19 @@ def _request(
             details = {"replay": partial(_replayed, usage=asked)}
     again = _has_image(fields["messages"])
     return request_of(config, "chat", PATH, params, body, retry_malformed=again, **details)
+
+
+def _without_usage(request: Request, error: APIStatusError) -> Request | None:
+    """The request without `stream_options`, where an error complains of that; None for others."""
+    if (
+        error.status_code not in (None, 400, 422)
+        or _OPTIONS not in f"{error.param} {error.message} {error.body}"
+    ):
+        return None
+    body = codec.loads(request.body) if isinstance(request.body, bytes) else {}
+    if body.pop(_OPTIONS, None) is None:
+        return None
+    return replace(request, body=codec.dumps(body))
 
 
 def _checked(messages: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

@@ -71,6 +71,7 @@ class Fault:
         drop_item: Leave out the last item of ``data`` or ``results``.
         ignore_encoding: Send floats though base64 was asked for.
         refuse_base64: Refuse base64 with 400.
+        refuse_stream_options: Refuse ``stream_options`` with 400.
         impact: How ``environment_impact`` goes wrong.
         cost: How ``billing_cost`` goes wrong.
         usage: ``missing`` leaves the usage out.
@@ -108,6 +109,7 @@ class Fault:
     drop_item: bool = False
     ignore_encoding: bool = False
     refuse_base64: bool = False
+    refuse_stream_options: bool = False
     impact: ImpactDamage | None = None
     cost: CostDamage | None = None
     usage: UsageDamage | None = None

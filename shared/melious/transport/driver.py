@@ -117,12 +117,7 @@ class LineBase:
         """Go on with another request."""
         self.request = effect.request
         self._seal = self._envelope.seal(effect.request)
-        logger.info(
-            "%s /%s: no provider fits the filters, trying again with this given up: %s",
-            self.request.method,
-            self.request.path,
-            effect.relaxed,
-        )
+        logger.info("%s /%s: %s", self.request.method, self.request.path, effect.why)
 
     def _log(self, outcome: str, request_id: str | None) -> None:
         if logger.isEnabledFor(logging.DEBUG):

@@ -58,11 +58,11 @@ class Instead:
 
     Attributes:
         request: The request.
-        relaxed: What it gives up of the filters of the one before.
+        why: What was wrong with the one before, and what this one gives up.
     """
 
     request: Request
-    relaxed: str
+    why: str
 
 
 Effect: TypeAlias = Send | ReadBody | ReadSome | Sleep | Tell | Instead

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from melious.error_table import status_error
 from melious.errors import (
     APIConnectionError,
+    APIStatusError,
     APITimeoutError,
     Attempt,
     DeadlineExceededError,
@@ -309,11 +310,17 @@ class _CallState:
         return error
 
     def give_way(self, error: MeliousError) -> Instead | None:
-        """What to send instead where no provider fits, or nothing.
+        """What to send instead where the service refuses a field or no provider fits, or nothing.
 
         Raises:
             NoProvidersAvailableError: Everything is given up; the error of the first request.
         """
+        leaner = self.request.leaner
+        if leaner is not None and isinstance(error, APIStatusError):
+            request = leaner(self.request, error)
+            if request is not None:
+                why = f"a field was refused ({error.status_code or 'in the stream'}), trying again without it"
+                return self._instead(request, error, why)
         fallbacks = self.request.fallbacks
         if fallbacks is None or not isinstance(error, NoProvidersAvailableError):
             return None
@@ -322,10 +329,15 @@ class _CallState:
         if len(relaxed) == len(fallbacks.steps):
             self.refused.add_note(f"Nor did a provider fit with this given up: {'; '.join(relaxed)}")
             raise self.final(self.refused)
+        request = fallbacks.request(self.request, len(relaxed) + 1)
+        why = f"no provider fits the filters, trying again with this given up: {request.relaxed[-1]}"
+        return self._instead(request, error, why)
+
+    def _instead(self, request: Request, error: MeliousError, why: str) -> Instead:
         self._note(error)
         self.refusals += 1
-        self.request = fallbacks.request(self.request, len(relaxed) + 1)
-        return Instead(self.request, self.request.relaxed[-1])
+        self.request = request
+        return Instead(request, why)
 
     def delay_or_raise(self, error: MeliousError, phase: Phase, *, timed_out: bool) -> float:
         """Seconds until the next attempt, or the error where there is none."""

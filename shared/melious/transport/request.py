@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from melious.config import Timeout
-from melious.errors import MeliousError, RetryEvent
+from melious.errors import APIStatusError, MeliousError, RetryEvent
 from melious.transport.ratelimit import RateLimit
 from melious.transport.uploads import Upload
 
@@ -47,6 +47,7 @@ class Request:
         replay: Makes chunks of the whole answer, which is then handed out as a stream; None hands
             it out as it is.
         fallbacks: What may be sent instead where no provider fits the filters.
+        leaner: Gives what to send instead where the service refuses a field that can be spared.
         relaxed: What is given up already of the filters that were asked for.
         residency: The countries that the answer must come from, where that is to be verified.
         budgets: What must let the request through before it is sent, and is told what it cost.
@@ -71,6 +72,7 @@ class Request:
     on_retry: Callable[[RetryEvent], object] | None = None
     replay: Replay | None = None
     fallbacks: Fallbacks | None = None
+    leaner: Leaner | None = None
     relaxed: tuple[str, ...] = ()
     residency: Residency | None = None
     budgets: tuple[ImpactBudget, ...] = ()
@@ -95,6 +97,9 @@ def without_cookies(headers: Mapping[str, str]) -> Mapping[str, str]:
         return headers
     return {name: value for name, value in headers.items() if name != "set-cookie"}
 
+
+Leaner: TypeAlias = Callable[["Request", APIStatusError], "Request | None"]
+"""Gives the request without the field that an error complains of; None where that is not what it is about."""
 
 Replay: TypeAlias = Callable[["Response"], tuple[dict[str, Any], Iterable[dict[str, Any]]]]
 """Gives a chat answer as it was sent, and the chunks as which it might have come."""

@@ -79,7 +79,7 @@ def read(call: Call) -> ChatRequest:
         top_logprobs=top_logprobs,
         effort=effort,
         stream=fields.flag(body, "stream"),
-        include_usage=_include_usage(body.get("stream_options")),
+        include_usage=_include_usage(body.get("stream_options"), refuse=call.fault.refuse_stream_options),
         prompt_tokens=prompt_tokens,
     )
 
@@ -174,9 +174,11 @@ def _stop(value: Any) -> list[str]:
     return [stop for stop in stops if stop]
 
 
-def _include_usage(value: Any) -> bool:
+def _include_usage(value: Any, *, refuse: bool) -> bool:
     if value is None:
         return False
+    if refuse:
+        raise SandboxError("invalid_value", "'stream_options' is not a known field.", param="stream_options")
     if not isinstance(value, dict):
         raise SandboxError("invalid_value", "'stream_options' must be an object.", param="stream_options")
     return fields.flag(value, "include_usage")
