@@ -66,8 +66,8 @@ def test_importing_adds_its_own_modules_to_the_framework_and_nobody_elses():
     own = {name for name in loaded if "melious" in name}
     folders = {path.rpartition(".")[0] for path in PATHS.values()}
     assert set(loaded) - own - folders <= sys.stdlib_module_names
-    for_later = ("endpoints.chat", "endpoints.audio", "endpoints.images", "scale", "sandbox", "cli", "otel")
-    assert not {name for name in own if name.startswith(tuple(f"melious.{name}" for name in for_later))}
+    for_later = {"endpoints.chat", "endpoints.audio", "endpoints.images", "scale", "sandbox", "cli", "otel"}
+    assert not {f"melious.{name}" for name in for_later} & own
 
 
 @pytest.mark.parametrize("name", PATHS)

@@ -34,8 +34,8 @@ def _after_fork_in_child() -> None:
     global _generation  # noqa: PLW0603
     _generation += 1
     for lock in list(_locks):
-        # As the standard library opens its own. `release` would not do: at the moment of the fork a thread may
-        # have got the lock and not yet come to note that it is locked.
+        # As the standard library opens its own. `release` would not do: at the moment of the fork a thread
+        # may have got the lock and not yet come to note that it is locked.
         lock._at_fork_reinit()  # noqa: SLF001
     for forget in _forgetful:
         forget()
