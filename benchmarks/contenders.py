@@ -28,7 +28,9 @@ LLAMA_MELIOUS = "llama_index_melious"
 LLAMA_MELIOUS_AIOHTTP = "llama_index_melious, aiohttp"
 LLAMA_MISTRAL = "llama-index MistralAI"
 LLAMA_OPENAI = "llama-index OpenAILike"
+LLAMA_OPENAI_ITSELF = "llama-index OpenAI"
 LLAMA_OPENAI_EMBEDDING = "OpenAILikeEmbedding"
+LLAMA_OPENAI_EMBEDDING_ITSELF = "OpenAIEmbedding"
 LLAMA_COHERE = "llama-index CohereRerank"
 
 KEY = "sk-mel-benchmark"
@@ -61,7 +63,9 @@ IN_LLAMA_INDEX = {
 PEERS_IN_LLAMA_INDEX = {
     LLAMA_MISTRAL: "llama_index.llms.mistralai:MistralAI",
     LLAMA_OPENAI: "llama_index.llms.openai_like:OpenAILike",
+    LLAMA_OPENAI_ITSELF: "llama_index.llms.openai:OpenAI",
     LLAMA_OPENAI_EMBEDDING: "llama_index.embeddings.openai_like:OpenAILikeEmbedding",
+    LLAMA_OPENAI_EMBEDDING_ITSELF: "llama_index.embeddings.openai:OpenAIEmbedding",
     LLAMA_COHERE: "llama_index.postprocessor.cohere_rerank:CohereRerank",
 }
 

@@ -40,6 +40,13 @@ def openai_like(url: str) -> Any:
     )
 
 
+def openai(url: str) -> Any:
+    """The integration of OpenAI, with a model that it knows."""
+    from llama_index.llms.openai import OpenAI
+
+    return OpenAI(model="gpt-4o", api_key=KEY, api_base=url, temperature=0.2)
+
+
 def mistral(url: str) -> Any:
     """The integration of Mistral, with a model that it knows."""
     from llama_index.llms.mistralai import MistralAI
@@ -124,5 +131,9 @@ OVER_HTTP: dict[str, Make] = {
     names.LLAMA_OPENAI: openai_like,
 }
 # The SDK of Mistral refuses a tool call whose arguments come in pieces.
-WITH_TOOLS = {name: make for name, make in OVER_HTTP.items() if name != names.LLAMA_MISTRAL}
+WITH_TOOLS: dict[str, Make] = {
+    names.LLAMA_MELIOUS: melious,
+    names.LLAMA_OPENAI: openai_like,
+    names.LLAMA_OPENAI_ITSELF: openai,
+}
 ON_AIOHTTP: dict[str, Make] = {names.LLAMA_MELIOUS_AIOHTTP: melious_aiohttp}

@@ -38,10 +38,17 @@ def _openai_like(url: str) -> Any:
     return OpenAILikeEmbedding(model_name=MODEL, api_key=KEY, api_base=url, embed_batch_size=BATCH)
 
 
+def _openai(url: str) -> Any:
+    from llama_index.embeddings.openai import OpenAIEmbedding
+
+    return OpenAIEmbedding(model_name=MODEL, api_key=KEY, api_base=url, embed_batch_size=BATCH)
+
+
 EMBEDDINGS = {
     names.LLAMA_FAKE: _fake,
     names.LLAMA_MELIOUS: _melious,
     names.LLAMA_OPENAI_EMBEDDING: _openai_like,
+    names.LLAMA_OPENAI_EMBEDDING_ITSELF: _openai,
 }
 
 

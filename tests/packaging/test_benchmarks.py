@@ -84,7 +84,9 @@ PEERS = {
     "llama_index": {
         "llama-index MistralAI",
         "llama-index OpenAILike",
+        "llama-index OpenAI",
         "OpenAILikeEmbedding",
+        "OpenAIEmbedding",
         "llama-index CohereRerank",
     },
 }
