@@ -16,6 +16,7 @@ from llama_index.core.base.llms.types import (
     ToolCallBlock,
 )
 
+from melious.impact import whole_count
 from melious.thinking import ThinkSplitter, split_thinking
 
 if TYPE_CHECKING:
@@ -25,15 +26,16 @@ if TYPE_CHECKING:
 _ASSISTANT = MessageRole.ASSISTANT
 
 
-def whole(completion: ChatCompletion, *, think_tags: bool) -> ChatResponse:
+def whole(completion: ChatCompletion, *, think_tags: bool, single_call: bool = False) -> ChatResponse:
     """The first choice of an answer that was not streamed.
 
     Args:
         completion: The answer.
         think_tags: Take a leading `<think>` part of the text as reasoning.
+        single_call: Leave out all tool calls but the first: some models make several all the same.
     """
     raw = completion.raw
-    calls = [_identified(call) for call in completion.tool_calls]
+    calls = [_identified(call) for call in completion.tool_calls[: 1 if single_call else None]]
     thoughts, text = completion.reasoning, completion.text
     if think_tags and not thoughts:
         thoughts, text = split_thinking(text)
@@ -62,8 +64,9 @@ def facts(raw: dict[str, Any], answer: ChatCompletion | StreamBase, refusal: Any
     usage = raw.get("usage")
     if isinstance(usage, dict) and usage:
         for name in ("prompt_tokens", "completion_tokens", "total_tokens"):
-            if isinstance(usage.get(name), int):
-                said[name] = usage[name]
+            count = whole_count(usage.get(name))
+            if count is not None:
+                said[name] = count
         said["usage"] = usage
     for name in ("environment_impact", "billing_cost"):
         if isinstance(raw.get(name), dict) and raw[name]:
@@ -130,26 +133,33 @@ def _identified(call: dict[str, Any]) -> dict[str, Any]:
 def _reasoning_tokens(raw: dict[str, Any]) -> int | None:
     usage = raw.get("usage")
     details = usage.get("completion_tokens_details") if isinstance(usage, dict) else None
-    tokens = details.get("reasoning_tokens") if isinstance(details, dict) else None
-    return tokens if isinstance(tokens, int) else None
+    return whole_count(details.get("reasoning_tokens")) if isinstance(details, dict) else None
 
 
 def _logprobs(choice: dict[str, Any]) -> list[list[LogProb]] | None:
     """For each token the alternatives that were asked for, or else the token itself.
 
-    An entry without a token or a number is left out; `raw` has it.
+    What is no token with a number is left out; `raw` has it.
     """
-    tokens = (choice.get("logprobs") or {}).get("content")
-    if not tokens:
+    told = choice.get("logprobs")
+    tokens = told.get("content") if isinstance(told, dict) else None
+    if not tokens or not isinstance(tokens, list):
         return None
     return [
         [
-            LogProb(token=one["token"], logprob=one["logprob"], bytes=one.get("bytes") or [])
+            LogProb(token=one["token"], logprob=one["logprob"], bytes=_bytes(one.get("bytes")))
             for one in token.get("top_logprobs") or [token]
-            if isinstance(one.get("token"), str) and isinstance(one.get("logprob"), int | float)
+            if isinstance(one, dict)
+            and isinstance(one.get("token"), str)
+            and isinstance(one.get("logprob"), int | float)
         ]
         for token in tokens
+        if isinstance(token, dict)
     ]
+
+
+def _bytes(value: Any) -> list[int]:
+    return value if isinstance(value, list) and all(type(byte) is int for byte in value) else []
 
 
 class Fold:
@@ -160,12 +170,15 @@ class Fold:
     it had not been streamed.
     """
 
-    def __init__(self, *, think_tags: bool) -> None:
+    def __init__(self, *, think_tags: bool, single_call: bool = False) -> None:
         """Begin.
 
         Args:
             think_tags: Take a leading `<think>` part of the text as reasoning.
+            single_call: Leave out all tool calls but the first: some models make several all the same.
         """
+        self._single_call = single_call
+        self._choice: int | None = None
         self._splitter = ThinkSplitter() if think_tags else None
         self._text = ""
         self._thoughts = ""
@@ -176,11 +189,17 @@ class Fold:
         self._logprobs: list[list[LogProb]] = []
 
     def add(self, chunk: dict[str, Any]) -> ChatResponse | None:
-        """Take a chunk of the first choice; None if it brings nothing to show."""
+        """Take a chunk; None if it brings the first choice nothing to show."""
         choices = chunk["choices"]
-        if not choices or choices[0].get("index"):
+        if not choices:
             return None
         choice = choices[0]
+        if choice["index"] or len(choices) > 1 or self._choice:
+            choice = self._chosen(choices)
+            if choice is None:
+                return None
+        else:
+            self._choice = 0
         delta = choice["delta"]
         content = delta.get("content") or ""
         thought = delta.get("reasoning_content") or ""
@@ -195,14 +214,21 @@ class Fold:
             self._text += content
         if thought:
             self._thoughts += thought
-        elif not content and not pieces:
-            if isinstance(delta.get("refusal"), str):
-                self._refusal += delta["refusal"]
-            return None
+        if "refusal" in delta and isinstance(delta["refusal"], str):
+            self._refusal += delta["refusal"]
+        grown = False
         if pieces:
             for piece in pieces:
-                self._add_piece(piece)
-        return self._response(chunk, content, thought, logprobs)
+                grown = self._add_piece(piece) or grown
+        if content or thought or grown:
+            return self._response(chunk, content, thought, logprobs)
+        return None
+
+    def _chosen(self, choices: list[dict[str, Any]]) -> dict[str, Any] | None:
+        """The choice that the answer is made of: number 0, or the first that is seen where there is none."""
+        if self._choice is None:
+            self._choice = min(choice["index"] for choice in choices)
+        return next((choice for choice in choices if choice["index"] == self._choice), None)
 
     def _split(self, thought: str, content: str) -> tuple[str, str]:
         """What is thought and what is said in a delta, as far as that is known."""
@@ -240,12 +266,14 @@ class Fold:
             )
         return ChatResponse(message=message, raw=chunk, delta=content, logprobs=logprobs)
 
-    def _add_piece(self, piece: dict[str, Any]) -> None:
-        """Take a piece of a tool call; responses given out before keep what they have."""
+    def _add_piece(self, piece: dict[str, Any]) -> bool:
+        """Take a piece of a tool call, if it is wanted; responses given out before keep what they have."""
         index = piece["index"]
         function = piece["function"]
         place = self._place.get(index)
         if place is None:
+            if self._single_call and self._calls:
+                return False
             place = self._place[index] = len(self._calls)
             call_id, name, arguments = piece.get("id"), function.get("name"), function["arguments"]
         else:
@@ -261,6 +289,7 @@ class Fold:
         block = ToolCallBlock(tool_call_id=call_id or "", tool_name=name or "", tool_kwargs=arguments)
         self._calls[place : place + 1] = [call]
         self._blocks[place : place + 1] = [block]
+        return True
 
     def finish(self, stream: StreamBase) -> ChatResponse:
         """The last response, after the last chunk; new in it is at most what may still have become a tag."""

@@ -11,9 +11,8 @@ from llama_index.core.base.llms.types import ChatMessage, ChatResponse, MessageR
 from llama_index.core.output_parsers.pydantic import PydanticOutputParser
 from llama_index.core.program.utils import FlexibleModel, create_flexible_model
 from pydantic import BaseModel, ValidationError
-from pydantic_core import from_json
 
-from llama_index_melious._tools import allows_strict
+from llama_index_melious._tools import allows_strict, partial_json
 from llama_index_melious.errors import StructuredOutputError
 
 M = TypeVar("M", bound=BaseModel)
@@ -50,10 +49,10 @@ def told_schema(messages: Sequence[ChatMessage], output_cls: type[BaseModel]) ->
     """A conversation at whose end the user asks for an answer by schema, in words."""
     parser: PydanticOutputParser[BaseModel] = PydanticOutputParser(output_cls=output_cls)
     asked = TextBlock(text=parser.get_format_string(escape_json=False).strip())
-    *earlier, last = messages
-    if last.role != MessageRole.USER:
+    last = messages[-1] if messages else None
+    if last is None or last.role != MessageRole.USER:
         return [*messages, ChatMessage(role=MessageRole.USER, blocks=[asked])]
-    return [*earlier, last.model_copy(update={"blocks": [*last.blocks, asked]})]
+    return [*messages[:-1], last.model_copy(update={"blocks": [*last.blocks, asked]})]
 
 
 def content_of(response: ChatResponse) -> str:
@@ -69,13 +68,28 @@ def content_of(response: ChatResponse) -> str:
     return text[begin.start() :] if begin else text
 
 
-def _without_end(text: str) -> str:
-    """The JSON without the fence or the prose after it."""
+def _validated(text: str, output_cls: type[M]) -> M:
+    """The object in a text that begins with its JSON, whatever fence or prose comes after that.
+
+    Raises:
+        ValidationError: There is none.
+    """
     try:
-        _, end = _DECODER.raw_decode(text)
+        value, end = _DECODER.raw_decode(text)
     except (ValueError, RecursionError):
-        return text  # where it is wrong is for the class to say
-    return text[:end]
+        return output_cls.model_validate_json(_readable(text))  # where it is wrong is for the class to say
+    try:
+        return output_cls.model_validate_json(_readable(text[:end]))
+    except ValidationError as error:
+        if error.errors(include_url=False, include_input=False)[0]["type"] != "json_invalid":
+            raise
+        # What pydantic's parser does not take and models write: line breaks in texts, half a character.
+        return output_cls.model_validate(value)
+
+
+def _readable(text: str) -> str:
+    """The text without the halves of characters, which pydantic's parser does not even look at."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def read(response: ChatResponse, output_cls: type[M], text_of: TextOf) -> M:
@@ -85,7 +99,7 @@ def read(response: ChatResponse, output_cls: type[M], text_of: TextOf) -> M:
         StructuredOutputError: It holds none.
     """
     try:
-        return output_cls.model_validate_json(_without_end(text_of(response)))
+        return _validated(text_of(response), output_cls)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"])
@@ -123,10 +137,7 @@ class PartialReader(Generic[M]):
         if len(text) == self._size:
             return None
         self._size = len(text)
-        try:
-            value = from_json(text, allow_partial="trailing-strings")
-        except ValueError:
-            return None
+        value = partial_json(text)
         if not isinstance(value, dict):
             return None
         try:

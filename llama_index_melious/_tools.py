@@ -103,8 +103,7 @@ def selections(response: ChatResponse, *, error_on_none: bool) -> list[ToolSelec
         if error_on_none:
             raise ValueError(f"the model called no tool; it answered {response.message.content!r}")
         return []
-    # Only what is known to be whole can be wrong; all else may still grow.
-    is_whole = bool(response.additional_kwargs.get("finish_reason"))
+    is_whole = _is_whole(response)
     return [
         ToolSelection(
             tool_id=call_id or "",
@@ -115,6 +114,14 @@ def selections(response: ChatResponse, *, error_on_none: bool) -> list[ToolSelec
         )
         for call_id, name, given in calls
     ]
+
+
+def _is_whole(response: ChatResponse) -> bool:
+    """Whether the answer has ended. Only what is known to be whole can be wrong; all else may still grow."""
+    if response.additional_kwargs.get("finish_reason"):
+        return True
+    choices = response.raw.get("choices") if isinstance(response.raw, dict) else None
+    return bool(choices and "message" in choices[0] and "delta" not in choices[0])
 
 
 def _whole_or_none(name: str, given: Any, response: ChatResponse, *, raises: bool) -> dict[str, Any]:
@@ -181,11 +188,18 @@ def _arguments(given: Any) -> dict[str, Any]:
 @lru_cache(maxsize=32)
 def _parsed(text: str) -> dict[str, Any]:
     """Arguments as far as they have come. Agents ask again with every chunk, mostly about the same text."""
-    try:
-        value = from_json(text, allow_partial="trailing-strings")
-    except ValueError:
-        return {}
+    value = partial_json(text)
     return value if isinstance(value, dict) else {}
+
+
+def partial_json(text: str) -> Any:
+    """JSON as far as it has come; None where it cannot be read."""
+    try:
+        return from_json(text, allow_partial="trailing-strings")
+    except TypeError:  # half a character in it
+        return partial_json(text.encode("utf-8", "replace").decode())
+    except ValueError:
+        return None
 
 
 def _copy(value: Any) -> Any:

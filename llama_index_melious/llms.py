@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from llama_index.core.base.llms.types import (
     ChatMessage,
     ChatResponse,
-    ChatResponseAsyncGen,
-    ChatResponseGen,
     CompletionResponse,
-    CompletionResponseAsyncGen,
-    CompletionResponseGen,
     LLMMetadata,
     MessageRole,
 )
 from llama_index.core.bridge.pydantic import Field
 from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_callback
-from llama_index_instrumentation.span import active_span_id
 
 from llama_index_melious._component import MeliousComponent
 from llama_index_melious._messages import to_wire
 from llama_index_melious._responses import Fold, as_completion, whole
-from llama_index_melious._stream_callbacks import astream_callback, stream_callback
+from llama_index_melious._streaming import (
+    ChatReading,
+    CompletionReading,
+    Reading,
+    astream_callback,
+    stream_callback,
+)
 from llama_index_melious._structured_predict import StructuredPredict
 from melious import catalogue
 from melious.errors import InvalidArgumentError
@@ -249,19 +250,23 @@ class Melious(StructuredPredict, MeliousComponent):
         return await self._achat(messages, kwargs)
 
     @stream_callback(llm_chat_callback)
-    def stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseGen:
+    def stream_chat(
+        self, messages: Sequence[ChatMessage], **kwargs: Any
+    ) -> Reading[ChatStream, ChatResponse]:
         """Answer a conversation piece by piece; the request is made at once.
 
         Each response holds the message so far and in `delta` what is new. The
         last one holds the whole message, usage, impact and cost. Closing or
         dropping the generator closes the connection.
         """
-        return self._stream(messages, kwargs)
+        return ChatReading(*self._stream(messages, kwargs))
 
     @astream_callback(llm_chat_callback)
-    async def astream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseAsyncGen:
+    async def astream_chat(
+        self, messages: Sequence[ChatMessage], **kwargs: Any
+    ) -> Reading[AsyncChatStream, ChatResponse]:
         """Like `stream_chat`, for asyncio; the request is made when this is awaited."""
-        return await self._astream(messages, kwargs)
+        return ChatReading(*await self._astream(messages, kwargs))
 
     def _chat(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> ChatResponse:
         return self._whole(self._client().chat.create(**self._request(messages, kwargs)))
@@ -270,20 +275,20 @@ class Melious(StructuredPredict, MeliousComponent):
         return self._whole(await self._aclient().chat.create(**self._request(messages, kwargs)))
 
     def _whole(self, completion: ChatCompletion) -> ChatResponse:
-        _tell(completion, completion.request_id, active_span_id.get())
+        from llama_index_melious.events import dispatch_usage  # noqa: PLC0415 - not before there is an answer
+
+        dispatch_usage("chat", completion, request_id=completion.request_id)
         return whole(completion, think_tags=self.think_tags)
 
-    def _stream(
-        self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]
-    ) -> Generator[ChatResponse, None, None]:
-        stream = self._client().chat.stream(**self._request(messages, kwargs))
-        return _folded(stream, Fold(think_tags=self.think_tags), active_span_id.get())
+    def _stream(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> tuple[ChatStream, Fold]:
+        fold = Fold(think_tags=self.think_tags)
+        return self._client().chat.stream(**self._request(messages, kwargs)), fold
 
     async def _astream(
         self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]
-    ) -> AsyncGenerator[ChatResponse, None]:
-        stream = await self._aclient().chat.stream(**self._request(messages, kwargs))
-        return _afolded(stream, Fold(think_tags=self.think_tags), active_span_id.get())
+    ) -> tuple[AsyncChatStream, Fold]:
+        fold = Fold(think_tags=self.think_tags)
+        return await self._aclient().chat.stream(**self._request(messages, kwargs)), fold
 
     # --- completion: a prompt is a conversation of one message ------------------------------------
 
@@ -302,9 +307,14 @@ class Melious(StructuredPredict, MeliousComponent):
         return as_completion(await self._achat(self._prompt(prompt, formatted=formatted), kwargs))
 
     @stream_callback(llm_completion_callback)
-    def stream_complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponseGen:  # noqa: FBT001, FBT002 - the base class's signature
+    def stream_complete(
+        self,
+        prompt: str,
+        formatted: bool = False,  # noqa: FBT001, FBT002 - the base class's signature
+        **kwargs: Any,
+    ) -> Reading[ChatStream, CompletionResponse]:
         """Answer a prompt piece by piece; see `stream_chat`."""
-        return _completions(self._stream(self._prompt(prompt, formatted=formatted), kwargs))
+        return CompletionReading(*self._stream(self._prompt(prompt, formatted=formatted), kwargs))
 
     @astream_callback(llm_completion_callback)
     async def astream_complete(
@@ -312,46 +322,6 @@ class Melious(StructuredPredict, MeliousComponent):
         prompt: str,
         formatted: bool = False,  # noqa: FBT001, FBT002 - the base class's signature
         **kwargs: Any,
-    ) -> CompletionResponseAsyncGen:
+    ) -> Reading[AsyncChatStream, CompletionResponse]:
         """Like `stream_complete`, for asyncio; the request is made when this is awaited."""
-        return _acompletions(await self._astream(self._prompt(prompt, formatted=formatted), kwargs))
-
-
-def _tell(answer: Any, request_id: str | None, span_id: str | None) -> None:
-    from llama_index_melious.events import dispatch_usage  # noqa: PLC0415 - not before there is an answer
-
-    dispatch_usage("chat", answer, request_id=request_id, span_id=span_id)
-
-
-def _folded(stream: ChatStream, fold: Fold, span_id: str | None) -> Generator[ChatResponse, None, None]:
-    with stream:
-        for chunk in stream:
-            response = fold.add(chunk)
-            if response is not None:
-                yield response
-    last = fold.finish(stream)
-    _tell(last.raw, stream.request_id, span_id)
-    yield last
-
-
-async def _afolded(
-    stream: AsyncChatStream, fold: Fold, span_id: str | None
-) -> AsyncGenerator[ChatResponse, None]:
-    async with stream:
-        async for chunk in stream:
-            response = fold.add(chunk)
-            if response is not None:
-                yield response
-    last = fold.finish(stream)
-    _tell(last.raw, stream.request_id, span_id)
-    yield last
-
-
-def _completions(responses: Generator[ChatResponse, None, None]) -> CompletionResponseGen:
-    for response in responses:
-        yield as_completion(response)
-
-
-async def _acompletions(responses: AsyncGenerator[ChatResponse, None]) -> CompletionResponseAsyncGen:
-    async for response in responses:
-        yield as_completion(response)
+        return CompletionReading(*await self._astream(self._prompt(prompt, formatted=formatted), kwargs))

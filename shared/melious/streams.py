@@ -144,15 +144,19 @@ class AsyncChatStream(StreamBase):
     """
 
     def __init__(
-        self, begin: Callable[[], Awaitable[tuple[OpenStream, AsyncGenerator[dict[str, Any]]]]]
+        self,
+        begin: Callable[
+            [], Awaitable[tuple[OpenStream, AsyncGenerator[dict[str, Any]], Callable[[], Awaitable[None]]]]
+        ],
     ) -> None:
         self._begin = begin
         self._opened = None
         self._chunks: AsyncGenerator[dict[str, Any]] | None = None
+        self._let_go: Callable[[], Awaitable[None]] | None = None
 
     async def _started(self) -> Self:
         if self._chunks is None:
-            self._opened, self._chunks = await self._begin()
+            self._opened, self._chunks, self._let_go = await self._begin()
         return self
 
     def __await__(self) -> Generator[Any, None, Self]:
@@ -176,6 +180,11 @@ class AsyncChatStream(StreamBase):
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Break off; harmless before the beginning and after the end."""
-        if self._chunks is not None:
+        """Break off; harmless before the beginning, after the end, and while somebody else does it."""
+        if self._chunks is None or self._let_go is None:
+            return
+        # The connection first, so that the generator has nothing to wait for when it is closed: at its end an
+        # event loop closes every generator there is at the same time, those that close one another included.
+        await self._let_go()
+        if not getattr(self._chunks, "ag_running", False):
             await self._chunks.aclose()

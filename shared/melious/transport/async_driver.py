@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import weakref
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from melious.config import ClientConfig
@@ -46,8 +46,8 @@ class AsyncDriver(DriverBase):
 
     async def open(
         self, request: Request, report: Report
-    ) -> tuple[OpenStream, AsyncGenerator[dict[str, Any]]]:
-        """Make a call whose answer streams; gives how it began, and its chunks.
+    ) -> tuple[OpenStream, AsyncGenerator[dict[str, Any]], Callable[[], Awaitable[None]]]:
+        """Make a call whose answer streams; gives how it began, its chunks, and what closes its connection.
 
         Raises:
             MeliousError: The call failed before its first chunk.
@@ -66,7 +66,7 @@ class AsyncDriver(DriverBase):
             await line.aclose()  # the answer is here: its connection is free while it is handed out
         chunks = line.chunks(outcome, report)
         await anext(chunks)
-        return outcome, chunks
+        return outcome, chunks, line.aclose
 
     async def sender(self) -> async_registry.AnyAsyncPool | AsyncClientSender:
         """What sends: the caller's client, or the pool that the running loop shares."""

@@ -237,19 +237,18 @@ class ChatStreamParser:
             if type(content) is not str:
                 part_content(delta)
                 content = delta["content"]
-            state.content.append(content)
+            delta["content"] = state.add_text(content)
         reasoning = delta.get("reasoning_content")
         if not reasoning and ("reasoning" in delta or "reasoning_details" in delta):
             reasoning = delta.get("reasoning") or thought_in_details(delta.get("reasoning_details"))
-            if reasoning and type(reasoning) is str:
-                delta["reasoning_content"] = reasoning
-        if reasoning and type(reasoning) is str:
-            state.reasoning.append(reasoning)
+        if reasoning:
+            delta["reasoning_content"] = state.add_thought(reasoning) if type(reasoning) is str else None
         calls = delta.get("tool_calls")
         if calls:
             delta["tool_calls"] = state.merge_calls(calls)
         finish = choice.get("finish_reason")
         if finish is not None:
+            state.end(delta)
             if choice.get("usage"):
                 self.partial.usage = choice["usage"]
             if finish and state.finish_reason is None:

@@ -21,7 +21,7 @@ def loads(data: bytes | str) -> Any:
     """
     try:
         return from_json(data, cache_strings="keys")
-    except ValueError:
+    except (ValueError, TypeError):  # the latter where text holds a lone surrogate
         try:
             return json.loads(data)
         except RecursionError:

@@ -10,6 +10,43 @@ from melious.transport import codec
 _MOST_DIGITS = 20
 
 
+class Characters:
+    r"""Puts characters together again that were cut in two: a token may end inside a surrogate pair.
+
+    Attributes:
+        half: The first half of a character whose second one may still come.
+
+    Example:
+        >>> characters = Characters()
+        >>> characters.add("a\ud83d"), characters.add("\ude00b")
+        ('a', '😀b')
+    """
+
+    __slots__ = ("half",)
+
+    def __init__(self) -> None:
+        self.half = ""
+
+    def add(self, text: str) -> str:
+        """Take a piece; give what is whole of it. Half a character whose other half never comes stays one."""
+        if not self.half:
+            try:
+                text.encode()
+            except UnicodeEncodeError:
+                pass
+            else:
+                return text  # as nearly always
+        text = self.half + text
+        cut = len(text) - ("\ud800" <= text[-1:] <= "\udbff")
+        self.half = text[cut:]
+        return text[:cut].encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
+
+    def rest(self) -> str:
+        """What was held back when the text ended."""
+        rest, self.half = self.half, ""
+        return rest
+
+
 @dataclass(slots=True)
 class ToolCall:
     """One tool call while its pieces come in."""
@@ -18,6 +55,7 @@ class ToolCall:
     id: str | None = None
     name: str | None = None
     arguments: list[str] = field(default_factory=list)
+    characters: Characters = field(default_factory=Characters)
 
     def is_whole(self) -> bool:
         """Whether its arguments are complete, so that nothing more can belong to it."""
@@ -29,24 +67,58 @@ class ToolCall:
             "index": self.index,
             "id": self.id,
             "type": "function",
-            "function": {"name": self.name, "arguments": "".join(self.arguments)},
+            "function": {"name": self.name, "arguments": "".join(self.arguments) + self.characters.half},
         }
 
 
 class PartialChoice:
     """One choice of the answer while it comes in."""
 
-    __slots__ = ("_by_wire_index", "_last", "calls", "content", "finish_reason", "index", "reasoning", "role")
+    __slots__ = (
+        "_by_wire_index",
+        "_last",
+        "calls",
+        "content",
+        "finish_reason",
+        "index",
+        "reasoning",
+        "role",
+        "said",
+        "thought",
+    )
 
     def __init__(self, index: int) -> None:
         self.index = index
         self.role = "assistant"
         self.content: list[str] = []
         self.reasoning: list[str] = []
+        self.said = Characters()
+        self.thought = Characters()
         self.calls: list[ToolCall] = []
         self.finish_reason: str | None = None
         self._by_wire_index: dict[int, ToolCall] = {}
         self._last: ToolCall | None = None
+
+    def add_text(self, text: str) -> str:
+        """Take a piece of the text and give what is whole of it."""
+        if self.said.half or not text.isascii():
+            text = self.said.add(text)
+        self.content.append(text)
+        return text
+
+    def add_thought(self, text: str) -> str:
+        """Take a piece of the reasoning and give what is whole of it."""
+        if self.thought.half or not text.isascii():
+            text = self.thought.add(text)
+        self.reasoning.append(text)
+        return text
+
+    def end(self, delta: dict[str, Any]) -> None:
+        """Put into the last delta what was held back of the text."""
+        rest = self.said.rest()
+        if rest:
+            self.content.append(rest)
+            delta["content"] = (delta.get("content") or "") + rest
 
     def merge_calls(self, pieces: list[Any]) -> list[dict[str, Any]]:
         """Take the pieces of one delta and give them back in the one regular form.
@@ -75,6 +147,8 @@ class PartialChoice:
             call.name = out_function["name"] = name
             out["type"] = "function"
         if arguments:
+            if call.characters.half or not arguments.isascii():
+                arguments = out_function["arguments"] = call.characters.add(arguments)
             call.arguments.append(arguments)
         return out
 
@@ -100,11 +174,21 @@ class PartialChoice:
         self._last = call
         return call
 
+    @property
+    def text(self) -> str:
+        """The text so far."""
+        return "".join(self.content) + self.said.half
+
+    @property
+    def thoughts(self) -> str:
+        """The reasoning so far."""
+        return "".join(self.reasoning) + self.thought.half
+
     def to_wire(self) -> dict[str, Any]:
         """The choice as a whole answer carries it."""
-        message: dict[str, Any] = {"role": self.role, "content": "".join(self.content)}
+        message: dict[str, Any] = {"role": self.role, "content": self.text}
         if self.reasoning:
-            message["reasoning_content"] = "".join(self.reasoning)
+            message["reasoning_content"] = self.thoughts
         if self.calls:
             message["tool_calls"] = [call.to_wire() for call in self.calls]
         return {"index": self.index, "message": message, "finish_reason": self.finish_reason}
@@ -143,13 +227,13 @@ class PartialCompletion:
     def text(self) -> str:
         """The text of choice 0."""
         first = self.choices.get(0)
-        return "".join(first.content) if first else ""
+        return first.text if first else ""
 
     @property
     def reasoning(self) -> str:
         """The reasoning of choice 0."""
         first = self.choices.get(0)
-        return "".join(first.reasoning) if first else ""
+        return first.thoughts if first else ""
 
     @property
     def tool_calls(self) -> list[dict[str, Any]]:
