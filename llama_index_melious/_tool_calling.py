@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from llama_index.core.base.llms.types import (
-    ChatMessage,
-    ChatResponse,
-    ChatResponseAsyncGen,
-    ChatResponseGen,
-    MessageRole,
-)
+from llama_index.core.base.llms.types import ChatMessage, ChatResponse, MessageRole
 from llama_index.core.bridge.pydantic import Field
 from llama_index.core.llms.function_calling import FunctionCallingLLM
 
-from llama_index_melious._tools import keep_first_call, selections, tool_parameters
+from llama_index_melious._tools import selections, tool_parameters
 
 if TYPE_CHECKING:
     from llama_index.core.llms.llm import ToolSelection
@@ -59,48 +53,6 @@ class ToolCalling(FunctionCallingLLM):
         )
         return {"messages": messages, **offered, **kwargs}
 
-    def _validate_chat_with_tools_response(
-        self,
-        response: ChatResponse,
-        tools: Sequence[BaseTool],  # noqa: ARG002 - the base class's signature
-        allow_parallel_tool_calls: bool = False,  # noqa: FBT001, FBT002 - the base class's signature
-        **kwargs: Any,  # noqa: ARG002 - the base class's signature
-    ) -> ChatResponse:
-        """One call at most, where no more were wanted: some models make several all the same."""
-        return response if allow_parallel_tool_calls else keep_first_call(response)
-
-    def stream_chat_with_tools(
-        self,
-        tools: Sequence[BaseTool],
-        user_msg: str | ChatMessage | None = None,
-        chat_history: list[ChatMessage] | None = None,
-        verbose: bool = False,  # noqa: FBT001, FBT002 - the base class's signature
-        allow_parallel_tool_calls: bool = False,  # noqa: FBT001, FBT002 - the base class's signature
-        tool_required: bool = False,  # noqa: FBT001, FBT002 - the base class's signature
-        **kwargs: Any,
-    ) -> ChatResponseGen:
-        """Like `chat_with_tools`, piece by piece: one call at most, unless parallel ones are wanted."""
-        responses = super().stream_chat_with_tools(
-            tools, user_msg, chat_history, verbose, allow_parallel_tool_calls, tool_required, **kwargs
-        )
-        return responses if allow_parallel_tool_calls else _first_calls(responses)
-
-    async def astream_chat_with_tools(
-        self,
-        tools: Sequence[BaseTool],
-        user_msg: str | ChatMessage | None = None,
-        chat_history: list[ChatMessage] | None = None,
-        verbose: bool = False,  # noqa: FBT001, FBT002 - the base class's signature
-        allow_parallel_tool_calls: bool = False,  # noqa: FBT001, FBT002 - the base class's signature
-        tool_required: bool = False,  # noqa: FBT001, FBT002 - the base class's signature
-        **kwargs: Any,
-    ) -> ChatResponseAsyncGen:
-        """Like `stream_chat_with_tools`, for asyncio; the request is made when this is awaited."""
-        responses = await super().astream_chat_with_tools(
-            tools, user_msg, chat_history, verbose, allow_parallel_tool_calls, tool_required, **kwargs
-        )
-        return responses if allow_parallel_tool_calls else _afirst_calls(responses)
-
     def get_tool_calls_from_response(
         self,
         response: ChatResponse,
@@ -121,19 +73,3 @@ class ToolCalling(FunctionCallingLLM):
             ValueError: The response calls no tool, and that was not to be.
         """
         return selections(response, error_on_none=error_on_no_tool_call)
-
-
-def _first_calls(responses: ChatResponseGen) -> Generator[ChatResponse, None, None]:
-    try:
-        for response in responses:
-            yield keep_first_call(response)
-    finally:
-        responses.close()
-
-
-async def _afirst_calls(responses: ChatResponseAsyncGen) -> AsyncGenerator[ChatResponse, None]:
-    try:
-        async for response in responses:
-            yield keep_first_call(response)
-    finally:
-        await responses.aclose()

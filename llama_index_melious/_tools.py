@@ -216,19 +216,3 @@ def arguments_of(response: ChatResponse) -> str:
     for call in response.message.additional_kwargs.get("tool_calls") or ():
         return str((call.get("function") or {}).get("arguments") or "")
     return ""
-
-
-def keep_first_call(response: ChatResponse) -> ChatResponse:
-    """The response with its first tool call alone, for callers that take only one."""
-    message = response.message
-    blocks = [block for block in message.blocks if isinstance(block, ToolCallBlock)]
-    kept = message.additional_kwargs.get("tool_calls") or []
-    if len(blocks) < 2 and len(kept) < 2:  # noqa: PLR2004
-        return response
-    others = blocks[1:]
-    single = ChatMessage(
-        role=message.role,
-        blocks=[block for block in message.blocks if not any(block is other for other in others)],
-        additional_kwargs={**message.additional_kwargs, "tool_calls": kept[:1]},
-    )
-    return response.model_copy(update={"message": single})

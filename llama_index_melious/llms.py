@@ -269,26 +269,32 @@ class Melious(StructuredPredict, MeliousComponent):
         return ChatReading(*await self._astream(messages, kwargs))
 
     def _chat(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> ChatResponse:
-        return self._whole(self._client().chat.create(**self._request(messages, kwargs)))
+        request = self._request(messages, kwargs)
+        return self._whole(self._client().chat.create(**request), request)
 
     async def _achat(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> ChatResponse:
-        return self._whole(await self._aclient().chat.create(**self._request(messages, kwargs)))
+        request = self._request(messages, kwargs)
+        return self._whole(await self._aclient().chat.create(**request), request)
 
-    def _whole(self, completion: ChatCompletion) -> ChatResponse:
+    def _whole(self, completion: ChatCompletion, request: Mapping[str, Any]) -> ChatResponse:
         from llama_index_melious.events import dispatch_usage  # noqa: PLC0415 - not before there is an answer
 
         dispatch_usage("chat", completion, request_id=completion.request_id)
-        return whole(completion, think_tags=self.think_tags)
+        return whole(completion, **self._reading(request))
+
+    def _reading(self, request: Mapping[str, Any]) -> dict[str, bool]:
+        """How the answer to a request is to be read."""
+        return {"think_tags": self.think_tags, "single_call": request.get("parallel_tool_calls") is False}
 
     def _stream(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> tuple[ChatStream, Fold]:
-        fold = Fold(think_tags=self.think_tags)
-        return self._client().chat.stream(**self._request(messages, kwargs)), fold
+        request = self._request(messages, kwargs)
+        return self._client().chat.stream(**request), Fold(**self._reading(request))
 
     async def _astream(
         self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]
     ) -> tuple[AsyncChatStream, Fold]:
-        fold = Fold(think_tags=self.think_tags)
-        return await self._aclient().chat.stream(**self._request(messages, kwargs)), fold
+        request = self._request(messages, kwargs)
+        return await self._aclient().chat.stream(**request), Fold(**self._reading(request))
 
     # --- completion: a prompt is a conversation of one message ------------------------------------
 
