@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast
 
 from llama_index.core.bridge.pydantic import ConfigDict, Field, PrivateAttr
+from llama_index.core.callbacks import CallbackManager
 from llama_index.core.schema import BaseComponent
 from pydantic import SecretStr, ValidationError
 
@@ -37,6 +38,14 @@ _PER_CALL = (
     "retry_timeouts",
 )
 _INJECTED = ("http_client", "async_http_client")
+_NUMBERS = (int, float, int | None, float | None)
+
+
+class _Clients:
+    """The clients of a component and of its shallow copies, each with the settings that it was made of."""
+
+    blocking: tuple[tuple[Any, ...], Any] | None = None
+    asyncio: tuple[tuple[Any, ...], Any] | None = None
 
 
 class MeliousComponent(BaseComponent):
@@ -72,6 +81,10 @@ class MeliousComponent(BaseComponent):
         def api_base(self) -> str | None:
             """Where requests go: another word for `base_url`."""
             return self.base_url
+
+        @api_base.setter
+        def api_base(self, url: str | None) -> None:
+            self.base_url = url
 
     base_url: str | None = Field(
         default=None,
@@ -139,9 +152,7 @@ class MeliousComponent(BaseComponent):
         description="A client with httpx's interface for async calls, used as it is and never closed.",
     )
 
-    # Settings and client; pydantic reads these types, and naming the clients here would import them.
-    _client_made: tuple[tuple[Any, ...], Any] | None = PrivateAttr(default=None)
-    _aclient_made: tuple[tuple[Any, ...], Any] | None = PrivateAttr(default=None)
+    _clients: _Clients = PrivateAttr(default_factory=_Clients)
 
     def __init__(self, **arguments: Any) -> None:
         kind = type(self)
@@ -162,6 +173,10 @@ class MeliousComponent(BaseComponent):
                 is none.
         """
         given = {name: value for name, value in arguments.items() if name != "class_name"}
+        for name, value in given.items():
+            field = cls.model_fields.get(name)
+            if isinstance(value, bool) and field is not None and field.annotation in _NUMBERS:
+                raise InvalidArgumentError(f"{cls.__name__}: {name}: needs a number, not {value}")
         for word, name in cls.other_words.items():
             if word in given:
                 value = given.pop(word)
@@ -184,10 +199,16 @@ class MeliousComponent(BaseComponent):
         """
         self.api_key = SecretStr(resolve_key(self.api_key))
         self.base_url = resolve_base_url(self.base_url, allow_insecure_http=self.allow_insecure_http)
-        filters_to_wire(self.filters)
         ClientConfig.resolve(
             **self._connection(), **{name: getattr(self, name) for name in (*_PER_CALL, "deadline")}
         )
+        if "extra_headers" in self.additional_kwargs:  # there they would be in `to_dict`
+            raise InvalidArgumentError("additional_kwargs: extra_headers are given as default_headers")
+        manager = getattr(self, "callback_manager", None)
+        if manager is not None and not isinstance(manager, CallbackManager):
+            raise InvalidArgumentError(
+                f"callback_manager: needs a CallbackManager, not {type(manager).__name__}"
+            )
         model = getattr(self, "model", None)
         if not isinstance(model, str) or not model.strip():
             raise InvalidArgumentError(f"model: {model!r} is no model's name")
@@ -207,6 +228,10 @@ class MeliousComponent(BaseComponent):
             "budget": self.budget,
         }
 
+    def _identity(self) -> tuple[Any, ...]:
+        """What a client must have been made of to be this component's."""
+        return (*self._connection().values(), self.http_client, self.async_http_client)
+
     def with_options(self, **changes: Any) -> Self:
         """A copy with other settings, checked as in the constructor, on the same connections.
 
@@ -216,9 +241,19 @@ class MeliousComponent(BaseComponent):
         Raises:
             InvalidArgumentError: An argument is wrong or unknown.
         """
-        given = self.in_own_words(changes)
-        kept = {name: getattr(self, name) for name in type(self).model_fields if name not in given}
-        return type(self)(**kept, **given)
+        kind = type(self)
+        given = kind.in_own_words(changes)
+        reject_unknown(given, {*kind.model_fields, *kind.other_words}, kind.__name__)
+        copy = self.model_copy()
+        try:
+            for name, value in given.items():
+                kind.__pydantic_validator__.validate_assignment(copy, name, value)
+        except ValidationError as error:
+            raise InvalidArgumentError(f"{kind.__name__}: {_wrong(error)}") from error
+        copy._check()  # noqa: SLF001 - its own class
+        if copy._identity() != self._identity():  # noqa: SLF001
+            copy._clients = _Clients()  # noqa: SLF001
+        return copy
 
     def with_routing_fallbacks(self, *steps: FallbackStep) -> Self:
         """A copy that gives filters up where no provider fits, one step at a time, and says so.
@@ -234,22 +269,18 @@ class MeliousComponent(BaseComponent):
 
     def _client(self) -> melious.MeliousClient:
         """The client for blocking calls: made when first needed, and again when a setting has changed."""
-        settings = self._connection()
-        identity = (*settings.values(), self.http_client)
-        made = self._client_made
+        identity, made = self._identity(), self._clients.blocking
         if made is None or made[0] != identity:
-            client = melious.MeliousClient(http_client=self.http_client, **settings)
-            made = self._client_made = identity, client
+            client = melious.MeliousClient(http_client=self.http_client, **self._connection())
+            made = self._clients.blocking = identity, client
         return cast("melious.MeliousClient", made[1])
 
     def _aclient(self) -> melious.AsyncMeliousClient:
         """The client for async calls; one serves every event loop."""
-        settings = self._connection()
-        identity = (*settings.values(), self.async_http_client)
-        made = self._aclient_made
+        identity, made = self._identity(), self._clients.asyncio
         if made is None or made[0] != identity:
-            client = melious.AsyncMeliousClient(http_client=self.async_http_client, **settings)
-            made = self._aclient_made = identity, client
+            client = melious.AsyncMeliousClient(http_client=self.async_http_client, **self._connection())
+            made = self._clients.asyncio = identity, client
         return cast("melious.AsyncMeliousClient", made[1])
 
     def _parameters(
@@ -291,17 +322,16 @@ class MeliousComponent(BaseComponent):
 
     def __getstate__(self) -> dict[str, Any]:
         bare = self.model_copy(update=dict.fromkeys(_INJECTED))
-        bare._client_made = bare._aclient_made = None  # noqa: SLF001 - its own class
+        bare._clients = _Clients()  # noqa: SLF001 - its own class
         return BaseComponent.__getstate__(bare)
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
-        shared = {} if memo is None else memo
+        memo = {} if memo is None else memo
         for name in _INJECTED:
             client = getattr(self, name)
-            shared[id(client)] = client
-        copy = super().__deepcopy__(shared)
-        copy._client_made = copy._aclient_made = None  # noqa: SLF001 - its own class
-        return copy
+            memo[id(client)] = client
+        memo[id(self._clients)] = _Clients()
+        return super().__deepcopy__(memo)
 
 
 def _wrong(error: ValidationError) -> str:

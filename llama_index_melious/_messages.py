@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Sequence
+import mimetypes
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from llama_index.core.base.llms.types import (
@@ -21,9 +23,9 @@ from llama_index.core.base.llms.types import (
     VideoBlock,
 )
 from pydantic import BaseModel
-from pydantic_core import to_json
 
 from melious.errors import InvalidArgumentError
+from melious.transport import codec
 
 _ROLES = {
     MessageRole.SYSTEM: "system",
@@ -37,6 +39,10 @@ _ROLES = {
 }
 
 Part = dict[str, Any]
+
+_TEXT_ONLY = frozenset({"system", "assistant"})
+_TEXTUAL = re.compile(r"text/|application/(?:[\w.-]+\+)?(?:json|xml|yaml|x-yaml|toml|javascript|sql)\b")
+_BINARY = re.compile(rf"(?!{_TEXTUAL.pattern})(?:application|audio|font|image|video)/(?!octet-stream)")
 
 
 def to_wire(
@@ -71,13 +77,19 @@ def _message(message: ChatMessage, where: str, *, echo_thinking: bool, takes_vid
     if not isinstance(message, ChatMessage):
         raise InvalidArgumentError(f"{where}: needs a ChatMessage, not {type(message).__name__}")
     role = _ROLES[message.role]
-    parts = [part for block in message.blocks for part in _parts(block, where, takes_video=takes_video)]
+    text_only = role in _TEXT_ONLY
+    parts = [
+        part
+        for block in message.blocks
+        if not (text_only and _is_no_text(block))
+        for part in _parts(block, where, takes_video=takes_video)
+    ]
     out: dict[str, Any] = {"role": role, "content": _content(role, parts)}
     name = message.additional_kwargs.get("name")
     if isinstance(name, str):
         out["name"] = name
     if role == "assistant":
-        calls = _tool_calls(message)
+        calls = _tool_calls(message, where)
         if calls:
             out["tool_calls"] = calls
         if echo_thinking:
@@ -99,7 +111,7 @@ def _message(message: ChatMessage, where: str, *, echo_thinking: bool, takes_vid
 
 def _content(role: str, parts: list[Part]) -> str | list[Part]:
     """Text as one string, wherever text is all there is or all that the role may carry."""
-    if role in ("system", "assistant") or all(part["type"] == "text" for part in parts):
+    if role in _TEXT_ONLY or all(part["type"] == "text" for part in parts):
         return "\n".join(part["text"] for part in parts if part["type"] == "text")
     # Models listen better to what comes before the question.
     return sorted(parts, key=lambda part: part["type"] != "input_audio")
@@ -179,17 +191,38 @@ def _video(block: VideoBlock, where: str, *, takes_video: bool) -> Part:
     return {"type": "video_url", "video_url": {"url": url}}
 
 
+def _is_no_text(block: Any) -> bool:
+    """Whether a message that may carry texts alone goes without this block."""
+    if isinstance(block, DocumentBlock):
+        return _BINARY.match(_document_type(block)) is not None
+    return isinstance(block, ImageBlock | AudioBlock | VideoBlock)
+
+
 def _document(block: DocumentBlock, where: str) -> Part:
-    kind = block.document_mimetype or ""
-    name = block.title or "document"
-    suffix = str(block.path or "").rpartition(".")[2].lower()
-    if not kind.startswith("text/") and suffix not in ("txt", "md", "csv", "json", "html", "xml"):
+    """A document that is text, inline; whether it is, its type says, or else its bytes."""
+    name, kind = block.title or "document", _document_type(block)
+    text = None
+    if not _BINARY.match(kind):
+        data = base64.b64decode(_base64_of(block.data, block.path, where, "document", url=block.url))
+        text = data.decode("utf-8", "replace") if _TEXTUAL.match(kind) else _text_in(data)
+    if text is None:
         raise InvalidArgumentError(
             f"{where}: the document {name!r} ({kind or 'of unknown type'}) cannot be part of a chat request; "
             "turn it into text first, e.g. with POST /v1/documents/convert"
         )
-    data = base64.b64decode(_base64_of(block.data, block.path, where, "document", url=block.url))
-    return _text(f"{name}:\n{data.decode('utf-8', 'replace')}")
+    return _text(f"{name}:\n{text}")
+
+
+def _document_type(block: DocumentBlock) -> str:
+    return block.document_mimetype or mimetypes.guess_type(str(block.path or block.title or ""))[0] or ""
+
+
+def _text_in(data: bytes) -> str | None:
+    """The text that the bytes are, or None."""
+    try:
+        return None if b"\0" in data else data.decode()
+    except UnicodeDecodeError:
+        return None
 
 
 def _base64_of(data: Any, path: Any, where: str, kind: str, *, url: Any = None) -> str:
@@ -214,19 +247,18 @@ def _base64_of(data: Any, path: Any, where: str, kind: str, *, url: Any = None) 
     return base64.b64encode(raw).decode("ascii")
 
 
-def _tool_calls(message: ChatMessage) -> list[dict[str, Any]]:
+def _tool_calls(message: ChatMessage, where: str) -> list[dict[str, Any]]:
     """The calls of an assistant's message: from its blocks, else from where older histories keep them."""
     blocks = [block for block in message.blocks if isinstance(block, ToolCallBlock)]
     if blocks:
-        return [_call(block.tool_call_id, block.tool_name, block.tool_kwargs) for block in blocks]
+        return [_call(block.tool_call_id, block.tool_name, block.tool_kwargs, where) for block in blocks]
     kept = message.additional_kwargs.get("tool_calls") or []
     legacy = message.additional_kwargs.get("function_call")
     if legacy and not kept:
-        function = plain_call(legacy)
-        return [
-            _call(_legacy_id(function.get("name")), function.get("name") or "", function.get("arguments"))
-        ]
-    return [_call(call.get("id"), *_function(call)) for call in map(plain_call, kept)]
+        name, arguments = function_of(plain_call(legacy, where))
+        return [_call(_legacy_id(name), name, arguments, where)]
+    calls = [plain_call(call, where) for call in kept]
+    return [_call(call.get("id"), *function_of(call), where) for call in calls]
 
 
 def _legacy_id(name: Any) -> str:
@@ -234,19 +266,39 @@ def _legacy_id(name: Any) -> str:
     return f"call_{name}"
 
 
-def plain_call(call: Any) -> dict[str, Any]:
-    """A call as a plain dict, also where another integration kept an object."""
-    return call.model_dump() if isinstance(call, BaseModel) else dict(call)
+def plain_call(call: Any, where: str = "message") -> dict[str, Any]:
+    """A call as a plain dict, also where another integration kept an object.
+
+    Raises:
+        InvalidArgumentError: It is neither.
+    """
+    if isinstance(call, BaseModel):
+        return call.model_dump()
+    if isinstance(call, Mapping):
+        return dict(call)
+    raise InvalidArgumentError(f"{where}: {call!r:.80} in additional_kwargs is no call of a tool")
 
 
-def _function(call: dict[str, Any]) -> tuple[str, Any]:
-    function = call.get("function") or {}
-    return function.get("name") or "", function.get("arguments")
+def function_of(call: Mapping[str, Any]) -> tuple[str, Any]:
+    """Name and arguments of a call, in OpenAI's words or in Anthropic's."""
+    function = call.get("function") or call
+    arguments = function.get("arguments")
+    return function.get("name") or "", function.get("input") if arguments is None else arguments
 
 
-def _call(call_id: str | None, name: str, arguments: Any) -> dict[str, Any]:
-    text = arguments if isinstance(arguments, str) else to_json(arguments or {}).decode()
-    return {"id": call_id or "", "type": "function", "function": {"name": name, "arguments": text or "{}"}}
+def _call(call_id: str | None, name: str, arguments: Any, where: str) -> dict[str, Any]:
+    try:
+        text = arguments if isinstance(arguments, str) else codec.dumps(arguments or {}).decode()
+    except (TypeError, ValueError) as error:
+        raise InvalidArgumentError(
+            f"{where}: the arguments for {name!r} have no JSON form ({error})"
+        ) from None
+    # Where calls have no ids, their results go by their names.
+    return {
+        "id": call_id or name,
+        "type": "function",
+        "function": {"name": name, "arguments": text or "{}"},
+    }
 
 
 def _check_calls_answered(wire: list[dict[str, Any]]) -> None:

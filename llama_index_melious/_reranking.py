@@ -12,7 +12,6 @@ from llama_index.core.instrumentation.events.rerank import ReRankEndEvent, ReRan
 from llama_index.core.schema import NodeWithScore, QueryBundle
 from llama_index_instrumentation import get_dispatcher
 
-from llama_index_melious.events import dispatch_usage
 from melious.errors import (
     APIConnectionError,
     APIStatusError,
@@ -21,7 +20,7 @@ from melious.errors import (
     MeliousError,
     ResponseDecodeError,
 )
-from melious.results import RerankResult
+from melious.results import RerankItem
 
 if TYPE_CHECKING:
     from llama_index_melious.postprocessor import MeliousRerank
@@ -86,25 +85,28 @@ class Reranking:
             dispatcher.event(ReRankEndEvent(nodes=self.result))
 
     def skip(self) -> None:
-        """Nothing is to be asked: the nodes stay in their order."""
+        """The nodes stay in their order, with the scores that they came with."""
         self.result = self._nodes[: self._settings.top_n]
 
-    def take(self, answer: RerankResult) -> None:
-        """Put the nodes in the order of the answer; those that were not asked about come last."""
-        for batch in answer.batches:
-            dispatch_usage("rerank", batch, request_id=batch.request_id)
+    def take(self, results: list[RerankItem]) -> None:
+        """Put the nodes in the order of an answer.
+
+        Those of which it does not speak come last, without a score, unless there is a score to reach.
+        """
         threshold = self._settings.score_threshold
         places = [*self.texts]
+        order = {places[item.index]: item.relevance_score for item in results}
         ranked = [
-            self._scored(self._nodes[places[item.index]], item.relevance_score)
-            for item in answer.results
-            if threshold is None or item.relevance_score >= threshold
+            self._scored(self._nodes[place], score)
+            for place, score in order.items()
+            if threshold is None or score >= threshold
         ]
+        wanted = min(len(self._nodes[: self._settings.top_n]), len(places))
+        if len(order) < wanted:
+            _logger.warning("the service ranked %d nodes of %d", len(order), len(places))
         if threshold is None:
             ranked += [
-                NodeWithScore(node=item.node)
-                for place, item in enumerate(self._nodes)
-                if place not in self.texts
+                self._scored(item, None) for place, item in enumerate(self._nodes) if place not in order
             ]
         self.result = ranked[: self._settings.top_n]
 
@@ -119,7 +121,7 @@ class Reranking:
         _logger.warning("reranking failed, going on with the nodes as they were retrieved: %s", error)
         self.skip()
 
-    def _scored(self, item: NodeWithScore, score: float) -> NodeWithScore:
+    def _scored(self, item: NodeWithScore, score: float | None) -> NodeWithScore:
         node = item.node
         if self._settings.keep_retrieval_score:
             node = node.model_copy(

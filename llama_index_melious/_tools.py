@@ -11,7 +11,7 @@ from llama_index.core.base.llms.types import ChatMessage, ChatResponse, ToolCall
 from llama_index.core.llms.llm import ToolSelection
 from pydantic_core import from_json
 
-from llama_index_melious._messages import plain_call
+from llama_index_melious._messages import function_of, plain_call
 from llama_index_melious.errors import ToolArgumentsError
 from melious.transport import codec
 
@@ -136,11 +136,7 @@ def _whole_or_none(name: str, given: Any, response: ChatResponse, *, raises: boo
 
 def _kept_calls(message: ChatMessage) -> list[tuple[str | None, str | None, Any]]:
     kept = [plain_call(call) for call in message.additional_kwargs.get("tool_calls") or ()]
-    functions = [call.get("function") or {} for call in kept]
-    return [
-        (call.get("id"), function.get("name"), function.get("arguments"))
-        for call, function in zip(kept, functions, strict=True)
-    ]
+    return [(call.get("id"), *function_of(call)) for call in kept]
 
 
 def whole_arguments(name: str, given: Any, response: ChatResponse) -> dict[str, Any]:

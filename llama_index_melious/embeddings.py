@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
-from collections.abc import Mapping
-from contextlib import AbstractAsyncContextManager, nullcontext
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from llama_index.core.base.embeddings.base import BaseEmbedding, Embedding
-from llama_index.core.bridge.pydantic import Field, PrivateAttr
+from llama_index.core.bridge.pydantic import ConfigDict, Field, PrivateAttr
 from llama_index_instrumentation import get_dispatcher
 from llama_index_instrumentation.dispatcher import Dispatcher
 
@@ -22,7 +21,7 @@ from llama_index_melious._embeddings_cache import CacheView
 from llama_index_melious.events import dispatch_usage
 from melious.endpoints.embeddings import EmbeddingParams
 from melious.errors import InvalidArgumentError
-from melious.results import EmbeddingsResult
+from melious.results import EmbeddingsResult, Result
 from melious.routing import split_flavor
 
 _PARAMETERS = frozenset(EmbeddingParams.__annotations__)
@@ -51,17 +50,23 @@ class _Gate:
     """Lets so many in at a time, on each event loop. Copies and pickles of it are new ones."""
 
     def __init__(self) -> None:
-        self._made: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[int, asyncio.Semaphore]] = (
-            WeakKeyDictionary()
-        )
+        self._used: dict[tuple[asyncio.AbstractEventLoop, int], list[Any]] = {}
 
-    def of(self, limit: int | None) -> AbstractAsyncContextManager[object]:
+    @asynccontextmanager
+    async def of(self, limit: int | None) -> AsyncIterator[None]:
         if limit is None:
-            return nullcontext()
-        gates = self._made.setdefault(asyncio.get_running_loop(), {})
-        if limit not in gates:
-            gates[limit] = asyncio.Semaphore(limit)
-        return gates[limit]
+            yield
+            return
+        place = asyncio.get_running_loop(), limit
+        gate = self._used.setdefault(place, [asyncio.Semaphore(limit), 0])
+        gate[1] += 1
+        try:
+            async with gate[0]:
+                yield
+        finally:
+            gate[1] -= 1
+            if not gate[1]:  # an idle gate would keep a loop that is closed
+                del self._used[place]
 
     def __reduce__(self) -> tuple[type[_Gate], tuple[()]]:
         return _Gate, ()
@@ -124,6 +129,8 @@ class MeliousEmbedding(MeliousComponent, BaseEmbedding):
         >>> vector = embed_model.get_query_embedding("Who invented the lighthouse?")  # doctest: +SKIP
     """
 
+    model_config: ClassVar[ConfigDict] = ConfigDict(validate_assignment=True)
+
     other_words: ClassVar[Mapping[str, str]] = {**MeliousComponent.other_words, "model": "model_name"}
 
     if TYPE_CHECKING:  # one of the two is needed
@@ -136,6 +143,10 @@ class MeliousEmbedding(MeliousComponent, BaseEmbedding):
         def model(self) -> str:
             """Another word for `model_name`."""
             return self.model_name
+
+        @model.setter
+        def model(self, name: str) -> None:
+            self.model_name = name
 
     embed_batch_size: int = Field(default=100, gt=0, le=2048, description="The most texts in one request.")
     num_workers: int | None = Field(
@@ -185,13 +196,12 @@ class MeliousEmbedding(MeliousComponent, BaseEmbedding):
             "mode": self.mode,
             "custom_weights": self.custom_weights,
             "as_numpy": self.normalize,
+            "max_concurrency": 1,  # `num_workers` decides
+            "on_answer": _tell,
         }
         return {"model": self.model_name, "input": texts, **self._parameters(_PARAMETERS, own, {})}
 
     def _vectors(self, result: EmbeddingsResult) -> list[Embedding]:
-        """The vectors of an answer, and its cost to those who want to know."""
-        for batch in result.batches:
-            dispatch_usage("embeddings", batch, request_id=batch.request_id)
         vectors: Any = result.embeddings
         if self.normalize:
             lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -234,35 +244,44 @@ class MeliousEmbedding(MeliousComponent, BaseEmbedding):
                 run.failed = True
                 raise
 
-    # --- the cache of LlamaIndex, if there is one ---------------------------------------------------
-
-    def _caching(self, instruction: str) -> Self:
-        """This model with a cache for texts that are sent with an instruction."""
-        if self.embeddings_cache is None:
-            return self
-        model, _ = split_flavor(self.model_name)
-        differs = [model, self.dimensions, self.normalize, self.additional_kwargs, self.extra_body]
+    def _ready(self, options: dict[str, Any], *, query: bool = False) -> Self:
+        """This model with the options of a call, and with a cache that tells what it is asked for."""
+        chosen = self.with_options(**options) if options else self
+        if chosen.embeddings_cache is None:
+            return chosen
+        model, _ = split_flavor(chosen.model_name)
+        differs = [model, chosen.dimensions, chosen.normalize, chosen.additional_kwargs, chosen.extra_body]
+        instruction = chosen.query_instruction if query else chosen.text_instruction
         kind = f"{json.dumps(differs, sort_keys=True, default=str)} {instruction}"
-        return self.model_copy(update={"embeddings_cache": CacheView(self.embeddings_cache, kind)})
+        return chosen.model_copy(update={"embeddings_cache": CacheView(chosen.embeddings_cache, kind)})
 
-    def get_query_embedding(self, query: str) -> Embedding:
-        """Turn a query into a vector."""
-        vector: Embedding = _get_query_embedding(self._caching(self.query_instruction), query)
+    def get_query_embedding(self, query: str, **options: Any) -> Embedding:
+        """Turn a query into a vector.
+
+        Args:
+            query: The query.
+            **options: Any of the constructor's arguments, such as `preset`, for this call only.
+
+        Raises:
+            InvalidArgumentError: An option is wrong or unknown, or the query is empty.
+            MeliousError: The call failed; its subclass says how.
+        """
+        vector: Embedding = _get_query_embedding(self._ready(options, query=True), query)
         return vector
 
-    async def aget_query_embedding(self, query: str) -> Embedding:
+    async def aget_query_embedding(self, query: str, **options: Any) -> Embedding:
         """Like `get_query_embedding`, for asyncio."""
-        vector: Embedding = await _aget_query_embedding(self._caching(self.query_instruction), query)
+        vector: Embedding = await _aget_query_embedding(self._ready(options, query=True), query)
         return vector
 
-    def get_text_embedding(self, text: str) -> Embedding:
-        """Turn a text of a document into a vector."""
-        vector: Embedding = _get_text_embedding(self._caching(self.text_instruction), text)
+    def get_text_embedding(self, text: str, **options: Any) -> Embedding:
+        """Turn a text of a document into a vector; see `get_query_embedding` for options and errors."""
+        vector: Embedding = _get_text_embedding(self._ready(options), text)
         return vector
 
-    async def aget_text_embedding(self, text: str) -> Embedding:
+    async def aget_text_embedding(self, text: str, **options: Any) -> Embedding:
         """Like `get_text_embedding`, for asyncio."""
-        vector: Embedding = await _aget_text_embedding(self._caching(self.text_instruction), text)
+        vector: Embedding = await _aget_text_embedding(self._ready(options), text)
         return vector
 
     def get_text_embedding_batch(
@@ -271,16 +290,23 @@ class MeliousEmbedding(MeliousComponent, BaseEmbedding):
         show_progress: bool = False,  # noqa: FBT001, FBT002 - the base class's signature
         **kwargs: Any,
     ) -> list[Embedding]:
-        """Turn texts of documents into vectors, one batch after the other.
+        """Turn texts of documents into vectors, one request after the other.
 
         Args:
             texts: The texts; none may be empty.
             show_progress: Draw a progress bar.
-            **kwargs: Not used.
+            **kwargs: Any of the constructor's arguments, for this call only. Others are left alone, since
+                ingestion pipelines hand theirs to all of their steps.
+
+        Returns:
+            The vectors, n x dim, in the order of the texts.
+
+        Raises:
+            InvalidArgumentError: An argument is wrong, or a text is empty; its place is named.
+            MeliousError: A request failed; its subclass says how.
         """
-        vectors: list[Embedding] = _get_text_embedding_batch(
-            self._caching(self.text_instruction), texts, show_progress, **kwargs
-        )
+        ready = self._ready(self._own(kwargs))
+        vectors: list[Embedding] = _get_text_embedding_batch(ready, texts, show_progress)
         return vectors
 
     async def aget_text_embedding_batch(
@@ -289,18 +315,21 @@ class MeliousEmbedding(MeliousComponent, BaseEmbedding):
         show_progress: bool = False,  # noqa: FBT001, FBT002 - the base class's signature
         **kwargs: Any,
     ) -> list[Embedding]:
-        """Like `get_text_embedding_batch`, for asyncio, `num_workers` batches at a time.
+        """Like `get_text_embedding_batch`, for asyncio, `num_workers` requests at a time.
 
-        After one batch has failed no further one is sent.
+        After one has failed no further one is sent.
         """
+        ready = self._ready(self._own(kwargs))
         token = _run.set(_Run())
         try:
-            vectors: list[Embedding] = await _aget_text_embedding_batch(
-                self._caching(self.text_instruction), texts, show_progress, **kwargs
-            )
+            vectors: list[Embedding] = await _aget_text_embedding_batch(ready, texts, show_progress)
         finally:
             _run.reset(token)
         return vectors
+
+    def _own(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        known = {*type(self).model_fields, *self.other_words}
+        return {name: value for name, value in arguments.items() if name in known}
 
     async def _aget_text_embeddings_cached(self, texts: list[str]) -> list[Embedding]:
         # Of all paths LlamaIndex leaves this one alone without its rate limiter.
@@ -311,6 +340,10 @@ class MeliousEmbedding(MeliousComponent, BaseEmbedding):
         return vectors
 
 
+def _tell(answer: Result) -> None:
+    dispatch_usage("embeddings", answer, request_id=answer.request_id)
+
+
 def _instructed(instruction: str, texts: list[str]) -> list[str]:
     """The texts with what goes before them; what is no text stays as it is, to be refused by its place."""
-    return [instruction + text if isinstance(text, str) else text for text in texts]
+    return [instruction + text if isinstance(text, str) and text else text for text in texts]

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from melious.streams import AsyncChatStream, ChatStream
 
 _GENEROUS_CONTEXT = 131_072
+_ABOUT_TOOLS = ("tools", "tool_choice", "parallel_tool_calls")
 _OWN = (
     "temperature",
     "max_tokens",
@@ -108,16 +109,20 @@ class Melious(StructuredPredict, MeliousComponent):
     """
 
     model: str = Field(description="The model, with or without a flavor.")
-    temperature: float | None = Field(default=None, description="0 to 2; by default not sent.")
+    temperature: float | None = Field(
+        default=None, ge=0, le=2, allow_inf_nan=False, description="0 to 2; by default not sent."
+    )
     max_tokens: int | None = Field(default=None, gt=0, description="The most tokens to write.")
-    top_p: float | None = Field(default=None, description="0 to 1.")
+    top_p: float | None = Field(default=None, ge=0, le=1, allow_inf_nan=False, description="0 to 1.")
     stop: list[str] | str | None = Field(default=None, description="Texts at which the answer ends.")
     seed: int | None = Field(default=None, description="For answers that can be had again.")
     reasoning_effort: str | None = Field(
         default=None, description="How much to think: low, medium, high; some models take others."
     )
     logprobs: bool | None = Field(default=None, description="Give the log probabilities of the tokens.")
-    top_logprobs: int | None = Field(default=None, description="How many alternatives of each token to give.")
+    top_logprobs: int | None = Field(
+        default=None, ge=0, description="How many alternatives of each token to give."
+    )
     stream_impact: Literal["native", "buffer"] = Field(
         default="native",
         description="`buffer` has streams ask for the whole answer and give it in chunks, because the "
@@ -218,6 +223,10 @@ class Melious(StructuredPredict, MeliousComponent):
         if "stream" in params:
             raise InvalidArgumentError("chat: 'stream' is no argument; call stream_chat or stream_complete")
         model = params.pop("model", None) or self.model
+        if not isinstance(model, str):
+            raise InvalidArgumentError(f"model: {model!r} is no model's name")
+        if "tools" in params and not params["tools"]:  # nothing is said of tools that are not there
+            params = {name: value for name, value in params.items() if name not in _ABOUT_TOOLS}
         card = catalogue.known(model, self.base_url)
         wire = to_wire(
             messages,

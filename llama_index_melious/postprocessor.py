@@ -13,8 +13,10 @@ from llama_index_instrumentation.dispatcher import Dispatcher
 
 from llama_index_melious._component import MeliousComponent
 from llama_index_melious._reranking import FAILURES, Reranking
+from llama_index_melious.events import dispatch_usage
 from melious.endpoints.rerank import MAX_ITEMS, RerankParams
 from melious.errors import InvalidArgumentError
+from melious.results import Result
 
 _PARAMETERS = frozenset(RerankParams.__annotations__)
 
@@ -41,7 +43,8 @@ class MeliousRerank(MeliousComponent, BaseNodePostprocessor):
 
     The nodes that come in are never changed. Async calls wait without a thread.
     More nodes than fit into one request travel in several, and come back as one
-    list. Nodes without text come last, without a score. A call that fails
+    list. Nodes without text, and those that the service leaves out, come last,
+    without a score. A call that fails
     raises a `melious.MeliousError`; its subclass says how. What each request
     cost is told by a `MeliousUsageEvent`.
 
@@ -95,7 +98,9 @@ class MeliousRerank(MeliousComponent, BaseNodePostprocessor):
 
     model: str = Field(description="The model, with or without a flavor.")
     top_n: int | None = Field(default=None, ge=0, description="How many of the best to keep; None keeps all.")
-    score_threshold: float | None = Field(default=None, description="The least score that is kept.")
+    score_threshold: float | None = Field(
+        default=None, allow_inf_nan=False, description="The least score that is kept."
+    )
     metadata_mode: MetadataMode = Field(
         default=MetadataMode.EMBED, description="Which metadata the model reads with the text."
     )
@@ -169,10 +174,10 @@ class MeliousRerank(MeliousComponent, BaseNodePostprocessor):
         job, request = self._begun(nodes, query_bundle, options)
         with job.observed():
             if not job.texts:
-                job.skip()
+                job.take([])
             else:
                 try:
-                    job.take(self._client().rerank.create(**request))
+                    job.take(self._client().rerank.create(**request).results)
                 except FAILURES as error:
                     job.fail(error)
         return job.result
@@ -184,10 +189,10 @@ class MeliousRerank(MeliousComponent, BaseNodePostprocessor):
         job, request = self._begun(nodes, query_bundle, options)
         with job.observed():
             if not job.texts:
-                job.skip()
+                job.take([])
             else:
                 try:
-                    job.take(await self._aclient().rerank.create(**request))
+                    job.take((await self._aclient().rerank.create(**request)).results)
                 except FAILURES as error:
                     job.fail(error)
         return job.result
@@ -207,6 +212,7 @@ class MeliousRerank(MeliousComponent, BaseNodePostprocessor):
             "custom_weights": self.custom_weights,
             "batch_size": chosen.max_batch_size,
             "max_concurrency": chosen.num_workers,
+            "on_answer": _tell,
         }
         return job, {
             "model": chosen.model,
@@ -216,7 +222,14 @@ class MeliousRerank(MeliousComponent, BaseNodePostprocessor):
         }
 
 
+def _tell(answer: Result) -> None:
+    dispatch_usage("rerank", answer, request_id=answer.request_id)
+
+
 def _query(query_bundle: QueryBundle | None, query_str: str | None) -> QueryBundle | None:
+    if query_bundle is not None and not isinstance(query_bundle, QueryBundle):
+        kind = type(query_bundle).__name__
+        raise InvalidArgumentError(f"query_bundle: needs a QueryBundle, not {kind}; text goes as query_str")
     if query_bundle is not None and query_str is not None:
         raise InvalidArgumentError("MeliousRerank: give query_str or query_bundle, not both")
     return query_bundle if query_str is None else QueryBundle(query_str)

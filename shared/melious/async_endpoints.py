@@ -88,6 +88,7 @@ class AsyncEmbeddings(_Endpoint):
     def __init__(self, config: ClientConfig, driver: AsyncDriver, cache: EmbeddingCache | None) -> None:
         super().__init__(config, driver)
         self._cache = cache
+        self._refused_encodings: dict[str, int] = {}
 
     async def create(
         self,
@@ -100,9 +101,8 @@ class AsyncEmbeddings(_Endpoint):
 
         See `melious.sync_endpoints.Embeddings.create` for arguments and errors.
         """
-        return await run_batches_async(
-            EmbeddingsPlan(self._config, model, input, params, self._cache), self._driver.call
-        )
+        plan = EmbeddingsPlan(self._config, model, input, params, self._cache, self._refused_encodings)
+        return await run_batches_async(plan, self._driver.call)
 
 
 class AsyncRerank(_Endpoint):

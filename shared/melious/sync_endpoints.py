@@ -95,6 +95,7 @@ class Embeddings(_Endpoint):
     def __init__(self, config: ClientConfig, driver: SyncDriver, cache: EmbeddingCache | None) -> None:
         super().__init__(config, driver)
         self._cache = cache
+        self._refused_encodings: dict[str, int] = {}
 
     def create(
         self,
@@ -117,7 +118,8 @@ class Embeddings(_Endpoint):
             InvalidArgumentError: An argument is wrong; nothing was sent.
             MeliousError: A request failed; its subclass says how.
         """
-        return run_batches(EmbeddingsPlan(self._config, model, input, params, self._cache), self._driver.call)
+        plan = EmbeddingsPlan(self._config, model, input, params, self._cache, self._refused_encodings)
+        return run_batches(plan, self._driver.call)
 
 
 class Rerank(_Endpoint):

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from melious import BadRequestError, InvalidArgumentError, ResponseDecodeError, ServerError
+from melious import BadRequestError, InvalidArgumentError, ResponseDecodeError, ServerError, track_impact
 from melious.config import ClientConfig
 from melious.endpoints import vectors
 from melious.endpoints.embeddings import MAX_BATCH_BYTES, EmbeddingsPlan
@@ -111,7 +111,7 @@ def _packed(*values: float) -> str:
     return base64.b64encode(struct.pack(f"<{len(values)}f", *values)).decode()
 
 
-@given(st.lists(st.floats(width=32, allow_nan=False), min_size=1, max_size=50))
+@given(st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=1, max_size=50))
 def test_base64_is_little_endian_float32(values: list[float]) -> None:
     assert vectors.decode(_packed(*values)).tolist() == values
     assert vectors.decode(values).tolist() == values
@@ -131,7 +131,7 @@ def test_what_is_no_vector_is_refused(value: Any) -> None:
         [{"index": 0, "embedding": [1.0]}, {"index": 0, "embedding": [2.0]}],
         [{"index": 0, "embedding": [1.0]}, {"index": 2, "embedding": [2.0]}],
         [{"index": 0, "embedding": [1.0]}, {"index": -1, "embedding": [2.0]}],
-        [{"index": "0", "embedding": [1.0]}, {"index": "1", "embedding": [2.0]}],
+        [{"index": "first", "embedding": [1.0]}, {"index": "1", "embedding": [2.0]}],
         [{"embedding": [1.0]}, {"embedding": [2.0, 3.0]}],
         [{"embedding": [1.0]}, [2.0]],
         [{"embedding": [1.0]}, {"index": 1}],
@@ -141,6 +141,27 @@ def test_what_is_no_vector_is_refused(value: Any) -> None:
 def test_indices_are_checked(items: Any) -> None:
     with pytest.raises(ResponseDecodeError):
         vectors.in_order(items, 2)
+
+
+@pytest.mark.parametrize("indices", [("1", "0"), (1.0, 0.0)], ids=["text", "floats"])
+def test_indices_in_another_form(indices: Any) -> None:
+    items = [{"index": index, "embedding": [float(index)]} for index in indices]
+    assert [vector.tolist() for vector in vectors.in_order(items, 2)] == [[0.0], [1.0]]
+
+
+@pytest.mark.parametrize("strange", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("encoding", ["base64", "float"])
+def test_what_is_no_number_is_no_vector(encoding: str, strange: float) -> None:
+    numbers = [0.25, strange, *[3e38] * 3]
+    packed = base64.b64encode(struct.pack("<5f", *numbers)).decode()
+    with pytest.raises(
+        ResponseDecodeError, match="the vector of input 0 is broken: there is NaN or infinity"
+    ):
+        vectors.in_order([{"index": 0, "embedding": packed if encoding == "base64" else numbers}], 1)
+    fine = [0.25, -3e38, 3e38]
+    packed = base64.b64encode(struct.pack("<3f", *fine)).decode()
+    (vector,) = vectors.in_order([{"index": 0, "embedding": packed if encoding == "base64" else fine}], 1)
+    assert vector.tolist() == pytest.approx(fine)
 
 
 def test_without_indices_the_order_is_that_of_the_answer() -> None:
@@ -360,3 +381,53 @@ def test_a_wrong_argument_is_named_before_anything_is_sent(
     with pytest.raises(InvalidArgumentError, match=named):
         clients.call(client, "embeddings.create", **({"model": EMBEDDINGS, "input": texts} | params))
     assert len(sandbox.requests) == 0
+
+
+def test_what_a_server_refuses_is_not_asked_for_again(
+    clients: Clients, client: Any, sandbox: Sandbox
+) -> None:
+    sandbox.faults.add(Fault(refuse_base64=True, times=None))
+    for _ in range(3):
+        assert (
+            len(clients.call(client, "embeddings.create", model=EMBEDDINGS, input=TEXTS[:2]).embeddings) == 2
+        )
+    formats = [request.body.get("encoding_format") for request in sandbox.requests]
+    assert formats == ["base64", "float", "float", "float"]
+
+
+def test_a_server_that_does_not_know_the_field_at_all(
+    clients: Clients, client: Any, sandbox: Sandbox
+) -> None:
+    unknown = Fault(
+        status=422, body={"error": {"message": "encoding_format: extra fields not permitted"}}, times=2
+    )
+    sandbox.faults.add(unknown)
+    for _ in range(2):
+        assert clients.call(client, "embeddings.create", model=EMBEDDINGS, input="a").embeddings
+    sent = [request.body.get("encoding_format") for request in sandbox.requests]
+    assert sent == ["base64", "float", None, None]
+    sandbox.faults.add(Fault(status=400, body={"error": {"message": "no encoding_format will do"}}))
+    with pytest.raises(BadRequestError, match="no encoding_format will do"):
+        clients.call(client, "embeddings.create", model=EMBEDDINGS, input="a")
+
+
+@pytest.mark.parametrize("at_a_time", [1, 4])
+def test_answers_are_told_of_as_they_come_also_where_another_fails(
+    clients: Clients, client: Any, sandbox: Sandbox, at_a_time: int
+) -> None:
+    sandbox.faults.add(Fault(endpoint="embeddings", status=400, after=2))
+    told: list[Any] = []
+    with track_impact() as ledger, pytest.raises(BadRequestError):
+        clients.call(
+            client,
+            "embeddings.create",
+            model=EMBEDDINGS,
+            input=TEXTS[:6],
+            batch_size=2,
+            max_concurrency=at_a_time,
+            on_answer=told.append,
+        )
+    assert len(told) == ledger.total.requests == 2
+    assert all(answer.usage.prompt_tokens and answer.request_id for answer in told)
+    with pytest.raises(InvalidArgumentError, match="on_answer: 'x' cannot be called"):
+        clients.call(client, "embeddings.create", model=EMBEDDINGS, input="a", on_answer="x")

@@ -35,6 +35,9 @@ Batch: TypeAlias = tuple[int, ...]
 Progress: TypeAlias = Callable[[int, int], object]
 """Told how many items are done, and how many there are."""
 
+OnAnswer: TypeAlias = Callable[[Result], object]
+"""Told of the answer to a request, as soon as it is there."""
+
 
 class Limits(NamedTuple):
     """How much fits into one request.
@@ -133,8 +136,10 @@ class BatchPlan(ABC, Generic[R]):
         """
         self.max_concurrency = whole_from(params, "max_concurrency", MAX_CONCURRENCY, 1024)
         self._on_progress: Progress | None = params.get("on_progress")
-        if self._on_progress is not None and not callable(self._on_progress):
-            raise InvalidArgumentError(f"on_progress: {self._on_progress!r} cannot be called")
+        self._on_answer: OnAnswer | None = params.get("on_answer")
+        for name in ("on_progress", "on_answer"):
+            if params.get(name) is not None and not callable(params[name]):
+                raise InvalidArgumentError(f"{name}: {params[name]!r} cannot be called")
         self._relaxed = 0
         self._told = 0
         self._began = time.monotonic()
@@ -192,6 +197,10 @@ class BatchPlan(ABC, Generic[R]):
             return None
         self._told = done
         return self._on_progress(done, count)
+
+    def tell(self, answer: Result) -> object:
+        """Tell the caller of an answer; gives what that gives, for who can wait for it."""
+        return None if self._on_answer is None else self._on_answer(answer)
 
     def awaited(self) -> Sequence[Future[Any]]:
         """What other calls are fetching; wait for all of it and then call `settle`."""

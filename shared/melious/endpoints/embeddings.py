@@ -11,7 +11,16 @@ from importlib import import_module
 from typing import Any
 
 from melious.config import ClientConfig
-from melious.endpoints.batching import Batch, BatchPlan, Limits, Progress, laid_out, size_of, whole_from
+from melious.endpoints.batching import (
+    Batch,
+    BatchPlan,
+    Limits,
+    OnAnswer,
+    Progress,
+    laid_out,
+    size_of,
+    whole_from,
+)
 from melious.endpoints.common import (
     RoutingOptions,
     body_of,
@@ -32,6 +41,8 @@ from melious.transport.request import Request, Response, read
 
 PATH = "embeddings"
 MAX_ITEMS = 2048
+_ENCODINGS = ("base64", "float", None)
+"""What vectors are asked for in, as long as the one before is refused; None says nothing of it."""
 MAX_BATCH_BYTES = 8_000_000
 MAX_BATCH_TOKENS = 250_000
 
@@ -42,7 +53,9 @@ class EmbeddingParams(RoutingOptions, total=False):
     Attributes:
         dimensions: The length of the vectors, for models that can be cut.
         encoding_format: How vectors travel: `base64` (default) or `float`; the
-            result is the same.
+            result is the same. A server that refuses base64 is asked for
+            floats, and one that refuses these for nothing in particular; this
+            client then goes on like that.
         user: Who the request is for.
         mode: A routing word of the older pages; not together with `custom_weights`.
         custom_weights: Routing weights of the older pages.
@@ -58,6 +71,8 @@ class EmbeddingParams(RoutingOptions, total=False):
             and that of all, those from the cache included, in the thread or on
             the event loop of the caller. The asyncio client awaits what can be
             awaited. What it raises ends the call.
+        on_answer: Called with the answer to each request as soon as it is
+            there, likewise: also where a later request of the call fails.
         as_numpy: Give a numpy array instead of lists.
     """
 
@@ -71,6 +86,7 @@ class EmbeddingParams(RoutingOptions, total=False):
     count_tokens: Callable[[str], int] | None
     max_concurrency: int | None
     on_progress: Progress | None
+    on_answer: OnAnswer | None
     as_numpy: bool | None
 
 
@@ -81,6 +97,7 @@ _OWN = frozenset(
         "count_tokens",
         "max_concurrency",
         "on_progress",
+        "on_answer",
         "as_numpy",
         "encoding_format",
     }
@@ -115,8 +132,17 @@ class EmbeddingsPlan(BatchPlan[EmbeddingsResult]):
         texts: str | Sequence[str],
         params: EmbeddingParams,
         cache: EmbeddingCache | None = None,
+        refused: dict[str, int] | None = None,
     ) -> None:
         """Check the arguments and lay the batches out.
+
+        Args:
+            config: The client's settings.
+            model: The model.
+            texts: One text or several.
+            params: The parameters of the call.
+            cache: The client's cache.
+            refused: How many encodings each model is known to refuse; what this call learns is added.
 
         Raises:
             InvalidArgumentError: A text is empty or no text, or an option is wrong.
@@ -128,10 +154,13 @@ class EmbeddingsPlan(BatchPlan[EmbeddingsResult]):
         self._config = config
         self._params = params
         sent = {name: value for name, value in params.items() if name not in _OWN}
-        self._encoding = params.get("encoding_format") or "base64"
-        if self._encoding not in ("base64", "float"):
-            raise InvalidArgumentError(f"encoding_format: {self._encoding!r} is neither 'base64' nor 'float'")
-        self._as_base64: set[Batch] = set()
+        encoding = params.get("encoding_format") or "base64"
+        if encoding not in ("base64", "float"):
+            raise InvalidArgumentError(f"encoding_format: {encoding!r} is neither 'base64' nor 'float'")
+        self._model = model
+        self._refused = {} if refused is None else refused
+        self._attempt = max(_ENCODINGS.index(encoding), self._refused.get(model, 0))
+        self._attempts: dict[Batch, int] = {}
         self._count_tokens = params.get("count_tokens")
         if self._count_tokens is not None and not callable(self._count_tokens):
             raise InvalidArgumentError(f"count_tokens: {self._count_tokens!r} cannot be called")
@@ -224,13 +253,11 @@ class EmbeddingsPlan(BatchPlan[EmbeddingsResult]):
 
     def request(self, batch: Batch) -> Request:
         """The request for a batch."""
-        if self._encoding == "base64":
-            self._as_base64.add(batch)
-        body = {
-            **self._batch_body,
-            "input": [self._texts[place] for place in batch],
-            "encoding_format": self._encoding,
-        }
+        self._attempts[batch] = self._attempt
+        body = {**self._batch_body, "input": [self._texts[place] for place in batch]}
+        encoding = _ENCODINGS[self._attempt]
+        if encoding is not None:
+            body["encoding_format"] = encoding
         return self._as_relaxed(
             request_of(
                 self._config, "embeddings", PATH, self._params, body, retry_timeouts=True, spent=self._spent()
@@ -261,16 +288,17 @@ class EmbeddingsPlan(BatchPlan[EmbeddingsResult]):
 
         Returns:
             The batches to send in its place: halves of one that was too large,
-            or the same again in the other encoding.
+            or the same again in the next encoding.
 
         Raises:
             APIStatusError: Nothing can be done; the error that was given.
         """
         said = error.message.lower()
         about_encoding = "encoding_format" in said or "base64" in said or error.param == "encoding_format"
-        if about_encoding and batch in self._as_base64 and isinstance(error, BadRequestError):
-            self._encoding = "float"
-            self._as_base64.discard(batch)
+        after = self._attempts[batch] + 1
+        if about_encoding and after < len(_ENCODINGS) and isinstance(error, BadRequestError):
+            self._attempt = max(self._attempt, after)
+            self._refused[self._model] = self._attempt
             return [batch]
         return super().reject(batch, error)
 

@@ -6,7 +6,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from melious.config import ClientConfig
-from melious.endpoints.batching import Batch, BatchPlan, Limits, Progress, laid_out, size_of, whole_from
+from melious.endpoints.batching import (
+    Batch,
+    BatchPlan,
+    Limits,
+    OnAnswer,
+    Progress,
+    laid_out,
+    size_of,
+    whole_from,
+)
 from melious.endpoints.common import (
     RoutingOptions,
     body_of,
@@ -46,6 +55,8 @@ class RerankParams(RoutingOptions, total=False):
             done and that of all, in the thread or on the event loop of the
             caller. The asyncio client awaits what can be awaited. What it
             raises ends the call.
+        on_answer: Called with the answer to each request as soon as it is
+            there, likewise: also where a later request of the call fails.
     """
 
     top_n: int | None
@@ -57,9 +68,10 @@ class RerankParams(RoutingOptions, total=False):
     batch_size: int | None
     max_concurrency: int | None
     on_progress: Progress | None
+    on_answer: OnAnswer | None
 
 
-_OWN = frozenset({"batch_size", "max_concurrency", "on_progress", "top_n"})
+_OWN = frozenset({"batch_size", "max_concurrency", "on_progress", "on_answer", "top_n"})
 
 
 class RerankPlan(BatchPlan[RerankResult]):

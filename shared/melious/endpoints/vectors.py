@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import binascii
+import math
 import sys
 from array import array
 from typing import Any
 
 from melious.errors import ResponseDecodeError
+from melious.impact import whole_count
 
 _SWAP = sys.byteorder == "big"
 
@@ -16,7 +18,7 @@ def decode(value: Any) -> array[float]:
     """Read one vector of an answer, whichever way it came.
 
     Raises:
-        ValueError: It is broken: bad base64, half a number, or no numbers.
+        ValueError: It is broken: bad base64, half a number, no numbers, or NaN among them.
     """
     if isinstance(value, str):
         data = binascii.a2b_base64(value)
@@ -25,12 +27,18 @@ def decode(value: Any) -> array[float]:
         vector = array("f", data)
         if _SWAP:
             vector.byteswap()
+        high = data[3::4]  # sign and most of the exponent, by which numbers beyond all measure are known
+        if (b"\x7f" in high or b"\xff" in high) and not math.isfinite(sum(vector)):
+            raise ValueError("there is NaN or infinity in it")
         return vector
     if isinstance(value, list) and value:
         try:
-            return array("d", value)
+            vector = array("d", value)
         except (TypeError, OverflowError):
             raise ValueError("the list holds something that is no number") from None
+        if not math.isfinite(sum(vector)):
+            raise ValueError("there is NaN or infinity in it")
+        return vector
     raise ValueError(f"neither text nor numbers but {type(value).__name__}")
 
 
@@ -51,9 +59,8 @@ def in_order(data: Any, count: int) -> list[array[float]]:
     vectors: list[array[float] | None] = [None] * count
     for position, item in enumerate(data):
         index = item.get("index") if isinstance(item, dict) else -1
-        if index is None:
-            index = position
-        if not isinstance(index, int) or not 0 <= index < count or vectors[index] is not None:
+        index = position if index is None else whole_count(index)
+        if index is None or not 0 <= index < count or vectors[index] is not None:
             raise ResponseDecodeError(f"embeddings: the answer names input {index!r}, of {count} sent")
         try:
             vectors[index] = decode(item.get("embedding"))

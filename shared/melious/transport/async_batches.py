@@ -58,6 +58,7 @@ async def _run_async(
                 waiting.extendleft(reversed(plan.reject(batch, error)))
                 continue
             report.whole(result)
+            await awaited(plan.tell(result))
             await awaited(plan.progress())
 
     if len(waiting) <= 1:

@@ -97,6 +97,7 @@ def _accept(plan: BatchPlan[R], batch: Batch, report: Report, response: Response
         report.failed(error)
         raise
     report.whole(result)
+    no_coroutine("on_answer", plan.tell(result))
 
 
 def _report_unused(plan: BatchPlan[R], left: Mapping[Future[Response], tuple[Batch, Report]]) -> None:
