@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from melious.streams import StreamBase
 
 _ASSISTANT = MessageRole.ASSISTANT
+_NO_CALL = ToolCallBlock(tool_name="", tool_kwargs="")
 
 
 def whole(completion: ChatCompletion, *, think_tags: bool, single_call: bool = False) -> ChatResponse:
@@ -274,7 +275,7 @@ class Fold:
         if place is None:
             if self._single_call and self._calls:
                 return False
-            place = self._place[index] = len(self._calls)
+            place = self._place_for(index)
             call_id, name, arguments = piece.get("id"), function.get("name"), function["arguments"]
         else:
             known = self._calls[place]
@@ -287,9 +288,17 @@ class Fold:
             "function": {"name": name or "", "arguments": arguments},
         }
         block = ToolCallBlock(tool_call_id=call_id or "", tool_name=name or "", tool_kwargs=arguments)
-        self._calls[place : place + 1] = [call]
-        self._blocks[place : place + 1] = [block]
+        self._calls[place] = call
+        self._blocks[place] = block
         return True
+
+    def _place_for(self, index: int) -> int:
+        """Make room for a new call: calls stand in the order of their indices, whichever came first."""
+        place = sum(other < index for other in self._place)
+        self._calls.insert(place, {})
+        self._blocks.insert(place, _NO_CALL)
+        self._place = {other: at for at, other in enumerate(sorted([*self._place, index]))}
+        return place
 
     def finish(self, stream: StreamBase) -> ChatResponse:
         """The last response, after the last chunk; new in it is at most what may still have become a tag."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse, ToolCallBlock
@@ -19,6 +18,9 @@ if TYPE_CHECKING:
     from llama_index.core.tools.types import BaseTool
 
 _SHOWN = 200
+_CONTAINERS = (dict, list)
+_MOST_READ = 32
+_read_lately: dict[int, tuple[str, dict[str, Any]]] = {}
 logger = logging.getLogger("melious")
 
 
@@ -176,16 +178,23 @@ def _arguments(given: Any) -> dict[str, Any]:
     if not isinstance(given, str) or not given:
         return {}
     return {
-        name: _copy(value) if isinstance(value, dict | list) else value
+        name: _copy(value) if isinstance(value, _CONTAINERS) else value
         for name, value in _parsed(given).items()
     }
 
 
-@lru_cache(maxsize=32)
 def _parsed(text: str) -> dict[str, Any]:
     """Arguments as far as they have come. Agents ask again with every chunk, mostly about the same text."""
+    known = _read_lately.get(id(text))
+    if known is not None and known[0] is text:
+        return known[1]
     value = partial_json(text)
-    return value if isinstance(value, dict) else {}
+    if not isinstance(value, dict):
+        value = {}
+    if len(_read_lately) >= _MOST_READ:
+        _read_lately.clear()
+    _read_lately[id(text)] = text, value  # which keeps the text, and so its id its own
+    return value
 
 
 def partial_json(text: str) -> Any:

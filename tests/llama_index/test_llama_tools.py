@@ -9,10 +9,11 @@ import pickle
 import pytest
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse, TextBlock, ToolCallBlock
 from llama_index.core.tools import FunctionTool
-from llama_kit import TOOLS, piece, sse, usage, whole
+from llama_kit import MULTIPLY, TOOLS, piece, sse, usage, whole
+from pydantic_core import from_json
 
-from llama_index_melious import ToolArgumentsError
-from llama_index_melious._tools import _parsed, allows_strict
+from llama_index_melious import ToolArgumentsError, _tools
+from llama_index_melious._tools import allows_strict
 from melious.sandbox import Fault
 
 
@@ -357,15 +358,27 @@ async def test_leaving_a_stream_with_tools_closes_it(make_llm, way, start_sandbo
 # --- what is kept from one chunk to the next ---------------------------------------------------------------
 
 
-def test_arguments_are_not_parsed_again_until_they_grow(make_llm):
-    _parsed.cache_clear()
-    llm = make_llm()
-    for text in ('{"a": 1', '{"a": 1', '{"a": 1', '{"a": 1, "b": 2}', '{"a": 1, "b": 2}'):
-        block = ToolCallBlock(tool_call_id="c1", tool_name="f", tool_kwargs=text)
-        llm.get_tool_calls_from_response(
-            ChatResponse(message=ChatMessage(role="assistant", blocks=[TextBlock(text="Hm"), block]))
+async def test_arguments_are_not_parsed_again_until_they_grow(make_llm, sandbox, monkeypatch):
+    parsed = []
+    monkeypatch.setattr(
+        _tools, "from_json", lambda text, **how: parsed.append(text) or from_json(text, **how)
+    )
+    begun = {"index": 0, "id": "1", "function": {"name": "multiply", "arguments": '{"a": 2, "b": 3}'}}
+    other = {"index": 1, "id": "2", "function": {"name": "multiply", "arguments": ""}}
+    parts = [{"index": 1, "function": {"arguments": part}} for part in ('{"a": 4,', "", ' "b": 5}')]
+    sandbox.faults.add(
+        Fault(
+            raw=sse(
+                *[piece({"tool_calls": [one]}) for one in (begun, other, *parts)], piece({}, "tool_calls")
+            )
         )
-    assert (_parsed.cache_info().misses, _parsed.cache_info().hits) == (2, 3)
+    )
+    llm, found = make_llm(), []
+    for response in llm.stream_chat_with_tools([MULTIPLY], "?", allow_parallel_tool_calls=True):
+        found = llm.get_tool_calls_from_response(response, error_on_no_tool_call=False)
+        found[0].tool_kwargs["a"] = "what a tool does to its arguments stays with the tool"
+    assert parsed == ['{"a": 2, "b": 3}', '{"a": 4,', '{"a": 4, "b": 5}']
+    assert found[1].tool_kwargs == {"a": 4, "b": 5}
 
 
 async def test_errors_of_tools_and_missing_calls(make_llm, way, sandbox):

@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from pydantic_core import from_json
+
 from melious.error_table import status_error
 from melious.errors import (
     APITimeoutError,
@@ -25,6 +27,7 @@ _SLACK = 0.05
 """Seconds that a wait may fall short of what it was set to."""
 _SIGNS_OF_LIFE = frozenset({"ping", "keepalive", "keep-alive", "heartbeat"})
 _FIELDS = (b"data:", b":", b"event:", b"id:", b"retry:")
+_RARE = frozenset({"error", "type", "environment_impact", "billing_cost"})
 _FACTS = ("id", "created", "model", "system_fingerprint", "service_tier")
 
 
@@ -76,6 +79,11 @@ class ChatStreamParser:
         if self._body is not None:
             self._collect(data)
             return []
+        only = self._sse.only_data(data)
+        if only is not None and only[:1] == b"{":
+            chunks = self._take_only(only)
+            if chunks is not None:
+                return chunks
         try:
             events = self._sse.feed(data)
         except ResponseDecodeError as error:
@@ -161,6 +169,17 @@ class ChatStreamParser:
 
     # --- events ------------------------------------------------------------------------------------
 
+    def _take_only(self, data: bytes) -> list[dict[str, Any]] | None:
+        """The chunk of the usual read, on the shortest way; None sends it on the long one."""
+        try:
+            chunk = from_json(data, cache_strings="keys")
+        except ValueError:
+            return None
+        chunks: list[dict[str, Any]] = []
+        self._read_or_fail(chunk, chunks)
+        self._last_event = self._clock()
+        return chunks
+
     def _take(self, events: list[ServerSentEvent], then: str | None = None) -> list[dict[str, Any]]:
         chunks: list[dict[str, Any]] = []
         for event in events:
@@ -185,24 +204,30 @@ class ChatStreamParser:
                     )
                 )
                 return chunks
-            try:
-                self._read(chunk, chunks)
-            except (AttributeError, TypeError) as error:
-                self._fail(
-                    ResponseDecodeError(f"an event of the stream is no chat chunk ({error})", body=chunk)
-                )
+            self._read_or_fail(chunk, chunks)
             if self.ended:
                 return chunks
         if then is not None:
             self._fail(self._reported(_parsed_or_text(then)))
         return chunks
 
+    def _read_or_fail(self, chunk: dict[str, Any], chunks: list[dict[str, Any]]) -> None:
+        try:
+            self._read(chunk, chunks)
+        except (AttributeError, TypeError) as error:
+            self._fail(ResponseDecodeError(f"an event of the stream is no chat chunk ({error})", body=chunk))
+
     def _read(self, chunk: dict[str, Any], chunks: list[dict[str, Any]]) -> None:
         """Regularise one chunk, note what it says, and put it into `chunks`."""
         partial = self.partial
         if not partial.facts:
             partial.facts = {name: chunk[name] for name in _FACTS if chunk.get(name)}
-        failed = bool(chunk.get("error")) or chunk.get("object") == "error" or chunk.get("type") == "error"
+        failed = chunk.get("object") == "error"
+        if not _RARE.isdisjoint(chunk):
+            failed = bool(chunk.get("error")) or chunk.get("type") == "error" or failed
+            for name in ("environment_impact", "billing_cost"):
+                if name in chunk:
+                    setattr(partial, name, chunk[name])
         choices = chunk.get("choices")
         if choices:
             for choice in choices:
@@ -212,10 +237,6 @@ class ChatStreamParser:
         usage = chunk.get("usage")
         if usage:
             partial.usage = usage
-        if "environment_impact" in chunk:
-            partial.environment_impact = chunk["environment_impact"]
-        if "billing_cost" in chunk:
-            partial.billing_cost = chunk["billing_cost"]
         if not failed:
             chunks.append(chunk)
             return

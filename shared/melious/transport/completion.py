@@ -132,13 +132,17 @@ class PartialChoice:
 
     def _merge(self, piece: dict[str, Any]) -> dict[str, Any]:
         function = piece.get("function") or {}
-        call_id, name = _text_or_none(piece.get("id")), _text_or_none(function.get("name"))
+        index, call_id, name = piece.get("index"), piece.get("id"), function.get("name")
         arguments = function.get("arguments")
         if arguments is None:
             arguments = ""
         elif not isinstance(arguments, str):
             arguments = codec.dumps(arguments).decode()
-        call = self._call_of(whole_number(piece.get("index")), call_id, name)
+        if not call_id and not name and type(index) is int and index in self._by_wire_index:
+            call = self._last = self._by_wire_index[index]  # as nearly all pieces
+        else:
+            call_id, name = _text_or_none(call_id), _text_or_none(name)
+            call = self._call_of(whole_number(index), call_id, name)
         out_function: dict[str, Any] = {"arguments": arguments}
         out: dict[str, Any] = {"index": call.index, "function": out_function}
         if call_id and call.id is None:
@@ -184,13 +188,17 @@ class PartialChoice:
         """The reasoning so far."""
         return "".join(self.reasoning) + self.thought.half
 
+    def calls_on_wire(self) -> list[dict[str, Any]]:
+        """The calls so far, in the order of their indices."""
+        return [call.to_wire() for call in sorted(self.calls, key=lambda call: call.index)]
+
     def to_wire(self) -> dict[str, Any]:
         """The choice as a whole answer carries it."""
         message: dict[str, Any] = {"role": self.role, "content": self.text}
         if self.reasoning:
             message["reasoning_content"] = self.thoughts
         if self.calls:
-            message["tool_calls"] = [call.to_wire() for call in self.calls]
+            message["tool_calls"] = self.calls_on_wire()
         return {"index": self.index, "message": message, "finish_reason": self.finish_reason}
 
 
@@ -239,7 +247,7 @@ class PartialCompletion:
     def tool_calls(self) -> list[dict[str, Any]]:
         """The tool calls of choice 0, arguments as far as they came."""
         first = self.choices.get(0)
-        return [call.to_wire() for call in first.calls] if first else []
+        return first.calls_on_wire() if first else []
 
     @property
     def finish_reason(self) -> str | None:

@@ -87,14 +87,12 @@ class SSEDecoder:
         self._id = ""
         self._retry: int | None = None
 
-    def feed(self, data: bytes) -> list[ServerSentEvent]:
-        """Take one read and give the events that it completes.
+    def only_data(self, data: bytes) -> bytes | None:
+        """The data of a read that is exactly one event of one data line, as nearly all are; None for others.
 
-        Raises:
-            ResponseDecodeError: An event grows beyond the limit.
+        Who takes it from here does not `feed` that read.
         """
         if (
-            # The usual read is exactly one event of one data line.
             self._between
             and data.startswith(b"data: ")
             and data.find(b"\n") == len(data) - 2
@@ -102,7 +100,18 @@ class SSEDecoder:
             and b"\r" not in data
             and len(data) <= self._max_bytes
         ):
-            return [ServerSentEvent("message", data[6:-2].decode("utf-8", "replace"), self._id)]
+            return data[6:-2]
+        return None
+
+    def feed(self, data: bytes) -> list[ServerSentEvent]:
+        """Take one read and give the events that it completes.
+
+        Raises:
+            ResponseDecodeError: An event grows beyond the limit.
+        """
+        only = self.only_data(data)
+        if only is not None:
+            return [ServerSentEvent("message", only.decode("utf-8", "replace"), self._id)]
         if not self._started:
             data = self._without_bom(data)
         return self._feed(data) if data else []
