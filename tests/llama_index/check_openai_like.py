@@ -37,6 +37,7 @@ FACTS = {
     "TestLLM::test_streams_ask_for_their_usage": "include_usage is left to the user",
     "TestLLM::test_arguments_of_the_call_win": "additional_kwargs of the constructor replace those of a call",
     "TestLLM::test_extra_body_of_both_is_sent": "additional_kwargs of the constructor replace those of a call",
+    "TestLLM::test_result_of_a_tool_with_a_picture": "of the result of a tool only the text is sent",
     "TestFunctionCalling::test_without_tools_nothing_is_said_of_them": "tools: null is sent",
     "TestFunctionCalling::test_history_and_tools_are_not_changed": "user_msg is appended to the caller's list",
     "TestStructured::test_llm_kwargs_are_not_changed_and_say_nothing_of_tools": "llm_kwargs get response_format",
@@ -49,6 +50,7 @@ FACTS = {
     "TestLLM::test_logprobs_are_kept[complete]": "core's chat_to_completion_decorator drops them",
     "TestLLM::test_reasoning_in_the_very_first_chunk[async]": "the first chunk is lost, in async alone",
     "TestLLM::test_reasoning_counts_its_tokens": "reasoning_tokens are not read",
+    "TestFunctionCalling::test_one_call_in_streams_where_several_are_not_allowed": "only whole answers are cut",
     "TestFunctionCalling::test_calls_of_a_message_from_memory": "calls are read as objects of the SDK alone",
     "TestStructured::test_streamed_objects_grow": "core gives blank objects between the partial ones",
     # Embeddings

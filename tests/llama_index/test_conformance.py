@@ -30,6 +30,9 @@ class OnSandbox:
     def service(self, start_sandbox: Callable[..., Sandbox]) -> SandboxService:
         return SandboxService(start_sandbox())
 
+    def offered(self, switch: object, what: str) -> None:
+        assert switch, f"nothing is switched off here, not even {what}"
+
 
 class OfMelious(OnSandbox):
     component_class = Melious

@@ -1,8 +1,5 @@
 """Melious: each parameter alone, async calls beside other work, errors, odd pieces of streams."""
 
-import asyncio
-import time
-
 import pytest
 from llama_index.core.base.llms.types import ChatMessage, VideoBlock
 from llama_index.core.prompts import ChatPromptTemplate
@@ -46,26 +43,6 @@ async def test_each_field_goes_into_the_body_on_its_own(make_llm, way, sandbox, 
 def test_limits_that_are_none(make_llm, name, value):
     with pytest.raises(InvalidArgumentError, match=name):
         make_llm(**{name: value})
-
-
-# --- async -------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("method", ["achat", "acomplete", "astream_chat", "astream_complete"])
-async def test_async_calls_leave_the_loop_free(make_llm, sandbox, method):
-    llm = make_llm()
-    await llm.achat(HELLO)  # which imports
-    sandbox.faults.add(Fault(delay=0.3, times=None))
-    argument = "Hello" if "complete" in method else HELLO
-    task = asyncio.create_task(getattr(llm, method)(argument))
-    started, turns = time.monotonic(), 0
-    while time.monotonic() - started < 0.15:
-        await asyncio.sleep(0.01)
-        turns += 1
-    assert turns > 5, f"{method} holds the event loop"
-    result = await task
-    if "stream" in method:
-        await result.aclose()
 
 
 # --- catalogue -----------------------------------------------------------------------------------------------

@@ -5,7 +5,10 @@ or a reranker that speaks the OpenAI-compatible wire: every request goes over
 HTTP to a server that the tests can script, and every check is of something a
 user would notice. Nothing is patched, and nothing here knows an integration.
 
-To use it, write a module of tests with pytest and pytest-asyncio (`asyncio_mode = "auto"`):
+To use it, put this folder on the path as the package `conformance`, let pytest explain its assertions
+(`pytest.register_assert_rewrite("conformance")` in a conftest), and write a module of tests with pytest and
+pytest-asyncio (`asyncio_mode = "auto"`). The server is yours to bring; `sandbox_service.py`, beside this
+folder, shows how little a `Service` is where there is a server that can be scripted.
 
     from conformance import Answer, EmbeddingConformance, FunctionCallingConformance, LLMConformance, Service
 

@@ -11,6 +11,7 @@ from llama_index.core.tools import FunctionTool
 
 from conformance.factory import Factory
 from conformance.kit import Way
+from conformance.messages import ANSWERED
 from conformance.service import Answer, Service, call, call_piece, count, piece, spoken, whole
 
 
@@ -76,6 +77,7 @@ class FunctionCallingConformance(Factory):
         assert sent[0]["function"]["parameters"]["properties"].keys() == {"a", "b"}
         assert sent[1]["function"]["description"] == LONG.metadata.description
 
+    @pytest.mark.parametrize("form", ["chat_with_tools", "stream_chat_with_tools"])
     @pytest.mark.parametrize(
         ("arguments", "expected"),
         [
@@ -84,15 +86,13 @@ class FunctionCallingConformance(Factory):
             ({"tool_required": True}, "required"),
             ({"tool_required": True, "tool_choice": None}, "required"),
             ({"tool_choice": "none"}, "none"),
+            ({"tool_choice": "now"}, {"type": "function", "function": {"name": "now"}}),
         ],
         ids=str,
     )
-    async def test_tool_choice(self, service, way, arguments, expected):
-        assert (await self.body(service, way, [ADD, NOW], **arguments))["tool_choice"] == expected
-
-    async def test_tool_choice_by_name(self, service, way):
-        choice = (await self.body(service, way, [ADD, NOW], tool_choice="now"))["tool_choice"]
-        assert choice == {"type": "function", "function": {"name": "now"}}
+    async def test_tool_choice(self, service, way, form, arguments, expected):
+        await way(self.make(service), form, [ADD, NOW], user_msg="Hello", **arguments)
+        assert service.requests[-1].body["tool_choice"] == expected
 
     async def test_without_tools_nothing_is_said_of_them(self, service, way):
         body = await self.body(service, way, [])
@@ -112,6 +112,37 @@ class FunctionCallingConformance(Factory):
         await way(self.make(service), "chat_with_tools", [ADD], user_msg="2 + 3?", chat_history=history)
         assert history == before, "the caller's chat_history was changed"
         assert json.dumps(ADD.metadata.get_parameters_dict()) == schema
+
+    async def test_one_call_in_streams_where_several_are_not_allowed(self, service, way):
+        self.offered(self.calls_in_parallel, "parallel calls")
+        service.answer(Answer(stream=streamed_calls(*TWO_CALLS)))
+        llm = self.make(service)
+        *_, last = await way(llm, "stream_chat_with_tools", [ADD, NOW], user_msg="?")
+        assert [name for name, _ in self.selected(llm, last)] == ["add"]
+
+    async def test_every_piece_of_a_streamed_call_has_its_block(self, service, way):
+        service.answer(Answer(stream=streamed_calls(TWO_CALLS[0])))
+        llm = self.make(service)
+        responses = await way(llm, "stream_chat_with_tools", [ADD], user_msg="?")
+        for response in responses:
+            blocks = [one for one in response.message.blocks if isinstance(one, ToolCallBlock)]
+            kept = response.message.additional_kwargs.get("tool_calls") or []
+            assert len(blocks) == len(kept), "blocks and additional_kwargs tell different calls"
+
+    @pytest.mark.parametrize("form", ["chat", "stream_chat"])
+    async def test_answers_with_calls_can_be_written_down_and_read_again(self, service, way, form):
+        service.answer(
+            Answer(stream=streamed_calls(TWO_CALLS[0]))
+            if "stream" in form
+            else Answer(body=whole({"content": None, "tool_calls": TWO_CALLS[:1]}, "tool_calls"))
+        )
+        llm = self.make(service)
+        result = await way(llm, form, [ChatMessage("2 + 3?")])
+        message = (result[-1] if isinstance(result, list) else result).message
+        again = ChatMessage.model_validate_json(message.model_dump_json())
+        await way(llm, "chat", [ChatMessage("2 + 3?"), again, ANSWERED])
+        (made,) = service.requests[-1].body["messages"][1]["tool_calls"]
+        assert (made["id"], json.loads(made["function"]["arguments"])) == ("c1", {"a": 2, "b": 3})
 
     # --- reading -------------------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 import asyncio
 import gc
 import inspect
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -49,6 +49,17 @@ def observed() -> Iterator[list[BaseEvent]]:
         yield keeper.seen
     finally:
         root.event_handlers.remove(keeper)
+
+
+async def leaves_the_loop_free(call: Awaitable[Any]) -> bool:
+    """Whether the event loop turns while a call waits for its answer, which takes half a second."""
+    task = asyncio.ensure_future(call)
+    turns = 0
+    while turns < 5 and not task.done():
+        await asyncio.sleep(0.01)
+        turns += 1
+    await task
+    return turns == 5
 
 
 async def connections_end(service: Service) -> bool:

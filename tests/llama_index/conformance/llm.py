@@ -5,12 +5,13 @@ import inspect
 from collections.abc import AsyncGenerator, Generator, Sequence
 from typing import Any
 
+import httpx
 import pytest
 from llama_index.core.base.llms.types import ChatMessage, LLMMetadata, MessageRole
 from llama_index.core.callbacks import CallbackManager, CBEventType, LlamaDebugHandler, TokenCountingHandler
 
 from conformance.component import ComponentConformance
-from conformance.kit import attempts, connections_end, observed
+from conformance.kit import Way, attempts, connections_end, leaves_the_loop_free, observed
 from conformance.messages import MessageTests
 from conformance.service import Answer, count, piece, spoken, tokens, whole
 from conformance.thinking import ThinkingTests
@@ -58,6 +59,7 @@ class LLMConformance(MessageTests, ThinkingTests, ComponentConformance):
         logprobs_arguments: The constructor's arguments that ask for them.
         merges_extra_body: Whether `extra_body` of a call is added to that of the constructor's
             `additional_kwargs`.
+        model_argument: The constructor's word for the model.
         unknown_model: A model that no table knows.
         ends_early_streams: Whether a stream that stops without a finish is told as an error.
     """
@@ -65,6 +67,7 @@ class LLMConformance(MessageTests, ThinkingTests, ComponentConformance):
     gives_logprobs: bool = True
     logprobs_arguments: dict[str, Any] = {"logprobs": True, "top_logprobs": 1}  # noqa: RUF012 - a switch
     merges_extra_body: bool = True
+    model_argument: str = "model"
     unknown_model: str = "somebody/quite-new:model"
     ends_early_streams: bool = True
 
@@ -108,10 +111,31 @@ class LLMConformance(MessageTests, ThinkingTests, ComponentConformance):
         *_, last = await way(self.make(service), "stream_chat", HELLO)
         assert last.message.content == "All of it", "the chunk with the usage does not repeat the message"
 
-    async def test_stream_without_a_word(self, service, way):
+    @pytest.mark.parametrize("form", ["stream_chat", "stream_complete"])
+    async def test_stream_without_a_word_has_an_end(self, service, way, form):
         service.answer(Answer(stream=spoken()))
-        responses = await way(self.make(service), "stream_chat", HELLO)
-        assert "".join(response.delta or "" for response in responses) == ""
+        debug = LlamaDebugHandler(print_trace_on_end=False)
+        llm = self.make(service, callback_manager=CallbackManager([debug]))
+        responses = await way(llm, form, asked(form))
+        assert responses, "a stream without a word gives no response at all, so agents find no last one"
+        assert len(debug.get_llm_inputs_outputs()) == 1
+
+    @pytest.mark.parametrize("form", ["chat", "stream_chat", "complete", "stream_complete"])
+    async def test_async_calls_leave_the_loop_free(self, service, form):
+        way = Way("async")
+        llm = self.make(service)
+        await llm.achat(HELLO)  # which may import modules
+        service.answer(Answer(delay=0.5, times=None))
+        assert await leaves_the_loop_free(way(llm, form, asked(form))), f"a{form} holds the event loop"
+
+    def test_streams_on_one_event_loop_after_another(self, service):
+        llm = self.make(service)
+
+        async def main() -> str:
+            return "".join([one.delta or "" async for one in await llm.astream_chat(HELLO)])
+
+        assert len({asyncio.run(main()) for _ in range(3)}) == 1
+        assert len(service.requests) == 3
 
     def test_streams_are_generators(self, service):
         llm = self.make(service)
@@ -165,6 +189,17 @@ class LLMConformance(MessageTests, ThinkingTests, ComponentConformance):
         await way(self.make(service), "chat", messages)
         assert messages == before, "the caller's messages were changed"
 
+    @pytest.mark.parametrize("form", ["stream_chat", "stream_complete"])
+    async def test_clients_that_are_passed_in_carry_streams(self, service, way, form):
+        self.offered(self.takes_clients, "clients of HTTP")
+        with httpx.Client(headers={"x-mine": "sync"}, trust_env=False) as client:
+            async with httpx.AsyncClient(headers={"x-mine": "async"}, trust_env=False) as other:
+                component = self.make(service, http_client=client, async_http_client=other)
+                await way(component, form, asked(form))
+                assert not client.is_closed
+                assert not other.is_closed
+        assert service.requests[-1].headers.get("x-mine") == way.name, "another client carried the stream"
+
     # --- what is sent --------------------------------------------------------------------------------
 
     @pytest.mark.parametrize("temperature", [0.0, 1.7])
@@ -207,8 +242,9 @@ class LLMConformance(MessageTests, ThinkingTests, ComponentConformance):
     # --- what LlamaIndex reads -----------------------------------------------------------------------
 
     def test_metadata_of_a_model_that_no_table_knows(self, service):
-        metadata = self.make(service, model=self.unknown_model).metadata
+        metadata = self.make(service, **{self.model_argument: self.unknown_model}).metadata
         assert isinstance(metadata, LLMMetadata)
+        assert metadata.model_name == self.unknown_model
         assert metadata.context_window > 3900, "an unknown model gets core's tiny default"
         assert metadata.is_chat_model
         assert not service.requests, "metadata asks the service"
@@ -236,7 +272,7 @@ class LLMConformance(MessageTests, ThinkingTests, ComponentConformance):
             await way(self.make(service, temperature=0.25), "chat", HELLO)
         (start,) = [event for event in events if type(event).__name__ == "LLMChatStartEvent"]
         assert start.model_dict.get("temperature") == 0.25
-        assert start.model_dict.get("model") == self.arguments["model"]
+        assert start.model_dict.get("model") == self.arguments[self.model_argument]
 
     async def test_observers_see_raw_as_the_caller_does(self, service, way):
         with observed() as events:

@@ -25,10 +25,12 @@ class MessageTests:
     """Tests of what messages become on the wire.
 
     Attributes:
+        takes_calls: Whether histories can hold calls of tools and their results.
         takes_images: Whether messages can hold images.
         image_arguments: The arguments of the constructor for a model that sees.
     """
 
+    takes_calls: bool = True
     takes_images: bool = True
     image_arguments: dict[str, Any] = {}  # noqa: RUF012 - a switch
 
@@ -55,6 +57,7 @@ class MessageTests:
 
     @pytest.mark.parametrize("arguments", [{"a": 2, "b": 2}, '{"a": 2, "b": 2}'], ids=["dict", "text"])
     async def test_calls_in_blocks_are_sent_with_their_text(self, service, way, arguments):
+        self.offered(self.takes_calls, "calls of tools")
         block = ToolCallBlock(tool_call_id="c1", tool_name="add", tool_kwargs=arguments)
         asking = ChatMessage(role="assistant", blocks=[TextBlock(text="I will add."), block])
         _, sent, answered = await self.sent(service, way, ChatMessage("2 + 2?"), asking, ANSWERED)
@@ -66,6 +69,7 @@ class MessageTests:
         assert (answered["role"], answered["tool_call_id"], answered["content"]) == ("tool", "c1", "4")
 
     async def test_call_without_text_sends_no_empty_part(self, service, way):
+        self.offered(self.takes_calls, "calls of tools")
         block = ToolCallBlock(tool_call_id="c1", tool_name="add", tool_kwargs={})
         asking = ChatMessage(role="assistant", blocks=[block])
         _, sent, _ = await self.sent(service, way, ChatMessage("2 + 2?"), asking, ANSWERED)
@@ -73,6 +77,7 @@ class MessageTests:
         assert sent["tool_calls"]
 
     async def test_calls_in_additional_kwargs_are_sent(self, service, way):
+        self.offered(self.takes_calls, "calls of tools")
         asking = ChatMessage(
             role="assistant", content="", additional_kwargs={"tool_calls": [call("c1", "add", "{}")]}
         )
@@ -80,6 +85,7 @@ class MessageTests:
         assert sent["tool_calls"] == [call("c1", "add", "{}")]
 
     async def test_calls_in_both_places_are_sent_once(self, service, way):
+        self.offered(self.takes_calls, "calls of tools")
         asking = ChatMessage(
             role="assistant",
             blocks=[ToolCallBlock(tool_call_id="c1", tool_name="add", tool_kwargs="{}")],
@@ -93,6 +99,24 @@ class MessageTests:
         direct = ChatMessage(role="assistant", content="4", additional_kwargs={"tool_call_id": "c1"})
         _, sent, _ = await self.sent(service, way, ChatMessage("2 + 2?"), direct, ChatMessage("Thanks"))
         assert "tool_call_id" not in sent, "only messages of role tool may have a tool_call_id on the wire"
+
+    async def test_functions_from_before_there_were_tools(self, service, way):
+        self.offered(self.takes_calls, "calls of tools")
+        asking = ChatMessage(
+            role="assistant",
+            content="",
+            additional_kwargs={"function_call": {"name": "add", "arguments": '{"a": 2}'}},
+        )
+        result = ChatMessage("4", role=MessageRole.FUNCTION, additional_kwargs={"name": "add"})
+        _, sent, _ = await self.sent(service, way, ChatMessage("2 + 2?"), asking, result)
+        assert '"name": "add"' in json.dumps(sent), "the call was lost on its way"
+
+    async def test_blocks_that_nobody_knows_are_refused(self, service, way):
+        message = ChatMessage(role="user", blocks=[TextBlock(text="Look:")])
+        message.blocks = [*message.blocks, object()]
+        with pytest.raises((ValueError, TypeError)):
+            await way(self.make(service), "chat", [message])
+        assert not service.requests
 
     # --- images --------------------------------------------------------------------------------------
 
@@ -128,3 +152,24 @@ class MessageTests:
             service, way, ChatMessage("Hi"), shown, ChatMessage("Nice"), **self.image_arguments
         )
         assert sent["content"] == "Look:", "assistant messages hold text alone on the wire"
+
+    async def test_result_of_a_tool_with_a_picture(self, service, way):
+        self.offered(self.takes_calls, "calls of tools")
+        self.offered(self.takes_images, "images")
+        block = ToolCallBlock(tool_call_id="c1", tool_name="draw", tool_kwargs={})
+        result = ChatMessage(
+            role="tool",
+            blocks=[TextBlock(text="Here:"), ImageBlock(image=PIXEL)],
+            additional_kwargs={"tool_call_id": "c1"},
+        )
+        _, _, answered = await self.sent(
+            service,
+            way,
+            ChatMessage("Draw."),
+            ChatMessage(role="assistant", blocks=[block]),
+            result,
+            **self.image_arguments,
+        )
+        assert parts(answered["content"], "text") == ["Here:"]
+        (image,) = parts(answered["content"], "image_url")
+        assert base64.b64decode(image["url"].partition(",")[2]) == PIXEL
