@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
+import time
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -69,7 +70,18 @@ def verdict(limit: Limit) -> str:
 
 def _machine() -> str:
     python = f"{platform.python_implementation()} {platform.python_version()}"
-    return f"{python} on {sys.platform}, {os.cpu_count()} cores, {_processor()}"
+    return f"{python} on {sys.platform}, {os.cpu_count()} cores, {_processor()}, {_pace():.0f} ms a million turns"
+
+
+def _pace() -> float:
+    """What a million turns of a loop take, in milliseconds: by this the figures of two machines compare."""
+    best = float("inf")
+    for _ in range(10):
+        began, total = time.process_time(), 0
+        for number in range(1_000_000):
+            total += number
+        best = min(best, time.process_time() - began)
+    return 1000 * best
 
 
 def _processor() -> str:

@@ -9,6 +9,7 @@ else stays theirs: traces, the beginning, the end, errors, the rate limiter.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeAlias, TypeVar
@@ -108,6 +109,7 @@ def stream_callback(
             told = callback()(begin)(*args, **kwargs)
             return _responses(opened.pop(), tap, told)
 
+        _show(stream, "Generator")
         return stream
 
     return decorate
@@ -136,9 +138,15 @@ def astream_callback(
             told = await callback()(begin)(*args, **kwargs)
             return _aresponses(opened.pop(), tap, told)
 
+        _show(stream, "AsyncGenerator")
         return stream
 
     return decorate
+
+
+def _show(stream: Any, returns: str) -> None:
+    """Let `help` and editors show what callers get, and not the reading that it is made of."""
+    stream.__signature__ = inspect.signature(stream).replace(return_annotation=returns)
 
 
 class _Tap(Generic[R]):

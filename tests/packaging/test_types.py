@@ -72,8 +72,18 @@ brief = Melious(
 )
 response: ChatResponse = brief.with_options(temperature=1).chat([ChatMessage("Hello")], preset="speed")
 someone: Person = chat.structured_predict(Person, PromptTemplate("Who?"))
+deltas: list[str | None] = [piece.delta for piece in chat.stream_chat([ChatMessage("Hello")], preset="speed")]
+pieces: list[str | None] = [piece.delta for piece in chat.stream_complete("Hello", formatted=True)]
+
+
+async def listen() -> str:
+    said = [piece.message.content or "" async for piece in await chat.astream_chat([ChatMessage("Hello")])]
+    return said[-1] + "".join([piece.delta or "" async for piece in await chat.astream_complete("Hello")])
+
+
+heard_of: str = asyncio.run(listen())
 embed_model = MeliousEmbedding(model="bge-m3", api_key="sk-mel-x", query_instruction="query: ")
-numbers: list[float] = MeliousEmbedding(model_name=embed_model.model).get_query_embedding("a")
+numbers: list[float] = MeliousEmbedding(model_name=embed_model.model).get_query_embedding("a", preset="speed")
 matrix: list[list[float]] = asyncio.run(embed_model.aget_text_embedding_batch(["a"]))
 judge = LlamaRerank(model="bge-reranker-v2-m3", api_key="sk-mel-x", top_n=3, score_threshold=0.5)
 nodes: list[NodeWithScore] = judge.postprocess_nodes([NodeWithScore(node=TextNode(text="a"))], query_str="b")
