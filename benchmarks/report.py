@@ -70,7 +70,8 @@ def verdict(limit: Limit) -> str:
 
 def _machine() -> str:
     python = f"{platform.python_implementation()} {platform.python_version()}"
-    return f"{python} on {sys.platform}, {os.cpu_count()} cores, {_processor()}, {_pace():.0f} ms a million turns"
+    pace = f"{_pace():.0f} ms for a million turns of a loop"
+    return f"{python} on {sys.platform}, {os.cpu_count()} cores, {_processor()}, {pace}"
 
 
 def _pace() -> float:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from llama_index.core.tools import FunctionTool
+from pydantic import BaseModel
 
 MODEL = "llama-3.1-8b-instruct"  # does not reason, so its text is all there is
 REASONER = "glm-4.7"
@@ -74,6 +75,21 @@ def whole(message: dict[str, Any], finish: str = "stop", **more: Any) -> dict[st
         "choices": [{"index": 0, "message": {"role": "assistant", **message}, "finish_reason": finish}],
         **more,
     }
+
+
+class Function(BaseModel):
+    """What a call of a tool calls, as an SDK's object."""
+
+    name: str = "add"
+    arguments: str = '{"a": 1}'
+
+
+class Call(BaseModel):
+    """A call of a tool, as an SDK's object."""
+
+    id: str = "c1"
+    type: str = "function"
+    function: Function = Function()
 
 
 def multiply(a: int, b: int) -> int:

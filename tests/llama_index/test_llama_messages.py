@@ -19,7 +19,7 @@ from llama_index.core.base.llms.types import (
     ToolCallBlock,
     VideoBlock,
 )
-from pydantic import BaseModel
+from llama_kit import Call
 
 from llama_index_melious._messages import to_wire
 from melious import InvalidArgumentError
@@ -242,17 +242,6 @@ def test_result_of_a_tool_with_a_picture():
         {"type": "text", "text": "Here:"},
         {"type": "image_url", "image_url": {"url": PNG_URL}},
     ]
-
-
-class Function(BaseModel):
-    name: str = "add"
-    arguments: str = '{"a": 1}'
-
-
-class Call(BaseModel):
-    id: str = "c1"
-    type: str = "function"
-    function: Function = Function()
 
 
 def test_calls_that_are_objects():

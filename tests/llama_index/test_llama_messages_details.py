@@ -16,8 +16,7 @@ from llama_index.core.base.llms.types import (
     ToolCallBlock,
     VideoBlock,
 )
-from llama_kit import MULTIPLY, TIME, piece, sse, whole
-from pydantic import BaseModel
+from llama_kit import MULTIPLY, TIME, Call, piece, sse, whole
 
 from llama_index_melious._messages import to_wire
 from melious.sandbox import Fault
@@ -143,17 +142,6 @@ def test_all_thoughts_go_back_beside_calls_too():
 
 
 # --- calls -----------------------------------------------------------------------------------------------------
-
-
-class Function(BaseModel):
-    name: str = "add"
-    arguments: str = '{"a": 1}'
-
-
-class Call(BaseModel):
-    id: str = "c1"
-    type: str = "function"
-    function: Function = Function()
 
 
 def test_calls_that_another_integration_kept_as_objects_are_read(make_llm):

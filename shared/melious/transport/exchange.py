@@ -316,11 +316,10 @@ class _CallState:
             NoProvidersAvailableError: Everything is given up; the error of the first request.
         """
         leaner = self.request.leaner
-        if leaner is not None and isinstance(error, APIStatusError):
-            request = leaner(self.request, error)
-            if request is not None:
-                why = f"a field was refused ({error.status_code or 'in the stream'}), trying again without it"
-                return self._instead(request, error, why)
+        request = leaner(self.request, error) if leaner and isinstance(error, APIStatusError) else None
+        if request is not None:
+            why = f"a field was refused ({error.status_code or 'in the stream'}), trying again without it"
+            return self._instead(request, error, why)
         fallbacks = self.request.fallbacks
         if fallbacks is None or not isinstance(error, NoProvidersAvailableError):
             return None
