@@ -19,7 +19,7 @@ from llama_index.core.base.llms.types import (
     ToolCallBlock,
     VideoBlock,
 )
-from llama_kit import Call
+from llama_kit import Call, Function
 
 from llama_index_melious._messages import to_wire
 from melious import InvalidArgumentError
