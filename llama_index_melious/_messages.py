@@ -235,7 +235,11 @@ def _base64_of(data: Any, path: Any, where: str, kind: str, *, url: Any = None) 
     if data is None and path is None:
         raise InvalidArgumentError(f"{where}: the {kind} is empty")
     if isinstance(data, bytes):
-        return data.decode("ascii")  # a block keeps its bytes as base64
+        try:
+            base64.b64decode(data, validate=True)
+        except ValueError:  # a block keeps its bytes as base64, unless LlamaIndex took them for that already
+            return base64.b64encode(data).decode("ascii")
+        return data.decode("ascii")
     if data is not None:
         data.seek(0)
         raw = data.read()
