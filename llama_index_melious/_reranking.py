@@ -101,14 +101,13 @@ class Reranking:
             for place, score in order.items()
             if threshold is None or score >= threshold
         ]
-        wanted = min(len(self._nodes[: self._settings.top_n]), len(places))
-        if len(order) < wanted:
+        wanted = len(self._nodes[: self._settings.top_n])
+        if len(order) < min(wanted, len(places)):
             _logger.warning("the service ranked %d nodes of %d", len(order), len(places))
-        if threshold is None:
-            ranked += [
-                self._scored(item, None) for place, item in enumerate(self._nodes) if place not in order
-            ]
-        self.result = ranked[: self._settings.top_n]
+        if threshold is None and len(ranked) < wanted:
+            rest = [item for place, item in enumerate(self._nodes) if place not in order]
+            ranked += [self._scored(item, None) for item in rest[: wanted - len(ranked)]]
+        self.result = ranked[:wanted]
 
     def fail(self, error: MeliousError) -> None:
         """Go on with the nodes as they were retrieved, where failures are to pass.
