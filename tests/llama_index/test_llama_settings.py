@@ -126,7 +126,7 @@ async def test_the_service_says_how_long_to_wait(make_llm, way, sandbox):
     started = time.monotonic()
     seen = []
     await way(make_llm(), "chat", HELLO, on_retry=seen.append)
-    assert 0.3 <= time.monotonic() - started < 2
+    assert time.monotonic() - started >= 0.3
     (event,) = seen
     assert event.attempt == 1
     assert isinstance(event.error, RateLimitError)
