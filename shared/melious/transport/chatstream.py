@@ -258,12 +258,12 @@ class ChatStreamParser:
             if type(content) is not str:
                 part_content(delta)
                 content = delta["content"]
-            delta["content"] = state.add_text(content)
+            delta["content"] = state.content.add(content)
         reasoning = delta.get("reasoning_content")
         if not reasoning and ("reasoning" in delta or "reasoning_details" in delta):
             reasoning = delta.get("reasoning") or thought_in_details(delta.get("reasoning_details"))
         if reasoning:
-            delta["reasoning_content"] = state.add_thought(reasoning) if type(reasoning) is str else None
+            delta["reasoning_content"] = state.reasoning.add(reasoning) if type(reasoning) is str else None
         calls = delta.get("tool_calls")
         if calls:
             delta["tool_calls"] = state.merge_calls(calls)

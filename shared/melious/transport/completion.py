@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 from melious.transport import codec
@@ -10,41 +12,50 @@ from melious.transport import codec
 _MOST_DIGITS = 20
 
 
-class Characters:
-    r"""Puts characters together again that were cut in two: a token may end inside a surrogate pair.
+class Pieces:
+    r"""A text that comes in pieces; characters that were cut in two between them are put together again.
 
-    Attributes:
-        half: The first half of a character whose second one may still come.
+    A token may end inside a surrogate pair.
 
     Example:
-        >>> characters = Characters()
-        >>> characters.add("a\ud83d"), characters.add("\ude00b")
-        ('a', '😀b')
+        >>> pieces = Pieces()
+        >>> pieces.add("a\ud83d"), pieces.add("\ude00b"), pieces.text
+        ('a', '😀b', 'a😀b')
     """
 
-    __slots__ = ("half",)
+    __slots__ = ("_half", "_parts")
 
     def __init__(self) -> None:
-        self.half = ""
+        self._parts: list[str] = []
+        self._half = ""
 
     def add(self, text: str) -> str:
-        """Take a piece; give what is whole of it. Half a character whose other half never comes stays one."""
-        if not self.half:
-            try:
-                text.encode()
-            except UnicodeEncodeError:
-                pass
-            else:
-                return text  # as nearly always
-        text = self.half + text
+        """Take a piece and give what is whole of it."""
+        if self._half or not text.isascii():
+            text = self._joined(text)
+        self._parts.append(text)
+        return text
+
+    def _joined(self, text: str) -> str:
+        text = self._half + text
         cut = len(text) - ("\ud800" <= text[-1:] <= "\udbff")
-        self.half = text[cut:]
+        self._half = text[cut:]
         return text[:cut].encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
 
     def rest(self) -> str:
-        """What was held back when the text ended."""
-        rest, self.half = self.half, ""
+        """Take the half of a character whose other half never came, and give it."""
+        rest, self._half = self._half, ""
+        if rest:
+            self._parts.append(rest)
         return rest
+
+    def __iter__(self) -> Iterator[str]:
+        return chain(self._parts, (self._half,))
+
+    @property
+    def text(self) -> str:
+        """All that has come."""
+        return "".join(self)
 
 
 @dataclass(slots=True)
@@ -54,12 +65,11 @@ class ToolCall:
     index: int
     id: str | None = None
     name: str | None = None
-    arguments: list[str] = field(default_factory=list)
-    characters: Characters = field(default_factory=Characters)
+    arguments: Pieces = field(default_factory=Pieces)
 
     def is_whole(self) -> bool:
         """Whether its arguments are complete, so that nothing more can belong to it."""
-        return bool(self.arguments) and isinstance(_parsed("".join(self.arguments)), dict)
+        return isinstance(_parsed(self.arguments.text), dict)
 
     def to_wire(self) -> dict[str, Any]:
         """The call as a message carries it."""
@@ -67,58 +77,31 @@ class ToolCall:
             "index": self.index,
             "id": self.id,
             "type": "function",
-            "function": {"name": self.name, "arguments": "".join(self.arguments) + self.characters.half},
+            "function": {"name": self.name, "arguments": self.arguments.text},
         }
 
 
 class PartialChoice:
     """One choice of the answer while it comes in."""
 
-    __slots__ = (
-        "_by_wire_index",
-        "_last",
-        "calls",
-        "content",
-        "finish_reason",
-        "index",
-        "reasoning",
-        "role",
-        "said",
-        "thought",
-    )
+    __slots__ = ("_by_wire_index", "_last", "calls", "content", "finish_reason", "index", "reasoning", "role")
 
     def __init__(self, index: int) -> None:
         self.index = index
         self.role = "assistant"
-        self.content: list[str] = []
-        self.reasoning: list[str] = []
-        self.said = Characters()
-        self.thought = Characters()
+        self.content = Pieces()
+        self.reasoning = Pieces()
         self.calls: list[ToolCall] = []
         self.finish_reason: str | None = None
         self._by_wire_index: dict[int, ToolCall] = {}
         self._last: ToolCall | None = None
 
-    def add_text(self, text: str) -> str:
-        """Take a piece of the text and give what is whole of it."""
-        if self.said.half or not text.isascii():
-            text = self.said.add(text)
-        self.content.append(text)
-        return text
-
-    def add_thought(self, text: str) -> str:
-        """Take a piece of the reasoning and give what is whole of it."""
-        if self.thought.half or not text.isascii():
-            text = self.thought.add(text)
-        self.reasoning.append(text)
-        return text
-
     def end(self, delta: dict[str, Any]) -> None:
-        """Put into the last delta what was held back of the text."""
-        rest = self.said.rest()
-        if rest:
-            self.content.append(rest)
-            delta["content"] = (delta.get("content") or "") + rest
+        """Put into the last delta what was held back."""
+        for name, pieces in (("content", self.content), ("reasoning_content", self.reasoning)):
+            rest = pieces.rest()
+            if rest:
+                delta[name] = (delta.get(name) or "") + rest
 
     def merge_calls(self, pieces: list[Any]) -> list[dict[str, Any]]:
         """Take the pieces of one delta and give them back in the one regular form.
@@ -151,9 +134,7 @@ class PartialChoice:
             call.name = out_function["name"] = name
             out["type"] = "function"
         if arguments:
-            if call.characters.half or not arguments.isascii():
-                arguments = out_function["arguments"] = call.characters.add(arguments)
-            call.arguments.append(arguments)
+            out_function["arguments"] = call.arguments.add(arguments)
         return out
 
     def _call_of(self, wire_index: int | None, call_id: str | None, name: str | None) -> ToolCall:
@@ -178,25 +159,15 @@ class PartialChoice:
         self._last = call
         return call
 
-    @property
-    def text(self) -> str:
-        """The text so far."""
-        return "".join(self.content) + self.said.half
-
-    @property
-    def thoughts(self) -> str:
-        """The reasoning so far."""
-        return "".join(self.reasoning) + self.thought.half
-
     def calls_on_wire(self) -> list[dict[str, Any]]:
         """The calls so far, in the order of their indices."""
         return [call.to_wire() for call in sorted(self.calls, key=lambda call: call.index)]
 
     def to_wire(self) -> dict[str, Any]:
         """The choice as a whole answer carries it."""
-        message: dict[str, Any] = {"role": self.role, "content": self.text}
-        if self.reasoning:
-            message["reasoning_content"] = self.thoughts
+        message: dict[str, Any] = {"role": self.role, "content": self.content.text}
+        if self.reasoning.text:
+            message["reasoning_content"] = self.reasoning.text
         if self.calls:
             message["tool_calls"] = self.calls_on_wire()
         return {"index": self.index, "message": message, "finish_reason": self.finish_reason}
@@ -235,13 +206,13 @@ class PartialCompletion:
     def text(self) -> str:
         """The text of choice 0."""
         first = self.choices.get(0)
-        return first.text if first else ""
+        return first.content.text if first else ""
 
     @property
     def reasoning(self) -> str:
         """The reasoning of choice 0."""
         first = self.choices.get(0)
-        return first.thoughts if first else ""
+        return first.reasoning.text if first else ""
 
     @property
     def tool_calls(self) -> list[dict[str, Any]]:
