@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import chain
 from typing import Any
 
 from melious.transport import codec
@@ -12,7 +10,7 @@ from melious.transport import codec
 _MOST_DIGITS = 20
 
 
-class Pieces:
+class Pieces(list[str]):
     r"""A text that comes in pieces; characters that were cut in two between them are put together again.
 
     A token may end inside a surrogate pair.
@@ -23,17 +21,13 @@ class Pieces:
         ('a', '😀b', 'a😀b')
     """
 
-    __slots__ = ("_half", "_parts")
-
-    def __init__(self) -> None:
-        self._parts: list[str] = []
-        self._half = ""
+    _half = ""
 
     def add(self, text: str) -> str:
         """Take a piece and give what is whole of it."""
         if self._half or not text.isascii():
             text = self._joined(text)
-        self._parts.append(text)
+        self.append(text)
         return text
 
     def _joined(self, text: str) -> str:
@@ -46,16 +40,13 @@ class Pieces:
         """Take the half of a character whose other half never came, and give it."""
         rest, self._half = self._half, ""
         if rest:
-            self._parts.append(rest)
+            self.append(rest)
         return rest
-
-    def __iter__(self) -> Iterator[str]:
-        return chain(self._parts, (self._half,))
 
     @property
     def text(self) -> str:
         """All that has come."""
-        return "".join(self)
+        return "".join(self) + self._half
 
 
 @dataclass(slots=True)
