@@ -83,7 +83,14 @@ _BY_STATUS: dict[int, type[APIStatusError]] = {
 }
 
 _MONEY_STATUSES = frozenset({402, 403, 429})
-_NO_PROVIDERS = re.compile(r"no providers? (?:match|available|fit)", re.IGNORECASE)
+_NO_PROVIDER_FITS = re.compile(
+    r"no (?:\w+ )?providers? (?:\w+ ){0,2}?(?:match|fit|satisf|meet)"
+    r"|no (?:matching|eligible|suitable) providers?\b",
+    re.IGNORECASE,
+)
+"""What the service says whatever code and status it chooses: the filters left no provider."""
+_NO_PROVIDERS = re.compile(r"no providers? (?:are |is )?available", re.IGNORECASE)
+"""What is said of an outage too; a known code decides which is meant."""
 _OVERFLOW_STATUSES = frozenset({None, 400, 413, 422, 429})
 _LOOSE = (BadRequestError, RateLimitError)
 """What codes say of many things; the words tell which."""
@@ -94,12 +101,17 @@ def error_class(
 ) -> type[APIStatusError]:
     """Pick the class for what the service said: its code first, then its type, then the status.
 
+    Words go before codes where only they are reliable: that no provider matches the filters comes under
+    any code and status.
+
     Args:
         status: HTTP status; None for an error inside a stream.
         code: `error.code`, in any of the three vocabularies.
         type_: `error.type`.
         message: The service's own words, for what it sends without a code.
     """
+    if _NO_PROVIDER_FITS.search(message[:_WORDS_READ]):
+        return NoProvidersAvailableError
     said = _status_in(code) if status is None else status
     overflow = said in _OVERFLOW_STATUSES and is_overflow(message[:_WORDS_READ])
     for word in (code, type_):
@@ -166,7 +178,7 @@ def status_error(
     message = fields["message"] or f"{endpoint or 'the service'} answered {status or 'an error'}"
     code, type_ = fields["code"], fields["type"]
     cls = error_class(status, code, type_, message)
-    if status == 404 and "model" in message.lower():  # noqa: PLR2004
+    if cls is NotFoundError and "model" in message.lower():
         cls = ModelNotFoundError
     return cls(
         message,

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from melious import BadRequestError, ModelNotFoundError, ResponseDecodeError, ServerError
+from melious import ModelNotFoundError, ResponseDecodeError, ServerError
 from melious.sandbox import Fault, Sandbox
 
-from .clients import AUDIO, CHAT, IMAGES, QUESTION, RERANK, TOOL, VISION, Clients
+from .clients import AUDIO, CHAT, IMAGES, QUESTION, RERANK, TOOL, Clients
 from .pictures import png, png_url
 
 # --- chat ------------------------------------------------------------------------------------------------------
@@ -72,26 +72,6 @@ def test_several_answers(clients: Clients, client: Any) -> None:
     assert [choice.index for choice in answer.choices] == [0, 1, 2]
     whole = clients.stream(client, model=CHAT, messages=QUESTION, n=3).stream.completion()
     assert [choice.message.content for choice in whole.choices] == [c.message.content for c in answer.choices]
-
-
-def test_a_picture_that_is_called_malformed_is_sent_once_more(
-    clients: Clients, client: Any, sandbox: Sandbox
-) -> None:
-    content = [
-        {"type": "text", "text": "What is this?"},
-        {"type": "image_url", "image_url": {"url": png_url()}},
-    ]
-    sandbox.faults.add(Fault(code="malformed", headers={"retry-after-ms": "1"}, times=2))
-    with_image = {"model": VISION, "messages": [{"role": "user", "content": content}]}
-    with pytest.raises(BadRequestError) as caught:
-        clients.call(client, "chat.create", **with_image)
-    assert caught.value.attempts == 2
-    sandbox.faults.add(Fault(code="malformed", headers={"retry-after-ms": "1"}))
-    assert clients.call(client, "chat.create", **with_image).attempts == 2
-    sandbox.faults.add(Fault(code="malformed"))
-    with pytest.raises(BadRequestError) as caught:
-        clients.call(client, "chat.create", model=VISION, messages=QUESTION)
-    assert caught.value.attempts == 1
 
 
 # --- rerank ------------------------------------------------------------------------------------------------------

@@ -157,6 +157,35 @@ def test_the_words_of_a_code_that_says_little_decide_too(message: str, kind: typ
     assert type(status_error(400, body)) is kind
 
 
+NO_PROVIDERS = "No providers match the specified filters"
+
+
+@pytest.mark.parametrize("status", [None, 400, 403, 404, 422, 429, 500, 502, 503])
+@pytest.mark.parametrize("code", ["provider_error", "model_not_found", "INFERENCE_3103", "SYSTEM_9001", None])
+def test_that_no_provider_matches_is_known_by_its_words(status: int | None, code: str | None) -> None:
+    body = {"error": {"message": f"{NO_PROVIDERS} for model `glm-5.3`", "code": code, "type": "server_error"}}
+    assert type(status_error(status, body)) is NoProvidersAvailableError
+
+
+@pytest.mark.parametrize(
+    ("message", "kind"),
+    [
+        ("No provider matches the filters.", NoProvidersAvailableError),
+        ("no available providers match your filters", NoProvidersAvailableError),
+        ("No matching providers", NoProvidersAvailableError),
+        ("No eligible provider for this request", NoProvidersAvailableError),
+        ("No providers could meet max_carbon_intensity", NoProvidersAvailableError),
+        ("the provider failed; no providers are available right now", ProviderError),
+        ("The provider does not match the expected format", ProviderError),
+        ("no provider answered in time", ProviderError),
+    ],
+)
+def test_other_words_of_the_same_meaning_count_and_others_do_not(
+    message: str, kind: type[MeliousError]
+) -> None:
+    assert type(status_error(503, {"error": {"message": message, "code": "provider_error"}})) is kind
+
+
 def test_a_text_that_is_a_code_is_read_as_one() -> None:
     assert type(status_error(429, {"error": "insufficient_quota"})) is InsufficientBalanceError
 

@@ -159,6 +159,19 @@ def test_when_everything_is_given_up_the_first_error_is_raised(
     assert (ledger.total.failed, ledger.total.relaxed) == (1, 0)
 
 
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [(503, "provider_error"), (404, "model_not_found"), (400, "invalid_request_error"), (200, "oops")],
+)
+def test_the_service_may_choose_any_code_for_it(
+    status: int, code: str, clients: Clients, client: Any, sandbox: Sandbox
+) -> None:
+    body = {"error": {"message": "No providers match the specified filters", "code": code}}
+    sandbox.faults.add(Fault(status=status, body=body))
+    answer = clients.call(client, "chat.create", **ASK, routing_fallbacks=[SOFTER])
+    assert (answer.attempts, answer.relaxed) == (2, ("max_carbon_intensity=50",))
+
+
 def test_another_error_on_the_way_is_raised_as_it_is(clients: Clients, client: Any, sandbox: Sandbox) -> None:
     sandbox.faults.add(Fault(code="no_providers"), Fault(status=400))
     with pytest.raises(BadRequestError) as caught:

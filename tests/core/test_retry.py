@@ -221,7 +221,7 @@ def test_a_stale_connection_is_not_free_twice() -> None:
 MALFORMED = Answer(400, _error_body("invalid_request_error", "The request was rejected as malformed."))
 
 
-def test_the_malformed_that_pictures_meet_is_tried_once_more() -> None:
+def test_what_is_called_malformed_is_tried_once_more() -> None:
     assert play(request_with(retry_malformed=True), [MALFORMED, OK]).error is None
     played = play(request_with(retry_malformed=True, max_retries=5), [MALFORMED, MALFORMED])
     assert isinstance(played.error, BadRequestError)
@@ -229,6 +229,40 @@ def test_the_malformed_that_pictures_meet_is_tried_once_more() -> None:
     assert play(request_with(), [MALFORMED]).error is not None
     other = Answer(400, _error_body("invalid_request_error", "temperature must be a number"))
     assert play(request_with(retry_malformed=True), [other]).error is not None
+
+
+# --- an error with status 200 ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("code", ["rate_limit_exceeded", "provider_error"])
+def test_an_error_object_with_status_200_is_tried_again(code: str) -> None:
+    reported = Answer(200, _error_body(code), headers={"retry-after": "3"})
+    played = play(request_with(), [reported, OK])
+    assert isinstance(played.outcome, Response)
+    assert (played.outcome.attempts, played.outcome.body) == (2, OK.body)
+    assert 3.0 <= played.sleeps[0] <= 3.3
+
+
+def test_a_stream_that_begins_with_one_heeds_the_same_headers() -> None:
+    event = b"data: " + _error_body("rate_limit_exceeded") + b"\n\n"
+    answer = Answer(200, headers={"content-type": "text/event-stream", "retry-after": "3"}, reads=(event,))
+    played = play(request_with(stream=True, max_retries=1), [answer, answer])
+    assert isinstance(played.error, RateLimitError)
+    assert (played.error.retry_after, played.error.attempts) == (3.0, 2)
+
+
+@pytest.mark.parametrize("code", ["insufficient_quota", "model_not_found", "invalid_api_key"])
+def test_one_that_no_retry_helps_is_raised_at_once(code: str) -> None:
+    played = play(request_with(), [Answer(200, _error_body(code))])
+    assert played.error is not None
+    assert (played.error.code, played.error.status_code, played.error.attempts) == (code, None, 1)
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"error": null, "data": []}', b'{"error": {}}', b'["error"]', b'"error"', b'"error', b"\xff"]
+)
+def test_what_only_looks_like_one_is_an_answer(body: bytes) -> None:
+    assert isinstance(play(request_with(), [Answer(200, body)]).outcome, Response)
 
 
 NOBODY = Answer(503, _error_body("no_providers_available"))

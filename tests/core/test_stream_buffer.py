@@ -201,10 +201,11 @@ def test_errors_and_retries_are_those_of_a_whole_answer(
     sandbox.faults.add(Fault(status=400))
     with pytest.raises(BadRequestError):
         clients.stream(buffered, **ASK)
-    sandbox.faults.add(Fault(body={"error": {"code": "provider_error", "message": "boom"}}))
+    reported = {"error": {"code": "provider_error", "message": "boom"}}
+    sandbox.faults.add(Fault(body=reported, headers={"retry-after": "0"}, times=3))
     with pytest.raises(ProviderError, match="boom") as caught:
         clients.stream(buffered, **ASK)
-    assert (caught.value.attempts, caught.value.request_id is not None) == (1, True)
+    assert (caught.value.attempts, caught.value.request_id is not None) == (3, True)
     for wrong in ({"choices": []}, {"choices": [{"index": 0}]}, "no json"):
         sandbox.faults.add(Fault(body=wrong))
         with pytest.raises(ResponseDecodeError):

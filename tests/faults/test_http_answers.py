@@ -24,6 +24,7 @@ from melious import (
     APITimeoutError,
     BadRequestError,
     MeliousError,
+    RateLimitError,
     ResponseDecodeError,
 )
 
@@ -271,3 +272,18 @@ def test_the_key_is_sent_and_only_in_its_header(serve, any_face):
         line for line in lines if line.lower().startswith(b"authorization: bearer ")
     ]
     assert KEY.encode() not in lines[0]
+
+
+# --- an error with status 200 -------------------------------------------------------------------------
+
+IN_PLACE_OF_AN_ANSWER = b'{"error": {"message": "busy", "code": "rate_limit_exceeded"}}'
+
+
+@pytest.mark.parametrize("way", ["chat", "chunks", "embed", "models"])
+def test_an_error_object_with_status_200_is_tried_again_on_every_endpoint(way, serve, any_face):
+    server = serve(always(whole(IN_PLACE_OF_AN_ANSWER, "200 OK", "retry-after-ms: 1")))
+    client = any_face(server.base_url, max_retries=2)
+    with pytest.raises(RateLimitError) as caught:
+        client.embed(["one"]) if way == "embed" else getattr(client, way)()
+    assert (caught.value.attempts, len(server.requests)) == (3, 3)
+    assert caught.value.retry_after == 0.001

@@ -17,11 +17,12 @@ from melious.endpoints.common import (
     read_as,
     request_of,
 )
-from melious.errors import APIStatusError, InvalidArgumentError, ResponseDecodeError
+from melious.errors import APIStatusError, InvalidArgumentError, MeliousError, ResponseDecodeError
 from melious.results import ChatCompletion
 from melious.transport import codec
 from melious.transport.completion import part_content
 from melious.transport.request import Call, Request, Response
+from melious.transport.retry import is_malformed
 
 PATH = "chat/completions"
 _OPTIONS = "stream_options"
@@ -138,8 +139,17 @@ def _request(
             options = body.pop("stream_options", None)
             asked = isinstance(options, Mapping) and bool(options.get("include_usage"))
             details = {"replay": partial(_replayed, usage=asked)}
-    again = _has_image(fields["messages"])
-    return request_of(config, "chat", PATH, params, body, retry_malformed=again, **details)
+    details["advise"] = partial(_advice, body=body, base_url=config.base_url)
+    return request_of(config, "chat", PATH, params, body, retry_malformed=True, **details)
+
+
+def _advice(error: MeliousError, body: Mapping[str, Any], base_url: str) -> str | None:
+    """The advice for an error that ends the call; None leaves that of the error's class."""
+    if not is_malformed(error):
+        return None
+    from melious.endpoints.malformed import advice_for  # noqa: PLC0415 - reads the catalogue
+
+    return advice_for(body, base_url)
 
 
 def _without_usage(request: Request, error: APIStatusError) -> Request | None:
@@ -163,15 +173,6 @@ def _checked(messages: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
         if not isinstance(message, Mapping) or not isinstance(message.get("role"), str):
             raise InvalidArgumentError(f"messages[{position}]: needs a dict with a role, not {message!r:.80}")
     return checked
-
-
-def _has_image(messages: list[Mapping[str, Any]]) -> bool:
-    return any(
-        isinstance(part, Mapping) and part.get("type") == "image_url"
-        for message in messages
-        if isinstance(message.get("content"), list)
-        for part in message["content"]
-    )
 
 
 def _make_regular(raw: dict[str, Any]) -> None:

@@ -32,7 +32,14 @@ from melious.transport.chatstream import ChatStreamParser
 from melious.transport.effects import Effect, Failure, Instead, ReadBody, ReadSome, Send, Sleep, Tell
 from melious.transport.ratelimit import RateGate, RateLimit, parse_rate_limit, parse_retry_after
 from melious.transport.request import Head, Replay, Request, Response, read
-from melious.transport.retry import Phase, RetryBudget, delay_before_retry, retry_cost, worth_retrying
+from melious.transport.retry import (
+    Phase,
+    RetryBudget,
+    delay_before_retry,
+    is_malformed,
+    retry_cost,
+    worth_retrying,
+)
 
 if TYPE_CHECKING:
     from melious.residency import Residency
@@ -158,6 +165,7 @@ class _CallState:
         self.attempt_until = self.until
         self.history: list[Attempt] = []
         self.refusals = 0
+        self.malformed = 0
         self.refused: MeliousError | None = None
 
     @property
@@ -201,14 +209,16 @@ class _CallState:
         policy.gate.observe(rate_limit, policy.clock())
         if not 200 <= head.status < 300:  # noqa: PLR2004
             body = yield ReadBody(MAX_ERROR_BODY, self.attempt_until)
-            return _Failed(
-                self._status_error(head, b"" if isinstance(body, Failure) else body, rate_limit, now)
-            )
+            said = _parsed_or_text(b"" if isinstance(body, Failure) else body)
+            return _Failed(self._refusal(head, said, rate_limit, now))
         if self.request.stream:
             return (yield from self._open_stream(head, rate_limit))
         body = yield ReadBody(MAX_BODY, self.attempt_until)
         if isinstance(body, Failure):
             return _Failed(self.failed(body, head), body.phase, body.timed_out)
+        said = error_object(body)
+        if said is not None:
+            return _Failed(self._refusal(head, said, rate_limit, now))
         elapsed = policy.clock() - self.started
         response = Response(
             head.status,
@@ -236,6 +246,7 @@ class _CallState:
                 return _Failed(self.failed(data, head), data.phase, data.timed_out)
             chunks = parser.feed(data) if data else parser.close()
         if parser.error is not None and not any(_says_something(chunk) for chunk in chunks):
+            self._pace(parser.error, head, rate_limit, self.policy.wall_clock())
             return _Failed(parser.error, timed_out=isinstance(parser.error, APITimeoutError))
         return self._opened(parser, chunks, head, rate_limit)
 
@@ -267,30 +278,29 @@ class _CallState:
             self.request.residency,
         )
 
-    def _status_error(
-        self, head: Head, body: bytes, rate_limit: RateLimit | None, now: float
-    ) -> MeliousError:
-        retry_after = parse_retry_after(head.headers, now)
-        try:
-            parsed = codec.loads(body)
-        except ValueError:
-            parsed = body.decode("utf-8", "replace")
+    def _refusal(self, head: Head, said: Any, rate_limit: RateLimit | None, now: float) -> MeliousError:
+        """The error for what the service said, with an error status or in place of an answer."""
         error = status_error(
-            head.status,
-            parsed,
+            None if 200 <= head.status < 300 else head.status,  # noqa: PLR2004
+            said,
             request_id=head.request_id,
-            retry_after=retry_after,
             endpoint=self.request.endpoint,
         )
+        self._pace(error, head, rate_limit, now)
+        return error
+
+    def _pace(self, error: MeliousError, head: Head, rate_limit: RateLimit | None, now: float) -> None:
+        """Write on an error what its headers say of another attempt; tell the gate."""
+        retry_after = parse_retry_after(head.headers, now)
+        error.retry_after = retry_after
         if isinstance(error, RateLimitError):
-            if error.retry_after is None and rate_limit is not None and rate_limit.remaining == 0:
-                error.retry_after = rate_limit.reset_after
             if retry_after is not None:
                 self.policy.gate.close(retry_after, self.policy.clock())
+            elif rate_limit is not None and rate_limit.remaining == 0:
+                error.retry_after = rate_limit.reset_after
         wish = head.headers.get("x-should-retry") or head.headers.get("should-retry")
         if wish in ("true", "false"):
             error.is_retryable = wish == "true"
-        return error
 
     def failed(self, failure: Failure, head: Head | None = None) -> MeliousError:
         """The error for a transport that failed."""
@@ -342,8 +352,15 @@ class _CallState:
         """Seconds until the next attempt, or the error where there is none."""
         now = self.policy.clock()
         spent = now - self.attempt_started
+        self.malformed += is_malformed(error)
         retryable = self.tries <= self.request.max_retries and worth_retrying(
-            error, self.request, phase, attempts=self.tries, spent=spent, timed_out=timed_out
+            error,
+            self.request,
+            phase,
+            attempts=self.tries,
+            malformed=self.malformed,
+            spent=spent,
+            timed_out=timed_out,
         )
         delay = delay_before_retry(error, self.tries) if retryable else None
         if delay is None or (self.until is not None and now + delay >= self.until):
@@ -361,6 +378,9 @@ class _CallState:
 
     def final(self, error: MeliousError) -> MeliousError:
         """Write on an error what the call had been through."""
+        advice = None if self.request.advise is None else self.request.advise(error)
+        if advice is not None:
+            error.advice = advice
         return _told(error, self.attempts, self.policy.clock() - self.started, tuple(self.history))
 
 
@@ -383,6 +403,22 @@ def _told(error: MeliousError, attempts: int, elapsed: float, history: tuple[Att
     for attempt in history:
         error.add_note(f"An attempt {attempt.at:.2f} s into the call: {attempt.outcome}")
     return error
+
+
+def error_object(body: bytes) -> dict[str, Any] | None:
+    """The error that a server sent with status 200 in place of an answer; None for an answer."""
+    if len(body) > MAX_ERROR_BODY or b'"error"' not in body:
+        return None
+    said = _parsed_or_text(body)
+    reported = isinstance(said, dict) and (bool(said.get("error")) or said.get("object") == "error")
+    return said if reported else None
+
+
+def _parsed_or_text(body: bytes) -> Any:
+    try:
+        return codec.loads(body)
+    except ValueError:
+        return body.decode("utf-8", "replace")
 
 
 def _outcome(error: MeliousError) -> str:

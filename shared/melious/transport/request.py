@@ -36,7 +36,7 @@ class Request:
         retry_timeouts: Whether an attempt that timed out after it was sent may
             be sent again: by default only where the work is cheap or changes nothing.
         retry_malformed: Whether the gateway's spurious "malformed" 400 gets one
-            more try (seen with images).
+            more try.
         retry_no_providers: Whether "no provider fits" gets one more try: only
             where the request carries no filters that could be the reason.
         stream: Whether the answer is read as a stream.
@@ -44,6 +44,7 @@ class Request:
         routing: The preset or flavor that was asked for, likewise.
         base_url: Where the service is, likewise.
         on_retry: Called before every retry.
+        advise: Gives the advice for an error that ends the call, where this request has a better one.
         replay: Makes chunks of the whole answer, which is then handed out as a stream; None hands
             it out as it is.
         fallbacks: What may be sent instead where no provider fits the filters.
@@ -70,6 +71,7 @@ class Request:
     routing: str | None = None
     base_url: str = ""
     on_retry: Callable[[RetryEvent], object] | None = None
+    advise: Callable[[MeliousError], str | None] | None = None
     replay: Replay | None = None
     fallbacks: Fallbacks | None = None
     leaner: Leaner | None = None

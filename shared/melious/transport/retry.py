@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from melious.errors import (
     APIStatusError,
+    BadRequestError,
     ContextLengthExceededError,
     InsufficientBalanceError,
     MeliousError,
@@ -71,8 +72,28 @@ class RetryBudget:
                 self.tokens = min(self.CAPACITY, self.tokens + 1)
 
 
+def is_malformed(error: MeliousError) -> bool:
+    """Whether the gateway called a request malformed, which it also says of requests that are not.
+
+    Many requests at a time are enough for it (wire reference, section 19): one more try is right, no more.
+    """
+    return (
+        isinstance(error, BadRequestError)
+        and not isinstance(error, ContextLengthExceededError)
+        and error.status_code in (None, 400)
+        and "malformed" in error.message.lower()
+    )
+
+
 def worth_retrying(
-    error: MeliousError, request: Request, phase: Phase, *, attempts: int, spent: float, timed_out: bool
+    error: MeliousError,
+    request: Request,
+    phase: Phase,
+    *,
+    attempts: int,
+    malformed: int,
+    spent: float,
+    timed_out: bool,
 ) -> bool:
     """Whether the same request may succeed, and may be sent, once more.
 
@@ -82,6 +103,7 @@ def worth_retrying(
         request: The request.
         phase: How far the attempt had come.
         attempts: How many attempts there were, this one included.
+        malformed: How many of them were called malformed, this one included.
         spent: Seconds that this attempt took.
         timed_out: The attempt failed because it took too long.
     """
@@ -92,14 +114,14 @@ def worth_retrying(
     if isinstance(error, APIStatusError):
         if isinstance(error, NoProvidersAvailableError):
             return request.retry_no_providers and attempts == 1
+        if is_malformed(error):
+            return request.retry_malformed and malformed == 1
         status = error.status_code
         if status is None:
             return error.is_retryable
         if status == 504 and spent >= GATEWAY_CUT:  # noqa: PLR2004
             return False
-        if status in _RETRYABLE_STATUSES or status >= 500:  # noqa: PLR2004
-            return True
-        return request.retry_malformed and attempts == 1 and "malformed" in error.message
+        return status in _RETRYABLE_STATUSES or status >= 500  # noqa: PLR2004
     if phase is Phase.CONNECT:
         return True
     if timed_out:

@@ -1,0 +1,50 @@
+"""Where single models of the live service depart from their cards, as callers have measured it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from melious.routing import split_flavor
+
+
+@dataclass(frozen=True, slots=True)
+class Quirks:
+    """How a model really answers, where that is known to differ.
+
+    Measured between July and October 2026 (wire reference, sections 1.1, 1.6, 18.3 and 19). The service
+    changes without notice: these are hints for people, nothing is refused because of them.
+
+    Attributes:
+        wants_effort: A request without `reasoning_effort` has been refused.
+        refused_efforts: Values of `reasoning_effort` that have been refused.
+        window: Tokens that the route really took, where the card says more.
+        refuses_images: Images have been refused though the card lists them.
+        seen_failing: The model is listed and has been seen to answer with nothing but errors.
+    """
+
+    wants_effort: bool = False
+    refused_efforts: frozenset[str] = frozenset()
+    window: int | None = None
+    refuses_images: bool = False
+    seen_failing: bool = False
+
+
+_NONE = Quirks()
+_BY_MODEL = {
+    "deepseek-v4-flash": Quirks(seen_failing=True),
+    "gemma-4-31b": Quirks(window=45_000, refuses_images=True),
+    "gemma-4-31b:speed": Quirks(window=131_000, refuses_images=True),
+    "qwen3.6-35b-a3b": Quirks(seen_failing=True),
+    "qwen3.8-27b": Quirks(wants_effort=True, refused_efforts=frozenset({"high"})),
+    "qwen3.8-max": Quirks(wants_effort=True, refused_efforts=frozenset({"high", "none"})),
+}
+
+
+def quirks_of(model: str) -> Quirks:
+    """What is known of a model, its flavor included where that matters.
+
+    Example:
+        >>> quirks_of("qwen3.8-max:eco").wants_effort, quirks_of("glm-5.3").wants_effort
+        (True, False)
+    """
+    return _BY_MODEL.get(model) or _BY_MODEL.get(split_flavor(model)[0], _NONE)
