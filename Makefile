@@ -41,7 +41,7 @@ $(LLAMA)/.bench: $(BIN)/uv pyproject.toml
 $(OLDEST)/.made: $(BIN)/uv pyproject.toml
 	$(BIN)/python -m uv venv --quiet --clear --python $(BIN)/python $(OLDEST)
 	$(BIN)/python -m uv pip install --quiet --python $(OLDEST)/bin/python --compile-bytecode --resolution lowest-direct \
-		-e ".[langchain,llama-index,sandbox,aiohttp]" --group oldest
+		-e ".[langchain,llama-index,sandbox,aiohttp,httpx2]" --group oldest
 	@touch $@
 
 # Ray brings half a gigabyte, and is not needed for anything else.

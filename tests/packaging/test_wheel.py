@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from melious.sandbox import Sandbox
+
 ROOT = Path(__file__).parents[2]
 UV = [sys.executable, "-m", "uv"]
 ENVIRONMENT = {**os.environ, "UV_LINK_MODE": "copy", "VIRTUAL_ENV": ""}
@@ -163,6 +165,29 @@ def test_alone_it_brings_the_core_and_names_the_extras(installed) -> None:
 
 
 @pytest.mark.xdist_group("wheel")
+@pytest.mark.parametrize("extra", ["", "[httpx2]"])
+def test_alone_it_sends_its_first_request(extra: str, installed, sandbox: Sandbox) -> None:
+    environment = installed(extra)
+    said = environment.says(
+        "import asyncio\n"
+        "from melious import AsyncMeliousClient, MeliousClient\n"
+        f"place = {{'api_key': {sandbox.api_key!r}, 'base_url': {sandbox.base_url!r}}}\n"
+        "ask = {'model': 'llama-3.1-8b-instruct', 'messages': [{'role': 'user', 'content': 'Hello'}]}\n"
+        "async def main():\n"
+        "    async with AsyncMeliousClient(**place) as client:\n"
+        "        print(bool((await client.chat.create(**ask)).text))\n"
+        "with MeliousClient(**place) as client:\n"
+        "    print(bool(client.chat.create(**ask).text), any(client.chat.stream(**ask)))\n"
+        "asyncio.run(main())"
+    )
+    assert said.split() == ["True", "True", "True"]
+    library = "httpx2" if extra else "httpx"
+    assert {request.headers["user-agent"].split("(")[1].split("/")[0] for request in sandbox.requests} == {
+        library
+    }
+
+
+@pytest.mark.xdist_group("wheel")
 @pytest.mark.parametrize(
     ("extra", "statement", "absent"),
     [
@@ -177,7 +202,8 @@ def test_alone_it_brings_the_core_and_names_the_extras(installed) -> None:
             "langchain_core",
         ),
         ("[sandbox]", "from melious.sandbox import Sandbox", "langchain_core"),
-        ("[aiohttp]", "import httpx_aiohttp, melious.client", "starlette"),
+        ("[aiohttp]", "import aiohttp, yarl, melious.client", "starlette"),
+        ("[httpx2]", "import httpx2, httpcore2, melious.client", "starlette"),
     ],
 )
 def test_an_extra_brings_what_it_names_and_no_more(
