@@ -58,6 +58,7 @@ test: $(VENV)/.dev $(OLDEST)/.made $(SCALE)/.made  ## the whole suite; the core 
 	$(BIN)/python -m pytest -n 2 --dist loadgroup --http-library httpx tests/core tests/faults
 	$(OLDEST)/bin/python -m pytest -n 2 --dist loadfile --http-library httpx \
 		tests/llama_index/check_openai_like.py tests/langchain tests/llama_index
+	$(OLDEST)/bin/python -m pytest tests/packaging/test_borrowed_interfaces.py
 	$(SCALE)/bin/python -m pytest tests/scale/check_arrow.py tests/scale/check_dask.py tests/scale/check_ray.py
 
 lint: $(VENV)/.dev  ## ruff, format check, strict types

@@ -1,0 +1,355 @@
+"""Every private or undocumented interface of a dependency that this project leans on, and why.
+
+The table is held against what is installed, on the newest versions and on the oldest that pyproject.toml
+allows, so that a dependency that changes one of them breaks a test with a name. Each row is held against our
+own file too, so that the table says what is true.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import threading
+from functools import reduce
+from importlib import import_module
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+CORE, LANGCHAIN, LLAMA = "shared/melious", "langchain_melious", "llama_index_melious"
+TRANSPORT = f"{CORE}/transport"
+
+
+class Borrowed(NamedTuple):
+    """One interface.
+
+    Attributes:
+        where: Module and attribute, as ``module:Class.attribute``.
+        file: Ours that uses it.
+        why: What nothing documented does as well.
+    """
+
+    where: str
+    file: str
+    why: str
+
+
+_PER_READ = "a deadline must bind every single read, which only the connection layer below the client lets it"
+_PYTHON = [
+    Borrowed(
+        "_thread:LockType._at_fork_reinit",
+        f"{CORE}/transport/forks.py",
+        "a lock that another thread held during a fork would jam the child",
+    ),
+    Borrowed(
+        "sys:_getframe",
+        f"{CORE}/callers.py",
+        "warnings point at the caller's line, as `warnings` itself does",
+    ),
+]
+_HTTPCORE = [
+    Borrowed(f"{core}:{name}", f"{TRANSPORT}/{file}", why)
+    for core in ("httpcore", "httpcore2")
+    for name, file, why in (
+        ("ConnectionPool.create_connection", "lanes.py", _PER_READ),
+        ("AsyncConnectionPool.create_connection", "lanes.py", _PER_READ),
+        ("HTTPProxy.create_connection", "lanes.py", _PER_READ),
+        ("AsyncHTTPProxy.create_connection", "lanes.py", _PER_READ),
+        ("HTTPConnection.handle_request", "sync_pool.py", _PER_READ),
+        ("AsyncHTTPConnection.handle_async_request", "async_pool.py", _PER_READ),
+        ("HTTPConnection.has_expired", "lanes.py", "a connection that the server closed is not used again"),
+        ("HTTPConnection.is_closed", "lanes.py", "a connection that is spent is not kept"),
+        ("SyncBackend.connect_tcp", "sync_pool.py", _PER_READ),
+        ("AnyIOBackend.connect_tcp", "async_pool.py", _PER_READ),
+        ("Request", "lanes.py", "one attempt, without the client's work per request"),
+        ("Origin", "lanes.py", "where a connection leads"),
+        ("URL", "lanes.py", "the target, already encoded"),
+        ("PoolTimeout", "sync_pool.py", "what is raised where all connections are in use"),
+        ("ReadTimeout", "lanes.py", "what is raised where the time is up"),
+    )
+]
+_AIOHTTP = [
+    Borrowed(
+        "aiohttp:ClientResponse.raw_headers",
+        f"{TRANSPORT}/aiohttp_pool.py",
+        "headers as bytes, as in httpcore",
+    ),
+]
+_UVICORN = [
+    Borrowed(f"uvicorn.protocols.http.h11_impl:H11Protocol.{name}", f"{CORE}/sandbox/listener.py", why)
+    for name, why in (("connection_made", "the sandbox resets and cuts connections on demand"),)
+] + [
+    Borrowed(
+        "uvicorn:Server.main_loop", f"{CORE}/sandbox/listener.py", "it starts and stops within milliseconds"
+    ),
+    Borrowed(
+        "uvicorn:Server.on_tick", f"{CORE}/sandbox/listener.py", "it starts and stops within milliseconds"
+    ),
+]
+_PYDANTIC = [
+    Borrowed(
+        "pydantic:BaseModel.__pydantic_validator__",
+        f"{LLAMA}/_component.py",
+        "a change is checked on a copy before it is made",
+    ),
+    Borrowed(
+        "pydantic:BaseModel.__pydantic_private__", f"{LANGCHAIN}/_copies.py", "copies share no held client"
+    ),
+]
+_CHAT_MODEL = "langchain_core.language_models.chat_models:BaseChatModel"
+_LANGCHAIN = [
+    Borrowed(f"langchain_core.{where}", f"{LANGCHAIN}/{file}", why)
+    for where, file, why in (
+        (
+            "language_models.chat_models:BaseChatModel._combine_llm_outputs",
+            "chat_models.py",
+            "`generate` of several prompts sums usage",
+        ),
+        (
+            "language_models.chat_models:BaseChatModel._should_stream",
+            "chat_models.py",
+            "`streaming` and callbacks decide",
+        ),
+        (
+            "language_models.chat_models:BaseChatModel._resolve_model_profile",
+            "_described.py",
+            "the profile follows the model",
+        ),
+        (
+            "language_models.chat_models:BaseChatModel._get_ls_params",
+            "_described.py",
+            "traces name provider and model",
+        ),
+        (
+            "language_models.base:BaseLanguageModel._add_version",
+            "_described.py",
+            "traces name this package's version",
+        ),
+        (
+            "output_parsers.transform:BaseTransformOutputParser._transform",
+            "_structured.py",
+            "objects while they stream",
+        ),
+        (
+            "output_parsers.transform:BaseTransformOutputParser._atransform",
+            "_structured.py",
+            "objects while they stream",
+        ),
+        ("runnables.base:Runnable._call_with_config", "_rerank_step.py", "rerank is a run with callbacks"),
+        ("runnables.base:Runnable._acall_with_config", "_rerank_step.py", "rerank is a run with callbacks"),
+        (
+            "runnables.config:var_child_runnable_config",
+            "_reports.py",
+            "embeddings report to the run around them",
+        ),
+        (
+            "tracers.context:register_configure_hook",
+            "callbacks.py",
+            "`get_melious_callback` reaches every run of a block",
+        ),
+        ("utils.utils:LC_ID_PREFIX", "chat_models.py", "messages of one run have one id"),
+        (
+            "messages.content:KNOWN_BLOCK_TYPES",
+            "_blocks.py",
+            "blocks that the core does not know are wrapped",
+        ),
+        ("messages.block_translators:register_translator", "_blocks.py", "standard blocks of this provider"),
+    )
+] + [
+    Borrowed("tenacity:RetryCallState", f"{LANGCHAIN}/_retries.py", "`on_retry` of callbacks is given one"),
+    Borrowed("tenacity:Future", f"{LANGCHAIN}/_retries.py", "and in it what went wrong"),
+]
+_LLAMA = [
+    Borrowed(where, f"{LLAMA}/{file}", why)
+    for where, file, why in (
+        *(
+            (
+                f"llama_index.core.base.embeddings.base:BaseEmbedding.{name}.__wrapped__",
+                "embeddings.py",
+                reason,
+            )
+            for reason in ("a call that comes through another of ours is told of once",)
+            for name in (
+                "get_query_embedding",
+                "aget_query_embedding",
+                "get_text_embedding",
+                "aget_text_embedding",
+                "get_text_embedding_batch",
+                "aget_text_embedding_batch",
+            )
+        ),
+        (
+            "llama_index.core.base.embeddings.base:BaseEmbedding._aget_text_embeddings_cached",
+            "embeddings.py",
+            "what the cache lacks goes out in one call",
+        ),
+        ("llama_index.core.llms.llm:LLM._extend_messages", "llms.py", "the system prompt goes in once"),
+        (
+            "llama_index.core.llms.function_calling:FunctionCallingLLM._structured_stream_call",
+            "_structured_predict.py",
+            "objects while they stream",
+        ),
+        (
+            "llama_index.core.llms.function_calling:FunctionCallingLLM._structured_astream_call",
+            "_structured_predict.py",
+            "objects while they stream",
+        ),
+        (
+            "llama_index.core.program.utils:create_flexible_model",
+            "_structured.py",
+            "objects that are half there",
+        ),
+        ("llama_index.core.program.utils:FlexibleModel", "_structured.py", "objects that are half there"),
+        (
+            "llama_index.core.program.function_program:get_function_tool",
+            "_structured_predict.py",
+            "the tool that gives an object",
+        ),
+        (
+            "llama_index_instrumentation.event_handlers:NullEventHandler",
+            "_streaming.py",
+            "events that nobody hears are not made",
+        ),
+        (
+            "llama_index_instrumentation.span:active_span_id",
+            "_streaming.py",
+            "events of a stream name its span",
+        ),
+        (
+            "llama_index_instrumentation.dispatcher:Dispatcher.model_fields.event_handlers",
+            "_streaming.py",
+            "events that nobody hears are not made",
+        ),
+        (
+            "llama_index_instrumentation.dispatcher:Dispatcher.model_fields.propagate",
+            "_streaming.py",
+            "events that nobody hears are not made",
+        ),
+    )
+]
+BORROWED = [*_PYTHON, *_HTTPCORE, *_AIOHTTP, *_UVICORN, *_PYDANTIC, *_LANGCHAIN, *_LLAMA]
+
+
+def _step(thing: object, name: str) -> object:
+    return thing[name] if isinstance(thing, dict) else getattr(thing, name)
+
+
+@pytest.mark.parametrize("borrowed", BORROWED, ids=[one.where for one in BORROWED])
+def test_it_is_there(borrowed: Borrowed) -> None:
+    module, _, attributes = borrowed.where.partition(":")
+    reduce(_step, attributes.split("."), import_module(module))
+
+
+@pytest.mark.parametrize("borrowed", BORROWED, ids=[one.where for one in BORROWED])
+def test_our_file_uses_it(borrowed: Borrowed) -> None:
+    text = (ROOT / borrowed.file).read_text()
+    names = borrowed.where.partition(":")[2].split(".")
+    assert (names[-2] if names[-1] == "__wrapped__" else names[-1]) in text
+
+
+# --- what a name alone does not show -----------------------------------------------------------------------
+
+
+def test_a_lock_of_threading_can_be_reset() -> None:
+    lock = threading.Lock()
+    lock.acquire()
+    lock._at_fork_reinit()
+    assert lock.acquire(blocking=False)
+
+
+@pytest.mark.parametrize("name", ["httpcore", "httpcore2"])
+def test_failures_are_told_apart_by_the_names_of_their_classes(name: str) -> None:
+    core = import_module(name)
+    for kind, base in {
+        "ConnectError": "NetworkError",
+        "ConnectTimeout": "TimeoutException",
+        "ReadTimeout": "TimeoutException",
+        "WriteTimeout": "TimeoutException",
+        "PoolTimeout": "TimeoutException",
+        "ReadError": "NetworkError",
+        "WriteError": "NetworkError",
+        "ProxyError": "Exception",
+        "UnsupportedProtocol": "Exception",
+        "RemoteProtocolError": "ProtocolError",
+        "LocalProtocolError": "ProtocolError",
+    }.items():
+        assert base in {cls.__name__ for cls in getattr(core, kind).__mro__}
+
+
+def test_failures_of_aiohttp_are_client_errors() -> None:
+    aiohttp = import_module("aiohttp")
+    for kind in (
+        "ClientConnectorError",
+        "ServerDisconnectedError",
+        "ClientPayloadError",
+        "ConnectionTimeoutError",
+    ):
+        assert issubclass(getattr(aiohttp, kind), aiohttp.ClientError)
+
+
+def test_an_exception_of_aiohttp_that_holds_the_request_says_so_by_an_attribute() -> None:
+    # It would keep the request's headers, the key among them.
+    aiohttp = import_module("aiohttp")
+    assert hasattr(aiohttp.ClientResponseError("the request", ()), "request_info")
+
+
+@pytest.mark.parametrize("name", ["httpx", "httpx2"])
+def test_a_response_of_a_client_says_whether_its_body_was_read(name: str) -> None:
+    httpx = import_module(name)
+    response = httpx.Response(200, content=b"body")
+    assert response.is_stream_consumed
+    assert isinstance(response.headers.raw, list)
+    request = httpx.Request("GET", "http://127.0.0.1", extensions={"timeout": {"read": 1.0}})
+    request.extensions["timeout"]["read"] = 2.0
+    assert request.extensions["timeout"]["read"] == 2.0
+
+
+def test_uvicorn_s_protocol_has_the_state_that_the_sandbox_reads() -> None:
+    uvicorn, h11 = import_module("uvicorn"), import_module("uvicorn.protocols.http.h11_impl")
+    config = uvicorn.Config(lambda *_: None, loop="asyncio", lifespan="off")
+    config.load()
+    server = uvicorn.Server(config)
+    assert {"connections", "tasks"} <= set(vars(server.server_state))
+
+    async def made() -> object:
+        return h11.H11Protocol(config, server.server_state, {"ours": True})
+
+    protocol = asyncio.run(made())
+    assert protocol.app_state == {"ours": True}
+    assert inspect.iscoroutinefunction(uvicorn.Server.main_loop)
+
+
+def test_langchain_asks_a_model_for_its_events_by_name() -> None:
+    source = inspect.getsource(import_module("langchain_core.language_models.chat_models"))
+    ours = (ROOT / LANGCHAIN / "chat_models.py").read_text()
+    for name in ("_stream_chat_model_events", "_astream_chat_model_events"):
+        assert name in source
+        assert name in ours
+
+
+def test_langchain_remembers_arguments_under_one_name() -> None:
+    base = import_module("langchain_core.load.serializable").Serializable
+    assert "_serialized" in inspect.getsource(import_module("langchain_core.language_models.chat_models"))
+    assert hasattr(base, "lc_secrets")
+
+
+def test_a_retry_state_of_tenacity_takes_no_function() -> None:
+    tenacity = import_module("tenacity")
+    state = tenacity.RetryCallState(tenacity.Retrying(), fn=None, args=(), kwargs={})
+    state.outcome = tenacity.Future.construct(1, LookupError("gone"), has_exception=True)
+    assert state.outcome.failed
+
+
+def test_streams_of_llama_index_report_to_a_dispatcher_of_this_name() -> None:
+    name = "llama_index.core.llms.callbacks"
+    assert name in (ROOT / LLAMA / "_streaming.py").read_text()
+    assert import_module(name).dispatcher.name == name
+
+
+def test_a_message_of_llama_index_can_be_made_without_checks() -> None:
+    message = import_module("llama_index.core.llms").ChatMessage.model_construct(
+        role="assistant", blocks=[], additional_kwargs={}
+    )
+    assert message.blocks == []
