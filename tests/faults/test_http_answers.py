@@ -173,11 +173,13 @@ def test_a_web_page_is_no_answer(serve, face):
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_is_not_followed_and_the_key_goes_nowhere_else(status, serve, any_face):
     elsewhere = serve(always(whole()))
-    location = f"location: {elsewhere.base_url}/chat/completions"
+    place = f"{elsewhere.base_url}/chat/completions"
+    location = f"location: {place.replace('://', '://me:secret@')}?token=secret"
     server = serve(always(whole(b"", f"{status} Moved", location)))
-    with pytest.raises(APIStatusError) as caught:
+    with pytest.raises(APIStatusError, match=f"redirects to {place}. Redirects are not followed") as caught:
         any_face(server.base_url, max_retries=0).chat()
     assert caught.value.status_code == status
+    assert "secret" not in str(caught.value)
     assert (elsewhere.connections, len(server.requests)) == (0, 1)
 
 

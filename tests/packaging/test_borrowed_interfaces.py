@@ -308,7 +308,7 @@ def test_a_response_of_a_client_says_whether_its_body_was_read(name: str) -> Non
 
 def test_uvicorn_s_protocol_has_the_state_that_the_sandbox_reads() -> None:
     uvicorn, h11 = import_module("uvicorn"), import_module("uvicorn.protocols.http.h11_impl")
-    config = uvicorn.Config(lambda *_: None, loop="asyncio", lifespan="off")
+    config = uvicorn.Config(lambda *_: None, loop="asyncio", lifespan="off", ws="none")
     config.load()
     server = uvicorn.Server(config)
     assert {"connections", "tasks"} <= set(vars(server.server_state))

@@ -38,7 +38,7 @@ def _known_amount(value: Any) -> Decimal | None:
         amount = Decimal(str(value))
     except InvalidOperation:
         return None
-    return amount if amount.is_finite() and amount >= 0 else None
+    return None if _known(amount) is None else amount
 
 
 class EnvironmentImpact(BaseModel):

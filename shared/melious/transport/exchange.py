@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
 MAX_ERROR_BODY = 64 * 1024
 MAX_BODY = 1024 * 1024 * 1024
+_REDIRECTED = "It redirects to {}. Redirects are not followed, since the key would go along: set `base_url`"
 
 
 @dataclass(slots=True)
@@ -286,6 +287,8 @@ class _CallState:
             request_id=head.request_id,
             endpoint=self.request.endpoint,
         )
+        if 300 <= head.status < 400:  # noqa: PLR2004
+            error.advice = _REDIRECTED.format(_place(head.headers.get("location", "nowhere")))
         self._pace(error, head, rate_limit, now)
         return error
 
@@ -403,6 +406,12 @@ def _told(error: MeliousError, attempts: int, elapsed: float, history: tuple[Att
     for attempt in history:
         error.add_note(f"An attempt {attempt.at:.2f} s into the call: {attempt.outcome}")
     return error
+
+
+def _place(location: str) -> str:
+    """Where a redirect leads, without what may be secret."""
+    scheme, slashes, rest = location.partition("?")[0].rpartition("//")
+    return f"{scheme}{slashes}{rest.rpartition('@')[2]}"
 
 
 def error_object(body: bytes) -> dict[str, Any] | None:
