@@ -85,7 +85,21 @@ def test_what_is_missing_is_none_and_what_is_new_is_kept() -> None:
     ]
     + [
         (strange, None)
-        for strange in (None, True, -1, "-0.1", "NaN", "1e400", "Infinity", float("nan"), "", "free", [], {}, "1,5")
+        for strange in (
+            None,
+            True,
+            -1,
+            "-0.1",
+            "NaN",
+            "1e400",
+            "Infinity",
+            float("nan"),
+            "",
+            "free",
+            [],
+            {},
+            "1,5",
+        )
     ],
 )
 def test_an_amount_is_exact_or_unknown(field: str, sent: Any, read: str | None) -> None:

@@ -14,7 +14,6 @@ from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from melious.error_table import status_error
 from melious.errors import (
     APIConnectionError,
     APIStatusError,
@@ -27,10 +26,10 @@ from melious.errors import (
     RetryEvent,
     StreamTruncatedError,
 )
-from melious.transport import codec
 from melious.transport.chatstream import ChatStreamParser
 from melious.transport.effects import Effect, Failure, Instead, ReadBody, ReadSome, Send, Sleep, Tell
 from melious.transport.ratelimit import RateGate, RateLimit, parse_rate_limit, parse_retry_after
+from melious.transport.refusals import MAX_ERROR_BODY, error_object, parsed_or_text, refusal
 from melious.transport.request import Head, Replay, Request, Response, read
 from melious.transport.retry import (
     Phase,
@@ -44,9 +43,7 @@ from melious.transport.retry import (
 if TYPE_CHECKING:
     from melious.residency import Residency
 
-MAX_ERROR_BODY = 64 * 1024
 MAX_BODY = 1024 * 1024 * 1024
-_REDIRECTED = "It redirects to {}. Redirects are not followed, since the key would go along: set `base_url`"
 
 
 @dataclass(slots=True)
@@ -210,7 +207,7 @@ class _CallState:
         policy.gate.observe(rate_limit, policy.clock())
         if not 200 <= head.status < 300:  # noqa: PLR2004
             body = yield ReadBody(MAX_ERROR_BODY, self.attempt_until)
-            said = _parsed_or_text(b"" if isinstance(body, Failure) else body)
+            said = parsed_or_text(b"" if isinstance(body, Failure) else body)
             return _Failed(self._refusal(head, said, rate_limit, now))
         if self.request.stream:
             return (yield from self._open_stream(head, rate_limit))
@@ -281,14 +278,7 @@ class _CallState:
 
     def _refusal(self, head: Head, said: Any, rate_limit: RateLimit | None, now: float) -> MeliousError:
         """The error for what the service said, with an error status or in place of an answer."""
-        error = status_error(
-            None if 200 <= head.status < 300 else head.status,  # noqa: PLR2004
-            said,
-            request_id=head.request_id,
-            endpoint=self.request.endpoint,
-        )
-        if 300 <= head.status < 400:  # noqa: PLR2004
-            error.advice = _REDIRECTED.format(_place(head.headers.get("location", "nowhere")))
+        error = refusal(head, said, self.request.endpoint)
         self._pace(error, head, rate_limit, now)
         return error
 
@@ -406,28 +396,6 @@ def _told(error: MeliousError, attempts: int, elapsed: float, history: tuple[Att
     for attempt in history:
         error.add_note(f"An attempt {attempt.at:.2f} s into the call: {attempt.outcome}")
     return error
-
-
-def _place(location: str) -> str:
-    """Where a redirect leads, without what may be secret."""
-    scheme, slashes, rest = location.partition("?")[0].rpartition("//")
-    return f"{scheme}{slashes}{rest.rpartition('@')[2]}"
-
-
-def error_object(body: bytes) -> dict[str, Any] | None:
-    """The error that a server sent with status 200 in place of an answer; None for an answer."""
-    if len(body) > MAX_ERROR_BODY or b'"error"' not in body:
-        return None
-    said = _parsed_or_text(body)
-    reported = isinstance(said, dict) and (bool(said.get("error")) or said.get("object") == "error")
-    return said if reported else None
-
-
-def _parsed_or_text(body: bytes) -> Any:
-    try:
-        return codec.loads(body)
-    except ValueError:
-        return body.decode("utf-8", "replace")
 
 
 def _outcome(error: MeliousError) -> str:
