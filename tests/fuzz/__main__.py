@@ -19,7 +19,9 @@ def main() -> int:
     """The command; gives its exit code."""
     options = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     options.add_argument("--seconds", type=float, default=60.0, help="for all targets together")
-    options.add_argument("--seed", type=int, default=time.time_ns() % 1_000_000, help="makes the same inputs again")
+    options.add_argument(
+        "--seed", type=int, default=time.time_ns() % 1_000_000, help="makes the same inputs again"
+    )
     given = options.parse_args()
     say = sys.stdout.write
     say(f"seed {given.seed}\n{'target':<16}{'inputs':>10}{'escapes':>10}{'places':>8}\n")

@@ -140,9 +140,7 @@ def _use(answer: Result) -> None:
     ledger = ImpactLedger()
     usage = answer.raw.get("usage") if isinstance(answer.raw, dict) else None
     usage = usage if isinstance(usage, dict) else None
-    ledger.record(
-        Entry("chat", "m", usage=usage, impact=answer.environment_impact, cost=answer.billing_cost)
-    )
+    ledger.record(Entry("chat", "m", usage=usage, impact=answer.environment_impact, cost=answer.billing_cost))
 
 
 def stream_bytes(chance: Random) -> tuple[str, bytes]:

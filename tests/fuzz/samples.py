@@ -23,7 +23,9 @@ IMPACT = {
 COST = {"energy": "0.144", "credits": "0.0000144", "paid_with": "credits"}
 FACTS = {"usage": USAGE, "environment_impact": IMPACT, "billing_cost": COST}
 LOGPROBS = {
-    "content": [{"token": "Hi", "logprob": -0.1, "bytes": [72], "top_logprobs": [{"token": "Hi", "logprob": 0}]}],
+    "content": [
+        {"token": "Hi", "logprob": -0.1, "bytes": [72], "top_logprobs": [{"token": "Hi", "logprob": 0}]}
+    ],
     "refusal": None,
 }
 CALL = {"index": 0, "id": "call_1", "type": "function", "function": {"name": "get", "arguments": '{"a": 1}'}}
@@ -39,7 +41,8 @@ CHUNKS: list[dict[str, Any]] = [
     _chunk({"role": "assistant", "content": ""}),
     _chunk({"reasoning_content": "Hm."}),
     _chunk({"reasoning_details": [{"type": "reasoning.text", "text": "Hm."}]}),
-    _chunk({"content": "Hi", "refusal": None}) | {"choices": [{"index": 0, "delta": {"content": "Hi"}, "logprobs": LOGPROBS}]},
+    _chunk({"content": "Hi", "refusal": None})
+    | {"choices": [{"index": 0, "delta": {"content": "Hi"}, "logprobs": LOGPROBS}]},
     _chunk({"content": [{"type": "thinking", "thinking": [{"text": "a"}]}, {"type": "text", "text": "b"}]}),
     _chunk({"tool_calls": [CALL]}),
     _chunk({"tool_calls": [{"index": 0, "function": {"arguments": "x"}}, {**CALL, "index": 1, "id": "b"}]}),
@@ -88,7 +91,11 @@ RERANK = {
     "meta": {"tokens": {"input_tokens": 5, "output_tokens": 0}},
     **FACTS,
 }
-IMAGES = {"created": 1, "data": [{"b64_json": "R0lGODlh", "revised_prompt": "p"}, {"url": "http://x"}], **FACTS}
+IMAGES = {
+    "created": 1,
+    "data": [{"b64_json": "R0lGODlh", "revised_prompt": "p"}, {"url": "http://x"}],
+    **FACTS,
+}
 AUDIO = {
     "text": "Good morning.",
     "language": "en",
