@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from melious.streams import StreamBase
 
 _ASSISTANT = MessageRole.ASSISTANT
+_HUGE = 10**9
 _NO_CALL = ToolCallBlock(tool_name="", tool_kwargs="")
 
 
@@ -149,14 +150,23 @@ def _logprobs(choice: dict[str, Any]) -> list[list[LogProb]] | None:
     return [
         [
             LogProb(token=one["token"], logprob=one["logprob"], bytes=_bytes(one.get("bytes")))
-            for one in token.get("top_logprobs") or [token]
+            for one in _alternatives(token)
             if isinstance(one, dict)
             and isinstance(one.get("token"), str)
-            and isinstance(one.get("logprob"), int | float)
+            and _is_probability(one.get("logprob"))
         ]
         for token in tokens
         if isinstance(token, dict)
     ]
+
+
+def _is_probability(value: Any) -> bool:
+    return isinstance(value, float) or (isinstance(value, int) and abs(value) < _HUGE)
+
+
+def _alternatives(token: dict[str, Any]) -> list[Any]:
+    told = token.get("top_logprobs")
+    return told if told and isinstance(told, list) else [token]
 
 
 def _bytes(value: Any) -> list[int]:
