@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from melious.transport import codec
+from melious.transport.regular import object_or_nothing
 from melious.transport.wholeobject import WholeObject
 
 _MOST_DIGITS = 20
@@ -122,9 +123,7 @@ class PartialChoice:
         return [self._merge(piece) for piece in pieces if isinstance(piece, dict)]
 
     def _merge(self, piece: dict[str, Any]) -> dict[str, Any]:
-        function = piece.get("function")
-        if type(function) is not dict:
-            function = {}
+        function = object_or_nothing(piece.get("function"), "the function of a tool call")
         index, call_id, name = piece.get("index"), piece.get("id"), function.get("name")
         arguments = function.get("arguments")
         if arguments is None:

@@ -23,6 +23,19 @@ def items_of(value: Any, name: str) -> list[Any]:
     return []
 
 
+def object_or_nothing(value: Any, name: str) -> dict[str, Any]:
+    """An object as it is; nothing, however it is written, as an empty one.
+
+    Raises:
+        TypeError: It is something, and no object.
+    """
+    if type(value) is dict:
+        return value
+    if value:
+        raise TypeError(f"{name} is {type(value).__name__}, not an object")
+    return {}
+
+
 def delta_of(choice: Any) -> dict[str, Any]:
     """What a choice brings: its delta, or the message of one that came whole.
 
@@ -31,10 +44,7 @@ def delta_of(choice: Any) -> dict[str, Any]:
     """
     if type(choice) is not dict:
         raise TypeError(f"a choice is {type(choice).__name__}, not an object")
-    delta = choice.get("delta") or choice.get("message") or {}
-    if type(delta) is not dict:
-        raise TypeError(f"the delta of a choice is {type(delta).__name__}, not an object")
-    return delta
+    return object_or_nothing(choice.get("delta") or choice.get("message"), "the delta of a choice")
 
 
 def only_text(fields: dict[str, Any], *names: str) -> None:
