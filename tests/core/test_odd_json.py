@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from melious import BillingCost, EnvironmentImpact, MeliousError, ResponseDecodeError
+from melious import BillingCost, EnvironmentImpact, MeliousError, ProviderError, ResponseDecodeError
 from melious.endpoints import audio, chat
 from melious.endpoints.replay import chunks_of
 from melious.results import Usage
@@ -82,6 +82,12 @@ def test_whichever_way_it_comes_in_it_is_an_error_of_ours(way: Any, body: dict[s
         assert parser.error.partial.text == "Half"
     if way is not reported:
         assert isinstance(parser.error, ResponseDecodeError)
+
+
+def test_an_error_beside_odd_choices_is_that_error() -> None:
+    error = streamed({"error": {"message": "no memory left", "code": "provider_error"}, "choices": [5]}).error
+    assert isinstance(error, ProviderError)
+    assert "no memory left" in str(error)
 
 
 @pytest.mark.parametrize("choices", [False, 0, "", None, {}, []])

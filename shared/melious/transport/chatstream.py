@@ -216,7 +216,10 @@ class ChatStreamParser:
         try:
             self._read(chunk, chunks)
         except (AttributeError, LookupError, TypeError, ValueError) as error:
-            self._fail(ResponseDecodeError(f"the stream holds something odd: {error}", body=chunk))
+            if chunk.get("error"):  # what the service has to say comes first
+                self._fail(self._reported(chunk))
+            else:
+                self._fail(ResponseDecodeError(f"the stream holds what it should not: {error}", body=chunk))
 
     def _read(self, chunk: dict[str, Any], chunks: list[dict[str, Any]]) -> None:
         """Regularise one chunk, note what it says, and put it into `chunks`."""
@@ -227,7 +230,9 @@ class ChatStreamParser:
         if not _RARE.isdisjoint(chunk):
             failed = bool(chunk.get("error")) or chunk.get("type") == "error" or failed
             self._note_facts(chunk)
-        choices = chunk["choices"] = items_of(chunk.get("choices"), "choices")
+        choices = chunk.get("choices")
+        if type(choices) is not list:
+            choices = chunk["choices"] = items_of(choices, "choices")
         for choice in choices:
             failed = self._read_choice(choice) or failed
         if chunk.get("usage") is not None:
@@ -250,16 +255,18 @@ class ChatStreamParser:
 
     def _read_choice(self, choice: dict[str, Any]) -> bool:
         """Regularise one choice and merge it; True if it says that the answer failed."""
-        delta = delta_of(choice)
-        choice["delta"] = delta
+        delta = choice.get("delta") if type(choice) is dict else None
+        if type(delta) is not dict:
+            delta = delta_of(choice)
+            choice["delta"] = delta
         index = choice.get("index")
         if type(index) is not int:
             index = choice["index"] = whole_number(index) or 0
         state = self.partial.choice(index)
-        self._read_text(delta, state)
         if "tool_calls" in delta:
             calls = items_of(delta["tool_calls"], "tool_calls")
             delta["tool_calls"] = state.merge_calls(calls) if calls else None
+        self._read_text(delta, state)
         if choice.get("logprobs") is not None and type(choice["logprobs"]) is not dict:
             choice["logprobs"] = None
         finish = choice.get("finish_reason")
@@ -275,7 +282,8 @@ class ChatStreamParser:
     @staticmethod
     def _read_text(delta: dict[str, Any], state: PartialChoice) -> None:
         """Regularise what is said and thought in a delta, and merge it."""
-        only_text(delta, "role", "refusal")
+        if ("role" in delta and type(delta["role"]) is not str) or "refusal" in delta:
+            only_text(delta, "role", "refusal")
         content = delta.get("content")
         if content:
             if type(content) is not str:
@@ -289,7 +297,7 @@ class ChatStreamParser:
             reasoning = delta.get("reasoning") or thought_in_details(delta.get("reasoning_details"))
         if reasoning:
             delta["reasoning_content"] = state.reasoning.add(reasoning) if type(reasoning) is str else None
-        else:
+        elif reasoning is not None:
             only_text(delta, "reasoning_content")
 
     def _reported(self, body: Any) -> MeliousError:
