@@ -1,5 +1,6 @@
 # Every target makes its own .venv on a machine that has Python >= 3.11, pip and make.
 PYTHON ?= python3
+SECONDS ?= 60
 VENV := .venv
 BIN := $(VENV)/bin
 OLDEST := $(VENV)/oldest
@@ -10,7 +11,7 @@ export UV_LINK_MODE := copy
 UV := $(BIN)/python -m uv pip install --quiet --python $(BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench notebooks build clean
+.PHONY: help demo test fuzz lint format bench notebooks build clean
 
 help:  ## say what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
@@ -60,6 +61,9 @@ test: $(VENV)/.dev $(OLDEST)/.made $(SCALE)/.made  ## the whole suite; the core 
 		tests/llama_index/check_openai_like.py tests/langchain tests/llama_index
 	$(OLDEST)/bin/python -m pytest tests/packaging/test_borrowed_interfaces.py
 	$(SCALE)/bin/python -m pytest tests/scale/check_arrow.py tests/scale/check_dask.py tests/scale/check_ray.py
+
+fuzz: $(VENV)/.dev  ## odd inputs for the parsers, by seed: SECONDS=60 SEED=1
+	$(BIN)/python -m tests.fuzz --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
 
 lint: $(VENV)/.dev  ## ruff, format check, strict types
 	$(BIN)/ruff check .

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from melious.streams import StreamBase
 
 _ASSISTANT = MessageRole.ASSISTANT
+_HUGE = 10**9
 _NO_CALL = ToolCallBlock(tool_name="", tool_kwargs="")
 
 
@@ -149,14 +151,23 @@ def _logprobs(choice: dict[str, Any]) -> list[list[LogProb]] | None:
     return [
         [
             LogProb(token=one["token"], logprob=one["logprob"], bytes=_bytes(one.get("bytes")))
-            for one in token.get("top_logprobs") or [token]
+            for one in _alternatives(token)
             if isinstance(one, dict)
             and isinstance(one.get("token"), str)
-            and isinstance(one.get("logprob"), int | float)
+            and _is_probability(one.get("logprob"))
         ]
         for token in tokens
         if isinstance(token, dict)
     ]
+
+
+def _is_probability(value: Any) -> bool:
+    return isinstance(value, float) or (isinstance(value, int) and abs(value) < _HUGE)
+
+
+def _alternatives(token: dict[str, Any]) -> list[Any]:
+    told = token.get("top_logprobs")
+    return told if told and isinstance(told, list) else [token]
 
 
 def _bytes(value: Any) -> list[int]:
@@ -186,7 +197,7 @@ class Fold:
         self._refusal = ""
         self._calls: list[dict[str, Any]] = []
         self._blocks: list[ToolCallBlock] = []
-        self._place: dict[int, int] = {}
+        self._indices: list[int] = []
         self._logprobs: list[list[LogProb]] = []
 
     def add(self, chunk: dict[str, Any]) -> ChatResponse | None:
@@ -271,11 +282,14 @@ class Fold:
         """Take a piece of a tool call, if it is wanted; responses given out before keep what they have."""
         index = piece["index"]
         function = piece["function"]
-        place = self._place.get(index)
-        if place is None:
+        place = bisect_left(self._indices, index)
+        if place == len(self._indices) or self._indices[place] != index:
             if self._single_call and self._calls:
                 return False
-            place = self._place_for(index)
+            # Calls stand in the order of their indices, whichever came first.
+            self._indices.insert(place, index)
+            self._calls.insert(place, {})
+            self._blocks.insert(place, _NO_CALL)
             call_id, name, arguments = piece.get("id"), function.get("name"), function["arguments"]
         else:
             known = self._calls[place]
@@ -291,14 +305,6 @@ class Fold:
         self._calls[place] = call
         self._blocks[place] = block
         return True
-
-    def _place_for(self, index: int) -> int:
-        """Make room for a new call: calls stand in the order of their indices, whichever came first."""
-        place = sum(other < index for other in self._place)
-        self._calls.insert(place, {})
-        self._blocks.insert(place, _NO_CALL)
-        self._place = {other: at for at, other in enumerate(sorted([*self._place, index]))}
-        return place
 
     def finish(self, stream: StreamBase) -> ChatResponse:
         """The last response, after the last chunk; new in it is at most what may still have become a tag."""

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, FiniteFloat, PrivateAttr, field_validator
+from pydantic import BaseModel, ConfigDict, FiniteFloat, PrivateAttr, field_validator, model_validator
 
 from melious.impact import BillingCost, EnvironmentImpact, whole_count
+from melious.impact.facts import with_sound_names
 from melious.thinking import thought_in_details
 from melious.transport.ratelimit import RateLimit
 
@@ -37,6 +38,11 @@ class Usage(BaseModel):
     total_tokens: int | None = None
     prompt_tokens_details: dict[str, Any] | None = None
     completion_tokens_details: dict[str, Any] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fields(cls, value: Any) -> Any:
+        return with_sound_names(value)
 
     @field_validator("prompt_tokens", "completion_tokens", "total_tokens", mode="before")
     @classmethod
@@ -198,7 +204,7 @@ class ChatCompletion(Result):
         """The text of the first choice; "" where there is none."""
         content = self.choices[0].message.content if self.choices else None
         if isinstance(content, list):
-            return "".join(part.get("text") or "" for part in content if isinstance(part, dict))
+            return "".join(str(part.get("text") or "") for part in content if isinstance(part, dict))
         return content or ""
 
     @property

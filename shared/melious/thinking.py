@@ -23,24 +23,27 @@ class ThinkSplitter:
     def __init__(self) -> None:
         self.over = False
         self._stage: Literal["before", "within", "after"] = "before"
+        self._space: list[str] = []
         self._held = ""
 
     def split(self, text: str) -> tuple[str, str]:
         """Take a piece; give what is thought and what is said, as far as that is known."""
         if self.over:
             return "", text
-        held, self._held = self._held + text, ""
+        held, self._held = self._held + text if self._held else text, ""
         thought = ""
         if self._stage == "before":
-            start = held.lstrip()
-            if _OPEN.startswith(start):
+            if held is text:  # so far there was nothing but space
+                held = text.lstrip()
+                self._space.append(text[: len(text) - len(held)])
+            if _OPEN.startswith(held):
                 self._held = held
                 return "", ""
-            if not start.startswith(_OPEN):
+            if not held.startswith(_OPEN):
                 self.over = True
-                return "", held
+                return "", "".join((*self._space, held))
             self._stage = "within"
-            held = start[len(_OPEN) :]
+            held = held[len(_OPEN) :]
         if self._stage == "within":
             thought, close, held = held.partition(_CLOSE)
             if not close:
@@ -55,6 +58,9 @@ class ThinkSplitter:
     def rest(self) -> tuple[str, str]:
         """What was held back when the text ended."""
         held, self._held = self._held, ""
+        if self._stage == "before":
+            held = "".join((*self._space, held))
+            self._space.clear()
         return (held, "") if self._stage == "within" else ("", held)
 
 

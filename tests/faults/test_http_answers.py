@@ -78,7 +78,7 @@ BROKEN = {
         head("200 OK", "transfer-encoding: chunked") + b"f" * 40 + b"\r\n" + BODY
     ),
     "an unknown transfer encoding": cut(head("200 OK", "transfer-encoding: rot13") + BODY),
-    "corrupt gzip": always(whole(b"\x1f\x8b\x08 no gzip at all", "200 OK", "content-encoding: gzip")),
+    "gzip that is cut": always(whole(gzip.compress(BODY)[:-1], "200 OK", "content-encoding: gzip")),
 }
 
 
@@ -205,7 +205,7 @@ def test_a_huge_error_body_is_read_only_in_part(serve, face):
     server = serve(script)
     with pytest.raises(BadRequestError) as caught:
         face(server.base_url, max_retries=0).chat()
-    assert 60_000 < len(caught.value.body) < 400_000
+    assert len(caught.value.body) == 64 * 1024
     assert len(str(caught.value)) < 2000
     assert sum(sent) < size / 2
 

@@ -149,11 +149,31 @@ def _field(value: Any) -> str:
 
 
 def _parse(response: Response, *, plain: bool) -> Transcription:
-    kind = response.content_type
-    if kind not in ("application/json", "text/html") and (plain or kind.startswith("text/")):
-        text = response.body.decode("utf-8", "replace")
+    text = _text_of(response, plain=plain)
+    if text is not None:
         return read_as(Transcription, text, response, "audio", {"text": text})
     raw = json_of(response, "audio")
     if "text" not in raw:
         raise ResponseDecodeError("audio: the answer holds no text", request_id=response.request_id, body=raw)
     return read_as(Transcription, raw, response, "audio")
+
+
+def _text_of(response: Response, *, plain: bool) -> str | None:
+    """What was said, where it came as text and not as an object; None where it is to be read as one.
+
+    Some servers send text under the type of JSON, in quotes or bare.
+    """
+    kind = response.content_type
+    if kind == "text/html" or not (plain or kind.startswith("text/")):
+        return None
+    text = response.body.decode("utf-8", "replace")
+    if not kind.endswith("json"):
+        return text
+    start = text.lstrip("\ufeff \r\n\t")[:9].lower()
+    if not start or start.startswith(("{", "<!doctype", "<html")):
+        return None
+    try:
+        quoted = codec.loads(response.body)
+    except ValueError:
+        return text
+    return quoted if isinstance(quoted, str) else text

@@ -21,6 +21,7 @@ from melious.errors import APIStatusError, InvalidArgumentError, MeliousError, R
 from melious.results import ChatCompletion
 from melious.transport import codec
 from melious.transport.completion import part_content
+from melious.transport.regular import call_of
 from melious.transport.request import Call, Request, Response
 from melious.transport.retry import is_malformed
 
@@ -184,10 +185,12 @@ def _make_regular(raw: dict[str, Any]) -> None:
             continue
         if isinstance(message.get("content"), list):
             part_content(message)
-        for call in message.get("tool_calls") or ():
-            function = call.get("function") if isinstance(call, dict) else None
-            if isinstance(function, dict) and isinstance(function.get("arguments"), dict | list):
-                function["arguments"] = codec.dumps(function["arguments"]).decode()
+        calls = message.get("tool_calls")
+        if not calls and calls is not None:
+            message["tool_calls"] = []
+        for call in calls if isinstance(calls, list) else ():
+            if isinstance(call, dict):
+                call_of(call)
 
 
 def parse(response: Response) -> ChatCompletion:

@@ -59,9 +59,8 @@ def _parts(choice: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def _content(content: Any, logprobs: Any) -> Iterator[dict[str, Any]]:
     """The words; cut as the tokens are where their log probabilities are there."""
-    tokens = logprobs.get("content") if isinstance(logprobs, dict) else None
-    known = isinstance(tokens, list) and all(isinstance(token, dict) for token in tokens)
-    if known and tokens and "".join(str(token.get("token")) for token in tokens) == content:
+    tokens = _tokens_of(logprobs)
+    if tokens and "".join(token["token"] for token in tokens) == content:
         for token in tokens:
             yield {"delta": {"content": token["token"]}, "logprobs": {**logprobs, "content": [token]}}
         return
@@ -71,6 +70,15 @@ def _content(content: Any, logprobs: Any) -> Iterator[dict[str, Any]]:
         yield {"delta": {"content": piece}, **with_first}
     if logprobs and not pieces:
         yield {"delta": {}, "logprobs": logprobs}
+
+
+def _tokens_of(logprobs: Any) -> list[dict[str, Any]]:
+    """The tokens with their log probabilities; none if any of them has no text."""
+    tokens = logprobs.get("content") if isinstance(logprobs, dict) else None
+    if not isinstance(tokens, list):
+        return []
+    whole = [token for token in tokens if isinstance(token, dict) and isinstance(token.get("token"), str)]
+    return whole if len(whole) == len(tokens) else []
 
 
 def _call(place: int, call: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -9,7 +9,7 @@ import math
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic import BaseModel, ConfigDict, field_validator, model_validator
 
 
 def _known(value: Any) -> Any:
@@ -18,7 +18,7 @@ def _known(value: Any) -> Any:
         return None
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return number if math.isfinite(number) and number >= 0 else None
 
@@ -31,12 +31,28 @@ def whole_count(value: Any) -> int | None:
     return int(number) if number is not None and number.is_integer() else None
 
 
+def _is_sound(text: str) -> bool:
+    """Whether a text has no half of a character in it, which pydantic refuses."""
+    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def with_sound_names(value: Any) -> Any:
+    """An object without the fields whose very names are broken."""
+    if isinstance(value, dict) and not all(map(_is_sound, value)):
+        return {name: value[name] for name in value if _is_sound(name)}
+    return value
+
+
+def _word(value: Any) -> str | None:
+    return value if isinstance(value, str) and value and _is_sound(value) else None
+
+
 def _known_amount(value: Any) -> Decimal | None:
     if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
         return None
     try:
         amount = Decimal(str(value))
-    except InvalidOperation:
+    except (InvalidOperation, ValueError):
         return None
     return None if _known(amount) is None else amount
 
@@ -68,6 +84,11 @@ class EnvironmentImpact(BaseModel):
     provider_id: str | None = None
     location: str | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _fields(cls, value: Any) -> Any:
+        return with_sound_names(value)
+
     @field_validator("energy_kwh", "carbon_g_co2", "water_liters", "renewable_percent", "pue", mode="before")
     @classmethod
     def _figure(cls, value: Any) -> Any:
@@ -76,7 +97,7 @@ class EnvironmentImpact(BaseModel):
     @field_validator("provider_id", "location", mode="before")
     @classmethod
     def _name(cls, value: Any) -> Any:
-        return value if isinstance(value, str) and value else None
+        return _word(value)
 
 
 class BillingCost(BaseModel):
@@ -102,6 +123,11 @@ class BillingCost(BaseModel):
     credits: Decimal | None = None
     paid_with: str | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _fields(cls, value: Any) -> Any:
+        return with_sound_names(value)
+
     @field_validator("energy", "credits", mode="before")
     @classmethod
     def _amount(cls, value: Any) -> Any:
@@ -110,7 +136,7 @@ class BillingCost(BaseModel):
     @field_validator("paid_with", mode="before")
     @classmethod
     def _balance(cls, value: Any) -> Any:
-        return value if isinstance(value, str) and value else None
+        return _word(value)
 
     @property
     def charged(self) -> Decimal | None:

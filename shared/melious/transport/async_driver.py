@@ -14,6 +14,7 @@ from melious.transport.aiohttp_pool import AiohttpAnswer
 from melious.transport.async_client_sender import AsyncClientAnswer, AsyncClientSender
 from melious.transport.async_pool import AsyncAnswer
 from melious.transport.callbacks import awaited
+from melious.transport.compression import Collected, Decoder
 from melious.transport.driver import DriverBase, LineBase
 from melious.transport.effects import Effect, Instead, ReadBody, ReadSome, Send, Sleep, Tell
 from melious.transport.exchange import OpenStream, lost, stream_error
@@ -140,7 +141,7 @@ class _Line(LineBase):
             return self.instead(effect)
         try:
             if isinstance(effect, ReadBody):
-                return await self._read_all(effect.limit)
+                return await self._read_all(effect)
             assert isinstance(effect, ReadSome)  # noqa: S101 - there is no other effect
             async for data in self._body:
                 if data:
@@ -158,18 +159,15 @@ class _Line(LineBase):
         assert answer is not None  # noqa: S101 - no error, so an answer
         self._answer = answer
         head = self.head(answer.status, answer.headers)
-        self._body = _mapped(self.decompress, answer) if self.decompress else aiter(answer)
+        self._body = _decoded(self.decoder, answer) if self.decoder else aiter(answer)
         return head
 
-    async def _read_all(self, limit: int) -> bytes:
-        parts: list[bytes] = []
-        size = 0
+    async def _read_all(self, effect: ReadBody) -> bytes:
+        collected = Collected(effect.limit, cut=effect.cut)
         async for data in self._body:
-            parts.append(data)
-            size += len(data)
-            if size >= limit:
+            if collected.add(data):
                 break
-        return b"".join(parts)
+        return collected.body()
 
     async def chunks(self, opened: OpenStream, report: Report) -> AsyncGenerator[dict[str, Any]]:
         """The chunks of an open stream. Once advanced, it owns the connection, whatever happens."""
@@ -220,6 +218,9 @@ async def _nothing() -> AsyncIterator[bytes]:
     yield b""  # an async generator that gives nothing
 
 
-async def _mapped(change: Callable[[bytes], bytes], parts: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
+async def _decoded(decode: Decoder, parts: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
     async for part in parts:
-        yield change(part)
+        for piece in decode.feed(part):
+            yield piece
+    for piece in decode.finish():
+        yield piece

@@ -17,7 +17,8 @@ from melious.errors import (
 )
 from melious.thinking import thought_in_details
 from melious.transport import codec
-from melious.transport.completion import PartialCompletion, part_content, whole_number
+from melious.transport.completion import PartialChoice, PartialCompletion, part_content, whole_number
+from melious.transport.regular import delta_of, items_of, only_text, usage_of
 from melious.transport.request import Head
 from melious.transport.sse import ServerSentEvent, SSEDecoder
 
@@ -38,7 +39,8 @@ class ChatStreamParser:
     `ended` and, once the chunks are handed on, at `error`. In every chunk
     `choices` is a list, each choice has a `delta` dict with text as `content`
     and `reasoning_content`, pieces of tool calls are regular, and a choice
-    finishes once.
+    finishes once. What should be text, an object or a count and is not is None;
+    a chunk whose choices cannot be read ends the stream.
 
     Attributes:
         ended: No more reads are wanted.
@@ -126,15 +128,14 @@ class ChatStreamParser:
             chunks: What it is cut into.
         """
         self.ended = True
-        for name in ("usage", "environment_impact", "billing_cost"):
-            if whole.get(name):
-                setattr(self.partial, name, whole[name])
+        self._note_facts(whole)
+        self.partial.usage = usage_of(whole.get("usage")) or None
         return self._replayed(chunks)
 
     def _replayed(self, chunks: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         for chunk in chunks:
             regular: list[dict[str, Any]] = []
-            self._read(chunk, regular)
+            self._read_or_fail(chunk, regular)
             yield from regular
             if self.error is not None:
                 return
@@ -214,8 +215,11 @@ class ChatStreamParser:
     def _read_or_fail(self, chunk: dict[str, Any], chunks: list[dict[str, Any]]) -> None:
         try:
             self._read(chunk, chunks)
-        except (AttributeError, TypeError) as error:
-            self._fail(ResponseDecodeError(f"an event of the stream is no chat chunk ({error})", body=chunk))
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            if chunk.get("error"):  # what the service has to say comes first
+                self._fail(self._reported(chunk))
+            else:
+                self._fail(ResponseDecodeError(f"the stream holds what it should not: {error}", body=chunk))
 
     def _read(self, chunk: dict[str, Any], chunks: list[dict[str, Any]]) -> None:
         """Regularise one chunk, note what it says, and put it into `chunks`."""
@@ -225,18 +229,15 @@ class ChatStreamParser:
         failed = chunk.get("object") == "error"
         if not _RARE.isdisjoint(chunk):
             failed = bool(chunk.get("error")) or chunk.get("type") == "error" or failed
-            for name in ("environment_impact", "billing_cost"):
-                if name in chunk:
-                    setattr(partial, name, chunk[name])
+            self._note_facts(chunk)
         choices = chunk.get("choices")
-        if choices:
-            for choice in choices:
-                failed = self._read_choice(choice) or failed
-        elif choices is None:
-            chunk["choices"] = []
-        usage = chunk.get("usage")
-        if usage:
-            partial.usage = usage
+        if type(choices) is not list:
+            choices = chunk["choices"] = items_of(choices, "choices")
+        for choice in choices:
+            failed = self._read_choice(choice) or failed
+        if chunk.get("usage") is not None:
+            chunk["usage"] = usage_of(chunk["usage"])
+            partial.usage = chunk["usage"] or partial.usage
         if not failed:
             chunks.append(chunk)
             return
@@ -244,45 +245,67 @@ class ChatStreamParser:
             chunks.append(chunk)
         self._fail(self._reported(chunk))
 
+    def _note_facts(self, chunk: dict[str, Any]) -> None:
+        for name in ("environment_impact", "billing_cost"):
+            if name in chunk:
+                if type(chunk[name]) is not dict:
+                    chunk[name] = None
+                elif chunk[name]:
+                    setattr(self.partial, name, chunk[name])
+
     def _read_choice(self, choice: dict[str, Any]) -> bool:
         """Regularise one choice and merge it; True if it says that the answer failed."""
-        delta = choice.get("delta")
-        if delta is None:
-            delta = choice["delta"] = choice.get("message") or {}
+        delta = choice.get("delta") if type(choice) is dict else None
+        if type(delta) is not dict:
+            delta = delta_of(choice)
+            choice["delta"] = delta
         index = choice.get("index")
         if type(index) is not int:
             index = choice["index"] = whole_number(index) or 0
         state = self.partial.choice(index)
+        if "tool_calls" in delta:
+            calls = items_of(delta["tool_calls"], "tool_calls")
+            delta["tool_calls"] = state.merge_calls(calls) if calls else None
+        self._read_text(delta, state)
+        if choice.get("logprobs") is not None and type(choice["logprobs"]) is not dict:
+            choice["logprobs"] = None
+        finish = choice.get("finish_reason")
+        if finish is not None:
+            state.end(delta)
+            self.partial.usage = usage_of(choice.get("usage")) or self.partial.usage
+            if finish and state.finish_reason is None:
+                state.finish_reason = choice["finish_reason"] = str(finish)
+            else:
+                choice["finish_reason"] = None
+        return finish == "error" or bool(choice.get("error"))
+
+    @staticmethod
+    def _read_text(delta: dict[str, Any], state: PartialChoice) -> None:
+        """Regularise what is said and thought in a delta, and merge it."""
+        if ("role" in delta and type(delta["role"]) is not str) or "refusal" in delta:
+            only_text(delta, "role", "refusal")
         content = delta.get("content")
         if content:
             if type(content) is not str:
                 part_content(delta)
                 content = delta["content"]
             delta["content"] = state.content.add(content)
+        elif content is not None and type(content) is not str:
+            delta["content"] = None
         reasoning = delta.get("reasoning_content")
         if not reasoning and ("reasoning" in delta or "reasoning_details" in delta):
             reasoning = delta.get("reasoning") or thought_in_details(delta.get("reasoning_details"))
         if reasoning:
             delta["reasoning_content"] = state.reasoning.add(reasoning) if type(reasoning) is str else None
-        calls = delta.get("tool_calls")
-        if calls:
-            delta["tool_calls"] = state.merge_calls(calls)
-        finish = choice.get("finish_reason")
-        if finish is not None:
-            state.end(delta)
-            if choice.get("usage"):
-                self.partial.usage = choice["usage"]
-            if finish and state.finish_reason is None:
-                state.finish_reason = finish
-            else:
-                choice["finish_reason"] = None
-        return finish == "error" or bool(choice.get("error"))
+        elif reasoning is not None:
+            only_text(delta, "reasoning_content")
 
     def _reported(self, body: Any) -> MeliousError:
         """The error that the stream itself reports."""
         if isinstance(body, dict) and not body.get("error"):
-            for choice in body.get("choices") or ():
-                if choice.get("error"):
+            choices = body.get("choices")
+            for choice in choices if isinstance(choices, list) else ():
+                if isinstance(choice, dict) and choice.get("error"):
                     body = choice
         error = status_error(None, body, request_id=self._head.request_id, endpoint="the stream")
         if isinstance(body, dict) and not error.message.strip():
@@ -320,7 +343,7 @@ class ChatStreamParser:
         chunks: list[dict[str, Any]] = []
         if isinstance(parsed, dict):
             parsed["object"] = "error" if parsed.get("object") == "error" else "chat.completion.chunk"
-            self._read(parsed, chunks)
+            self._read_or_fail(parsed, chunks)
             if self.error is None and not self.partial.choices:
                 self._fail(self._reported(parsed))
                 return []

@@ -37,12 +37,15 @@ def dumps(value: Any, *, finite: bool = False) -> bytes:
 
     Raises:
         TypeError: A value has no JSON form.
-        ValueError: A number is not finite where it should be.
+        ValueError: A number is not finite where it should be, or it is nested beyond reason.
     """
     try:
         data = to_json(value)
         if finite and (b"NaN" in data or b"Infinity" in data):
             from_json(data, allow_inf_nan=False)
     except (PydanticSerializationError, ValueError):
-        return json.dumps(value, separators=(",", ":"), allow_nan=not finite).encode("ascii")
+        try:
+            return json.dumps(value, separators=(",", ":"), allow_nan=not finite).encode("ascii")
+        except RecursionError:
+            raise ValueError("nested too deeply") from None
     return data

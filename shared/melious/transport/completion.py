@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from melious.transport import codec
+from melious.transport.regular import object_or_nothing
+from melious.transport.wholeobject import WholeObject
 
 _MOST_DIGITS = 20
 
@@ -57,10 +59,11 @@ class ToolCall:
     id: str | None = None
     name: str | None = None
     arguments: Pieces = field(default_factory=Pieces)
+    _end: WholeObject = field(default_factory=WholeObject)
 
     def is_whole(self) -> bool:
         """Whether its arguments are complete, so that nothing more can belong to it."""
-        return isinstance(_parsed(self.arguments.text), dict)
+        return self._end.is_whole(self.arguments)
 
     def to_wire(self) -> dict[str, Any]:
         """The call as a message carries it."""
@@ -75,7 +78,19 @@ class ToolCall:
 class PartialChoice:
     """One choice of the answer while it comes in."""
 
-    __slots__ = ("_by_wire_index", "_last", "calls", "content", "finish_reason", "index", "reasoning", "role")
+    __slots__ = (
+        "_by_id",
+        "_by_wire_index",
+        "_last",
+        "_next_index",
+        "_taken",
+        "calls",
+        "content",
+        "finish_reason",
+        "index",
+        "reasoning",
+        "role",
+    )
 
     def __init__(self, index: int) -> None:
         self.index = index
@@ -84,7 +99,10 @@ class PartialChoice:
         self.reasoning = Pieces()
         self.calls: list[ToolCall] = []
         self.finish_reason: str | None = None
+        self._by_id: dict[str, ToolCall] = {}
         self._by_wire_index: dict[int, ToolCall] = {}
+        self._taken: set[int] = set()
+        self._next_index = 0
         self._last: ToolCall | None = None
 
     def end(self, delta: dict[str, Any]) -> None:
@@ -105,7 +123,7 @@ class PartialChoice:
         return [self._merge(piece) for piece in pieces if isinstance(piece, dict)]
 
     def _merge(self, piece: dict[str, Any]) -> dict[str, Any]:
-        function = piece.get("function") or {}
+        function = object_or_nothing(piece.get("function"), "the function of a tool call")
         index, call_id, name = piece.get("index"), piece.get("id"), function.get("name")
         arguments = function.get("arguments")
         if arguments is None:
@@ -121,6 +139,7 @@ class PartialChoice:
         out: dict[str, Any] = {"index": call.index, "function": out_function}
         if call_id and call.id is None:
             call.id = out["id"] = call_id
+            self._by_id.setdefault(call_id, call)
         if name and call.name is None:
             call.name = out_function["name"] = name
             out["type"] = "function"
@@ -132,7 +151,7 @@ class PartialChoice:
         """Find the call that a piece belongs to, or begin one."""
         known = self._last if wire_index is None else self._by_wire_index.get(wire_index)
         if call_id is not None and (known is None or known.id != call_id):
-            known = next((call for call in self.calls if call.id == call_id), known)
+            known = self._by_id.get(call_id, known)
         if known is not None:
             other_id = call_id is not None and known.id is not None and call_id != known.id
             begins_unindexed = wire_index is None and name is not None and known.name is not None
@@ -140,10 +159,9 @@ class PartialChoice:
             if not ((other_id and name) or ((begins_unindexed or other_name) and call_id is None)):
                 self._last = known
                 return known
-        taken = {call.index for call in self.calls}
-        index = (
-            wire_index if wire_index is not None and wire_index not in taken else max(taken, default=-1) + 1
-        )
+        index = self._next_index if wire_index is None or wire_index in self._taken else wire_index
+        self._taken.add(index)
+        self._next_index = max(self._next_index, index + 1)
         call = ToolCall(index)
         self.calls.append(call)
         self._by_wire_index[index if wire_index is None else wire_index] = call
@@ -236,7 +254,7 @@ def whole_number(index: Any) -> int | None:
 
 
 def _text_or_none(name: Any) -> str | None:
-    return None if name is None or name == "" else str(name)
+    return None if name == "" or isinstance(name, bool | dict | list | None) else str(name)
 
 
 def part_content(message: dict[str, Any]) -> None:
@@ -258,10 +276,3 @@ def _text_of(content: Any) -> str:
             if isinstance(part, str | dict)
         )
     return str(content)
-
-
-def _parsed(text: str) -> Any:
-    try:
-        return codec.loads(text)
-    except ValueError:
-        return None

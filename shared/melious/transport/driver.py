@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
 from typing import Any
 
 from melious.config import ClientConfig
 from melious.errors import APIStatusError, ResponseDecodeError, RetryEvent
+from melious.transport.compression import Decoder, decoder
 from melious.transport.effects import Failure, Instead, Send
 from melious.transport.exchange import Exchange, Policy, exchange
 from melious.transport.failures import failure_of, own_error
 from melious.transport.lanes import ReadClock
-from melious.transport.outgoing import Envelope, Headers, Outgoing, decompressor, head_of
+from melious.transport.outgoing import Envelope, Headers, Outgoing, head_of
 from melious.transport.ratelimit import gate_for
 from melious.transport.request import Head, Request
 from melious.transport.retry import Phase, RetryBudget
@@ -59,7 +59,7 @@ class LineBase:
         self.request = request
         self.plan: Exchange = exchange(request, driver.policy)
         self.clock = ReadClock()
-        self.decompress: Callable[[bytes], bytes] | None = None
+        self.decoder: Decoder | None = None
         self._envelope = driver.envelope
         self._seal = self._envelope.seal(request)
         self._host = self._envelope.origin.netloc
@@ -73,18 +73,18 @@ class LineBase:
         self.clock = ReadClock(send.until, self.request.timeout.silence if self.request.stream else None)
         return self._seal(send)
 
-    def head(self, status: int, headers: Headers) -> Head | Failure:
+    def head(self, status: int, headers: Headers) -> Head:
         """Note the head of an answer."""
         head = head_of(status, headers)
         self._log(str(status), head.request_id)
-        try:
-            self.decompress = decompressor(head)
-        except ResponseDecodeError as error:
-            return Failure(Phase.ANSWER, timed_out=False, message=error.message, final=True, cause=error)
+        self.decoder = decoder(headers, streamed=self.request.stream)
         return head
 
     def failed(self, error: Exception, phase: Phase, *, reused: bool = False) -> Failure:
         """Read an exception of the transport, or raise it on if it is not the transport's."""
+        if isinstance(error, ResponseDecodeError):  # the body is not what its headers say, or too large
+            self._log(type(error).__name__, None)
+            return Failure(phase, False, error.message, final=True, error=error, cause=error.__cause__)
         ours = own_error(error)
         if ours is not None:
             raise ours from ours.__cause__

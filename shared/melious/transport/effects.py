@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from melious.errors import RetryEvent
+from melious.errors import MeliousError, RetryEvent
 from melious.transport.request import Request
 from melious.transport.retry import Phase
 
@@ -27,10 +27,17 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class ReadBody:
-    """Read the answer to its end, at most `limit` bytes, and give bytes or a `Failure`."""
+    """Read the answer to its end and give bytes or a `Failure`.
+
+    Attributes:
+        limit: The most bytes that it may have.
+        until: The monotonic moment by which it must be there, or None.
+        cut: Give the first `limit` bytes of one that is larger, where else that is a `Failure`.
+    """
 
     limit: int
     until: float | None
+    cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +86,7 @@ class Failure:
         stale: The connection had been used before and broke before any byte of
             an answer: the server had hung up in the meantime.
         final: No further attempt can go better.
+        error: What to raise, where the connection is not to blame.
         cause: The exception underneath.
     """
 
@@ -87,4 +95,5 @@ class Failure:
     message: str
     stale: bool = False
     final: bool = False
+    error: MeliousError | None = None
     cause: BaseException | None = None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ssl
-import zlib
 
 from melious.errors import MeliousError
 from melious.transport.effects import Failure
@@ -62,7 +61,7 @@ def failure_of(error: Exception, phase: Phase, host: str, *, reused: bool = Fals
     """
     told = _told(error)
     names = {cls.__name__ for cls in type(told).__mro__ if _library_of(cls) in _LIBRARIES}
-    builtin = isinstance(told, ssl.SSLError | ConnectionError | TimeoutError | zlib.error)
+    builtin = isinstance(told, ssl.SSLError | ConnectionError | TimeoutError)
     if not (names & _TRANSPORT or builtin):
         return None
     timed_out = bool(names & _TIMEOUTS) or (

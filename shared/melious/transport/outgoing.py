@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from melious.config import ClientConfig
-from melious.errors import ResponseDecodeError
 from melious.transport.backend import certificate_variables, proxy_for, user_agent
 from melious.transport.effects import Send
 from melious.transport.lanes import Origin
@@ -109,17 +107,3 @@ def _over(headers: Headers, own: Headers) -> Headers:
 def head_of(status: int, headers: Headers) -> Head:
     """The head of an answer from the raw headers."""
     return Head(status, {name.lower().decode("latin-1"): value.decode("latin-1") for name, value in headers})
-
-
-def decompressor(head: Head) -> Callable[[bytes], bytes] | None:
-    """What undoes the compression of an answer that came compressed although none was asked for.
-
-    Raises:
-        ResponseDecodeError: The encoding is not known.
-    """
-    encoding = head.headers.get("content-encoding", "identity").strip().lower()
-    if encoding in ("", "identity"):
-        return None
-    if encoding in ("gzip", "x-gzip", "deflate"):
-        return zlib.decompressobj(zlib.MAX_WBITS | 32).decompress
-    raise ResponseDecodeError(f"the answer is compressed as {encoding!r}, which was not asked for")

@@ -10,6 +10,7 @@ from typing import Any
 from melious.config import ClientConfig
 from melious.transport import forks, sync_registry
 from melious.transport.callbacks import no_coroutine
+from melious.transport.compression import Collected, decoded
 from melious.transport.driver import DriverBase, LineBase
 from melious.transport.effects import Effect, Instead, ReadBody, ReadSome, Send, Sleep, Tell
 from melious.transport.exchange import OpenStream, lost, stream_error
@@ -127,7 +128,7 @@ class _Line(LineBase):
             return self.instead(effect)
         try:
             if isinstance(effect, ReadBody):
-                return self._read_all(effect.limit)
+                return self._read_all(effect)
             assert isinstance(effect, ReadSome)  # noqa: S101 - there is no other effect
             return next((data for data in self._body if data), b"")
         except Exception as error:  # noqa: BLE001 - raised on if it is not the transport's
@@ -141,18 +142,15 @@ class _Line(LineBase):
         assert answer is not None  # noqa: S101 - no error, so an answer
         self._answer = answer
         head = self.head(answer.status, answer.headers)
-        self._body = map(self.decompress, answer) if self.decompress else iter(answer)
+        self._body = decoded(self.decoder, answer) if self.decoder else iter(answer)
         return head
 
-    def _read_all(self, limit: int) -> bytes:
-        parts: list[bytes] = []
-        size = 0
+    def _read_all(self, effect: ReadBody) -> bytes:
+        collected = Collected(effect.limit, cut=effect.cut)
         for data in self._body:
-            parts.append(data)
-            size += len(data)
-            if size >= limit:
+            if collected.add(data):
                 break
-        return b"".join(parts)
+        return collected.body()
 
     def chunks(self, opened: OpenStream, report: Report) -> Generator[dict[str, Any]]:
         """The chunks of an open stream. Once advanced, it owns the connection, whatever happens."""

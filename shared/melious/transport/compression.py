@@ -1,0 +1,278 @@
+"""Undoes the compression of answers that came compressed although none was asked for. Pure.
+
+What a header says and what a body is are two things: proxies decompress and
+forget the header, name a charset where a compression should stand, or pack in
+several members. What is whole is decoded whole; what is cut, broken, or grows
+beyond all measure is an error and never a shorter text.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Iterable, Iterator
+
+from melious.errors import ResponseDecodeError
+
+FREE_BYTES = 8 * 1024 * 1024
+MOST_TIMES = 20
+MOST_TIMES_STREAMED = 100
+"""How many times what came over the wire a body may grow to once it is larger than `FREE_BYTES`.
+
+JSON grows five to ten times, a stream that repeats itself in every event up to fifty times, a bomb a
+thousand times.
+"""
+
+_PIECE = 64 * 1024
+_SLICE = 4 * 1024
+"""Bytes that are given to zlib at a time: it copies what it leaves behind, at every end of a member."""
+_TELLING = 16
+"""Bytes that tell a compression from text."""
+_GZIP = b"\x1f\x8b"
+_WBITS = {"gzip": 31, "zlib": 15, "deflate": -15}
+_NOTHING = re.compile(
+    r"|identity|none|null|binary|plain|text|chunked|[78]bit|[\w.+-]+/[\w.+-]+"
+    r"|(?:charset=)?(?:utf|ucs|iso|cp|windows|latin|us-ascii|ascii|koi8)[-_]?[\w-]*"
+)
+_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f]")
+
+
+class Decoder:
+    """Decodes a body piece by piece, through as many compressions as its headers name."""
+
+    def __init__(self, layers: list[_Layer]) -> None:
+        self._layers = layers
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """Give what some bytes of the wire are, in pieces of 64 KiB at the most.
+
+        Raises:
+            ResponseDecodeError: They are broken, or grow beyond all measure.
+        """
+        for layer in self._layers:
+            layer.received += len(data)
+        return self._through(0, data, last=False)
+
+    def finish(self) -> Iterator[bytes]:
+        """The body ended: give what was held back.
+
+        Raises:
+            ConnectionError: The body ended before what is compressed in it did.
+            ResponseDecodeError: What was held back is broken.
+        """
+        for place in range(len(self._layers)):
+            yield from self._through(place, b"", last=True)
+
+    def _through(self, place: int, data: bytes, *, last: bool) -> Iterator[bytes]:
+        if place == len(self._layers):
+            yield data
+            return
+        layer = self._layers[place]
+        for piece in layer.finish() if last else layer.feed(data):
+            yield from self._through(place + 1, piece, last=False)
+
+
+class _Layer:
+    """One compression, or none where the body turns out not to be compressed.
+
+    Attributes:
+        received: Bytes that came over the wire so far.
+    """
+
+    def __init__(self, name: str, most_times: int) -> None:
+        self.received = 0
+        self._name = name
+        self._most_times = most_times
+        self._made = 0
+        self._held = b""
+        self._kind: str | None = None
+        self._inflate: zlib._Decompress | None = None
+        self._between = False
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        if self._kind is None:
+            self._held += data
+            if len(self._held) < _TELLING and not self._held.startswith(_GZIP):
+                return
+            self._begin(_kind_of(self._held, self._name))
+            data, self._held = self._held, b""
+        if self._kind == "plain":
+            yield data
+            return
+        view = memoryview(data)
+        for start in range(0, len(view), _SLICE):
+            yield from self._inflated(bytes(view[start : start + _SLICE]))
+
+    def finish(self) -> Iterator[bytes]:
+        if self._kind is None and self._held:
+            data, self._held = self._held, b""
+            self._begin(_kind_of_all(data, self._name))
+            if self._kind == "plain":
+                yield data
+                return
+            yield from self._inflated(data)
+        if self._inflate is not None and not self._between:
+            raise ConnectionError(f"the answer ended before its {self._name} did")
+
+    def _begin(self, kind: str) -> None:
+        self._kind = kind
+        if kind in _WBITS:
+            self._inflate = zlib.decompressobj(_WBITS[kind])
+
+    def _inflated(self, data: bytes) -> Iterator[bytes]:
+        while True:
+            if self._between:
+                # Zeros between and after the members fill up blocks of old media.
+                data = data.lstrip(b"\0")
+                if not data:
+                    return
+                if self._kind != "gzip" or data[:1] != _GZIP[:1]:
+                    raise ResponseDecodeError(f"the answer goes on after the end of its {self._name}")
+                self._begin("gzip")
+                self._between = False
+            assert self._inflate is not None  # noqa: S101 - there is no other kind
+            try:
+                made = self._inflate.decompress(data, _PIECE)
+            except zlib.error as error:
+                raise ResponseDecodeError(f"the {self._name} of the answer is broken: {error}") from error
+            if made:
+                self._made += len(made)
+                self._check()
+                yield made
+            if self._inflate.eof:
+                self._between = True
+                data = self._inflate.unused_data
+            else:
+                data = self._inflate.unconsumed_tail
+            if not data and len(made) < _PIECE:
+                return
+
+    def _check(self) -> None:
+        if self._made > max(FREE_BYTES, self._most_times * self.received):
+            raise ResponseDecodeError(
+                f"the answer is compressed more than {self._most_times} times: "
+                f"{self.received} bytes had grown to {self._made} when it was given up"
+            )
+
+
+class _Unknown(_Layer):
+    """A compression that cannot be undone: an error once there is a body."""
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        if data:
+            raise ResponseDecodeError(f"the answer is compressed as {self._name!r}, which was not asked for")
+        return iter(())
+
+    def finish(self) -> Iterator[bytes]:
+        return iter(())
+
+
+def _kind_of(beginning: bytes, name: str) -> str:
+    """What a body is, by its beginning and by what its header says."""
+    if beginning.startswith(_GZIP):
+        return "gzip"
+    if _is_text(beginning):
+        return "plain"
+    if beginning[0] & 0x8F == 0x08 and int.from_bytes(beginning[:2], "big") % 31 == 0:  # noqa: PLR2004
+        return "zlib"
+    return "deflate" if name == "deflate" else "plain"
+
+
+def _kind_of_all(body: bytes, name: str) -> str:
+    """What a body is that is too short to tell by its looks."""
+    if name == "deflate":
+        for kind in ("zlib", "deflate"):
+            try:
+                inflate = zlib.decompressobj(_WBITS[kind])
+                inflate.decompress(body, _PIECE)
+            except zlib.error:
+                continue
+            if inflate.eof and not inflate.unused_data.strip(b"\0"):
+                return kind
+    return "gzip" if _GZIP.startswith(body) else _kind_of(body, name)
+
+
+def _is_text(beginning: bytes) -> bool:
+    """Whether some bytes are UTF-8 without control characters; the last character may be cut."""
+    try:
+        text = beginning[:256].decode("utf-8")
+    except UnicodeDecodeError as error:
+        if error.start < min(len(beginning), 256) - 3 or "unexpected end" not in error.reason:
+            return False
+        text = beginning[: error.start].decode("utf-8")
+    return not _CONTROL.search(text)
+
+
+def decoder(headers: Iterable[tuple[bytes, bytes]], *, streamed: bool = False) -> Decoder | None:
+    """What decodes a body with these headers; None where nothing is compressed.
+
+    A compression that is not known makes a decoder too: an answer without a
+    body, and the status of any, can be read all the same.
+
+    Args:
+        headers: The headers of the answer; those of one name count in their order.
+        streamed: The body is handed on as it comes, and not kept.
+    """
+    content: list[str] = []
+    transfer: list[str] = []
+    for name, value in headers:
+        lower = name.lower()
+        if lower == b"content-encoding":
+            content += _names(value)
+        elif lower == b"transfer-encoding":
+            transfer += _names(value)
+    names = [name for name in (*content, *transfer) if not _NOTHING.fullmatch(name)]
+    if not names:
+        return None
+    most_times = MOST_TIMES_STREAMED if streamed else MOST_TIMES
+    return Decoder([_layer(name, most_times) for name in reversed(names)])
+
+
+def _names(value: bytes) -> list[str]:
+    words = value.decode("latin-1").lower().split(",")
+    return [word.partition(";")[0].strip(" \t\"'") for word in words]
+
+
+def _layer(name: str, most_times: int) -> _Layer:
+    if name in ("gzip", "x-gzip", "deflate", "x-deflate", "zlib"):
+        known = "gzip" if name.endswith("gzip") else "deflate"
+        return _Layer(known, most_times)
+    return _Unknown(name, most_times)
+
+
+def decoded(decode: Decoder, parts: Iterable[bytes]) -> Iterator[bytes]:
+    """A body, decoded as it comes."""
+    for part in parts:
+        yield from decode.feed(part)
+    yield from decode.finish()
+
+
+class Collected:
+    """A body as it comes in, up to a bound.
+
+    Args:
+        limit: The most bytes that are kept.
+        cut: Give the first `limit` bytes of one that is larger, where else it is an error.
+    """
+
+    def __init__(self, limit: int, *, cut: bool) -> None:
+        self._limit = limit
+        self._cut = cut
+        self._parts: list[bytes] = []
+        self._size = 0
+
+    def add(self, data: bytes) -> bool:
+        """Take a piece; True if no more is wanted.
+
+        Raises:
+            ResponseDecodeError: The body is too large.
+        """
+        self._parts.append(data)
+        self._size += len(data)
+        if self._size > self._limit and not self._cut:
+            raise ResponseDecodeError(f"the answer is larger than {self._limit:,} bytes")
+        return self._cut and self._size >= self._limit
+
+    def body(self) -> bytes:
+        """What has come."""
+        return b"".join(self._parts)[: self._limit]

@@ -1,0 +1,88 @@
+"""What the adapters make of odd answers that the core let through."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from random import Random
+from typing import Any
+
+from langchain_core.outputs import ChatGenerationChunk
+
+from langchain_melious._results import Reading, result_of, summed
+from langchain_melious._streams import ChunkReader
+from llama_index_melious._responses import Fold, as_completion, whole
+from llama_index_melious.events import dispatch_usage
+from melious.endpoints import chat as chat_endpoint
+from melious.streams import ChatStream
+from melious.transport.chatstream import ChatStreamParser
+from melious.transport.exchange import OpenStream
+from melious.transport.request import Head, Response
+
+from . import samples
+from .kit import Outcome, Until, encoded, mutated, run
+from .parsers import JSON, stream_bytes
+
+
+def _chunks(parser: ChatStreamParser, body: bytes) -> Generator[dict[str, Any]]:
+    yield from parser.feed(body)
+    yield from parser.close()
+    if parser.error is not None:
+        raise parser.error
+
+
+def _stream(chance: Random) -> ChatStream:
+    kind, body = stream_bytes(chance)
+    head = Head(200, {**JSON, "content-type": kind})
+    parser = ChatStreamParser(head)
+    return ChatStream(OpenStream(parser, (), head, None, 1, 0.0), _chunks(parser, body))
+
+
+def _answer(chance: Random) -> Any:
+    return chat_endpoint.parse(Response(200, JSON, encoded(chance, mutated(chance, samples.CHAT))))
+
+
+def langchain(seed: int, until: Until) -> Outcome:
+    """Whole answers and streams as LangChain's messages."""
+
+    def attempt(chance: Random) -> None:
+        reading = Reading(langsmith_cost=True)
+        if chance.random() < 0.5:
+            result = result_of(_answer(chance), reading)
+            assert all(type(one.message.content) is str for one in result.generations)
+            summed([result.llm_output, result.llm_output])
+            return
+        stream = _stream(chance)
+        reader = ChunkReader(reading)
+        made: list[ChatGenerationChunk] = []
+        for chunk in stream:
+            made += reader.read(chunk)
+        made += reader.end(stream)
+        whole_message = made[0]
+        for one in made[1:]:
+            whole_message += one
+        assert type(whole_message.message.content) is str
+
+    return run("langchain", seed, until, attempt)
+
+
+def llama_index(seed: int, until: Until) -> Outcome:
+    """Whole answers and streams as LlamaIndex's responses."""
+
+    def attempt(chance: Random) -> None:
+        if chance.random() < 0.5:
+            response = whole(_answer(chance), think_tags=True)
+            as_completion(response)
+            dispatch_usage("chat", response.raw or {}, request_id="req_1")
+            return
+        stream = _stream(chance)
+        fold = Fold(think_tags=True)
+        for chunk in stream:
+            fold.add(chunk)
+        last = fold.finish(stream)
+        as_completion(last)
+        dispatch_usage("chat", last.raw or {}, request_id="req_1")
+
+    return run("llama_index", seed, until, attempt)
+
+
+TARGETS = (langchain, llama_index)
