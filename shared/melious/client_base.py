@@ -10,7 +10,9 @@ from pydantic import SecretStr
 from melious.config import ClientConfig, StreamImpact, TimeoutArgument
 from melious.endpoints.embedding_cache import EmbeddingCache
 from melious.errors import InvalidArgumentError
+from melious.headers import warn_of_hidden_key
 from melious.routing import FiltersArgument, Preset
+from melious.transport.outgoing import check_environment
 
 if TYPE_CHECKING:
     from melious.budget import ImpactBudget
@@ -120,6 +122,13 @@ class ClientBase:
         client._start(config, http_client)  # noqa: SLF001 - its own class
         return client
 
+    def _begin(self, config: ClientConfig, http_client: Any, transport: str) -> None:
+        """Take settings that are new: what of the environment they meet is checked, and told of."""
+        warn_of_hidden_key("default_headers", config.default_headers)
+        if http_client is None:
+            check_environment(config, transport)
+        self._start(config, http_client)
+
     def _start(self, config: ClientConfig, http_client: Any) -> None:
         """Take the settings; subclasses add their driver and endpoints."""
         self.config = config
@@ -143,6 +152,8 @@ class ClientBase:
             6
         """
         config = self.config.with_options(**changes)
+        if "default_headers" in changes:
+            warn_of_hidden_key("default_headers", config.default_headers)
         return type(self)._of(config, self._http_client)  # noqa: SLF001 - its own class
 
     def with_routing_fallbacks(self, *steps: FallbackStep) -> Self:

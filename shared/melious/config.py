@@ -10,15 +10,15 @@ from __future__ import annotations
 import difflib
 import hashlib
 import os
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
-from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import SecretStr
 
+from melious.base_url import DEFAULT_BASE_URL, URL_VARIABLE, is_loopback, resolve_base_url
 from melious.errors import ConfigurationError, InvalidArgumentError
+from melious.headers import checked_headers
 from melious.routing import filters_to_wire, flavored
 from melious.timeouts import (
     Timeout,
@@ -59,15 +59,7 @@ __all__ = [
     "timeout_for",
 ]
 
-DEFAULT_BASE_URL = "https://api.melious.ai/v1"
 KEY_VARIABLE = "MELIOUS_API_KEY"
-URL_VARIABLE = "MELIOUS_BASE_URL"
-
-_ENDPOINTS = re.compile(
-    r"/(?:chat(?:/completions)?|completions|responses|messages(?:/count_tokens)?|embeddings|rerank"
-    r"|images(?:/generations)?|audio(?:/transcriptions|/speech)?|models(?:/.*)?|batches|files)$"
-)
-
 
 _OTHER_WORDS: Mapping[str, tuple[str, ...]] = {
     "additional_kwargs": ("extra_body",),
@@ -257,86 +249,6 @@ def resolve_key(api_key: str | SecretStr | None) -> str:
             f"{source}: the key holds a line break or another character that no header carries"
         )
     return key
-
-
-def resolve_base_url(base_url: str | None, *, allow_insecure_http: bool = False) -> str:
-    """Find the base URL and bring every spelling of it to the one that ends in `/v1`.
-
-    Args:
-        base_url: The root, `/v1` with or without a slash, or a full endpoint's URL.
-        allow_insecure_http: Let the key go in clear to a host that is not loopback.
-
-    Raises:
-        ConfigurationError: It is no http(s) URL, carries credentials, or would
-            send the key in clear.
-
-    Example:
-        >>> resolve_base_url("https://api.melious.ai/v1/chat/completions")
-        'https://api.melious.ai/v1'
-    """
-    source, text = "base_url", base_url
-    if text is None:
-        source, text = URL_VARIABLE, os.environ.get(URL_VARIABLE)
-    if text is not None and not isinstance(text, str):
-        raise ConfigurationError(f"{source}: needs text, not {type(text).__name__}")
-    text = (text or "").strip() or DEFAULT_BASE_URL
-    if not text.isascii() or not text.isprintable() or " " in text:
-        raise ConfigurationError(f"{source}: a URL holds no blank, line break or letter beyond ASCII")
-    try:
-        parts = urlsplit(text)
-        host, _ = parts.hostname, parts.port
-    except ValueError as error:
-        raise ConfigurationError(f"{source}: not a URL ({error})") from None
-    if parts.scheme not in ("http", "https") or not host:
-        raise ConfigurationError(
-            f"{source}: {parts._replace(netloc=host or '').geturl()!r} is no http(s) URL"
-        )
-    if parts.username or parts.password:
-        raise ConfigurationError(
-            f"{source}: take user and password out of the URL; the key goes into a header"
-        )
-    if parts.scheme == "http" and not allow_insecure_http and not is_loopback(host):
-        raise ConfigurationError(
-            f"{source}: http to {host!r} would send the key in clear",
-            advice="Use https, or pass allow_insecure_http=True if the network is yours",
-        )
-    path = _ENDPOINTS.sub("", re.sub("//+", "/", parts.path).rstrip("/"))
-    if not path.endswith("/v1"):
-        path += "/v1"
-    return urlunsplit((parts.scheme, parts.netloc, path, "", ""))
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address is this very machine."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    from ipaddress import ip_address  # noqa: PLC0415 - a tenth of this module's import, for one address
-
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def checked_headers(where: str, headers: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]:
-    """Headers as pairs.
-
-    Raises:
-        InvalidArgumentError: A name or a value would break the request.
-    """
-    if headers is not None and not isinstance(headers, Mapping):
-        raise InvalidArgumentError(f"{where}: a {type(headers).__name__} is no mapping")
-    given = (headers or {}).items()
-    for name, value in given:
-        if not isinstance(name, str) or not isinstance(value, str):
-            raise InvalidArgumentError(f"{where}: {name!r} needs text, not {type(value).__name__}")
-    pairs = tuple((name, value.strip(" \t")) for name, value in given)
-    for name, value in pairs:
-        if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
-            raise InvalidArgumentError(f"{where}: {name!r} is no header name")
-        if re.search(r"[\x00-\x08\x0a-\x1f\x7f]", value):
-            raise InvalidArgumentError(f"{where}: the value of {name!r} holds a line break or the like")
-    return pairs
 
 
 def reject_unknown(given: Iterable[str], known: Iterable[str], where: str) -> None:

@@ -191,6 +191,8 @@ class AsyncPool:
         self.shelf.discard(lane)
         self._slots.release()
         await lane.connection.aclose()
+        for stream in lane.half_made(self.origin):
+            await stream.aclose()
 
     async def aclose(self) -> None:
         """Close the idle connections; those in use close when their requests end."""

@@ -16,7 +16,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from melious.transport.backend import KEEPALIVE_EXPIRY, Proxy, library, ssl_context
+from melious.transport.backend import KEEPALIVE_EXPIRY, library, ssl_context
+from melious.transport.proxies import Proxy
 
 if TYPE_CHECKING:
     from melious.transport.outgoing import Outgoing
@@ -152,6 +153,10 @@ class Lane:
     hook: NetworkHook
     idle_since: float = 0.0
 
+    def half_made(self, origin: Origin) -> list[Any]:
+        """The streams that the library forgets if a SOCKS proxy does not let a connection through."""
+        return self.hook.streams if origin.proxy is not None and origin.proxy.is_socks else []
+
     def abandon(self) -> None:
         """Take the socket away from a forked child's copy: no farewell, no lock, unnoticed by the parent.
 
@@ -179,19 +184,19 @@ def connection_maker(origin: Origin, *, asynchronous: bool) -> Callable[[Any], A
     if proxy is None:
         kind = f"{prefix}ConnectionPool"
     else:
-        kind = f"{prefix}SOCKSProxy" if proxy.scheme.startswith("socks5") else f"{prefix}HTTPProxy"
+        kind = f"{prefix}SOCKSProxy" if proxy.is_socks else f"{prefix}HTTPProxy"
         options |= {"proxy_url": proxy.url, "proxy_auth": proxy.auth}
         if proxy.scheme == "https":
             options["proxy_ssl_context"] = context
     make = getattr(core, kind)
-    to = core.Origin(origin.scheme.encode(), origin.host.encode("idna"), origin.port)
+    to = core.Origin(origin.scheme.encode(), origin.host.encode("ascii"), origin.port)
     return lambda hook: make(network_backend=hook, **options).create_connection(to)
 
 
 def request_maker(origin: Origin) -> Callable[[Outgoing], Any]:
     """Give a function that makes the HTTP library's request for an attempt."""
     core = library().core
-    scheme, host, port = origin.scheme.encode(), origin.host.encode("idna"), origin.port
+    scheme, host, port = origin.scheme.encode(), origin.host.encode("ascii"), origin.port
 
     def make(outgoing: Outgoing) -> Any:
         return core.Request(

@@ -196,6 +196,8 @@ class SyncPool:
             self._slots += 1
             self._slot_freed.notify()
         lane.connection.close()
+        for stream in lane.half_made(self.origin):
+            stream.close()
 
     def close(self) -> None:
         """Close the idle connections; those in use close when their requests end."""
