@@ -52,9 +52,7 @@ def resolve_base_url(base_url: str | None, *, allow_insecure_http: bool = False)
     try:
         parts = urlsplit(text)
     except ValueError:
-        raise ConfigurationError(
-            f"{source}: not a valid URL: the host in brackets is not an address"
-        ) from None
+        raise ConfigurationError(f"{source}: not a valid URL: its host is not valid") from None
     if parts.scheme not in ("http", "https") or not parts.netloc:
         raise ConfigurationError(f"{source}: not a valid URL: it must begin with https:// and a host")
     if "@" in parts.netloc:
@@ -113,7 +111,7 @@ def host_problem(host: str, *, bracketed: bool = False) -> str | None:
         return "is missing"
     if not host.isascii():
         return "holds letters beyond ASCII: write it as it stands in DNS, which begins with xn--"
-    labels = host.removesuffix(".").split(".")
+    labels = host.split(".")
     if not all(labels):
         return "has an empty part between two dots"
     if not all(_LABEL.fullmatch(label) for label in labels):

@@ -124,10 +124,10 @@ class ClientBase:
 
     def _begin(self, config: ClientConfig, http_client: Any, transport: str) -> None:
         """Take settings that are new: what of the environment they meet is checked, and told of."""
+        self._start(config, http_client)
         warn_of_hidden_key("default_headers", config.default_headers)
         if http_client is None:
             check_environment(config, transport)
-        self._start(config, http_client)
 
     def _start(self, config: ClientConfig, http_client: Any) -> None:
         """Take the settings; subclasses add their driver and endpoints."""

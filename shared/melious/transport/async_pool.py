@@ -160,7 +160,7 @@ class AsyncPool:
             return AsyncAnswer(response, lane, self), False, None
         except Exception as error:  # noqa: BLE001 - handed to the driver, which raises what is not the transport's
             await self._discard(lane)
-            return None, lane.hook.untouched, error
+            return None, lane.hook.untouched, lane.blamed(error, self.origin)
         except BaseException:
             await self._discard(lane)
             raise

@@ -88,6 +88,7 @@ class NetworkHook:
         untouched: Since the request began nothing was dialled and no byte has
             come: should the connection break now, then because the server had
             closed it while it was idle.
+        sent: The request itself has begun to be written, past what a proxy is told first.
     """
 
     def __init__(self, inner: Any) -> None:
@@ -95,6 +96,7 @@ class NetworkHook:
         self.clock = ReadClock()
         self.streams: list[Any] = []
         self.untouched = False
+        self.sent = False
         self._connected_by: float | None = None
         self._held = b""
 
@@ -102,6 +104,7 @@ class NetworkHook:
         """Set the clock of the next request."""
         self.clock = clock
         self.untouched = True
+        self.sent = False
 
     def read_seconds(self) -> float | None:
         """How long the next read may take.
@@ -120,10 +123,13 @@ class NetworkHook:
         The library writes the end of every request too, be it empty, so that nothing is held for ever.
         """
         if not self._held and buffer.startswith(b"POST "):
+            self.sent = True
             self._held = buffer
             return b""
         if self._held:
             buffer, self._held = self._held + buffer, b""
+        elif buffer.startswith(b"GET "):
+            self.sent = True
         return buffer
 
     def bounded(self, seconds: float | None) -> float | None:
@@ -152,6 +158,17 @@ class Lane:
     connection: Any
     hook: NetworkHook
     idle_since: float = 0.0
+
+    def blamed(self, error: Exception, origin: Origin) -> Exception:
+        """The error as the proxy's, where it broke off before anything of the request was sent through it."""
+        core = library().core
+        broken = isinstance(error, core.NetworkError | core.ProtocolError | core.ReadTimeout)
+        if origin.proxy is None or self.hook.sent or not broken or isinstance(error, core.ConnectError):
+            return error
+        kind = core.ConnectTimeout if isinstance(error, core.ReadTimeout) else core.ProxyError
+        blamed: Exception = kind(str(error) or type(error).__name__)
+        blamed.__cause__ = error
+        return blamed
 
     def half_made(self, origin: Origin) -> list[Any]:
         """The streams that the library forgets if a SOCKS proxy does not let a connection through."""

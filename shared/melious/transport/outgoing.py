@@ -13,7 +13,7 @@ from melious.headers import hides_key, warn_of_hidden_key
 from melious.transport.backend import certificate_variables, check_certificate_variables, user_agent
 from melious.transport.effects import Send
 from melious.transport.lanes import Origin
-from melious.transport.proxies import check_proxy_variables, proxy_for
+from melious.transport.proxies import names_proxy, proxy_for
 from melious.transport.request import Head, Request
 from melious.transport.uploads import Multipart, Upload
 
@@ -127,8 +127,9 @@ def check_environment(config: ClientConfig, transport: str) -> None:
     Raises:
         ConfigurationError: It cannot be used.
     """
-    scheme, host, port = place_of(config.base_url)
-    check_proxy_variables(scheme, host, port, transport)
+    scheme = config.base_url.partition(":")[0]
+    if names_proxy(scheme):
+        proxy_for(*place_of(config.base_url), transport)
     if scheme == "https" and config.verify is True:
         check_certificate_variables()
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
@@ -84,8 +84,9 @@ def proxy_for(scheme: str, host: str, port: int, transport: str = "httpx") -> Pr
     Raises:
         ConfigurationError: The variable holds no proxy that can be spoken to.
     """
-    source = variable_for(scheme)
-    if source is None or exemption(host, port) is not None:
+    variables = _variables()
+    source = _source(scheme, variables)
+    if source is None or _exemption(host, port, variables) is not None:
         return None
     # Nothing that raises holds the text: it may hold a password.
     read = _read(source, scheme)
@@ -101,9 +102,12 @@ def proxy_for(scheme: str, host: str, port: int, transport: str = "httpx") -> Pr
 
 def variable_for(scheme: str) -> str | None:
     """The variable that names the proxy for a scheme; None if there is none."""
-    names = _variables()
-    found = names.get(f"{scheme}_proxy") or names.get("all_proxy")
-    if found is None and not names:
+    return _source(scheme, _variables())
+
+
+def _source(scheme: str, variables: Mapping[str, str]) -> str | None:
+    found = variables.get(f"{scheme}_proxy") or variables.get("all_proxy")
+    if found is None and not variables:
         system = getproxies()
         found = _SYSTEM if system.get(scheme) or system.get("all") else None
     return found
@@ -111,12 +115,15 @@ def variable_for(scheme: str) -> str | None:
 
 def exemption(host: str, port: int) -> str | None:
     """Why a host is reached without a proxy, in words; None if it is not exempt."""
+    return _exemption(host, port, _variables())
+
+
+def _exemption(host: str, port: int, variables: Mapping[str, str]) -> str | None:
     if is_loopback(host):
         return "it is this machine"
-    names = _variables()
-    if not names:
+    if not variables:
         return f"{_SYSTEM} exempt it" if proxy_bypass(f"{host}:{port}") else None
-    variable = names.get("no_proxy")
+    variable = variables.get("no_proxy")
     if variable is None or not exempts(os.environ.get(variable, ""), host, port):
         return None
     return f"{variable} exempts it"
@@ -184,21 +191,18 @@ def _variables() -> dict[str, str]:
     server's CGI sets variables from a request's headers, `HTTP_PROXY` could come from outside.
     """
     found: dict[str, str] = {}
-    for name in _proxy_names():
+    names = [name for name in os.environ if name[-6:].lower() == "_proxy"]
+    for name in names:
         if not name.islower() and os.environ.get(name, "").strip():
             found[name.lower()] = name
     if "REQUEST_METHOD" in os.environ:
         found.pop("http_proxy", None)
-    for name in _proxy_names():
+    for name in names:
         if name.islower():
             found.pop(name, None)
             if os.environ.get(name, "").strip():
                 found[name] = name
     return found
-
-
-def _proxy_names() -> Iterator[str]:
-    return (name for name in os.environ if name[-6:].lower() == "_proxy")
 
 
 def _read(source: str, scheme: str) -> Proxy | str:
@@ -228,7 +232,7 @@ def read_proxy(text: str, source: str) -> Proxy | str:
     found = re.fullmatch(r"(\[[^\[\]]*\]|[^:\[\]]*)(?::([^:]*))?", place)
     if found is None:
         return "the host of the proxy is not valid: an IPv6 address stands in brackets, [::1]"
-    host, port = found[1].strip("[]").lower(), found[2]
+    host, port = found[1].strip("[]").lower().removesuffix("."), found[2]
     problem = host_problem(host, bracketed=found[1].startswith("["))
     if problem:
         return f"the host of the proxy {problem}"
@@ -239,7 +243,7 @@ def read_proxy(text: str, source: str) -> Proxy | str:
         return auth
     if auth is not None and scheme.startswith("socks") and max(map(len, auth)) > _SOCKS_LOGIN_BYTES:
         return f"SOCKS takes a user and a password of at most {_SOCKS_LOGIN_BYTES} bytes"
-    return Proxy(scheme, host.rstrip("."), int(port) if port else PORTS[scheme], auth, source)
+    return Proxy(scheme, host, int(port) if port else PORTS[scheme], auth, source)
 
 
 def _refused(scheme: str) -> str:
@@ -272,16 +276,12 @@ def _check_socks(proxy: Proxy, transport: str) -> None:
         raise ConfigurationError(f"{named}, which needs the extra: pip install 'melious[socks]'")
 
 
-def check_proxy_variables(scheme: str, host: str, port: int, transport: str) -> None:
-    """Check the variables about proxies, if any is set: what is cheap enough to do for every client.
-
-    Raises:
-        ConfigurationError: See `proxy_for`, which is asked again where a request is sent.
-    """
-    for name in (f"{scheme}_proxy", "all_proxy"):
-        if os.environ.get(name) or os.environ.get(name.upper()):
-            proxy_for(scheme, host, port, transport)
-            return
+def names_proxy(scheme: str) -> bool:
+    """Whether a variable in its usual spelling names a proxy: what is cheap enough to ask for every client."""
+    return any(
+        os.environ.get(name)
+        for name in (f"{scheme}_proxy", f"{scheme.upper()}_PROXY", "all_proxy", "ALL_PROXY")
+    )
 
 
 def connect_words(proxy: Proxy, host: str, *, timed_out: bool, refused: bool, handshake: bool) -> str:

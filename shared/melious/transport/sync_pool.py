@@ -154,7 +154,7 @@ class SyncPool:
             return SyncAnswer(response, lane, self), False, None
         except Exception as error:  # noqa: BLE001 - handed to the driver, which raises what is not the transport's
             self._discard(lane)
-            return None, lane.hook.untouched, error
+            return None, lane.hook.untouched, lane.blamed(error, self.origin)
         except BaseException:
             self._discard(lane)
             raise
