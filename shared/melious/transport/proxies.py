@@ -38,6 +38,8 @@ PROXY_AUTHENTICATION = 407
 
 _SYSTEM = "the system's proxy settings"
 _SOCKS_LOGIN_BYTES = 255
+_SOCKS_LOGIN_WORDS = ("username/password", "no authentication", "no acceptable methods")
+"""What httpcore says of a login that a SOCKS proxy refused or asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,10 +306,8 @@ def connect_words(proxy: Proxy, host: str, *, timed_out: bool, refused: bool, ha
 
 def login_problem(proxy: Proxy, said: str) -> str | None:
     """What is wrong with the login at a proxy, if that is what it complains of."""
-    words = said.lower()
-    if not any(
-        each in words for each in ("407", "username/password", "got no acceptable", "no authentication")
-    ):
+    socks = any(each in said.lower() for each in _SOCKS_LOGIN_WORDS)
+    if not (said.startswith(str(PROXY_AUTHENTICATION)) or (proxy.is_socks and socks)):
         return None
     login = "does not take the user and password that it is given" if proxy.auth else "asks for a login"
     return (
