@@ -257,7 +257,7 @@ def test_a_wrong_proxy_is_told_when_the_client_is_made(
         assert "fish" not in read
         return
     monkeypatch.setenv("HTTPS_PROXY", text)
-    with pytest.raises(ConfigurationError, match="^HTTPS_PROXY: ") as caught:
+    with pytest.raises(ConfigurationError, match=r"^HTTPS_PROXY: ") as caught:
         kind(api_key=KEY)
     assert said in str(caught.value)
     shown = f"{caught.value} {caught.value!r} {caught.value.__cause__!r} {caught.value.__context__!r}"
