@@ -279,7 +279,7 @@ def _check_socks(proxy: Proxy, transport: str) -> None:
 
 
 def names_proxy(scheme: str) -> bool:
-    """Whether a variable in its usual spelling names a proxy: what is cheap enough to ask for every client."""
+    """Whether a variable in its usual spelling names a proxy: cheap enough to ask for every client."""
     return any(
         os.environ.get(name)
         for name in (f"{scheme}_proxy", f"{scheme.upper()}_PROXY", "all_proxy", "ALL_PROXY")
