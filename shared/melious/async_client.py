@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Any, Self, Unpack
+from typing import Any, Self, Unpack, cast
 
 from melious.async_endpoints import (
     AsyncAudio,
@@ -48,7 +48,7 @@ class AsyncMeliousClient(ClientBase):
     """
 
     def __init__(self, *, http_client: Any = None, **options: Unpack[ClientOptions]) -> None:
-        config = ClientConfig.resolve(**options)
+        config = self._resolved(cast("dict[str, Any]", options))
         self._begin(config, brought(http_client, "asyncio"), config.async_transport)
 
     def _start(self, config: ClientConfig, http_client: Any) -> None:

@@ -151,15 +151,16 @@ class ClientConfig:
             ConfigurationError: No key, or a base URL that cannot be used.
             InvalidArgumentError: Another argument is wrong.
         """
+        api_key = hidden(api_key)
         known = {item.name for item in fields(cls)} - {"key_digest"}
         reject_unknown(options, known | {"allow_insecure_http"}, "MeliousClient")
-        key = resolve_key(api_key)
+        key = SecretStr(resolve_key(api_key))
         _make_regular(options)
         config = cls(
-            api_key=SecretStr(key),
+            api_key=key,
             base_url=resolve_base_url(base_url, allow_insecure_http=allow_insecure_http),
             default_headers=checked_headers("default_headers", default_headers),
-            key_digest=hashlib.blake2b(key.encode(), digest_size=8).hexdigest(),
+            key_digest=_digest(key),
             **options,
         )
         config._check()
@@ -228,27 +229,43 @@ def _check_verify(verify: object) -> None:
         raise InvalidArgumentError(f"verify: {verify!r} is no bool, path as text or ssl.SSLContext")
 
 
+def hidden(api_key: Any) -> Any:
+    """A key as a secret, so that no frame that an error keeps shows it."""
+    return SecretStr(api_key) if isinstance(api_key, str) else api_key
+
+
 def resolve_key(api_key: str | SecretStr | None) -> str:
     """Find and check the key; it is stripped, and never part of an error.
 
     Raises:
         ConfigurationError: There is none, or it holds characters that no header can carry.
     """
-    given = api_key.get_secret_value() if isinstance(api_key, SecretStr) else api_key
-    source = "api_key" if given is not None else KEY_VARIABLE
-    if given is not None and not isinstance(given, str):
-        raise ConfigurationError(f"api_key: needs text, not {type(given).__name__}")
-    key = (given if given is not None else os.environ.get(KEY_VARIABLE, "")).strip()
-    if not key:
+    api_key = hidden(api_key)
+    source = "api_key" if api_key is not None else KEY_VARIABLE
+    if api_key is not None and not isinstance(api_key, SecretStr):
+        raise ConfigurationError(f"api_key: needs text, not {type(api_key).__name__}")
+    if not _key_text(api_key):
         raise ConfigurationError(
             f"No API key: pass api_key=... or set the environment variable {KEY_VARIABLE}",
             advice="Keys are made at https://melious.ai/account/api/keys",
         )
-    if not (key.isascii() and key.isprintable()):
+    if not _is_sendable(_key_text(api_key)):
         raise ConfigurationError(
             f"{source}: the key holds a line break or another character that no header carries"
         )
-    return key
+    return _key_text(api_key)
+
+
+def _key_text(api_key: SecretStr | None) -> str:
+    return (api_key.get_secret_value() if api_key is not None else os.environ.get(KEY_VARIABLE, "")).strip()
+
+
+def _is_sendable(key: str) -> bool:
+    return key.isascii() and key.isprintable()
+
+
+def _digest(key: SecretStr) -> str:
+    return hashlib.blake2b(key.get_secret_value().encode(), digest_size=8).hexdigest()
 
 
 def reject_unknown(given: Iterable[str], known: Iterable[str], where: str) -> None:

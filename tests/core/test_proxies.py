@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from melious import AsyncMeliousClient, ConfigurationError, MeliousClient
+from melious import AsyncMeliousClient, ConfigurationError, MeliousClient, MeliousError
+from melious.transport import proxies
 from melious.transport.proxies import Proxy, exempts, proxy_for, read_proxy
 
-KEY = "sk-mel-test"
+KEY = "sk-mel-a1b2c3d4"
 HOST = ("https", "api.melious.ai", 443)
 
 
@@ -153,6 +154,19 @@ def test_a_request_of_a_cgi_script_names_no_proxy(monkeypatch: pytest.MonkeyPatc
     assert proxy_for("http", "gateway.example", 80) is None
 
 
+def test_the_system_is_asked_where_the_environment_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As macOS and Windows keep it; here the standard library's functions stand in for them."""
+    monkeypatch.setattr(proxies, "getproxies", lambda: {"https": "http://system.example:3128"})
+    monkeypatch.setattr(proxies, "proxy_bypass", lambda host: host == "inside.example:443")
+    found = proxy_for(*HOST)
+    assert found is not None
+    assert (found.url, found.source) == ("http://system.example:3128", "the system's proxy settings")
+    assert proxy_for("https", "inside.example", 443) is None
+    assert proxy_for("http", "api.melious.ai", 80) is None
+    monkeypatch.setenv("NO_PROXY", "other.example")
+    assert proxy_for(*HOST) is None, "the environment goes before the system"
+
+
 # --- what a variable may hold ------------------------------------------------------------------------
 
 
@@ -262,6 +276,7 @@ def test_a_wrong_proxy_is_told_when_the_client_is_made(
     assert said in str(caught.value)
     shown = f"{caught.value} {caught.value!r} {caught.value.__cause__!r} {caught.value.__context__!r}"
     assert "fish" not in shown + _frames(caught.value)
+    assert KEY not in shown + _frames(caught.value)
     assert "me:" not in shown
 
 
@@ -341,3 +356,22 @@ print(sorted({name for name in sys.modules if name in ("httpx", "httpx2", "httpc
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"default_headers": {"x": "\ud800"}},
+        {"base_url": "https://a..b"},
+        {"verify": "/not/there"},
+        {"max_retries": -1},
+        {"misspelt": 1},
+        {"api_key": f"{KEY}\n\n{KEY}"},
+        {"auth": "basic"},
+    ],
+)
+@pytest.mark.parametrize("kind", [MeliousClient, AsyncMeliousClient])
+def test_no_frame_of_a_refused_argument_shows_the_key(kind: Any, wrong: dict[str, Any]) -> None:
+    with pytest.raises(MeliousError) as caught:
+        kind(**{"api_key": KEY, **wrong})
+    assert KEY not in str(caught.value) + _frames(caught.value)

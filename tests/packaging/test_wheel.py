@@ -178,6 +178,7 @@ def test_alone_it_brings_the_core_and_names_the_extras(installed) -> None:
         ),
         ("[sandbox]", "from melious.sandbox import Sandbox", "langchain_core"),
         ("[aiohttp]", "import httpx_aiohttp, melious.client", "starlette"),
+        ("[socks]", "import socksio, melious.client", "aiohttp"),
     ],
 )
 def test_an_extra_brings_what_it_names_and_no_more(
