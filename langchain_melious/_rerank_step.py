@@ -9,6 +9,7 @@ from langchain_core.documents import Document
 from langchain_core.runnables import Runnable, RunnableConfig
 from typing_extensions import override
 
+from langchain_melious.errors import needs_asyncio
 from langchain_melious.rerank import RerankInput
 
 
@@ -51,5 +52,6 @@ class RerankStep(Runnable[RerankInput, list[Document]]):
         **kwargs: Any,
     ) -> list[Document]:
         """Reorder the documents of `{"query": ..., "documents": [...]}`, best first."""
+        needs_asyncio()
         outputs: Any = await self._acall_with_config(self._arun, input, config, **kwargs)
         return cast("list[Document]", outputs["documents"])

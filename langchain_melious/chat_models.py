@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import LanguageModelInput
-from langchain_core.messages import AIMessage, BaseMessage
-from langchain_core.outputs import ChatGenerationChunk, ChatResult
-from langchain_core.runnables import Runnable
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+from langchain_core.outputs import ChatGenerationChunk, ChatResult, LLMResult
+from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.utils.utils import LC_ID_PREFIX
 from typing_extensions import override
 
@@ -23,7 +23,7 @@ from langchain_melious._retries import with_retries_told
 from langchain_melious._streams import ChunkReader
 from langchain_melious._structured import Method, Schema, structured_output
 from langchain_melious._tools import ToolArgument, ToolChoice, choice_to_wire, tools_to_wire
-from langchain_melious.errors import langchain_errors
+from langchain_melious.errors import langchain_errors, needs_asyncio
 
 if TYPE_CHECKING:
     from langchain_protocol.protocol import MessagesData
@@ -147,6 +147,30 @@ class ChatMelious(DescribedModel):
         if kwargs.get("streaming") is not None:
             kwargs["stream"] = kwargs["streaming"]
         return super()._should_stream(async_api=async_api, run_manager=run_manager, **kwargs)
+
+    # LangChain's own steps around an async call need asyncio too, and say so obscurely.
+
+    @override
+    async def agenerate(self, *args: Any, **kwargs: Any) -> LLMResult:
+        needs_asyncio()
+        return await super().agenerate(*args, **kwargs)
+
+    @override
+    async def abatch(self, *args: Any, **kwargs: Any) -> list[AIMessage]:
+        needs_asyncio()
+        return await super().abatch(*args, **kwargs)
+
+    @override
+    def astream(
+        self,
+        input: LanguageModelInput,
+        config: RunnableConfig | None = None,
+        *,
+        stop: list[str] | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[AIMessageChunk]:
+        needs_asyncio()
+        return super().astream(input, config, stop=stop, **kwargs)
 
     @override
     def _generate(

@@ -180,3 +180,15 @@ class LangChainErrors:
 
 
 langchain_errors: LangChainErrors = LangChainErrors()
+
+
+def needs_asyncio() -> None:
+    """Refuse an async call where no asyncio event loop runs, before LangChain's own steps fail for it.
+
+    Raises:
+        ConfigurationError: None runs: the code is under trio or curio, or outside of any loop.
+    """
+    from melious.transport.asyncio_only import running_loop  # noqa: PLC0415 - blocking code does without
+
+    with langchain_errors:
+        running_loop()

@@ -23,6 +23,7 @@ from melious.endpoints.embeddings import EmbeddingParams
 from melious.errors import InvalidArgumentError
 from melious.results import EmbeddingsResult, Result
 from melious.routing import split_flavor
+from melious.transport.asyncio_only import running_loop
 
 _PARAMETERS = frozenset(EmbeddingParams.__annotations__)
 
@@ -57,7 +58,7 @@ class _Gate:
         if limit is None:
             yield
             return
-        place = asyncio.get_running_loop(), limit
+        place = running_loop(), limit
         gate = self._used.setdefault(place, [asyncio.Semaphore(limit), 0])
         gate[1] += 1
         try:
@@ -319,6 +320,7 @@ class MeliousEmbedding(MeliousComponent, BaseEmbedding):
 
         After one has failed no further one is sent.
         """
+        running_loop()
         ready = self._ready(self._own(kwargs))
         token = _run.set(_Run())
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Any, Self, Unpack
+from typing import Any, Self, Unpack, cast
 
 from melious.async_endpoints import (
     AsyncAudio,
@@ -21,6 +21,9 @@ from melious.transport.async_driver import AsyncDriver
 class AsyncMeliousClient(ClientBase):
     """The service, for asyncio. Cheap to make, safe to use on several event loops.
 
+    It runs on asyncio (and uvloop, and anyio on asyncio); under trio or curio, or without a running
+    event loop, its calls raise `ConfigurationError`. There, use `MeliousClient` in a worker thread.
+
     Clients that lead to the same place share the connections of a loop; nothing is
     opened before the first request. A client can be pickled and copied: the
     pickle holds the key, and an HTTP client that was brought stays behind.
@@ -32,7 +35,8 @@ class AsyncMeliousClient(ClientBase):
             `melious.client_base.ClientOptions`, which tells their units and defaults.
 
     Raises:
-        ConfigurationError: There is no key, or the base URL cannot be used.
+        ConfigurationError: There is no key, or the base URL or a proxy or certificates that the
+            environment names cannot be used.
         InvalidArgumentError: Another argument is wrong.
 
     Example:
@@ -44,7 +48,8 @@ class AsyncMeliousClient(ClientBase):
     """
 
     def __init__(self, *, http_client: Any = None, **options: Unpack[ClientOptions]) -> None:
-        self._start(ClientConfig.resolve(**options), brought(http_client, "asyncio"))
+        config = self._resolved(cast("dict[str, Any]", options))
+        self._begin(config, brought(http_client, "asyncio"), config.async_transport)
 
     def _start(self, config: ClientConfig, http_client: Any) -> None:
         super()._start(config, http_client)

@@ -28,6 +28,7 @@ from melious.results import (
 from melious.streams import AsyncChatStream
 from melious.transport.async_batches import run_batches_async
 from melious.transport.async_driver import AsyncDriver
+from melious.transport.asyncio_only import running_loop
 from melious.transport.reporting import Report, verify_location
 from melious.transport.request import Call
 
@@ -145,6 +146,7 @@ class AsyncAudio(_Endpoint):
 
         See `melious.sync_endpoints.Audio.transcribe` for arguments and errors.
         """
+        running_loop()
         # Building looks at the file, and a disk can be slow.
         return await self._call(await to_thread(audio.create, self._config, model, file, params))
 
@@ -172,7 +174,7 @@ class AsyncModels(_Endpoint):
         from melious.catalogue.heard import PATIENCE, Fetch, Wait  # noqa: PLC0415
 
         wanted, max_age, call = models.find(self._config, params)
-        turn = models.shelf_of(self._config).turn(max_age, asyncio.get_running_loop())
+        turn = models.shelf_of(self._config).turn(max_age, running_loop())
         while isinstance(turn, Wait):
             landed = asyncio.wrap_future(turn.landed)
             try:

@@ -13,6 +13,7 @@ _OURS = (
     "langchain_core",
     "llama_index",
     "llama_index_instrumentation",
+    "asyncio",  # whoever runs the loop, where a task leads straight here
 )
 
 

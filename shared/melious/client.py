@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Any, Self, Unpack
+from typing import Any, Self, Unpack, cast
 
 from melious.client_base import ClientBase, ClientOptions, brought
 from melious.config import ClientConfig
@@ -25,7 +25,8 @@ class MeliousClient(ClientBase):
             `melious.client_base.ClientOptions`, which tells their units and defaults.
 
     Raises:
-        ConfigurationError: There is no key, or the base URL cannot be used.
+        ConfigurationError: There is no key, or the base URL or a proxy or certificates that the
+            environment names cannot be used.
         InvalidArgumentError: Another argument is wrong.
 
     Example:
@@ -37,7 +38,9 @@ class MeliousClient(ClientBase):
     """
 
     def __init__(self, *, http_client: Any = None, **options: Unpack[ClientOptions]) -> None:
-        self._start(ClientConfig.resolve(**options), brought(http_client, "blocking"))
+        self._begin(
+            self._resolved(cast("dict[str, Any]", options)), brought(http_client, "blocking"), "httpx"
+        )
 
     def _start(self, config: ClientConfig, http_client: Any) -> None:
         super()._start(config, http_client)

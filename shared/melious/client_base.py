@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict
 
 from pydantic import SecretStr
 
-from melious.config import ClientConfig, StreamImpact, TimeoutArgument
+from melious.config import ClientConfig, StreamImpact, TimeoutArgument, hidden
 from melious.endpoints.embedding_cache import EmbeddingCache
 from melious.errors import InvalidArgumentError
+from melious.headers import warn_of_hidden_key
 from melious.routing import FiltersArgument, Preset
+from melious.transport.outgoing import check_environment
 
 if TYPE_CHECKING:
     from melious.budget import ImpactBudget
@@ -38,15 +40,21 @@ class ClientOptions(TypedDict, total=False):
         preset: What routing should favour, for every request.
         flavor: The suffix of the model, for every request.
         filters: Which providers may serve, for every request.
-        default_headers: Headers of every request.
+        default_headers: Headers of every request, each in the place of the library's own of that
+            name (`User-Agent`, `Host`, `Idempotency-Key`, ...); those of the connection
+            (`Content-Length`, `Transfer-Encoding`, ...) are refused. A header that hides the key is
+            warned of.
         extra_body: Fields of every body, as they are.
-        verify: True, a path to CA certificates, an `ssl.SSLContext`, or False.
+        verify: True for the system's certificates and what `SSL_CERT_FILE` and `SSL_CERT_DIR`
+            name, a path to CA certificates, an `ssl.SSLContext`, or False. Proxies come from
+            `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`, see `melious.transport.proxies`;
+            an HTTP client that is brought has its own.
         allow_insecure_http: Let the key go in clear to a host that is not this machine.
         max_connections: The most connections, and so requests, at a time.
         max_rate_limit_wait: Seconds that a request may be held back because the
             service said that the key must wait; 0 sends regardless.
         async_transport: `aiohttp` runs the async client on aiohttp's
-            connections (extra `aiohttp`).
+            connections (extra `aiohttp`), which do not go through SOCKS proxies.
         embedding_cache_size: How many embedded texts to keep in memory; 0 for none.
         embedding_cache_ttl: Seconds for which they are kept.
         budget: Limits on what the requests may cost, see `ImpactBudget`; other clients, adapters
@@ -106,7 +114,8 @@ class ClientBase:
     config: ClientConfig
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(base_url={self.config.base_url!r})"
+        config = vars(self).get("config")  # collectors of errors look at clients that are not made yet
+        return f"{type(self).__name__}({f'base_url={config.base_url!r}' if config else ''})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _made, (type(self), self.config)
@@ -119,6 +128,19 @@ class ClientBase:
         client = cls.__new__(cls)
         client._start(config, http_client)  # noqa: SLF001 - its own class
         return client
+
+    @staticmethod
+    def _resolved(options: dict[str, Any]) -> ClientConfig:
+        """Settings of arguments, among which the key is hidden from here on."""
+        options["api_key"] = hidden(options.get("api_key"))
+        return ClientConfig.resolve(**options)
+
+    def _begin(self, config: ClientConfig, http_client: Any, transport: str) -> None:
+        """Take settings that are new: what of the environment they meet is checked, and told of."""
+        self._start(config, http_client)
+        warn_of_hidden_key("default_headers", config.default_headers)
+        if http_client is None:
+            check_environment(config, transport)
 
     def _start(self, config: ClientConfig, http_client: Any) -> None:
         """Take the settings; subclasses add their driver and endpoints."""
@@ -143,6 +165,8 @@ class ClientBase:
             6
         """
         config = self.config.with_options(**changes)
+        if "default_headers" in changes:
+            warn_of_hidden_key("default_headers", config.default_headers)
         return type(self)._of(config, self._http_client)  # noqa: SLF001 - its own class
 
     def with_routing_fallbacks(self, *steps: FallbackStep) -> Self:

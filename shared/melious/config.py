@@ -10,15 +10,15 @@ from __future__ import annotations
 import difflib
 import hashlib
 import os
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
-from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import SecretStr
 
+from melious.base_url import DEFAULT_BASE_URL, URL_VARIABLE, is_loopback, resolve_base_url
 from melious.errors import ConfigurationError, InvalidArgumentError
+from melious.headers import checked_headers
 from melious.routing import filters_to_wire, flavored
 from melious.timeouts import (
     Timeout,
@@ -59,15 +59,7 @@ __all__ = [
     "timeout_for",
 ]
 
-DEFAULT_BASE_URL = "https://api.melious.ai/v1"
 KEY_VARIABLE = "MELIOUS_API_KEY"
-URL_VARIABLE = "MELIOUS_BASE_URL"
-
-_ENDPOINTS = re.compile(
-    r"/(?:chat(?:/completions)?|completions|responses|messages(?:/count_tokens)?|embeddings|rerank"
-    r"|images(?:/generations)?|audio(?:/transcriptions|/speech)?|models(?:/.*)?|batches|files)$"
-)
-
 
 _OTHER_WORDS: Mapping[str, tuple[str, ...]] = {
     "additional_kwargs": ("extra_body",),
@@ -159,15 +151,16 @@ class ClientConfig:
             ConfigurationError: No key, or a base URL that cannot be used.
             InvalidArgumentError: Another argument is wrong.
         """
+        api_key = hidden(api_key)
         known = {item.name for item in fields(cls)} - {"key_digest"}
         reject_unknown(options, known | {"allow_insecure_http"}, "MeliousClient")
-        key = resolve_key(api_key)
+        key = SecretStr(resolve_key(api_key))
         _make_regular(options)
         config = cls(
-            api_key=SecretStr(key),
+            api_key=key,
             base_url=resolve_base_url(base_url, allow_insecure_http=allow_insecure_http),
             default_headers=checked_headers("default_headers", default_headers),
-            key_digest=hashlib.blake2b(key.encode(), digest_size=8).hexdigest(),
+            key_digest=_digest(key),
             **options,
         )
         config._check()
@@ -236,107 +229,43 @@ def _check_verify(verify: object) -> None:
         raise InvalidArgumentError(f"verify: {verify!r} is no bool, path as text or ssl.SSLContext")
 
 
+def hidden(api_key: Any) -> Any:
+    """A key as a secret, so that no frame that an error keeps shows it."""
+    return SecretStr(api_key) if isinstance(api_key, str) else api_key
+
+
 def resolve_key(api_key: str | SecretStr | None) -> str:
     """Find and check the key; it is stripped, and never part of an error.
 
     Raises:
         ConfigurationError: There is none, or it holds characters that no header can carry.
     """
-    given = api_key.get_secret_value() if isinstance(api_key, SecretStr) else api_key
-    source = "api_key" if given is not None else KEY_VARIABLE
-    if given is not None and not isinstance(given, str):
-        raise ConfigurationError(f"api_key: needs text, not {type(given).__name__}")
-    key = (given if given is not None else os.environ.get(KEY_VARIABLE, "")).strip()
-    if not key:
+    api_key = hidden(api_key)
+    source = "api_key" if api_key is not None else KEY_VARIABLE
+    if api_key is not None and not isinstance(api_key, SecretStr):
+        raise ConfigurationError(f"api_key: needs text, not {type(api_key).__name__}")
+    if not _key_text(api_key):
         raise ConfigurationError(
             f"No API key: pass api_key=... or set the environment variable {KEY_VARIABLE}",
             advice="Keys are made at https://melious.ai/account/api/keys",
         )
-    if not (key.isascii() and key.isprintable()):
+    if not _is_sendable(_key_text(api_key)):
         raise ConfigurationError(
             f"{source}: the key holds a line break or another character that no header carries"
         )
-    return key
+    return _key_text(api_key)
 
 
-def resolve_base_url(base_url: str | None, *, allow_insecure_http: bool = False) -> str:
-    """Find the base URL and bring every spelling of it to the one that ends in `/v1`.
-
-    Args:
-        base_url: The root, `/v1` with or without a slash, or a full endpoint's URL.
-        allow_insecure_http: Let the key go in clear to a host that is not loopback.
-
-    Raises:
-        ConfigurationError: It is no http(s) URL, carries credentials, or would
-            send the key in clear.
-
-    Example:
-        >>> resolve_base_url("https://api.melious.ai/v1/chat/completions")
-        'https://api.melious.ai/v1'
-    """
-    source, text = "base_url", base_url
-    if text is None:
-        source, text = URL_VARIABLE, os.environ.get(URL_VARIABLE)
-    if text is not None and not isinstance(text, str):
-        raise ConfigurationError(f"{source}: needs text, not {type(text).__name__}")
-    text = (text or "").strip() or DEFAULT_BASE_URL
-    if not text.isascii() or not text.isprintable() or " " in text:
-        raise ConfigurationError(f"{source}: a URL holds no blank, line break or letter beyond ASCII")
-    try:
-        parts = urlsplit(text)
-        host, _ = parts.hostname, parts.port
-    except ValueError as error:
-        raise ConfigurationError(f"{source}: not a URL ({error})") from None
-    if parts.scheme not in ("http", "https") or not host:
-        raise ConfigurationError(
-            f"{source}: {parts._replace(netloc=host or '').geturl()!r} is no http(s) URL"
-        )
-    if parts.username or parts.password:
-        raise ConfigurationError(
-            f"{source}: take user and password out of the URL; the key goes into a header"
-        )
-    if parts.scheme == "http" and not allow_insecure_http and not is_loopback(host):
-        raise ConfigurationError(
-            f"{source}: http to {host!r} would send the key in clear",
-            advice="Use https, or pass allow_insecure_http=True if the network is yours",
-        )
-    path = _ENDPOINTS.sub("", re.sub("//+", "/", parts.path).rstrip("/"))
-    if not path.endswith("/v1"):
-        path += "/v1"
-    return urlunsplit((parts.scheme, parts.netloc, path, "", ""))
+def _key_text(api_key: SecretStr | None) -> str:
+    return (api_key.get_secret_value() if api_key is not None else os.environ.get(KEY_VARIABLE, "")).strip()
 
 
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address is this very machine."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    from ipaddress import ip_address  # noqa: PLC0415 - a tenth of this module's import, for one address
-
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
+def _is_sendable(key: str) -> bool:
+    return key.isascii() and key.isprintable()
 
 
-def checked_headers(where: str, headers: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]:
-    """Headers as pairs.
-
-    Raises:
-        InvalidArgumentError: A name or a value would break the request.
-    """
-    if headers is not None and not isinstance(headers, Mapping):
-        raise InvalidArgumentError(f"{where}: a {type(headers).__name__} is no mapping")
-    given = (headers or {}).items()
-    for name, value in given:
-        if not isinstance(name, str) or not isinstance(value, str):
-            raise InvalidArgumentError(f"{where}: {name!r} needs text, not {type(value).__name__}")
-    pairs = tuple((name, value.strip(" \t")) for name, value in given)
-    for name, value in pairs:
-        if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
-            raise InvalidArgumentError(f"{where}: {name!r} is no header name")
-        if re.search(r"[\x00-\x08\x0a-\x1f\x7f]", value):
-            raise InvalidArgumentError(f"{where}: the value of {name!r} holds a line break or the like")
-    return pairs
+def _digest(key: SecretStr) -> str:
+    return hashlib.blake2b(key.get_secret_value().encode(), digest_size=8).hexdigest()
 
 
 def reject_unknown(given: Iterable[str], known: Iterable[str], where: str) -> None:

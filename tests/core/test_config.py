@@ -155,7 +155,14 @@ SPELLINGS = [
     ("http://127.8.0.9", "http://127.8.0.9/v1"),
     ("http://[::1]:8321/v1", "http://[::1]:8321/v1"),
     ("https://[2001:db8::1]/v1/rerank", "https://[2001:db8::1]/v1"),
-    ("http://melious.localhost/v1", "http://melious.localhost/v1"),
+    ("https://API.Melious.AI:443/v1", "https://api.melious.ai:443/v1"),
+    ("https://api.melious.ai./v1", "https://api.melious.ai/v1"),
+    ("https://api.melious.ai:/v1", "https://api.melious.ai/v1"),
+    ("https://xn--mlious-bva.ai", "https://xn--mlious-bva.ai/v1"),
+    ("http://localhost.:8321", "http://localhost:8321/v1"),
+    ("https://a_container-1:8000", "https://a_container-1:8000/v1"),
+    (f"https://{'a' * 63}.example", f"https://{'a' * 63}.example/v1"),
+    ("https://api.melious.ai/v1/models/@cf/meta", "https://api.melious.ai/v1"),
     ("", "https://api.melious.ai/v1"),
     ("   ", "https://api.melious.ai/v1"),
 ]
@@ -191,6 +198,8 @@ def test_the_base_url_comes_from_the_argument_then_the_environment_then_the_defa
         "http://[2001:db8::1]/v1",
         "http://evil.example#localhost",
         "http://localhost@evil.example",
+        "http://evil.localhost",
+        "http://melious.localhost:8321/v1",
     ],
 )
 def test_http_to_another_host_needs_leave(url: str) -> None:
@@ -215,6 +224,26 @@ def test_http_to_another_host_needs_leave(url: str) -> None:
         "https://[::1/v1",
         "file:///etc/passwd",
         "javascript:alert(1)",
+        "https://a..b",
+        "https://.a",
+        "https://a..",
+        f"https://{'a' * 64}.example",
+        f"https://{'.'.join(['a' * 60] * 5)}",
+        "https://host:0",
+        "https://host:+80",
+        "https://host:\u0663",
+        "https://host:443:443",
+        "https://[gateway]",
+        "https://[::1]x",
+        "https://::1",
+        "https://a%2eb",
+        "https://a\\b",
+        "https://a*",
+        "https://faß.example",
+        "https://\ud800.example",
+        "https://api\u3002melious.ai",
+        "https://host/p\u00e4th",
+        "https://ho\tst",
     ],
 )
 def test_what_is_no_url_is_refused(url: str) -> None:
@@ -228,15 +257,40 @@ def test_a_url_that_is_no_text_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["https://me:swordfish@api.melious.ai/v1", "ftp://me:swordfish@host/", "https://swordfish@host"]
+    "url",
+    [
+        "https://me:swordfish@api.melious.ai/v1",
+        "ftp://me:swordfish@host/",
+        "https://swordfish@host",
+        "https://@host",
+        "https://:@host",
+        "me:swordfish@host",
+        "https://me:sword/fish@host",
+        "https://me:sword#fish@host",
+        "https://me:12345/swordfish@host",
+        "https://me:12345?swordfish@host",
+        "https://me:12345#swordfish@host",
+        "https://[swordfish@host",
+    ],
 )
 def test_credentials_in_a_url_are_refused_and_not_repeated(url: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         resolve_base_url(url)
-    assert "swordfish" not in str(caught.value)
+    assert "fish" not in f"{caught.value} {caught.value!r} {caught.value.__cause__!r}"
 
 
-@pytest.mark.parametrize("host", ["LOCALHOST", "Melious.LocalHost"])
+def test_a_wrong_url_in_the_environment_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MELIOUS_BASE_URL", "https://a..b")
+    with pytest.raises(ConfigurationError, match=r"^MELIOUS_BASE_URL: .*empty part between two dots"):
+        MeliousClient(api_key=KEY)
+
+
+def test_a_host_beyond_ascii_is_refused_with_a_hint() -> None:
+    with pytest.raises(ConfigurationError, match="xn--"):
+        resolve_base_url("https://mélious.ai")
+
+
+@pytest.mark.parametrize("host", ["LOCALHOST", "LocalHost."])
 def test_loopback_does_not_depend_on_case(host: str) -> None:
     assert resolve_base_url(f"http://{host}:1/v1")
     assert not is_loopback("example.org")
@@ -282,11 +336,12 @@ def test_headers_of_the_client_and_of_the_call(clients: Clients, sandbox: Sandbo
 
 def test_a_header_given_replaces_the_usual_one_of_its_name(clients: Clients, sandbox: Sandbox) -> None:
     key = sandbox.api_key
-    client = clients.client(
-        sandbox,
-        api_key="sk-mel-wrong",
-        default_headers={"User-Agent": "mine", "Authorization": f"Bearer {key}"},
-    )
+    with pytest.warns(UserWarning, match="'Authorization' may hide the API key"):
+        client = clients.client(
+            sandbox,
+            api_key="sk-mel-wrong",
+            default_headers={"User-Agent": "mine", "Authorization": f"Bearer {key}"},
+        )
     clients.call(client, "models.list")
     assert sandbox.requests[-1].headers["user-agent"] == "mine"
     assert sandbox.requests[-1].status == 200

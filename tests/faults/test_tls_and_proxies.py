@@ -1,6 +1,7 @@
 """TLS with a certificate authority of one's own, and proxies from the environment: over loopback."""
 
 import base64
+import os
 import socket
 import ssl
 import threading
@@ -21,7 +22,14 @@ from faults_kit import (
     whole,
 )
 
-from melious import APIConnectionError, APITimeoutError, DeadlineExceededError, InvalidArgumentError, Timeout
+from melious import (
+    APIConnectionError,
+    APITimeoutError,
+    ConfigurationError,
+    DeadlineExceededError,
+    InvalidArgumentError,
+    Timeout,
+)
 
 DATA = Path(__file__).parent / "data"
 CA = str(DATA / "ca.pem")
@@ -105,6 +113,35 @@ def test_checking_can_be_switched_off(serve, any_face):
 def test_a_path_that_is_not_there(any_face):
     with pytest.raises(InvalidArgumentError, match=r"no file or directory '/not/there\.pem'"):
         any_face("https://127.0.0.1:9", verify="/not/there.pem")
+
+
+@pytest.mark.parametrize("kind", ["text", "a key and no certificate", "empty directory", "nothing"])
+@pytest.mark.parametrize("source", ["verify", "SSL_CERT_FILE"])
+def test_certificates_that_are_none(source, kind, tmp_path, monkeypatch, serve, any_face):
+    path = tmp_path / "certificates"
+    if kind == "empty directory":
+        path.mkdir()
+        (path / "README").write_text("none here")
+    elif kind != "nothing":
+        pem = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"
+        path.write_text("hostname\n" if kind == "text" else pem)
+    server = serve(always(whole()), tls=tls())
+    told = (ConfigurationError, InvalidArgumentError)
+    if source == "verify":
+        with pytest.raises(told, match=f"^verify: .*{path}"):
+            any_face(server.base_url, verify=str(path)).chat()
+    else:
+        monkeypatch.setenv(source, str(path))
+        with pytest.raises(ConfigurationError, match=f"^SSL_CERT_FILE: .*{path}"):
+            any_face(server.base_url).chat()
+    assert server.requests == []
+
+
+def test_a_directory_of_certificates_from_the_environment(tmp_path, monkeypatch, serve, any_face):
+    server = serve(always(whole()), tls=tls())
+    monkeypatch.setenv("SSL_CERT_DIR", f"/not/there{os.pathsep}{tmp_path}")
+    monkeypatch.setenv("SSL_CERT_FILE", CA)
+    assert any_face(server.base_url).chat().text == "A light."
 
 
 def test_streams_over_tls_give_their_connection_back(serve, any_face):
@@ -268,7 +305,8 @@ def test_the_proxys_password(monkeypatch, serve, proxy_to, any_face):
 
 
 @pytest.mark.parametrize(
-    "exception", ["melious.test", ".test", "*", "melious.test:443", "other.test, melious.test"]
+    "exception",
+    ["melious.test", ".test", "*.test", "*", "melious.test:443", "other.test, melious.test", "Melious.Test."],
 )
 def test_no_proxy_is_respected(exception, monkeypatch, serve, proxy_to, face):
     proxy = proxy_to(serve(always(whole()), tls=tls()))
@@ -289,12 +327,73 @@ def test_this_machine_is_reached_without_a_proxy(monkeypatch, serve, proxy_to, a
     assert proxy.asked == []
 
 
-def test_a_proxy_that_is_not_there(monkeypatch, any_face):
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_proxy_that_is_not_there(scheme, monkeypatch, any_face):
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
-        monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{closed.getsockname()[1]}")
-        with pytest.raises(APIConnectionError, match="could not connect"):
-            any_face("https://melious.test", max_retries=0).chat()
+        port = closed.getsockname()[1]
+        monkeypatch.setenv(f"{scheme}_proxy", f"http://me:swordfish@127.0.0.1:{port}")
+        client = any_face(f"{scheme}://melious.test", max_retries=0, allow_insecure_http=True)
+        with pytest.raises(APIConnectionError) as caught:
+            client.chat()
+    said = f"could not connect to the proxy http://127.0.0.1:{port} (from {scheme}_proxy): "
+    assert str(caught.value).startswith(said)
+    assert "melious.test" not in str(caught.value)
+    assert "swordfish" not in f"{caught.value} {caught.value.__cause__!r}"
+
+
+def refusing(status: str):
+    def script(peer: Peer) -> None:
+        received = b""
+        while b"\r\n\r\n" not in received:
+            received += peer.sock.recv(65536)
+        peer.send(f"HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n".encode())
+
+    return script
+
+
+@pytest.mark.parametrize("login", ["", "me:swordfish@"])
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_proxy_that_wants_a_login(scheme, login, monkeypatch, serve, any_face):
+    proxy = serve(refusing("407 Proxy Authentication Required"))
+    monkeypatch.setenv(f"{scheme}_proxy", f"http://{login}127.0.0.1:{proxy.port}")
+    client = any_face(f"{scheme}://melious.test", max_retries=3, allow_insecure_http=True)
+    with pytest.raises(APIConnectionError, match="proxy authentication") as caught:
+        client.chat()
+    assert f"the proxy http://127.0.0.1:{proxy.port} " in str(caught.value)
+    assert ("does not take the user and password" in str(caught.value)) is bool(login)
+    assert f"{scheme}_proxy" in str(caught.value)
+    assert "swordfish" not in str(caught.value)
+    assert (caught.value.attempts, proxy.connections) == (1, 1), "another try cannot help"
+
+
+def test_a_proxy_that_does_not_get_there(monkeypatch, serve, any_face):
+    proxy = serve(refusing("502 Bad Gateway"))
+    monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{proxy.port}")
+    said = rf"the proxy http://127\.0\.0\.1:{proxy.port} \(from https_proxy\) did not connect to melious\.test: .*502"
+    with pytest.raises(APIConnectionError, match=said):
+        any_face("https://melious.test", max_retries=0).chat()
+
+
+def test_a_proxy_that_hangs_up(monkeypatch, serve, face):
+    def script(peer: Peer) -> None:
+        peer.sock.recv(65536)
+        peer.reset()
+
+    proxy = serve(script)
+    monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{proxy.port}")
+    with pytest.raises(APIConnectionError, match=r"the proxy .* did not connect to melious\.test"):
+        face("https://melious.test", max_retries=0).chat()
+
+
+def test_an_authority_that_is_unknown_behind_a_proxy(monkeypatch, serve, proxy_to, any_face):
+    """The proxy only passes on what the service shows."""
+    proxy = proxy_to(serve(always(whole()), tls=tls()))
+    monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{proxy.port}")
+    with pytest.raises(APIConnectionError, match="CERTIFICATE_VERIFY_FAILED") as caught:
+        any_face("https://melious.test", max_retries=5).chat()
+    assert str(caught.value).startswith("could not connect to melious.test through the proxy ")
+    assert caught.value.attempts == 1
 
 
 def test_a_new_client_sees_a_proxy_that_was_set_meanwhile(monkeypatch, serve, proxy_to, face):

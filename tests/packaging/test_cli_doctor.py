@@ -6,6 +6,7 @@ import contextlib
 import json
 import socket
 import ssl
+import sys
 import threading
 from pathlib import Path
 
@@ -347,3 +348,90 @@ def test_a_proxy_is_named_without_its_password(checks, monkeypatch):
     assert (status, found["connection"]["state"]) == (1, "failed")
     assert found["proxy"]["proxy"] == f"http://127.0.0.1:{port}"
     assert "hidden" not in json.dumps(found)
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "said"),
+    [
+        ("HTTPS_PROXY", "http://me:hid#den@proxy.example", "%23"),
+        ("https_proxy", "http://me:hid/den@proxy.example", "%2F"),
+        ("HTTPS_PROXY", "http://me:hidden@proxy.example:port", "port"),
+        ("HTTPS_PROXY", "http://me:hidden@[::1", "host"),
+        ("ALL_PROXY", "socks4://me:hidden@proxy.example", "socks5h://"),
+        ("all_proxy", "http://me:hidden@pr\u00f6xy.example", "xn--"),
+        ("All_Proxy", "ftp://me:hidden@proxy.example", "http://"),
+    ],
+)
+def test_a_proxy_that_cannot_be_used(doctor, checks, monkeypatch, variable, text, said):
+    monkeypatch.setenv(variable, text)
+    status, found = checks("sk-mel-x", "https://api.melious.ai")
+    assert (status, found["proxy"]["state"]) == (1, "failed")
+    assert found["proxy"]["said"].startswith(f"{variable}: ")
+    assert said in found["proxy"]["said"]
+    status, out = doctor("sk-mel-x", "https://api.melious.ai")
+    assert status == 1
+    for shown in (out, json.dumps(found)):
+        assert "hid" not in shown
+        assert "den@" not in shown
+        assert "me:" not in shown
+
+
+def test_the_proxy_that_will_be_used(checks, monkeypatch):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        monkeypatch.setenv("all_proxy", f"socks5h://me:hidden@127.0.0.1:{port}")
+        status, found = checks("sk-mel-x", "https://api.melious.ai")
+    assert (status, found["connection"]["state"]) == (1, "failed")
+    assert (found["proxy"]["proxy"], found["proxy"]["source"]) == (f"socks5h://127.0.0.1:{port}", "all_proxy")
+    assert "api.melious.ai" in found["proxy"]["said"]
+    assert "the proxy 127.0.0.1" in found["connection"]["said"]
+    assert "hidden" not in json.dumps(found)
+
+
+def test_a_socks_proxy_without_its_extra(checks, monkeypatch):
+    monkeypatch.setitem(sys.modules, "socksio", None)
+    monkeypatch.setenv("HTTPS_PROXY", "socks5://proxy.example")
+    status, found = checks("sk-mel-x", "https://api.melious.ai")
+    assert (status, found["proxy"]["state"]) == (1, "failed")
+    assert "melious[socks]" in found["proxy"]["said"]
+
+
+@pytest.mark.parametrize("exemption", ["*.invalid", "no-such-host.invalid:443"])
+def test_an_exemption_is_told(checks, monkeypatch, exemption):
+    monkeypatch.setenv("HTTPS_PROXY", "http://me:hidden@proxy.example")
+    monkeypatch.setenv("NO_PROXY", exemption)
+    status, found = checks("sk-mel-x", "https://no-such-host.invalid")
+    assert (status, found["DNS"]["state"]) == (1, "failed")
+    assert found["proxy"]["proxy"] is None
+    assert "HTTPS_PROXY: NO_PROXY exempts it" in found["proxy"]["said"]
+    assert "hidden" not in json.dumps(found)
+
+
+def test_this_machine_is_asked_without_a_proxy(checks, sandbox, monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", "ftp://nonsense")
+    status, found = checks(sandbox.api_key, sandbox.base_url, "--no-scopes")
+    assert (status, found["proxy"]["state"]) == (0, "ok")
+    assert "this machine" in found["proxy"]["said"]
+
+
+@pytest.mark.parametrize(
+    ("variable", "kind"),
+    [("SSL_CERT_FILE", "nothing"), ("SSL_CERT_DIR", "nothing"), ("SSL_CERT_FILE", "text")],
+)
+def test_certificates_that_cannot_be_used(checks, monkeypatch, sandbox, tls_front, tmp_path, variable, kind):
+    path = tmp_path / "certificates"
+    if kind == "text":
+        path.write_text("none")
+    monkeypatch.setenv(variable, str(path))
+    status, found = checks(sandbox.api_key, tls_front)
+    assert (status, found["TLS"]["state"]) == (1, "failed")
+    assert found["TLS"]["said"].startswith(f"{variable}: ")
+    assert not sandbox.requests
+
+
+def test_a_base_url_that_holds_a_password_is_not_repeated(checks):
+    for url in ("https://me:hid/den@host", "me:hidden@host", "https://a..b", "https://me:1/hidden@host"):
+        status, found = checks("sk-mel-x", url)
+        assert (status, found["base URL"]["state"]) == (1, "failed")
+        assert "hid" not in json.dumps(found)

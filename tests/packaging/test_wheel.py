@@ -204,6 +204,7 @@ def test_alone_it_sends_its_first_request(extra: str, installed, sandbox: Sandbo
         ("[sandbox]", "from melious.sandbox import Sandbox", "langchain_core"),
         ("[aiohttp]", "import aiohttp, yarl, melious.client", "starlette"),
         ("[httpx2]", "import httpx2, httpcore2, melious.client", "starlette"),
+        ("[socks]", "import socksio, melious.client", "aiohttp"),
     ],
 )
 def test_an_extra_brings_what_it_names_and_no_more(

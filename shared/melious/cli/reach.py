@@ -9,14 +9,15 @@ from urllib.parse import urlsplit
 
 from melious.cli.checks import Check, Failed, Noted, Passed
 from melious.errors import ConfigurationError
-from melious.transport.backend import proxy_for, ssl_context
+from melious.transport.backend import check_certificate_variables, ssl_context
+from melious.transport.proxies import exemption, proxy_for, variable_for
 
 _DAY = 86_400.0
 _SOON = 14.0
 
 
 def reach(base_url: str, timeout: float) -> list[Check]:
-    """Look the host up, connect to it, and shake hands.
+    """Find the way there, look the host up, connect to it, and shake hands.
 
     Args:
         base_url: The resolved base URL.
@@ -25,16 +26,30 @@ def reach(base_url: str, timeout: float) -> list[Check]:
     parts = urlsplit(base_url)
     host = parts.hostname or ""
     port = parts.port or (443 if parts.scheme == "https" else 80)
-    proxy = proxy_for(parts.scheme, host, port)
     checks: list[Check] = []
+    try:
+        proxy = proxy_for(parts.scheme, host, port)
+        if parts.scheme == "https":
+            check_certificate_variables()
+    except ConfigurationError as error:
+        name = "TLS" if error.message.startswith("SSL_") else "proxy"
+        return [Failed(name, str(error))]
+    variable = variable_for(parts.scheme)
+    exempt = exemption(host, port) if variable is not None else None
     if proxy is not None:
-        checks.append(Passed("proxy", f"{proxy.url}, from the environment", {"proxy": proxy.url}))
+        said = f"{proxy.url}, from {proxy.source}, for {host}"
+        checks.append(Passed("proxy", said, {"proxy": proxy.url, "source": proxy.source}))
         host, port = proxy.host, proxy.port
+    elif exempt is not None:
+        checks.append(
+            Passed("proxy", f"{host} is reached without the one in {variable}: {exempt}", {"proxy": None})
+        )
+    whose = "the proxy " if proxy is not None else ""
     began = time.monotonic()
     try:
         addresses = sorted({item[4][0] for item in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)})
-    except OSError as error:
-        return [*checks, Failed("DNS", f"there is no address for {host}: {error}")]
+    except (OSError, UnicodeError) as error:
+        return [*checks, Failed("DNS", f"there is no address for {whose}{host}: {error}")]
     spent = _since(began)
     if addresses == [host]:
         shown = f"{host} needs none"
@@ -45,7 +60,7 @@ def reach(base_url: str, timeout: float) -> list[Check]:
     try:
         connection = socket.create_connection((host, port), timeout)
     except OSError as error:
-        return [*checks, Failed("connection", f"no connection to {host}, port {port}: {_told(error)}")]
+        return [*checks, Failed("connection", f"no connection to {whose}{host}, port {port}: {_told(error)}")]
     spent = _since(began)
     checks.append(Passed("connection", f"port {port}, in {_ms(spent)}", {"port": port, "seconds": spent}))
     with connection:
@@ -67,7 +82,9 @@ def _handshake(connection: socket.socket, host: str) -> Check:
             f"the certificate of {host} is not trusted: {error.verify_message}; set SSL_CERT_FILE "
             "if your network has a CA of its own",
         )
-    except (OSError, ConfigurationError) as error:
+    except ConfigurationError as error:
+        return Failed("TLS", str(error))
+    except OSError as error:
         return Failed("TLS", f"no handshake with {host}: {_told(error)}")
     said = f"{version}, in {_ms(spent)}"
     facts = {"version": version, "seconds": spent, "certificate_days": days}

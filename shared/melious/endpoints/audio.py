@@ -9,7 +9,15 @@ from shlex import quote
 from typing import IO, Any, TypeAlias
 
 from melious.config import ClientConfig
-from melious.endpoints.common import RoutingOptions, body_of, check_known, json_of, read_as, request_of
+from melious.endpoints.common import (
+    RoutingOptions,
+    body_of,
+    check_known,
+    check_utf8,
+    json_of,
+    read_as,
+    request_of,
+)
 from melious.errors import InvalidArgumentError, ResponseDecodeError
 from melious.results import Transcription
 from melious.transport import codec
@@ -73,8 +81,12 @@ def create(
     form = params.get("response_format")
     if form is not None and form not in FORMATS:
         raise InvalidArgumentError(f"response_format: {form!r} is none of {', '.join(sorted(FORMATS))}")
-    fields = {key: _field(value) for key, value in body_of(config, model, {}, params).items()}
-    upload = Upload(fields, *_checked(*_opened(file)))
+    fields = dict(_field(key, value) for key, value in body_of(config, model, {}, params).items())
+    name, content = _opened(file)
+    if not isinstance(name, str):
+        raise InvalidArgumentError(f"file: its name must be text, not {type(name).__name__}")
+    # A disk can hold names that are not UTF-8: they go out as the bytes that they are.
+    upload = Upload(fields, *_checked(check_utf8("file", name, "surrogateescape"), content))
     plain = form in ("text", "srt", "vtt")
     return Call(
         request_of(config, "audio", PATH, params, upload), lambda response: _parse(response, plain=plain)
@@ -144,8 +156,12 @@ def _checked(name: str, content: FileContent) -> tuple[str, FileContent, str]:
     return name, content, AUDIO_TYPES[ending]
 
 
-def _field(value: Any) -> str:
-    return value if isinstance(value, str) else codec.dumps(value).decode()
+def _field(name: object, value: Any) -> tuple[str, str]:
+    """A form's field as text; what is wrong with it names the argument that it comes from."""
+    if not isinstance(name, str):
+        raise InvalidArgumentError(f"extra_body: the name of a field must be text, not {name!r}")
+    check_utf8("extra_body", name)
+    return name, check_utf8(name, value) if isinstance(value, str) else codec.dumps(value).decode()
 
 
 def _parse(response: Response, *, plain: bool) -> Transcription:

@@ -112,6 +112,21 @@ def check_model(model: object) -> str:
     return model
 
 
+def check_utf8(where: str, text: str, errors: str = "strict") -> str:
+    """Refuse text that cannot be sent where JSON does not escape it; gives it as it is.
+
+    Raises:
+        InvalidArgumentError: It holds half of a surrogate pair.
+    """
+    try:
+        text.encode("utf-8", errors)
+    except UnicodeEncodeError:
+        raise InvalidArgumentError(
+            f"{where}: {text[:100]!r} holds half of a surrogate pair, which UTF-8 cannot carry"
+        ) from None
+    return text
+
+
 def body_of(
     config: ClientConfig, model: str, fields: Mapping[str, Any], params: Mapping[str, Any]
 ) -> dict[str, Any]:

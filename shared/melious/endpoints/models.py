@@ -12,6 +12,7 @@ from melious.endpoints.common import (
     CallOptions,
     check_known,
     check_model,
+    check_utf8,
     json_of,
     meta_of,
     read_as,
@@ -103,7 +104,8 @@ def list_all(config: ClientConfig, params: ModelParams, *, include_meta: bool) -
 def retrieve(config: ClientConfig, model: str, params: ModelParams, *, include_meta: bool) -> Call[Model]:
     """A call for one model."""
     _check(params)
-    path = _with_meta(f"{PATH}/{quote(check_model(model), safe=':')}", include_meta)
+    name = check_utf8("model", check_model(model))
+    path = _with_meta(f"{PATH}/{quote(name, safe=':')}", include_meta)
     return Call(request_of(config, "models", path, params, None, retry_timeouts=True), _one)
 
 

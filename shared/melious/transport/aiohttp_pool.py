@@ -11,9 +11,10 @@ from importlib import import_module
 from typing import Any
 
 from melious.errors import ConfigurationError
-from melious.transport.backend import KEEPALIVE_EXPIRY, Proxy, ssl_context
+from melious.transport.backend import KEEPALIVE_EXPIRY, ssl_context
 from melious.transport.lanes import DRAIN_BYTES, DRAIN_SECONDS, WRITE_BYTES, Origin, ReadClock
 from melious.transport.outgoing import Headers, Outgoing
+from melious.transport.proxies import Proxy
 from melious.transport.sync_client_sender import body_read_seconds, timeouts
 from melious.transport.uploads import AsyncPieces, Multipart
 

@@ -10,6 +10,7 @@ from typing import TypeVar
 from melious.endpoints.batching import Batch, BatchPlan
 from melious.errors import APIStatusError, BudgetExceededError
 from melious.results import Result
+from melious.transport.asyncio_only import running_loop
 from melious.transport.callbacks import awaited
 from melious.transport.reporting import Report
 from melious.transport.request import Request, Response
@@ -20,6 +21,7 @@ R = TypeVar("R", bound=Result)
 async def run_batches_async(plan: BatchPlan[R], send: Callable[[Request], Awaitable[Response]]) -> R:
     """Run a plan with tasks; a single batch runs in the caller's own."""
     try:
+        running_loop()
         waiting = plan.batches()
         await awaited(plan.progress())
         while waiting or plan.awaited():

@@ -13,6 +13,7 @@ from melious.transport import async_registry, forks
 from melious.transport.aiohttp_pool import AiohttpAnswer
 from melious.transport.async_client_sender import AsyncClientAnswer, AsyncClientSender
 from melious.transport.async_pool import AsyncAnswer
+from melious.transport.asyncio_only import running_loop
 from melious.transport.callbacks import awaited
 from melious.transport.compression import Collected, Decoder
 from melious.transport.driver import DriverBase, LineBase
@@ -27,7 +28,7 @@ class AsyncDriver(DriverBase):
     """Makes the calls of one client, on any number of event loops."""
 
     def __init__(self, config: ClientConfig, http_client: Any = None) -> None:
-        super().__init__(config, http_client)
+        super().__init__(config, http_client, config.async_transport)
         self._injected = None if http_client is None else AsyncClientSender(http_client)
         self._holds: dict[int, tuple[async_registry.AsyncHold, weakref.finalize[..., Any]]] = {}
 
@@ -37,6 +38,7 @@ class AsyncDriver(DriverBase):
         Raises:
             MeliousError: The call failed for good.
         """
+        running_loop()
         line = _Line(self, request)
         try:
             outcome = await line.run()
@@ -53,14 +55,17 @@ class AsyncDriver(DriverBase):
         Raises:
             MeliousError: The call failed before its first chunk.
         """
+        running_loop()
         report.begin()
-        line = _Line(self, request)
+        line: _Line | None = None
         try:
+            line = _Line(self, request)
             outcome = await line.run()
             assert isinstance(outcome, OpenStream)  # noqa: S101 - the request streams
         except BaseException as error:
             report.failed(error)
-            await line.aclose()
+            if line is not None:
+                await line.aclose()
             raise
         report.opened()
         if request.replay is not None:
@@ -73,7 +78,7 @@ class AsyncDriver(DriverBase):
         """What sends: the caller's client, or the pool that the running loop shares."""
         if self._injected is not None:
             return self._injected
-        loop = asyncio.get_running_loop()
+        loop = running_loop()
         share = self._share(loop)
         if share is None:
             taken = await async_registry.hold(self.envelope.origin)
@@ -102,7 +107,7 @@ class AsyncDriver(DriverBase):
 
     async def aclose(self) -> None:
         """Give the running loop's share in its pool back; a later call takes a new one."""
-        found = self._holds.pop(id(asyncio.get_running_loop()), None)
+        found = self._holds.pop(id(running_loop()), None)
         if found is not None and found[0].generation == forks.generation():
             found[1].detach()
             await async_registry.close(found[0])

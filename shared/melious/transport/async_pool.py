@@ -160,7 +160,7 @@ class AsyncPool:
             return AsyncAnswer(response, lane, self), False, None
         except Exception as error:  # noqa: BLE001 - handed to the driver, which raises what is not the transport's
             await self._discard(lane)
-            return None, lane.hook.untouched, error
+            return None, lane.hook.untouched, lane.blamed(error, self.origin)
         except BaseException:
             await self._discard(lane)
             raise
@@ -191,6 +191,8 @@ class AsyncPool:
         self.shelf.discard(lane)
         self._slots.release()
         await lane.connection.aclose()
+        for stream in lane.half_made(self.origin):
+            await stream.aclose()
 
     async def aclose(self) -> None:
         """Close the idle connections; those in use close when their requests end."""

@@ -9,22 +9,27 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import socket
 import ssl
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib import import_module, metadata
 from importlib.util import find_spec
 from types import ModuleType
-from typing import TypeAlias
-from urllib.parse import unquote, urlsplit
-from urllib.request import getproxies, proxy_bypass
+from typing import TypeAlias, TypeVar
 
 from melious._version import __version__
-from melious.config import is_loopback
 from melious.errors import ConfigurationError
 
 Verify: TypeAlias = bool | str | ssl.SSLContext
+
+T = TypeVar("T")
+
+_HASHED = re.compile(r"[0-9a-f]{8}\.[0-9]+")
+_NOTHING_HASHED = "the directory {!r} holds no certificate by a name under which OpenSSL looks for it"
+_REHASH = "Prepare the directory with `openssl rehash`, or name a file of certificates in PEM"
 
 KEEPALIVE_EXPIRY = 30.0
 """Seconds after which an idle connection is not used again."""
@@ -71,22 +76,70 @@ def certificate_variables() -> tuple[str | None, str | None]:
     return os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
 
 
+def check_certificate_variables() -> None:
+    """Check that what the environment names is there; nothing of it is read.
+
+    Raises:
+        ConfigurationError: `SSL_CERT_FILE` is not a file, or nothing in `SSL_CERT_DIR` a directory.
+    """
+    file, folder = certificate_variables()
+    if file and not os.path.isfile(file):  # noqa: PTH113 - pathlib costs more than making a client
+        raise ConfigurationError(
+            f"SSL_CERT_FILE: there is no file {file!r}",
+            advice="Name a file of certificates in PEM, or unset it",
+        )
+    if folder and not any(map(os.path.isdir, folder.split(os.pathsep))):
+        raise ConfigurationError(
+            f"SSL_CERT_DIR: there is no directory {folder!r}",
+            advice="Name a directory that `openssl rehash` has prepared, or unset it",
+        )
+
+
 @lru_cache(maxsize=16)
 def _ssl_context(verify: bool | str, cert_file: str | None, cert_dir: str | None) -> ssl.SSLContext:  # noqa: FBT001
     if isinstance(verify, str):
-        folder = os.path.isdir(verify)  # noqa: PTH112 - only the kind is asked, at the edge to OpenSSL
-        if not folder and not os.path.isfile(verify):  # noqa: PTH113
+        if not os.path.exists(verify):  # noqa: PTH110 - at the edge to OpenSSL
             raise ConfigurationError(f"verify: there is no file or directory {verify!r}")
-        return ssl.create_default_context(
-            cafile=None if folder else verify, capath=verify if folder else None
-        )
+        return _loaded("verify", verify, ssl.create_default_context)
     context = ssl.create_default_context()
     if not verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-    elif not (cert_file or cert_dir) and not context.cert_store_stats()["x509_ca"]:
-        _load_certifi(context)
+        return context
+    check_certificate_variables()
+    if cert_file:  # OpenSSL has read it already, but says nothing of what went wrong
+        _loaded("SSL_CERT_FILE", cert_file, context.load_verify_locations)
+    elif not context.cert_store_stats()["x509_ca"]:
+        if not cert_dir:
+            _load_certifi(context)
+        elif not any(map(_has_certificates, cert_dir.split(os.pathsep))):
+            raise ConfigurationError(f"SSL_CERT_DIR: {_NOTHING_HASHED.format(cert_dir)}", advice=_REHASH)
     return context
+
+
+def _loaded(source: str, path: str, load: Callable[..., T]) -> T:
+    """Load a file or directory of certificates.
+
+    Raises:
+        ConfigurationError: It holds none, or cannot be read.
+    """
+    folder = os.path.isdir(path)  # noqa: PTH112 - only the kind is asked, at the edge to OpenSSL
+    if folder and not _has_certificates(path):
+        raise ConfigurationError(f"{source}: {_NOTHING_HASHED.format(path)}", advice=_REHASH)
+    try:
+        return load(cafile=None if folder else path, capath=path if folder else None)
+    except ssl.SSLError as error:
+        raise ConfigurationError(f"{source}: {path!r} is not a file of certificates in PEM") from error
+    except OSError as error:
+        raise ConfigurationError(f"{source}: {path!r} cannot be read: {error.strerror}") from error
+
+
+def _has_certificates(folder: str) -> bool:
+    """Whether a directory holds a file by a name under which OpenSSL looks for a certificate."""
+    try:
+        return any(_HASHED.fullmatch(name) for name in os.listdir(folder))  # noqa: PTH208 - as above
+    except OSError:
+        return False
 
 
 def _load_certifi(context: ssl.SSLContext) -> None:
@@ -94,41 +147,6 @@ def _load_certifi(context: ssl.SSLContext) -> None:
     import certifi  # noqa: PLC0415 - only on such systems
 
     context.load_verify_locations(cafile=certifi.where())
-
-
-@dataclass(frozen=True, slots=True)
-class Proxy:
-    """A proxy from the environment."""
-
-    scheme: str
-    host: str
-    port: int
-    auth: tuple[bytes, bytes] | None = field(repr=False)
-
-    @property
-    def url(self) -> str:
-        """The proxy's URL without credentials."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.scheme}://{host}:{self.port}"
-
-
-def proxy_for(scheme: str, host: str, port: int) -> Proxy | None:
-    """The proxy that the environment (`HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`, ...) names for a host.
-
-    None for this very machine: a proxy could not reach it, and would be told the key in clear.
-    """
-    proxies = getproxies()
-    url = proxies.get(scheme) or proxies.get("all")
-    if not url or is_loopback(host) or proxy_bypass(f"{host}:{port}"):
-        return None
-    parts = urlsplit(url if "://" in url else f"http://{url}")
-    if not parts.hostname:
-        return None
-    auth = None
-    if parts.username is not None:
-        auth = (unquote(parts.username).encode(), unquote(parts.password or "").encode())
-    default_port = {"https": 443, "socks5": 1080, "socks5h": 1080}.get(parts.scheme, 80)
-    return Proxy(parts.scheme, parts.hostname, parts.port or default_port, auth)
 
 
 @cache

@@ -14,6 +14,7 @@ from melious.transport.exchange import Exchange, Policy, exchange
 from melious.transport.failures import failure_of, own_error
 from melious.transport.lanes import ReadClock
 from melious.transport.outgoing import Envelope, Headers, Outgoing, head_of
+from melious.transport.proxies import PROXY_AUTHENTICATION, login_problem
 from melious.transport.ratelimit import gate_for
 from melious.transport.request import Head, Request
 from melious.transport.retry import Phase, RetryBudget
@@ -24,9 +25,10 @@ logger = logging.getLogger("melious")
 class DriverBase:
     """The settings of a client, and what outlives its calls."""
 
-    def __init__(self, config: ClientConfig, http_client: Any) -> None:
+    def __init__(self, config: ClientConfig, http_client: Any, transport: str = "httpx") -> None:
         self.config = config
         self._http_client = http_client
+        self._transport = transport if http_client is None else None
         self._budget = RetryBudget()
         self._envelope: Envelope | None = None
 
@@ -34,7 +36,7 @@ class DriverBase:
     def envelope(self) -> Envelope:
         """What every request of this client has in common; made without a lock that a fork could jam."""
         if self._envelope is None:
-            self._envelope = Envelope(self.config)
+            self._envelope = Envelope(self.config, self._transport)
         return self._envelope
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -77,6 +79,9 @@ class LineBase:
         """Note the head of an answer."""
         head = head_of(status, headers)
         self._log(str(status), head.request_id)
+        if status == PROXY_AUTHENTICATION and (proxy := self._envelope.origin.proxy) is not None:
+            message = login_problem(proxy, str(status)) or ""
+            return Failure(Phase.CONNECT, timed_out=False, message=message, final=True)
         self.decoder = decoder(headers, streamed=self.request.stream)
         return head
 
@@ -88,7 +93,7 @@ class LineBase:
         ours = own_error(error)
         if ours is not None:
             raise ours from ours.__cause__
-        failure = failure_of(error, phase, self._host, reused=reused)
+        failure = failure_of(error, phase, self._host, reused=reused, proxy=self._envelope.origin.proxy)
         if failure is None:
             raise error
         self._log(type(error).__name__, None)

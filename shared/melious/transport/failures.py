@@ -6,20 +6,24 @@ import ssl
 
 from melious.errors import MeliousError
 from melious.transport.effects import Failure
+from melious.transport.proxies import Proxy, connect_words, login_problem
 from melious.transport.retry import Phase
 
-_LIBRARIES = ("httpx", "httpx2", "httpcore", "httpcore2", "anyio", "aiohttp")
+_LIBRARIES = ("httpx", "httpx2", "httpcore", "httpcore2", "anyio", "aiohttp", "socksio")
 _CONNECT = frozenset(
     {
         "ConnectError",
         "ConnectTimeout",
         "ProxyError",
+        "ClientHttpProxyError",
+        "SOCKSError",
         "UnsupportedProtocol",
         "PoolTimeout",
         "ClientConnectorError",
         "ConnectionTimeoutError",
     }
 )
+_REFUSED_BY_PROXY = frozenset({"ProxyError", "ClientHttpProxyError", "SOCKSError"})
 _TIMEOUTS = frozenset({"TimeoutException"})
 _TRANSPORT = frozenset(
     {
@@ -35,6 +39,7 @@ _TRANSPORT = frozenset(
         "BrokenResourceError",
         "ClientError",
         "StreamError",
+        "SOCKSError",
     }
 )
 _PHASE_WORDS = {
@@ -50,7 +55,9 @@ _SLOW_WORDS = {
 _TRUST_HINT = " - pass verify='/path/to/ca.pem' or set SSL_CERT_FILE if your network has a CA of its own"
 
 
-def failure_of(error: Exception, phase: Phase, host: str, *, reused: bool = False) -> Failure | None:
+def failure_of(
+    error: Exception, phase: Phase, host: str, *, reused: bool = False, proxy: Proxy | None = None
+) -> Failure | None:
     """Read an exception of the transport; None for one that is not the transport's and must be left alone.
 
     Args:
@@ -58,6 +65,7 @@ def failure_of(error: Exception, phase: Phase, host: str, *, reused: bool = Fals
         phase: How far the attempt had come.
         host: The host, for the message.
         reused: The connection had been idle, and broke before anything else happened.
+        proxy: The proxy on the way, if there is one.
     """
     told = _told(error)
     names = {cls.__name__ for cls in type(told).__mro__ if _library_of(cls) in _LIBRARIES}
@@ -69,17 +77,31 @@ def failure_of(error: Exception, phase: Phase, host: str, *, reused: bool = Fals
     )
     if names & _CONNECT:
         phase = Phase.CONNECT
-    words = (_SLOW_WORDS if timed_out else _PHASE_WORDS)[phase]
+    words = f"{(_SLOW_WORDS if timed_out else _PHASE_WORDS)[phase]} {host}"
     said = str(told) or (str(told.__cause__) if told.__cause__ else "") or type(told).__name__
+    login = None
+    if proxy is not None and phase is Phase.CONNECT:
+        refused = bool(names & _REFUSED_BY_PROXY)
+        login = login_problem(proxy, said) if refused else None
+        handshake = _is_of_tls(told, names)
+        words = connect_words(proxy, host, timed_out=timed_out, refused=refused, handshake=handshake)
     untrusted = "CERTIFICATE_VERIFY_FAILED" in said
     return Failure(
         phase=phase,
         timed_out=timed_out,
-        message=f"{words} {host}: {said}{_TRUST_HINT if untrusted else ''}",
+        message=login or f"{words}: {said}{_TRUST_HINT if untrusted else ''}",
         stale=reused and phase is Phase.SENT and not timed_out,
-        final=untrusted,
+        final=untrusted or login is not None,
         # aiohttp's view of a request shows all its headers, the key among them.
         cause=ConnectionError(said) if hasattr(told, "request_info") else error,
+    )
+
+
+def _is_of_tls(error: BaseException, names: set[str]) -> bool:
+    return (
+        "ClientSSLError" in names
+        or isinstance(error, ssl.SSLError)
+        or isinstance(error.__cause__, ssl.SSLError)
     )
 
 

@@ -16,7 +16,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from melious.transport.backend import KEEPALIVE_EXPIRY, Proxy, library, ssl_context
+from melious.transport.backend import KEEPALIVE_EXPIRY, library, ssl_context
+from melious.transport.proxies import Proxy
 
 if TYPE_CHECKING:
     from melious.transport.outgoing import Outgoing
@@ -87,6 +88,7 @@ class NetworkHook:
         untouched: Since the request began nothing was dialled and no byte has
             come: should the connection break now, then because the server had
             closed it while it was idle.
+        sent: The request itself has begun to be written, past what a proxy is told first.
     """
 
     def __init__(self, inner: Any) -> None:
@@ -94,6 +96,7 @@ class NetworkHook:
         self.clock = ReadClock()
         self.streams: list[Any] = []
         self.untouched = False
+        self.sent = False
         self._connected_by: float | None = None
         self._held = b""
 
@@ -101,6 +104,7 @@ class NetworkHook:
         """Set the clock of the next request."""
         self.clock = clock
         self.untouched = True
+        self.sent = False
 
     def read_seconds(self) -> float | None:
         """How long the next read may take.
@@ -119,10 +123,13 @@ class NetworkHook:
         The library writes the end of every request too, be it empty, so that nothing is held for ever.
         """
         if not self._held and buffer.startswith(b"POST "):
+            self.sent = True
             self._held = buffer
             return b""
         if self._held:
             buffer, self._held = self._held + buffer, b""
+        elif buffer.startswith(b"GET "):
+            self.sent = True
         return buffer
 
     def bounded(self, seconds: float | None) -> float | None:
@@ -152,6 +159,21 @@ class Lane:
     hook: NetworkHook
     idle_since: float = 0.0
 
+    def blamed(self, error: Exception, origin: Origin) -> Exception:
+        """The error as the proxy's, where it broke off before anything of the request was sent through it."""
+        core = library().core
+        broken = isinstance(error, core.NetworkError | core.ProtocolError | core.ReadTimeout)
+        if origin.proxy is None or self.hook.sent or not broken or isinstance(error, core.ConnectError):
+            return error
+        kind = core.ConnectTimeout if isinstance(error, core.ReadTimeout) else core.ProxyError
+        blamed: Exception = kind(str(error) or type(error).__name__)
+        blamed.__cause__ = error
+        return blamed
+
+    def half_made(self, origin: Origin) -> list[Any]:
+        """The streams that the library forgets if a SOCKS proxy does not let a connection through."""
+        return self.hook.streams if origin.proxy is not None and origin.proxy.is_socks else []
+
     def abandon(self) -> None:
         """Take the socket away from a forked child's copy: no farewell, no lock, unnoticed by the parent.
 
@@ -179,19 +201,19 @@ def connection_maker(origin: Origin, *, asynchronous: bool) -> Callable[[Any], A
     if proxy is None:
         kind = f"{prefix}ConnectionPool"
     else:
-        kind = f"{prefix}SOCKSProxy" if proxy.scheme.startswith("socks5") else f"{prefix}HTTPProxy"
+        kind = f"{prefix}SOCKSProxy" if proxy.is_socks else f"{prefix}HTTPProxy"
         options |= {"proxy_url": proxy.url, "proxy_auth": proxy.auth}
         if proxy.scheme == "https":
             options["proxy_ssl_context"] = context
     make = getattr(core, kind)
-    to = core.Origin(origin.scheme.encode(), origin.host.encode("idna"), origin.port)
+    to = core.Origin(origin.scheme.encode(), origin.host.encode("ascii"), origin.port)
     return lambda hook: make(network_backend=hook, **options).create_connection(to)
 
 
 def request_maker(origin: Origin) -> Callable[[Outgoing], Any]:
     """Give a function that makes the HTTP library's request for an attempt."""
     core = library().core
-    scheme, host, port = origin.scheme.encode(), origin.host.encode("idna"), origin.port
+    scheme, host, port = origin.scheme.encode(), origin.host.encode("ascii"), origin.port
 
     def make(outgoing: Outgoing) -> Any:
         return core.Request(

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from melious.config import ClientConfig
-from melious.transport.backend import certificate_variables, proxy_for, user_agent
+from melious.headers import hides_key, warn_of_hidden_key
+from melious.transport.backend import certificate_variables, check_certificate_variables, user_agent
 from melious.transport.effects import Send
 from melious.transport.lanes import Origin
+from melious.transport.proxies import names_proxy, proxy_for
 from melious.transport.request import Head, Request
 from melious.transport.uploads import Multipart, Upload
 
@@ -40,58 +42,100 @@ class Outgoing:
 
 
 class Envelope:
-    """Makes attempts of requests: the headers that every request of a client has are made once."""
+    """Makes attempts of requests: the headers that every request of a client has are made once.
 
-    def __init__(self, config: ClientConfig) -> None:
-        parts = urlsplit(config.base_url)
-        port = parts.port or {"http": 80, "https": 443}[parts.scheme]
+    Args:
+        config: The client's settings.
+        transport: What the connections are of: `httpx` or `aiohttp`; None for a client that the
+            caller brings, which knows the environment's proxies and certificates in its own way.
+    """
+
+    def __init__(self, config: ClientConfig, transport: str | None) -> None:
+        scheme, host, port = place_of(config.base_url)
         self.origin = Origin(
-            parts.scheme,
-            parts.hostname or "",
+            scheme,
+            host,
             port,
             config.verify,
             config.max_connections,
             config.async_transport,
-            proxy_for(parts.scheme, parts.hostname or "", port),
+            None if transport is None else proxy_for(scheme, host, port, transport),
             certificate_variables(),
         )
         self._base = config.base_url
-        self._path = parts.path
-        key = config.api_key.get_secret_value()
-        auth = ("authorization", f"Bearer {key}") if config.auth == "bearer" else ("x-api-key", key)
-        usual = [
-            ("host", self.origin.netloc),
-            ("user-agent", user_agent()),
-            ("accept-encoding", "identity"),
-            auth,
-        ]
-        self._fixed = _over(_encoded(usual), _encoded(config.default_headers))
+        self._path = urlsplit(config.base_url).path
+        self._theirs = _encoded(config.default_headers)
+        self._told = hides_key(config.default_headers)
+        usual = [("host", self.origin.netloc), ("user-agent", user_agent()), ("accept-encoding", "identity")]
+        # The key comes last: nothing that could fail has it among its locals.
+        self._usual = [*_encoded(usual), _key_header(config)]
 
     def seal(self, request: Request) -> Callable[[Send], Outgoing]:
         """Encode a request once and give the function that makes each attempt of it."""
-        headers = [*self._fixed, (b"accept", b"text/event-stream" if request.stream else b"*/*")]
+        theirs = self._theirs
+        if request.headers:
+            theirs = _over(theirs, _encoded(request.headers))
+            if not self._told and hides_key(request.headers):
+                self._told = True
+                warn_of_hidden_key("extra_headers", request.headers)
+        ours = [(b"accept", b"text/event-stream" if request.stream else b"*/*")]
         body: bytes | Multipart | None
         if isinstance(request.body, Upload):
             body = Multipart(request.body)
+            # Only the form itself knows what it is divided by.
+            theirs = [pair for pair in theirs if pair[0] != b"content-type"]
             described = body.content_type, body.length
         else:
             body = request.body
             described = b"application/json", len(body or b"")
         if body is not None:
-            headers.append((b"content-type", described[0]))
-            headers.append((b"content-length", str(described[1]).encode()))
-        if request.headers:
-            headers = _over(headers, _encoded(request.headers))
+            ours += (b"content-type", described[0]), (b"content-length", str(described[1]).encode())
+        else:
+            theirs = [pair for pair in theirs if pair[0] != b"content-type"]
         target = f"{self._path}/{request.path}".encode()
         url = f"{self._base}/{request.path}"
         method = request.method.encode()
         timeout = request.timeout
+        headers = _over(self._usual + ours, theirs) if theirs else self._usual + ours
 
         def attempt(send: Send) -> Outgoing:
             extra = _encoded(send.headers)
+            if theirs:
+                extra = _without(extra, theirs)
             return Outgoing(method, url, target, headers + extra, body, timeout.connect, timeout.write)
 
         return attempt
+
+
+def place_of(base_url: str) -> tuple[str, str, int]:
+    """Scheme, host and port of a base URL."""
+    parts = urlsplit(base_url)
+    return parts.scheme, parts.hostname or "", parts.port or {"http": 80, "https": 443}[parts.scheme]
+
+
+def check_environment(config: ClientConfig, transport: str) -> None:
+    """Check what the environment says of proxies and certificates, as far as that costs next to nothing.
+
+    It is checked in full where a request is sent.
+
+    Args:
+        config: The client's settings.
+        transport: What the connections are of: `httpx` or `aiohttp`.
+
+    Raises:
+        ConfigurationError: It cannot be used.
+    """
+    scheme = config.base_url.partition(":")[0]
+    if names_proxy(scheme):
+        proxy_for(*place_of(config.base_url), transport)
+    if scheme == "https" and config.verify is True:
+        check_certificate_variables()
+
+
+def _key_header(config: ClientConfig) -> tuple[bytes, bytes]:
+    if config.auth == "bearer":
+        return b"authorization", f"Bearer {config.api_key.get_secret_value()}".encode()
+    return b"x-api-key", config.api_key.get_secret_value().encode()
 
 
 def _encoded(pairs: Iterable[tuple[str, str]]) -> Headers:
@@ -100,8 +144,13 @@ def _encoded(pairs: Iterable[tuple[str, str]]) -> Headers:
 
 def _over(headers: Headers, own: Headers) -> Headers:
     """Put a caller's headers in the place of those of the same name."""
+    return _without(headers, own) + own
+
+
+def _without(headers: Headers, own: Headers) -> Headers:
+    """Headers but for those that a caller gives."""
     names = {name for name, _ in own}
-    return [pair for pair in headers if pair[0] not in names] + own
+    return [pair for pair in headers if pair[0] not in names]
 
 
 def head_of(status: int, headers: Headers) -> Head:

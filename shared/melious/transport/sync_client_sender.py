@@ -26,7 +26,7 @@ def built(client: Any, outgoing: Outgoing, body: Any, clock: ReadClock, read: fl
     return client.build_request(
         outgoing.method.decode(),
         outgoing.url,
-        headers=[pair for pair in outgoing.headers if pair[0] != b"host"],
+        headers=outgoing.headers,
         content=body,
         extensions={"timeout": timeouts(outgoing, clock, read)},
     )

@@ -52,12 +52,14 @@ class SyncDriver(DriverBase):
             MeliousError: The call failed before its first chunk.
         """
         report.begin()
-        line = _Line(self, request)
+        line: _Line | None = None
         try:
+            line = _Line(self, request)
             outcome = line.run()
             assert isinstance(outcome, OpenStream)  # noqa: S101 - the request streams
         except BaseException as error:
-            line.close()
+            if line is not None:
+                line.close()
             report.failed(error)
             raise
         report.opened()

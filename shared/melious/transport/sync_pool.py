@@ -154,7 +154,7 @@ class SyncPool:
             return SyncAnswer(response, lane, self), False, None
         except Exception as error:  # noqa: BLE001 - handed to the driver, which raises what is not the transport's
             self._discard(lane)
-            return None, lane.hook.untouched, error
+            return None, lane.hook.untouched, lane.blamed(error, self.origin)
         except BaseException:
             self._discard(lane)
             raise
@@ -196,6 +196,8 @@ class SyncPool:
             self._slots += 1
             self._slot_freed.notify()
         lane.connection.close()
+        for stream in lane.half_made(self.origin):
+            stream.close()
 
     def close(self) -> None:
         """Close the idle connections; those in use close when their requests end."""
