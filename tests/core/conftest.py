@@ -6,8 +6,10 @@ The transport is imported in the fixtures and not before: `--http-library` must 
 from __future__ import annotations
 
 import io
+import threading
 import wave
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import hypothesis
@@ -17,6 +19,7 @@ from melious.sandbox import Sandbox
 
 if TYPE_CHECKING:
     from .clients import Clients
+    from .held_server import HeldServer, Script
 
 # How long an example takes says more of the machine than of the code.
 hypothesis.settings.register_profile("no deadline", deadline=None)
@@ -57,3 +60,40 @@ def wav() -> bytes:
         file.setframerate(8000)
         file.writeframes(bytes(16_000))
     return held.getvalue()
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[Script], HeldServer]]:
+    """Start servers that follow a script; they stop after the test."""
+    with ExitStack() as stack:
+
+        def start(script: Script) -> HeldServer:
+            from .held_server import HeldServer
+
+            server = HeldServer(script)
+            thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+            thread.start()
+
+            def stop() -> None:
+                server.stopped = True
+                server.shutdown()
+                thread.join()
+                server.server_close()
+                assert server.failures == []
+
+            stack.callback(stop)
+            return server
+
+        yield start
+
+
+@pytest.fixture(params=["sync", "async", "aiohttp"])
+def every_client(request: pytest.FixtureRequest) -> Iterator[Clients]:
+    """Both kinds of clients, and asyncio clients on aiohttp's connections."""
+    from .clients import AiohttpClients, AsyncClients, SyncClients
+
+    if request.param == "aiohttp":
+        pytest.importorskip("aiohttp")
+    made: Any = {"sync": SyncClients, "async": AsyncClients, "aiohttp": AiohttpClients}[request.param]()
+    yield made
+    made.close()
