@@ -6,7 +6,6 @@ The transport is imported in the fixtures and not before: `--http-library` must 
 from __future__ import annotations
 
 import io
-import threading
 import wave
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -64,27 +63,11 @@ def wav() -> bytes:
 
 @pytest.fixture
 def serve() -> Iterator[Callable[[Script], HeldServer]]:
-    """Start servers that follow a script; they stop after the test."""
+    """Start servers that answer when a script says so; they stop after the test."""
+    from .held_server import HeldServer
+
     with ExitStack() as stack:
-
-        def start(script: Script) -> HeldServer:
-            from .held_server import HeldServer
-
-            server = HeldServer(script)
-            thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-            thread.start()
-
-            def stop() -> None:
-                server.stopped = True
-                server.shutdown()
-                thread.join()
-                server.server_close()
-                assert server.failures == []
-
-            stack.callback(stop)
-            return server
-
-        yield start
+        yield lambda script: stack.enter_context(HeldServer(script))
 
 
 @pytest.fixture(params=["sync", "async", "aiohttp"])

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Self
 
 Script = Callable[["Asked"], Any]
 """Gives what to answer: a body, or a status and a body, or None for the usual answer."""
@@ -69,6 +69,19 @@ class HeldServer(ThreadingHTTPServer):
         self.stopped = False
         self._under_way = 0
         self._lock = threading.Lock()
+        self._thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01})
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop; what went wrong in a script fails the test."""
+        self.stopped = True
+        self.shutdown()
+        self._thread.join()
+        self.server_close()
+        assert self.failures == []
 
     @property
     def base_url(self) -> str:
