@@ -7,7 +7,8 @@ callbacks of the run around it, else to those that are active here.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +52,45 @@ async def areport(asked: Asked, results: Iterable[Result]) -> None:
     if manager is not None:
         for result in results:
             await manager.on_custom_event(USAGE_EVENT, usage_of(asked, result), manager.parent_run_id)
+
+
+@contextmanager
+def reported(asked: Asked, call: dict[str, Any]) -> Iterator[None]:
+    """Tell the callbacks what each request of a call cost, also where another one fails.
+
+    Args:
+        asked: What the call asks for.
+        call: Its arguments; `on_answer` is added.
+    """
+    answers = _answers_to(call)
+    try:
+        yield
+    finally:
+        report(asked, answers)
+
+
+@asynccontextmanager
+async def areported(asked: Asked, call: dict[str, Any]) -> AsyncIterator[None]:
+    """Tell the callbacks what each request of a call cost, also where another one fails."""
+    answers = _answers_to(call)
+    try:
+        yield
+    finally:
+        await areport(asked, answers)
+
+
+def _answers_to(call: dict[str, Any]) -> list[Result]:
+    """Collect the answers to a call, beside what its caller does with them."""
+    answers: list[Result] = []
+    on_answer = call.get("on_answer")
+
+    def collect(answer: Result) -> object:
+        answers.append(answer)
+        return None if on_answer is None else on_answer(answer)
+
+    if on_answer is None or callable(on_answer):
+        call["on_answer"] = collect
+    return answers
 
 
 def usage_of(asked: Asked, result: Result) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from langchain_core.embeddings import Embeddings
 from pydantic import Field
 
-from langchain_melious._reports import Asked, areport, report
+from langchain_melious._reports import Asked, areported, reported
 from langchain_melious._settings import MeliousSettings, refuse_fixed
 from langchain_melious.errors import InvalidArgumentError, langchain_errors
 
@@ -161,9 +161,11 @@ class MeliousEmbeddings(MeliousSettings, Embeddings):
             call = self._request(texts, "document_prefix", options)
             if not call["input"]:
                 return []
-            with _progress(call, shown=self._given("show_progress_bar", options)):
+            with (
+                _progress(call, shown=self._given("show_progress_bar", options)),
+                reported(self._asked(call), call),
+            ):
                 result = self._sync_client().embeddings.create(**call)
-            report(self._asked(call), result.batches)
             return self._vectors(result, options)
 
     async def aembed_documents(self, texts: Sequence[str], **options: Any) -> list[list[float]]:
@@ -173,8 +175,8 @@ class MeliousEmbeddings(MeliousSettings, Embeddings):
             if not call["input"]:
                 return []
             with _progress(call, shown=self._given("show_progress_bar", options)):
-                result = await self._async_client().embeddings.create(**call)
-            await areport(self._asked(call), result.batches)
+                async with areported(self._asked(call), call):
+                    result = await self._async_client().embeddings.create(**call)
             return self._vectors(result, options)
 
     def embed_query(self, text: str, **options: Any) -> list[float]:
@@ -193,16 +195,16 @@ class MeliousEmbeddings(MeliousSettings, Embeddings):
         """
         with langchain_errors:
             call = self._request([text], "query_prefix", options)
-            result = self._sync_client().embeddings.create(**call)
-            report(self._asked(call), result.batches)
+            with reported(self._asked(call), call):
+                result = self._sync_client().embeddings.create(**call)
             return self._vectors(result, options)[0]
 
     async def aembed_query(self, text: str, **options: Any) -> list[float]:
         """Turn a query into a vector. See `embed_query`."""
         with langchain_errors:
             call = self._request([text], "query_prefix", options)
-            result = await self._async_client().embeddings.create(**call)
-            await areport(self._asked(call), result.batches)
+            async with areported(self._asked(call), call):
+                result = await self._async_client().embeddings.create(**call)
             return self._vectors(result, options)[0]
 
     def _more_options(self) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from langchain_core.documents import BaseDocumentCompressor, Document
 from pydantic import Field
 from typing_extensions import override
 
-from langchain_melious._reports import Asked, areport, report, usage_of
+from langchain_melious._reports import Asked, areported, reported, usage_of
 from langchain_melious._settings import MeliousSettings, refuse_fixed
 from langchain_melious.errors import InvalidArgumentError, langchain_errors
 
@@ -166,9 +166,9 @@ class MeliousRerank(MeliousSettings, BaseDocumentCompressor):
             call, min_score = self._request(documents, query, options)
             if not call["documents"]:
                 return [], {}
-            result = self._sync_client().rerank.create(**call)
             asked = Asked("rerank", call["model"], self._routing(call))
-            report(asked, result.batches)
+            with reported(asked, call):
+                result = self._sync_client().rerank.create(**call)
             return _ranked(result, min_score), usage_of(asked, result)
 
     async def _ascore(
@@ -178,9 +178,9 @@ class MeliousRerank(MeliousSettings, BaseDocumentCompressor):
             call, min_score = self._request(documents, query, options)
             if not call["documents"]:
                 return [], {}
-            result = await self._async_client().rerank.create(**call)
             asked = Asked("rerank", call["model"], self._routing(call))
-            await areport(asked, result.batches)
+            async with areported(asked, call):
+                result = await self._async_client().rerank.create(**call)
             return _ranked(result, min_score), usage_of(asked, result)
 
     # --- documents -----------------------------------------------------------------------------------

@@ -141,3 +141,10 @@ class AsyncClients(Clients):
 
         self._runner.run(run())
         self._runner.close()
+
+
+class AiohttpClients(AsyncClients):
+    """The same on aiohttp's connections."""
+
+    def client(self, sandbox: Sandbox, **options: Any) -> Any:
+        return super().client(sandbox, async_transport="aiohttp", **options)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import io
 import wave
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import hypothesis
@@ -17,6 +18,7 @@ from melious.sandbox import Sandbox
 
 if TYPE_CHECKING:
     from .clients import Clients
+    from .held_server import HeldServer, Script
 
 # How long an example takes says more of the machine than of the code.
 hypothesis.settings.register_profile("no deadline", deadline=None)
@@ -57,3 +59,24 @@ def wav() -> bytes:
         file.setframerate(8000)
         file.writeframes(bytes(16_000))
     return held.getvalue()
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[Script], HeldServer]]:
+    """Start servers that answer when a script says so; they stop after the test."""
+    from .held_server import HeldServer
+
+    with ExitStack() as stack:
+        yield lambda script: stack.enter_context(HeldServer(script))
+
+
+@pytest.fixture(params=["sync", "async", "aiohttp"])
+def every_client(request: pytest.FixtureRequest) -> Iterator[Clients]:
+    """Both kinds of clients, and asyncio clients on aiohttp's connections."""
+    from .clients import AiohttpClients, AsyncClients, SyncClients
+
+    if request.param == "aiohttp":
+        pytest.importorskip("aiohttp")
+    made: Any = {"sync": SyncClients, "async": AsyncClients, "aiohttp": AiohttpClients}[request.param]()
+    yield made
+    made.close()

@@ -135,6 +135,22 @@ def test_a_failed_call_has_a_column_of_its_own(way, chat, sandbox):
     assert handler.ledger.to_dict() == ledger.to_dict()
 
 
+@pytest.mark.parametrize("method", ["embed_documents", "rerank"])
+@pytest.mark.parametrize("at_a_time", [1, 4])
+def test_what_was_answered_before_a_batch_failed_is_counted(
+    way, embeddings, rerank, sandbox, method, at_a_time
+):
+    sandbox.faults.add(Fault(status=400, after=2))
+    told = []
+    options = {"batch_size": 1, "max_concurrency": at_a_time, "on_answer": told.append}
+    texts = [*TEXTS, "One", "Two"]
+    model, asked = (rerank(), [texts, "heat"]) if method == "rerank" else (embeddings(), [texts])
+    with track_impact() as ledger, get_melious_callback() as callback, pytest.raises(MeliousError):
+        way.call(model, method, *asked, **options)
+    assert callback.total.requests == ledger.total.requests == len(told) == (2 if at_a_time == 1 else 3)
+    assert callback.total.eur == ledger.total.eur > 0
+
+
 def test_a_stream_that_breaks_was_answered_and_failed(way, chat, sandbox):
     sandbox.faults.add(Fault(error_after_events=4))
     handler = MeliousImpactHandler()

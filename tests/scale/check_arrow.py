@@ -4,7 +4,9 @@ from collections.abc import Callable
 
 import numpy as np
 import pyarrow as pa
+import pytest
 
+from melious import InvalidArgumentError
 from melious.sandbox import Sandbox
 from melious.scale import Embedder
 
@@ -55,3 +57,49 @@ def test_arrays_get_arrow_columns_with_nulls(embedder: Make) -> None:
     assert done["embedding"].null_count == 1
     assert done["error"].type == pa.string()
     assert isinstance(done["id"], np.ndarray)
+
+
+def test_two_columns_of_one_name_are_an_error(sandbox: Sandbox, embedder: Make) -> None:
+    table = pa.Table.from_arrays([pa.array(["a"]), pa.array(["b"])], names=["text", "text"])
+    for batch in (table, table.to_batches()[0]):
+        with pytest.raises(InvalidArgumentError, match="batch: has more than one column 'text'"):
+            embedder()(batch)
+    assert not sandbox.requests
+
+
+@pytest.mark.parametrize(
+    ("column", "said"),
+    [
+        (pa.array(["[0.5]", None]), r"embedding\[0\]: holds str"),
+        (pa.array([7, None]), r"embedding\[0\]: holds int"),
+        (pa.array([["0.5"], None]), r"embedding\[0\]: holds list, not a vector of numbers"),
+        (pa.array([None, [float("nan")] * 3], VECTORS), r"embedding\[1\]: holds a vector with NaN"),
+        (pa.array([None, [0.5, None]], VECTORS), r"embedding\[1\]: holds list, not a vector of numbers"),
+    ],
+    ids=["text", "numbers", "lists of text", "NaN", "null in a vector"],
+)
+@pytest.mark.parametrize("kind", ["table", "arrays"])
+def test_what_is_no_vector_is_an_error_and_not_paid_for_again(
+    kind: str, column: pa.Array, said: str, sandbox: Sandbox, embedder: Make
+) -> None:
+    batch = {"text": pa.array(["a kettle", "a pot"]), "embedding": column}
+    with pytest.raises(InvalidArgumentError, match=said):
+        embedder()(pa.table(batch) if kind == "table" else batch)
+    assert not sandbox.requests
+
+
+@pytest.mark.parametrize("size", [None, 1024], ids=["list", "fixed size list"])
+def test_vectors_of_an_earlier_run_are_kept(size: int | None, sandbox: Sandbox, embedder: Make) -> None:
+    kind = VECTORS if size is None else pa.list_(pa.float32(), size)
+    vectors = pa.array([[0.25] * 1024, None], kind)
+    done = embedder()(pa.table({"text": ["a kettle", "a pot"], "embedding": vectors}))
+    assert texts_sent(sandbox) == ["a pot"]
+    assert [len(vector) for vector in done["embedding"].to_pylist()] == [1024, 1024]
+
+
+def test_what_a_dict_of_arrays_was_given_back_resumes(sandbox: Sandbox, embedder: Make) -> None:
+    first = embedder()({"text": np.array(["a kettle", ""], dtype=object)})
+    sandbox.reset()
+    again = embedder()({**first, "text": np.array(["a kettle", "a pot"], dtype=object)})
+    assert texts_sent(sandbox) == ["a pot"]
+    assert again["embedding"].null_count == 0

@@ -6,18 +6,16 @@ from typing import Any
 import dask.dataframe as dd
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from melious import AuthenticationError
+from melious import AuthenticationError, InvalidArgumentError
 from melious.sandbox import Sandbox
 from melious.scale import Embedder, ledger_of
 
 from .conftest import MODEL, texts_sent
 
 TEXTS = [f"lighthouse {number}" if number % 7 else "" for number in range(20)]
-SCHEMA = pa.schema(
-    {"id": pa.int64(), "text": pa.string(), "embedding": pa.list_(pa.float32()), "error": pa.string()}
-)
 
 
 @pytest.fixture(autouse=True)
@@ -49,7 +47,7 @@ def test_what_was_written_resumes(sandbox: Sandbox, tmp_path: Path) -> None:
     embed = Embedder(MODEL, base_url=sandbox.base_url)
     first = _corpus(4).partitions[:2]
     done = first.map_partitions(embed, meta=embed.meta(first))
-    done.to_parquet(tmp_path / "done", write_index=False, schema=SCHEMA)
+    done.to_parquet(tmp_path / "done", write_index=False)
     sandbox.reset()
     written = dd.read_parquet(tmp_path / "done", columns=["id", "embedding"])
     joined = _corpus(4).merge(written, on="id", how="left")
@@ -57,6 +55,47 @@ def test_what_was_written_resumes(sandbox: Sandbox, tmp_path: Path) -> None:
     assert sorted(texts_sent(sandbox)) == sorted(text for text in TEXTS[10:] if text)
     assert done["embedding"].notna().sum() == 17
     assert sorted(done["id"]) == [*range(20)]
+
+
+@pytest.mark.filterwarnings("ignore:The inplace keyword")  # Dask's own, of pandas 3.1
+@pytest.mark.parametrize("texts", [TEXTS, ["", "", "", *TEXTS[3:]], [""] * 20], ids=["some", "first", "all"])
+def test_what_meta_says_is_stored_whatever_failed(texts: list[str], sandbox: Sandbox, tmp_path: Path) -> None:
+    """Each partition has the same types, also one in which every row failed."""
+    embed = Embedder(MODEL, base_url=sandbox.base_url, report_column="spent")
+    corpus = dd.from_pandas(pd.DataFrame({"id": range(20), "text": texts}), npartitions=10)
+    corpus.map_partitions(embed, meta=embed.meta(corpus)).to_parquet(tmp_path / "done", write_index=False)
+    parts = [pq.read_schema(part) for part in sorted((tmp_path / "done").glob("*.parquet"))]
+    assert len(parts) == 10
+    for schema in parts:
+        assert schema.field("embedding").type == pa.list_(pa.float32())
+        assert schema.field("error").type == schema.field("spent").type == pa.string()
+    for done in (dd.read_parquet(tmp_path / "done").compute(), pd.read_parquet(tmp_path / "done")):
+        assert done["embedding"].notna().sum() == sum(map(bool, texts))
+
+
+def test_meta_of_a_pandas_frame_is_stored_alone_and_with_rows(sandbox: Sandbox, tmp_path: Path) -> None:
+    frame = pd.DataFrame({"id": range(3), "text": ["a kettle", "", "a pot"]})
+    embed = Embedder(MODEL, base_url=sandbox.base_url)
+    meta = embed.meta(frame)
+    meta.to_parquet(tmp_path / "meta.parquet")
+    pd.concat([meta, embed(frame)]).to_parquet(tmp_path / "rows.parquet")
+    embed(frame).astype(meta.dtypes.to_dict()).to_parquet(tmp_path / "typed.parquet")
+    for name in ("meta", "rows", "typed"):
+        schema = pq.read_schema(tmp_path / f"{name}.parquet")
+        assert pa.types.is_list(schema.field("embedding").type)
+        assert schema.field("embedding").type.value_type == pa.float32()
+        assert pa.types.is_string(schema.field("error").type) or pa.types.is_large_string(
+            schema.field("error").type
+        )
+        sandbox.reset()
+        embed(pq.read_table(tmp_path / f"{name}.parquet"))
+        assert not sandbox.requests, "what was stored resumes"
+
+
+def test_two_columns_of_one_name_are_an_error_before_anything_is_computed(sandbox: Sandbox) -> None:
+    frame = pd.DataFrame([["a", "b"]], columns=["text", "text"])
+    with pytest.raises(InvalidArgumentError, match="more than one column 'text'"):
+        Embedder(MODEL, base_url=sandbox.base_url).meta(frame)
 
 
 def test_a_worker_with_a_wrong_key_ends_the_computation(

@@ -3,10 +3,12 @@
 import json
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from core.held_server import HeldServer, Script
 
 from melious.sandbox import Sandbox
 from melious.scale import Embedder
@@ -99,3 +101,10 @@ def fussy() -> Iterator[Callable[..., Fussy]]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[Script], HeldServer]]:
+    """Start servers that answer when a script says so; they stop after the test."""
+    with ExitStack() as stack:
+        yield lambda script: stack.enter_context(HeldServer(script))

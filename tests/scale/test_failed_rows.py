@@ -1,20 +1,27 @@
 """Rows that cannot be embedded are told and kept, and take nothing away from the others."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 import pytest
+from core.held_server import Asked, HeldServer
 
 from melious import (
+    APIStatusError,
     AuthenticationError,
     BadRequestError,
     BudgetExceededError,
     ContextLengthExceededError,
     ImpactBudget,
+    InsufficientBalanceError,
     InvalidArgumentError,
     ModelNotFoundError,
+    NoProvidersAvailableError,
+    NotFoundError,
     PermissionDeniedError,
+    ResidencyError,
     ServerError,
     track_impact,
 )
@@ -120,10 +127,9 @@ def test_passing_troubles_are_retried_first(sandbox: Sandbox, embedder: Make) ->
     [
         (Fault(truncate_base64=True, times=None), "ResponseDecodeError"),
         (Fault(drop_item=True, times=None), "ResponseDecodeError"),
-        (Fault(code="insufficient_quota", times=None), "InsufficientBalanceError"),
         (Fault(cut_after_bytes=0, times=None), "APIConnectionError"),
     ],
-    ids=["broken vectors", "a missing vector", "no money", "a cut connection"],
+    ids=["broken vectors", "a missing vector", "a cut connection"],
 )
 def test_what_else_goes_wrong_is_told_row_by_row(
     fault: Fault, said: str, sandbox: Sandbox, embedder: Make
@@ -153,6 +159,88 @@ def test_an_unknown_model_ends_the_run(sandbox: Sandbox) -> None:
     embed = Embedder("no-such-model", api_key=sandbox.api_key, base_url=sandbox.base_url)
     with pytest.raises(ModelNotFoundError):
         embed({"text": ["a kettle"]})
+
+
+BALANCE: dict[str, Any] = {"error": {"message": "the balance is used up", "code": "insufficient_quota"}}
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [
+        (Fault(status=402, times=None), InsufficientBalanceError),
+        (Fault(status=403, body=BALANCE, times=None), InsufficientBalanceError),
+        (Fault(status=429, body=BALANCE, times=None), InsufficientBalanceError),
+        (Fault(body=BALANCE, times=None), InsufficientBalanceError),
+        (Fault(status=404, body="<html>Not Found</html>", times=None), NotFoundError),
+        (Fault(status=405, body="", times=None), APIStatusError),
+        (Fault(status=308, body="", headers={"location": "/v2"}, times=None), APIStatusError),
+        (Fault(code="no_providers", times=None), NoProvidersAvailableError),
+    ],
+    ids=["402", "403", "429", "in a 200", "no such path", "not allowed", "moved", "no provider"],
+)
+@pytest.mark.parametrize("at_a_time", [1, 4])
+def test_what_every_row_would_meet_ends_the_run(
+    fault: Fault, kind: type[Exception], at_a_time: int, sandbox: Sandbox, embedder: Make
+) -> None:
+    """Of 40 requests five are answered; each thread meets one refusal at the most, and sends no other."""
+    sandbox.faults.add(replace(fault, after=5))
+    embed = embedder(batch_size=1, max_concurrency=at_a_time, max_retries=0, filters={"countries": ["DE"]})
+    with track_impact() as ledger, pytest.raises(kind):
+        embed({"text": [f"text {number}" for number in range(40)]})
+    asked = len(sandbox.requests)
+    assert 6 <= asked <= 5 + at_a_time
+    assert (ledger.total.requests, ledger.total.failed) == (5, asked - 5)
+
+
+def test_an_answer_from_elsewhere_ends_the_run_where_that_is_to_be_raised(
+    sandbox: Sandbox, embedder: Make
+) -> None:
+    embed = embedder(
+        batch_size=1, max_concurrency=1, filters={"countries": ["DE"]}, verify_location="raise", max_retries=0
+    )
+    sandbox.faults.add(Fault(impact="missing", endpoint="embeddings", after=1))
+    with pytest.raises(ResidencyError):
+        embed({"text": [f"text {number}" for number in range(9)]})
+    assert len(sandbox.requests) == 2
+
+
+@pytest.fixture
+def ended(caplog: pytest.LogCaptureFixture) -> Callable[[], bool]:
+    """Whether a run has noticed that it has ended."""
+    caplog.set_level("INFO", "melious")
+    return lambda: any("nothing further is sent" in record.getMessage() for record in caplog.records)
+
+
+def test_a_slow_request_does_not_hide_that_the_run_has_ended(
+    serve: Callable[..., HeldServer], ended: Callable[[], bool]
+) -> None:
+    def script(asked: Asked) -> Any:
+        asked.once_asked(4)
+        return (402, BALANCE) if asked.number == 1 else asked.once(ended)
+
+    server = serve(script)
+    embed = Embedder(MODEL, api_key="sk-mel-x", base_url=server.base_url, batch_size=1)
+    with track_impact() as ledger, pytest.raises(InsufficientBalanceError):
+        embed({"text": [f"text {number}" for number in range(40)]})
+    assert len(server.asked) == 4
+    assert (ledger.total.requests, ledger.total.failed) == (3, 1), "what was under way is counted"
+
+
+def test_what_is_under_way_is_not_tried_again_once_the_run_has_ended(
+    serve: Callable[..., HeldServer], ended: Callable[[], bool]
+) -> None:
+    def script(asked: Asked) -> Any:
+        asked.once_asked(4)
+        if asked.number == 1:
+            return 402, BALANCE
+        asked.once(ended)
+        return 503, {"error": {"message": "out of order"}}
+
+    server = serve(script)
+    embed = Embedder(MODEL, api_key="sk-mel-x", base_url=server.base_url, batch_size=1)
+    with track_impact() as ledger, pytest.raises(InsufficientBalanceError):
+        embed({"text": [f"text {number}" for number in range(40)]})
+    assert (len(server.asked), ledger.total.failed) == (4, 4)
 
 
 def test_an_option_that_the_model_does_not_take_ends_the_run(sandbox: Sandbox, embedder: Make) -> None:

@@ -14,7 +14,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
-from melious.errors import APIStatusError, BadRequestError, ContextLengthExceededError, InvalidArgumentError
+from melious.errors import (
+    APIStatusError,
+    BadRequestError,
+    ContextLengthExceededError,
+    InvalidArgumentError,
+    MeliousError,
+    ServerError,
+)
 from melious.results import Meta, Result
 from melious.transport.request import Request, Response
 
@@ -24,8 +31,8 @@ MAX_CONCURRENCY = 4
 """The most requests of one call at a time, unless the caller says otherwise."""
 
 _TOO_LARGE = (
-    r"too (?:large|many)|array too long|batch size|maximum batch|at most|exceeds the limit|payload"
-    r"|per request|per (?:submitted )?batch|max(?:imum)? number"
+    r"too large|too many (?!requests)|array too long|batch size|maximum batch|at most|exceeds the limit"
+    r"|payload|per request|per (?:submitted )?batch|max(?:imum)? number"
     r"|(?:more|less|fewer) than \d+ (?:items|inputs|texts|strings|documents|elements)"
 )
 
@@ -37,6 +44,20 @@ Progress: TypeAlias = Callable[[int, int], object]
 
 OnAnswer: TypeAlias = Callable[[Result], object]
 """Told of the answer to a request, as soon as it is there."""
+
+
+class Outcome(NamedTuple):
+    """What became of a batch: an answer, other batches in its place, or an error that nothing helps against.
+
+    Attributes:
+        answer: The answer, where it was accepted.
+        instead: The batches to send in its place, next and in this order.
+        error: What went wrong, also where there are batches to send in its place.
+    """
+
+    answer: Result | None = None
+    instead: Sequence[Batch] = ()
+    error: BaseException | None = None
 
 
 class Limits(NamedTuple):
@@ -92,14 +113,30 @@ def too_large(error: APIStatusError, field: str) -> bool:
         error: The refusal.
         field: The field of the body that holds the items.
     """
-    if error.status_code == 413:  # noqa: PLR2004
+    if _status_of(error) == 413:  # noqa: PLR2004
         return True
-    if not isinstance(error, BadRequestError) or not (error.param or field).startswith(field):
+    if not refused_as_it_is(error) or not (error.param or field).startswith(field):
         return False
     if isinstance(error, ContextLengthExceededError):
         # An item that is too long for the model stays so; a request over the account's limit may be parted.
-        return error.status_code == 429  # noqa: PLR2004
+        return _status_of(error) == 429  # noqa: PLR2004
     return re.search(_TOO_LARGE, error.message, re.IGNORECASE) is not None
+
+
+def refused_as_it_is(error: APIStatusError) -> bool:
+    """Whether the service finds fault with the request itself, so that another one may pass.
+
+    An error object inside an answer with status 200 may name neither status nor code; then its words tell.
+    """
+    return isinstance(error, BadRequestError) or (type(error) is ServerError and _status_of(error) is None)
+
+
+def _status_of(error: APIStatusError) -> int | None:
+    """The status of an error; inside an answer with status 200, the one that it gives as its code."""
+    code = error.code or ""
+    if error.status_code is None and len(code) == 3 and code.isdecimal():  # noqa: PLR2004
+        return int(code)
+    return error.status_code
 
 
 def whole_from(params: Mapping[str, Any], name: str, default: int, most: int) -> int:
@@ -166,17 +203,30 @@ class BatchPlan(ABC, Generic[R]):
             ResponseDecodeError: It is not what the endpoint promises.
         """
 
+    def outcome(self, batch: Batch, answer: Response | BaseException) -> Outcome:
+        """Decide what becomes of a batch; the same for an error status and an error object in a 200.
+
+        Args:
+            batch: The batch.
+            answer: What came of its request.
+        """
+        if isinstance(answer, Response):
+            try:
+                return Outcome(self.accept(batch, answer))
+            except MeliousError as error:
+                answer = error
+        instead = self.reject(batch, answer) if isinstance(answer, APIStatusError) else ()
+        return Outcome(instead=instead, error=answer)
+
     def reject(self, batch: Batch, error: APIStatusError) -> list[Batch]:
         """Decide what to do with a batch that the service refused.
 
         Returns:
-            The batches to send in its place: halves of one that was too large.
-
-        Raises:
-            APIStatusError: Nothing can be done; the error that was given.
+            The batches to send in its place: halves of one that was too large; none where nothing can be
+            done.
         """
         if len(batch) == 1 or not too_large(error, self.field):
-            raise error
+            return []
         middle = len(batch) // 2
         return [batch[:middle], batch[middle:]]
 

@@ -18,6 +18,7 @@ from melious.endpoints.batching import (
     OnAnswer,
     Progress,
     laid_out,
+    refused_as_it_is,
     size_of,
     whole_from,
 )
@@ -35,7 +36,7 @@ from melious.endpoints.common import (
 from melious.endpoints.embedding_cache import EmbeddingCache
 from melious.endpoints.sums import sum_cost, sum_impact, sum_usage
 from melious.endpoints.vectors import in_order
-from melious.errors import APIStatusError, BadRequestError, InvalidArgumentError
+from melious.errors import APIStatusError, InvalidArgumentError
 from melious.results import EmbeddingsResult
 from melious.transport.request import Request, Response, read
 
@@ -72,7 +73,9 @@ class EmbeddingParams(RoutingOptions, total=False):
             the event loop of the caller. The asyncio client awaits what can be
             awaited. What it raises ends the call.
         on_answer: Called with the answer to each request as soon as it is
-            there, likewise: also where a later request of the call fails.
+            there, likewise: also where another request of the call fails. Once
+            one has failed for good, nothing further is sent; what is under way
+            ends, and its answers are passed on too.
         as_numpy: Give a numpy array instead of lists.
     """
 
@@ -288,15 +291,12 @@ class EmbeddingsPlan(BatchPlan[EmbeddingsResult]):
 
         Returns:
             The batches to send in its place: halves of one that was too large,
-            or the same again in the next encoding.
-
-        Raises:
-            APIStatusError: Nothing can be done; the error that was given.
+            or the same again in the next encoding; none where nothing can be done.
         """
         said = error.message.lower()
         about_encoding = "encoding_format" in said or "base64" in said or error.param == "encoding_format"
         after = self._attempts[batch] + 1
-        if about_encoding and after < len(_ENCODINGS) and isinstance(error, BadRequestError):
+        if about_encoding and after < len(_ENCODINGS) and refused_as_it_is(error):
             self._attempt = max(self._attempt, after)
             self._refused[self._model] = self._attempt
             return [batch]

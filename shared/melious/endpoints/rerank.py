@@ -56,7 +56,9 @@ class RerankParams(RoutingOptions, total=False):
             caller. The asyncio client awaits what can be awaited. What it
             raises ends the call.
         on_answer: Called with the answer to each request as soon as it is
-            there, likewise: also where a later request of the call fails.
+            there, likewise: also where another request of the call fails. Once
+            one has failed for good, nothing further is sent; what is under way
+            ends, and its answers are passed on too.
     """
 
     top_n: int | None

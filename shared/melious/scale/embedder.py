@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from math import isnan
 from typing import Any, Literal, Unpack
 
 from pydantic import SecretStr
@@ -15,10 +14,19 @@ from melious.config import ClientConfig, reject_unknown
 from melious.endpoints.embeddings import EmbeddingParams, EmbeddingsPlan
 from melious.errors import ConfigurationError, InvalidArgumentError, MeliousError
 from melious.impact import track_impact
+from melious.scale.columns import (
+    check_errors,
+    check_lengths,
+    check_names,
+    check_reports,
+    check_unique,
+    check_vectors,
+    is_missing,
+)
 from melious.scale.pace import pace_for
 from melious.scale.reports import ledger_of, report_of
 from melious.scale.run import Run, unit
-from melious.scale.tables import Column, Table, table_of
+from melious.scale.tables import Column, Kind, table_of, with_arrow_types
 
 _OF_THE_CALL = frozenset(
     {
@@ -38,9 +46,7 @@ _NOT_HERE = {
     "async_transport": "requests are blocking here",
 }
 _SECRET_HEADERS = frozenset({"authorization", "proxy-authorization", "x-api-key", "cookie"})
-_MISSING = frozenset({"NAType", "NaTType"})
 _PLACE = re.compile(r"'?\b(?:input|texts?)\[\d+\]'?")
-"""The classes of pandas' other missing values."""
 _DEFAULTS: dict[str, Any] = {"max_retries": 5, "max_rate_limit_wait": 900.0}
 _ON_WORKERS = (
     "Set MELIOUS_API_KEY in the environment of every worker (Ray: the environment of the nodes, or "
@@ -85,9 +91,12 @@ class Embedder:
 
     * **Failed rows stay.** A text that is empty or too long is set apart and told
       in the error column; the others of its batch get their vectors. What no row
-      caused and every row would meet (key, scope, unknown model, a wrong option) is raised.
-    * **A run can resume.** Rows whose output column is filled already are not sent
-      again: give it what an earlier run wrote, joined to the corpus.
+      caused and every row would meet is raised, and nothing further is sent: key, scope, balance, unknown
+      model or path, a wrong option, filters that no provider fits, an answer from outside
+      `filters["countries"]` with `verify_location="raise"`.
+    * **A run can resume.** Rows whose output column holds a vector already are not sent
+      again: give it what an earlier run wrote, joined to the corpus. What is neither missing nor a
+      vector of numbers there (text, NaN, another length) is an error, and nothing is sent.
     * **The account's rate limit** is respected by workers that do not know of each
       other: each reads it from its own answers, goes slower when it runs short and
       waits where the service says so.
@@ -180,10 +189,12 @@ class Embedder:
 
     def _check(self) -> None:
         """Refuse here what every worker would refuse; the key is not known yet."""
-        columns = [self.text_column, self.output_column, self.error_column, self.report_column]
-        named = [column for column in columns if column is not None]
-        if len(set(named)) < len(named) or not all(isinstance(column, str) and column for column in named):
-            raise InvalidArgumentError(f"columns: {named} are not names that differ")
+        check_names(
+            {
+                name: getattr(self, name)
+                for name in ("text_column", "output_column", "error_column", "report_column")
+            }
+        )
         config = ClientConfig.resolve(**{**self._options, "api_key": self._key or "known to the workers"})
         EmbeddingsPlan(config, self.model, ["text"], EmbeddingParams(**self._params))  # type: ignore[typeddict-item]
 
@@ -200,7 +211,8 @@ class Embedder:
 
         Raises:
             ConfigurationError: There is no key here.
-            InvalidArgumentError: The batch is of no known kind or lacks the column of texts.
+            InvalidArgumentError: The batch is of no known kind, lacks the column of texts, has two columns
+                of one name, or holds something in a column to be written that is not from an earlier run.
             MeliousError: A request failed, and `on_error` is `raise` or every row would have met it.
         """
         if isinstance(batch, Iterator):
@@ -210,26 +222,53 @@ class Embedder:
     def meta(self, frame: Any) -> Any:
         """What Dask wants to know: the columns of the result, with no rows. Nothing is sent.
 
-        Without it Dask would find out by embedding made-up rows.
+        Without it Dask would find out by embedding made-up rows. The new columns have Arrow's types where
+        pyarrow is installed, so that `to_parquet` needs no schema.
 
         Args:
             frame: The Dask frame (or any pandas frame) that is to be embedded.
+
+        Returns:
+            An empty pandas frame.
+
+        Raises:
+            InvalidArgumentError: It is not a frame, lacks the column of texts, or has two columns of one
+                name.
         """
-        return self._embedded(getattr(frame, "_meta", frame).iloc[:0])
+        whole = getattr(frame, "_meta", frame)
+        if not hasattr(whole, "iloc"):
+            raise InvalidArgumentError(f"frame: needs a Dask or pandas frame, not {type(frame).__name__}")
+        return with_arrow_types(self._embedded(whole.iloc[:0]), self._written())
+
+    def _written(self) -> dict[str, Kind]:
+        """The columns that are written."""
+        kinds: dict[str, Kind] = {self.output_column: "vector"}
+        if self.on_error == "record":
+            kinds[self.error_column] = "text"
+        if self.report_column is not None:
+            kinds[self.report_column] = "text"
+        return kinds
 
     def _embedded(self, batch: Any) -> Any:
         table = table_of(batch, self.text_column)
         names = table.names()
+        check_unique(names)
         rows = table.read(self.text_column) if self.text_column in names else []
         if self.text_column not in names and names:
             raise InvalidArgumentError(
                 f"batch: has no column {self.text_column!r}; it has {', '.join(names)}"
             )
         vectors = table.read(self.output_column) if self.output_column in names else [None] * len(rows)
+        filled = check_vectors(self.output_column, vectors, self._params.get("dimensions"))
+        if self.on_error == "record" and self.error_column in names:
+            check_errors(self.error_column, table.read(self.error_column))
+        reports: list[str | None] = [None] * len(rows)
+        if self.report_column is not None and self.report_column in names:
+            reports = check_reports(self.report_column, table.read(self.report_column))
         errors: list[str | None] = [None] * len(rows)
         wanted: dict[str, list[int]] = {}
         for place, text in enumerate(rows):
-            if is_filled(vectors[place]):
+            if filled[place]:
                 continue
             vectors[place] = None
             wrong = wrong_with(text)
@@ -239,13 +278,16 @@ class Embedder:
                 raise InvalidArgumentError(f"{self.text_column}[{place}]: {wrong}")
             else:
                 errors[place] = f"InvalidArgumentError: {wrong}"
-        report = self._embed(wanted, vectors, errors, arrays=table.arrays) if wanted else None
-        columns = {self.output_column: Column("vector", vectors)}
-        if self.on_error == "record":
-            columns[self.error_column] = Column("text", errors)
+        if wanted:
+            report = self._embed(wanted, vectors, errors, arrays=table.arrays)
+            check_lengths(self.output_column, filled, vectors)
+            if report is not None:
+                place = next(iter(wanted.values()))[0]
+                reports[place] = report_of(ledger_of([reports[place], report]))
+        found: dict[str, list[Any]] = {self.output_column: vectors, self.error_column: errors}
         if self.report_column is not None:
-            columns[self.report_column] = self._reports(table, len(rows), wanted, report)
-        return table.written(columns)
+            found[self.report_column] = reports
+        return table.written({name: Column(kind, found[name]) for name, kind in self._written().items()})
 
     def _embed(
         self, wanted: Mapping[str, list[int]], vectors: list[Any], errors: list[str | None], *, arrays: bool
@@ -264,18 +306,6 @@ class Embedder:
                 else:
                     vectors[place] = unit(vector) if self.normalize else vector
         return report_of(ledger)
-
-    def _reports(
-        self, table: Table, count: int, wanted: Mapping[str, list[int]], report: str | None
-    ) -> Column:
-        """The column of reports: what it held before, and this batch's beside the first row that was sent."""
-        name = str(self.report_column)
-        reports = table.read(name) if name in table.names() else [None] * count
-        reports = [report if isinstance(report, str) else None for report in reports]
-        if report is not None:
-            place = next(iter(wanted.values()))[0]
-            reports[place] = report_of(ledger_of([reports[place], report]))
-        return Column("text", reports)
 
     def _connected(self) -> MeliousClient:
         """The client of this process, made when it is first needed."""
@@ -311,16 +341,6 @@ class Embedder:
         return f"Embedder({self.model!r}, {self.text_column!r} to {self.output_column!r})"
 
 
-def is_filled(value: Any) -> bool:
-    """Whether a cell holds a vector already.
-
-    Example:
-        >>> is_filled([0.6, 0.8]), is_filled(None), is_filled(float("nan"))
-        (True, False, False)
-    """
-    return hasattr(value, "__len__") and not isinstance(value, str | bytes) and len(value) > 0
-
-
 def wrong_with(text: Any) -> str | None:
     """Why a cell cannot be embedded; None if it can.
 
@@ -330,8 +350,7 @@ def wrong_with(text: Any) -> str | None:
     """
     if isinstance(text, str):
         return None if text else "the text is empty"
-    missing = text is None or type(text).__name__ in _MISSING or (isinstance(text, float) and isnan(text))
-    return "there is no text" if missing else f"needs text, not {type(text).__name__}"
+    return "there is no text" if is_missing(text) else f"needs text, not {type(text).__name__}"
 
 
 def told(error: MeliousError) -> str:

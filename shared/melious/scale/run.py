@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import random
 import re
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import CancelledError, ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor, wait
 from contextvars import copy_context
 from typing import Any
 
@@ -20,22 +21,32 @@ from melious.errors import (
     BadRequestError,
     BudgetExceededError,
     ConfigurationError,
+    InsufficientBalanceError,
     InvalidArgumentError,
     MeliousError,
-    ModelNotFoundError,
+    NoProvidersAvailableError,
+    NotFoundError,
     PermissionDeniedError,
     RateLimitError,
+    ResidencyError,
+    RetryEvent,
 )
 from melious.scale.pace import Pace
 
+logger = logging.getLogger("melious")
 NO_ROW_ESCAPES = (
     AuthenticationError,
     BudgetExceededError,
     ConfigurationError,
-    ModelNotFoundError,
+    InsufficientBalanceError,
+    NoProvidersAvailableError,
+    NotFoundError,
     PermissionDeniedError,
+    ResidencyError,
 )
 """What no row caused and every row would meet: the run ends, and nothing is written down row by row."""
+_WRONG_PLACE = frozenset({301, 302, 303, 307, 308, 405, 410})
+"""Statuses by which something that is not the service's API answers, as for a wrong base URL."""
 MAX_REFUSALS = 32
 """How often a batch is halved with nothing but refusals, before the rest of it counts as refused too."""
 _REFUSED_WITHOUT_REASON = 1.0
@@ -83,16 +94,21 @@ class Run:
             "as_numpy": arrays,
             "batch_size": MAX_ITEMS,
             "max_batch_tokens": MAX_BATCH_BYTES,
+            "on_retry": self._before_retry,
         }
         self._ended = threading.Event()
+        self._lock = threading.Lock()
+        self._failure: BaseException | None = None
         self.vectors: list[Any] = [None] * len(texts)
         self.errors: list[MeliousError | None] = [None] * len(texts)
 
     def all(self) -> None:
         """Embed all texts, several requests at a time.
 
+        Once one has failed for all rows nothing further is sent; what is under way ends.
+
         Raises:
-            MeliousError: One of `NO_ROW_ESCAPES`, or an option is wrong, or errors are not recorded.
+            MeliousError: No row escapes it, or an option is wrong, or errors are not recorded; the first.
         """
         batches = self._plan.batches()
         most = min(self._plan.max_concurrency, len(batches))
@@ -101,14 +117,33 @@ class Run:
                 self._embed(batch)
             return
         with ThreadPoolExecutor(most, "melious-scale") as threads:
-            running = [threads.submit(copy_context().run, self._embed, batch) for batch in batches]
             try:
-                for future in running:
-                    future.result()
-            except BaseException:
-                self._ended.set()
-                threads.shutdown(wait=False, cancel_futures=True)
+                wait([threads.submit(copy_context().run, self._work, batch) for batch in batches])
+            except BaseException as error:
+                self._end(error)
                 raise
+        if self._failure is not None:
+            raise self._failure
+
+    def _work(self, batch: Batch) -> None:
+        """Embed some texts in a thread, unless the run has ended."""
+        try:
+            self._embed(batch)
+        except BaseException as error:  # noqa: BLE001 - raised by `all`
+            self._end(error)
+
+    def _end(self, error: BaseException) -> None:
+        """Let nothing further be sent; the first error is the one to raise."""
+        with self._lock:
+            if self._failure is None:
+                self._failure = error
+        self._ended.set()
+        logger.info("embedding has ended, nothing further is sent: %s", type(error).__name__)
+
+    def _before_retry(self, event: RetryEvent) -> None:
+        """What is under way is not tried again once the run has ended."""
+        if self._ended.is_set():
+            raise event.error
 
     def _embed(self, batch: Batch) -> None:
         """Embed some texts; what is refused is parted until it is known whose fault it is."""
@@ -131,7 +166,7 @@ class Run:
                     middle = len(places) // 2
                     waiting += [places[middle:], places[:middle]]
             except MeliousError as error:
-                if not self._record or isinstance(error, NO_ROW_ESCAPES):
+                if not self._record or no_row_escapes(error):
                     raise
                 self._failed(places, error)
             else:
@@ -165,13 +200,26 @@ class Run:
 
     def _wait(self, until: float) -> None:
         now = time.monotonic()
-        delay = min(self._pace.delay(now), max(0.0, until - now))
-        if delay > 0:
-            self._sleep(delay)
+        self._sleep(min(self._pace.delay(now), max(0.0, until - now)))
 
     def _sleep(self, seconds: float) -> None:
+        """Wait; a run that has ended sends nothing more.
+
+        Raises:
+            CancelledError: It has ended.
+        """
         if self._ended.wait(seconds):
             raise CancelledError
+
+
+def no_row_escapes(error: MeliousError) -> bool:
+    """Whether no row caused an error and every row would meet it.
+
+    Example:
+        >>> no_row_escapes(InsufficientBalanceError("no")), no_row_escapes(RateLimitError("wait"))
+        (True, False)
+    """
+    return isinstance(error, NO_ROW_ESCAPES) or error.status_code in _WRONG_PLACE
 
 
 def about_an_option(error: MeliousError) -> bool:

@@ -88,13 +88,14 @@ class _Frame(Table):
         return [str(name) for name in self._frame.columns]
 
     def read(self, name: str) -> list[Any]:
-        return list(self._frame[name])
+        return list(self._frame.iloc[:, self.names().index(name)])
 
     def written(self, columns: Mapping[str, Column]) -> Any:
         frame = self._frame.copy(deep=False)
         series = import_module("pandas").Series
+        labels = dict(zip(self.names(), self._frame.columns, strict=True))
         for name, column in columns.items():
-            frame[name] = series(column.values, index=frame.index, dtype=object)
+            frame[labels.get(name, name)] = series(column.values, index=frame.index, dtype=object)
         return frame
 
 
@@ -134,15 +135,19 @@ class _Columns(Table):
 
     def __init__(self, columns: Mapping[str, Any]) -> None:
         self._columns = columns
+        self._labels = {str(label): label for label in columns}
 
     def names(self) -> list[str]:
-        return [str(name) for name in self._columns]
+        return [str(label) for label in self._columns]
 
     def read(self, name: str) -> list[Any]:
-        return list(self._columns[name])
+        column = self._columns[self._labels[name]]
+        # Of an earlier batch of this embedder, columns may be Arrow's.
+        return list(column.to_pylist() if hasattr(column, "to_pylist") else column)
 
     def written(self, columns: Mapping[str, Column]) -> Any:
-        return {**self._columns, **{name: self._made(column) for name, column in columns.items()}}
+        made = {self._labels.get(name, name): self._made(column) for name, column in columns.items()}
+        return {**self._columns, **made}
 
     def _made(self, column: Column) -> Any:
         return column.values
@@ -194,6 +199,27 @@ class _Rows(Table):
 
 
 def _arrow_array(column: Column) -> Any:
+    return import_module("pyarrow").array(column.values, type=_arrow_type(column.kind))
+
+
+def _arrow_type(kind: Kind) -> Any:
     arrow = import_module("pyarrow")
-    kind = arrow.list_(arrow.float32()) if column.kind == "vector" else arrow.string()
-    return arrow.array(column.values, type=kind)
+    return arrow.list_(arrow.float32()) if kind == "vector" else arrow.string()
+
+
+def with_arrow_types(frame: Any, kinds: Mapping[str, Kind]) -> Any:
+    """Give columns of a pandas frame Arrow's types, which say what an empty column would hold.
+
+    Args:
+        frame: The frame.
+        kinds: What the columns hold, by their names.
+
+    Returns:
+        The frame with these types; as it was where pyarrow is not installed.
+    """
+    try:
+        types = {name: _arrow_type(kind) for name, kind in kinds.items()}
+    except ImportError:
+        return frame
+    arrow_dtype = import_module("pandas").ArrowDtype
+    return frame.astype({name: arrow_dtype(kind) for name, kind in types.items()})

@@ -75,8 +75,8 @@ class LineBase:
         self.clock = ReadClock(send.until, self.request.timeout.silence if self.request.stream else None)
         return self._seal(send)
 
-    def head(self, status: int, headers: Headers) -> Head:
-        """Note the head of an answer."""
+    def head(self, status: int, headers: Headers) -> Head | Failure:
+        """Note the head of an answer; a failure where it is the proxy that answers."""
         head = head_of(status, headers)
         self._log(str(status), head.request_id)
         if status == PROXY_AUTHENTICATION and (proxy := self._envelope.origin.proxy) is not None:

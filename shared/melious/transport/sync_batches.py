@@ -1,20 +1,18 @@
-"""Runs the batches of a call with threads, some at a time."""
+"""Runs the batches of a call with threads, some at a time; nothing is decided here."""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import suppress
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextvars import copy_context
 from functools import partial
+from queue import SimpleQueue
 from typing import TypeAlias, TypeVar
 
 from melious.endpoints.batching import Batch, BatchPlan
-from melious.errors import APIStatusError, MeliousError
 from melious.results import Result
+from melious.transport.batches import BatchRun, Sending
 from melious.transport.callbacks import no_coroutine
-from melious.transport.reporting import Report
 from melious.transport.request import Request, Response
 
 R = TypeVar("R", bound=Result)
@@ -23,90 +21,67 @@ _Send: TypeAlias = Callable[[Request], Response]
 
 def run_batches(plan: BatchPlan[R], send: _Send) -> R:
     """Run a plan with threads; a single batch runs in the caller's own."""
+    run = BatchRun(plan)
     try:
         waiting = plan.batches()
-        _tell(plan)
+        no_coroutine("on_progress", plan.progress())
         while waiting or plan.awaited():
-            _run(plan, deque(waiting), send)
+            _run(run, waiting, send)
             wait(plan.awaited())
             waiting = plan.settle()
-            _tell(plan)
+            no_coroutine("on_progress", plan.progress())
         return plan.result()
-    finally:
-        plan.release()
-
-
-def _run(plan: BatchPlan[R], waiting: deque[Batch], send: _Send) -> None:
-    if len(waiting) <= 1 or plan.max_concurrency == 1:
-        while waiting:
-            batch = waiting.popleft()
-            request = plan.request(batch)
-            report = Report(request)
-            _take(plan, batch, report, partial(_sent, report, send, request), waiting)
-        return
-    running: dict[Future[Response], tuple[Batch, Report]] = {}
-    try:
-        with ThreadPoolExecutor(min(plan.max_concurrency, len(waiting)), f"melious-{plan.name}") as pool:
-            try:
-                while waiting or running:
-                    while waiting and len(running) < plan.max_concurrency:
-                        batch = waiting.popleft()
-                        request = plan.request(batch)
-                        report = Report(request)
-                        running[pool.submit(copy_context().run, _sent, report, send, request)] = batch, report
-                    done, _ = wait(running, return_when=FIRST_COMPLETED)
-                    for future in done:
-                        batch, report = running.pop(future)
-                        _take(plan, batch, report, future.result, waiting)
-            finally:
-                for future in running:
-                    future.cancel()
-    finally:
-        _report_unused(plan, running)
-
-
-def _sent(report: Report, send: _Send, request: Request) -> Response:
-    report.begin()
-    try:
-        return send(request)
     except BaseException as error:
-        report.failed(error)
+        run.fail(error)
         raise
+    finally:
+        run.close()
 
 
-def _take(
-    plan: BatchPlan[R],
-    batch: Batch,
-    report: Report,
-    answer: Callable[[], Response],
-    waiting: deque[Batch],
-) -> None:
+def _run(run: BatchRun[R], waiting: Iterable[Batch], send: _Send) -> None:
+    run.start(waiting)
+    if run.at_a_time > 1:
+        _run_in_threads(run, send)
+    else:
+        while (sending := run.next()) is not None:
+            _take(run, sending, partial(send, sending.request))
+    run.check()
+
+
+def _run_in_threads(run: BatchRun[R], send: _Send) -> None:
+    under_way: dict[Future[Response], Sending] = {}
+    ended: SimpleQueue[Future[Response]] = SimpleQueue()
+    pool = ThreadPoolExecutor(run.at_a_time, f"melious-{run.plan.name}")
     try:
-        response = answer()
-    except APIStatusError as error:
-        waiting.extendleft(reversed(plan.reject(batch, error)))
+        while True:
+            while (sending := run.next()) is not None:
+                future = pool.submit(copy_context().run, send, sending.request)
+                under_way[future] = sending
+                future.add_done_callback(ended.put)
+            if not under_way:
+                return
+            future = ended.get()
+            _take(run, under_way.pop(future), future.result)
+    except BaseException as error:  # most likely Ctrl-C, which no request hears
+        run.fail(error)
+        while under_way:
+            future = ended.get()
+            _take(run, under_way.pop(future), future.result)
+        raise
+    finally:
+        pool.shutdown(wait=not under_way)
+
+
+def _take(run: BatchRun[R], sending: Sending, answer: Callable[[], Response]) -> None:
+    try:
+        came: Response | Exception = answer()
+    except Exception as error:  # noqa: BLE001 - the plan decides what becomes of it
+        came = error
+    result = run.ended(sending, came)
+    if result is None:
         return
-    _accept(plan, batch, report, response)
-    _tell(plan)
-
-
-def _accept(plan: BatchPlan[R], batch: Batch, report: Report, response: Response) -> None:
     try:
-        result = plan.accept(batch, response)
-    except BaseException as error:
-        report.failed(error)
-        raise
-    report.whole(result)
-    no_coroutine("on_answer", plan.tell(result))
-
-
-def _report_unused(plan: BatchPlan[R], left: Mapping[Future[Response], tuple[Batch, Report]]) -> None:
-    """Answers that came after another batch had failed are of no use, and were paid for."""
-    for future, (batch, report) in left.items():
-        if not future.cancelled() and future.exception() is None:
-            with suppress(MeliousError):  # that of the other batch is on its way
-                _accept(plan, batch, report, future.result())
-
-
-def _tell(plan: BatchPlan[R]) -> None:
-    no_coroutine("on_progress", plan.progress())
+        no_coroutine("on_answer", run.plan.tell(result))
+        no_coroutine("on_progress", run.progress())
+    except Exception as error:  # noqa: BLE001 - raised once what is under way has ended
+        run.fail(error)

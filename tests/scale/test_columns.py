@@ -1,0 +1,166 @@
+"""What stands in the columns of a batch: nothing is paid for twice, and nothing of the caller's is lost."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from melious import InvalidArgumentError
+from melious.sandbox import Sandbox
+from melious.scale import Embedder
+
+from .conftest import texts_sent
+
+Make = Callable[..., Embedder]
+VECTOR = [0.25] * 1024
+
+
+def _objects(*values: Any) -> Any:
+    """An array of any values, one a row."""
+    made = np.empty(len(values), dtype=object)
+    for place, value in enumerate(values):
+        made[place] = value
+    return made
+
+
+KINDS: dict[str, Callable[[dict[str, list[Any]]], Any]] = {
+    "dict": dict,
+    "rows": lambda batch: [dict(zip(batch, row, strict=True)) for row in zip(*batch.values(), strict=True)],
+    "arrays": lambda batch: {name: _objects(*values) for name, values in batch.items()},
+    "frame": lambda batch: pd.DataFrame({name: _objects(*values) for name, values in batch.items()}),
+}
+each_kind = pytest.mark.parametrize("kind", KINDS)
+
+
+# --- what stands in the output column --------------------------------------------------------------------
+
+
+@each_kind
+@pytest.mark.parametrize(
+    ("cell", "said"),
+    [
+        ("[0.1, 0.2]", r"holds str '\[0.1, 0.2\]', not a vector"),
+        ("", "holds str '', not a vector"),
+        (b"bytes", "holds bytes, not a vector"),
+        (7, "holds int, not a vector"),
+        (0.5, "holds float, not a vector"),
+        (True, "holds bool, not a vector"),
+        ({"a": 1.0}, "holds dict, not a vector"),
+        ({0.5, 0.25}, "holds set, not a vector"),
+        (["0.1", "0.2"], "holds list, not a vector of numbers"),
+        ([True, False], "holds list, not a vector of numbers"),
+        ([0.5, None], "holds list, not a vector of numbers"),
+        ([[0.5]], "holds list, not a vector of numbers"),
+        ([1j], "holds list, not a vector of numbers"),
+        (np.array(["0.1", "0.2"]), "holds ndarray, not a vector of numbers"),
+        (np.array([True]), "holds ndarray, not a vector of numbers"),
+        (np.array([[0.5]]), "holds ndarray, not a vector of numbers"),
+        (np.array([0.5, None], dtype=object), "holds ndarray, not a vector of numbers"),
+        ([0.5, float("nan")], "holds a vector with NaN or infinity in it"),
+        ([float("inf"), -float("inf")], "holds a vector with NaN or infinity in it"),
+        (np.full(4, np.nan, np.float32), "holds a vector with NaN or infinity in it"),
+    ],
+    ids=repr,
+)
+def test_what_is_no_vector_is_an_error_and_not_paid_for_again(
+    kind: str, cell: Any, said: str, sandbox: Sandbox, embedder: Make
+) -> None:
+    batch = KINDS[kind]({"text": ["a kettle", "a pot", "a pan"], "embedding": [VECTOR, cell, None]})
+    with pytest.raises(InvalidArgumentError, match=rf"^embedding\[1\]: {said}.*output_column"):
+        embedder()(batch)
+    assert not sandbox.requests
+
+
+@each_kind
+@pytest.mark.parametrize(
+    "missing", [None, float("nan"), np.float64("nan"), pd.NA, pd.NaT, [], np.array([])], ids=repr
+)
+def test_what_is_missing_is_embedded(kind: str, missing: Any, sandbox: Sandbox, embedder: Make) -> None:
+    done = embedder()(KINDS[kind]({"text": ["a kettle", "a pot"], "embedding": [VECTOR, missing]}))
+    assert texts_sent(sandbox) == ["a pot"]
+    vectors = [row["embedding"] for row in done] if kind == "rows" else list(done["embedding"])
+    assert [len(vector) for vector in vectors] == [1024, 1024]
+
+
+@each_kind
+@pytest.mark.parametrize(
+    "vector",
+    [
+        [1, 0, 0],
+        (0.5, 0.25, 0.0),
+        [1e308, 1e308, 1e308],
+        np.array([1, 2, 3]),
+        np.array([3e38] * 3, np.float32),
+        _objects(0.5, 0.25, np.float32(1)),
+    ],
+    ids=["whole numbers", "tuple", "large", "int array", "large float32", "objects"],
+)
+def test_numbers_of_any_kind_are_a_vector(kind: str, vector: Any, sandbox: Sandbox, embedder: Make) -> None:
+    embedder()(KINDS[kind]({"text": ["a kettle"], "embedding": [vector]}))
+    assert not sandbox.requests
+
+
+def test_vectors_of_different_lengths_are_an_error(sandbox: Sandbox, embedder: Make) -> None:
+    batch = {"text": ["a", "b", "c"], "embedding": [None, [0.5] * 3, [0.5] * 4]}
+    with pytest.raises(InvalidArgumentError, match=r"embedding\[2\]: .* 4 numbers, and that of row 1 has 3"):
+        embedder()(batch)
+    with pytest.raises(InvalidArgumentError, match=r"embedding\[1\]: .* 3 numbers, and dimensions is 64"):
+        embedder(dimensions=64)(batch)
+    assert not sandbox.requests
+
+
+def test_vectors_of_another_model_are_an_error(sandbox: Sandbox, embedder: Make) -> None:
+    batch = {"text": ["a", "b"], "embedding": [None, [0.5] * 3]}
+    with pytest.raises(InvalidArgumentError, match=r"embedding\[1\]: .* 3 numbers, and the model gives 1024"):
+        embedder()(batch)
+
+
+# --- columns that are the caller's -----------------------------------------------------------------------
+
+
+@each_kind
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"output_column": "id"}, r"^id\[0\]: holds int, not a vector"),
+        ({"output_column": "title"}, r"^title\[0\]: holds str 'A', not a vector"),
+        ({"error_column": "id"}, r"^id\[0\]: holds int, which is not an error of an earlier run"),
+        ({"error_column": "title"}, r"^title\[0\]: holds str 'A', which is not an error of an earlier run"),
+        ({"report_column": "id"}, r"^id\[0\]: holds int, which is not a report of an earlier run"),
+        ({"report_column": "title"}, r"^title\[0\]: holds str 'A', which is not a report of an earlier run"),
+    ],
+    ids=repr,
+)
+def test_a_column_of_the_caller_is_not_overwritten(
+    kind: str, options: dict[str, Any], said: str, sandbox: Sandbox, embedder: Make
+) -> None:
+    batch = KINDS[kind]({"id": [1, 2], "title": ["A", "B"], "text": ["a kettle", "a pot"]})
+    with pytest.raises(InvalidArgumentError, match=said):
+        embedder(**options)(batch)
+    assert not sandbox.requests
+
+
+@pytest.mark.parametrize("names", [["text", "text"], ["id", "id", "text"], ["text", "error", "error"]])
+def test_two_columns_of_one_name_are_an_error(names: list[str], sandbox: Sandbox, embedder: Make) -> None:
+    frame = pd.DataFrame([["a kettle"] * len(names)] * 2, columns=names)
+    twice = max(names, key=names.count)
+    for call in (embedder(), embedder().meta):
+        with pytest.raises(InvalidArgumentError, match=f"batch: has more than one column '{twice}'"):
+            call(frame)
+    assert not sandbox.requests
+
+
+def test_columns_may_be_labelled_with_numbers(sandbox: Sandbox, embedder: Make) -> None:
+    embed = embedder(text_column="0", output_column="1")
+    frame = embed(pd.DataFrame([["a kettle", None], ["a pot", None]]))
+    assert list(frame.columns) == [0, 1, "error"]
+    assert list(embed({0: ["a kettle"], 1: [None]})) == [0, 1, "error"]
+    assert texts_sent(sandbox) == ["a kettle", "a pot", "a kettle"]
+
+
+@pytest.mark.parametrize("frame", [{"text": []}, [], None, 7], ids=repr)
+def test_meta_is_of_a_frame(frame: Any, embedder: Make) -> None:
+    with pytest.raises(InvalidArgumentError, match="frame: needs a Dask or pandas frame, not"):
+        embedder().meta(frame)
