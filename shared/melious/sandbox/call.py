@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic_core import from_json
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
@@ -133,13 +135,19 @@ async def parse_body(raw: bytes, content_type: str) -> Any:
 
 
 async def _parse_form(raw: bytes, content_type: str) -> Any:
+    _, options = parse_options_header(content_type)
+    boundary = options.get(b"boundary", b"")
+    # The parser leaves the file of a part without an end open.
+    if not boundary or b"--" + boundary + b"--" not in raw:
+        return raw.decode("utf-8", "replace")
+
     async def stream() -> AsyncIterator[bytes]:
         yield raw
 
     parser = MultiPartParser(Headers({"content-type": content_type}), stream())  # type: ignore[arg-type]
     try:
         form = await parser.parse()
-    except (MultiPartException, KeyError):
+    except (MultiPartException, FormParserError):
         return raw.decode("utf-8", "replace")
     fields: dict[str, Any] = {}
     try:
