@@ -138,7 +138,8 @@ async def _parse_form(raw: bytes, content_type: str) -> Any:
     _, options = parse_options_header(content_type)
     boundary = options.get(b"boundary", b"")
     # The parser leaves the file of a part without an end open.
-    if not boundary or b"--" + boundary + b"--" not in raw:
+    end = b"\r\n--" + boundary + b"--"
+    if not boundary or end not in b"\r\n" + raw:
         return raw.decode("utf-8", "replace")
 
     async def stream() -> AsyncIterator[bytes]:

@@ -4,10 +4,7 @@ import json
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from functools import cache
 from typing import Any, Literal, get_args
-
-from pydantic import TypeAdapter, ValidationError
 
 from melious.sandbox.checks import (
     check_bytes_as_text,
@@ -234,17 +231,7 @@ class Fault:
         unknown = given.keys() - {item.name for item in fields(cls)}
         if unknown:
             raise ValueError(f"it has unknown fields: {', '.join(sorted(unknown))}")
-        try:
-            return _adapter().validate_python(given)
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            where = "".join(f"{part}: " for part in first["loc"][:1])
-            raise ValueError(f"{where}{first['msg'].removeprefix('Value error, ')}") from None
-
-
-@cache
-def _adapter() -> TypeAdapter[Fault]:
-    return TypeAdapter(Fault)
+        return cls(**given)
 
 
 def _check_framing(name: str, value: str) -> None:
