@@ -54,9 +54,9 @@ def test_a_small_body_without_a_key_keeps_the_connection(sandbox, client_of):
 
 @pytest.mark.parametrize("size", [100_000, 1_000_000, 20_000_000])
 def test_a_client_with_a_large_body_and_a_wrong_key_hears_so(sandbox, size):
-    with MeliousClient(api_key="sk-mel-wrong", base_url=sandbox.base_url, max_retries=2) as client:
-        with pytest.raises(AuthenticationError):
-            client.embeddings.create(model="bge-m3", input=["x" * size])
+    client = MeliousClient(api_key="sk-mel-wrong", base_url=sandbox.base_url, max_retries=2)
+    with client, pytest.raises(AuthenticationError):
+        client.embeddings.create(model="bge-m3", input=["x" * size])
     assert len(sandbox.requests) == 1
 
 
@@ -89,9 +89,9 @@ def test_a_body_at_the_bound_is_taken(start_sandbox, client_of):
 
 def test_a_client_whose_body_is_too_large_hears_so(start_sandbox):
     sandbox = start_sandbox(max_body_bytes=100_000)
-    with MeliousClient(api_key=sandbox.api_key, base_url=sandbox.base_url, max_retries=2) as client:
-        with pytest.raises(BadRequestError) as caught:
-            client.embeddings.create(model="bge-m3", input=["x" * 10_000_000])
+    client = MeliousClient(api_key=sandbox.api_key, base_url=sandbox.base_url, max_retries=2)
+    with client, pytest.raises(BadRequestError) as caught:
+        client.embeddings.create(model="bge-m3", input=["x" * 10_000_000])
     assert caught.value.status_code == 413
     assert len(sandbox.requests) == 1
 
