@@ -81,6 +81,43 @@ def test_the_help_names_local_model_servers(capsys):
     assert max(map(len, text.splitlines())) <= 100
 
 
+def test_without_a_key_it_makes_one_that_works():
+    command = [
+        sys.executable,
+        "-m",
+        "melious.sandbox",
+        "--port",
+        "0",
+        "--allowed-hosts",
+        "box.example",
+        "b.example",
+    ]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            text = ""
+            while "Ctrl-C" not in text:
+                text += process.stdout.readline()
+            url = re.search(r"export MELIOUS_BASE_URL=(\S+)", text)[1]
+            key = re.search(r"export MELIOUS_API_KEY=(sk-mel-\S{30,})", text)[1]
+            statuses = [
+                httpx.get(
+                    f"{url}/models", headers={"x-api-key": given, "host": host}, trust_env=False
+                ).status_code
+                for given, host in (
+                    (key, "b.example"),
+                    (key, "evil.example"),
+                    ("sk-mel-sandbox", "localhost"),
+                )
+            ]
+        finally:
+            process.terminate()
+    assert statuses == [200, 403, 401]
+
+
+def test_a_key_is_quoted_for_the_shell():
+    assert "MELIOUS_API_KEY='a$b'" in greeting("http://127.0.0.1:1/v1", "a$b", "live")
+
+
 def test_passwords_in_the_address_behind_are_not_printed():
     command = [
         sys.executable,

@@ -276,7 +276,7 @@ def test_impossible_faults():
         Fault(code="bad luck")
     with pytest.raises(ValueError, match="at least 1"):
         Fault(times=0)
-    with pytest.raises(ValueError, match="unknown impact 'odd'; one of missing, partial, strange"):
+    with pytest.raises(ValueError, match="impact must be one of missing, partial, strange, not 'odd'"):
         Fault(impact="odd")
     with pytest.raises(ValueError, match="cut_after_bytes"):
         Fault(cut_after_bytes=-1)

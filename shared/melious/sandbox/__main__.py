@@ -5,12 +5,13 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 
+from melious.errors import InvalidArgumentError
 from melious.sandbox.greeting import greeting
 from melious.sandbox.profiles import PROFILES
-from melious.sandbox.server import Sandbox
-from melious.sandbox.service import without_secrets
+from melious.sandbox.server import Sandbox, random_key
+from melious.sandbox.service import MAX_BODY_BYTES, without_secrets
 
 _DESCRIPTION = """\
 A local server that speaks the wire of Melious: chat, embeddings, rerank, images, audio and models,
@@ -28,6 +29,8 @@ does not know go through, as "llama3.2:1b". Keys, checks, rate limits, filters, 
 impact and bills stay those of the sandbox; the last two are computed from the server's token
 counts, or from the sandbox's own where it gives none."""
 
+_FLAGS: Mapping[str, str] = {"api_key": "--key", "upstream_key": "--upstream-key-env"}
+
 
 def main(arguments: Sequence[str] | None = None, program: str = "python -m melious.sandbox") -> int:
     """Run the sandbox until it is interrupted.
@@ -39,25 +42,27 @@ def main(arguments: Sequence[str] | None = None, program: str = "python -m melio
     Returns:
         The exit status.
     """
-    options = _parser(program).parse_args(arguments)
-    upstream_key = None
-    if options.upstream_key_env is not None:
-        upstream_key = os.environ.get(options.upstream_key_env)
-        if upstream_key is None:
-            sys.stderr.write(f"the environment has no variable {options.upstream_key_env}\n")
-            return 2
-    sandbox = Sandbox(
-        options.profile,
-        api_key=options.key,
-        host=options.host,
-        port=options.port,
-        rate_limit=options.rate_limit,
-        latency=options.latency,
-        pace=options.pace,
-        stream_delay=options.stream_delay,
-        upstream=options.upstream,
-        upstream_key=upstream_key,
-    )
+    parser = _parser(program)
+    options = parser.parse_args(arguments)
+    try:
+        sandbox = Sandbox(
+            options.profile,
+            api_key=random_key() if options.key is None else options.key,
+            host=options.host,
+            port=options.port,
+            allowed_hosts=options.allowed_hosts,
+            rate_limit=options.rate_limit,
+            latency=options.latency,
+            pace=options.pace,
+            stream_delay=options.stream_delay,
+            max_body_bytes=options.max_body_bytes,
+            upstream=options.upstream,
+            upstream_key=_upstream_key(options.upstream_key_env),
+        )
+    except InvalidArgumentError as error:
+        argument = (error.param or "").partition("[")[0]
+        flag = _FLAGS.get(argument, f"--{argument.replace('_', '-')}")
+        parser.error(f"argument {flag}: {error.message.removeprefix(f'{argument} ')}")
     stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopping.set())
@@ -85,12 +90,18 @@ def _parser(program: str) -> argparse.ArgumentParser:
     parser.add_argument(
         "--host", default="127.0.0.1", help="address to bind (%(default)s); whoever reaches it sees the page"
     )
-    parser.add_argument(
-        "--port", type=_whole(65_535), default=8321, help="port to bind, 0 for a free one (%(default)s)"
-    )
+    parser.add_argument("--port", type=int, default=8321, help="port to bind, 0 for a free one (%(default)s)")
     parser.add_argument("--profile", choices=list(PROFILES), default="live", help="generation (%(default)s)")
-    parser.add_argument("--key", default="sk-mel-sandbox", help="the API key to accept (%(default)s)")
-    parser.add_argument("--rate-limit", type=_whole(), metavar="N", help="requests per minute")
+    parser.add_argument("--key", help="the API key to accept (a random one, which is printed)")
+    parser.add_argument(
+        "--allowed-hosts",
+        nargs="+",
+        default=(),
+        metavar="HOST",
+        help="further hosts that requests may name, as host.docker.internal; bound to this machine, "
+        "only its own names are taken otherwise",
+    )
+    parser.add_argument("--rate-limit", type=_at_least_one, metavar="N", help="requests per minute")
     parser.add_argument("--latency", type=float, default=0.0, metavar="S", help="seconds before each answer")
     parser.add_argument(
         "--pace", type=float, default=0.0, metavar="X", help="1: chat at the providers' own tokens per second"
@@ -99,19 +110,36 @@ def _parser(program: str) -> argparse.ArgumentParser:
     parser.add_argument(
         "--upstream", metavar="URL", help="local model server that answers chat and embeddings"
     )
+    parser.add_argument(
+        "--max-body-bytes",
+        type=int,
+        default=MAX_BODY_BYTES,
+        metavar="N",
+        help="how large the body of a request may be (%(default)s)",
+    )
     parser.add_argument("--upstream-key-env", metavar="NAME", help="variable that holds the upstream's key")
     return parser
 
 
-def _whole(most: int | None = None) -> Callable[[str], int]:
-    def number(text: str) -> int:
+def _at_least_one(text: str) -> int:
+    try:
         value = int(text)
-        if value < 0 or (most is not None and value > most):
-            allowed = "0 or more" if most is None else f"from 0 to {most}"
-            raise argparse.ArgumentTypeError(f"{value} is not {allowed}")
-        return value
+    except ValueError:
+        value = 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, not {text!r}")
+    return value
 
-    return number
+
+def _upstream_key(variable: str | None) -> str | None:
+    if variable is None:
+        return None
+    key = os.environ.get(variable, "").strip()
+    if not key:
+        raise InvalidArgumentError(
+            f"the environment has no variable {variable}, or it is empty", param="upstream_key"
+        )
+    return key
 
 
 if __name__ == "__main__":

@@ -1,10 +1,13 @@
 """The paths of the sandbox."""
 
 from starlette.routing import Route, Router
+from starlette.types import ASGIApp
 
 from melious.sandbox.call import Call
+from melious.sandbox.doorman import Doorman
 from melious.sandbox.errors import SandboxError
 from melious.sandbox.gate import Gate
+from melious.sandbox.hosts import HostRule
 from melious.sandbox.page import Page
 from melious.sandbox.page.site import PATH, ROWS_PATH
 from melious.sandbox.replies import Reply
@@ -12,7 +15,7 @@ from melious.sandbox.routes import audio, chat, embeddings, images, models, rera
 from melious.sandbox.service import Service
 
 
-def build_app(service: Service) -> Router:
+def build_app(service: Service) -> ASGIApp:
     """Give the ASGI application of a sandbox."""
     paths = [
         ("/v1/chat/completions", "chat", chat.create, "POST"),
@@ -26,7 +29,7 @@ def build_app(service: Service) -> Router:
     ]
     nowhere = Gate(service, "", _nothing_here, None)
     page = Page(service, nowhere)
-    return Router(
+    router = Router(
         [
             *(Route(path, Gate(service, endpoint, route, method)) for path, endpoint, route, method in paths),
             Route(PATH, page),
@@ -35,6 +38,8 @@ def build_app(service: Service) -> Router:
         redirect_slashes=False,
         default=nowhere,
     )
+    settings = service.settings
+    return Doorman(router, HostRule(settings.host, settings.allowed_hosts), service.profile)
 
 
 async def _nothing_here(_call: Call) -> Reply:

@@ -1,14 +1,16 @@
 """One request on its way through the sandbox, and the reading of its body."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic_core import from_json
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
-from starlette.types import Receive
 
 from melious.catalogue import ModelCard
 from melious.sandbox import routing
@@ -18,9 +20,7 @@ from melious.sandbox.impact import Work, billing_cost, environment_impact, exten
 from melious.sandbox.records import RecordedRequest, Served
 from melious.sandbox.service import Service
 
-
-class ClientGoneError(Exception):
-    """The client closed its connection before the request was complete."""
+_MOST_OF_A_NAME = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,7 @@ class Call:
         body: The JSON object, or the fields of the form with uploads as ``Upload``.
         fault: What goes wrong with this request.
         record: Where is noted what becomes of the request.
+        gone: Set once the client has closed its connection.
     """
 
     service: Service
@@ -57,6 +58,7 @@ class Call:
     query: dict[str, str]
     path: dict[str, str]
     record: RecordedRequest
+    gone: asyncio.Event
     body: Any = None
     fault: Fault = field(default=NO_FAULT)
     _way: tuple[ModelCard, routing.Route] | None = None
@@ -80,7 +82,7 @@ class Call:
         """
         route = routing.choose(card, self.endpoint, request)
         self._way = card, route
-        self.record.served = Served(card.id, route.provider.id, route.provider.country)
+        self.record.served = Served(card.id[:_MOST_OF_A_NAME], route.provider.id, route.provider.country)
 
     def cost(self, work: Work, *, told: bool = True) -> dict[str, Any]:
         """Work out and note what the request cost, once it has a route.
@@ -116,22 +118,6 @@ class Call:
         return 0.0 if work is None else work.output_tokens * self.seconds_per_token
 
 
-async def read_body(receive: Receive) -> bytes:
-    """Read a request's body to its end.
-
-    Raises:
-        ClientGoneError: The connection closed first.
-    """
-    parts: list[bytes] = []
-    while True:
-        message = await receive()
-        if message["type"] != "http.request":
-            raise ClientGoneError
-        parts.append(message.get("body", b""))
-        if not message.get("more_body", False):
-            return parts[0] if len(parts) == 1 else b"".join(parts)
-
-
 async def parse_body(raw: bytes, content_type: str) -> Any:
     """Parse a body as JSON or as a form; text that is neither is given as it is, nothing as None."""
     if not raw:
@@ -149,13 +135,20 @@ async def parse_body(raw: bytes, content_type: str) -> Any:
 
 
 async def _parse_form(raw: bytes, content_type: str) -> Any:
+    _, options = parse_options_header(content_type)
+    boundary = options.get(b"boundary", b"")
+    # The parser leaves the file of a part without an end open.
+    end = b"\r\n--" + boundary + b"--"
+    if not boundary or end not in b"\r\n" + raw:
+        return raw.decode("utf-8", "replace")
+
     async def stream() -> AsyncIterator[bytes]:
         yield raw
 
     parser = MultiPartParser(Headers({"content-type": content_type}), stream())  # type: ignore[arg-type]
     try:
         form = await parser.parse()
-    except (MultiPartException, KeyError):
+    except (MultiPartException, FormParserError):
         return raw.decode("utf-8", "replace")
     fields: dict[str, Any] = {}
     try:

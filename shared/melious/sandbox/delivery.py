@@ -1,7 +1,7 @@
 """The way back to the client: writes answers, and does the damage that faults ask for."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import aclosing
 from http import HTTPStatus
 
@@ -31,6 +31,7 @@ class Delivery:
         profile: The words for an error inside a stream.
         stream_delay: Seconds between two events.
         keepalive: Seconds of silence after which a comment is sent.
+        linger: Called once a whole answer is written and before it ends; None where nothing is left to read.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Delivery:
         *,
         stream_delay: float = 0.0,
         keepalive: float = 10.0,
+        linger: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._send = send
         self._connection = connection
@@ -51,6 +53,7 @@ class Delivery:
         self._profile = profile
         self._stream_delay = stream_delay
         self._keepalive = keepalive
+        self._linger = linger
 
     async def pause(self, seconds: float) -> bool:
         """Wait, and say whether the client is still there."""
@@ -101,19 +104,20 @@ class Delivery:
             await self._write(content[:limit])
             await self._connection.abort()
             return
-        await self._write(content, last=True)
+        if self._linger is None:
+            await self._write(content, last=True)
+            return
+        await self._write(content)
+        await self._linger()
+        await self._write(b"", last=True)
 
     async def _send_events(self, reply: EventsReply, headers: dict[str, str]) -> None:
         await self._start(reply.status, headers)
         if self._fault.cut_after_events == 0:
             await self._connection.abort()
             return
-        try:
-            async with aclosing(self._paced(reply.events)) as blocks:
-                await self._write_events(blocks)
-        finally:
-            if isinstance(reply.events, AsyncGenerator):
-                await reply.events.aclose()
+        async with aclosing(self._paced(reply.events)) as blocks:
+            await self._write_events(blocks)
 
     async def _write_events(self, blocks: AsyncIterator[bytes]) -> None:
         limit = self._fault.cut_after_bytes

@@ -1,16 +1,23 @@
 """Faults on demand: what should go wrong, with which request, how often."""
 
 import json
-import math
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from functools import cache
 from typing import Any, Literal, get_args
 
-from pydantic import TypeAdapter, ValidationError
-
+from melious.sandbox.checks import (
+    check_bytes_as_text,
+    check_flag,
+    check_header,
+    check_header_value,
+    check_seconds,
+    check_whole,
+    check_word,
+    refuse,
+)
 from melious.sandbox.profiles import REASONS, Reason
+from melious.sandbox.replies import json_bytes
 
 FAULT_HEADER = "x-sandbox-fault"
 
@@ -26,17 +33,25 @@ _WORDS: Mapping[str, tuple[str, ...]] = {
     "cost": get_args(CostDamage),
     "usage": get_args(UsageDamage),
 }
-_AMOUNTS = (
-    "after",
-    "delay",
-    "cut_after_events",
-    "cut_after_bytes",
-    "stall_after_events",
-    "stall_seconds",
-    "stall_comments",
-    "error_after_events",
+_WHOLE: Mapping[str, tuple[int, int | None]] = {
+    "times": (1, None),
+    "status": (200, 599),
+    "cut_after_events": (0, None),
+    "cut_after_bytes": (0, None),
+    "stall_after_events": (0, None),
+    "error_after_events": (0, None),
+}
+_FLAGS = (
+    "no_done",
+    "two_terminals",
+    "truncate_base64",
+    "shuffle_indices",
+    "drop_item",
+    "ignore_encoding",
+    "refuse_base64",
+    "refuse_stream_options",
 )
-_STATUSES = range(200, 1000)
+_LONGEST_LENGTH = 15
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,15 +60,16 @@ class Fault:
 
     Attributes:
         endpoint: The endpoint that is hit; None hits any.
-        times: How many requests are hit; None hits every one.
+        times: How many requests are hit, at least 1; None hits every one.
         after: How many matching requests pass unharmed first.
-        status: HTTP status of the answer. Alone it answers with a plausible error body of that status.
+        status: HTTP status of the answer, 200 to 599. Alone it answers with a plausible error body of that
+            status.
         code: A symbolic reason (``rate_limit``, ``insufficient_quota``, ``provider_error``, ...), answered in
             the words of the sandbox's profile; ``status`` overrides the profile's status.
         body: The body of the answer, verbatim; a mapping is sent as JSON.
         headers: Headers of the answer; they replace those of the same name.
         content_type: ``content-type`` of the answer.
-        delay: Seconds before the first byte of the answer.
+        delay: Seconds before the first byte of the answer, at most a day, as the other times.
         cut_after_events: Close the connection abruptly after so many stream events.
         cut_after_bytes: Close the connection abruptly after so many bytes of the body; 0 closes it before the
             status line.
@@ -77,7 +93,8 @@ class Fault:
         usage: ``missing`` leaves the usage out.
 
     Raises:
-        ValueError: A value that no request could ever be hit by, or no answer could carry.
+        InvalidArgumentError: A value that no request could ever be hit by, or no answer could carry; a
+            ``ValueError`` too.
 
     Example:
         >>> from melious.sandbox import Fault
@@ -116,22 +133,51 @@ class Fault:
 
     def __post_init__(self) -> None:
         for name, words in _WORDS.items():
-            value = getattr(self, name)
-            if value is not None and value not in words:
-                raise ValueError(f"unknown {name} {value!r}; one of {', '.join(words)}")
-        for name in _AMOUNTS:
-            amount = getattr(self, name)
-            if amount is not None and not 0 <= amount < math.inf:
-                raise ValueError(f"{name} must be a number of 0 or more")
-        if self.times is not None and self.times < 1:
-            raise ValueError("times must be at least 1, or None for always")
-        if self.status is not None and self.status not in _STATUSES:
-            raise ValueError(f"status must be from {_STATUSES[0]} to {_STATUSES[-1]}")
-        for text in (*self.headers, *self.headers.values(), self.content_type or ""):
-            if not text.isprintable() or not _is_latin1(text):
-                raise ValueError(f"{text!r} cannot stand in a header")
-        if not all(map(_is_latin1, (*(self.raw or ()), self.garbage or ""))):
-            raise ValueError("in raw and in garbage each character is one byte, U+0000 to U+00FF")
+            if getattr(self, name) is not None:
+                check_word(name, getattr(self, name), words)
+        for name, (least, most) in _WHOLE.items():
+            if getattr(self, name) is not None:
+                check_whole(name, getattr(self, name), least, most)
+        check_whole("after", self.after, 0)
+        check_seconds("delay", self.delay)
+        check_seconds("stall_seconds", self.stall_seconds)
+        if self.stall_comments is not None:
+            check_seconds("stall_comments", self.stall_comments)
+        for name in _FLAGS:
+            check_flag(name, getattr(self, name))
+        self._check_answer()
+
+    def _check_answer(self) -> None:
+        if not isinstance(self.headers, Mapping):
+            refuse("headers", "a mapping of names to values", self.headers)
+        for name, value in self.headers.items():
+            check_header("headers", name, value)
+            _check_framing(name.lower(), value)
+        if self.content_type is not None:
+            check_header_value("content_type", self.content_type)
+        if self.raw is not None:
+            if not isinstance(self.raw, tuple | list):
+                refuse("raw", "a list or a tuple of texts", self.raw)
+            for position, text in enumerate(self.raw):
+                check_bytes_as_text(f"raw[{position}]", text)
+        if self.garbage is not None:
+            check_bytes_as_text("garbage", self.garbage)
+        if self.body is not None:
+            if not isinstance(self.body, str | bytes | Mapping):
+                refuse("body", "a text, bytes, or a mapping", self.body)
+            try:
+                self.to_header()
+                self.body_bytes()
+            except (TypeError, ValueError, RecursionError):
+                refuse(
+                    "body", "something that can be sent: text in UTF-8, bytes, or a mapping of JSON values"
+                )
+
+    def body_bytes(self) -> bytes:
+        """Give the body of the answer as it is sent."""
+        if isinstance(self.body, bytes):
+            return self.body
+        return self.body.encode() if isinstance(self.body, str) else json_bytes(dict(self.body or {}))
 
     @property
     def answers(self) -> bool:
@@ -155,9 +201,9 @@ class Fault:
             value = getattr(self, item.name)
             if item.name == "body" and isinstance(value, bytes):
                 given["body_latin1"] = value.decode("latin-1")
-            elif item.name == "headers":
-                if value:
-                    given["headers"] = dict(value)
+            elif isinstance(value, Mapping):
+                if value or item.name == "body":
+                    given[item.name] = dict(value)
             elif value != item.default:
                 given[item.name] = value
         return json.dumps(given, separators=(",", ":"))
@@ -169,29 +215,34 @@ class Fault:
         Raises:
             ValueError: The text is not a JSON object of this class's fields.
         """
-        given = json.loads(value)
+        try:
+            given = json.loads(value)
+        except RecursionError:
+            raise ValueError("it is nested too deeply") from None
+        except ValueError as error:
+            raise ValueError(f"it is not valid JSON: {error}") from None
         if not isinstance(given, dict):
-            raise ValueError("a fault is a JSON object")  # noqa: TRY004 - one error for every bad header
-        if isinstance(given.get("body_latin1"), str):
+            raise ValueError("it must be a JSON object")  # noqa: TRY004 - one error for every bad header
+        if "body_latin1" in given:
+            if "body" in given:
+                raise ValueError("body and body_latin1 exclude each other")
+            check_bytes_as_text("body_latin1", given["body_latin1"])
             given["body"] = given.pop("body_latin1").encode("latin-1")
         unknown = given.keys() - {item.name for item in fields(cls)}
         if unknown:
-            raise ValueError(f"unknown fields of a fault: {', '.join(sorted(unknown))}")
-        try:
-            return _adapter().validate_python(given)
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            where = "".join(f"{part}: " for part in first["loc"][:1])
-            raise ValueError(f"{where}{first['msg'].removeprefix('Value error, ')}") from None
+            raise ValueError(f"it has unknown fields: {', '.join(sorted(unknown))}")
+        return cls(**given)
 
 
-@cache
-def _adapter() -> TypeAdapter[Fault]:
-    return TypeAdapter(Fault)
-
-
-def _is_latin1(text: str) -> bool:
-    return all(character <= "\xff" for character in text)
+def _check_framing(name: str, value: str) -> None:
+    if name == "transfer-encoding" and value.lower() != "chunked":
+        refuse(
+            "headers['transfer-encoding']", "'chunked': the sandbox encodes answers in no other way", value
+        )
+    if name == "content-length" and not (
+        value.isascii() and value.isdigit() and len(value) <= _LONGEST_LENGTH
+    ):
+        refuse("headers['content-length']", "a whole number", value)
 
 
 NO_FAULT = Fault()
@@ -213,7 +264,14 @@ class Faults:
         self._waiting: list[_Waiting] = []
 
     def add(self, *faults: Fault) -> None:
-        """Let faults happen, in this order."""
+        """Let faults happen, in this order.
+
+        Raises:
+            InvalidArgumentError: One of them is not a ``Fault``.
+        """
+        for fault in faults:
+            if not isinstance(fault, Fault):
+                refuse("faults", "given as Fault objects", fault)
         with self._lock:
             self._waiting.extend(_Waiting(fault, fault.times, fault.after) for fault in faults)
 

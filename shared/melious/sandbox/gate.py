@@ -1,10 +1,10 @@
-"""The one way that every request takes: read, record, key, limit, fault, route, answer."""
+"""The one way that every request takes: key, read, record, limit, fault, route, answer."""
 
 import asyncio
 import logging
 import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
@@ -12,7 +12,8 @@ from urllib.parse import parse_qsl
 
 from starlette.types import Receive, Scope, Send
 
-from melious.sandbox.call import Call, ClientGoneError, Upload, parse_body, read_body
+from melious.sandbox.bodies import ClientGoneError, Incoming
+from melious.sandbox.call import Call, Upload, parse_body
 from melious.sandbox.delivery import Delivery
 from melious.sandbox.errors import SandboxError
 from melious.sandbox.faults import FAULT_HEADER, NO_FAULT, Fault
@@ -20,11 +21,14 @@ from melious.sandbox.limits import RateState
 from melious.sandbox.listener import Connection
 from melious.sandbox.profiles import Profile, Reason
 from melious.sandbox.records import RecordedRequest, mask
-from melious.sandbox.replies import EVENTS_TYPE, EventsReply, Reply, json_bytes, json_reply
+from melious.sandbox.replies import EVENTS_TYPE, EventsReply, Reply, json_reply
 from melious.sandbox.service import Service
 
 Route = Callable[[Call], Awaitable[Reply | EventsReply]]
 
+_NOT_READ = "the request was refused before its body was read"
+_TOO_LARGE = "the body is larger than the sandbox reads"
+_MOST_OF_AN_ERROR = 1_000
 _logger = logging.getLogger("melious.sandbox")
 _REASON_OF_STATUS: dict[int, Reason] = {
     400: "invalid_value",
@@ -61,13 +65,25 @@ class Gate:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        incoming = Incoming(receive, scope["headers"])
+        refusal = self._refusal(scope["method"], headers)
+        raw, left_out = b"", None
         try:
-            raw = await read_body(receive)
+            if self._endpoint and refusal is None:
+                raw = await incoming.read(self._service.settings.max_body_bytes)
+            elif not await incoming.skip():
+                return
+            else:
+                left_out = _NOT_READ if incoming.has_body else None
+        except SandboxError as error:
+            refusal, left_out = error, _TOO_LARGE
         except ClientGoneError:
             return
         body = await parse_body(raw, headers.get("content-type", ""))
         connection: Connection = scope["state"]["connection"]
         record = self._record(scope, headers, body, connection)
+        record.body_left_out = left_out
+        self._service.requests.append(record, len(raw))
         call = Call(
             service=self._service,
             endpoint=self._endpoint,
@@ -77,15 +93,51 @@ class Gate:
             query=dict(parse_qsl(record.query, keep_blank_values=True)),
             path=scope.get("path_params", {}),
             record=record,
+            gone=connection.gone,
             body=body,
         )
         try:
-            await self._serve(call, scope["method"], send, connection)
+            await self._serve(call, refusal, incoming, send, connection)
+        except ClientGoneError:
+            return
         finally:
             self._service.requests.finish(record)
 
-    async def _serve(self, call: Call, method: str, send: Send, connection: Connection) -> None:
-        state, reply = await self._answer(call, method)
+    def _refusal(self, method: str, headers: Mapping[str, str]) -> SandboxError | None:
+        """Say why a request is refused whatever its body says."""
+        if self._method is not None and method != self._method:
+            return SandboxError("method_not_allowed", headers={"allow": self._method})
+        try:
+            if self._endpoint:
+                self._service.keys.check(headers, self._endpoint)
+        except SandboxError as error:
+            return error
+        return None
+
+    async def _serve(
+        self,
+        call: Call,
+        refusal: SandboxError | None,
+        incoming: Incoming,
+        send: Send,
+        connection: Connection,
+    ) -> None:
+        state, reply = await self._answer(call, refusal)
+        try:
+            await self._deliver(call, state, reply, incoming, send, connection)
+        finally:
+            if isinstance(reply, EventsReply) and reply.close is not None:
+                await reply.close()
+
+    async def _deliver(
+        self,
+        call: Call,
+        state: RateState,
+        reply: Reply | EventsReply,
+        incoming: Incoming,
+        send: Send,
+        connection: Connection,
+    ) -> None:
         settings = self._service.settings
         delivery = Delivery(
             send,
@@ -95,6 +147,7 @@ class Gate:
             self._service.profile,
             stream_delay=settings.stream_delay + call.seconds_per_token,
             keepalive=settings.keepalive,
+            linger=None if incoming.ended else incoming.linger,
         )
         written = 0.0 if isinstance(reply, EventsReply) else call.seconds_of_work
         if not await delivery.pause(settings.latency + call.fault.delay + written):
@@ -102,13 +155,14 @@ class Gate:
         usual = [
             ("x-request-id", call.request_id),
             *self._service.profile.rate_headers(state.limit, state.remaining, state.reset),
+            *incoming.connection_header.items(),
         ]
         await delivery.send(reply, usual)
 
     def _record(
         self, scope: Scope, headers: dict[str, str], body: Any, connection: Connection
     ) -> RecordedRequest:
-        record = RecordedRequest(
+        return RecordedRequest(
             method=scope["method"],
             path=scope["path"],
             query=scope["query_string"].decode("latin-1"),
@@ -119,31 +173,38 @@ class Gate:
             connection=connection.port,
             received_at=time.time(),
         )
-        self._service.requests.append(record)
-        return record
 
-    async def _answer(self, call: Call, method: str) -> tuple[RateState, Reply | EventsReply]:
+    async def _answer(
+        self, call: Call, refusal: SandboxError | None
+    ) -> tuple[RateState, Reply | EventsReply]:
         service, state = self._service, None
         try:
-            self._check_method(method)
-            if self._endpoint:
-                service.keys.check(call.headers, self._endpoint)
-                state = service.limiter.take()
-                _check_window(state)
+            state = self._counted(refusal)
             reply = await self._admitted(call)
         except SandboxError as error:
-            call.record.error = error.message
+            call.record.error = error.message[:_MOST_OF_AN_ERROR]
             status, body = error.render(service.profile)
             reply = json_reply(body, status, error.headers)
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, ClientGoneError):
             raise
         except Exception:
-            _logger.exception("the sandbox failed on %s %s", method, self._endpoint)
+            _logger.exception("the sandbox failed on %s %s", call.record.method, self._endpoint)
             internal = SandboxError("internal")
             call.record.error = internal.message
             status, body = internal.render(service.profile)
             reply = json_reply(body, status)
         return state or service.limiter.peek(), reply
+
+    def _counted(self, refusal: SandboxError | None) -> RateState | None:
+        """Count a request that nothing speaks against."""
+        if refusal is not None:
+            raise refusal
+        if not self._endpoint:
+            return None
+        state = self._service.limiter.take()
+        if not state.allowed:
+            raise SandboxError("rate_limit", headers={"retry-after": str(state.retry_after)})
+        return state
 
     async def _admitted(self, call: Call) -> Reply | EventsReply:
         call.fault = self._fault(call)
@@ -153,23 +214,14 @@ class Gate:
             return _fault_reply(call.fault, self._service.profile)
         return await self._route(call)
 
-    def _check_method(self, method: str) -> None:
-        if self._method is not None and method != self._method:
-            raise SandboxError("method_not_allowed", headers={"allow": self._method})
-
     def _fault(self, call: Call) -> Fault:
         header = call.headers.get(FAULT_HEADER)
         if header is None:
             return self._service.faults.take(self._endpoint) or NO_FAULT
         try:
             return Fault.from_header(header)
-        except (ValueError, TypeError) as error:
+        except ValueError as error:
             raise SandboxError("invalid_value", f"The header {FAULT_HEADER} is wrong: {error}.") from None
-
-
-def _check_window(state: RateState) -> None:
-    if not state.allowed:
-        raise SandboxError("rate_limit", headers={"retry-after": str(state.retry_after)})
 
 
 def _fault_reply(fault: Fault, profile: Profile) -> Reply | EventsReply:
@@ -177,22 +229,16 @@ def _fault_reply(fault: Fault, profile: Profile) -> Reply | EventsReply:
         blocks = [item.encode("latin-1") for item in fault.raw]
         return EventsReply(blocks, fault.content_type or EVENTS_TYPE, fault.status or 200)
     if fault.body is not None and fault.code is None:
-        return Reply(_body_bytes(fault), fault.status or 200)
+        return Reply(fault.body_bytes(), fault.status or 200)
     status = fault.status or 500
     reason = fault.code or _REASON_OF_STATUS.get(status) or _fallback(status)
     worded, body = SandboxError(reason).render(profile)
     reply = json_reply(body, fault.status or worded)
-    return reply if fault.body is None else replace(reply, content=_body_bytes(fault))
+    return reply if fault.body is None else replace(reply, content=fault.body_bytes())
 
 
 def _fallback(status: int) -> Reason:
     return "internal" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "invalid_value"
-
-
-def _body_bytes(fault: Fault) -> bytes:
-    if isinstance(fault.body, bytes):
-        return fault.body
-    return fault.body.encode() if isinstance(fault.body, str) else json_bytes(fault.body)
 
 
 def _without_content(body: Any) -> Any:

@@ -1,5 +1,6 @@
 """What ``melious sandbox`` prints when it is up: what it serves, and how to point code at it."""
 
+import shlex
 from collections.abc import Mapping
 
 from melious.sandbox.profiles import ProfileName
@@ -48,7 +49,7 @@ Serves, under {base_url}
 
 Point code at it
   export MELIOUS_BASE_URL={base_url}
-  export MELIOUS_API_KEY={api_key}
+  export MELIOUS_API_KEY={shlex.quote(api_key)}
 
 A first request
   curl $MELIOUS_BASE_URL/chat/completions -H "authorization: Bearer $MELIOUS_API_KEY" \\

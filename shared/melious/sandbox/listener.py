@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -46,6 +47,12 @@ class _Protocol(H11Protocol):
         super().connection_made(transport)
         self._connection = Connection(transport, self.client[1] if self.client else 0)
         self.app_state = {**self.app_state, "connection": self._connection}
+
+    def send_400_response(self, msg: str) -> None:
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            super().send_400_response(msg)
+        else:  # in the middle of an answer there is no place for another
+            self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._connection.gone.set()

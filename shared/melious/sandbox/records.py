@@ -1,5 +1,6 @@
 """What the sandbox remembers of the requests it saw."""
 
+import sys
 import threading
 import time
 from collections import deque
@@ -14,6 +15,12 @@ from melious.sandbox.impact import Work
 
 _SECRET = frozenset({"authorization", "x-api-key", "proxy-authorization", "cookie"})
 _FIRST_ERROR = 400
+_RECORD_BYTES = 2_000  # a record without texts of the client: figures, flags, and the objects around them
+_BODIES_AT_LEAST = 16  # how many of the largest bodies are kept at the same time
+_TOO_LARGE = "the body is too large to keep"
+_NO_ROOM = "newer requests needed the room"
+
+MAX_BYTES_KEPT = 64 * 1024 * 1024
 
 
 @dataclass(slots=True)
@@ -60,6 +67,8 @@ class RecordedRequest:
         endpoint: ``chat``, ``embeddings``, ``rerank``, ``images``, ``audio``, ``models``, or "" for others.
         headers: Headers with lower-case names; secrets are masked.
         body: The parsed JSON, the fields of a form (a file as name, type and size), or None.
+        body_left_out: Why the body is None though the request had one: it was refused before its body was
+            read, the body is too large to keep, or newer requests needed the room. None otherwise.
         request_id: The ``x-request-id`` of the answer.
         connection: The client's port, the same for requests over one connection.
         received_at: Epoch seconds at which the request was complete.
@@ -98,6 +107,7 @@ class RecordedRequest:
     error: str | None = None
     fault: Fault | None = None
     served: Served | None = None
+    body_left_out: str | None = None
 
 
 @dataclass(slots=True)
@@ -153,6 +163,8 @@ class RequestLog(Sequence[RecordedRequest]):
 
     Args:
         limit: How many are kept; the oldest are dropped.
+        max_bytes: How much memory they may take, in bytes. Beyond it the oldest lose their bodies, and where
+            that is not enough, are dropped.
 
     Example:
         >>> from melious import MeliousClient
@@ -164,20 +176,54 @@ class RequestLog(Sequence[RecordedRequest]):
         (1, ['/v1/models'])
     """
 
-    def __init__(self, limit: int = 10_000) -> None:
+    def __init__(self, limit: int = 10_000, max_bytes: int = MAX_BYTES_KEPT) -> None:
         self._lock = threading.Lock()
-        self._kept: deque[RecordedRequest] = deque(maxlen=limit)
+        self._limit = limit
+        self._max_bytes = max_bytes
+        self._kept: deque[RecordedRequest] = deque()
+        self._sizes: deque[int] = deque()
+        self._bodies: deque[tuple[RecordedRequest, int]] = deque()
+        self._held = 0
         self._going_on: set[str] = set()
         self._totals = Totals()
         self._revision = 0
 
-    def append(self, request: RecordedRequest) -> None:
-        """Add a request."""
+    def append(self, request: RecordedRequest, body_bytes: int = 0) -> None:
+        """Add a request.
+
+        Args:
+            request: The request.
+            body_bytes: How long its body was on the wire; one that is too long is not kept.
+        """
+        most = self._max_bytes // _BODIES_AT_LEAST
+        if body_bytes > most:
+            request.body, request.body_left_out = None, _TOO_LARGE
+        body = 0 if request.body is None else size_of(request.body)
+        if body > most:
+            request.body, request.body_left_out, body = None, _TOO_LARGE, 0
+        size = _RECORD_BYTES + size_of((request.path, request.query, request.headers))
         with self._lock:
             self._kept.append(request)
+            self._sizes.append(size)
+            if body:
+                self._bodies.append((request, body))
+            self._held += size + body
+            self._make_room()
             self._going_on.add(request.request_id)
             self._totals.requests += 1
             self._revision += 1
+
+    def _make_room(self) -> None:
+        while self._held > self._max_bytes and self._bodies:
+            request, size = self._bodies.popleft()
+            request.body, request.body_left_out = None, _NO_ROOM
+            self._held -= size
+        while self._kept and (self._held > self._max_bytes or len(self._kept) > self._limit):
+            oldest = self._kept.popleft()
+            self._held -= self._sizes.popleft()
+            if self._bodies and self._bodies[0][0] is oldest:
+                _, size = self._bodies.popleft()
+                self._held -= size
 
     def finish(self, request: RecordedRequest) -> None:
         """Note that the answer to a request has ended."""
@@ -192,6 +238,9 @@ class RequestLog(Sequence[RecordedRequest]):
         """Forget all requests, and their totals."""
         with self._lock:
             self._kept.clear()
+            self._sizes.clear()
+            self._bodies.clear()
+            self._held = 0
             self._going_on.clear()
             self._totals = Totals()
             self._revision += 1
@@ -246,3 +295,18 @@ def mask(headers: Mapping[str, str]) -> dict[str, str]:
         else:
             masked[name] = value
     return masked
+
+
+def size_of(value: Any) -> int:
+    """Give the memory that JSON-like values take, in bytes, keys included."""
+    total = 0
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        total += sys.getsizeof(item)
+        if isinstance(item, dict):
+            waiting.extend(item)
+            waiting.extend(item.values())
+        elif isinstance(item, list | tuple):
+            waiting.extend(item)
+    return total

@@ -1,7 +1,7 @@
 """What a route answers with, before it is sent."""
 
 import json
-from collections.abc import AsyncIterable, Iterable, Mapping
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,12 +24,13 @@ class Reply:
 
 @dataclass(slots=True)
 class EventsReply:
-    """An answer in events, each sent as one write."""
+    """An answer in events, each sent as one write; ``close`` lets go of what stands behind them."""
 
     events: Iterable[bytes] | AsyncIterable[bytes]
     content_type: str = EVENTS_TYPE
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
+    close: Callable[[], Awaitable[None]] | None = None
 
 
 def json_reply(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Reply:

@@ -1,6 +1,7 @@
 """The sandbox as an object: starts the server, tells its address, shows what it saw, makes it fail."""
 
-from collections.abc import Iterable, Mapping
+import secrets
+from collections.abc import Collection, Mapping
 from types import TracebackType
 from typing import Self
 
@@ -8,8 +9,13 @@ from melious.sandbox.app import build_app
 from melious.sandbox.faults import Faults
 from melious.sandbox.listener import Listener
 from melious.sandbox.profiles import ProfileName
-from melious.sandbox.records import RequestLog
-from melious.sandbox.service import Service, Settings
+from melious.sandbox.records import MAX_BYTES_KEPT, RequestLog
+from melious.sandbox.service import DEFAULT_KEY, MAX_BODY_BYTES, Service, Settings
+
+
+def random_key() -> str:
+    """Give a key that nobody can guess."""
+    return f"sk-mel-{secrets.token_hex(16)}"
 
 
 class Sandbox:
@@ -21,9 +27,14 @@ class Sandbox:
 
     Args:
         profile: The generation of the service to speak like: ``live``, ``g1`` or ``g2``.
-        api_key: The key that may do everything.
-        host: Address to bind. The page shows what was asked to whoever can reach it.
+        api_key: The key that may do everything. None: ``sk-mel-sandbox``, or with ``upstream`` a random one;
+            ``api_key`` tells it.
+        host: Address to bind. The page shows what was asked to whoever can reach it. Bound to this machine,
+            as by default, requests that name another host, or come from a web page of another, get 403.
         port: Port to bind; 0 takes a free one.
+        allowed_hosts: Further hosts that requests may name, without a port, such as ``host.docker.internal``.
+            Bound to another address every host may be named, unless some are given here: then only these and
+            this machine.
         keys: Further keys, each with its scopes (``inference.chat``, ``inference.*``, ``*``; none means all).
         rate_limit: Requests per window, 0 or more; None for a limit too high to be met.
         rate_window: Length of the rate-limit window in seconds.
@@ -35,6 +46,10 @@ class Sandbox:
             profile.
         keepalive: Seconds of silence in a stream after which a comment line is sent.
         max_requests_kept: How many requests ``requests`` keeps.
+        max_bytes_kept: How much memory they may take, in bytes, 64 MiB by default. Beyond it the oldest lose
+            their bodies; one body may take a sixteenth of it.
+        max_body_bytes: How large the body of a request may be, in bytes, 64 MiB by default; a larger one gets
+            413. Without a valid key, no body is read.
         upstream: Base URL of an OpenAI-compatible server that answers chat and embeddings instead, such as a
             local model server: ``http://127.0.0.1:11434/v1`` (Ollama), ``:8000/v1`` (vLLM), ``:8080/v1``
             (llama.cpp). It gets the model's name without the flavor, and may have models that the catalogue
@@ -44,7 +59,7 @@ class Sandbox:
         upstream_key: Key for that server, if it wants one.
 
     Raises:
-        ValueError: The profile is unknown, or the rate limit is below 0.
+        InvalidArgumentError: An argument cannot be used; the error names it. It is a ``ValueError`` too.
 
     Example:
         >>> import urllib.request
@@ -62,10 +77,11 @@ class Sandbox:
         self,
         profile: ProfileName = "live",
         *,
-        api_key: str = "sk-mel-sandbox",
+        api_key: str | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
-        keys: Mapping[str, Iterable[str]] | None = None,
+        allowed_hosts: Collection[str] = (),
+        keys: Mapping[str, Collection[str]] | None = None,
         rate_limit: int | None = None,
         rate_window: float = 60.0,
         latency: float = 0.0,
@@ -74,13 +90,18 @@ class Sandbox:
         stream_impact: bool | None = None,
         keepalive: float = 10.0,
         max_requests_kept: int = 10_000,
+        max_bytes_kept: int = MAX_BYTES_KEPT,
+        max_body_bytes: int = MAX_BODY_BYTES,
         upstream: str | None = None,
         upstream_key: str | None = None,
     ) -> None:
         self._settings = Settings(
             profile=profile,
-            api_key=api_key,
-            keys=keys or {},
+            api_key=(random_key() if upstream else DEFAULT_KEY) if api_key is None else api_key,
+            host=host,
+            port=port,
+            allowed_hosts=allowed_hosts,
+            keys={} if keys is None else keys,
             rate_limit=rate_limit,
             rate_window=rate_window,
             latency=latency,
@@ -89,12 +110,12 @@ class Sandbox:
             stream_impact=stream_impact,
             keepalive=keepalive,
             max_requests_kept=max_requests_kept,
+            max_bytes_kept=max_bytes_kept,
+            max_body_bytes=max_body_bytes,
             upstream=upstream,
             upstream_key=upstream_key,
         )
         self._service = Service(self._settings)
-        self._host = host
-        self._port = port
         self._listener: Listener | None = None
 
     @property
@@ -110,7 +131,8 @@ class Sandbox:
     @property
     def base_url(self) -> str:
         """The base URL for clients, ``http://127.0.0.1:PORT/v1``."""
-        host = f"[{self._host}]" if ":" in self._host else self._host
+        host = self._settings.host
+        host = f"[{host}]" if ":" in host else host
         return f"http://{host}:{self._running().port}/v1"
 
     @property
@@ -140,7 +162,8 @@ class Sandbox:
             OSError: The address is taken, or is none of this machine.
         """
         if self._listener is None:
-            listener = Listener(build_app(self._service), self._host, self._port, self._service.close)
+            settings = self._settings
+            listener = Listener(build_app(self._service), settings.host, settings.port, self._service.close)
             listener.start()
             self._listener = listener
         return self

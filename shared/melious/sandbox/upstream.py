@@ -1,18 +1,19 @@
 """Another server that answers instead: chat and embeddings forwarded to anything OpenAI-compatible."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping
 from http import HTTPStatus
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
 from pydantic_core import from_json
 
 from melious.config import is_loopback
+from melious.sandbox.bodies import ClientGoneError
 from melious.sandbox.errors import SandboxError
 from melious.sandbox.profiles import Profile
-from melious.sandbox.replies import DONE, event
+from melious.sandbox.replies import DONE, JSON_TYPE, EventsReply, event, json_bytes
 
 LastChunk = Callable[[list[dict[str, Any]]], dict[str, Any]]
 """Gives what the last chunk of a stream carries besides, from all chunks."""
@@ -35,19 +36,29 @@ class Upstream:
     """
 
     def __init__(self, url: str, key: str | None, profile: Profile) -> None:
-        self._url = url.rstrip("/")
+        self._url = httpx.URL(url)
         self._profile = profile
         self._headers = {"authorization": f"Bearer {key}"} if key else {}
         self._client: httpx.AsyncClient | None = None
 
-    async def answer(self, path: str, body: Mapping[str, Any], model: str) -> dict[str, Any]:
+    async def answer(
+        self, path: str, body: Mapping[str, Any], model: str, gone: asyncio.Event
+    ) -> dict[str, Any]:
         """Forward a request and give the JSON of the answer.
+
+        Args:
+            path: The endpoint's path under the base URL.
+            body: The body of the request.
+            model: The name of the model.
+            gone: Set once the client has left; the server's work is called off then.
 
         Raises:
             SandboxError: The server failed or refused.
+            ClientGoneError: The client left first.
         """
+        client = self._http()
         try:
-            response = await self._http().post(self._url + path, json=_forwarded(body, model))
+            response = await _unless(gone, client.send(self._request(client, path, body, model)))
         except httpx.TimeoutException:
             raise SandboxError("upstream_timeout") from None
         except httpx.HTTPError as error:
@@ -69,7 +80,8 @@ class Upstream:
         model: str,
         keepalive: float,
         last: LastChunk,
-    ) -> AsyncGenerator[bytes]:
+        gone: asyncio.Event,
+    ) -> EventsReply:
         """Forward a request for a stream and give the events of the answer once it has begun.
 
         Args:
@@ -78,14 +90,16 @@ class Upstream:
             model: The name of the model that the events carry.
             keepalive: Seconds of silence after which a comment is given.
             last: Gives what the last chunk carries besides, from all chunks.
+            gone: Set once the client has left; the server's work is called off then.
 
         Raises:
             SandboxError: The server failed or refused before the first event.
+            ClientGoneError: The client left first.
         """
         client = self._http()
-        request = client.build_request("POST", self._url + path, json=_forwarded(body, model))
         try:
-            response = await client.send(request, stream=True)
+            request = self._request(client, path, body, model)
+            response = await _unless(gone, client.send(request, stream=True))
         except httpx.TimeoutException:
             raise SandboxError("upstream_timeout") from None
         except httpx.HTTPError as error:
@@ -95,7 +109,14 @@ class Upstream:
             await response.aclose()
             raise _refusal(response.status_code, content, model)
         _, broken = SandboxError("provider_error").render(self._profile)
-        return _events(response, model, keepalive, last, event(broken))
+        events = _events(response, model, keepalive, last, event(broken), gone)
+
+        async def close() -> None:
+            await events.aclose()
+            # A generator that never began does not clean up.
+            await response.aclose()
+
+        return EventsReply(events, close=close)
 
     async def close(self) -> None:
         """Close the connections to the server."""
@@ -107,9 +128,43 @@ class Upstream:
         if self._client is None:
             timeout = httpx.Timeout(_ANSWER_SECONDS, connect=_CONNECT_SECONDS)
             # A proxy could not reach a server on this machine.
-            here = is_loopback(urlsplit(self._url).hostname or "")
-            self._client = httpx.AsyncClient(headers=self._headers, timeout=timeout, trust_env=not here)
+            here = is_loopback(self._url.host)
+            # What the server sets for one client must not come back with the request of another.
+            no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=()))
+            self._client = httpx.AsyncClient(
+                headers=self._headers, timeout=timeout, trust_env=not here, cookies=no_cookies
+            )
         return self._client
+
+    def _request(
+        self, client: httpx.AsyncClient, path: str, body: Mapping[str, Any], model: str
+    ) -> httpx.Request:
+        base, mark, query = self._url.raw_path.partition(b"?")
+        return client.build_request(
+            "POST",
+            self._url.copy_with(raw_path=base.rstrip(b"/") + path.encode() + mark + query),
+            content=json_bytes(_forwarded(body, model)),
+            headers={"content-type": JSON_TYPE},
+        )
+
+
+async def _unless(gone: asyncio.Event, sending: Coroutine[Any, Any, httpx.Response]) -> httpx.Response:
+    """Wait for a response, and call the request off once the client has left.
+
+    Raises:
+        ClientGoneError: It left first.
+    """
+    request = asyncio.ensure_future(sending)
+    leaving = asyncio.ensure_future(gone.wait())
+    try:
+        await asyncio.wait({request, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if not request.done():
+            raise ClientGoneError
+        return request.result()
+    finally:
+        request.cancel()
+        leaving.cancel()
+        await asyncio.gather(request, leaving, return_exceptions=True)
 
 
 def _forwarded(body: Mapping[str, Any], model: str) -> dict[str, Any]:
@@ -145,15 +200,23 @@ def _message(content: bytes) -> tuple[str | None, str | None]:
 
 
 async def _events(
-    response: httpx.Response, model: str, keepalive: float, last: LastChunk, broken: bytes
+    response: httpx.Response,
+    model: str,
+    keepalive: float,
+    last: LastChunk,
+    broken: bytes,
+    gone: asyncio.Event,
 ) -> AsyncGenerator[bytes]:
     """Give each chunk one step late, so that the last one can carry more."""
     chunks: list[dict[str, Any]] = []
     payloads = _payloads(response)
     step = asyncio.ensure_future(_next(payloads))
+    leaving = asyncio.ensure_future(gone.wait())
     try:
         while True:
-            await asyncio.wait({step}, timeout=keepalive)
+            await asyncio.wait({step, leaving}, timeout=keepalive, return_when=asyncio.FIRST_COMPLETED)
+            if gone.is_set():
+                return
             if not step.done():
                 yield _COMMENT
                 continue
@@ -171,7 +234,8 @@ async def _events(
             return
     finally:
         step.cancel()
-        await asyncio.gather(step, return_exceptions=True)
+        leaving.cancel()
+        await asyncio.gather(step, leaving, return_exceptions=True)
         await response.aclose()
 
 

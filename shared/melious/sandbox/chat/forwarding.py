@@ -23,7 +23,7 @@ async def forward(call: Call, upstream: "Upstream", request: ChatRequest) -> Rep
         return call.cost(_work(usage, request, written), told=told)
 
     if not request.stream:
-        answer = await upstream.answer(_PATH, call.fields, model)
+        answer = await upstream.answer(_PATH, call.fields, model, call.gone)
         more = extra(answer.get("usage"), _texts(answer, "message"))
         if call.fault.usage is not None:
             answer.pop("usage", None)
@@ -37,7 +37,7 @@ async def forward(call: Call, upstream: "Upstream", request: ChatRequest) -> Rep
     asked = call.fields
     if call.fault.usage is not None:
         asked = {name: value for name, value in asked.items() if name != "stream_options"}
-    return EventsReply(await upstream.stream(_PATH, asked, model, service.settings.keepalive, last))
+    return await upstream.stream(_PATH, asked, model, service.settings.keepalive, last, call.gone)
 
 
 def _texts(answer: dict[str, Any], key: str) -> list[str]:

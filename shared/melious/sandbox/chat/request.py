@@ -148,7 +148,7 @@ def _response_format(value: Any) -> Mapping[str, Any]:
     if value is None:
         return {"type": "text"}
     kind = value.get("type") if isinstance(value, dict) else None
-    if kind in {"text", "json_object"}:
+    if kind in ("text", "json_object"):
         return {"type": kind}
     inner = value.get("json_schema") if kind == "json_schema" else None
     if (

@@ -140,6 +140,8 @@ def _outcome(request: RecordedRequest) -> Outcome:
 
 
 def _about(request: RecordedRequest, body: Mapping[str, Any]) -> str:
+    if request.body_left_out is not None:
+        return f"[{request.body_left_out}]"
     match request.endpoint:
         case "chat":
             return _last_message(body.get("messages"))

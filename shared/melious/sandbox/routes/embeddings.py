@@ -37,7 +37,7 @@ async def create(call: Call) -> Reply:
     packed = encoding == "base64" and not call.fault.ignore_encoding
     if call.service.upstream is not None:
         asked = body | {"encoding_format": "float"} if call.fault.ignore_encoding else body
-        answer = await call.service.upstream.answer("/embeddings", asked, card.id)
+        answer = await call.service.upstream.answer("/embeddings", asked, card.id, call.gone)
     else:
         size = card.dimensions or 1024
         found = await in_turns(lambda text: vectors.embed(text, size, dimensions), texts)

@@ -1,0 +1,122 @@
+"""Who may talk to the sandbox: a pure rule over ``Host`` and ``Origin``.
+
+A web page can point a name of its own at this machine and then reach whatever listens here (DNS rebinding),
+and can post simple forms to it without asking. Browsers always tell both names, so names decide.
+"""
+
+import ipaddress
+import re
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+_NAME = r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*"
+_AUTHORITY = re.compile(rf"(?:\[(?P<v6>[0-9a-f:.]+)\]|(?P<name>{_NAME})\.?)(?::(?P<port>[0-9]{{0,5}}))?")
+_LARGEST_PORT = 65_535
+_EVERY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
+_MOST_SHOWN = 100
+
+
+class MalformedHostError(ValueError):
+    """A ``Host`` header is not a host and an optional port."""
+
+
+class ForeignHostError(ValueError):
+    """A request names a host, or comes from a web page, that is not this machine."""
+
+
+def host_name(authority: str) -> str:
+    """Give the host of ``host[:port]``, in lower case, without brackets and without a final dot.
+
+    Raises:
+        MalformedHostError: It is something else.
+
+    >>> host_name("LOCALHOST.:8321"), host_name("[::1]")
+    ('localhost', '::1')
+    """
+    match = _AUTHORITY.fullmatch(authority.lower())
+    if match is None or int(match["port"] or 0) > _LARGEST_PORT:
+        raise MalformedHostError(f"{authority[:_MOST_SHOWN]!r} is not a host with an optional port")
+    if match["v6"] is None:
+        return match["name"]
+    try:
+        return str(ipaddress.IPv6Address(match["v6"]))
+    except ValueError:
+        raise MalformedHostError(f"{authority[:_MOST_SHOWN]!r} does not hold an IPv6 address") from None
+
+
+def is_this_machine(name: str) -> bool:
+    """Whether a name or an address in plain form can mean this machine only.
+
+    >>> [is_this_machine(name) for name in ("sandbox.localhost", "127.0.0.2", "localhost.evil.example")]
+    [True, True, False]
+    """
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        address = ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return (mapped or address).is_loopback
+
+
+class HostRule:
+    """Which hosts a request may name.
+
+    Bound to loopback, only names of this machine and those that are allowed. Bound elsewhere, any name unless
+    some are allowed; then these, names of this machine, and the address that the client connected to.
+
+    Args:
+        bound: The host that the sandbox is bound to.
+        allowed: Further hosts, without ports.
+    """
+
+    def __init__(self, bound: str, allowed: Iterable[str] = ()) -> None:
+        self._allowed = frozenset(map(_plain, allowed))
+        self._bound = _plain(bound)
+        self._everywhere = self._bound in _EVERY_ADDRESS
+
+    def check(self, host: str | None, origins: Iterable[str], address: str) -> None:
+        """Check the names that a request carries.
+
+        Args:
+            host: The ``Host`` header; None where HTTP/1.0 sent none.
+            origins: Every ``Origin`` header.
+            address: The address of this machine that the client connected to.
+
+        Raises:
+            MalformedHostError: ``Host`` is not a host and a port.
+            ForeignHostError: A name that is not allowed.
+        """
+        name = None if host is None else host_name(host)
+        if not self._is_checked(address):
+            return
+        if name is not None and not self._may(name, address):
+            raise ForeignHostError(
+                f"The sandbox does not answer to the host {name[:_MOST_SHOWN]!r}. "
+                "Use http://localhost, or name the host in allowed_hosts (--allowed-hosts)."
+            )
+        for origin in origins:
+            if not self._may(_host_of_origin(origin), address):
+                raise ForeignHostError(
+                    f"The sandbox does not answer to web pages of {origin[:_MOST_SHOWN]!r}. "
+                    "Name their host in allowed_hosts (--allowed-hosts) if they are yours."
+                )
+
+    def _is_checked(self, address: str) -> bool:
+        return bool(self._allowed) or (not self._everywhere and is_this_machine(address))
+
+    def _may(self, name: str, address: str) -> bool:
+        return name in self._allowed or name in (self._bound, address) or is_this_machine(name)
+
+
+def _plain(host: str) -> str:
+    return host_name(f"[{host}]" if ":" in host else host)
+
+
+def _host_of_origin(origin: str) -> str:
+    """Give the host of an origin; "" for ``null`` and for what is not an origin."""
+    try:
+        return host_name(urlsplit(origin).netloc)
+    except ValueError:
+        return ""
