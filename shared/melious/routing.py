@@ -321,6 +321,22 @@ def routing_of(body: Mapping[str, Any]) -> str | None:
     return flavor or (preset if isinstance(preset, str) and preset else None)
 
 
+def routing_told(body: Mapping[str, Any]) -> dict[str, Any]:
+    """What is told of a request's routing: its flavor, or else its preset, and its filters.
+
+    Example:
+        >>> routing_told({"model": "glm-4.7:eco", "preset": "speed", "filters": {"countries": ["DE"]}})
+        {'flavor': 'eco', 'filters': {'countries': ['DE']}}
+    """
+    told: dict[str, Any] = {}
+    held = routing_of(body)
+    if held:
+        told["flavor" if split_flavor(str(body.get("model", "")))[1] else "preset"] = held
+    if body.get("filters"):
+        told["filters"] = filters_in(body)
+    return told
+
+
 def warn_of_idle_preset(body: Mapping[str, Any]) -> None:
     """Warn once for each pair of a flavor and a preset: the flavor wins, and the preset does nothing."""
     preset, held = body.get("preset"), routing_of(body)
