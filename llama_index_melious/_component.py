@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast
 
-from llama_index.core.bridge.pydantic import ConfigDict, Field, PrivateAttr
+from llama_index.core.bridge.pydantic import ConfigDict, Field, PrivateAttr, field_validator
 from llama_index.core.callbacks import CallbackManager
 from llama_index.core.schema import BaseComponent
 from pydantic import SecretStr, ValidationError
@@ -22,7 +22,7 @@ from melious.config import (
     resolve_key,
 )
 from melious.errors import InvalidArgumentError
-from melious.routing import ProviderFilters, filters_to_wire, flavored, routing_told
+from melious.routing import filters_to_wire, flavored, routing_told
 
 if TYPE_CHECKING:
     from melious.fallbacks import FallbackStep
@@ -87,7 +87,7 @@ class MeliousComponent(BaseComponent):
         flavor: str | None = Field(
             default=None, description="The suffix of the model: balanced, speed, price, eco or batch."
         )
-        filters: ProviderFilters | dict[str, Any] | None = Field(
+        filters: dict[str, Any] | None = Field(
             default=None,
             description="Which providers may serve: `countries` (ISO 3166 alpha-2 codes), "
             "`max_carbon_intensity`, ...",
@@ -162,6 +162,11 @@ class MeliousComponent(BaseComponent):
     )
 
     _clients: _Clients = PrivateAttr(default_factory=_Clients)
+
+    @field_validator("filters", mode="before")
+    @classmethod
+    def _plain_filters(cls, filters: Any) -> dict[str, Any] | None:
+        return filters_to_wire(filters)
 
     def __init__(self, **arguments: Any) -> None:
         kind = type(self)

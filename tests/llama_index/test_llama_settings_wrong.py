@@ -117,7 +117,8 @@ def test_wrong_filters_say_what_was_meant(kind, filters, said):
 
 
 @EVERY
-def test_countries_are_put_right(kind):
+def test_countries_are_put_right(kind, monkeypatch):
+    monkeypatch.setenv("MELIOUS_API_KEY", "sk-mel-x")
     made = make(kind, filters={"countries": (" de ", "fr", "DE")})
     assert made.filters == made.with_options(preset="speed").filters == {"countries": ["DE", "FR"]}
     assert kind.from_dict(made.to_dict()).filters == {"countries": ["DE", "FR"]}
