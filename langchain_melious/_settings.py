@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from melious.client import MeliousClient
     from melious.fallbacks import FallbackStep
     from melious.results import Model, ModelList
+    from melious.routing import FiltersArgument, Flavor, Preset
 from melious.client_base import brought
 from melious.config import (
     KEY_VARIABLE,
@@ -35,7 +36,7 @@ from melious.config import (
     read_timeout,
     reject_unknown,
 )
-from melious.routing import FiltersArgument, ProviderFilters, filters_to_wire, flavored, split_flavor
+from melious.routing import ProviderFilters, filters_to_wire, flavored, routing_told
 
 OPTIONS = (
     "api_key",
@@ -113,18 +114,25 @@ class MeliousSettings(Copies):
     base_url: str | None = Field(default_factory=from_env(URL_VARIABLE, default=None))
     """Where the service is, in any spelling; by default `MELIOUS_BASE_URL`, then the public service."""
 
-    preset: str | None = None
-    """What routing should favour: `balanced`, `speed`, `price`, `quality`, `environment`, or another word."""
+    if TYPE_CHECKING:  # what may be given; the core checks it, in its own words
+        preset: Preset | None = None
+        flavor: Flavor | None = None
+        filters: FiltersArgument | None = None
+    else:
+        preset: str | None = None
+        """What routing should favour: `balanced`, `speed`, `price`, `quality`, `environment`, or another
+        word. It does nothing where the model has a flavor."""
 
-    flavor: str | None = None
-    """The suffix of the model: `balanced`, `speed`, `price`, `eco` or `batch`."""
+        flavor: str | None = None
+        """The suffix of the model: `balanced`, `speed`, `price`, `eco` or `batch`."""
 
-    filters: FiltersArgument | None = None
-    """Which providers may serve: `{"countries": ["DE", "FR"], "max_carbon_intensity": 200}`."""
+        filters: dict[str, Any] | None = None
+        """Which providers may serve: `{"countries": ["DE", "FR"], "max_carbon_intensity": 200}`. Countries
+        are ISO 3166 alpha-2 codes."""
 
     verify_location: Literal["off", "warn", "raise"] = "off"
-    """Hold where an answer came from against `filters["countries"]`; `warn` or `raise` where it is another
-    country, or not reported."""
+    """Hold where an answer came from against `filters["countries"]`, which must be given; `warn` or `raise`
+    where it is another country, or not reported."""
 
     if TYPE_CHECKING:  # naming these types for pydantic would import them
         routing_fallbacks: Sequence[FallbackStep] | None = None
@@ -189,6 +197,8 @@ class MeliousSettings(Copies):
                 reject_unknown(arguments, names, type(self).__name__)
                 if "timeout" in arguments:
                     arguments["timeout"] = _timeout_of(arguments["timeout"])
+                if "filters" in arguments:
+                    arguments["filters"] = filters_to_wire(arguments["filters"])
                 try:
                     super().__init__(**arguments)
                 except ValidationError as error:
@@ -201,11 +211,6 @@ class MeliousSettings(Copies):
     def model_post_init(self, context: Any, /) -> None:
         """Pass on to the framework's own hook, which stands behind this class."""
         super().model_post_init(context)
-
-    @field_validator("filters")
-    @classmethod
-    def _plain_filters(cls, filters: FiltersArgument | None) -> dict[str, Any] | None:
-        return filters_to_wire(filters)
 
     @property
     def lc_secrets(self) -> dict[str, str]:
@@ -247,10 +252,15 @@ class MeliousSettings(Copies):
         return client
 
     def _routing(self, call: Mapping[str, Any]) -> dict[str, Any]:
-        """What a call asks of the routing, to be told with its answer."""
-        asked = {name: plain(call.get(name) or getattr(self, name)) for name in ROUTING}
-        asked["flavor"] = asked["flavor"] or split_flavor(call["model"])[1]
-        return {name: value for name, value in asked.items() if value}
+        """What a call asks of the routing, to be told with its answer: a flavor, or else a preset."""
+        sent = {
+            "model": flavored(call["model"], self._given("flavor", call)),
+            "preset": self._given("preset", call),
+            "filters": filters_to_wire(self._given("filters", call)),
+        }
+        for extra in (self.extra_body, call.get("extra_body")):
+            sent.update(extra or {})
+        return routing_told(sent)
 
     def _given(self, name: str, options: Mapping[str, Any]) -> Any:
         """What a call says, else what this object says."""
@@ -267,7 +277,7 @@ class MeliousSettings(Copies):
                 such as `{"max_carbon_intensity": 400}`; None drops all.
 
         Raises:
-            InvalidArgumentError: A step is no filter; its position is named.
+            InvalidArgumentError: A step is not a filter, or its value is wrong; its position is named.
 
         Example:
             >>> from langchain_melious import ChatMelious
@@ -278,8 +288,8 @@ class MeliousSettings(Copies):
         from melious.fallbacks import checked_steps  # noqa: PLC0415 - needed by this call only
 
         with langchain_errors:
-            checked_steps(steps)
-        return self.model_copy(update={"routing_fallbacks": steps})
+            checked = checked_steps(steps)
+        return self.model_copy(update={"routing_fallbacks": checked})
 
     def available_models(self, **options: Any) -> list[str]:
         """Ask the service which models of this kind the key may use.

@@ -256,7 +256,7 @@ def _entry(endpoint: str, model: str, told: Mapping[str, Any], usage: Any) -> En
     return Entry(
         endpoint,
         model,
-        routing.get("preset") or routing.get("flavor"),
+        routing.get("flavor") or routing.get("preset"),
         usage,
         EnvironmentImpact.model_validate(impact) if impact else None,
         BillingCost.model_validate(cost) if cost else None,

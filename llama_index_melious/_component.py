@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast
 
-from llama_index.core.bridge.pydantic import ConfigDict, Field, PrivateAttr
+from llama_index.core.bridge.pydantic import ConfigDict, Field, PrivateAttr, field_validator
 from llama_index.core.callbacks import CallbackManager
 from llama_index.core.schema import BaseComponent
 from pydantic import SecretStr, ValidationError
@@ -22,10 +22,11 @@ from melious.config import (
     resolve_key,
 )
 from melious.errors import InvalidArgumentError
-from melious.routing import ProviderFilters, filters_to_wire, flavored
+from melious.routing import filters_to_wire, flavored, routing_told
 
 if TYPE_CHECKING:
     from melious.fallbacks import FallbackStep
+    from melious.routing import FiltersArgument, Flavor, Preset
 
 _PER_CALL = (
     "preset",
@@ -67,6 +68,9 @@ class MeliousComponent(BaseComponent):
         api_key: str | SecretStr | None = None
         api_base: str | None = None
         timeout: TimeoutArgument = None
+        preset: Preset | None = None
+        flavor: Flavor | None = None
+        filters: FiltersArgument | None = None
     else:
         api_key: SecretStr | None = Field(
             default=None, exclude=True, repr=False, description="The key; by default `MELIOUS_API_KEY`."
@@ -75,6 +79,18 @@ class MeliousComponent(BaseComponent):
             default=None,
             description="Seconds for each wait of an attempt, a `Timeout`, an `httpx.Timeout` or "
             "`(connect, read)`; the default suits the endpoint.",
+        )
+        preset: str | None = Field(
+            default=None,
+            description="What routing should favour, e.g. `environment`. It does nothing beside a flavor.",
+        )
+        flavor: str | None = Field(
+            default=None, description="The suffix of the model: balanced, speed, price, eco or batch."
+        )
+        filters: dict[str, Any] | None = Field(
+            default=None,
+            description="Which providers may serve: `countries` (ISO 3166 alpha-2 codes), "
+            "`max_carbon_intensity`, ...",
         )
 
         @property
@@ -94,17 +110,10 @@ class MeliousComponent(BaseComponent):
     auth: Literal["bearer", "x-api-key"] = Field(
         default="bearer", description="The header that carries the key."
     )
-    preset: str | None = Field(default=None, description="What routing should favour, e.g. `environment`.")
-    flavor: str | None = Field(
-        default=None, description="The suffix of the model: balanced, speed, price, eco or batch."
-    )
-    filters: ProviderFilters | dict[str, Any] | None = Field(
-        default=None, description="Which providers may serve: `countries`, `max_carbon_intensity`, ..."
-    )
     verify_location: Literal["off", "warn", "raise"] = Field(
         default="off",
-        description="Hold where an answer came from against `filters['countries']`: `warn` or `raise` where "
-        "it is another country, or not reported.",
+        description="Hold where an answer came from against `filters['countries']`, which must be given: "
+        "`warn` or `raise` where it is another country, or not reported.",
     )
     routing_fallbacks: Any = Field(
         default=None,
@@ -154,6 +163,11 @@ class MeliousComponent(BaseComponent):
 
     _clients: _Clients = PrivateAttr(default_factory=_Clients)
 
+    @field_validator("filters", mode="before")
+    @classmethod
+    def _plain_filters(cls, filters: Any) -> dict[str, Any] | None:
+        return filters_to_wire(filters)
+
     def __init__(self, **arguments: Any) -> None:
         kind = type(self)
         given = kind.in_own_words(arguments)
@@ -170,7 +184,7 @@ class MeliousComponent(BaseComponent):
 
         Raises:
             InvalidArgumentError: An argument is given under both its names, differently, or the timeout
-                is none.
+                or the filters are wrong.
         """
         given = {name: value for name, value in arguments.items() if name != "class_name"}
         for name, value in given.items():
@@ -188,6 +202,8 @@ class MeliousComponent(BaseComponent):
         timeout = given.get("timeout")
         if timeout is not None and not isinstance(timeout, Mapping):  # which is a `Timeout`, serialised
             given["timeout"] = read_timeout(timeout)
+        if "filters" in given:
+            given["filters"] = filters_to_wire(given["filters"])
         return given
 
     def _check(self) -> None:
@@ -199,9 +215,7 @@ class MeliousComponent(BaseComponent):
         """
         self.api_key = SecretStr(resolve_key(self.api_key))
         self.base_url = resolve_base_url(self.base_url, allow_insecure_http=self.allow_insecure_http)
-        ClientConfig.resolve(
-            **self._connection(), **{name: getattr(self, name) for name in (*_PER_CALL, "deadline")}
-        )
+        ClientConfig.resolve(**self._connection(), **self._parameters(frozenset(_PER_CALL), {}, {}))
         if "extra_headers" in self.additional_kwargs:  # there they would be in `to_dict`
             raise InvalidArgumentError("additional_kwargs: extra_headers are given as default_headers")
         manager = getattr(self, "callback_manager", None)
@@ -263,7 +277,7 @@ class MeliousComponent(BaseComponent):
                 such as `{"max_carbon_intensity": 400}`; None drops all.
 
         Raises:
-            InvalidArgumentError: A step is no filter; its position is named.
+            InvalidArgumentError: A step is not a filter, or its value is wrong; its position is named.
         """
         return self.with_options(routing_fallbacks=list(steps))
 
@@ -316,9 +330,13 @@ class MeliousComponent(BaseComponent):
         return parameters
 
     def _routing(self) -> dict[str, Any]:
-        """What routing was asked for, as events show it."""
-        routing = {"preset": self.preset, "flavor": self.flavor, "filters": filters_to_wire(self.filters)}
-        return {name: value for name, value in routing.items() if value is not None}
+        """What routing was asked for, as events show it: a flavor, or else a preset."""
+        sent = {
+            "model": flavored(getattr(self, "model", None) or "", self.flavor),
+            "preset": self.preset,
+            "filters": filters_to_wire(self.filters),
+        }
+        return routing_told(sent | (self.extra_body or {}))
 
     def __getstate__(self) -> dict[str, Any]:
         bare = self.model_copy(update=dict.fromkeys(_INJECTED))

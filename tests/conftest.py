@@ -52,6 +52,15 @@ def _nothing_heard() -> Iterator[None]:
         heard._shelves.clear()
 
 
+@pytest.fixture(autouse=True)
+def _nothing_said() -> Iterator[None]:
+    """Warnings that are given once a process are given once a test."""
+    yield
+    callers = sys.modules.get("melious.callers")
+    if callers is not None:
+        callers._said.clear()
+
+
 @pytest.fixture
 def start_sandbox() -> Iterator[Callable[..., Sandbox]]:
     """Start further sandboxes with the arguments of ``Sandbox``; they stop after the test."""

@@ -65,7 +65,7 @@ if TYPE_CHECKING:
         Transcription,
         Usage,
     )
-    from melious.routing import ProviderFilters
+    from melious.routing import Filters, ProviderFilters
 
 _HOME = {
     "async_client": ("AsyncMeliousClient",),
@@ -109,7 +109,7 @@ _HOME = {
         "Transcription",
         "Usage",
     ),
-    "routing": ("ProviderFilters",),
+    "routing": ("Filters", "ProviderFilters"),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
@@ -128,6 +128,7 @@ __all__ = [
     "DeadlineExceededError",
     "EmbeddingsResult",
     "EnvironmentImpact",
+    "Filters",
     "ImagesResult",
     "ImpactBudget",
     "ImpactLedger",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 
 _OURS = (
     "melious",
@@ -15,6 +16,19 @@ _OURS = (
     "llama_index_instrumentation",
     "asyncio",  # whoever runs the loop, where a task leads straight here
 )
+
+_MOST = 256
+_said: dict[str, object] = {}
+"""What this process was warned of once. Bounded: the words may be those of the users of a service."""
+
+
+def warn_once(message: str) -> None:
+    """Warn at the caller's line, with a `UserWarning`, unless this process was warned of just that before."""
+    if message in _said or len(_said) >= _MOST:
+        return
+    mark = object()
+    if _said.setdefault(message, mark) is mark:  # one thread of several wins
+        warnings.warn(message, UserWarning, stacklevel=callers_level())
 
 
 def callers_level() -> int:

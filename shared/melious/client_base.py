@@ -11,7 +11,7 @@ from melious.config import ClientConfig, StreamImpact, TimeoutArgument, hidden
 from melious.endpoints.embedding_cache import EmbeddingCache
 from melious.errors import InvalidArgumentError
 from melious.headers import warn_of_hidden_key
-from melious.routing import FiltersArgument, Preset
+from melious.routing import FiltersArgument, Flavor, Preset
 from melious.transport.outgoing import check_environment
 
 if TYPE_CHECKING:
@@ -37,9 +37,9 @@ class ClientOptions(TypedDict, total=False):
         retry_timeouts: Whether an attempt that timed out after it was sent is
             sent again. By default not for chat, images and audio, since it
             may be billed twice; yes for embeddings, rerank and models.
-        preset: What routing should favour, for every request.
+        preset: What routing should favour, for every request. It does nothing where there is a flavor.
         flavor: The suffix of the model, for every request.
-        filters: Which providers may serve, for every request.
+        filters: Which providers may serve, for every request; `countries` are ISO 3166 alpha-2 codes.
         default_headers: Headers of every request, each in the place of the library's own of that
             name (`User-Agent`, `Host`, `Idempotency-Key`, ...); those of the connection
             (`Content-Length`, `Transfer-Encoding`, ...) are refused. A header that hides the key is
@@ -60,7 +60,7 @@ class ClientOptions(TypedDict, total=False):
         budget: Limits on what the requests may cost, see `ImpactBudget`; other clients, adapters
             and `track_impact` blocks may share it.
         verify_location: Hold the location that answers report against `filters["countries"]`:
-            `off`, `warn` or `raise`; see `RoutingOptions`.
+            `off`, `warn` or `raise`, which need countries in the filters; see `RoutingOptions`.
         stream_impact: `native` streams chat answers truly; `buffer` asks for whole answers, which
             report impact and cost on the live service too, and hands them out as streams.
         routing_fallbacks: What requests give up of their filters, step by step, where no provider
@@ -75,7 +75,7 @@ class ClientOptions(TypedDict, total=False):
     max_retries: int
     retry_timeouts: bool | None
     preset: Preset | None
-    flavor: str | None
+    flavor: Flavor | None
     filters: FiltersArgument | None
     default_headers: Mapping[str, str] | None
     extra_body: Mapping[str, Any] | None

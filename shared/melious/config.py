@@ -7,7 +7,6 @@ when the client is made and not at the first request.
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,7 +18,8 @@ from pydantic import SecretStr
 from melious.base_url import DEFAULT_BASE_URL, URL_VARIABLE, is_loopback, resolve_base_url
 from melious.errors import ConfigurationError, InvalidArgumentError
 from melious.headers import checked_headers
-from melious.routing import filters_to_wire, flavored
+from melious.routing import check_preset, filters_in, filters_to_wire, flavored
+from melious.suggestions import nearest
 from melious.timeouts import (
     Timeout,
     TimeoutArgument,
@@ -181,11 +181,9 @@ class ClientConfig:
         if self.max_rate_limit_wait != 0 or isinstance(self.max_rate_limit_wait, bool):
             check_seconds("max_rate_limit_wait", self.max_rate_limit_wait)
         check_deadline(self.deadline)
-        if self.preset is not None and not isinstance(self.preset, str):
-            raise InvalidArgumentError(f"preset: {self.preset!r} is no text")
+        check_preset(self.preset)
         _check_verify(self.verify)
         flavored("", self.flavor)
-        filters_to_wire(self.filters)
         if self.extra_body is not None and not isinstance(self.extra_body, Mapping):
             raise InvalidArgumentError(f"extra_body: {self.extra_body!r} is no mapping")
         if self.budget is not None:
@@ -193,9 +191,10 @@ class ClientConfig:
 
             check_budget(self.budget)
         if self.verify_location != "off":
-            from melious.residency import check_mode  # noqa: PLC0415 - only for those who ask for it
+            from melious.residency import check_verifiable  # noqa: PLC0415 - only for those who ask for it
 
-            check_mode(self.verify_location)
+            sent = {"filters": self.filters, **(self.extra_body or {})}
+            check_verifiable(self.verify_location, filters_in(sent))
         check_stream_impact(self.stream_impact)
 
     def with_options(self, **changes: Any) -> ClientConfig:
@@ -215,6 +214,8 @@ def _make_regular(options: dict[str, Any]) -> None:
     """Bring options that come in several forms to one."""
     if "timeout" in options:
         options["timeout"] = read_timeout(options["timeout"])
+    if options.get("filters") is not None:
+        options["filters"] = filters_to_wire(options["filters"])
     if options.get("routing_fallbacks") is not None:
         from melious.fallbacks import checked_steps  # noqa: PLC0415 - only for those who ask for it
 
@@ -277,18 +278,8 @@ def reject_unknown(given: Iterable[str], known: Iterable[str], where: str) -> No
     names = set(known)
     for name in given:
         if name not in names:
-            meant = _meant(name, names)
+            meant = nearest(name, names, _OTHER_WORDS)
             hint = f"; did you mean {meant!r}?" if meant else ""
             if not meant and "extra_body" in names:
                 hint = " (other fields of the body go into extra_body)"
             raise InvalidArgumentError(f"{where}: unknown argument {name!r}{hint}")
-
-
-def _meant(name: str, names: Iterable[str]) -> str | None:
-    """The known name for another word, for its letters in another order, or for the most of them."""
-    for other in _OTHER_WORDS.get(name, ()):
-        if other in names:
-            return other
-    turned = [known for known in names if sorted(known) == sorted(name)]
-    near = turned or difflib.get_close_matches(name, sorted(names), n=1)
-    return near[0] if near else None

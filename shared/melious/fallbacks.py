@@ -8,12 +8,12 @@ from typing import Any, TypeAlias
 
 from melious.errors import InvalidArgumentError
 from melious.residency import Residency
-from melious.routing import ProviderFilters, filters_to_wire
+from melious.routing import FilterName, Filters, ProviderFilters, check_filter_name, filters_to_wire
 from melious.transport import codec
 from melious.transport.request import Request
 from melious.transport.uploads import Upload
 
-FallbackStep: TypeAlias = str | Mapping[str, Any] | ProviderFilters | None
+FallbackStep: TypeAlias = FilterName | Filters | ProviderFilters | None
 """A filter to drop, by name; filters to replace, or with None to drop; or None, which drops all there are."""
 _Step: TypeAlias = str | Mapping[str, Any] | None
 
@@ -65,23 +65,30 @@ def checked_steps(steps: object) -> tuple[_Step, ...]:
     """Check steps as a caller gives them.
 
     Raises:
-        InvalidArgumentError: They are no list, one is none of the forms of a step, or it replaces a
-            filter by what that cannot be.
+        InvalidArgumentError: They are not a list, or one of them is not a step: its filter is unknown,
+            or what replaces it is wrong.
     """
     if not isinstance(steps, Sequence) or isinstance(steps, str | bytes):
         raise InvalidArgumentError(f"routing_fallbacks: needs a list of steps, not {steps!r}")
-    plain = [step.to_wire() if isinstance(step, ProviderFilters) else step for step in steps]
-    for place, step in enumerate(plain):
+    return tuple(_checked_step(place, step) for place, step in enumerate(steps))
+
+
+def _checked_step(place: int, step: Any) -> _Step:
+    if isinstance(step, ProviderFilters):
+        step = step.to_wire()
+    if step is None:
+        return None
+    try:
+        if isinstance(step, str) and step:
+            check_filter_name(step)
+            return step
         if isinstance(step, Mapping) and step:
-            try:
-                filters_to_wire({name: value for name, value in step.items() if value is not None})
-            except InvalidArgumentError as error:
-                raise InvalidArgumentError(f"routing_fallbacks[{place}]: {error.message}") from None
-        elif step is not None and not (isinstance(step, str) and step):
-            raise InvalidArgumentError(
-                f"routing_fallbacks[{place}]: {step!r} is neither a filter's name nor a mapping nor None"
-            )
-    return tuple(dict(step) if isinstance(step, Mapping) else step for step in plain)
+            return dict(step) | (filters_to_wire(step) or {})
+    except InvalidArgumentError as error:
+        raise InvalidArgumentError(f"routing_fallbacks[{place}]: {error.message}") from None
+    raise InvalidArgumentError(
+        f"routing_fallbacks[{place}]: needs a filter's name, a dict of filters, or None, not {step!r:.80}"
+    )
 
 
 def relaxations(filters: object, steps: Sequence[_Step]) -> tuple[Relaxation, ...]:

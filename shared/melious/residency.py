@@ -72,7 +72,25 @@ def check_mode(mode: object) -> None:
         InvalidArgumentError: It is something else.
     """
     if mode not in ("off", "warn", "raise"):
-        raise InvalidArgumentError(f"verify_location: {mode!r} is none of 'off', 'warn', 'raise'")
+        raise InvalidArgumentError(f"verify_location: must be one of 'off', 'warn', 'raise', not {mode!r}")
+
+
+def check_verifiable(mode: object, filters: object) -> None:
+    """Refuse a mode that asks for a look at the location where no country is named to hold it against.
+
+    Args:
+        mode: Any of the modes.
+        filters: Those that are sent.
+
+    Raises:
+        InvalidArgumentError: The mode is not known, or there are no countries.
+    """
+    check_mode(mode)
+    if mode != "off" and Residency.asked(mode, filters) is None:
+        raise InvalidArgumentError(
+            f"verify_location: {mode!r} needs countries to hold answers against; give them as "
+            "filters={'countries': [...]}, or turn it off with verify_location='off'"
+        )
 
 
 def finding_of(answer: Result) -> Finding | None:

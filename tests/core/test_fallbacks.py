@@ -51,12 +51,26 @@ def test_steps_that_change_nothing_are_passed_over(steps: Any, names: list[str])
 @pytest.mark.parametrize(
     ("steps", "said"),
     [
-        ("countries", "needs a list of steps, not 'countries'"),
-        (5, "needs a list of steps, not 5"),
-        (["countries", ""], "routing_fallbacks[1]: '' is neither"),
-        ([5], "routing_fallbacks[0]: 5 is neither"),
-        ([{}], "routing_fallbacks[0]: {} is neither"),
-        ([{"countries": "SE"}], "routing_fallbacks[0]: filters: countries"),
+        (
+            ["countries", ""],
+            "routing_fallbacks[1]: needs a filter's name, a dict of filters, or None, not ''",
+        ),
+        ([5], "routing_fallbacks[0]: needs a filter's name, a dict of filters, or None, not 5"),
+        ([{}], "routing_fallbacks[0]: needs a filter's name, a dict of filters, or None, not {}"),
+        ([{"countries": "SE"}], "routing_fallbacks[0]: filters: countries: needs a list"),
+        ([{"countries": ["Sweden"]}], "routing_fallbacks[0]: filters: countries[0]: 'Sweden'"),
+        (
+            [None, "country"],
+            "routing_fallbacks[1]: filters: unknown filter 'country'; did you mean 'countries'?",
+        ),
+        (
+            [{"min_speed": 5}],
+            "routing_fallbacks[0]: filters: unknown filter 'min_speed'; did you mean 'min_sp",
+        ),
+        (
+            [{"region": None}],
+            "routing_fallbacks[0]: filters: unknown filter 'region'; did you mean 'countries'?",
+        ),
         ([{"max_carbon_intensity": -1}], "routing_fallbacks[0]: filters: max_carbon_intensity"),
     ],
 )
@@ -67,11 +81,24 @@ def test_what_is_no_step_is_refused(
         lambda: clients.client(sandbox, routing_fallbacks=steps),
         lambda: clients.call(client, "chat.create", **ASK, routing_fallbacks=steps),
         lambda: client.with_options(routing_fallbacks=steps),
+        lambda: client.with_routing_fallbacks(*steps),
     ):
         with pytest.raises(InvalidArgumentError) as caught:
             make()
         assert said in str(caught.value)
     assert len(sandbox.requests) == 0
+
+
+@pytest.mark.parametrize("steps", ["countries", 5])
+def test_steps_that_are_not_a_list_are_refused(
+    clients: Clients, client: Any, sandbox: Sandbox, steps: Any
+) -> None:
+    for make in (
+        lambda: clients.client(sandbox, routing_fallbacks=steps),
+        lambda: clients.call(client, "chat.create", **ASK, routing_fallbacks=steps),
+    ):
+        with pytest.raises(InvalidArgumentError, match=f"needs a list of steps, not {steps!r}"):
+            make()
 
 
 # --- over the wire -----------------------------------------------------------------------------------------
@@ -85,6 +112,7 @@ EVERY: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
+@pytest.mark.filterwarnings("ignore:preset.*has no effect:UserWarning")
 @pytest.mark.parametrize(("name", "params"), EVERY, ids=[name for name, _ in EVERY])
 @pytest.mark.parametrize("profile", ["live", "g1", "g2"])
 def test_every_endpoint_gives_way(
@@ -233,16 +261,27 @@ def test_batches_give_way_each_and_the_cache_tells_them_apart(clients: Clients, 
     assert ranked.relaxed == ("max_carbon_intensity=50",)
 
 
-def test_what_has_no_json_form_is_refused_before_anything_is_sent(
+def test_a_step_takes_countries_in_any_case_and_order(
     clients: Clients, client: Any, sandbox: Sandbox
 ) -> None:
-    filters = {"regions": ["north"], **SWEDEN}
-    for wrong in (object(), float("inf")):
-        with pytest.raises(InvalidArgumentError, match="routing_fallbacks: cannot be sent as JSON"):
-            clients.call(
-                client, "chat.create", **(ASK | {"filters": filters}), routing_fallbacks=[{"regions": wrong}]
-            )
-    assert len(sandbox.requests) == 0
+    step: Any = {"countries": (" se ", "fr", "SE"), **SOFTER}
+    answer = clients.call(client, "chat.create", **ASK, routing_fallbacks=[step])
+    assert answer.relaxed == ("countries=SE,FR, max_carbon_intensity=50",)
+    assert sandbox.requests[-1].body["filters"] == {"countries": ["SE", "FR"], **SOFTER}
+
+
+def test_filters_of_extra_body_are_given_up_too(clients: Clients, client: Any, sandbox: Sandbox) -> None:
+    sent = {"filters": {"datacenter": "north", **SWEDEN}}
+    answer = clients.call(
+        client,
+        "chat.create",
+        model=CHAT,
+        messages=QUESTION,
+        extra_body=sent,
+        routing_fallbacks=[SOFTER, None],
+    )
+    assert answer.relaxed == ("max_carbon_intensity=50",)
+    assert sandbox.requests[-1].body["filters"] == {"datacenter": "north", "countries": ["SE"], **SOFTER}
 
 
 def test_a_call_can_switch_them_off(clients: Clients, sandbox: Sandbox) -> None:

@@ -156,6 +156,7 @@ def test_a_field_alone_arrives_and_none_is_not_sent(
     assert with_none == without, "None is not sent"
 
 
+@pytest.mark.filterwarnings("ignore:preset.*has no effect:UserWarning")
 def test_audio_fields_arrive_as_a_form(clients: Clients, client: Any, sandbox: Sandbox, wav: bytes) -> None:
     clients.call(client, "audio.transcribe", model=f"{AUDIO}:eco", file=("a.wav", wav), **AUDIO_FIELDS)
     request = sandbox.requests[-1]

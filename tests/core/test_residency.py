@@ -83,9 +83,9 @@ def test_without_countries_there_is_nothing_to_verify(mode: str, filters: Any, c
 
 def test_a_mode_that_is_none_is_refused(clients: Clients, client: Any) -> None:
     for wrong in ("strict", True, 1):
-        with pytest.raises(InvalidArgumentError, match=f"verify_location: {wrong!r} is none of 'off'"):
+        with pytest.raises(InvalidArgumentError, match=f"verify_location: must be one of .*, not {wrong!r}"):
             MeliousClient(api_key="k", verify_location=wrong)  # type: ignore[arg-type]
-        with pytest.raises(InvalidArgumentError, match=f"verify_location: {wrong!r} is none of 'off'"):
+        with pytest.raises(InvalidArgumentError, match=f"verify_location: must be one of .*, not {wrong!r}"):
             clients.call(client, "chat.create", **ASK, verify_location=wrong)
 
 
@@ -111,7 +111,7 @@ def test_an_answer_from_elsewhere_raises_with_the_answer(
     with track_impact() as ledger, pytest.raises(ResidencyError) as caught:
         asked(name, params, **STRICT)
     error = caught.value
-    assert (error.locations, error.countries, error.is_retryable) == ((location,), ("fr",), False)
+    assert (error.locations, error.countries, error.is_retryable) == ((location,), ("FR",), False)
     assert ("made in IT" if location else "does not say where") in str(error)
     assert error.request_id == "req-7"
     assert (error.answer.environment_impact is None) == (location is None)
@@ -127,7 +127,7 @@ def test_a_warning_points_at_the_caller_and_gives_the_answer(clients: Clients, s
     client = clients.client(sandbox, filters=FRANCE, verify_location="warn")
     answer = clients.call(client, "chat.create", **ASK)
     sandbox.faults.add(Fault(body=_from(answer.raw, "IT")))
-    with pytest.warns(ResidencyWarning, match=r"made in IT, and only fr may be") as caught:
+    with pytest.warns(ResidencyWarning, match=r"made in IT, and only FR may be") as caught:
         again = clients.call(client, "chat.create", **ASK)
     assert again.text == answer.text
     (warning,) = caught
@@ -137,17 +137,76 @@ def test_a_warning_points_at_the_caller_and_gives_the_answer(clients: Clients, s
         clients.call(client, "chat.create", **ASK)
 
 
-def test_nothing_is_verified_without_countries_or_when_switched_off(
-    clients: Clients, sandbox: Sandbox
-) -> None:
+def test_nothing_is_verified_when_switched_off(clients: Clients, sandbox: Sandbox) -> None:
     client = clients.client(sandbox, filters=FRANCE, verify_location="raise")
     sandbox.faults.add(Fault(impact="missing", times=3))
     with warnings.catch_warnings(), track_impact() as ledger:
         warnings.simplefilter("error")
         clients.call(client, "chat.create", **ASK, verify_location="off")
-        clients.call(client, "chat.create", **ASK, filters={"min_speed_tps": 1})
+        clients.call(client, "chat.create", **ASK, filters={"min_speed_tps": 1}, verify_location="off")
         clients.call(client, "models.list")
     assert (ledger.total.verified, ledger.total.unverified) == (0, 0)
+
+
+NO_COUNTRIES: list[dict[str, Any]] = [
+    {},
+    {"filters": {}},
+    {"filters": {"countries": None}},
+    {"filters": {"min_speed_tps": 1}},
+    {"filters": FRANCE, "extra_body": {"filters": {"min_speed_tps": 1}}},
+    {"filters": FRANCE, "extra_body": {"filters": {"countries": []}}},
+    {"filters": FRANCE, "extra_body": {"filters": None}},
+    {"filters": FRANCE, "extra_body": {"filters": "{no JSON"}},
+    {"routing_fallbacks": [{"countries": ["FR"]}]},
+]
+
+
+@pytest.mark.parametrize("mode", ["warn", "raise"])
+@pytest.mark.parametrize("given", NO_COUNTRIES, ids=str)
+def test_a_client_cannot_verify_without_countries(mode: str, given: dict[str, Any]) -> None:
+    options: dict[str, Any] = {"verify_location": mode, **given}
+    with pytest.raises(InvalidArgumentError, match=f"verify_location: '{mode}' needs countries"):
+        MeliousClient(api_key="k", **options)
+    client = MeliousClient(api_key="k")
+    with pytest.raises(InvalidArgumentError, match=f"verify_location: '{mode}' needs countries"):
+        client.with_options(**options)
+    strict = MeliousClient(api_key="k", filters={"countries": ["FR"]}, verify_location="raise")
+    with pytest.raises(InvalidArgumentError, match="verify_location"):
+        strict.with_options(filters=None)
+
+
+@each_endpoint
+def test_a_call_cannot_verify_without_countries(
+    name: str, params: Any, asked: Any, clients: Clients, sandbox: Sandbox, wav: bytes
+) -> None:
+    for given in NO_COUNTRIES:
+        with pytest.raises(InvalidArgumentError, match="verify_location: 'warn' needs countries"):
+            asked(name, params, verify_location="warn", **given)
+    strict = clients.client(sandbox, filters=FRANCE, verify_location="raise")
+    with pytest.raises(InvalidArgumentError, match="verify_location: 'raise' needs countries"):
+        clients.call(
+            strict, name, **(params | ({"file": ("a.wav", wav)} if "file" in params else {})), filters={}
+        )
+    assert len(sandbox.requests) == 0
+
+
+def test_countries_of_extra_body_are_enough(clients: Clients, sandbox: Sandbox, wav: bytes) -> None:
+    client = clients.client(
+        sandbox, verify_location="raise", extra_body={"filters": {"countries": ["SE"], "new": 1}}
+    )
+    with track_impact() as ledger:
+        assert clients.call(client, "chat.create", **ASK).environment_impact.location == "SE"
+        clients.call(client, "audio.transcribe", model=AUDIO, file=("a.wav", wav))
+    assert ledger.total.verified == 2
+    assert clients.call(client, "models.list").data, "a request without a body has no filters"
+
+
+def test_cached_vectors_do_not_hide_that_nothing_is_verified(clients: Clients, sandbox: Sandbox) -> None:
+    client = clients.client(sandbox, embedding_cache_size=8)
+    texts: dict[str, Any] = {"model": EMBEDDINGS, "input": "a"}
+    clients.call(client, "embeddings.create", **texts)
+    with pytest.raises(InvalidArgumentError, match="needs countries"):
+        clients.call(client, "embeddings.create", **texts, verify_location="warn")
 
 
 def test_the_countries_are_those_that_were_sent(clients: Clients, sandbox: Sandbox) -> None:

@@ -21,6 +21,7 @@ EVERY = [
 ]
 
 
+@pytest.mark.filterwarnings("ignore:preset.*has no effect:UserWarning")
 @pytest.mark.parametrize("profile", ["live", "g1", "g2"])
 def test_every_endpoint_reports(clients: Clients, start_sandbox: Any, profile: str) -> None:
     client = clients.client(start_sandbox(profile), preset="balanced")
@@ -33,7 +34,7 @@ def test_every_endpoint_reports(clients: Clients, start_sandbox: Any, profile: s
         assert part.eur == (result.billing_cost.eur if result.billing_cost else None)
     assert ledger.total.with_cost == (0 if profile == "g1" else 4)
     assert CHAT in ledger.by("model"), "without the flavor"
-    assert set(ledger.by("routing")) == {"balanced"}
+    assert set(ledger.by("routing")) == {"eco", "balanced"}, "a flavor wins over the preset"
 
 
 def test_models_and_text_forms_count_as_unreported(clients: Clients, client: Any, wav: bytes) -> None:

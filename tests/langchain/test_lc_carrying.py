@@ -158,6 +158,7 @@ KNOWN = [
 ]
 
 
+@pytest.mark.filterwarnings("ignore:preset.*has no effect:UserWarning")
 def test_a_chain_is_dumped_and_comes_back(way, chat, sandbox, monkeypatch):
     monkeypatch.setenv("MELIOUS_API_KEY", sandbox.api_key)
     llm = chat(

@@ -216,6 +216,7 @@ def test_langchains_retries_take_over_where_ours_are_off(way, chat, sandbox):
 # --- arguments of a call -----------------------------------------------------------------------------
 
 
+@pytest.mark.filterwarnings("ignore:preset.*has no effect:UserWarning")
 def test_arguments_given_to_a_chain_reach_its_model(way, chat, sandbox):
     chain = ChatPromptTemplate.from_template("Tell me about {topic}.") | chat(FIRST, preset="speed")
     way.invoke(chain.last.bind(preset="quality"), "Hello")

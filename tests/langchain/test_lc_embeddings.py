@@ -37,6 +37,7 @@ def test_prefixes_of_queries_and_documents(way, embeddings, sandbox):
     assert [body["input"] for body in bodies(sandbox)] == [["passage: heat"], ["query: heat"]]
 
 
+@pytest.mark.filterwarnings("ignore:preset.*has no effect:UserWarning")
 def test_parameters_in_the_constructor_and_per_call(way, embeddings, sandbox):
     made = embeddings("qwen3-embedding-8b", dimensions=64, preset="quality", user="ada", flavor="eco")
     assert len(way.call(made, "embed_query", "heat")) == 64

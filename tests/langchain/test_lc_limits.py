@@ -77,7 +77,12 @@ def test_where_answers_came_from_is_held_against_the_countries(way, request, san
     }
     ask, filters = asks[kind], {"countries": ["FR"]}
     assert ask(make(filters=filters, verify_location="raise"))
-    assert ask(make(verify_location="raise"))
+    with pytest.raises(InvalidArgumentError, match="verify_location: 'raise' needs countries"):
+        make(verify_location="raise")
+    with pytest.raises(InvalidArgumentError, match="verify_location: 'raise' needs countries"):
+        ask(make(), verify_location="raise")
+    with pytest.raises(InvalidArgumentError, match="verify_location: 'raise' needs countries"):
+        ask(make(filters=filters, verify_location="raise"), filters={"min_speed_tps": 1})
     sandbox.faults.add(Fault(impact="missing", times=None))
     with pytest.raises(ResidencyError) as raised:
         ask(make(filters=filters, verify_location="raise"))

@@ -73,6 +73,7 @@ def test_scores_of_whatever_holds_text(way, rerank, given):
     assert set(ranked[0]) == {"index", "relevance_score"}
 
 
+@pytest.mark.filterwarnings("ignore:preset.*has no effect:UserWarning")
 def test_parameters_in_the_constructor_and_per_call(way, rerank, sandbox):
     made = rerank(preset="environment", max_chunks_per_doc=3, user="ada", flavor="eco")
     way.call(made, "rerank", TEXTS, QUERY, filters={"countries": ["FR"]}, preset="speed")

@@ -88,6 +88,7 @@ def picture_of(block):
 # --- tools -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.filterwarnings("ignore:preset.*has no effect:UserWarning")
 async def test_pictures_are_blocks(way, make_spec, sandbox, heard):
     spec = make_spec(n=2, preset="environment", quality="hd", flavor="eco")
     with track_impact() as ledger:

@@ -119,6 +119,7 @@ async def test_a_server_without_base64_is_asked_for_it_once(make_embedding, way,
 
 
 @pytest.mark.parametrize("method", ["get_query_embedding", "get_text_embedding", "get_text_embedding_batch"])
+@pytest.mark.filterwarnings("ignore:preset.*has no effect:UserWarning")
 async def test_options_hold_for_a_call(make_embedding, way, sandbox, method):
     model = make_embedding(model="qwen3-embedding-8b", preset="environment", query_instruction="q: ")
     given = ["dunes"] if method.endswith("batch") else "dunes"

@@ -61,6 +61,7 @@ async def rank(way, rerank, nodes, query=QUERY, **options):
 # --- what goes over the wire -------------------------------------------------------------------------
 
 
+@pytest.mark.filterwarnings("ignore:preset.*has no effect:UserWarning")
 async def test_sync_and_async_send_the_same(make_rerank, nodes, sandbox):
     rerank = make_rerank(preset="environment", flavor="eco", top_n=2, metadata_mode=MetadataMode.NONE)
     results = [await rank(Way(name), rerank, nodes) for name in ("sync", "async")]
@@ -152,6 +153,7 @@ async def test_attempts_are_one_more_than_retries(make_rerank, way, nodes, sandb
 # --- options of a call -------------------------------------------------------------------------------
 
 
+@pytest.mark.filterwarnings("ignore:preset.*has no effect:UserWarning")
 async def test_settings_of_one_call(make_rerank, way, nodes, sandbox, events):
     rerank = make_rerank(top_n=1, preset="speed")
     ranked = await rank(

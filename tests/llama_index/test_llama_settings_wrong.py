@@ -1,7 +1,5 @@
 """Deliberate mistakes: each is one kind of error that names the argument, before anything is sent."""
 
-import warnings
-
 import pytest
 from llama_index.core.llms import ChatMessage
 from llama_index.core.prompts import ChatPromptTemplate
@@ -94,14 +92,75 @@ async def test_an_empty_prompt_for_an_object(make_llm, way, mode):
 
 
 @EVERY
-def test_a_misspelt_filter_is_warned_of_once_and_where_it_stands(kind):
-    with pytest.warns(UserWarning, match="'country' is not a known filter") as told:
-        make(kind, filters={"country": ["DE"]})
+@pytest.mark.parametrize(
+    ("filters", "said"),
+    [
+        ({"country": ["DE"]}, "filters: unknown filter 'country'; did you mean 'countries'?"),
+        ({"gpu": "H200"}, "filters: unknown filter 'gpu'; the filters are countries"),
+        (
+            {"countries": ["Germany"]},
+            "filters: countries[0]: 'Germany' is not an ISO 3166 alpha-2 country code",
+        ),
+        ({"countries": ["FR", "EU"]}, "filters: countries[1]: 'EU' is not an ISO 3166 alpha-2 country code"),
+        ({"countries": []}, "filters: countries: is empty"),
+        (["DE"], "filters: needs ProviderFilters or a dict"),
+    ],
+    ids=str,
+)
+def test_wrong_filters_say_what_was_meant(kind, filters, said):
+    with pytest.raises(InvalidArgumentError) as caught:
+        make(kind, filters=filters)
+    assert str(caught.value).startswith(said)
+    with pytest.raises(InvalidArgumentError) as caught:
+        make(kind).with_options(filters=filters)
+    assert str(caught.value).startswith(said)
+
+
+@EVERY
+def test_countries_are_put_right(kind, monkeypatch):
+    monkeypatch.setenv("MELIOUS_API_KEY", "sk-mel-x")
+    made = make(kind, filters={"countries": (" de ", "fr", "DE")})
+    assert made.filters == made.with_options(preset="speed").filters == {"countries": ["DE", "FR"]}
+    assert kind.from_dict(made.to_dict()).filters == {"countries": ["DE", "FR"]}
+
+
+@EVERY
+def test_a_location_cannot_be_verified_without_countries(kind):
+    for arguments in (
+        {},
+        {"filters": {"min_speed_tps": 5}},
+        {"filters": {"countries": ["DE"]}, "extra_body": {"filters": {}}},
+        {"filters": {"countries": ["DE"]}, "additional_kwargs": {"filters": {"min_speed_tps": 5}}},
+    ):
+        with pytest.raises(InvalidArgumentError, match="verify_location: 'raise' needs countries"):
+            make(kind, verify_location="raise", **arguments)
+        with pytest.raises(InvalidArgumentError, match="verify_location: 'warn' needs countries"):
+            make(kind).with_options(verify_location="warn", **arguments)
+    for arguments in (
+        {"filters": {"countries": ["DE"]}},
+        {"extra_body": {"filters": {"countries": ["DE"]}}},
+        {"additional_kwargs": {"filters": {"countries": ["DE"]}}},
+        {"additional_kwargs": {"extra_body": {"filters": {"countries": ["DE"]}}}},
+    ):
+        assert make(kind, verify_location="raise", **arguments).verify_location == "raise"
+
+
+@EVERY
+def test_fallbacks_name_filters(kind):
+    made = make(kind, filters={"countries": ["SE"]})
+    for wrong in ("country", {"region": ["DE"]}, {"countries": ["Sweden"]}):
+        with pytest.raises(InvalidArgumentError, match=r"routing_fallbacks\[1\]: filters: "):
+            made.with_routing_fallbacks("countries", wrong)
+    with pytest.raises(InvalidArgumentError, match="did you mean 'countries'"):
+        made.with_routing_fallbacks("country")
+
+
+@EVERY
+def test_a_preset_that_looks_misspelt_is_told_once_where_it_stands(kind):
+    with pytest.warns(UserWarning, match="did you mean 'speed'") as told:
+        made = make(kind, preset="speeed").with_options(flavor=None)
     (warning,) = told
-    assert warning.filename == __file__
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        make(kind, filters={"countries": ["DE"]})
+    assert (warning.filename, made.preset) == (__file__, "speeed")
 
 
 @EVERY

@@ -137,6 +137,7 @@ def test_long_texts_are_counted_once_each_and_split_by_tokens(sandbox: Sandbox, 
     assert sorted(counted) == [f"text {number}" for number in range(6)]
 
 
+@pytest.mark.filterwarnings("ignore:preset.*has no effect:UserWarning")
 def test_options_reach_the_wire(sandbox: Sandbox) -> None:
     embed = Embedder(
         "qwen3-embedding-8b:eco",

@@ -21,7 +21,19 @@ from melious.error_table import status_error
 from melious.errors import InvalidArgumentError, ResponseDecodeError, RetryEvent
 from melious.impact import active_budgets
 from melious.results import Meta, Result
-from melious.routing import FiltersArgument, Preset, filters_to_wire, flavored, split_flavor
+from melious.routing import (
+    FiltersArgument,
+    Flavor,
+    Preset,
+    check_preset,
+    check_suffix,
+    filters_in,
+    filters_to_wire,
+    flavored,
+    routing_of,
+    split_flavor,
+    warn_of_idle_preset,
+)
 from melious.transport import codec
 from melious.transport.request import Request, Response, without_cookies
 from melious.transport.uploads import Upload
@@ -67,12 +79,14 @@ class RoutingOptions(CallOptions, total=False):
     """Where one call may run; given here, they replace the client's own.
 
     Attributes:
-        preset: What to favour, sent as `preset`.
+        preset: What to favour, sent as `preset`. It does nothing where the model has a flavor.
         flavor: The suffix of the model: balanced, speed, price, eco or batch.
-        filters: Which providers may serve it.
+        filters: Which providers may serve it. `countries` are ISO 3166 alpha-2 codes. Unknown
+            filters and countries are errors; `extra_body={"filters": {...}}` is sent unchanged.
         verify_location: Hold the answer's `environment_impact.location` against
             `filters["countries"]`: `off`, `warn` (with a `ResidencyWarning`) or `raise` (a
             `ResidencyError`, with the answer) where it is another country or not reported.
+            Without countries it is an error.
         routing_fallbacks: What to give up of the filters, step by step, where no provider fits: a
             filter's name drops it, `{"max_carbon_intensity": 400}` replaces its limit, None drops
             all that are left. Filters that the request does not have are not touched, and the
@@ -81,7 +95,7 @@ class RoutingOptions(CallOptions, total=False):
     """
 
     preset: Preset | None
-    flavor: str | None
+    flavor: Flavor | None
     filters: FiltersArgument | None
     verify_location: VerifyLocation | None
     routing_fallbacks: Sequence[FallbackStep] | None
@@ -109,6 +123,8 @@ def check_model(model: object) -> str:
     """
     if not isinstance(model, str) or not model.strip():
         raise InvalidArgumentError(f"model: {model!r} is no model's name")
+    if ":" in model:
+        check_suffix(model)
     return model
 
 
@@ -136,10 +152,10 @@ def body_of(
     body.update((name, value) for name, value in params.items() if value is not None and name not in OMIT)
     preset = _given(params, "preset", config.preset)
     if preset is not None:
-        if not isinstance(preset, str):
-            raise InvalidArgumentError(f"preset: {preset!r} is no text")
+        check_preset(preset)
         body["preset"] = preset
-    filters = filters_to_wire(_given(params, "filters", config.filters))
+    given = params.get("filters")
+    filters = config.filters if given is None else filters_to_wire(given)
     if filters is not None:
         body["filters"] = filters
     for extra in (config.extra_body, params.get("extra_body")):
@@ -147,6 +163,13 @@ def body_of(
             if not isinstance(extra, Mapping):
                 raise InvalidArgumentError(f"extra_body: {extra!r} is no mapping")
             body.update(extra)
+    if "preset" in body:
+        warn_of_idle_preset(body)
+    verify_location = _given(params, "verify_location", config.verify_location)
+    if verify_location != "off":
+        from melious.residency import check_verifiable  # noqa: PLC0415 - only for those who ask for it
+
+        check_verifiable(verify_location, filters_in(body))
     return body
 
 
@@ -189,7 +212,7 @@ def request_of(
     if on_retry is not None and not callable(on_retry):
         raise InvalidArgumentError(f"on_retry: {on_retry!r} cannot be called")
     fields = body.fields if isinstance(body, Upload) else body or {}
-    model, flavor = split_flavor(str(fields.get("model", "")))
+    model, _ = split_flavor(str(fields.get("model", "")))
     budgets = active_budgets()
     if config.budget is not None and config.budget not in budgets:
         budgets = (config.budget, *budgets)
@@ -204,7 +227,6 @@ def request_of(
 
         relaxed = relaxations(filters_in(fields), checked_steps(steps))
         if relaxed:
-            encoded({"routing_fallbacks": [step.filters for step in relaxed]})
             details["fallbacks"] = Fallbacks(body, relaxed)
     return Request(
         method="GET" if body is None else "POST",
@@ -217,7 +239,7 @@ def request_of(
         headers=checked_headers("extra_headers", params.get("extra_headers")),
         retry_no_providers="filters" not in fields,
         model=model,
-        routing=fields.get("preset") or flavor,
+        routing=routing_of(fields),
         base_url=config.base_url,
         retry_timeouts=retry_timeouts if again is None else again,
         on_retry=on_retry,
@@ -240,12 +262,6 @@ def is_trusted(answer: Result) -> bool:
         return True
     impact = answer.environment_impact
     return residency.finding(impact.location if impact else None) == "verified"
-
-
-def filters_in(fields: Mapping[str, Any]) -> Any:
-    """The filters of a body, or of a form, whose fields are text."""
-    filters = fields.get("filters")
-    return codec.loads(filters) if isinstance(filters, str) and filters[:1] == "{" else filters
 
 
 def encoded(body: dict[str, Any]) -> bytes:
