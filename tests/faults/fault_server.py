@@ -106,8 +106,10 @@ class Kind:
         """What may come of a call to an endpoint on a transport."""
         return self.differs.get(transport) or self.differs.get(endpoint) or self.outcomes
 
-    def sent_on(self, endpoint: str) -> int | None:
-        """How many requests a call to an endpoint takes, where that is fixed."""
+    def sent_on(self, endpoint: str, transport: str) -> int | None:
+        """How many requests a call to an endpoint takes, where that is fixed and the outcome is the usual one."""
+        if transport in self.differs:
+            return None
         return self.sent.get(endpoint) if isinstance(self.sent, Mapping) else self.sent
 
 

@@ -77,7 +77,7 @@ def test_fault(kind: Kind, endpoint: str, transport: str) -> None:
         caller.end(alice, bob)
         allowed = kind.outcomes_on(endpoint, transport)
         _assert_outcome(allowed, error, None if error else says(answer), odd=kind.odd)
-        _assert_count(kind, server, error.attempts if error else _attempts(answer))
+        _assert_count(kind, server, transport, error.attempts if error else _attempts(answer))
         if error is not None:
             assert_no_key_in_frames(error)
             assert KEY not in f"{error!s}{error!r}"
@@ -99,7 +99,7 @@ def _attempts(answer: Any) -> int | None:
     return None if isinstance(answer, list) else answer.attempts
 
 
-def _assert_count(kind: Kind, server: FaultServer, told: int | None) -> None:
+def _assert_count(kind: Kind, server: FaultServer, transport: str, told: int | None) -> None:
     if kind.greets:
         assert told is not None
         assert 1 <= told <= 1 + RETRIES
@@ -109,7 +109,8 @@ def _assert_count(kind: Kind, server: FaultServer, told: int | None) -> None:
         assert eventually(lambda: server.asked[FAULTY] >= told)
         assert server.asked[FAULTY] == told
     assert 1 <= server.asked[FAULTY] <= 1 + RETRIES
-    assert server.asked[FAULTY] == (kind.sent_on(server.endpoint) or server.asked[FAULTY])
+    sent = kind.sent_on(server.endpoint, transport)
+    assert sent is None or server.asked[FAULTY] == sent
 
 
 def assert_no_key_in_frames(error: BaseException, *, key: str = KEY) -> None:
