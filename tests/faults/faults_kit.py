@@ -66,21 +66,31 @@ class Peer:
 
     def request(self) -> bytes | None:
         """Read one request and give its head; None if the client is gone."""
+        received = self.request_head()
+        if received is None or not self.request_body(received):
+            return None
+        self._server.requests.append(received)
+        return received
+
+    def request_head(self) -> bytes | None:
+        """Read the head of a request and leave its body; None if the client is gone."""
         while b"\r\n\r\n" not in self._buffer:
             if not self._more():
                 return None
-        received, _, rest = self._buffer.partition(b"\r\n\r\n")
+        received, _, self._buffer = self._buffer.partition(b"\r\n\r\n")
+        return received
+
+    def request_body(self, received: bytes) -> bool:
+        """Read the body that belongs to a head; False if the client is gone."""
         length = 0
         for line in received.lower().split(b"\r\n"):
             if line.startswith(b"content-length:"):
                 length = int(line.partition(b":")[2])
-        self._buffer = rest
         while len(self._buffer) < length:
             if not self._more():
-                return None
+                return False
         self._buffer = self._buffer[length:]
-        self._server.requests.append(received)
-        return received
+        return True
 
     def _more(self) -> bool:
         try:
