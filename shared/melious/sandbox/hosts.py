@@ -7,6 +7,7 @@ and can post simple forms to it without asking. Browsers always tell both names,
 import ipaddress
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 _NAME = r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*"
@@ -44,6 +45,7 @@ def host_name(authority: str) -> str:
         raise MalformedHostError(f"{authority[:_MOST_SHOWN]!r} does not hold an IPv6 address") from None
 
 
+@lru_cache(maxsize=64)
 def is_this_machine(name: str) -> bool:
     """Whether a name or an address in plain form can mean this machine only.
 

@@ -16,6 +16,7 @@ from melious.sandbox.impact import Work
 _SECRET = frozenset({"authorization", "x-api-key", "proxy-authorization", "cookie"})
 _FIRST_ERROR = 400
 _RECORD_BYTES = 2_000  # a record without texts of the client: figures, flags, and the objects around them
+_TEXT_BYTES = 150  # the two texts of a header, empty, and their place in a mapping
 _BODIES_AT_LEAST = 16  # how many of the largest bodies are kept at the same time
 _TOO_LARGE = "the body is too large to keep"
 _NO_ROOM = "newer requests needed the room"
@@ -201,7 +202,8 @@ class RequestLog(Sequence[RecordedRequest]):
         body = 0 if request.body is None else size_of(request.body)
         if body > most:
             request.body, request.body_left_out, body = None, _TOO_LARGE, 0
-        size = _RECORD_BYTES + size_of((request.path, request.query, request.headers))
+        size = _RECORD_BYTES + len(request.path) + len(request.query)
+        size += sum(_TEXT_BYTES + len(name) + len(value) for name, value in request.headers.items())
         with self._lock:
             self._kept.append(request)
             self._sizes.append(size)
