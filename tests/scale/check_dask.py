@@ -92,6 +92,13 @@ def test_meta_of_a_pandas_frame_is_stored_alone_and_with_rows(sandbox: Sandbox, 
         assert not sandbox.requests, "what was stored resumes"
 
 
+def test_meta_knows_columns_that_are_labelled_with_numbers(sandbox: Sandbox) -> None:
+    embed = Embedder(MODEL, base_url=sandbox.base_url, text_column="0", output_column="1")
+    meta = embed.meta(pd.DataFrame([["a kettle", None]]))
+    assert list(meta.columns) == [0, 1, "error"]
+    assert meta.dtypes[1].pyarrow_dtype == pa.list_(pa.float32())
+
+
 def test_two_columns_of_one_name_are_an_error_before_anything_is_computed(sandbox: Sandbox) -> None:
     frame = pd.DataFrame([["a", "b"]], columns=["text", "text"])
     with pytest.raises(InvalidArgumentError, match="more than one column 'text'"):

@@ -222,4 +222,5 @@ def with_arrow_types(frame: Any, kinds: Mapping[str, Kind]) -> Any:
     except ImportError:
         return frame
     arrow_dtype = import_module("pandas").ArrowDtype
-    return frame.astype({name: arrow_dtype(kind) for name, kind in types.items()})
+    labels = {str(label): label for label in frame.columns}
+    return frame.astype({labels[name]: arrow_dtype(kind) for name, kind in types.items()})
