@@ -7,6 +7,7 @@ import ssl
 import struct
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -251,6 +252,25 @@ def took(at_least: float, at_most: float) -> Iterator[None]:
     yield
     elapsed = time.monotonic() - started
     assert at_least <= elapsed <= at_most, f"took {elapsed:.2f} s, not {at_least} to {at_most} s"
+
+
+def shown_by(error: BaseException) -> str:
+    """What a collector of errors would keep: texts, and the locals of all frames but those of the tests."""
+    told: list[str] = []
+    chain, seen = [error], set()
+    while chain:
+        one = chain.pop()
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        told += [str(one), repr(one)]
+        told += (
+            repr(frame.f_locals)
+            for frame, _ in traceback.walk_tb(one.__traceback__)
+            if not frame.f_code.co_filename.startswith(str(Path(__file__).parents[1]))
+        )
+        chain += (each for each in (one.__cause__, one.__context__) if each is not None)
+    return "\n".join(told)
 
 
 def environment(base_url: str, key: str) -> dict[str, str]:

@@ -7,7 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from faults_kit import DONE, KEY, LAST_CHUNK, Peer, RawServer, always, event, eventually, open_sockets, whole
+from faults_kit import (
+    DONE,
+    KEY,
+    LAST_CHUNK,
+    Peer,
+    RawServer,
+    always,
+    event,
+    eventually,
+    open_sockets,
+    shown_by,
+    whole,
+)
 
 from melious import APIConnectionError, AsyncMeliousClient, ConfigurationError
 
@@ -174,7 +186,8 @@ def test_a_login_that_is_refused(written, monkeypatch, serve, socks_to, face):
     with pytest.raises(APIConnectionError, match="proxy authentication") as caught:
         client.chat()
     assert f"the proxy socks5://127.0.0.1:{proxy.port}" in str(caught.value)
-    assert "swordfish" not in str(caught.value)
+    assert "swordfish" not in shown_by(caught.value)
+    assert KEY not in str(caught.value)
     assert caught.value.attempts == 1, "another try cannot help"
     assert proxy.asked == []
     assert server.requests == []
@@ -202,11 +215,13 @@ def test_what_is_not_a_socks_proxy(answer, monkeypatch, serve, face):
         peer.send(answer)
 
     server = serve(script)
-    monkeypatch.setenv("https_proxy", f"socks5://127.0.0.1:{server.port}")
+    monkeypatch.setenv("https_proxy", f"socks5://me:swordfish@127.0.0.1:{server.port}")
     client = face("https://melious.test", max_retries=0)
+    said = rf"the proxy socks5://127\.0\.0\.1:{server.port}"
     for _ in range(3):
-        with pytest.raises(APIConnectionError, match=rf"the proxy socks5://127\.0\.0\.1:{server.port}"):
+        with pytest.raises(APIConnectionError, match=said) as caught:
             client.chat()
+        assert "swordfish" not in shown_by(caught.value)
 
 
 def test_not_a_byte_goes_to_a_socks_proxy_through_aiohttp(monkeypatch, socks_to):

@@ -18,6 +18,7 @@ from faults_kit import (
     always,
     event,
     eventually,
+    shown_by,
     took,
     whole,
 )
@@ -363,7 +364,8 @@ def test_a_proxy_that_wants_a_login(scheme, login, monkeypatch, serve, any_face)
     assert f"the proxy http://127.0.0.1:{proxy.port} " in str(caught.value)
     assert ("does not take the user and password" in str(caught.value)) is bool(login)
     assert f"{scheme}_proxy" in str(caught.value)
-    assert "swordfish" not in str(caught.value)
+    assert "swordfish" not in shown_by(caught.value)
+    assert base64.b64encode(b"me:swordfish").decode() not in shown_by(caught.value)
     assert (caught.value.attempts, proxy.connections) == (1, 1), "another try cannot help"
 
 

@@ -80,7 +80,8 @@ def failure_of(
     words = f"{(_SLOW_WORDS if timed_out else _PHASE_WORDS)[phase]} {host}"
     said = str(told) or (str(told.__cause__) if told.__cause__ else "") or type(told).__name__
     login = None
-    if proxy is not None and phase is Phase.CONNECT:
+    proxied = proxy is not None and phase is Phase.CONNECT
+    if proxy is not None and proxied:
         refused = bool(names & _REFUSED_BY_PROXY)
         login = login_problem(proxy, said) if refused else None
         handshake = _is_of_tls(told, names)
@@ -92,8 +93,9 @@ def failure_of(
         message=login or f"{words}: {said}{_TRUST_HINT if untrusted else ''}",
         stale=reused and phase is Phase.SENT and not timed_out,
         final=untrusted or login is not None,
-        # aiohttp's view of a request shows all its headers, the key among them.
-        cause=ConnectionError(said) if hasattr(told, "request_info") else error,
+        # aiohttp's view of a request shows all its headers, the key among them; and the frames of a
+        # handshake with a proxy hold the user and password.
+        cause=ConnectionError(said) if proxied or hasattr(told, "request_info") else error,
     )
 
 

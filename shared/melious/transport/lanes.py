@@ -167,7 +167,6 @@ class Lane:
             return error
         kind = core.ConnectTimeout if isinstance(error, core.ReadTimeout) else core.ProxyError
         blamed: Exception = kind(str(error) or type(error).__name__)
-        blamed.__cause__ = error
         return blamed
 
     def half_made(self, origin: Origin) -> list[Any]:
