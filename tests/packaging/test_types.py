@@ -172,6 +172,7 @@ def mypy(file: Path) -> set[int]:
     return {int(line.split(":")[1]) - 1 for line in done.stdout.splitlines() if ": error:" in line}
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("checker", ["basedpyright", "mypy"])
 def test_checkers_see_words_of_routing_that_are_wrong(tmp_path, checker):
     (tmp_path / "use.py").write_text(ROUTED)
@@ -184,8 +185,6 @@ def test_checkers_see_words_of_routing_that_are_wrong(tmp_path, checker):
             for each in pyright("--project", str(tmp_path))["generalDiagnostics"]
         }
     lines = ROUTED.splitlines()
-    wrong = {
-        number for number in range(lines.index("# what follows is wrong, a mistake a line") + 1, len(lines))
-    }
+    wrong = set(range(lines.index("# what follows is wrong, a mistake a line") + 1, len(lines)))
     assert [lines[number] for number in sorted(found - wrong)] == []
     assert [lines[number] for number in sorted(wrong - found)] == []
