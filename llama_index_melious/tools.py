@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 from collections.abc import Mapping
+from os import PathLike
 from pathlib import Path
-from typing import Any, ClassVar, cast
+from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
 
 from llama_index.core.base.llms.types import ContentBlock, ImageBlock, TextBlock
-from llama_index.core.bridge.pydantic import Field
+from llama_index.core.bridge.pydantic import Field, field_validator
 from llama_index.core.tools.function_tool import FunctionTool
 from llama_index.core.tools.tool_spec.base import SPEC_FUNCTION_TYPE, BaseToolSpec
 from llama_index.core.tools.types import ToolMetadata, ToolOutput
 
 from llama_index_melious._component import MeliousComponent
+from llama_index_melious._recordings import recording_in
 from llama_index_melious.events import dispatch_usage
 from melious.endpoints.audio import TranscriptionParams
 from melious.endpoints.images import ImageParams, check_params, media_type_of
@@ -31,14 +35,16 @@ class MeliousToolSpec(MeliousComponent, BaseToolSpec):
     The outputs are `ToolOutput`s: that of `generate_image` has the pictures as
     `ImageBlock`s beside a few words, and the whole `ImagesResult` (revised prompts,
     impact, cost, request id) as `raw_output`; that of `transcribe` the text, and the
-    `Transcription`. Async calls wait without a thread. A call that fails raises a
-    `melious.MeliousError`, which agents show to their model. What each request cost
-    is told by a `MeliousUsageEvent`.
+    `Transcription`. There is a `transcribe` only with an `audio_folder`: the agent's model
+    names files, and gets none from elsewhere. Async calls wait without a thread. A call that
+    fails raises a `melious.MeliousError`, which agents show to their model. What each request
+    cost is told by a `MeliousUsageEvent`.
 
     Args:
         image_model: The model of `generate_image`; `flux-schnell` by default, None to leave the tool out.
-        audio_model: The model of `transcribe`; `whisper-large-v3-turbo` by default, None to leave the tool
-            out.
+        audio_model: The model of `transcribe`; `whisper-large-v3-turbo` by default.
+        audio_folder: The folder of the recordings that the agent may have transcribed, folders in it
+            included; without it there is no such tool.
         api_key: The key; by default the environment variable `MELIOUS_API_KEY`.
         base_url: Where the service is; by default `MELIOUS_BASE_URL`, then `https://api.melious.ai/v1`.
         api_base: Another word for `base_url`.
@@ -55,7 +61,6 @@ class MeliousToolSpec(MeliousComponent, BaseToolSpec):
         seed: For pictures that can be had again, where the model knows it; not sent by default.
         show_images: Whether the model of the agent gets the pictures; True by default, False for models that
             do not take images.
-        audio_folder: The folder that recordings must be in; by default any file that the agent names is sent.
         language: ISO 639-1 code of recordings; by default it is found out.
         timeout: Seconds for each wait of an attempt, or a `melious.Timeout`; by default what suits the work.
         deadline: Seconds for a whole call, waits and retries included; 600 by default, None for no limit.
@@ -82,6 +87,8 @@ class MeliousToolSpec(MeliousComponent, BaseToolSpec):
         >>> [block.block_type for block in output.blocks]
         ['text', 'image']
         >>> [tool.metadata.name for tool in spec.to_tool_list()]
+        ['generate_image']
+        >>> [tool.metadata.name for tool in spec.with_options(audio_folder="talks").to_tool_list()]
         ['generate_image', 'transcribe']
 
         In an agent:
@@ -102,12 +109,24 @@ class MeliousToolSpec(MeliousComponent, BaseToolSpec):
     style: str | None = Field(default=None, description="A style that the model knows.")
     seed: int | None = Field(default=None, description="For pictures that can be had again.")
     show_images: bool = Field(default=True, description="Whether the agent's model gets the pictures.")
-    audio_folder: str | None = Field(default=None, description="The folder that recordings must be in.")
+    if TYPE_CHECKING:  # what may be given; it is kept as text
+        audio_folder: str | PathLike[str] | None = None
+    else:
+        audio_folder: str | None = Field(
+            default=None,
+            min_length=1,
+            description="The folder of the recordings; without it none can be transcribed.",
+        )
     language: str | None = Field(default=None, description="ISO 639-1 code; None to find it out.")
 
     spec_functions: list[SPEC_FUNCTION_TYPE] = Field(
-        default_factory=list, exclude=True, description="The functions that have a model, with async twins."
+        default_factory=list, exclude=True, description="The functions that can be called, with async twins."
     )
+
+    @field_validator("audio_folder", mode="before")
+    @classmethod
+    def _as_text(cls, folder: Any) -> Any:
+        return os.fspath(folder) if isinstance(folder, PathLike) else folder
 
     @classmethod
     def class_name(cls) -> str:
@@ -120,18 +139,23 @@ class MeliousToolSpec(MeliousComponent, BaseToolSpec):
         return self.image_model or self.audio_model
 
     def _check(self) -> None:
+        hears = self.audio_model is not None and self.audio_folder is not None
         if self.model is None:
             raise InvalidArgumentError("MeliousToolSpec: needs an image_model or an audio_model")
+        if self.image_model is None and not hears:
+            raise InvalidArgumentError(
+                "MeliousToolSpec: needs an image_model, or an audio_folder for its audio_model"
+            )
         super()._check()
         for model in (self.image_model, self.audio_model):
             if model is not None:
                 flavored(model, self.flavor)
         check_params(self._picture())
-        twins: list[tuple[str | None, SPEC_FUNCTION_TYPE]] = [
-            (self.image_model, ("generate_image", "agenerate_image")),
-            (self.audio_model, ("transcribe", "atranscribe")),
+        twins: list[tuple[bool, SPEC_FUNCTION_TYPE]] = [
+            (self.image_model is not None, ("generate_image", "agenerate_image")),
+            (hears, ("transcribe", "atranscribe")),
         ]
-        self.spec_functions = [functions for model, functions in twins if model is not None]
+        self.spec_functions = [functions for offered, functions in twins if offered]
 
     def generate_image(self, prompt: str, size: str | None = None) -> ToolOutput:
         """Make a picture from a description in words.
@@ -152,16 +176,19 @@ class MeliousToolSpec(MeliousComponent, BaseToolSpec):
         """Write down what is said in a recording.
 
         Args:
-            path (str): The file: mp3, mp4, m4a, wav or webm, of at most 25 MB.
+            path (str): The name of the file in the folder of recordings: mp3, mp4, m4a, wav or webm, of at
+                most 25 MB.
             language (str | None): Two-letter code of the language, only if it is known.
         """
-        call = self._audio_call(path, language)
-        return _written(path, language, self._client().audio.transcribe(**call))
+        with self._recording(path) as file:
+            call = self._audio_call(file, language)
+            return _written(path, language, self._client().audio.transcribe(**call))
 
     async def atranscribe(self, path: str, language: str | None = None) -> ToolOutput:
         """Write down what is said in a recording. See `transcribe`."""
-        call = self._audio_call(path, language)
-        return _written(path, language, await self._aclient().audio.transcribe(**call))
+        with await asyncio.to_thread(self._recording, path) as file:
+            call = self._audio_call(file, language)
+            return _written(path, language, await self._aclient().audio.transcribe(**call))
 
     def to_tool_list(
         self,
@@ -171,9 +198,17 @@ class MeliousToolSpec(MeliousComponent, BaseToolSpec):
         """Make tools for agents of the functions.
 
         Args:
-            spec_functions: Which; by default all that have a model.
+            spec_functions: Which; by default all that can be called.
             func_to_metadata_mapping: Names and descriptions to use in place of the own ones.
+
+        Raises:
+            InvalidArgumentError: `transcribe` is asked for without an `audio_folder`.
         """
+        asked = [
+            name for each in spec_functions or () for name in ([each] if isinstance(each, str) else each)
+        ]
+        if self.audio_folder is None and not {"transcribe", "atranscribe"}.isdisjoint(asked):
+            raise InvalidArgumentError("transcribe: needs an audio_folder, where the recordings are")
         tools = BaseToolSpec.to_tool_list(self, spec_functions, func_to_metadata_mapping)
         # LlamaIndex makes text of a `ToolOutput` that a function returns; a callback's it takes as it is.
         return [
@@ -196,17 +231,16 @@ class MeliousToolSpec(MeliousComponent, BaseToolSpec):
         parameters = self._parameters(_IMAGES, self._picture(), {"size": size})
         return {"model": self.image_model, "prompt": prompt, **parameters}
 
-    def _audio_call(self, path: str, language: str | None) -> dict[str, Any]:
+    def _recording(self, path: str) -> IO[bytes]:
         if self.audio_model is None:
             raise InvalidArgumentError("transcribe: there is no audio_model")
-        file = Path(path)
-        if self.audio_folder is not None:
-            folder = Path(self.audio_folder).resolve()
-            file = (folder / file).resolve()
-            if not file.is_relative_to(folder):
-                raise InvalidArgumentError(f"path: {path!r} is not in the folder of recordings")
+        if self.audio_folder is None:
+            raise InvalidArgumentError("transcribe: needs an audio_folder, where the recordings are")
+        return recording_in(os.fspath(self.audio_folder), path)
+
+    def _audio_call(self, file: IO[bytes], language: str | None) -> dict[str, Any]:
         parameters = self._parameters(_AUDIO, {"language": self.language}, {"language": language})
-        return {"model": self.audio_model, "file": file, **parameters}
+        return {"model": self.audio_model, "file": (Path(file.name).name, file), **parameters}
 
     def _shown(self, prompt: str, size: str | None, result: ImagesResult) -> ToolOutput:
         dispatch_usage("images", result, request_id=result.request_id)

@@ -225,6 +225,19 @@ def test_other_kinds_are_refused_before_they_are_sent(
     assert not sandbox.requests
 
 
+@pytest.mark.parametrize(
+    "path",
+    ["a\0b.wav", "a" * 300 + ".wav", "a/" * 5000, "\ud800.wav", "missing.wav", "."],
+    ids=lambda path: ascii(path)[:12],
+)
+def test_a_path_that_cannot_be_a_file_is_an_argument_error(
+    clients: Clients, client: Any, sandbox: Sandbox, path: str
+) -> None:
+    with pytest.raises(InvalidArgumentError, match=r"file: (there is no file|.* cannot be opened)"):
+        clients.call(client, "audio.transcribe", model=AUDIO, file=path)
+    assert not sandbox.requests
+
+
 def test_what_is_too_large_is_refused_with_how_to_split_it(
     clients: Clients, client: Any, sandbox: Sandbox, tmp_path: Path
 ) -> None:

@@ -47,7 +47,8 @@ async def test_pictures_at_an_address_and_words_that_were_changed(way, make_spec
 
 
 async def test_everything_that_was_set_goes_along(way, make_spec, talk, sandbox):
-    draw, write = make_spec(n=2, quality="hd", style="vivid", seed=7, language="fi").to_tool_list()
+    spec = make_spec(n=2, quality="hd", style="vivid", seed=7, language="fi", audio_folder=talk.parent)
+    draw, write = spec.to_tool_list()
     await way(draw, "call", prompt="a lighthouse")
     body = sandbox.requests[-1].body
     assert [body[name] for name in ("n", "quality", "style", "seed")] == [2, "hd", "vivid", 7]
@@ -74,7 +75,7 @@ def test_functions_without_a_model_say_so(make_spec, sandbox, missing, method, a
 
 
 async def test_async_tools_and_readers_leave_the_loop_free(make_spec, make_reader, talk, sandbox):
-    spec, reader = make_spec(), make_reader()
+    spec, reader = make_spec(audio_folder=talk.parent), make_reader()
     draw, write = spec.to_tool_list()
     calls = {
         "generate_image": lambda: draw.acall(prompt="a lighthouse"),
@@ -104,7 +105,9 @@ async def test_a_transcript_of_a_tool_tells_what_it_cost(way, make_spec, talk, s
     handler, root = MeliousImpactEventHandler(), get_dispatcher()
     root.add_event_handler(handler)
     try:
-        await way(make_spec(image_model=None).to_tool_list()[0], "call", path=str(talk))
+        await way(
+            make_spec(image_model=None, audio_folder=talk.parent).to_tool_list()[0], "call", path=str(talk)
+        )
     finally:
         root.event_handlers.remove(handler)
     assert handler.ledger.by("endpoint")["audio"].requests == 1

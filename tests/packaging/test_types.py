@@ -102,6 +102,44 @@ except RateLimitError as error:
 '''
 
 
+ROUTED = """
+from langchain_melious import ChatMelious, MeliousEmbeddings, MeliousRerank
+from llama_index_melious import Melious, MeliousEmbedding, MeliousToolSpec
+from melious import Filters, MeliousClient, ProviderFilters
+from melious.routing import Flavor
+
+client = MeliousClient(api_key="sk-mel-x", preset="my own", flavor="eco", filters={"countries": ["DE"]})
+wanted: Filters = {"countries": ("DE", "FR"), "max_carbon_intensity": 200, "min_speed_tps": 99.5}
+strict = client.with_options(filters=wanted).with_routing_fallbacks({"countries": {"DE"}}, "countries", None)
+words: list[Flavor] = ["balanced", "speed", "price", "eco", "batch"]
+client.chat.create(model="m", messages=[], flavor=words[0], filters=ProviderFilters(min_speed_tps=5))
+client.embeddings.create(model="m", input="a", preset="speed", filters=None)
+ChatMelious(model="m", preset="speed", flavor="eco", filters={"countries": ["DE"]})
+MeliousEmbeddings(model="m", preset="my own", filters=wanted)
+Melious(model="m", preset="speed", flavor="eco", filters={"countries": ["DE"]})
+MeliousToolSpec(preset="my own", filters=wanted, audio_folder="talks")
+# what follows is wrong, a mistake a line
+MeliousClient(api_key="sk-mel-x", filters={"country": ["DE"]})
+MeliousClient(api_key="sk-mel-x", filters={"countries": "DE"})
+MeliousClient(api_key="sk-mel-x", filters={"max_carbon_intensity": "low"})
+MeliousClient(api_key="sk-mel-x", flavor="green")
+MeliousClient(api_key="sk-mel-x", preset=5)
+client.chat.create(model="m", messages=[], filters={"country": ["DE"]})
+client.chat.create(model="m", messages=[], flavor="ecco")
+client.rerank.create(model="m", query="q", documents=["a"], filters={"regions": ["DE"]})
+client.with_routing_fallbacks("country")
+ProviderFilters(country=["DE"])
+ChatMelious(model="m", filters={"country": ["DE"]})
+ChatMelious(model="m", flavor="green")
+MeliousEmbeddings(model="m", filters={"country": ["DE"]})
+MeliousRerank(model="m", flavor="green")
+Melious(model="m", filters={"country": ["DE"]})
+Melious(model="m", flavor="green")
+MeliousEmbedding(model="m", filters={"country": ["DE"]})
+MeliousToolSpec(flavor="green")
+"""
+
+
 def pyright(*arguments: str) -> dict:
     """Run the checker on this interpreter's packages, as an editor would."""
     here = Path(sys.executable).parent
@@ -124,3 +162,29 @@ def test_code_of_users_passes_the_strictest_check(tmp_path):
     (tmp_path / "pyrightconfig.json").write_text('{"typeCheckingMode": "strict"}')
     found = pyright("--project", str(tmp_path))["generalDiagnostics"]
     assert [(each["range"]["start"]["line"], each["message"]) for each in found] == []
+
+
+def mypy(file: Path) -> set[int]:
+    """The lines, from zero, in which the other checker finds a mistake."""
+    command = [sys.executable, "-m", "mypy", "--no-error-summary", "--follow-imports=silent", str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert not done.stderr
+    return {int(line.split(":")[1]) - 1 for line in done.stdout.splitlines() if ": error:" in line}
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("checker", ["basedpyright", "mypy"])
+def test_checkers_see_words_of_routing_that_are_wrong(tmp_path, checker):
+    (tmp_path / "use.py").write_text(ROUTED)
+    if checker == "mypy":
+        found = mypy(tmp_path / "use.py")
+    else:
+        (tmp_path / "pyrightconfig.json").write_text('{"typeCheckingMode": "standard"}')
+        found = {
+            each["range"]["start"]["line"]
+            for each in pyright("--project", str(tmp_path))["generalDiagnostics"]
+        }
+    lines = ROUTED.splitlines()
+    wrong = set(range(lines.index("# what follows is wrong, a mistake a line") + 1, len(lines)))
+    assert [lines[number] for number in sorted(found - wrong)] == []
+    assert [lines[number] for number in sorted(wrong - found)] == []

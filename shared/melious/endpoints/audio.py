@@ -103,10 +103,13 @@ def _opened(file: AudioFile) -> tuple[str, FileContent]:
             raise InvalidArgumentError(f"file: {name!r} holds no bytes, but {type(content).__name__}")
         return name, _rest_of(content, name)
     if isinstance(file, str | PathLike):
-        path = Path(file)
-        if not path.is_file():
-            raise InvalidArgumentError(f"file: there is no file {str(path)!r}")
-        return path.name, FileOnDisk.at(path)
+        try:
+            path = Path(file)
+            if path.is_file():
+                return path.name, FileOnDisk.at(path)
+        except (OSError, TypeError, ValueError) as error:  # a name too long, bytes, half a character
+            raise InvalidArgumentError(f"file: {str(file)!r:.200} cannot be opened: {error}") from error
+        raise InvalidArgumentError(f"file: there is no file {str(path)!r:.200}")
     if not hasattr(file, "read"):
         raise InvalidArgumentError(
             f"file: needs a path, an open file, or a name with the bytes, not {type(file).__name__}"
@@ -143,17 +146,31 @@ def _checked(name: str, content: FileContent) -> tuple[str, FileContent, str]:
             advice="Cut it into hours of mono MP3, which fit: "
             f"ffmpeg -i {quote(name)} -ac 1 -b:a 32k -f segment -segment_time 3600 part%03d.mp3",
         )
+    kind = kind_of(name, beginning)
+    if kind is None:
+        raise InvalidArgumentError(
+            f"file: {name!r} is none of {', '.join(AUDIO_TYPES)}",
+            advice=f"Convert it: ffmpeg -i {quote(name)} -ac 1 -b:a 64k recording.mp3",
+        )
+    if Path(name).suffix[1:].lower() != kind:
+        name = f"{name}.{kind}"
+    return name, content, AUDIO_TYPES[kind]
+
+
+def kind_of(name: str, beginning: bytes) -> str | None:
+    """What kind of recording a file is, by the ending of its name or else by its first twelve bytes.
+
+    Returns:
+        A key of `AUDIO_TYPES`; None for what the service does not take.
+
+    Example:
+        >>> kind_of("talk.MP3", b""), kind_of("talk", b"ID3"), kind_of("notes.txt", b"Hello")
+        ('mp3', 'mp3', None)
+    """
     ending = Path(name).suffix[1:].lower()
-    if ending not in AUDIO_TYPES:
-        found = (kind for at, mark, kind in _BEGINNINGS if beginning.startswith(mark, at))
-        ending = next(found, "")
-        if not ending:
-            raise InvalidArgumentError(
-                f"file: {name!r} is none of {', '.join(AUDIO_TYPES)}",
-                advice=f"Convert it: ffmpeg -i {quote(name)} -ac 1 -b:a 64k recording.mp3",
-            )
-        name = f"{name}.{ending}"
-    return name, content, AUDIO_TYPES[ending]
+    if ending in AUDIO_TYPES:
+        return ending
+    return next((kind for at, mark, kind in _BEGINNINGS if beginning.startswith(mark, at)), None)
 
 
 def _field(name: object, value: Any) -> tuple[str, str]:
