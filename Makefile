@@ -10,7 +10,8 @@ export UV_LINK_MODE := copy
 UV := $(BIN)/python -m uv pip install --quiet --python $(BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench notebooks build clean
+SOAK_SECONDS ?= 180
+.PHONY: help demo test lint format bench notebooks build clean soak
 
 help:  ## say what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
@@ -59,6 +60,10 @@ test: $(VENV)/.dev $(OLDEST)/.made $(SCALE)/.made  ## the whole suite; the core 
 	$(OLDEST)/bin/python -m pytest -n 2 --dist loadfile --http-library httpx \
 		tests/llama_index/check_openai_like.py tests/langchain tests/llama_index
 	$(SCALE)/bin/python -m pytest tests/scale/check_arrow.py tests/scale/check_dask.py tests/scale/check_ray.py
+
+soak: $(VENV)/.dev  ## 80 callers against a server that fails one answer in ten, on both transports: SOAK_SECONDS in all
+	$(BIN)/python -m tests.soak --transport httpx --seconds $$(($(SOAK_SECONDS) / 2))
+	$(BIN)/python -m tests.soak --transport aiohttp --seconds $$(($(SOAK_SECONDS) / 2))
 
 lint: $(VENV)/.dev  ## ruff, format check, strict types
 	$(BIN)/ruff check .
