@@ -4,8 +4,9 @@ import asyncio
 import gzip
 import socket
 import struct
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from typing import Any
 
 from . import answers
 from .ledger import Record
@@ -76,7 +77,7 @@ class Turn:
         self.writer.transport.abort()
 
 
-Plan = Callable[[Turn], Awaitable[None]]
+Plan = Callable[[Turn], Coroutine[Any, Any, None]]
 
 
 async def sound(turn: Turn) -> None:
@@ -126,7 +127,7 @@ async def _byte_by_byte(turn: Turn) -> None:
     for place in range(0, len(data) - 16, 16):
         turn.writer.write(data[place : place + 16])
         await turn.writer.drain()
-    turn.deliver(data[(len(data) - 17) // 16 * 16 :])
+    turn.deliver(data[(len(data) - 1) // 16 * 16 :])
 
 
 async def _trailers(turn: Turn) -> None:

@@ -46,6 +46,8 @@ def table(
     lines = [f"{'' if good else 'BAD':4}{name:42}{value}" for name, value, good in rows]
     lines += [f"    {what}: {count}" for what, count in tally.raw.most_common(10)]
     lines += [f"    {what}" for what in tally.foreign[:10]]
+    notes = sorted(counts.get("notes", {}).items(), key=lambda note: -note[1])
+    lines += [f"    {count:4} {what}" for what, count in notes[:15]]
     return "\n".join(lines), all(good for _, _, good in rows)
 
 

@@ -31,7 +31,9 @@ class Server:
                 endpoint = answers.endpoint_of(head.split(" ", 2)[1], body)
                 call = lines[answers.CALL_HEADER]
                 turn = plans.Turn(writer, endpoint, call, self.ledger.request(call))
-                await self._plan(endpoint)(turn)
+                plan = self._plan(endpoint)
+                turn.record.played.append(plan.__name__.strip("_"))
+                await plan(turn)
                 await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):
             pass  # the caller is gone
@@ -65,7 +67,7 @@ async def _main(seed: int, share: float, max_retries: int) -> None:
     server = await asyncio.start_server(made.serve, "127.0.0.1", 0)
     print(server.sockets[0].getsockname()[1], flush=True)  # noqa: T201
     await _outcomes(made.ledger)
-    print(json.dumps({**made.ledger.counts, "pages": _pages()}), flush=True)  # noqa: T201
+    print(json.dumps({**made.ledger.counts, "pages": _pages(), "notes": made.ledger.notes}), flush=True)  # noqa: T201
     server.close()
 
 
