@@ -11,7 +11,8 @@ export UV_LINK_MODE := copy
 UV := $(BIN)/python -m uv pip install --quiet --python $(BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz lint format bench notebooks build clean
+SOAK_SECONDS ?= 180
+.PHONY: help demo test fuzz soak lint format bench notebooks build clean
 
 help:  ## say what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
@@ -64,6 +65,10 @@ test: $(VENV)/.dev $(OLDEST)/.made $(SCALE)/.made  ## the whole suite; the core 
 
 fuzz: $(VENV)/.dev  ## odd inputs for the parsers, by seed: SECONDS=60 SEED=1
 	$(BIN)/python -m tests.fuzz --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
+
+soak: $(VENV)/.dev  ## 80 callers against a server that fails one answer in ten, on both transports: SOAK_SECONDS in all
+	$(BIN)/python -m tests.soak --transport httpx --seconds $$(($(SOAK_SECONDS) / 2))
+	$(BIN)/python -m tests.soak --transport aiohttp --seconds $$(($(SOAK_SECONDS) / 2))
 
 lint: $(VENV)/.dev  ## ruff, format check, strict types
 	$(BIN)/ruff check .
