@@ -152,9 +152,9 @@ class _Line(LineBase):
     async def _send(self, effect: Send) -> Any:
         await self.aclose()
         sender = await self._sender()
-        answer, reused, error = await sender.send(self.begin(effect), self.clock, fresh=effect.fresh)
+        answer, error = await sender.send(self.begin(effect), self.clock)
         if error is not None:
-            return self.failed(error, Phase.SENT, reused=reused)
+            return self.failed(error, Phase.SENT)
         assert answer is not None  # noqa: S101 - no error, so an answer
         self._answer = answer
         head = self.head(answer.status, answer.headers)

@@ -83,12 +83,12 @@ class LineBase:
             return Failure(Phase.ANSWER, timed_out=False, message=error.message, final=True, cause=error)
         return head
 
-    def failed(self, error: Exception, phase: Phase, *, reused: bool = False) -> Failure:
+    def failed(self, error: Exception, phase: Phase) -> Failure:
         """Read an exception of the transport, or raise it on if it is not the transport's."""
         ours = own_error(error)
         if ours is not None:
             raise ours from ours.__cause__
-        failure = failure_of(error, phase, self._host, reused=reused)
+        failure = failure_of(error, phase, self._host)
         if failure is None:
             raise error
         self._log(type(error).__name__, None)

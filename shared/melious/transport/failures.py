@@ -51,14 +51,13 @@ _SLOW_WORDS = {
 _TRUST_HINT = " - pass verify='/path/to/ca.pem' or set SSL_CERT_FILE if your network has a CA of its own"
 
 
-def failure_of(error: Exception, phase: Phase, host: str, *, reused: bool = False) -> Failure | None:
+def failure_of(error: Exception, phase: Phase, host: str) -> Failure | None:
     """Read an exception of the transport; None for one that is not the transport's and must be left alone.
 
     Args:
         error: What was raised.
         phase: How far the attempt had come.
         host: The host, for the message.
-        reused: The connection had been idle, and broke before anything else happened.
     """
     told = _told(error)
     names = {cls.__name__ for cls in type(told).__mro__ if _library_of(cls) in _LIBRARIES}
@@ -77,7 +76,6 @@ def failure_of(error: Exception, phase: Phase, host: str, *, reused: bool = Fals
         phase=phase,
         timed_out=timed_out,
         message=f"{words} {host}: {said}{_TRUST_HINT if untrusted else ''}",
-        stale=reused and phase is Phase.SENT and not timed_out,
         final=untrusted,
         # aiohttp's view of a request shows all its headers, the key among them.
         cause=ConnectionError(said) if hasattr(told, "request_info") else error,

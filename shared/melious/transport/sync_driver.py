@@ -135,9 +135,9 @@ class _Line(LineBase):
 
     def _send(self, effect: Send) -> Any:
         self.close()
-        answer, reused, error = self._sender.send(self.begin(effect), self.clock, fresh=effect.fresh)
+        answer, error = self._sender.send(self.begin(effect), self.clock)
         if error is not None:
-            return self.failed(error, Phase.SENT, reused=reused)
+            return self.failed(error, Phase.SENT)
         assert answer is not None  # noqa: S101 - no error, so an answer
         self._answer = answer
         head = self.head(answer.status, answer.headers)
