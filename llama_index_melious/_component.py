@@ -22,6 +22,7 @@ from melious.config import (
     resolve_key,
 )
 from melious.errors import InvalidArgumentError
+from melious.keys import hide_key
 from melious.routing import ProviderFilters, filters_to_wire, flavored
 
 if TYPE_CHECKING:
@@ -155,6 +156,7 @@ class MeliousComponent(BaseComponent):
     _clients: _Clients = PrivateAttr(default_factory=_Clients)
 
     def __init__(self, **arguments: Any) -> None:
+        hide_key(arguments)
         kind = type(self)
         given = kind.in_own_words(arguments)
         reject_unknown(given, {*kind.model_fields, *kind.other_words}, kind.__name__)
@@ -241,6 +243,7 @@ class MeliousComponent(BaseComponent):
         Raises:
             InvalidArgumentError: An argument is wrong or unknown.
         """
+        hide_key(changes)
         kind = type(self)
         given = kind.in_own_words(changes)
         reject_unknown(given, {*kind.model_fields, *kind.other_words}, kind.__name__)

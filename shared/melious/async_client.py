@@ -15,6 +15,7 @@ from melious.async_endpoints import (
 )
 from melious.client_base import ClientBase, ClientOptions, brought
 from melious.config import ClientConfig
+from melious.keys import hide_key
 from melious.transport.async_driver import AsyncDriver
 
 
@@ -44,6 +45,7 @@ class AsyncMeliousClient(ClientBase):
     """
 
     def __init__(self, *, http_client: Any = None, **options: Unpack[ClientOptions]) -> None:
+        hide_key(options)
         self._start(ClientConfig.resolve(**options), brought(http_client, "asyncio"))
 
     def _start(self, config: ClientConfig, http_client: Any) -> None:

@@ -7,6 +7,7 @@ from typing import Any, Self, Unpack
 
 from melious.client_base import ClientBase, ClientOptions, brought
 from melious.config import ClientConfig
+from melious.keys import hide_key
 from melious.sync_endpoints import Audio, Chat, Embeddings, Images, Models, Rerank
 from melious.transport.sync_driver import SyncDriver
 
@@ -37,6 +38,7 @@ class MeliousClient(ClientBase):
     """
 
     def __init__(self, *, http_client: Any = None, **options: Unpack[ClientOptions]) -> None:
+        hide_key(options)
         self._start(ClientConfig.resolve(**options), brought(http_client, "blocking"))
 
     def _start(self, config: ClientConfig, http_client: Any) -> None:

@@ -10,6 +10,7 @@ from pydantic import SecretStr
 from melious.config import ClientConfig, StreamImpact, TimeoutArgument
 from melious.endpoints.embedding_cache import EmbeddingCache
 from melious.errors import InvalidArgumentError
+from melious.keys import hide_key
 from melious.routing import FiltersArgument, Preset
 
 if TYPE_CHECKING:
@@ -142,6 +143,7 @@ class ClientBase:
             >>> patient.config.max_retries
             6
         """
+        hide_key(changes)
         config = self.config.with_options(**changes)
         return type(self)._of(config, self._http_client)  # noqa: SLF001 - its own class
 

@@ -16,9 +16,10 @@ from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from urllib.parse import urlsplit, urlunsplit
 
-from pydantic import SecretStr
+from pydantic import Secret, SecretStr
 
 from melious.errors import ConfigurationError, InvalidArgumentError
+from melious.keys import KEY_VARIABLE, hidden, hide_key, resolve_key
 from melious.routing import filters_to_wire, flavored
 from melious.timeouts import (
     Timeout,
@@ -60,7 +61,6 @@ __all__ = [
 ]
 
 DEFAULT_BASE_URL = "https://api.melious.ai/v1"
-KEY_VARIABLE = "MELIOUS_API_KEY"
 URL_VARIABLE = "MELIOUS_BASE_URL"
 
 _ENDPOINTS = re.compile(
@@ -147,7 +147,7 @@ class ClientConfig:
     def resolve(
         cls,
         *,
-        api_key: str | SecretStr | None = None,
+        api_key: str | SecretStr | Secret[Any] | None = None,
         base_url: str | None = None,
         allow_insecure_http: bool = False,
         default_headers: Mapping[str, str] | None = None,
@@ -159,15 +159,16 @@ class ClientConfig:
             ConfigurationError: No key, or a base URL that cannot be used.
             InvalidArgumentError: Another argument is wrong.
         """
+        api_key = hidden(api_key)
         known = {item.name for item in fields(cls)} - {"key_digest"}
         reject_unknown(options, known | {"allow_insecure_http"}, "MeliousClient")
-        key = resolve_key(api_key)
+        key = SecretStr(resolve_key(api_key))
         _make_regular(options)
         config = cls(
-            api_key=SecretStr(key),
+            api_key=key,
             base_url=resolve_base_url(base_url, allow_insecure_http=allow_insecure_http),
             default_headers=checked_headers("default_headers", default_headers),
-            key_digest=hashlib.blake2b(key.encode(), digest_size=8).hexdigest(),
+            key_digest=hashlib.blake2b(key.get_secret_value().encode(), digest_size=8).hexdigest(),
             **options,
         )
         config._check()
@@ -207,6 +208,7 @@ class ClientConfig:
 
     def with_options(self, **changes: Any) -> ClientConfig:
         """A copy with other options, checked again; the key and the base URL stay."""
+        hide_key(changes)
         reject_unknown(
             changes, {item.name for item in fields(self)} - {"api_key", "base_url", "key_digest"}, "options"
         )
@@ -234,29 +236,6 @@ def _check_verify(verify: object) -> None:
             raise InvalidArgumentError(f"verify: there is no file or directory {verify!r}")
     elif not isinstance(verify, bool) and all(cls.__name__ != "SSLContext" for cls in type(verify).__mro__):
         raise InvalidArgumentError(f"verify: {verify!r} is no bool, path as text or ssl.SSLContext")
-
-
-def resolve_key(api_key: str | SecretStr | None) -> str:
-    """Find and check the key; it is stripped, and never part of an error.
-
-    Raises:
-        ConfigurationError: There is none, or it holds characters that no header can carry.
-    """
-    given = api_key.get_secret_value() if isinstance(api_key, SecretStr) else api_key
-    source = "api_key" if given is not None else KEY_VARIABLE
-    if given is not None and not isinstance(given, str):
-        raise ConfigurationError(f"api_key: needs text, not {type(given).__name__}")
-    key = (given if given is not None else os.environ.get(KEY_VARIABLE, "")).strip()
-    if not key:
-        raise ConfigurationError(
-            f"No API key: pass api_key=... or set the environment variable {KEY_VARIABLE}",
-            advice="Keys are made at https://melious.ai/account/api/keys",
-        )
-    if not (key.isascii() and key.isprintable()):
-        raise ConfigurationError(
-            f"{source}: the key holds a line break or another character that no header carries"
-        )
-    return key
 
 
 def resolve_base_url(base_url: str | None, *, allow_insecure_http: bool = False) -> str:

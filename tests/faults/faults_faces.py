@@ -183,3 +183,9 @@ class AiohttpFace(AsyncFace):
 
 
 Face = SyncFace | AsyncFace
+
+FACES: dict[str, type[SyncFace] | type[AsyncFace]] = {
+    "sync": SyncFace,
+    "async": AsyncFace,
+    "aiohttp": AiohttpFace,
+}

@@ -148,7 +148,11 @@ class AsyncPool:
                 return None, library().core.PoolTimeout(message)
         else:
             await self._slots.acquire()
-        lane, closing = self._take()
+        try:
+            lane, closing = self._take()
+        except Exception as error:  # noqa: BLE001 - as below
+            self._slots.release()
+            return None, error
         lane.hook.begin(clock)
         try:
             if closing:

@@ -7,6 +7,7 @@ import zlib
 
 from melious.errors import MeliousError
 from melious.transport.effects import Failure
+from melious.transport.frames import chain_of
 from melious.transport.retry import Phase
 
 _LIBRARIES = ("httpx", "httpx2", "httpcore", "httpcore2", "anyio", "aiohttp")
@@ -76,10 +77,22 @@ def failure_of(error: Exception, phase: Phase, host: str) -> Failure | None:
         phase=phase,
         timed_out=timed_out,
         message=f"{words} {host}: {said}{_TRUST_HINT if untrusted else ''}",
-        final=untrusted,
-        # aiohttp's view of a request shows all its headers, the key among them.
-        cause=ConnectionError(said) if hasattr(told, "request_info") else error,
+        final=untrusted or "LocalProtocolError" in names,
+        cause=_cause(error, said),
     )
+
+
+def unexpected(error: Exception, phase: Phase, host: str) -> Failure:
+    """Read an exception that an HTTP library should not have raised: another attempt would end likewise."""
+    said = f"{type(error).__name__}: {error}"
+    message = f"{_PHASE_WORDS[phase]} {host}: {said}"
+    return Failure(phase, timed_out=False, message=message, final=True, cause=_cause(error, said))
+
+
+def _cause(error: Exception, said: str) -> Exception:
+    """The exception as a cause to be kept: aiohttp's view of a request shows all its headers, the key too."""
+    shows_headers = any(hasattr(item, "request_info") for item in chain_of(error))
+    return ConnectionError(said) if shows_headers else error
 
 
 def own_error(error: BaseException) -> MeliousError | None:

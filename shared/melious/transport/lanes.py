@@ -210,7 +210,7 @@ class LaneShelf:
         self._is_clean = is_clean
 
     def take(self) -> tuple[Lane | None, list[Lane]]:
-        """The warmest idle lane that is clean, if any, and those to be closed: cold, hung up, or not clean."""
+        """The warmest idle lane that is clean, if any, and those to be closed: cold, hung up, not clean."""
         closing: list[Lane] = []
         found = None
         while found is None and self.idle:

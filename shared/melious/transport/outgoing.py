@@ -59,19 +59,18 @@ class Envelope:
         )
         self._base = config.base_url
         self._path = parts.path
-        key = config.api_key.get_secret_value()
-        auth = ("authorization", f"Bearer {key}") if config.auth == "bearer" else ("x-api-key", key)
         usual = [
             ("host", self.origin.netloc),
             ("user-agent", user_agent()),
             ("accept-encoding", "identity"),
-            auth,
         ]
-        self._fixed = _over(_encoded(usual), _encoded(config.default_headers))
+        # What may fail comes first: no frame that has the key in its locals is part of an error.
+        own = _encoded(config.default_headers)
+        self._fixed = _over([*_encoded(usual), _auth(config)], own)
 
     def seal(self, request: Request) -> Callable[[Send], Outgoing]:
         """Encode a request once and give the function that makes each attempt of it."""
-        headers = [*self._fixed, (b"accept", b"text/event-stream" if request.stream else b"*/*")]
+        own = _encoded(request.headers)
         body: bytes | Multipart | None
         if isinstance(request.body, Upload):
             body = Multipart(request.body)
@@ -79,21 +78,28 @@ class Envelope:
         else:
             body = request.body
             described = b"application/json", len(body or b"")
+        described_headers: Headers = []
         if body is not None:
-            headers.append((b"content-type", described[0]))
-            headers.append((b"content-length", str(described[1]).encode()))
-        if request.headers:
-            headers = _over(headers, _encoded(request.headers))
+            described_headers.append((b"content-type", described[0]))
+            described_headers.append((b"content-length", str(described[1]).encode()))
         target = f"{self._path}/{request.path}".encode()
         url = f"{self._base}/{request.path}"
         method = request.method.encode()
         timeout = request.timeout
+        headers = [*self._fixed, (b"accept", b"text/event-stream" if request.stream else b"*/*")]
+        headers = _over(headers + described_headers, own) if own else headers + described_headers
 
         def attempt(send: Send) -> Outgoing:
             extra = _encoded(send.headers)
             return Outgoing(method, url, target, headers + extra, body, timeout.connect, timeout.write)
 
         return attempt
+
+
+def _auth(config: ClientConfig) -> tuple[bytes, bytes]:
+    """The header with the key."""
+    key = config.api_key.get_secret_value().encode()
+    return (b"authorization", b"Bearer " + key) if config.auth == "bearer" else (b"x-api-key", key)
 
 
 def _encoded(pairs: Iterable[tuple[str, str]]) -> Headers:

@@ -141,7 +141,10 @@ class SyncPool:
         Returns:
             The answer or the error.
         """
-        lane = self._take(clock)
+        try:
+            lane = self._take(clock)
+        except Exception as error:  # noqa: BLE001 - as below
+            return None, error
         if lane is None:
             message = f"all {self.origin.max_connections} connections are in use"
             return None, library().core.PoolTimeout(message)
