@@ -36,6 +36,7 @@ from melious.config import (
     read_timeout,
     reject_unknown,
 )
+from melious.keys import hide_key
 from melious.routing import ProviderFilters, filters_to_wire, flavored, routing_told
 
 OPTIONS = (
@@ -191,6 +192,7 @@ class MeliousSettings(Copies):
     if not TYPE_CHECKING:  # for a checker, the fields above are the signature
 
         def __init__(self, **arguments: Any) -> None:
+            hide_key(arguments)
             with langchain_errors:
                 fields = type(self).model_fields
                 names = {*fields, *(field.alias for field in fields.values() if field.alias)}

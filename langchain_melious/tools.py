@@ -12,6 +12,7 @@ from langchain_melious._reports import Asked, areport, report, usage_of
 from langchain_melious._settings import MeliousSettings
 from langchain_melious.errors import ResponseDecodeError, langchain_errors
 from melious.endpoints.images import check_params, media_type_of
+from melious.keys import hide_key
 
 if TYPE_CHECKING:
     from langchain_core.callbacks import AsyncCallbackManagerForToolRun, CallbackManagerForToolRun
@@ -211,6 +212,7 @@ class MeliousImageGenerator(MeliousSettings, BaseTool):
     if not TYPE_CHECKING:  # for a checker, the fields above are the signature
 
         def __init__(self, **arguments: Any) -> None:
+            hide_key(arguments)
             super().__init__(**arguments)
             with langchain_errors:
                 check_params(self._parameters())

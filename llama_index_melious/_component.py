@@ -22,6 +22,7 @@ from melious.config import (
     resolve_key,
 )
 from melious.errors import InvalidArgumentError
+from melious.keys import hide_key
 from melious.routing import filters_to_wire, flavored, routing_told
 
 if TYPE_CHECKING:
@@ -169,6 +170,7 @@ class MeliousComponent(BaseComponent):
         return filters_to_wire(filters)
 
     def __init__(self, **arguments: Any) -> None:
+        hide_key(arguments)
         kind = type(self)
         given = kind.in_own_words(arguments)
         reject_unknown(given, {*kind.model_fields, *kind.other_words}, kind.__name__)
@@ -255,6 +257,7 @@ class MeliousComponent(BaseComponent):
         Raises:
             InvalidArgumentError: An argument is wrong or unknown.
         """
+        hide_key(changes)
         kind = type(self)
         given = kind.in_own_words(changes)
         reject_unknown(given, {*kind.model_fields, *kind.other_words}, kind.__name__)

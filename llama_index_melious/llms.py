@@ -28,6 +28,7 @@ from llama_index_melious._streaming import (
 from llama_index_melious._structured_predict import StructuredPredict
 from melious import catalogue
 from melious.errors import InvalidArgumentError
+from melious.keys import hide_key
 
 if TYPE_CHECKING:
     from melious.catalogue import ModelCard
@@ -140,6 +141,10 @@ class Melious(StructuredPredict, MeliousComponent):
     echo_thinking: bool = Field(
         default=False, description="Send earlier reasoning back to the model as `reasoning_content`."
     )
+
+    def __init__(self, **arguments: Any) -> None:
+        hide_key(arguments)  # LlamaIndex has a constructor in between
+        super().__init__(**arguments)
 
     @classmethod
     def class_name(cls) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Any, Self, Unpack, cast
+from typing import Any, Self, Unpack
 
 from melious.async_endpoints import (
     AsyncAudio,
@@ -15,6 +15,7 @@ from melious.async_endpoints import (
 )
 from melious.client_base import ClientBase, ClientOptions, brought
 from melious.config import ClientConfig
+from melious.keys import hide_key
 from melious.transport.async_driver import AsyncDriver
 
 
@@ -48,7 +49,8 @@ class AsyncMeliousClient(ClientBase):
     """
 
     def __init__(self, *, http_client: Any = None, **options: Unpack[ClientOptions]) -> None:
-        config = self._resolved(cast("dict[str, Any]", options))
+        hide_key(options)
+        config = ClientConfig.resolve(**options)
         self._begin(config, brought(http_client, "asyncio"), config.async_transport)
 
     def _start(self, config: ClientConfig, http_client: Any) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Any, Self, Unpack, cast
+from typing import Any, Self, Unpack
 
 from melious.client_base import ClientBase, ClientOptions, brought
 from melious.config import ClientConfig
+from melious.keys import hide_key
 from melious.sync_endpoints import Audio, Chat, Embeddings, Images, Models, Rerank
 from melious.transport.sync_driver import SyncDriver
 
@@ -38,9 +39,8 @@ class MeliousClient(ClientBase):
     """
 
     def __init__(self, *, http_client: Any = None, **options: Unpack[ClientOptions]) -> None:
-        self._begin(
-            self._resolved(cast("dict[str, Any]", options)), brought(http_client, "blocking"), "httpx"
-        )
+        hide_key(options)
+        self._begin(ClientConfig.resolve(**options), brought(http_client, "blocking"), "httpx")
 
     def _start(self, config: ClientConfig, http_client: Any) -> None:
         super()._start(config, http_client)

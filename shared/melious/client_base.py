@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict
 
 from pydantic import SecretStr
 
-from melious.config import ClientConfig, StreamImpact, TimeoutArgument, hidden
+from melious.config import ClientConfig, StreamImpact, TimeoutArgument
 from melious.endpoints.embedding_cache import EmbeddingCache
 from melious.errors import InvalidArgumentError
 from melious.headers import warn_of_hidden_key
+from melious.keys import hide_key
 from melious.routing import FiltersArgument, Flavor, Preset
 from melious.transport.outgoing import check_environment
 
@@ -129,12 +130,6 @@ class ClientBase:
         client._start(config, http_client)  # noqa: SLF001 - its own class
         return client
 
-    @staticmethod
-    def _resolved(options: dict[str, Any]) -> ClientConfig:
-        """Settings of arguments, among which the key is hidden from here on."""
-        options["api_key"] = hidden(options.get("api_key"))
-        return ClientConfig.resolve(**options)
-
     def _begin(self, config: ClientConfig, http_client: Any, transport: str) -> None:
         """Take settings that are new: what of the environment they meet is checked, and told of."""
         self._start(config, http_client)
@@ -164,6 +159,7 @@ class ClientBase:
             >>> patient.config.max_retries
             6
         """
+        hide_key(changes)
         config = self.config.with_options(**changes)
         if "default_headers" in changes:
             warn_of_hidden_key("default_headers", config.default_headers)

@@ -13,11 +13,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from pydantic import SecretStr
+from pydantic import Secret, SecretStr
 
 from melious.base_url import DEFAULT_BASE_URL, URL_VARIABLE, is_loopback, resolve_base_url
-from melious.errors import ConfigurationError, InvalidArgumentError
+from melious.errors import InvalidArgumentError
 from melious.headers import checked_headers
+from melious.keys import KEY_VARIABLE, hidden, hide_key, resolve_key
 from melious.routing import check_preset, filters_in, filters_to_wire, flavored
 from melious.suggestions import nearest
 from melious.timeouts import (
@@ -59,7 +60,6 @@ __all__ = [
     "timeout_for",
 ]
 
-KEY_VARIABLE = "MELIOUS_API_KEY"
 
 _OTHER_WORDS: Mapping[str, tuple[str, ...]] = {
     "additional_kwargs": ("extra_body",),
@@ -139,7 +139,7 @@ class ClientConfig:
     def resolve(
         cls,
         *,
-        api_key: str | SecretStr | None = None,
+        api_key: str | SecretStr | Secret[Any] | None = None,
         base_url: str | None = None,
         allow_insecure_http: bool = False,
         default_headers: Mapping[str, str] | None = None,
@@ -160,7 +160,7 @@ class ClientConfig:
             api_key=key,
             base_url=resolve_base_url(base_url, allow_insecure_http=allow_insecure_http),
             default_headers=checked_headers("default_headers", default_headers),
-            key_digest=_digest(key),
+            key_digest=hashlib.blake2b(key.get_secret_value().encode(), digest_size=8).hexdigest(),
             **options,
         )
         config._check()
@@ -199,6 +199,7 @@ class ClientConfig:
 
     def with_options(self, **changes: Any) -> ClientConfig:
         """A copy with other options, checked again; the key and the base URL stay."""
+        hide_key(changes)
         reject_unknown(
             changes, {item.name for item in fields(self)} - {"api_key", "base_url", "key_digest"}, "options"
         )
@@ -228,45 +229,6 @@ def _check_verify(verify: object) -> None:
             raise InvalidArgumentError(f"verify: there is no file or directory {verify!r}")
     elif not isinstance(verify, bool) and all(cls.__name__ != "SSLContext" for cls in type(verify).__mro__):
         raise InvalidArgumentError(f"verify: {verify!r} is no bool, path as text or ssl.SSLContext")
-
-
-def hidden(api_key: Any) -> Any:
-    """A key as a secret, so that no frame that an error keeps shows it."""
-    return SecretStr(api_key) if isinstance(api_key, str) else api_key
-
-
-def resolve_key(api_key: str | SecretStr | None) -> str:
-    """Find and check the key; it is stripped, and never part of an error.
-
-    Raises:
-        ConfigurationError: There is none, or it holds characters that no header can carry.
-    """
-    api_key = hidden(api_key)
-    source = "api_key" if api_key is not None else KEY_VARIABLE
-    if api_key is not None and not isinstance(api_key, SecretStr):
-        raise ConfigurationError(f"api_key: needs text, not {type(api_key).__name__}")
-    if not _key_text(api_key):
-        raise ConfigurationError(
-            f"No API key: pass api_key=... or set the environment variable {KEY_VARIABLE}",
-            advice="Keys are made at https://melious.ai/account/api/keys",
-        )
-    if not _is_sendable(_key_text(api_key)):
-        raise ConfigurationError(
-            f"{source}: the key holds a line break or another character that no header carries"
-        )
-    return _key_text(api_key)
-
-
-def _key_text(api_key: SecretStr | None) -> str:
-    return (api_key.get_secret_value() if api_key is not None else os.environ.get(KEY_VARIABLE, "")).strip()
-
-
-def _is_sendable(key: str) -> bool:
-    return key.isascii() and key.isprintable()
-
-
-def _digest(key: SecretStr) -> str:
-    return hashlib.blake2b(key.get_secret_value().encode(), digest_size=8).hexdigest()
 
 
 def reject_unknown(given: Iterable[str], known: Iterable[str], where: str) -> None:

@@ -55,11 +55,10 @@ class Lost:
 
     phase: Phase = Phase.CONNECT
     timed_out: bool = False
-    stale: bool = False
     takes: float = 0.1
 
     def failure(self) -> Failure:
-        return Failure(self.phase, self.timed_out, "it failed", self.stale)
+        return Failure(self.phase, self.timed_out, "it failed")
 
 
 @dataclass

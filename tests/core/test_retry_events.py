@@ -60,10 +60,6 @@ def test_the_last_failure_is_raised_and_not_told_of() -> None:
     assert len(play(request_with(max_retries=1), [Answer(503), Answer(503)]).told) == 1
 
 
-def test_a_connection_that_the_server_had_closed_is_no_retry() -> None:
-    assert play(request_with(), [Lost(Phase.SENT, stale=True), OK]).told == []
-
-
 @pytest.mark.parametrize("way", ["whole", "stream"])
 def test_on_retry(clients: Clients, client: Any, sandbox: Sandbox, way: str) -> None:
     sandbox.faults.add(BUSY, Fault(code="rate_limit", headers={"retry-after-ms": "2"}))

@@ -8,17 +8,10 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
-from faults_faces import AiohttpFace, AsyncFace, Face, SyncFace
+from faults_faces import FACES, AsyncFace, Face
 from faults_kit import KEY, RawServer, Script, environment
 
 from melious.sandbox import Sandbox
-
-FACES: dict[str, type[SyncFace] | type[AsyncFace]] = {
-    "sync": SyncFace,
-    "async": AsyncFace,
-    "aiohttp": AiohttpFace,
-}
-
 
 # In development mode asyncio tells of every step that took long, which on a loaded machine is no fault.
 _PRELUDE = """

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from faults_kit import ASK
@@ -16,10 +17,20 @@ class SyncFace:
     kind = "sync"
 
     def __init__(self, **options: Any) -> None:
+        self._options = options
         self.client = melious.MeliousClient(**options)
 
     def chat(self, **params: Any) -> Any:
         return self.client.chat.create(**(ASK | params))
+
+    def chats(self, count: int) -> list[Any]:
+        """Ask so often at the same time."""
+        with ThreadPoolExecutor(count) as threads:
+            return list(threads.map(lambda _: self.chat(), range(count)))
+
+    def neighbour(self, **options: Any) -> "SyncFace":
+        """Another client like this one but for some options, on the same connections."""
+        return SyncFace(**self._options | options)
 
     def models(self, **params: Any) -> Any:
         return self.client.models.list(**params)
@@ -71,6 +82,7 @@ class AsyncFace:
     kind = "async"
 
     def __init__(self, **options: Any) -> None:
+        self._options = options
         self.client = melious.AsyncMeliousClient(**options)
         self._runner = asyncio.Runner()
 
@@ -79,6 +91,20 @@ class AsyncFace:
 
     def chat(self, **params: Any) -> Any:
         return self.run(self.client.chat.create(**(ASK | params)))
+
+    def chats(self, count: int) -> list[Any]:
+        async def ask() -> list[Any]:
+            return await asyncio.gather(*(self.client.chat.create(**ASK) for _ in range(count)))
+
+        return self.run(ask())
+
+    def neighbour(self, **options: Any) -> "AsyncFace":
+        """Another client like this one but for some options, on the same connections."""
+        other = AsyncFace(**self._options | options)
+        other.kind = self.kind
+        other._runner.close()
+        other._runner = self._runner
+        return other
 
     def models(self, **params: Any) -> Any:
         return self.run(self.client.models.list(**params))
@@ -153,7 +179,13 @@ class AiohttpFace(AsyncFace):
     kind = "aiohttp"
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(async_transport="aiohttp", **options)
+        super().__init__(**{"async_transport": "aiohttp", **options})
 
 
 Face = SyncFace | AsyncFace
+
+FACES: dict[str, type[SyncFace] | type[AsyncFace]] = {
+    "sync": SyncFace,
+    "async": AsyncFace,
+    "aiohttp": AiohttpFace,
+}

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+TESTS = Path(__file__).parents[1]
 MODEL = "llama-3.1-8b-instruct"
 ASK = {"model": MODEL, "messages": [{"role": "user", "content": "What is a lighthouse?"}]}
 KEY = "sk-mel-a-secret-of-the-tests"
@@ -243,6 +244,48 @@ def eventually(condition: Callable[[], bool], seconds: float = 5.0) -> bool:
             return False
         time.sleep(0.005)
     return True
+
+
+def assert_no_key_in_frames(error: BaseException, key: str = KEY) -> None:
+    """Assert that no frame of an error, its causes and contexts, holds the key in its locals.
+
+    That is what a crash reporter sends. Frames of tests are the caller's own and do not count.
+    """
+    for item in _all_that_led_to(error):
+        trace = item.__traceback__
+        while trace is not None:
+            frame, trace = trace.tb_frame, trace.tb_next
+            if Path(frame.f_code.co_filename).is_relative_to(TESTS):
+                continue
+            for name, value in frame.f_locals.items():
+                where = f"{frame.f_code.co_filename}:{frame.f_lineno} {frame.f_code.co_name}: {name}"
+                assert not _shows(value, key), f"the key is in a local of {type(item).__name__}: {where}"
+
+
+def _all_that_led_to(error: BaseException) -> list[BaseException]:
+    found: list[BaseException] = []
+    coming: list[BaseException | None] = [error]
+    while coming:
+        item = coming.pop()
+        if item is not None and item not in found:
+            found.append(item)
+            coming += [item.__cause__, item.__context__, *getattr(item, "exceptions", ())]
+    return found
+
+
+def _shows(value: Any, key: str, depth: int = 6) -> bool:
+    """Whether the key can be read from a value: its repr, or those of what a container holds."""
+    if isinstance(value, str):
+        return key in value
+    if isinstance(value, bytes | bytearray | memoryview):
+        return key.encode() in bytes(value)
+    if depth and isinstance(value, dict | list | tuple | set | frozenset):
+        parts = [*value.keys(), *value.values()] if isinstance(value, dict) else value
+        return any(_shows(part, key, depth - 1) for part in parts)
+    try:
+        return key in repr(value)
+    except Exception:  # what is only half made has no repr
+        return False
 
 
 @contextmanager

@@ -1,12 +1,13 @@
 """What is sent again and what never is: up to the first chunk everything, after it nothing."""
 
 import asyncio
+import socket
 import threading
 import time
 
 import pytest
 from faults_faces import AsyncFace
-from faults_kit import ASK, DONE, KEY, LAST_CHUNK, Peer, always, event, eventually, took, whole
+from faults_kit import ANSWER, ASK, DONE, LAST_CHUNK, Peer, Script, always, event, eventually, took, whole
 
 from melious import (
     APIConnectionError,
@@ -191,123 +192,88 @@ def test_cancelled_between_two_attempts(sandbox):
     assert len(sandbox.requests) == 1
 
 
-# --- a connection that the server closed while it was idle ----------------------------------------------
+# --- connections that the server closes -----------------------------------------------------------------
 
 
-def hangs_up_on_reuse(peer: Peer) -> None:
-    """Answer one request; close as the next one comes, without a word."""
-    peer.request()
-    peer.send(whole())
-    if peer.number == 1:
-        peer.request()
-        return
-    always(whole())(peer)
+def warm(count: int, then: Script) -> Script:
+    """A script of so many connections that answer one request each, all at once; then another takes over."""
+    barrier = threading.Barrier(count)
 
-
-def test_a_connection_that_was_closed_while_idle_costs_no_attempt(serve, face):
-    server = serve(hangs_up_on_reuse)
-    client = face(server.base_url, max_retries=0)
-    assert client.chat().attempts == 1
-    assert client.chat().attempts == 1
-    assert server.connections == 2
-    assert not any(b"x-retry-count" in request for request in server.requests)
-    keys = [
-        line
-        for request in server.requests
-        for line in request.split(b"\r\n")
-        if line.startswith(b"idempotency")
-    ]
-    assert len(keys) == 3
-    assert keys[0] != keys[1] == keys[2]
-
-
-def test_a_connection_that_is_seen_to_be_closed_is_not_used(serve, face):
     def script(peer: Peer) -> None:
-        peer.request()
-        peer.send(whole())
-
-    server = serve(script)
-    client = face(server.base_url, max_retries=0)
-    for number in range(1, 4):
-        assert client.chat().text == "A light."
-        assert server.connections == number
-        client.pause(0.05)
-
-
-def test_the_free_resend_happens_once_and_only_for_a_used_connection(serve, face):
-    def script(peer: Peer) -> None:
-        if peer.number == 1:
+        if peer.number <= count:
             peer.request()
-            peer.send(whole())
-        peer.request()
-
-    server = serve(script)
-    client = face(server.base_url, max_retries=0)
-    client.chat()
-    with pytest.raises(APIConnectionError) as caught:
-        client.chat()
-    assert len(server.requests) == 3
-    assert caught.value.attempts == 1
-    with pytest.raises(APIConnectionError):
-        client.chat()
-    assert len(server.requests) == 4
-
-
-@pytest.mark.parametrize("said", [b"H", b"HTTP/1.1 200 OK\r\ncontent-"])
-def test_no_free_resend_once_a_byte_of_the_answer_came(said, serve, face):
-    def script(peer: Peer) -> None:
-        peer.request()
-        peer.send(whole())
-        peer.request()
-        peer.send(said)
-
-    server = serve(script)
-    client = face(server.base_url, max_retries=0)
-    client.chat()
-    with pytest.raises(APIConnectionError):
-        client.chat()
-    assert len(server.requests) == 2
-
-
-def test_no_free_resend_on_a_connection_that_was_made_anew(serve, face):
-    """The server said `connection: close`; that the client had one before does not make the new one used."""
-
-    def script(peer: Peer) -> None:
-        peer.request()
-        if peer.number < 3:
-            peer.send(whole(None, "200 OK", "connection: close"))
-
-    server = serve(script)
-    client = face(server.base_url, max_retries=0)
-    client.chat()
-    client.chat()
-    with pytest.raises(APIConnectionError):
-        client.chat()
-    assert len(server.requests) == 3
-
-
-def test_a_dozen_stale_connections_do_no_harm(serve):
-    from concurrent.futures import ThreadPoolExecutor
-
-    barrier = threading.Barrier(12)
-
-    def script(peer: Peer) -> None:
-        peer.request()
-        if peer.number <= 12:
             barrier.wait(5)
-        peer.send(whole())
-        if peer.number <= 12:
-            peer.request()
-            return
-        always(whole())(peer)
+            peer.send(whole())
+        then(peer)
 
+    return script
+
+
+@pytest.mark.parametrize("retries", [0, 2])
+@pytest.mark.parametrize("ask", ["chat", "models"])
+def test_a_server_that_hangs_up_on_warm_connections_is_asked_no_more_often(retries, ask, serve, any_face):
+    def reads_and_hangs_up(peer: Peer) -> None:
+        peer.request()
+
+    server = serve(warm(10, reads_and_hangs_up))
+    client = any_face(server.base_url, max_retries=retries)
+    client.chats(10)
+    assert server.connections == len(server.requests) == 10
+    with pytest.raises(APIConnectionError) as caught:
+        getattr(client, ask)()
+    asked = server.requests[10:]
+    assert caught.value.attempts == len(asked) == 1 + retries
+    assert len(caught.value.history) == retries
+    assert [b"x-retry-count" in request for request in asked] == [False] + [True] * retries
+    keys = {line for request in asked for line in request.split(b"\r\n") if b"idempotency" in line}
+    assert len(keys) == (1 if ask == "chat" else 0)
+
+
+@pytest.mark.parametrize("how", ["closed", "reset"])
+@pytest.mark.parametrize("ask", ["chat", "models"])
+def test_connections_that_were_closed_while_idle_cost_nothing(how, ask, serve, any_face):
+    closing = threading.Event()
+    closed = threading.Semaphore(0)
+
+    def ends(peer: Peer) -> None:
+        if peer.number > 10:
+            always(whole(ANSWER | {"data": []}))(peer)
+            return
+        closing.wait(5)
+        if how == "reset":
+            peer.reset()
+        else:
+            peer.sock.shutdown(socket.SHUT_WR)
+        closed.release()
+        peer.left()
+
+    server = serve(warm(10, ends))
+    client = any_face(server.base_url, max_retries=0)
+    client.chats(10)
+    closing.set()
+    for _ in range(10):
+        assert closed.acquire(timeout=5)
+    for _ in range(3):
+        getattr(client, ask)()
+    assert (server.connections, len(server.requests)) == (11, 13)
+    assert not any(b"x-retry-count" in request for request in server.requests)
+
+
+def test_a_server_that_ends_every_connection_after_its_answer(serve, any_face):
+    def script(peer: Peer) -> None:
+        peer.request()
+        peer.send(whole())
+        peer.sock.shutdown(socket.SHUT_WR)
+        ended.release()
+        peer.left()
+
+    ended = threading.Semaphore(0)
     server = serve(script)
-    with MeliousClient(base_url=server.base_url, api_key=KEY, max_retries=0) as client:
-        with ThreadPoolExecutor(12) as pool:
-            list(pool.map(lambda _: client.chat.create(**ASK), range(12)))
-        assert server.connections == 12
-        for _ in range(12):
-            assert client.chat.create(**ASK).text == "A light."
+    client = any_face(server.base_url, max_retries=0)
+    for number in range(1, 4):
+        answer = client.chat()
+        assert (answer.text, answer.attempts, server.connections) == ("A light.", 1, number)
+        assert ended.acquire(timeout=5)
 
 
 def test_an_embeddings_call_ends_with_its_deadline(sandbox, face):

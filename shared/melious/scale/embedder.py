@@ -6,14 +6,13 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal, Unpack
 
-from pydantic import SecretStr
-
 from melious.client import MeliousClient
 from melious.client_base import ClientOptions
 from melious.config import ClientConfig, reject_unknown
 from melious.endpoints.embeddings import EmbeddingParams, EmbeddingsPlan
 from melious.errors import ConfigurationError, InvalidArgumentError, MeliousError
 from melious.impact import track_impact
+from melious.keys import hidden, hide_key
 from melious.scale.columns import (
     check_errors,
     check_lengths,
@@ -157,6 +156,7 @@ class Embedder:
         pickle_key: bool = False,
         **options: Unpack[EmbedderOptions],
     ) -> None:
+        hide_key(options)
         given: dict[str, Any] = {**options}
         for name, reason in _NOT_HERE.items():
             if given.get(name) is not None:
@@ -179,7 +179,7 @@ class Embedder:
         self.on_error = on_error
         self.prefix = prefix
         self.normalize = normalize
-        self._key = SecretStr(api_key) if isinstance(api_key, str) else api_key
+        self._key = api_key
         self._key_from = key_from
         self._pickle_key = pickle_key
         self._params = {name: value for name, value in given.items() if name in _OF_THE_CALL}
@@ -310,7 +310,7 @@ class Embedder:
     def _connected(self) -> MeliousClient:
         """The client of this process, made when it is first needed."""
         if self._client is None:
-            key = self._key if self._key_from is None else self._key_from()
+            key = self._key if self._key_from is None else hidden(self._key_from())
             try:
                 self._client = MeliousClient(**{**self._options, "api_key": key})
             except ConfigurationError as error:

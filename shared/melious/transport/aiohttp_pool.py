@@ -6,13 +6,16 @@ import asyncio
 import math
 from base64 import b64encode
 from collections.abc import AsyncIterator
-from functools import lru_cache
+from contextvars import ContextVar
+from functools import cache, lru_cache
 from importlib import import_module
 from typing import Any
+from weakref import WeakSet
 
 from melious.errors import ConfigurationError
 from melious.transport.backend import KEEPALIVE_EXPIRY, ssl_context
 from melious.transport.lanes import DRAIN_BYTES, DRAIN_SECONDS, WRITE_BYTES, Origin, ReadClock
+from melious.transport.leftovers import aiohttp_is_clean
 from melious.transport.outgoing import Headers, Outgoing
 from melious.transport.proxies import Proxy
 from melious.transport.sync_client_sender import body_read_seconds, timeouts
@@ -80,6 +83,47 @@ class AiohttpAnswer:
         self._response.close()
 
 
+class _Attempt:
+    """One attempt on its way through aiohttp."""
+
+    def __init__(self) -> None:
+        self.has_connection = False
+
+
+_attempt: ContextVar[_Attempt] = ContextVar("melious_attempt")
+
+
+@cache
+def _connector_class() -> Any:
+    aiohttp = import_module("aiohttp")
+
+    class Connector(aiohttp.TCPConnector):  # type: ignore[misc, name-defined]
+        """Gives connections for one attempt each, and those that were used before only if they are clean."""
+
+        def __init__(self, **options: Any) -> None:
+            super().__init__(**options)
+            self._used: WeakSet[Any] = WeakSet()
+
+        async def connect(self, *request: Any, **options: Any) -> Any:
+            attempt = _attempt.get()
+            if attempt.has_connection:
+                # aiohttp would send what can be repeated twice. It is the exchange that counts attempts.
+                raise aiohttp.ServerDisconnectedError
+            while True:
+                connection = await super().connect(*request, **options)
+                protocol = connection.protocol
+                if protocol not in self._used:
+                    self._used.add(protocol)
+                    break
+                if aiohttp_is_clean(protocol):
+                    break
+                connection.close()
+            attempt.has_connection = True
+            return connection
+
+    return Connector
+
+
 class AiohttpPool:
     """Sends requests to one origin."""
 
@@ -98,16 +142,13 @@ class AiohttpPool:
         self._session: Any = None
 
     async def send(
-        self,
-        outgoing: Outgoing,
-        clock: ReadClock,
-        *,
-        fresh: bool,  # noqa: ARG002 - aiohttp decides on its connections
-    ) -> tuple[AiohttpAnswer | None, bool, Exception | None]:
-        """Send one attempt; gives the answer or the error, and that nothing is known of the connection."""
+        self, outgoing: Outgoing, clock: ReadClock
+    ) -> tuple[AiohttpAnswer | None, Exception | None]:
+        """Send one attempt; gives the answer or the error."""
         if self._session is None:
             self._session = self._open()
         waits = timeouts(outgoing, clock, body_read_seconds(clock))
+        attempt = _attempt.set(_Attempt())
         try:
             async with asyncio.timeout(clock.left()):
                 response = await self._session.request(
@@ -123,11 +164,13 @@ class AiohttpPool:
                     proxy_headers=self._proxy_headers,
                 )
         except Exception as error:  # noqa: BLE001 - handed to the driver, which raises what is not the transport's
-            return None, False, error
-        return AiohttpAnswer(response, clock), False, None
+            return None, error
+        finally:
+            _attempt.reset(attempt)
+        return AiohttpAnswer(response, clock), None
 
     def _open(self) -> Any:
-        connector = self._aiohttp.TCPConnector(
+        connector = _connector_class()(
             limit=self.origin.max_connections, keepalive_timeout=KEEPALIVE_EXPIRY, ssl=self._context
         )
         no_cookies = self._aiohttp.DummyCookieJar()

@@ -70,13 +70,9 @@ class AsyncClientSender:
         self._client = client
 
     async def send(
-        self,
-        outgoing: Outgoing,
-        clock: ReadClock,
-        *,
-        fresh: bool,  # noqa: ARG002 - the client decides on its connections
-    ) -> tuple[AsyncClientAnswer | None, bool, Exception | None]:
-        """Send one attempt; gives the answer or the error, and that nothing is known of the connection."""
+        self, outgoing: Outgoing, clock: ReadClock
+    ) -> tuple[AsyncClientAnswer | None, Exception | None]:
+        """Send one attempt; gives the answer or the error."""
         read = body_read_seconds(clock)  # until the head is there, `_limit` is the shorter one
         body = outgoing.body
         content = AsyncPieces(body) if isinstance(body, Multipart) else body
@@ -85,5 +81,5 @@ class AsyncClientSender:
             async with _limit(clock.left()):
                 response = await self._client.send(request, stream=True, follow_redirects=False)
         except Exception as error:  # noqa: BLE001 - handed to the driver, which raises what is not the transport's
-            return None, False, error
-        return AsyncClientAnswer(response, clock), False, None
+            return None, error
+        return AsyncClientAnswer(response, clock), None

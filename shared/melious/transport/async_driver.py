@@ -19,6 +19,7 @@ from melious.transport.compression import Collected, Decoder
 from melious.transport.driver import DriverBase, LineBase
 from melious.transport.effects import Effect, Instead, ReadBody, ReadSome, Send, Sleep, Tell
 from melious.transport.exchange import OpenStream, lost, stream_error
+from melious.transport.frames import CleanInterruption
 from melious.transport.reporting import Report, verify_location
 from melious.transport.request import Request, Response
 from melious.transport.retry import Phase
@@ -125,12 +126,13 @@ class _Line(LineBase):
     async def run(self) -> Response | OpenStream:
         """Drive the plan to its end."""
         result: Any = None
-        while True:
-            try:
-                effect = self.plan.send(result)
-            except StopIteration as done:
-                return done.value  # type: ignore[no-any-return]
-            result = await self._perform(effect)
+        with CleanInterruption():
+            while True:
+                try:
+                    effect = self.plan.send(result)
+                except StopIteration as done:
+                    return done.value  # type: ignore[no-any-return]
+                result = await self._perform(effect)
 
     async def _perform(self, effect: Effect) -> Any:
         if isinstance(effect, Send):
@@ -152,15 +154,17 @@ class _Line(LineBase):
                 if data:
                     return data
         except Exception as error:  # noqa: BLE001 - raised on if it is not the transport's
-            return self.failed(error, Phase.ANSWER)
-        return b""
+            problem = error
+        else:
+            return b""
+        return self.failed(problem, Phase.ANSWER)
 
     async def _send(self, effect: Send) -> Any:
         await self.aclose()
         sender = await self._sender()
-        answer, reused, error = await sender.send(self.begin(effect), self.clock, fresh=effect.fresh)
+        answer, error = await sender.send(self.begin(effect), self.clock)
         if error is not None:
-            return self.failed(error, Phase.SENT, reused=reused)
+            return self.failed(error, Phase.SENT)
         assert answer is not None  # noqa: S101 - no error, so an answer
         self._answer = answer
         head = self.head(answer.status, answer.headers)
@@ -176,40 +180,51 @@ class _Line(LineBase):
 
     async def chunks(self, opened: OpenStream, report: Report) -> AsyncGenerator[dict[str, Any]]:
         """The chunks of an open stream. Once advanced, it owns the connection, whatever happens."""
-        parser = opened.parser
-        try:
-            yield {}
-            for chunk in opened.first:
-                yield chunk
-            self.clock.until = parser.resume()
+        with CleanInterruption():
+            parser = opened.parser
             try:
-                if not parser.ended:
-                    async for data in self._body:
-                        chunks = parser.feed(data)
-                        if chunks:
-                            for chunk in chunks:
-                                yield chunk
-                            self.clock.until = parser.resume()
-                        if parser.ended:
-                            break
-                    else:
-                        for chunk in parser.close():
-                            yield chunk
-            except Exception as error:  # noqa: BLE001 - raised on if it is not the transport's
-                for chunk in lost(opened, self.failed(error, Phase.ANSWER)):
+                yield {}
+                for chunk in opened.first:
                     yield chunk
-            if parser.done and self._answer is not None:
+                self.clock.until = parser.resume()
+                failure: Exception | None = None
                 try:
-                    await self._answer.drain(self._body)
+                    if not parser.ended:
+                        async for data in self._body:
+                            chunks = parser.feed(data)
+                            if chunks:
+                                for chunk in chunks:
+                                    yield chunk
+                                self.clock.until = parser.resume()
+                            if parser.ended:
+                                break
+                        else:
+                            for chunk in parser.close():
+                                yield chunk
                 except Exception as error:  # noqa: BLE001 - raised on if it is not the transport's
-                    self.failed(error, Phase.ANSWER)  # else it is nothing: the answer is whole
-            problem = stream_error(opened, time.monotonic())
-            if problem is not None:
-                raise problem
-        finally:
-            report.stream(opened)
-            await self.aclose()
-        verify_location(opened)
+                    failure = error
+                if failure is not None:
+                    for chunk in lost(opened, self.failed(failure, Phase.ANSWER)):
+                        yield chunk
+                if parser.done and self._answer is not None:
+                    await self._drain(self._answer)
+                problem = stream_error(opened, time.monotonic())
+                if problem is not None:
+                    raise problem
+            finally:
+                report.stream(opened)
+                await self.aclose()
+            verify_location(opened)
+
+    async def _drain(self, answer: AsyncAnswer | AsyncClientAnswer | AiohttpAnswer) -> None:
+        """Read what is left of an answer that is whole; that it breaks off there is nothing."""
+        problem: Exception | None = None
+        try:
+            await answer.drain(self._body)
+        except Exception as error:  # noqa: BLE001 - raised on if it is not the transport's
+            problem = error
+        if problem is not None:
+            self.failed(problem, Phase.ANSWER)
 
     async def aclose(self) -> None:
         """Be done with the answer of the last attempt."""

@@ -21,6 +21,7 @@ from melious.transport.lanes import (
     connection_maker,
     request_maker,
 )
+from melious.transport.leftovers import asyncio_is_clean
 from melious.transport.outgoing import Outgoing
 
 
@@ -28,23 +29,23 @@ class _Stream:
     """A network stream whose reads keep to the lane's clock."""
 
     def __init__(self, inner: Any, hook: NetworkHook) -> None:
-        self._inner = inner
+        self.inner = inner
         self._hook = hook
         hook.streams = [self]
 
-    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002, ASYNC109 - the clock decides
-        data: bytes = await self._inner.read(max_bytes, self._hook.read_seconds())
-        if data:
-            self._hook.untouched = False
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
+        if self._hook.held:
+            await self.write(b"", timeout)
+        data: bytes = await self.inner.read(max_bytes, self._hook.read_seconds())
         return data
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
         data = self._hook.joined(buffer)
         for start in range(0, len(data), WRITE_BYTES):
-            await self._inner.write(data[start : start + WRITE_BYTES], self._hook.bounded(timeout))
+            await self.inner.write(data[start : start + WRITE_BYTES], self._hook.bounded(timeout))
 
     async def aclose(self) -> None:
-        await self._inner.aclose()
+        await self.inner.aclose()
 
     async def start_tls(
         self,
@@ -54,13 +55,13 @@ class _Stream:
     ) -> _Stream:
         seconds = self._hook.handshake_seconds()
         try:
-            return _Stream(await self._inner.start_tls(ssl_context, server_hostname, seconds), self._hook)
+            return _Stream(await self.inner.start_tls(ssl_context, server_hostname, seconds), self._hook)
         except BaseException:
-            await self._inner.aclose()  # the library forgets it when it is interrupted
+            await self.inner.aclose()  # the library forgets it when it is interrupted
             raise
 
     def get_extra_info(self, info: str) -> Any:
-        return self._inner.get_extra_info(info)
+        return self.inner.get_extra_info(info)
 
 
 class _Network(NetworkHook):
@@ -122,25 +123,21 @@ class AsyncPool:
 
     def __init__(self, origin: Origin) -> None:
         self.origin = origin
-        self.shelf = LaneShelf()
+        self.shelf = LaneShelf(asyncio_is_clean)
         self._make = connection_maker(origin, asynchronous=True)
         self._request = request_maker(origin)
         self._closed = False
         self._slots = asyncio.Semaphore(origin.max_connections)
 
-    async def send(
-        self, outgoing: Outgoing, clock: ReadClock, *, fresh: bool
-    ) -> tuple[AsyncAnswer | None, bool, Exception | None]:
+    async def send(self, outgoing: Outgoing, clock: ReadClock) -> tuple[AsyncAnswer | None, Exception | None]:
         """Send one attempt.
 
         Args:
             outgoing: The attempt.
             clock: Bounds the wait for a connection, and all that follows.
-            fresh: Take a new connection.
 
         Returns:
-            The answer or the error; and, with an error, whether it says no more
-            than that the connection had been closed while it was idle.
+            The answer or the error.
         """
         if self._slots.locked():
             try:
@@ -148,25 +145,29 @@ class AsyncPool:
                     await self._slots.acquire()
             except TimeoutError:
                 message = f"all {self.origin.max_connections} connections are in use"
-                return None, False, library().core.PoolTimeout(message)
+                return None, library().core.PoolTimeout(message)
         else:
             await self._slots.acquire()
-        lane, closing = self._take(fresh=fresh)
+        try:
+            lane, closing = self._take()
+        except Exception as error:  # noqa: BLE001 - as below
+            self._slots.release()
+            return None, error
         lane.hook.begin(clock)
         try:
             if closing:
                 await _close(closing)
             response = await lane.connection.handle_async_request(self._request(outgoing))
-            return AsyncAnswer(response, lane, self), False, None
+            return AsyncAnswer(response, lane, self), None
         except Exception as error:  # noqa: BLE001 - handed to the driver, which raises what is not the transport's
             await self._discard(lane)
-            return None, lane.hook.untouched, lane.blamed(error, self.origin)
+            return None, lane.blamed(error, self.origin)
         except BaseException:
             await self._discard(lane)
             raise
 
-    def _take(self, *, fresh: bool) -> tuple[Lane, list[Lane]]:
-        lane, closing = (None, []) if fresh else self.shelf.take()
+    def _take(self) -> tuple[Lane, list[Lane]]:
+        lane, closing = self.shelf.take()
         if lane is None:
             hook = _Network(library().core.AnyIOBackend())
             lane = Lane(self._make(hook), hook)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import time
 from typing import Any
 
@@ -11,7 +12,8 @@ from melious.errors import APIStatusError, ResponseDecodeError, RetryEvent
 from melious.transport.compression import Decoder, decoder
 from melious.transport.effects import Failure, Instead, Send
 from melious.transport.exchange import Exchange, Policy, exchange
-from melious.transport.failures import failure_of, own_error
+from melious.transport.failures import failure_of, own_error, unexpected
+from melious.transport.frames import drop_frames, drop_library_frames, raised_by_library
 from melious.transport.lanes import ReadClock
 from melious.transport.outgoing import Envelope, Headers, Outgoing, head_of
 from melious.transport.proxies import PROXY_AUTHENTICATION, login_problem
@@ -39,6 +41,11 @@ class DriverBase:
             self._envelope = Envelope(self.config, self._transport)
         return self._envelope
 
+    @property
+    def has_brought_client(self) -> bool:
+        """Whether the caller's own client sends."""
+        return self._http_client is not None
+
     def __reduce__(self) -> tuple[Any, ...]:
         # An endpoint, or a method of one, can be pickled like its client.
         return type(self), (self.config, self._http_client)
@@ -65,6 +72,7 @@ class LineBase:
         self._envelope = driver.envelope
         self._seal = self._envelope.seal(request)
         self._host = self._envelope.origin.netloc
+        self._brought = driver.has_brought_client
         self._attempts = 0
         self._sent_at = 0.0
 
@@ -85,17 +93,27 @@ class LineBase:
         self.decoder = decoder(headers, streamed=self.request.stream)
         return head
 
-    def failed(self, error: Exception, phase: Phase, *, reused: bool = False) -> Failure:
-        """Read an exception of the transport, or raise it on if it is not the transport's."""
+    def failed(self, error: Exception, phase: Phase) -> Failure:
+        """Read an exception of the transport, or raise it on if it is not the transport's.
+
+        To be called when the exception is no longer being handled: what is handled then is the caller's.
+        """
+        handled = sys.exception()
         if isinstance(error, ResponseDecodeError):  # the body is not what its headers say, or too large
+            drop_frames(error, handled)
             self._log(type(error).__name__, None)
             return Failure(phase, False, error.message, final=True, error=error, cause=error.__cause__)
         ours = own_error(error)
         if ours is not None:
+            drop_library_frames(ours, handled)
             raise ours from ours.__cause__
-        failure = failure_of(error, phase, self._host, reused=reused, proxy=self._envelope.origin.proxy)
+        failure = failure_of(error, phase, self._host, self._envelope.origin.proxy)
+        if failure is None and not self._brought and raised_by_library(error):
+            failure = unexpected(error, phase, self._host)
         if failure is None:
+            drop_library_frames(error, handled)
             raise error
+        drop_frames(error, handled)
         self._log(type(error).__name__, None)
         return failure
 

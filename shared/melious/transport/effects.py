@@ -17,12 +17,10 @@ class Send:
     Attributes:
         headers: Headers of this attempt, beside the request's own.
         until: The monotonic moment by which the head must be there, or None.
-        fresh: Take a new connection, not one from the pool.
     """
 
     headers: tuple[tuple[str, str], ...]
     until: float | None
-    fresh: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +81,6 @@ class Failure:
         phase: How far the attempt had come.
         timed_out: A wait was too long, as against a broken connection.
         message: What happened, for people: phase, host and cause.
-        stale: The connection had been used before and broke before any byte of
-            an answer: the server had hung up in the meantime.
         final: No further attempt can go better.
         error: What to raise, where the connection is not to blame.
         cause: The exception underneath.
@@ -93,7 +89,6 @@ class Failure:
     phase: Phase
     timed_out: bool
     message: str
-    stale: bool = False
     final: bool = False
     error: MeliousError | None = None
     cause: BaseException | None = None

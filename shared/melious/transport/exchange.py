@@ -101,7 +101,6 @@ def exchange(request: Request, policy: Policy) -> Exchange:
     """
     call = _CallState(request, policy)
     idempotency = _idempotency()
-    fresh = False
     admitted = not request.budgets
     while True:
         yield from call.pass_gate()
@@ -114,13 +113,7 @@ def exchange(request: Request, policy: Policy) -> Exchange:
 
             admit(request.budgets)
             admitted = True
-        head = yield Send(tuple(headers), call.attempt_until, fresh)
-        if isinstance(head, Failure) and head.stale and not fresh:
-            # The server closed an idle connection just as it was used: nothing was lost, nothing is counted.
-            fresh = True
-            call.attempts -= 1
-            continue
-        fresh = False
+        head = yield Send(tuple(headers), call.attempt_until)
         if isinstance(head, Failure):
             error, phase, timed_out = call.failed(head), head.phase, head.timed_out
         else:

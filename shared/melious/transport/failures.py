@@ -6,6 +6,7 @@ import ssl
 
 from melious.errors import MeliousError
 from melious.transport.effects import Failure
+from melious.transport.frames import chain_of
 from melious.transport.proxies import Proxy, connect_words, login_problem
 from melious.transport.retry import Phase
 
@@ -55,16 +56,13 @@ _SLOW_WORDS = {
 _TRUST_HINT = " - pass verify='/path/to/ca.pem' or set SSL_CERT_FILE if your network has a CA of its own"
 
 
-def failure_of(
-    error: Exception, phase: Phase, host: str, *, reused: bool = False, proxy: Proxy | None = None
-) -> Failure | None:
+def failure_of(error: Exception, phase: Phase, host: str, proxy: Proxy | None = None) -> Failure | None:
     """Read an exception of the transport; None for one that is not the transport's and must be left alone.
 
     Args:
         error: What was raised.
         phase: How far the attempt had come.
         host: The host, for the message.
-        reused: The connection had been idle, and broke before anything else happened.
         proxy: The proxy on the way, if there is one.
     """
     told = _told(error)
@@ -91,11 +89,9 @@ def failure_of(
         phase=phase,
         timed_out=timed_out,
         message=login or f"{words}: {said}{_TRUST_HINT if untrusted else ''}",
-        stale=reused and phase is Phase.SENT and not timed_out,
-        final=untrusted or login is not None,
-        # aiohttp's view of a request shows all its headers, the key among them; and the frames of a
-        # handshake with a proxy hold the user and password.
-        cause=ConnectionError(said) if proxied or hasattr(told, "request_info") else error,
+        final=untrusted or login is not None or "LocalProtocolError" in names,
+        # The frames of a handshake with a proxy hold the user and password.
+        cause=ConnectionError(said) if proxied else _cause(error, said),
     )
 
 
@@ -105,6 +101,19 @@ def _is_of_tls(error: BaseException, names: set[str]) -> bool:
         or isinstance(error, ssl.SSLError)
         or isinstance(error.__cause__, ssl.SSLError)
     )
+
+
+def unexpected(error: Exception, phase: Phase, host: str) -> Failure:
+    """Read an exception that an HTTP library should not have raised: another attempt would end likewise."""
+    said = f"{type(error).__name__}: {error}"
+    message = f"{_PHASE_WORDS[phase]} {host}: {said}"
+    return Failure(phase, timed_out=False, message=message, final=True, cause=_cause(error, said))
+
+
+def _cause(error: Exception, said: str) -> Exception:
+    """The exception as a cause to be kept: aiohttp's view of a request shows all its headers, the key too."""
+    shows_headers = any(hasattr(item, "request_info") for item in chain_of(error))
+    return ConnectionError(said) if shows_headers else error
 
 
 def own_error(error: BaseException) -> MeliousError | None:

@@ -85,9 +85,8 @@ class NetworkHook:
     """Puts a lane's clock around every wait: what the sync and the async network backend share.
 
     Attributes:
-        untouched: Since the request began nothing was dialled and no byte has
-            come: should the connection break now, then because the server had
-            closed it while it was idle.
+        streams: The network stream, the outermost one, once there is a connection.
+        held: The head of a request that waits for its body.
         sent: The request itself has begun to be written, past what a proxy is told first.
     """
 
@@ -95,15 +94,13 @@ class NetworkHook:
         self.inner = inner
         self.clock = ReadClock()
         self.streams: list[Any] = []
-        self.untouched = False
+        self.held = b""
         self.sent = False
         self._connected_by: float | None = None
-        self._held = b""
 
     def begin(self, clock: ReadClock) -> None:
         """Set the clock of the next request."""
         self.clock = clock
-        self.untouched = True
         self.sent = False
 
     def read_seconds(self) -> float | None:
@@ -120,14 +117,14 @@ class NetworkHook:
     def joined(self, buffer: bytes) -> bytes:
         """What to write for a piece of a request: a head waits for its body, and both go in one packet.
 
-        The library writes the end of every request too, be it empty, so that nothing is held for ever.
+        What is held when the library begins to read is written before.
         """
-        if not self._held and buffer.startswith(b"POST "):
+        if not self.held and buffer.startswith(b"POST "):
             self.sent = True
-            self._held = buffer
+            self.held = buffer
             return b""
-        if self._held:
-            buffer, self._held = self._held + buffer, b""
+        if self.held:
+            buffer, self.held = self.held + buffer, b""
         elif buffer.startswith(b"GET "):
             self.sent = True
         return buffer
@@ -141,7 +138,6 @@ class NetworkHook:
 
     def dial_seconds(self, seconds: float | None) -> float | None:
         """How long the connection may take; `handshake_seconds` gives what is left of it for TLS."""
-        self.untouched = False
         self._connected_by = None if seconds is None else time.monotonic() + seconds
         return self.bounded(seconds)
 
@@ -229,17 +225,18 @@ def request_maker(origin: Origin) -> Callable[[Outgoing], Any]:
 class LaneShelf:
     """The idle lanes of a pool; callers hold the pool's lock, or are alone on their event loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, is_clean: Callable[[Any, Any], bool]) -> None:
         self.idle: list[Lane] = []
         self.all: set[Lane] = set()
+        self._is_clean = is_clean
 
     def take(self) -> tuple[Lane | None, list[Lane]]:
-        """The warmest idle lane that is of use, if any, and those that are to be closed: cold, or hung up."""
+        """The warmest idle lane that is clean, if any, and those to be closed: cold, hung up, not clean."""
         closing: list[Lane] = []
         found = None
         while found is None and self.idle:
             lane = self.idle.pop()
-            if lane.connection.has_expired():
+            if lane.connection.has_expired() or not self._proved(lane):
                 closing.append(lane)
             else:
                 found = lane
@@ -251,10 +248,13 @@ class LaneShelf:
         self.all.add(lane)
 
     def give_back(self, lane: Lane) -> list[Lane]:
-        """Put a lane back and give those that are to be closed: spent, too cold, or too many."""
+        """Put a lane back and give those that are to be closed: not clean, too cold, or too many."""
         if lane.connection.is_closed():
             self.all.discard(lane)
             return []
+        if not self._proved(lane):
+            self.all.discard(lane)
+            return [lane]
         lane.idle_since = now = time.monotonic()
         self.idle.append(lane)
         cold = 0
@@ -264,6 +264,10 @@ class LaneShelf:
         closing, self.idle = (self.idle[:surplus], self.idle[surplus:]) if surplus else ([], self.idle)
         self.all.difference_update(closing)
         return closing
+
+    def _proved(self, lane: Lane) -> bool:
+        streams = lane.hook.streams
+        return bool(streams) and self._is_clean(lane.connection, streams[0].inner)
 
     def discard(self, lane: Lane) -> None:
         """Forget a lane that is of no use any more."""

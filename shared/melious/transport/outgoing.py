@@ -67,8 +67,8 @@ class Envelope:
         self._theirs = _encoded(config.default_headers)
         self._told = hides_key(config.default_headers)
         usual = [("host", self.origin.netloc), ("user-agent", user_agent()), ("accept-encoding", "identity")]
-        # The key comes last: nothing that could fail has it among its locals.
-        self._usual = [*_encoded(usual), _key_header(config)]
+        # What may fail comes first: no frame that has the key in its locals is part of an error.
+        self._usual = [*_encoded(usual), _auth(config)]
 
     def seal(self, request: Request) -> Callable[[Send], Outgoing]:
         """Encode a request once and give the function that makes each attempt of it."""
@@ -132,10 +132,10 @@ def check_environment(config: ClientConfig, transport: str) -> None:
         check_certificate_variables()
 
 
-def _key_header(config: ClientConfig) -> tuple[bytes, bytes]:
-    if config.auth == "bearer":
-        return b"authorization", f"Bearer {config.api_key.get_secret_value()}".encode()
-    return b"x-api-key", config.api_key.get_secret_value().encode()
+def _auth(config: ClientConfig) -> tuple[bytes, bytes]:
+    """The header with the key."""
+    key = config.api_key.get_secret_value().encode()
+    return (b"authorization", b"Bearer " + key) if config.auth == "bearer" else (b"x-api-key", key)
 
 
 def _encoded(pairs: Iterable[tuple[str, str]]) -> Headers:

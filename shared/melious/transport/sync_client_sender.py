@@ -98,19 +98,13 @@ class SyncClientSender:
     def __init__(self, client: Any) -> None:
         self._client = client
 
-    def send(
-        self,
-        outgoing: Outgoing,
-        clock: ReadClock,
-        *,
-        fresh: bool,  # noqa: ARG002 - the client decides on its connections
-    ) -> tuple[SyncClientAnswer | None, bool, Exception | None]:
-        """Send one attempt; gives the answer or the error, and that nothing is known of the connection."""
+    def send(self, outgoing: Outgoing, clock: ReadClock) -> tuple[SyncClientAnswer | None, Exception | None]:
+        """Send one attempt; gives the answer or the error."""
         request = built(self._client, outgoing, outgoing.body, clock, clock.seconds())
         try:
             response = self._client.send(request, stream=True, follow_redirects=False)
         except Exception as error:  # noqa: BLE001 - handed to the driver, which raises what is not the transport's
-            return None, False, error
+            return None, error
         # The client looks the timeout up once more as it begins with the body.
         request.extensions["timeout"]["read"] = body_read_seconds(clock)
-        return SyncClientAnswer(response, clock), False, None
+        return SyncClientAnswer(response, clock), None

@@ -14,6 +14,7 @@ from melious.transport.compression import Collected, decoded
 from melious.transport.driver import DriverBase, LineBase
 from melious.transport.effects import Effect, Instead, ReadBody, ReadSome, Send, Sleep, Tell
 from melious.transport.exchange import OpenStream, lost, stream_error
+from melious.transport.frames import CleanInterruption
 from melious.transport.reporting import Report, verify_location
 from melious.transport.request import Request, Response
 from melious.transport.retry import Phase
@@ -109,12 +110,13 @@ class _Line(LineBase):
     def run(self) -> Response | OpenStream:
         """Drive the plan to its end."""
         result: Any = None
-        while True:
-            try:
-                effect = self.plan.send(result)
-            except StopIteration as done:
-                return done.value  # type: ignore[no-any-return]
-            result = self._perform(effect)
+        with CleanInterruption():
+            while True:
+                try:
+                    effect = self.plan.send(result)
+                except StopIteration as done:
+                    return done.value  # type: ignore[no-any-return]
+                result = self._perform(effect)
 
     def _perform(self, effect: Effect) -> Any:
         if isinstance(effect, Send):
@@ -134,13 +136,14 @@ class _Line(LineBase):
             assert isinstance(effect, ReadSome)  # noqa: S101 - there is no other effect
             return next((data for data in self._body if data), b"")
         except Exception as error:  # noqa: BLE001 - raised on if it is not the transport's
-            return self.failed(error, Phase.ANSWER)
+            problem = error
+        return self.failed(problem, Phase.ANSWER)
 
     def _send(self, effect: Send) -> Any:
         self.close()
-        answer, reused, error = self._sender.send(self.begin(effect), self.clock, fresh=effect.fresh)
+        answer, error = self._sender.send(self.begin(effect), self.clock)
         if error is not None:
-            return self.failed(error, Phase.SENT, reused=reused)
+            return self.failed(error, Phase.SENT)
         assert answer is not None  # noqa: S101 - no error, so an answer
         self._answer = answer
         head = self.head(answer.status, answer.headers)
@@ -156,36 +159,47 @@ class _Line(LineBase):
 
     def chunks(self, opened: OpenStream, report: Report) -> Generator[dict[str, Any]]:
         """The chunks of an open stream. Once advanced, it owns the connection, whatever happens."""
-        parser = opened.parser
-        try:
-            yield {}
-            yield from opened.first
-            self.clock.until = parser.resume()
+        with CleanInterruption():
+            parser = opened.parser
             try:
-                if not parser.ended:
-                    for data in self._body:
-                        chunks = parser.feed(data)
-                        if chunks:
-                            yield from chunks
-                            self.clock.until = parser.resume()
-                        if parser.ended:
-                            break
-                    else:
-                        yield from parser.close()
-            except Exception as error:  # noqa: BLE001 - raised on if it is not the transport's
-                yield from lost(opened, self.failed(error, Phase.ANSWER))
-            if parser.done and self._answer is not None:
+                yield {}
+                yield from opened.first
+                self.clock.until = parser.resume()
+                failure: Exception | None = None
                 try:
-                    self._answer.drain(self._body)
+                    if not parser.ended:
+                        for data in self._body:
+                            chunks = parser.feed(data)
+                            if chunks:
+                                yield from chunks
+                                self.clock.until = parser.resume()
+                            if parser.ended:
+                                break
+                        else:
+                            yield from parser.close()
                 except Exception as error:  # noqa: BLE001 - raised on if it is not the transport's
-                    self.failed(error, Phase.ANSWER)  # else it is nothing: the answer is whole
-            problem = stream_error(opened, time.monotonic())
-            if problem is not None:
-                raise problem
-        finally:
-            report.stream(opened)
-            self.close()
-        verify_location(opened)
+                    failure = error
+                if failure is not None:
+                    yield from lost(opened, self.failed(failure, Phase.ANSWER))
+                if parser.done and self._answer is not None:
+                    self._drain(self._answer)
+                problem = stream_error(opened, time.monotonic())
+                if problem is not None:
+                    raise problem
+            finally:
+                report.stream(opened)
+                self.close()
+            verify_location(opened)
+
+    def _drain(self, answer: SyncAnswer | SyncClientAnswer) -> None:
+        """Read what is left of an answer that is whole; that it breaks off there is nothing."""
+        problem: Exception | None = None
+        try:
+            answer.drain(self._body)
+        except Exception as error:  # noqa: BLE001 - raised on if it is not the transport's
+            problem = error
+        if problem is not None:
+            self.failed(problem, Phase.ANSWER)
 
     def close(self) -> None:
         """Be done with the answer of the last attempt."""

@@ -22,6 +22,7 @@ from melious.transport.lanes import (
     connection_maker,
     request_maker,
 )
+from melious.transport.leftovers import blocking_is_clean
 from melious.transport.outgoing import Outgoing
 
 
@@ -29,23 +30,23 @@ class _Stream:
     """A network stream whose reads keep to the lane's clock."""
 
     def __init__(self, inner: Any, hook: NetworkHook) -> None:
-        self._inner = inner
+        self.inner = inner
         self._hook = hook
         hook.streams = [self]
 
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002 - the clock decides
-        data: bytes = self._inner.read(max_bytes, self._hook.read_seconds())
-        if data:
-            self._hook.untouched = False
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        if self._hook.held:
+            self.write(b"", timeout)
+        data: bytes = self.inner.read(max_bytes, self._hook.read_seconds())
         return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         data = self._hook.joined(buffer)
         for start in range(0, len(data), WRITE_BYTES):
-            self._inner.write(data[start : start + WRITE_BYTES], self._hook.bounded(timeout))
+            self.inner.write(data[start : start + WRITE_BYTES], self._hook.bounded(timeout))
 
     def close(self) -> None:
-        self._inner.close()
+        self.inner.close()
 
     def start_tls(
         self,
@@ -55,13 +56,13 @@ class _Stream:
     ) -> _Stream:
         seconds = self._hook.handshake_seconds()
         try:
-            return _Stream(self._inner.start_tls(ssl_context, server_hostname, seconds), self._hook)
+            return _Stream(self.inner.start_tls(ssl_context, server_hostname, seconds), self._hook)
         except BaseException:
-            self._inner.close()  # the library forgets it when it is interrupted
+            self.inner.close()  # the library forgets it when it is interrupted
             raise
 
     def get_extra_info(self, info: str) -> Any:
-        return self._inner.get_extra_info(info)
+        return self.inner.get_extra_info(info)
 
 
 class _Network(NetworkHook):
@@ -122,7 +123,7 @@ class SyncPool:
 
     def __init__(self, origin: Origin) -> None:
         self.origin = origin
-        self.shelf = LaneShelf()
+        self.shelf = LaneShelf(blocking_is_clean)
         self._make = connection_maker(origin, asynchronous=False)
         self._request = request_maker(origin)
         self._closed = False
@@ -130,41 +131,40 @@ class SyncPool:
         self._slot_freed = threading.Condition(self._lock)
         self._slots = origin.max_connections
 
-    def send(
-        self, outgoing: Outgoing, clock: ReadClock, *, fresh: bool
-    ) -> tuple[SyncAnswer | None, bool, Exception | None]:
+    def send(self, outgoing: Outgoing, clock: ReadClock) -> tuple[SyncAnswer | None, Exception | None]:
         """Send one attempt.
 
         Args:
             outgoing: The attempt.
             clock: Bounds the wait for a connection, and all that follows.
-            fresh: Take a new connection.
 
         Returns:
-            The answer or the error; and, with an error, whether it says no more
-            than that the connection had been closed while it was idle.
+            The answer or the error.
         """
-        lane = self._take(clock, fresh=fresh)
+        try:
+            lane = self._take(clock)
+        except Exception as error:  # noqa: BLE001 - as below
+            return None, error
         if lane is None:
             message = f"all {self.origin.max_connections} connections are in use"
-            return None, False, library().core.PoolTimeout(message)
+            return None, library().core.PoolTimeout(message)
         try:
             lane.hook.begin(clock)
             response = lane.connection.handle_request(self._request(outgoing))
-            return SyncAnswer(response, lane, self), False, None
+            return SyncAnswer(response, lane, self), None
         except Exception as error:  # noqa: BLE001 - handed to the driver, which raises what is not the transport's
             self._discard(lane)
-            return None, lane.hook.untouched, lane.blamed(error, self.origin)
+            return None, lane.blamed(error, self.origin)
         except BaseException:
             self._discard(lane)
             raise
 
-    def _take(self, clock: ReadClock, *, fresh: bool) -> Lane | None:
+    def _take(self, clock: ReadClock) -> Lane | None:
         """Take a lane once there is a slot for it; None if there is none in time."""
         with self._slot_freed:
             if not self._slots and not self._slot_freed.wait_for(lambda: self._slots, clock.left()):
                 return None
-            lane, closing = (None, []) if fresh else self.shelf.take()
+            lane, closing = self.shelf.take()
             if lane is None:
                 hook = _Network(library().core.SyncBackend())
                 lane = Lane(self._make(hook), hook)
