@@ -119,12 +119,15 @@ class _Line(LineBase):
     async def run(self) -> Response | OpenStream:
         """Drive the plan to its end."""
         result: Any = None
-        while True:
-            try:
-                effect = self.plan.send(result)
-            except StopIteration as done:
-                return done.value  # type: ignore[no-any-return]
-            result = await self._perform(effect)
+        try:
+            while True:
+                try:
+                    effect = self.plan.send(result)
+                except StopIteration as done:
+                    return done.value  # type: ignore[no-any-return]
+                result = await self._perform(effect)
+        finally:
+            self.plan.close()
 
     async def _perform(self, effect: Effect) -> Any:
         if isinstance(effect, Send):

@@ -30,9 +30,17 @@ from melious.errors import (
 from melious.transport import codec
 from melious.transport.chatstream import ChatStreamParser
 from melious.transport.effects import Effect, Failure, Instead, ReadBody, ReadSome, Send, Sleep, Tell
-from melious.transport.ratelimit import RateGate, RateLimit, parse_rate_limit, parse_retry_after
+from melious.transport.gate import RateGate, Turn
+from melious.transport.ratelimit import RateLimit, parse_rate_limit, parse_retry_after
 from melious.transport.request import Head, Replay, Request, Response, read
-from melious.transport.retry import Phase, RetryBudget, delay_before_retry, retry_cost, worth_retrying
+from melious.transport.retry import (
+    SERVER_DELAY_CAP,
+    Phase,
+    RetryBudget,
+    delay_before_retry,
+    retry_cost,
+    worth_retrying,
+)
 
 if TYPE_CHECKING:
     from melious.residency import Residency
@@ -43,7 +51,7 @@ MAX_BODY = 1024 * 1024 * 1024
 
 @dataclass(slots=True)
 class Policy:
-    """What outlives a call: the client's budget, its key's gate, and the clocks."""
+    """What outlives a call: the client's budget, the gate of its key and endpoint, and the clocks."""
 
     gate: RateGate
     budget: RetryBudget = field(default_factory=RetryBudget)
@@ -95,6 +103,14 @@ def exchange(request: Request, policy: Policy) -> Exchange:
         MeliousError: The call failed for good; attempts, time and history are on it.
     """
     call = _CallState(request, policy)
+    try:
+        return (yield from _attempts(call))
+    finally:
+        policy.gate.leave(call.turn)
+
+
+def _attempts(call: _CallState) -> Exchange:
+    request, policy = call.request, call.policy
     idempotency = _idempotency()
     fresh = False
     admitted = not request.budgets
@@ -151,6 +167,7 @@ class _CallState:
     def __init__(self, request: Request, policy: Policy) -> None:
         self.request = request
         self.policy = policy
+        self.turn = Turn()
         self.started = policy.clock()
         self.until = None if request.deadline is None else self.started + request.deadline - request.spent
         self.attempts = 0
@@ -167,17 +184,20 @@ class _CallState:
 
     def pass_gate(self) -> Generator[Effect, Any, None]:
         """Wait until the key may send; raise without sending if that would take too long."""
-        policy = self.policy
-        if not policy.max_rate_limit_wait:
+        policy, gate, most = self.policy, self.policy.gate, self.policy.max_rate_limit_wait
+        if not most:
             return
         waited = 0.0
-        while wait := policy.gate.wait(policy.clock()):
-            left = self.until - policy.clock() if self.until is not None else wait
-            if waited + wait > policy.max_rate_limit_wait or wait > left:
+        spare = self.tries < self.request.max_retries
+        while wait := gate.wait(self.turn, now := policy.clock(), spare=spare):
+            # Who has waited long enough still waits to hear what becomes of another one's attempt.
+            patience = (2 * most if gate.is_probing(now) else most) - waited
+            if wait > patience or (self.until is not None and now + wait > self.until):
                 error = RateLimitError(
                     f"not sent: the service asks this key to wait {wait:.1f} s more", retry_after=wait
                 )
                 raise self.final(error)
+            wait = min(wait + gate.spread(), patience)
             yield Sleep(wait)
             waited += wait
 
@@ -198,12 +218,12 @@ class _CallState:
         """Read an answer: a result, or what the service or the connection had against it."""
         policy, now = self.policy, self.policy.wall_clock()
         rate_limit = parse_rate_limit(head.headers, now)
-        policy.gate.observe(rate_limit, policy.clock())
         if not 200 <= head.status < 300:  # noqa: PLR2004
             body = yield ReadBody(MAX_ERROR_BODY, self.attempt_until)
             return _Failed(
                 self._status_error(head, b"" if isinstance(body, Failure) else body, rate_limit, now)
             )
+        policy.gate.passed(self.turn, rate_limit, policy.clock())
         if self.request.stream:
             return (yield from self._open_stream(head, rate_limit))
         body = yield ReadBody(MAX_BODY, self.attempt_until)
@@ -270,7 +290,7 @@ class _CallState:
     def _status_error(
         self, head: Head, body: bytes, rate_limit: RateLimit | None, now: float
     ) -> MeliousError:
-        retry_after = parse_retry_after(head.headers, now)
+        retry_after, gate = parse_retry_after(head.headers, now), self.policy.gate
         try:
             parsed = codec.loads(body)
         except ValueError:
@@ -285,8 +305,12 @@ class _CallState:
         if isinstance(error, RateLimitError):
             if error.retry_after is None and rate_limit is not None and rate_limit.remaining == 0:
                 error.retry_after = rate_limit.reset_after
-            if retry_after is not None:
-                self.policy.gate.close(retry_after, self.policy.clock())
+            most = self.policy.max_rate_limit_wait or SERVER_DELAY_CAP
+            gate.refused(
+                self.turn, error.retry_after, self.policy.clock(), most=most, rate_limit=rate_limit
+            )
+        else:
+            gate.passed(self.turn, rate_limit, self.policy.clock())
         wish = head.headers.get("x-should-retry") or head.headers.get("should-retry")
         if wish in ("true", "false"):
             error.is_retryable = wish == "true"
@@ -294,6 +318,7 @@ class _CallState:
 
     def failed(self, failure: Failure, head: Head | None = None) -> MeliousError:
         """The error for a transport that failed."""
+        self.policy.gate.leave(self.turn)
         error: MeliousError
         if self.until is not None and failure.timed_out and self.policy.clock() >= self.until - 0.01:
             error = DeadlineExceededError(

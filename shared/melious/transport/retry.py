@@ -128,5 +128,7 @@ def delay_before_retry(
 
 
 def retry_cost(error: MeliousError) -> int:
-    """What a retry after this error takes from the budget."""
+    """What a retry after this error takes from the budget: nothing where the service named the wait."""
+    if error.retry_after is not None:
+        return 0
     return RetryBudget.THROTTLE_COST if isinstance(error, RateLimitError) else RetryBudget.COST

@@ -106,12 +106,15 @@ class _Line(LineBase):
     def run(self) -> Response | OpenStream:
         """Drive the plan to its end."""
         result: Any = None
-        while True:
-            try:
-                effect = self.plan.send(result)
-            except StopIteration as done:
-                return done.value  # type: ignore[no-any-return]
-            result = self._perform(effect)
+        try:
+            while True:
+                try:
+                    effect = self.plan.send(result)
+                except StopIteration as done:
+                    return done.value  # type: ignore[no-any-return]
+                result = self._perform(effect)
+        finally:
+            self.plan.close()
 
     def _perform(self, effect: Effect) -> Any:
         if isinstance(effect, Send):
