@@ -1,4 +1,4 @@
-"""How many requests pass in a window, where no header says so."""
+"""How many requests pass in a window, and how long it is, where no header says so, or not exactly."""
 
 from __future__ import annotations
 
@@ -6,6 +6,12 @@ _GROWTH = 4
 """A window that was used up without a refusal is followed by one that is larger by this part of it."""
 _REST = 8
 """Windows after a refusal in which nothing more is tried."""
+_SHORTER = 0.8
+"""The part of a period that is tried next."""
+_LEAST = 1.0
+"""Seconds; nothing shorter is tried than what the smallest whole number names."""
+_ROUNDED = 8.0
+"""Seconds; in longer waits it matters little that they are rounded up."""
 
 
 class Allowance:
@@ -46,3 +52,49 @@ class Allowance:
             self.proven = passed
             self._rest -= 1
             self.tried = passed + (max(1, passed // _GROWTH) if self._rest <= 0 else 0)
+
+
+class Period:
+    """Learns after how long a new window can be tried, where what the service says is whole seconds or nothing.
+
+    Attributes:
+        seconds: What was named, or has proved enough; 0.0 as long as nothing is known.
+        tried: What to try next: the same, and now and then a little less.
+        proven: A window began after so long.
+
+    Example:
+        >>> period = Period()
+        >>> period.name(2.0)
+        >>> period.passed(after=2.1)
+        >>> period.seconds, period.tried
+        (2.0, 1.6)
+        >>> period.refused(2.0)
+        >>> period.tried
+        2.0
+    """
+
+    def __init__(self) -> None:
+        self.seconds = self.tried = 0.0
+        self.proven = False
+        self._rest = 0
+
+    def name(self, seconds: float) -> None:
+        """A refusal asked to wait so long."""
+        self.proven = self.proven and seconds <= self.seconds
+        self.seconds = self.tried = seconds
+
+    def passed(self, after: float) -> None:
+        """A window had begun after so long."""
+        self.seconds, self.proven = min(self.tried, after), True
+        self.tried = self.seconds
+        self._rest -= 1
+        shorter = max(_LEAST, self.seconds * _SHORTER)
+        if self._rest <= 0 and shorter < self.seconds <= _ROUNDED:
+            self.tried = shorter
+
+    def refused(self, seconds: float) -> None:
+        """No window had begun after what was tried, and the service asks to wait so long from now."""
+        if self.tried < self.seconds:
+            self.tried, self._rest = self.seconds, _REST
+        else:
+            self.name(max(seconds, self.seconds / _SHORTER))

@@ -8,6 +8,7 @@ tried by one request, the probe; the others follow when that one was not refused
 
 from __future__ import annotations
 
+import math
 import random
 import threading
 import time
@@ -15,13 +16,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from melious.transport import forks
-from melious.transport.allowance import Allowance
+from melious.transport.allowance import Allowance, Period
 from melious.transport.ratelimit import RateLimit
 
 _SAME_WINDOW = 1.5
 """Seconds that two answers may differ by, whole seconds and travel times, and still mean one window."""
 _MARGIN = 1.05
 """The part of a period after which the next window is tried, where no header tells its beginning."""
+_ROUNDED_UP = 0.5
+"""Seconds from which on a wait may have been rounded up, so that the next window is tried before it is told."""
 _RECHECKS = 0.001, 0.01, 0.25
 """Seconds between the looks of those who wait: for each that waits, at least, and at most."""
 _SETTLED = 0.25, 1 / 16
@@ -78,15 +81,16 @@ class RateGate:
         self._end = 0.0
         self._told = False  # its end is the service's word, not our guess
         self._denied = False
-        self._sent = self._refused = 0
+        self._sent = self._answered = self._refused = 0
         self._last_sent = 0.0
+        self._told_left = 0
         # How long a window is: by what headers say, and by how long refusals ask to wait.
         self._length = 0.0
-        self._period = 0.0
-        self._period_proven = False
+        self._period = Period()
         self._probe: Turn | None = None
         self._probe_sent = 0.0
-        self._early = False  # the probe went before the end that was told
+        self._probe_after = 0.0  # seconds behind the last request of the window before
+        self._early_for: float | None = None  # the end before which the probe went
         self._strict = False  # only the probe's outcome opens the gate
         self._probes_refused = 0
         self._waiting = self._spare_waiting = 0
@@ -128,6 +132,8 @@ class RateGate:
     def passed(self, turn: Turn, rate_limit: RateLimit | None, now: float) -> None:
         """The service let a request through, and may have said what remains of the window."""
         with self._lock:
+            if turn.window == self._window:
+                self._answered += 1
             if self._probe is turn:
                 self._open()
             if rate_limit is not None:
@@ -149,13 +155,14 @@ class RateGate:
             if rate_limit is not None:
                 self._note_limit(rate_limit)
             if turn.window == self._window:
+                self._answered += 1
                 self._refused += 1
             if self._probe is turn:
-                seconds = self._probe_refused(seconds)
+                seconds = self._probe_refused(seconds, now)
             elif seconds is None:
                 return
-            elif not self._denied or seconds > self._period:
-                self._set_period(min(seconds, most))
+            elif not self._denied or seconds > self._period.seconds:
+                self._period.name(min(seconds, most))
             self._strict = self._strict or seconds > most or not self._expected()
             self._closed_until = max(self._closed_until, now + min(seconds, most))
             self._left, self._end, self._told, self._denied = 0, self._closed_until, True, True
@@ -196,18 +203,21 @@ class RateGate:
 
     def _next_window(self, *, spare: bool) -> float:
         """The moment at which a window may be tried that follows the one that is used up."""
-        guess = self._last_sent + _MARGIN * self._period if self._period else self._end
+        period = self._period
         if self._told:
-            return min(self._end, guess) if spare else self._end
-        if spare or self._period_proven:
-            return guess
-        return guess + self._period
+            rounded = spare and period.seconds >= _ROUNDED_UP
+            return min(self._end, self._last_sent + _MARGIN * period.tried) if rounded else self._end
+        if not period.seconds:
+            return self._end
+        sure = period.seconds if period.proven else 2.0 * period.seconds
+        return self._last_sent + _MARGIN * (period.tried if spare else sure)
 
     def _let_go(self, turn: Turn, now: float) -> None:
         if self._left == 0:
-            self._early = not self._told or now < self._end
+            guessed = not self._told or now < self._end
+            self._probe, self._probe_sent, self._probe_after = turn, now, now - self._last_sent
+            self._early_for = (self._end if self._told else math.inf) if guessed else None
             self._next(now)
-            self._probe, self._probe_sent = turn, now
         elif self._left is not None:
             self._left -= 1
         turn.window = self._window
@@ -234,44 +244,41 @@ class RateGate:
 
     def _settled_after(self) -> float:
         seconds, part = _SETTLED
-        return seconds + part * max(self._period, self._length)
+        return seconds + part * max(self._period.seconds, self._length)
 
     def _open(self) -> None:
         """The probe passed, or was at least not refused: others may follow, as many as are to be expected."""
         self._probe = None
         self._strict = False
         self._probes_refused = 0
-        if self._early:
-            self._period_proven = True
+        if self._period.seconds >= _ROUNDED_UP:
+            self._period.passed(self._probe_after)
         expected = self._expected()
         self._left = None if expected is None else max(0, expected - self._sent)
         self._told = False
-        self._end = self._last_sent + (self._period or self._length)
+        self._end = self._last_sent + (self._period.seconds or self._length)
 
     def _expected(self) -> int | None:
         """How many requests a window lets through, as far as that is known."""
         known = [number for number in (self._limit, self._allowance.tried) if number]
         return min(known, default=None)
 
-    def _probe_refused(self, seconds: float | None) -> float:
+    def _probe_refused(self, seconds: float | None, now: float) -> float:
+        """Seconds until the next probe."""
         self._probe = None
         self._probes_refused += 1
         first, most = _PROBES
-        seconds = max(seconds or 0.0, min(most, first * 2.0 ** min(self._probes_refused, 16)))
-        if self._early:
-            self._set_period(max(seconds, 1.25 * self._period))
-        else:
-            self._set_period(seconds)
-        return seconds
+        least = min(most, first * 2.0 ** min(self._probes_refused, 16))
+        seconds = max(seconds or 0.0, least)
+        if self._early_for is None:
+            self._period.name(seconds)
+            return seconds
+        self._period.refused(seconds)
+        return max(least, min(seconds, self._early_for - now))
 
     def _give_up_probe(self) -> None:
         self._probe = None
         self._sent -= 1
-
-    def _set_period(self, seconds: float) -> None:
-        if seconds > self._period:
-            self._period_proven = False
-        self._period = seconds
 
     # --- the window ----------------------------------------------------------------------------------------
 
@@ -279,14 +286,18 @@ class RateGate:
         """A window begins."""
         self._allowance.learn(self._sent, self._refused)
         self._window += 1
-        self._sent = self._refused = 0
+        self._sent = self._answered = self._refused = 0
         self._told = self._denied = False
         self._end = now
 
     def _roll(self, now: float) -> None:
-        """A window follows one that was not used up: its end is a guess until an answer tells it."""
+        """A window follows one that was not used up: its end is a guess until an answer tells it.
+
+        While others wait, only what was left is given out: what ends may have been the wait for one request.
+        """
         self._next(now)
-        self._left = self._expected() if self._waiting else self._limit
+        if not self._waiting:
+            self._left = self._limit
         self._end = now + self._length
 
     def _note_limit(self, rate_limit: RateLimit) -> None:
@@ -299,6 +310,8 @@ class RateGate:
             return
         if self._denied or turn.window not in {None, self._window}:
             return
+        if self._told and now >= self._end and self._waiting:
+            return  # a probe will tell
         end = now + said.reset_after
         if self._left is None or not self._told or now >= self._end:
             if self._told:
@@ -307,10 +320,15 @@ class RateGate:
             self._left, self._end, self._told = said.remaining, end, True
             if self._limit is not None:
                 self._left = min(said.remaining, max(0, self._limit - self._sent))
+            if self._waiting:
+                self._left = min(self._left, max(0, said.remaining - (self._sent - self._answered)))
+            self._told_left = said.remaining
         elif abs(end - self._end) < _SAME_WINDOW:
-            self._left, self._end = min(self._left, said.remaining), min(self._end, end)
+            self._left = min(self._left, said.remaining)
+            if said.remaining <= self._told_left:
+                self._told_left, self._end = said.remaining, end
         elif end > self._end and said.remaining:
-            self._left, self._end = said.remaining, end
+            self._left, self._end, self._told_left = said.remaining, end, said.remaining
         elif said.remaining == 0:
             # A window that ends sooner than the known one: nothing goes before its end.
             self._closed_until = max(self._closed_until, min(end, self._end))
