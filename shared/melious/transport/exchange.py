@@ -38,6 +38,7 @@ from melious.transport.retry import (
     Phase,
     RetryBudget,
     delay_before_retry,
+    named_by,
     retry_cost,
     worth_retrying,
 )
@@ -304,7 +305,7 @@ class _CallState:
         )
         if isinstance(error, RateLimitError):
             if error.retry_after is None and rate_limit is not None and rate_limit.remaining == 0:
-                error.retry_after = rate_limit.reset_after
+                error.retry_after = named_by(rate_limit)
             most = self.policy.max_rate_limit_wait or SERVER_DELAY_CAP
             gate.refused(
                 self.turn, error.retry_after, self.policy.clock(), most=most, rate_limit=rate_limit

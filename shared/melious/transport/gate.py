@@ -27,7 +27,7 @@ _ROUNDED_UP = 0.5
 """Seconds from which on a wait may have been rounded up, so that the next window is tried before it is told."""
 _RECHECKS = 0.001, 0.01, 0.25
 """Seconds between the looks of those who wait: for each that waits, at least, and at most."""
-_SETTLED = 0.25, 1 / 16
+_SETTLED = 0.2, 1 / 16
 """Seconds, and the part of a period, after which a probe that was not refused counts as let through:
 refusals come at once, while an answer may take its time."""
 _PROBES = 0.05, 8.0
@@ -81,6 +81,7 @@ class RateGate:
         self._end = 0.0
         self._told = False  # its end is the service's word, not our guess
         self._denied = False
+        self._proved = True  # a request of it passed, or nothing was ever refused
         self._sent = self._answered = self._refused = 0
         self._last_sent = 0.0
         self._told_left = 0
@@ -134,6 +135,7 @@ class RateGate:
         with self._lock:
             if turn.window == self._window:
                 self._answered += 1
+                self._proved = True
             if self._probe is turn:
                 self._open()
             if rate_limit is not None:
@@ -191,8 +193,7 @@ class RateGate:
         if self._left is None:
             return now
         if self._left > 0:
-            proven = self._allowance.proven
-            if spare or self._told or proven is None or self._sent < proven:
+            if spare or self._is_certain():
                 return now
         opens = self._next_window(spare=spare)
         if opens <= now:
@@ -205,12 +206,21 @@ class RateGate:
         """The moment at which a window may be tried that follows the one that is used up."""
         period = self._period
         if self._told:
-            rounded = spare and period.seconds >= _ROUNDED_UP
-            return min(self._end, self._last_sent + _MARGIN * period.tried) if rounded else self._end
+            if spare and period.seconds < _ROUNDED_UP:
+                return self._end
+            guess = self._last_sent + _MARGIN * (period.tried if spare else period.seconds)
+            return min(self._end, guess) if spare else max(self._end, guess)
         if not period.seconds:
             return self._end
         sure = period.seconds if period.proven else 2.0 * period.seconds
         return self._last_sent + _MARGIN * (period.tried if spare else sure)
+
+    def _is_certain(self) -> bool:
+        """Whether a request will pass, as far as one can know: what has not proved itself is for others."""
+        if self._spare_waiting and not self._proved:
+            return False
+        proven = self._allowance.proven
+        return self._told or proven is None or self._sent < proven
 
     def _let_go(self, turn: Turn, now: float) -> None:
         if self._left == 0:
@@ -218,6 +228,7 @@ class RateGate:
             self._probe, self._probe_sent, self._probe_after = turn, now, now - self._last_sent
             self._early_for = (self._end if self._told else math.inf) if guessed else None
             self._next(now)
+            self._proved = False
         elif self._left is not None:
             self._left -= 1
         turn.window = self._window
