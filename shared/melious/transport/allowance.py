@@ -10,6 +10,8 @@ _SHORTER = 0.8
 """The part of a period that is tried next."""
 _LEAST = 1.0
 """Seconds; nothing shorter is tried than what the smallest whole number names."""
+_FORGOTTEN = 0.75
+"""The part that is left of the longest wait when another one is named."""
 _ROUNDED = 8.0
 """Seconds; in longer waits it matters little that they are rounded up."""
 
@@ -60,7 +62,8 @@ class Period:
     Attributes:
         seconds: What was named, or has proved enough; 0.0 as long as nothing is known.
         tried: What to try next: the same, and now and then a little less.
-        proven: A window began after so long.
+        longest: Of the waits that were named lately; what comes after it should pass.
+        proven: A window began after `seconds`.
 
     Example:
         >>> period = Period()
@@ -68,13 +71,13 @@ class Period:
         >>> period.passed(after=2.1)
         >>> period.seconds, period.tried
         (2.0, 1.6)
-        >>> period.refused(2.0)
+        >>> period.refused(2.0, after=1.7)
         >>> period.tried
         2.0
     """
 
     def __init__(self) -> None:
-        self.seconds = self.tried = 0.0
+        self.seconds = self.tried = self.longest = 0.0
         self.proven = False
         self._rest = 0
 
@@ -82,6 +85,7 @@ class Period:
         """A refusal asked to wait so long."""
         self.proven = self.proven and seconds <= self.seconds
         self.seconds = self.tried = seconds
+        self.longest = max(seconds, _FORGOTTEN * self.longest)
 
     def passed(self, after: float) -> None:
         """A window had begun after so long."""
@@ -92,9 +96,10 @@ class Period:
         if self._rest <= 0 and shorter < self.seconds <= _ROUNDED:
             self.tried = shorter
 
-    def refused(self, seconds: float) -> None:
-        """No window had begun after what was tried, and the service asks to wait so long from now."""
+    def refused(self, seconds: float, after: float) -> None:
+        """No window had begun after so long, and the service asks to wait so many seconds from now."""
         if self.tried < self.seconds:
             self.tried, self._rest = self.seconds, _REST
         else:
             self.name(max(seconds, self.seconds / _SHORTER))
+        self.longest = max(self.longest, seconds + min(after, 2.0 * seconds))

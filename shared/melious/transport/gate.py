@@ -42,11 +42,13 @@ class Turn:
         window: The window in which its last request was sent; None if the gate was not asked.
         waiting: It waits at the gate.
         spare: A refusal would leave it a further attempt.
+        flying: Its request was sent and is not answered.
     """
 
     window: int | None = None
     waiting: bool = False
     spare: bool = True
+    flying: bool = False
 
 
 class RateGate:
@@ -94,7 +96,7 @@ class RateGate:
         self._early_for: float | None = None  # the end before which the probe went
         self._strict = False  # only the probe's outcome opens the gate
         self._probes_refused = 0
-        self._waiting = self._spare_waiting = 0
+        self._waiting = self._spare_waiting = self._flying = 0
 
     def wait(self, turn: Turn, now: float, *, spare: bool = True) -> float:
         """Seconds until the call may send or should ask again; 0.0 to send at once, which is counted.
@@ -106,6 +108,7 @@ class RateGate:
                 it is not certain that a request will pass.
         """
         with self._lock:
+            self._land(turn)
             if self._probe is turn:
                 self._give_up_probe()
             opens = self._opens(now, spare=spare)
@@ -133,6 +136,7 @@ class RateGate:
     def passed(self, turn: Turn, rate_limit: RateLimit | None, now: float) -> None:
         """The service let a request through, and may have said what remains of the window."""
         with self._lock:
+            self._land(turn)
             if turn.window == self._window:
                 self._answered += 1
                 self._proved = True
@@ -156,6 +160,7 @@ class RateGate:
         with self._lock:
             if rate_limit is not None:
                 self._note_limit(rate_limit)
+            self._land(turn)
             if turn.window == self._window:
                 self._answered += 1
                 self._refused += 1
@@ -171,9 +176,10 @@ class RateGate:
 
     def leave(self, turn: Turn) -> None:
         """The call ended, or its attempt came to nothing: it waits no longer, and another may probe."""
-        if turn.waiting or self._probe is turn:
+        if turn.waiting or turn.flying:
             with self._lock:
                 self._unqueue(turn)
+                self._land(turn)
                 if self._probe is turn:
                     self._give_up_probe()
 
@@ -204,16 +210,19 @@ class RateGate:
 
     def _next_window(self, *, spare: bool) -> float:
         """The moment at which a window may be tried that follows the one that is used up."""
-        period = self._period
-        if self._told:
-            if spare and period.seconds < _ROUNDED_UP:
-                return self._end
-            guess = self._last_sent + _MARGIN * (period.tried if spare else period.seconds)
-            return min(self._end, guess) if spare else max(self._end, guess)
-        if not period.seconds:
-            return self._end
-        sure = period.seconds if period.proven else 2.0 * period.seconds
-        return self._last_sent + _MARGIN * (period.tried if spare else sure)
+        period, last = self._period, self._last_sent
+        if spare:
+            if not self._told:
+                opens = last + _MARGIN * period.tried if period.seconds else self._end
+            elif period.seconds < _ROUNDED_UP:
+                opens = self._end
+            else:
+                opens = min(self._end, last + _MARGIN * period.tried)
+        else:
+            sure = 1.0 if self._told or period.proven else 2.0
+            opens = max(self._end, last + _MARGIN * period.longest, last + _MARGIN * sure * period.seconds)
+        # What is said of a window was not said of the requests that are still on their way.
+        return max(opens, last + self._settled_after()) if self._flying else opens
 
     def _is_certain(self) -> bool:
         """Whether a request will pass, as far as one can know: what has not proved itself is for others."""
@@ -232,8 +241,15 @@ class RateGate:
         elif self._left is not None:
             self._left -= 1
         turn.window = self._window
+        turn.flying = True
+        self._flying += 1
         self._sent += 1
         self._last_sent = now
+
+    def _land(self, turn: Turn) -> None:
+        if turn.flying:
+            turn.flying = False
+            self._flying -= 1
 
     def _recheck(self) -> float:
         each, least, most = _RECHECKS
@@ -284,7 +300,7 @@ class RateGate:
         if self._early_for is None:
             self._period.name(seconds)
             return seconds
-        self._period.refused(seconds)
+        self._period.refused(seconds, self._probe_after)
         return max(least, min(seconds, self._early_for - now))
 
     def _give_up_probe(self) -> None:
@@ -306,9 +322,10 @@ class RateGate:
 
         While others wait, only what was left is given out: what ends may have been the wait for one request.
         """
-        self._next(now)
         if not self._waiting:
             self._left = self._limit
+        if not self._waiting or self._told:
+            self._next(now)
         self._end = now + self._length
 
     def _note_limit(self, rate_limit: RateLimit) -> None:
