@@ -10,7 +10,7 @@ _SHORTER = 0.8
 """The part of a period that is tried next."""
 _LEAST = 1.0
 """Seconds; nothing shorter is tried than what the smallest whole number names."""
-_FORGOTTEN = 0.75
+_FORGOTTEN = 0.9
 """The part that is left of the longest wait when another one is named."""
 _ROUNDED = 8.0
 """Seconds; in longer waits it matters little that they are rounded up."""
@@ -48,7 +48,8 @@ class Allowance:
         if passed <= 0:
             return
         if refused:
-            self.proven = self.tried = passed
+            self.proven = passed if self.proven is None else min(self.proven, passed)
+            self.tried = passed
             self._rest = _REST
         elif self.tried is not None and passed >= self.tried:
             self.proven = passed

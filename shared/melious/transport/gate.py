@@ -30,6 +30,8 @@ _RECHECKS = 0.001, 0.01, 0.25
 _SETTLED = 0.2, 1 / 16
 """Seconds, and the part of a period, after which a probe that was not refused counts as let through:
 refusals come at once, while an answer may take its time."""
+_COUNTED = 10.0
+"""Seconds of an open gate whose requests count for what a window lets through, should one be refused."""
 _PROBES = 0.05, 8.0
 """Seconds after which a refused probe is followed by another, doubled for each that is refused: from, to."""
 
@@ -85,14 +87,14 @@ class RateGate:
         self._denied = False
         self._proved = True  # a request of it passed, or nothing was ever refused
         self._sent = self._answered = self._refused = 0
-        self._last_sent = 0.0
+        self._began = self._last_sent = 0.0
         self._told_left = 0
         # How long a window is: by what headers say, and by how long refusals ask to wait.
         self._length = 0.0
         self._period = Period()
         self._probe: Turn | None = None
         self._probe_sent = 0.0
-        self._probe_after = 0.0  # seconds behind the last request of the window before
+        self._probe_after = 0.0  # seconds behind the first request of the window before
         self._early_for: float | None = None  # the end before which the probe went
         self._strict = False  # only the probe's outcome opens the gate
         self._probes_refused = 0
@@ -187,6 +189,8 @@ class RateGate:
 
     def _opens(self, now: float, *, spare: bool) -> float:
         """The moment at which the caller may go, or should ask again."""
+        if self._left is None and self._probe is None and now >= self._closed_until:
+            return now
         soon = now + self._recheck()
         if self._probe is not None:
             if self._strict or now < self._probe_sent + self._settled_after():
@@ -198,9 +202,8 @@ class RateGate:
             self._roll(now)
         if self._left is None:
             return now
-        if self._left > 0:
-            if spare or self._is_certain():
-                return now
+        if self._left > 0 and (spare or self._is_certain()):
+            return now
         opens = self._next_window(spare=spare)
         if opens <= now:
             return soon if self._spare_waiting and not spare else now
@@ -234,12 +237,14 @@ class RateGate:
     def _let_go(self, turn: Turn, now: float) -> None:
         if self._left == 0:
             guessed = not self._told or now < self._end
-            self._probe, self._probe_sent, self._probe_after = turn, now, now - self._last_sent
+            self._probe, self._probe_sent, self._probe_after = turn, now, now - self._began
             self._early_for = (self._end if self._told else math.inf) if guessed else None
             self._next(now)
             self._proved = False
         elif self._left is not None:
             self._left -= 1
+        elif now - self._began > _COUNTED:
+            self._began, self._sent, self._answered, self._refused = now, 0, 0, 0
         turn.window = self._window
         turn.flying = True
         self._flying += 1
@@ -313,6 +318,7 @@ class RateGate:
         """A window begins."""
         self._allowance.learn(self._sent, self._refused)
         self._window += 1
+        self._began = now
         self._sent = self._answered = self._refused = 0
         self._told = self._denied = False
         self._end = now
@@ -355,7 +361,7 @@ class RateGate:
             self._left = min(self._left, said.remaining)
             if said.remaining <= self._told_left:
                 self._told_left, self._end = said.remaining, end
-        elif end > self._end and said.remaining:
+        elif end > self._end and said.remaining and not self._waiting:
             self._left, self._end, self._told_left = said.remaining, end, said.remaining
         elif said.remaining == 0:
             # A window that ends sooner than the known one: nothing goes before its end.
