@@ -96,6 +96,7 @@ class RateGate:
         self._probe_sent = 0.0
         self._probe_after = 0.0  # seconds behind the first request of the window before
         self._early_for: float | None = None  # the end before which the probe went
+        self._before = 0.0, False, 0.0, 0.0  # end, told, began and last sent of the window before the probe
         self._strict = False  # only the probe's outcome opens the gate
         self._probes_refused = 0
         self._waiting = self._spare_waiting = self._flying = 0
@@ -239,6 +240,7 @@ class RateGate:
             guessed = not self._told or now < self._end
             self._probe, self._probe_sent, self._probe_after = turn, now, now - self._began
             self._early_for = (self._end if self._told else math.inf) if guessed else None
+            self._before = self._end, self._told, self._began, self._last_sent
             self._next(now)
             self._proved = False
         elif self._left is not None:
@@ -311,6 +313,7 @@ class RateGate:
     def _give_up_probe(self) -> None:
         self._probe = None
         self._sent -= 1
+        self._end, self._told, self._began, self._last_sent = self._before
 
     # --- the window ----------------------------------------------------------------------------------------
 
