@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeAlias
 from melious.callers import callers_level
 from melious.errors import InvalidArgumentError, ResidencyError, ResidencyWarning
 from melious.results import Result
-from melious.transport.exchange import OpenStream
+from melious.transport.opened import OpenStream
 
 VerifyLocation: TypeAlias = Literal["off", "warn", "raise"]
 """What becomes of an answer from outside `filters.countries`, or from nobody knows where."""

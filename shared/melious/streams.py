@@ -9,7 +9,7 @@ from typing import Any, Self
 from melious.endpoints.common import read_as
 from melious.results import ChatCompletion
 from melious.transport.completion import PartialCompletion
-from melious.transport.exchange import OpenStream
+from melious.transport.opened import OpenStream
 from melious.transport.ratelimit import RateLimit
 from melious.transport.request import Response, without_cookies
 

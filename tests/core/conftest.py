@@ -27,10 +27,10 @@ hypothesis.settings.load_profile("no deadline")
 
 @pytest.fixture(autouse=True)
 def _no_gate_is_closed() -> Iterator[None]:
-    from melious.transport import ratelimit
+    from melious.transport import gate
 
     yield
-    ratelimit._gates.clear()
+    gate.forget_gates()
 
 
 @pytest.fixture(params=["sync", "async"])

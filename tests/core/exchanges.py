@@ -8,8 +8,9 @@ from melious import MeliousError
 from melious.config import Timeout
 from melious.errors import RetryEvent
 from melious.transport.effects import Failure, ReadBody, ReadSome, Send, Sleep, Tell
-from melious.transport.exchange import OpenStream, Policy, exchange
-from melious.transport.ratelimit import RateGate
+from melious.transport.exchange import Policy, exchange
+from melious.transport.gate import RateGate
+from melious.transport.opened import OpenStream
 from melious.transport.request import Head, Request, Response
 from melious.transport.retry import Phase
 

@@ -12,13 +12,15 @@ from melious import (
     RateLimitError,
     StreamTruncatedError,
 )
-from melious.transport.effects import Failure
-from melious.transport.exchange import OpenStream
+from melious.transport.effects import Failure, Send, Sleep
+from melious.transport.exchange import exchange
+from melious.transport.gate import Turn
+from melious.transport.opened import OpenStream
 from melious.transport.ratelimit import RateLimit
-from melious.transport.request import Response
-from melious.transport.retry import Phase
+from melious.transport.request import Head, Response
+from melious.transport.retry import Phase, RetryBudget
 
-from .exchanges import Answer, Clock, play, policy_with, request_with
+from .exchanges import EPOCH, Answer, Clock, Lost, play, policy_with, request_with
 
 OK = Answer(body=b'{"ok": true}')
 
@@ -33,7 +35,7 @@ def _error_body(code: str) -> bytes:
 def test_a_closed_gate_is_waited_for() -> None:
     clock = Clock()
     policy = policy_with(clock)
-    policy.gate.close(20.0, clock())
+    policy.gate.refused(Turn(), 20.0, clock(), most=60.0)
     played = play(request_with(), [OK], policy)
     assert played.error is None
     assert 20.0 <= sum(played.sleeps) <= 20.6
@@ -47,7 +49,7 @@ def test_a_gate_closed_for_too_long_is_an_error_and_nothing_is_sent(
 ) -> None:
     clock = Clock()
     policy = policy_with(clock, **changes)
-    policy.gate.close(20.0, clock())
+    policy.gate.refused(Turn(), 20.0, clock(), most=60.0)
     played = play(request_with(**waits), [], policy)
     assert isinstance(played.error, RateLimitError)
     assert "not sent" in str(played.error)
@@ -58,7 +60,7 @@ def test_a_gate_closed_for_too_long_is_an_error_and_nothing_is_sent(
 def test_the_gate_can_be_switched_off() -> None:
     clock = Clock()
     policy = policy_with(clock, max_rate_limit_wait=0.0)
-    policy.gate.close(20.0, clock())
+    policy.gate.refused(Turn(), 20.0, clock(), most=60.0)
     assert play(request_with(), [OK], policy).sleeps == []
 
 
@@ -78,7 +80,87 @@ def test_a_429_with_retry_after_closes_the_gate_and_one_about_money_does_not(bod
         clock = Clock()
         policy = policy_with(clock)
         play(request_with(max_retries=0), [Answer(429, said, {"retry-after": "5"})], policy)
-        assert (policy.gate.wait(clock()) > 0) == closes
+        assert (policy.gate.wait(Turn(), clock()) > 0) == closes
+
+
+LONG = Answer(429, _error_body("rate_limit_exceeded"), {"retry-after": "2592000"})
+
+
+def test_a_month_of_waiting_is_at_most_what_a_caller_would_wait_and_then_one_asks() -> None:
+    policy = policy_with(Clock())
+    play(request_with(), [LONG], policy)
+    played = play(request_with(), [OK], policy)
+    assert played.error is None
+    assert sum(played.sleeps) == pytest.approx(60.0, abs=0.5)
+    assert play(request_with(), [OK], policy).sleeps == []
+
+
+def test_a_month_of_waiting_that_is_said_again_closes_the_gate_again() -> None:
+    policy = policy_with(Clock())
+    play(request_with(), [LONG], policy)
+    play(request_with(), [LONG], policy)
+    played = play(request_with(deadline=30.0), [], policy)
+    assert "not sent" in str(played.error)
+    assert play(request_with(), [OK], policy).error is None
+
+
+@pytest.mark.parametrize("lost", [Lost(Phase.CONNECT), Lost(Phase.SENT), Lost(Phase.CONNECT, timed_out=True)])
+def test_a_probe_that_fails_otherwise_frees_its_place(lost: Lost) -> None:
+    policy = policy_with(Clock())
+    play(request_with(), [LONG], policy)
+    assert play(request_with(max_retries=0), [lost], policy).error is not None
+    assert play(request_with(), [OK], policy).sleeps == []
+
+
+def test_a_probe_that_is_dropped_frees_its_place() -> None:
+    clock = Clock()
+    policy = policy_with(clock)
+    play(request_with(), [LONG], policy)
+    clock.now += 60.0
+    plan = exchange(request_with(), policy)
+    assert isinstance(next(plan), Send)
+    assert isinstance(next(exchange(request_with(), policy)), Sleep), "others wait for its outcome"
+    plan.close()
+    assert isinstance(next(exchange(request_with(), policy)), Send)
+
+
+def test_others_wait_for_a_probe_longer_than_for_a_closed_gate() -> None:
+    clock = Clock()
+    policy = policy_with(clock, max_rate_limit_wait=10.0)
+    play(request_with(), [LONG], policy)
+    other = exchange(request_with(), policy)
+    effect = next(other)
+    assert isinstance(effect, Sleep)
+    clock.now += effect.seconds
+    probe = exchange(request_with(), policy)
+    assert isinstance(next(probe), Send)
+    asked = 0
+    while clock.now < 1015.0:
+        effect = next(other)
+        assert isinstance(effect, Sleep)
+        clock.now += effect.seconds
+        asked += 1
+    assert asked < 1500
+    probe.send(Head(200, {}))
+    assert isinstance(next(other), Send)
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_wait_that_the_service_names_takes_nothing_from_the_budget(status: int) -> None:
+    policy = policy_with(Clock())
+    policy.budget.take(RetryBudget.CAPACITY)
+    played = play(request_with(), [Answer(status, headers={"retry-after": "1"})] * 2 + [OK], policy)
+    assert played.error is None
+    assert policy.budget.tokens == 1, "one success"
+    unnamed = play(request_with(), [Answer(status)], policy)
+    assert any("too many calls" in note for note in unnamed.error.__notes__)
+
+
+def test_a_minute_that_was_rounded_up_is_waited_for() -> None:
+    headers = {"x-ratelimit-remaining": "0", "x-ratelimit-reset": str(int(EPOCH) + 61)}
+    played = play(request_with(), [Answer(429, headers=headers, takes=0.0), OK])
+    assert played.error is None
+    assert sum(played.sleeps) >= 60.0
 
 
 # --- streams -----------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import pytest
 from melious import APITimeoutError, DeadlineExceededError, RateLimitError
 from melious.sandbox import Fault, Sandbox
 
-from .clients import RERANK, Clients
+from .clients import CHAT, EMBEDDINGS, QUESTION, RERANK, Clients
 
 CALL = {"model": RERANK, "query": "light", "documents": ["a lighthouse", "a lamp"]}
 CALLERS = 64
@@ -51,15 +51,21 @@ def test_clients_of_a_key_share_what_they_were_told(clients: Clients, sandbox: S
     _told_to_wait(clients, sandbox, "30")
     other = clients.client(sandbox)
     with pytest.raises(RateLimitError, match="not sent"):
-        clients.call(other, "models.list", deadline=1.0)
+        clients.call(other, "rerank.create", **CALL, deadline=1.0)
     assert len(sandbox.requests) == 1
+
+
+def test_another_endpoint_is_not_held_back(clients: Clients, sandbox: Sandbox) -> None:
+    client = _told_to_wait(clients, sandbox, "30")
+    assert clients.call(client, "models.list", deadline=1.0).data
+    assert clients.call(client, "embeddings.create", model="bge-m3", input=["a"], deadline=1.0).embeddings
 
 
 def test_another_key_is_not_held_back(clients: Clients, start_sandbox: Any) -> None:
     sandbox = start_sandbox(keys={"sk-mel-other": ["*"]})
     _told_to_wait(clients, sandbox, "30")
     other = clients.client(sandbox, api_key="sk-mel-other")
-    assert clients.call(other, "models.list", deadline=1.0).data
+    assert clients.call(other, "rerank.create", **CALL, deadline=1.0).results
 
 
 def test_the_wait_is_bounded_by_the_deadline_and_nothing_is_sent(clients: Clients, sandbox: Sandbox) -> None:
@@ -74,9 +80,10 @@ def test_the_wait_is_bounded_by_the_deadline_and_nothing_is_sent(clients: Client
 
 
 def test_the_wait_is_bounded_by_its_own_limit(clients: Clients, sandbox: Sandbox) -> None:
-    client = _told_to_wait(clients, sandbox, "30", max_rate_limit_wait=10)
+    _told_to_wait(clients, sandbox, "30")
+    impatient = clients.client(sandbox, max_rate_limit_wait=10)
     with pytest.raises(RateLimitError, match="not sent"):
-        clients.call(client, "rerank.create", **CALL)
+        clients.call(impatient, "rerank.create", **CALL)
     assert len(sandbox.requests) == 1
 
 
@@ -87,14 +94,18 @@ def test_it_can_be_switched_off(clients: Clients, sandbox: Sandbox) -> None:
 
 
 def test_streams_and_batches_wait_too(clients: Clients, sandbox: Sandbox) -> None:
-    client = _told_to_wait(clients, sandbox, "30")
+    chat: dict[str, Any] = {"model": CHAT, "messages": QUESTION}
+    embed: dict[str, Any] = {"model": EMBEDDINGS, "input": ["a", "b"]}
+    client = clients.client(sandbox)
+    for name, params in (("chat.create", chat), ("embeddings.create", embed)):
+        sandbox.faults.add(Fault(code="rate_limit", headers={"retry-after": "30"}))
+        with pytest.raises(RateLimitError):
+            clients.call(client, name, **params, max_retries=0)
     with pytest.raises(RateLimitError, match="not sent"):
-        clients.stream(
-            client, model="llama-3.1-8b-instruct", messages=[{"role": "user", "content": "x"}], deadline=1
-        )
+        clients.stream(client, **chat, deadline=1)
     with pytest.raises(RateLimitError, match="not sent"):
-        clients.call(client, "embeddings.create", model="bge-m3", input=["a", "b"], batch_size=1, deadline=1)
-    assert len(sandbox.requests) == 1
+        clients.call(client, "embeddings.create", **embed, batch_size=1, deadline=1)
+    assert len(sandbox.requests) == 2
 
 
 def test_an_empty_balance_holds_nobody_back(clients: Clients, sandbox: Sandbox) -> None:

@@ -1,21 +1,10 @@
-"""What the rate-limit headers say, and the gate that they close."""
-
-import threading
-import time
-from typing import Any
+"""What the rate-limit headers say."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from melious.transport.ratelimit import (
-    RateGate,
-    RateLimit,
-    forget_gates,
-    gate_for,
-    parse_rate_limit,
-    parse_retry_after,
-)
+from melious.transport.ratelimit import RateLimit, parse_rate_limit, parse_retry_after
 
 NOW = 1_700_000_000.0
 DATE = "Tue, 14 Nov 2023 22:13:20 GMT"
@@ -96,6 +85,14 @@ def test_an_epoch_is_measured_by_the_clock_of_the_service() -> None:
         assert parse_rate_limit(headers, skewed) == RateLimit(None, 0, 42.0)
 
 
+@pytest.mark.parametrize(("now", "seconds"), [(NOW + 0.75, 41.25), (NOW + 1.5, 40.5), (NOW - 0.5, 42.5)])
+def test_a_clock_that_agrees_with_the_service_knows_more_than_whole_seconds(
+    now: float, seconds: float
+) -> None:
+    headers = {"x-ratelimit-remaining": "0", "x-ratelimit-reset": "1700000042", "date": DATE}
+    assert parse_rate_limit(headers, now) == RateLimit(None, 0, seconds)
+
+
 RETRY_AFTER = [
     ("20", 20.0),
     ("0", 0.0),
@@ -171,123 +168,3 @@ def test_no_header_is_a_crash(value: str, other: str) -> None:
     names = ("x-ratelimit-limit", "x-ratelimit-remaining-requests", "x-ratelimit-reset", "date")
     read = parse_rate_limit(dict.fromkeys(names, value), NOW)
     assert read is None or read.reset_after is None or 0 <= read.reset_after < float("inf")
-
-
-# --- the gate ----------------------------------------------------------------------------------------
-
-JITTER = 0.25
-
-
-def _about(seconds: float) -> Any:
-    """A wait of so many seconds, and up to a quarter more that spreads the callers."""
-    return pytest.approx(seconds + JITTER / 2, abs=JITTER / 2 + 1e-9)
-
-
-def test_a_new_gate_is_open() -> None:
-    gate = RateGate()
-    assert [gate.wait(float(now)) for now in range(100)] == [0.0] * 100
-
-
-def test_a_closed_gate_opens_when_its_time_has_come() -> None:
-    gate = RateGate()
-    gate.close(10.0, now=100.0)
-    assert gate.wait(100.0) == _about(10.0)
-    assert gate.wait(109.0) == _about(1.0)
-    assert gate.wait(110.0) == 0.0
-
-
-def test_the_longer_closing_holds() -> None:
-    gate = RateGate()
-    gate.close(10.0, now=100.0)
-    gate.close(2.0, now=101.0)
-    assert gate.wait(104.0) == _about(6.0)
-    gate.close(20.0, now=105.0)
-    assert gate.wait(110.0) == _about(15.0)
-
-
-def test_what_remains_is_given_out_and_then_the_rest_wait_for_the_new_window() -> None:
-    gate = RateGate()
-    gate.observe(RateLimit(10, 3, 30.0), now=100.0)
-    assert [gate.wait(101.0) for _ in range(3)] == [0.0] * 3
-    assert gate.wait(101.0) == _about(29.0)
-    assert gate.wait(129.9) == _about(0.1)
-    assert [gate.wait(130.0) for _ in range(50)] == [0.0] * 50
-
-
-def test_nothing_left_holds_everybody() -> None:
-    gate = RateGate()
-    gate.observe(RateLimit(10, 0, 5.0), now=100.0)
-    assert gate.wait(100.0) == _about(5.0)
-    assert gate.wait(105.0) == 0.0
-
-
-def test_answers_of_one_window_only_lower_what_remains() -> None:
-    gate = RateGate()
-    gate.observe(RateLimit(10, 5, 30.0), now=100.0)
-    assert gate.wait(100.0) == 0.0
-    gate.observe(RateLimit(10, 8, 29.5), now=100.5)
-    assert [gate.wait(101.0) for _ in range(4)] == [0.0] * 4
-    assert gate.wait(101.0) > 0.0, "an answer that was overtaken gives nothing back"
-    gate.observe(RateLimit(10, 0, 29.0), now=101.0)
-    assert gate.wait(101.0) == _about(29.0)
-
-
-def test_nothing_left_of_a_shorter_window_holds_everybody_until_its_end() -> None:
-    gate = RateGate()
-    gate.observe(RateLimit(100, 50, 60.0), now=100.0)
-    gate.observe(RateLimit(100, 0, 5.0), now=101.0)
-    assert gate.wait(102.0) == _about(4.0)
-    assert gate.wait(106.0) == 0.0
-
-
-def test_a_new_window_counts_anew_and_an_old_one_is_past() -> None:
-    gate = RateGate()
-    gate.observe(RateLimit(10, 0, 5.0), now=100.0)
-    gate.observe(RateLimit(10, 10, 60.0), now=105.5)
-    assert [gate.wait(106.0) for _ in range(10)] == [0.0] * 10
-    assert gate.wait(106.0) == _about(59.5)
-    gate.observe(RateLimit(10, 7, 1.0), now=106.0)
-    assert gate.wait(106.0) == _about(59.5), "the end of a window that is over says nothing"
-
-
-@pytest.mark.parametrize("said", [None, RateLimit(), RateLimit(10, 0, None), RateLimit(10, None, 5.0)])
-def test_half_of_the_figures_close_nothing(said: RateLimit | None) -> None:
-    gate = RateGate()
-    gate.observe(said, now=100.0)
-    assert gate.wait(100.0) == 0.0
-
-
-def test_a_gate_counts_right_under_many_threads() -> None:
-    gate = RateGate()
-    gate.observe(RateLimit(1000, 100, 60.0), now=0.0)
-    barrier = threading.Barrier(16)
-    passed: list[int] = []
-
-    def run() -> None:
-        barrier.wait()
-        passed.append(sum(gate.wait(1.0) == 0.0 for _ in range(50)))
-
-    threads = [threading.Thread(target=run) for _ in range(16)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sum(passed) == 100
-
-
-def test_there_is_one_gate_for_a_key_at_a_place() -> None:
-    gate = gate_for("https://a.example/v1", "digest-1")
-    assert gate_for("https://a.example/v1", "digest-1") is gate
-    assert gate_for("https://a.example/v1", "digest-2") is not gate
-    assert gate_for("https://b.example/v1", "digest-1") is not gate
-
-
-def test_gates_of_many_keys_are_forgotten_when_they_stand_open() -> None:
-    closed = gate_for("https://a.example/v1", "told-to-wait")
-    closed.close(60.0, time.monotonic())
-    opened = gate_for("https://a.example/v1", "free")
-    for number in range(2000):
-        gate_for("https://a.example/v1", f"key-{number}")
-    assert gate_for("https://a.example/v1", "told-to-wait") is closed
-    assert gate_for("https://a.example/v1", "free") is not opened
-    forget_gates()

@@ -47,10 +47,10 @@ async_face = _faces(("async", "aiohttp"))
 def _nothing_from_the_test_before() -> Iterator[None]:
     """Close what dropped clients left warm, so that tests can count connections; open every gate."""
     yield
-    from melious.transport import ratelimit, sync_registry
+    from melious.transport import gate, sync_registry
 
     sync_registry.close_all()
-    ratelimit.forget_gates()
+    gate.forget_gates()
 
 
 @pytest.fixture

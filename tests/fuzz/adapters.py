@@ -15,7 +15,7 @@ from llama_index_melious.events import dispatch_usage
 from melious.endpoints import chat as chat_endpoint
 from melious.streams import ChatStream
 from melious.transport.chatstream import ChatStreamParser
-from melious.transport.exchange import OpenStream
+from melious.transport.opened import OpenStream
 from melious.transport.request import Head, Response
 
 from . import samples

@@ -22,7 +22,7 @@ from melious.results import ChatCompletion, Result
 from melious.streams import completion_of
 from melious.transport import codec
 from melious.transport.chatstream import ChatStreamParser
-from melious.transport.exchange import OpenStream
+from melious.transport.opened import OpenStream
 from melious.transport.request import Head, Response
 from melious.transport.sse import ServerSentEvent, SSEDecoder
 

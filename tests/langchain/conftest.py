@@ -57,10 +57,10 @@ def way(request: pytest.FixtureRequest) -> SyncWay | AsyncWay:
 
 @pytest.fixture(autouse=True)
 def _no_gate_is_closed() -> Iterator[None]:
-    from melious.transport import ratelimit  # not before --http-library has been obeyed
+    from melious.transport import gate  # not before --http-library has been obeyed
 
     yield
-    ratelimit._gates.clear()
+    gate.forget_gates()
 
 
 @pytest.fixture

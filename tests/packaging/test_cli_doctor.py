@@ -26,9 +26,9 @@ def _own_environment(monkeypatch):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
     yield
-    from melious.transport import ratelimit
+    from melious.transport import gate
 
-    ratelimit.forget_gates()
+    gate.forget_gates()
 
 
 @pytest.fixture

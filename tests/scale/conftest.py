@@ -20,12 +20,12 @@ MODEL = "bge-m3"
 def _nothing_is_held_back(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Every test begins without a key, and without what earlier ones heard of rate limits."""
     from melious.scale import pace
-    from melious.transport import ratelimit
+    from melious.transport import gate
 
     monkeypatch.delenv("MELIOUS_API_KEY", raising=False)
     monkeypatch.delenv("MELIOUS_BASE_URL", raising=False)
     yield
-    ratelimit._gates.clear()
+    gate.forget_gates()
     pace._paces.clear()
 
 

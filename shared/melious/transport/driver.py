@@ -14,10 +14,10 @@ from melious.transport.effects import Failure, Instead, Send
 from melious.transport.exchange import Exchange, Policy, exchange
 from melious.transport.failures import failure_of, own_error, unexpected
 from melious.transport.frames import drop_frames, drop_library_frames, raised_by_library
+from melious.transport.gate import gate_for
 from melious.transport.lanes import ReadClock
 from melious.transport.outgoing import Envelope, Headers, Outgoing, head_of
 from melious.transport.proxies import PROXY_AUTHENTICATION, login_problem
-from melious.transport.ratelimit import gate_for
 from melious.transport.request import Head, Request
 from melious.transport.retry import Phase, RetryBudget
 
@@ -50,10 +50,9 @@ class DriverBase:
         # An endpoint, or a method of one, can be pickled like its client.
         return type(self), (self.config, self._http_client)
 
-    @property
-    def policy(self) -> Policy:
-        """The client's retry budget and its key's gate."""
-        gate = gate_for(self.config.base_url, self.config.key_digest)
+    def policy(self, endpoint: str) -> Policy:
+        """The client's retry budget, and its key's gate for an endpoint."""
+        gate = gate_for(self.config.base_url, self.config.key_digest, endpoint)
         return Policy(gate, self._budget, self.config.max_rate_limit_wait)
 
 
@@ -66,7 +65,7 @@ class LineBase:
 
     def __init__(self, driver: DriverBase, request: Request) -> None:
         self.request = request
-        self.plan: Exchange = exchange(request, driver.policy)
+        self.plan: Exchange = exchange(request, driver.policy(request.endpoint))
         self.clock = ReadClock()
         self.decoder: Decoder | None = None
         self._envelope = driver.envelope

@@ -12,7 +12,7 @@ import secrets
 import time
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 from melious.errors import (
     APIConnectionError,
@@ -24,64 +24,37 @@ from melious.errors import (
     NoProvidersAvailableError,
     RateLimitError,
     RetryEvent,
-    StreamTruncatedError,
 )
 from melious.transport.chatstream import ChatStreamParser
 from melious.transport.effects import Effect, Failure, Instead, ReadBody, ReadSome, Send, Sleep, Tell
-from melious.transport.ratelimit import RateGate, RateLimit, parse_rate_limit, parse_retry_after
+from melious.transport.gate import RateGate, Turn
+from melious.transport.opened import OpenStream, with_history
+from melious.transport.ratelimit import RateLimit, parse_rate_limit, parse_retry_after
 from melious.transport.refusals import MAX_ERROR_BODY, error_object, parsed_or_text, refusal
 from melious.transport.request import Head, Replay, Request, Response, read
 from melious.transport.retry import (
+    SERVER_DELAY_CAP,
     Phase,
     RetryBudget,
     delay_before_retry,
     is_malformed,
+    named_by,
     retry_cost,
     worth_retrying,
 )
-
-if TYPE_CHECKING:
-    from melious.residency import Residency
 
 MAX_BODY = 256 * 1024 * 1024  # 2,048 vectors of 4,096 numbers as JSON take 170 MB, ten pictures 100 MB
 
 
 @dataclass(slots=True)
 class Policy:
-    """What outlives a call: the client's budget, its key's gate, and the clocks."""
+    """What outlives a call: the client's budget, the gate of its key and endpoint, and the clocks."""
 
     gate: RateGate
     budget: RetryBudget = field(default_factory=RetryBudget)
     max_rate_limit_wait: float = 60.0
     clock: Callable[[], float] = time.monotonic
     wall_clock: Callable[[], float] = time.time
-
-
-@dataclass(slots=True)
-class OpenStream:
-    """A stream whose first chunk has come.
-
-    Attributes:
-        parser: Where further reads go.
-        first: The chunks that are already there, to be gone through once.
-        head: Status and headers.
-        rate_limit: What the answer said of the limit.
-        attempts: How many requests it took.
-        started: The monotonic moment at which the call began.
-        history: The attempts that failed before.
-        relaxed: The filters that were given up to find a provider, in order.
-        residency: The countries that the answer must come from, where that is to be verified.
-    """
-
-    parser: ChatStreamParser
-    first: Iterable[dict[str, Any]]
-    head: Head
-    rate_limit: RateLimit | None
-    attempts: int
-    started: float
-    history: tuple[Attempt, ...] = ()
-    relaxed: tuple[str, ...] = ()
-    residency: Residency | None = None
 
 
 Exchange: TypeAlias = Generator[Effect, Any, Response | OpenStream]
@@ -100,6 +73,14 @@ def exchange(request: Request, policy: Policy) -> Exchange:
         MeliousError: The call failed for good; attempts, time and history are on it.
     """
     call = _CallState(request, policy)
+    try:
+        return (yield from _attempts(call))
+    finally:
+        policy.gate.leave(call.turn)
+
+
+def _attempts(call: _CallState) -> Exchange:
+    request, policy = call.request, call.policy
     idempotency = _idempotency()
     admitted = not request.budgets
     while True:
@@ -149,6 +130,7 @@ class _CallState:
     def __init__(self, request: Request, policy: Policy) -> None:
         self.request = request
         self.policy = policy
+        self.turn = Turn()
         self.started = policy.clock()
         self.until = None if request.deadline is None else self.started + request.deadline - request.spent
         self.attempts = 0
@@ -166,17 +148,20 @@ class _CallState:
 
     def pass_gate(self) -> Generator[Effect, Any, None]:
         """Wait until the key may send; raise without sending if that would take too long."""
-        policy = self.policy
-        if not policy.max_rate_limit_wait:
+        policy, gate, most = self.policy, self.policy.gate, self.policy.max_rate_limit_wait
+        if not most:
             return
         waited = 0.0
-        while wait := policy.gate.wait(policy.clock()):
-            left = self.until - policy.clock() if self.until is not None else wait
-            if waited + wait > policy.max_rate_limit_wait or wait > left:
+        spare = self.tries < self.request.max_retries
+        while wait := gate.wait(self.turn, now := policy.clock(), spare=spare):
+            # Who has waited long enough still waits to hear what becomes of another one's attempt.
+            patience = (2 * most if gate.is_probing(now) else most) - waited
+            if wait > patience or (self.until is not None and now + wait > self.until):
                 error = RateLimitError(
                     f"not sent: the service asks this key to wait {wait:.1f} s more", retry_after=wait
                 )
                 raise self.final(error)
+            wait = min(wait + gate.spread(), patience)
             yield Sleep(wait)
             waited += wait
 
@@ -197,12 +182,12 @@ class _CallState:
         """Read an answer: a result, or what the service or the connection had against it."""
         policy, now = self.policy, self.policy.wall_clock()
         rate_limit = parse_rate_limit(head.headers, now)
-        policy.gate.observe(rate_limit, policy.clock())
         if not 200 <= head.status < 300:  # noqa: PLR2004
             body = yield ReadBody(MAX_ERROR_BODY, self.attempt_until, cut=True)
             said = parsed_or_text(b"" if isinstance(body, Failure) else body)
             return _Failed(self._refusal(head, said, rate_limit, now))
         if self.request.stream:
+            policy.gate.passed(self.turn, rate_limit, policy.clock())
             return (yield from self._open_stream(head, rate_limit))
         body = yield ReadBody(MAX_BODY, self.attempt_until)
         if isinstance(body, Failure):
@@ -210,6 +195,7 @@ class _CallState:
         said = error_object(body)
         if said is not None:
             return _Failed(self._refusal(head, said, rate_limit, now))
+        policy.gate.passed(self.turn, rate_limit, policy.clock())
         elapsed = policy.clock() - self.started
         response = Response(
             head.status,
@@ -273,23 +259,27 @@ class _CallState:
         """The error for what the service said, with an error status or in place of an answer."""
         error = refusal(head, said, self.request.endpoint)
         self._pace(error, head, rate_limit, now)
+        if not isinstance(error, RateLimitError):
+            self.policy.gate.passed(self.turn, rate_limit, self.policy.clock())
         return error
 
     def _pace(self, error: MeliousError, head: Head, rate_limit: RateLimit | None, now: float) -> None:
-        """Write on an error what its headers say of another attempt; tell the gate."""
-        retry_after = parse_retry_after(head.headers, now)
-        error.retry_after = retry_after
+        """Write on an error what its headers say of another attempt; tell the gate of a refusal."""
+        error.retry_after = parse_retry_after(head.headers, now)
         if isinstance(error, RateLimitError):
-            if retry_after is not None:
-                self.policy.gate.close(retry_after, self.policy.clock())
-            elif rate_limit is not None and rate_limit.remaining == 0:
-                error.retry_after = rate_limit.reset_after
+            if error.retry_after is None and rate_limit is not None and rate_limit.remaining == 0:
+                error.retry_after = named_by(rate_limit)
+            most = self.policy.max_rate_limit_wait or SERVER_DELAY_CAP
+            self.policy.gate.refused(
+                self.turn, error.retry_after, self.policy.clock(), most=most, rate_limit=rate_limit
+            )
         wish = head.headers.get("x-should-retry") or head.headers.get("should-retry")
         if wish in ("true", "false"):
             error.is_retryable = wish == "true"
 
     def failed(self, failure: Failure, head: Head | None = None) -> MeliousError:
         """The error for a transport that failed."""
+        self.policy.gate.leave(self.turn)
         error: MeliousError
         if self.until is not None and failure.timed_out and self.policy.clock() >= self.until - 0.01:
             error = DeadlineExceededError(
@@ -367,28 +357,7 @@ class _CallState:
         advice = None if self.request.advise is None else self.request.advise(error)
         if advice is not None:
             error.advice = advice
-        return _told(error, self.attempts, self.policy.clock() - self.started, tuple(self.history))
-
-
-def lost(opened: OpenStream, failure: Failure) -> list[dict[str, Any]]:
-    """An open stream's connection failed: give what is left; the parser knows whether the answer is whole."""
-    error = failure.error or (APITimeoutError if failure.timed_out else StreamTruncatedError)(failure.message)
-    error.__cause__ = failure.cause
-    return opened.parser.lost(error)
-
-
-def stream_error(opened: OpenStream, now: float) -> MeliousError | None:
-    """What to raise after the last chunk of a stream, if anything."""
-    error = opened.parser.error
-    return None if error is None else _told(error, opened.attempts, now - opened.started, opened.history)
-
-
-def _told(error: MeliousError, attempts: int, elapsed: float, history: tuple[Attempt, ...]) -> MeliousError:
-    """Write on an error what its call had been through."""
-    error.attempts, error.elapsed, error.history = attempts, elapsed, history
-    for attempt in history:
-        error.add_note(f"An attempt {attempt.at:.2f} s into the call: {attempt.outcome}")
-    return error
+        return with_history(error, self.attempts, self.policy.clock() - self.started, tuple(self.history))
 
 
 def _outcome(error: MeliousError) -> str:

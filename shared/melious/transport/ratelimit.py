@@ -1,4 +1,4 @@
-"""Rate limits: the headers of every generation as one value, and a gate before requests that must fail.
+"""What an answer says of rate limits, in the headers of every generation, as one value.
 
 Two shapes are in use: `X-RateLimit-Limit/-Remaining/-Reset`, where the reset is
 an epoch, and the same with `-Requests` behind, where it is the seconds to go.
@@ -7,21 +7,16 @@ an epoch, and the same with `-Requests` behind, where it is the seconds to go.
 from __future__ import annotations
 
 import math
-import random
 import re
-import threading
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-
-from melious.transport import forks
 
 _EPOCH = 1e9
 _EPOCH_MS = 1e12
 _LONGEST = 31 * 86_400.0
 """Seconds beyond which a wait is no limit but a mistake: an epoch in the wrong place, an overflow."""
-_SAME_WINDOW = 1.5
-"""Seconds that two answers may differ by, whole seconds and travel times, and still mean one window."""
+_CLOCKS_AGREE = 1.0
+"""Seconds that this machine's clock may be off the second in `Date`: servers write it once a second or so."""
 _DURATION = re.compile(
     r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?"
 )
@@ -91,8 +86,14 @@ def _seconds_until(reset: str | None, headers: Mapping[str, str], now: float) ->
 
 
 def _until(moment: float, headers: Mapping[str, str], now: float) -> float:
-    """Seconds until an epoch, by the service's own clock where the answer tells it."""
-    return max(0.0, moment - (_date(headers.get("date")) or now))
+    """Seconds until an epoch, by the service's own clock where the answer tells it.
+
+    `Date` has whole seconds: where this machine's clock agrees with it, that one knows more.
+    """
+    date = _date(headers.get("date"))
+    if date is None or date - _CLOCKS_AGREE <= now <= date + 1.0 + _CLOCKS_AGREE:
+        date = now
+    return max(0.0, moment - date)
 
 
 def _believable(seconds: float | None) -> float | None:
@@ -121,90 +122,3 @@ def _date(value: str | None) -> float | None:
         return parsedate_to_datetime(value).timestamp()
     except (ValueError, OverflowError, TypeError):
         return None
-
-
-class RateGate:
-    """Holds the callers of one key back while their requests could only fail.
-
-    Shared by every client of the key in this process, sync and async alike: it
-    is a number and a moment under a lock, with no timer or task behind it. The
-    figures are hints: what cannot be read is ignored, and no wait is longer
-    than its caller allows.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._left: int | None = None
-        self._window_end = 0.0
-        self._closed_until = 0.0
-
-    def wait(self, now: float) -> float:
-        """Seconds until a request may go, 0.0 for at once; a request that may go is counted.
-
-        Args:
-            now: A monotonic time.
-        """
-        with self._lock:
-            until = self._closed_until
-            if self._left is not None:
-                if now >= self._window_end:
-                    self._left = None
-                elif self._left <= 0:
-                    until = max(until, self._window_end)
-            if until > now:
-                return until - now + random.uniform(0.0, 0.25)  # noqa: S311 - spreads callers, no secret
-            if self._left is not None:
-                self._left -= 1
-            return 0.0
-
-    def is_open(self, now: float) -> bool:
-        """Whether there is nothing to remember: no wait, and no window that is being counted."""
-        with self._lock:
-            return now >= self._closed_until and (self._left is None or now >= self._window_end)
-
-    def observe(self, rate_limit: RateLimit | None, now: float) -> None:
-        """Take note of what an answer said of the window."""
-        if rate_limit is None or rate_limit.remaining is None or rate_limit.reset_after is None:
-            return
-        end = now + rate_limit.reset_after
-        with self._lock:
-            same_window = self._left is not None and abs(end - self._window_end) < _SAME_WINDOW
-            if self._left is not None and same_window:
-                self._left = min(self._left, rate_limit.remaining)
-            elif self._left is None or end > self._window_end:
-                self._left, self._window_end = rate_limit.remaining, end
-            elif rate_limit.remaining == 0:
-                # A window that ends sooner than the known one: nothing goes before its end.
-                self._closed_until = max(self._closed_until, end)
-
-    def close(self, seconds: float, now: float) -> None:
-        """Let nobody through for some seconds: the service said 429 and how long."""
-        with self._lock:
-            self._closed_until = max(self._closed_until, now + seconds)
-
-
-_MANY_GATES = 1000
-"""Keys in one process, beyond which the gates that stand open are forgotten."""
-_gates: dict[tuple[str, str], RateGate] = {}
-_gates_lock = forks.new_lock()
-
-
-def gate_for(base_url: str, key_digest: str) -> RateGate:
-    """The one gate of a key at a base URL in this process."""
-    with _gates_lock:
-        found = _gates.get((base_url, key_digest))
-        if found is None:
-            if len(_gates) >= _MANY_GATES:
-                now = time.monotonic()
-                for name in [name for name, gate in _gates.items() if gate.is_open(now)]:
-                    del _gates[name]
-            found = _gates[base_url, key_digest] = RateGate()
-        return found
-
-
-def forget_gates() -> None:
-    """Start anew, as the child of a fork must: it waits for nobody else's answers."""
-    _gates.clear()
-
-
-forks.in_child(forget_gates)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
 from melious.errors import MeliousError
 from melious.impact import BillingCost, Entry, EnvironmentImpact, active_ledgers
 from melious.results import Result
-from melious.transport.exchange import OpenStream
+from melious.transport.opened import OpenStream
 from melious.transport.request import Request
 
 if TYPE_CHECKING:

@@ -19,11 +19,14 @@ from melious.errors import (
 from melious.transport import forks
 
 if TYPE_CHECKING:
+    from melious.transport.ratelimit import RateLimit
     from melious.transport.request import Request
 
 BACKOFF_BASE = 0.5
 BACKOFF_CAP = 8.0
 SERVER_DELAY_CAP = 60.0
+_ROUNDED = 2.0
+"""Seconds that the end of a window may be late, where it and the time are told in whole seconds."""
 GATEWAY_CUT = 55.0
 """Seconds after which the gateway itself may have cut a request: the same prompt would be cut again."""
 
@@ -149,6 +152,16 @@ def delay_before_retry(
     return uniform(0.0, min(BACKOFF_CAP, BACKOFF_BASE * 2.0 ** min(attempts - 1, 16)))
 
 
+def named_by(rate_limit: RateLimit) -> float | None:
+    """The wait that the end of a window names; a minute that was rounded up is a minute."""
+    seconds = rate_limit.reset_after
+    if seconds is not None and SERVER_DELAY_CAP < seconds <= SERVER_DELAY_CAP + _ROUNDED:
+        return SERVER_DELAY_CAP
+    return seconds
+
+
 def retry_cost(error: MeliousError) -> int:
-    """What a retry after this error takes from the budget."""
+    """What a retry after this error takes from the budget: nothing where the service named the wait."""
+    if error.retry_after is not None:
+        return 0
     return RetryBudget.THROTTLE_COST if isinstance(error, RateLimitError) else RetryBudget.COST

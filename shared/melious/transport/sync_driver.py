@@ -13,8 +13,8 @@ from melious.transport.callbacks import no_coroutine
 from melious.transport.compression import Collected, decoded
 from melious.transport.driver import DriverBase, LineBase
 from melious.transport.effects import Effect, Instead, ReadBody, ReadSome, Send, Sleep, Tell
-from melious.transport.exchange import OpenStream, lost, stream_error
 from melious.transport.frames import CleanInterruption
+from melious.transport.opened import OpenStream, lost, stream_error
 from melious.transport.reporting import Report, verify_location
 from melious.transport.request import Request, Response
 from melious.transport.retry import Phase
@@ -110,13 +110,16 @@ class _Line(LineBase):
     def run(self) -> Response | OpenStream:
         """Drive the plan to its end."""
         result: Any = None
-        with CleanInterruption():
-            while True:
-                try:
-                    effect = self.plan.send(result)
-                except StopIteration as done:
-                    return done.value  # type: ignore[no-any-return]
-                result = self._perform(effect)
+        try:
+            with CleanInterruption():
+                while True:
+                    try:
+                        effect = self.plan.send(result)
+                    except StopIteration as done:
+                        return done.value  # type: ignore[no-any-return]
+                    result = self._perform(effect)
+        finally:
+            self.plan.close()
 
     def _perform(self, effect: Effect) -> Any:
         if isinstance(effect, Send):
