@@ -41,7 +41,7 @@ class ThinkSplitter:
                 return "", ""
             if not held.startswith(_OPEN):
                 self.over = True
-                return "", "".join((*self._space, held))
+                return "", self._spaced(held)
             self._stage = "within"
             held = held[len(_OPEN) :]
         if self._stage == "within":
@@ -55,12 +55,17 @@ class ThinkSplitter:
         self.over = bool(said)
         return thought, said
 
+    def _spaced(self, text: str) -> str:
+        """A text with the space that was before it."""
+        space = "".join(self._space)
+        self._space.clear()
+        return space + text
+
     def rest(self) -> tuple[str, str]:
         """What was held back when the text ended."""
         held, self._held = self._held, ""
         if self._stage == "before":
-            held = "".join((*self._space, held))
-            self._space.clear()
+            held = self._spaced(held)
         return (held, "") if self._stage == "within" else ("", held)
 
 

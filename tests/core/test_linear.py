@@ -174,6 +174,7 @@ def test_space_before_a_thought_is_not_gone_through_again() -> None:
         assert len(splitter._held) == 0
     assert splitter.split("<thi") == ("", "")
     assert splitter.split("s") == ("", " " * 1000 + "<this")
+    assert splitter.rest() == ("", "")
     unfinished = ThinkSplitter()
     assert [unfinished.split(piece) for piece in (" ", "\n", "<t")] == [("", "")] * 3
     assert unfinished.rest() == ("", " \n<t")
