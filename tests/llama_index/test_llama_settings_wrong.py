@@ -6,15 +6,23 @@ from llama_index.core.prompts import ChatPromptTemplate
 from llama_index.core.types import PydanticProgramMode
 from pydantic import BaseModel, ValidationError
 
-from llama_index_melious import Melious, MeliousEmbedding, MeliousRerank
+from llama_index_melious import (
+    Melious,
+    MeliousAudioReader,
+    MeliousEmbedding,
+    MeliousRerank,
+    MeliousToolSpec,
+)
 from melious import InvalidArgumentError
 
 KINDS = {Melious: "glm-4.7", MeliousEmbedding: "bge-m3", MeliousRerank: "bge-reranker-v2-m3"}
+ALL = {**KINDS, MeliousAudioReader: "whisper-large-v3-turbo", MeliousToolSpec: "flux-schnell"}
 EVERY = pytest.mark.parametrize("kind", KINDS)
+ROUTED = pytest.mark.parametrize("kind", ALL)
 
 
 def make(kind, **arguments):
-    return kind(**{"model": KINDS[kind], "api_key": "sk-mel-x", **arguments})
+    return kind(**{"model": ALL[kind], "api_key": "sk-mel-x", **arguments})
 
 
 class Word(BaseModel):
@@ -91,7 +99,7 @@ async def test_an_empty_prompt_for_an_object(make_llm, way, mode):
         await way(make_llm(pydantic_program_mode=mode), "structured_predict", Word, prompt)
 
 
-@EVERY
+@ROUTED
 @pytest.mark.parametrize(
     ("filters", "said"),
     [
@@ -116,7 +124,7 @@ def test_wrong_filters_say_what_was_meant(kind, filters, said):
     assert str(caught.value).startswith(said)
 
 
-@EVERY
+@ROUTED
 def test_countries_are_put_right(kind, monkeypatch):
     monkeypatch.setenv("MELIOUS_API_KEY", "sk-mel-x")
     made = make(kind, filters={"countries": (" de ", "fr", "DE")})
@@ -124,7 +132,7 @@ def test_countries_are_put_right(kind, monkeypatch):
     assert kind.from_dict(made.to_dict()).filters == {"countries": ["DE", "FR"]}
 
 
-@EVERY
+@ROUTED
 def test_a_location_cannot_be_verified_without_countries(kind):
     for arguments in (
         {},
@@ -145,7 +153,7 @@ def test_a_location_cannot_be_verified_without_countries(kind):
         assert make(kind, verify_location="raise", **arguments).verify_location == "raise"
 
 
-@EVERY
+@ROUTED
 def test_fallbacks_name_filters(kind):
     made = make(kind, filters={"countries": ["SE"]})
     for wrong in ("country", {"region": ["DE"]}, {"countries": ["Sweden"]}):
@@ -155,12 +163,48 @@ def test_fallbacks_name_filters(kind):
         made.with_routing_fallbacks("country")
 
 
-@EVERY
+@ROUTED
 def test_a_preset_that_looks_misspelt_is_told_once_where_it_stands(kind):
     with pytest.warns(UserWarning, match="did you mean 'speed'") as told:
         made = make(kind, preset="speeed").with_options(flavor=None)
     (warning,) = told
     assert (warning.filename, made.preset) == (__file__, "speeed")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"filters": {"country": ["DE"]}},
+        {"filters": {"countries": ["Germany"]}},
+        {"flavor": "ecco"},
+        {"filters": {"min_speed_tps": 1}, "verify_location": "warn"},
+        {"routing_fallbacks": ["country"]},
+    ],
+    ids=str,
+)
+async def test_a_wrong_word_of_one_call_is_an_error_before_anything_is_sent(
+    make_llm, way, sandbox, arguments
+):
+    with pytest.raises(InvalidArgumentError):
+        await way(make_llm(), "chat", [ChatMessage("Hi")], **arguments)
+    assert not sandbox.requests
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ({"preset": "speed"}, {"preset": "speed"}),
+        ({"preset": "speed", "flavor": "eco"}, {"flavor": "eco"}),
+        ({"preset": "speed", "model": "glm-4.7:eco"}, {"flavor": "eco"}),
+        ({"filters": {"countries": ["de"]}}, {"filters": {"countries": ["DE"]}}),
+        ({"extra_body": {"preset": "price"}}, {"preset": "price"}),
+        ({}, {}),
+    ],
+    ids=str,
+)
+def test_events_tell_the_routing_that_holds(arguments, told):
+    payload = make(Melious, **arguments).to_payload()
+    assert {name: payload[name] for name in ("preset", "flavor", "filters") if name in payload} == told
 
 
 @EVERY

@@ -200,3 +200,20 @@ def test_a_budget_is_refused_since_workers_share_nothing() -> None:
 
     with pytest.raises(InvalidArgumentError, match="workers share nothing"):
         Embedder(MODEL, budget=ImpactBudget(max_requests=1))
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"filters": {"country": ["DE"]}}, "unknown filter 'country'; did you mean 'countries'"),
+        ({"filters": {"countries": ["Germany"]}}, "'Germany' is not an ISO 3166 alpha-2"),
+        ({"flavor": "ecco"}, "did you mean 'eco'"),
+        ({"verify_location": "raise"}, "needs countries"),
+        ({"routing_fallbacks": ["country"]}, "did you mean 'countries'"),
+    ],
+    ids=str,
+)
+def test_wrong_words_of_routing_show_before_the_job_begins(options, said):
+    with pytest.raises(InvalidArgumentError, match=said):
+        Embedder("bge-m3", **options)
+    assert Embedder("bge-m3", filters={"countries": ["de"]}, verify_location="raise")
