@@ -12,7 +12,7 @@ import melious
 
 CALL_HEADER = "x-call"
 SOME_AUDIO = ("speech.wav", b"RIFF\x24\x00\x00\x00WAVEfmt " + b"\x00" * 24)
-MUCH_AUDIO = ("speech.wav", b"RIFF\x24\x00\x00\x00WAVEfmt " + b"\x00" * 16_000_000)
+MUCH_AUDIO = ("speech.wav", b"RIFF\x24\x00\x00\x00WAVEfmt " + b" " * 16_000_000)
 """More than the sockets of both ends hold."""
 TEXT_LINES = 2_000
 

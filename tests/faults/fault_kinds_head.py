@@ -4,7 +4,7 @@ from fault_kinds_connection import BROKEN, ONE_READ, SHORT, SLOW, WIDE, repeats
 from fault_server import Ask, Kind, Play
 from faults_kit import head, http_chunk
 
-from melious import APIConnectionError, APITimeoutError, MeliousError
+from melious import APIConnectionError, APITimeoutError, MeliousError, ResponseDecodeError
 
 OWN = (None,)
 CLOSES = "connection: close"
@@ -144,7 +144,9 @@ HEAD = {
     "a length that is too great": Kind(lengths("9%d"), BROKEN, WIDE, differs=WHOLE_STREAM),
     "a length beyond all bounds": Kind(lengths("9" * 30), BROKEN),
     "a length and chunks": Kind(lengths("%d", extra="transfer-encoding: chunked"), BROKEN),
-    "an unknown transfer encoding": Kind(framed("transfer-encoding: rot13"), BOTH),
+    "an unknown transfer encoding": Kind(
+        framed("transfer-encoding: rot13"), (None, APIConnectionError, ResponseDecodeError)
+    ),
     "two transfer encodings": Kind(framed("transfer-encoding: gzip, chunked"), BROKEN),
     # --- chunks
     "chunks of one byte": Kind(_one_by_one, OWN, WIDE, sent=1),
