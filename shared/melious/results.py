@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, FiniteFloat, PrivateAttr, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, FiniteFloat, PrivateAttr, field_validator
 
 from melious.impact import BillingCost, EnvironmentImpact, whole_count
-from melious.impact.facts import with_sound_names
+from melious.impact.facts import Reported
 from melious.thinking import thought_in_details
 from melious.transport.ratelimit import RateLimit
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from melious.residency import Residency
 
 
-class Usage(BaseModel):
+class Usage(Reported):
     """Token counts; a count that was not reported is None.
 
     Attributes:
@@ -31,18 +31,11 @@ class Usage(BaseModel):
         (4, None)
     """
 
-    model_config = ConfigDict(extra="allow", frozen=True, defer_build=True)
-
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     total_tokens: int | None = None
     prompt_tokens_details: dict[str, Any] | None = None
     completion_tokens_details: dict[str, Any] | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _fields(cls, value: Any) -> Any:
-        return with_sound_names(value)
 
     @field_validator("prompt_tokens", "completion_tokens", "total_tokens", mode="before")
     @classmethod

@@ -36,13 +36,6 @@ def _is_sound(text: str) -> bool:
     return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
 
 
-def with_sound_names(value: Any) -> Any:
-    """An object without the fields whose very names are broken."""
-    if isinstance(value, dict) and not all(map(_is_sound, value)):
-        return {name: value[name] for name in value if _is_sound(name)}
-    return value
-
-
 def _word(value: Any) -> str | None:
     return value if isinstance(value, str) and value and _is_sound(value) else None
 
@@ -57,7 +50,20 @@ def _known_amount(value: Any) -> Decimal | None:
     return None if _known(amount) is None else amount
 
 
-class EnvironmentImpact(BaseModel):
+class Reported(BaseModel):
+    """What the service reports beside an answer: without fields whose very names are broken."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, defer_build=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_sound_names(cls, value: Any) -> Any:
+        if isinstance(value, dict) and not all(map(_is_sound, value)):
+            return {name: value[name] for name in value if _is_sound(name)}
+        return value
+
+
+class EnvironmentImpact(Reported):
     """The environmental cost of one request, as the service reports it. Any figure may be missing.
 
     Attributes:
@@ -74,8 +80,6 @@ class EnvironmentImpact(BaseModel):
         True
     """
 
-    model_config = ConfigDict(extra="allow", frozen=True, defer_build=True)
-
     energy_kwh: float | None = None
     carbon_g_co2: float | None = None
     water_liters: float | None = None
@@ -83,11 +87,6 @@ class EnvironmentImpact(BaseModel):
     pue: float | None = None
     provider_id: str | None = None
     location: str | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _fields(cls, value: Any) -> Any:
-        return with_sound_names(value)
 
     @field_validator("energy_kwh", "carbon_g_co2", "water_liters", "renewable_percent", "pue", mode="before")
     @classmethod
@@ -100,7 +99,7 @@ class EnvironmentImpact(BaseModel):
         return _word(value)
 
 
-class BillingCost(BaseModel):
+class BillingCost(Reported):
     """What one request was billed. Amounts are exact decimals; do not add `energy` and `credits`.
 
     Two rules are in use: older documentation fills only the amount that was
@@ -117,16 +116,9 @@ class BillingCost(BaseModel):
         Decimal('0.0000144')
     """
 
-    model_config = ConfigDict(extra="allow", frozen=True, defer_build=True)
-
     energy: Decimal | None = None
     credits: Decimal | None = None
     paid_with: str | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _fields(cls, value: Any) -> Any:
-        return with_sound_names(value)
 
     @field_validator("energy", "credits", mode="before")
     @classmethod
