@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from functools import lru_cache
 from urllib.parse import urlsplit, urlunsplit
 
 from melious.errors import ConfigurationError
@@ -46,7 +47,12 @@ def resolve_base_url(base_url: str | None, *, allow_insecure_http: bool = False)
         source, text = URL_VARIABLE, os.environ.get(URL_VARIABLE)
     if text is not None and not isinstance(text, str):
         raise ConfigurationError(f"{source}: needs text, not {type(text).__name__}")
-    text = (text or "").strip() or DEFAULT_BASE_URL
+    return _regular(source, (text or "").strip() or DEFAULT_BASE_URL, bool(allow_insecure_http))
+
+
+@lru_cache(maxsize=64)
+def _regular(source: str, text: str, allow_insecure_http: bool) -> str:  # noqa: FBT001
+    """Check a base URL and bring it to its one spelling: once for the many clients that share it."""
     if re.search(r"[\x00-\x20\x7f]", text):
         raise ConfigurationError(f"{source}: a URL holds no blank, line break or other control character")
     try:

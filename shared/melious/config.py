@@ -1,7 +1,7 @@
 """What a client is made from: an argument, then the environment, then a default.
 
-Two environment variables are read, `MELIOUS_API_KEY` and `MELIOUS_BASE_URL`,
-and nothing else. Everything is checked here, once, so that a mistake shows
+Of Melious' own environment variables two are read, `MELIOUS_API_KEY` and
+`MELIOUS_BASE_URL`, and no others. Everything is checked here, once, so that a mistake shows
 when the client is made and not at the first request.
 """
 

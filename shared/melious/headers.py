@@ -35,7 +35,8 @@ def checked_headers(where: str, headers: Mapping[str, str] | None) -> Pairs:
     """Headers as pairs.
 
     A caller's header replaces the library's own of that name: `User-Agent`, `Accept`,
-    `Idempotency-Key` (the same then goes with every attempt), `Host` (for a gateway that tells its
+    `Idempotency-Key` (the same then goes with every attempt, and with every request of a call that is
+    sent in batches), `Host` (for a gateway that tells its
     services apart by it; where the connection leads, `base_url` says), and the key's. `Content-Type`
     may only be `application/json`, with parameters, and goes with JSON bodies; `Accept-Encoding` may
     only name what the client decodes: `identity`, `gzip`, `deflate`.

@@ -7,6 +7,7 @@ Pure, tested by values:
 * `retry`: whether and when to try again, and the retry budget.
 * `ratelimit`: rate-limit headers as one value, and the gate that holds callers back.
 * `sse`: bytes to server-sent events; `chatstream`: events to chat chunks; `completion`: chunks merged.
+* `proxies`: which proxy the environment names for a host, and which hosts it exempts.
 * `codec`: JSON both ways.  `failures`: which exceptions are the transport's.
 * `reporting`: tells the ledgers what a call cost.
 

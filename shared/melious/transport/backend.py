@@ -82,6 +82,8 @@ def check_certificate_variables() -> None:
     Raises:
         ConfigurationError: `SSL_CERT_FILE` is not a file, or nothing in `SSL_CERT_DIR` a directory.
     """
+    if "SSL_CERT_FILE" not in os.environ and "SSL_CERT_DIR" not in os.environ:
+        return  # this costs next to nothing, and is asked for every client
     file, folder = certificate_variables()
     if file and not os.path.isfile(file):  # noqa: PTH113 - pathlib costs more than making a client
         raise ConfigurationError(

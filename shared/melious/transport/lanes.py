@@ -162,6 +162,7 @@ class Lane:
         if origin.proxy is None or self.hook.sent or not broken or isinstance(error, core.ConnectError):
             return error
         kind = core.ConnectTimeout if isinstance(error, core.ReadTimeout) else core.ProxyError
+        # Without the error itself: the frames of a handshake with a proxy hold the user and password.
         blamed: Exception = kind(str(error) or type(error).__name__)
         return blamed
 

@@ -280,10 +280,8 @@ def _check_socks(proxy: Proxy, transport: str) -> None:
 
 def names_proxy(scheme: str) -> bool:
     """Whether a variable in its usual spelling names a proxy: cheap enough to ask for every client."""
-    return any(
-        os.environ.get(name)
-        for name in (f"{scheme}_proxy", f"{scheme.upper()}_PROXY", "all_proxy", "ALL_PROXY")
-    )
+    names = f"{scheme}_proxy", f"{scheme.upper()}_PROXY", "all_proxy", "ALL_PROXY"
+    return any(name in os.environ for name in names)
 
 
 def connect_words(proxy: Proxy, host: str, *, timed_out: bool, refused: bool, handshake: bool) -> str:
