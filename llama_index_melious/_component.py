@@ -314,13 +314,15 @@ class MeliousComponent(BaseComponent):
         parameters["deadline"] = self.deadline
         parameters.update(own)
         further = call.get("extra_body") or {}
-        if not isinstance(further, Mapping):
-            raise InvalidArgumentError(f"extra_body: needs a dict of fields, not {further!r}")
+        always = self.additional_kwargs.get("extra_body") or {}
+        for extra in (always, further):
+            if not isinstance(extra, Mapping):
+                raise InvalidArgumentError(f"extra_body: needs a dict of fields, not {extra!r}")
         body: dict[str, Any] = {}
         for name, value in self.additional_kwargs.items():
             if name != "extra_body":
                 (parameters if name in known else body)[name] = value
-        body.update(self.additional_kwargs.get("extra_body") or {})
+        body.update(always)
         parameters.update(
             (name, value)
             for name, value in call.items()

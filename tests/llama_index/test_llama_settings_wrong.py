@@ -41,6 +41,7 @@ class Word(BaseModel):
             {"extra_headers": {"a": "b"}},
             "additional_kwargs: extra_headers .* default_headers",
         ),
+        ("additional_kwargs", {"extra_body": 5}, "extra_body: needs a dict of fields, not 5"),
     ],
 )
 def test_wrong_for_all(kind, argument, value, said):
