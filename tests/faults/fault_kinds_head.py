@@ -143,23 +143,23 @@ HEAD = {
     "a length with a sign": Kind(lengths("+%d"), BOTH),
     "a length that is too great": Kind(lengths("9%d"), BROKEN, WIDE, differs=WHOLE_STREAM),
     "a length beyond all bounds": Kind(lengths("9" * 30), BROKEN),
-    "a length and chunks": Kind(lengths("%d", extra="transfer-encoding: chunked"), BROKEN),
+    "a length and chunks": Kind(lengths("%d", extra="transfer-encoding: chunked"), BROKEN, unseen=True),
     "an unknown transfer encoding": Kind(
         framed("transfer-encoding: rot13"), (None, APIConnectionError, ResponseDecodeError)
     ),
-    "two transfer encodings": Kind(framed("transfer-encoding: gzip, chunked"), BROKEN),
+    "two transfer encodings": Kind(framed("transfer-encoding: gzip, chunked"), BROKEN, unseen=True),
     # --- chunks
     "chunks of one byte": Kind(_one_by_one, OWN, WIDE, sent=1),
     "trailers": Kind(chunked(after_it=b"0\r\nx-checksum: 1\r\n\r\n", ends=False), OWN, WIDE, sent=1),
     "chunk extensions": Kind(chunked(size="%x;name=value"), OWN, sent=1),
     "leading zeros in a chunk size": Kind(chunked(size="0000%x"), OWN, sent=1),
-    "a chunk size of letters": Kind(chunked(size="zz"), BROKEN, WIDE),
-    "a negative chunk size": Kind(chunked(size="-1"), BROKEN),
-    "a chunk size beyond all bounds": Kind(
-        chunked(size="f" * 40), (APIConnectionError, APITimeoutError), seconds=3
+    "a chunk size of letters": Kind(chunked(size="zz"), BROKEN, WIDE, unseen=True),
+    "a negative chunk size": Kind(chunked(size="-1"), BROKEN, unseen=True),
+    "a chunk size beyond all bounds": Kind(chunked(size="f" * 40), BROKEN, unseen=True),
+    "a chunk size that is too small": Kind(chunked(size="5"), BROKEN, unseen=True),
+    "a chunk size that is too great": Kind(
+        chunked(size="ffff"), BROKEN, WIDE, differs=WHOLE_STREAM, unseen=True
     ),
-    "a chunk size that is too small": Kind(chunked(size="5"), BROKEN),
-    "a chunk size that is too great": Kind(chunked(size="ffff"), BROKEN, WIDE, differs=WHOLE_STREAM),
     "no last chunk": Kind(chunked(after_it=b""), BROKEN, ("chat", "embeddings", "models", "audio as text")),
     "half a last chunk": Kind(chunked(after_it=b"0\r\n"), BROKEN, ("chat", "embeddings")),
     "silence before the last chunk": Kind(

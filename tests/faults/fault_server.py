@@ -10,7 +10,7 @@ from typing import Any
 from fault_calls import CALL_HEADER, ENDPOINTS, stream_events
 from faults_kit import Peer, RawServer, head
 
-from melious import MeliousError
+from melious import APITimeoutError, MeliousError
 
 FAULTY = "fault"
 """The id of the call that is to meet the fault."""
@@ -86,6 +86,7 @@ class Kind:
         seconds: How long the client waits; short only where nothing else ends the call.
         reads: Whether the server reads the request's body before it plays.
         greets: The fault is played as soon as a connection stands, and no request is read.
+        unseen: aiohttp may not see it, so that there the client's patience ends it, which is short.
         shuts: The service asks this key to wait, so that its next call may be refused by the client.
         check: A further look at the error.
     """
@@ -100,11 +101,17 @@ class Kind:
     reads: bool = True
     greets: bool = False
     shuts: bool = False
+    unseen: bool = False
     check: Callable[[Any], None] | None = None
 
     def outcomes_on(self, endpoint: str, transport: str) -> tuple[Outcome, ...]:
         """What may come of a call to an endpoint on a transport."""
-        return self.differs.get(transport) or self.differs.get(endpoint) or self.outcomes
+        usual = self.differs.get(transport) or self.differs.get(endpoint) or self.outcomes
+        return (*usual, APITimeoutError) if self.unseen and transport == "aiohttp" else usual
+
+    def seconds_on(self, transport: str) -> float:
+        """How long the client waits on a transport."""
+        return 1.0 if self.unseen and transport == "aiohttp" else self.seconds
 
     def sent_on(self, endpoint: str, transport: str) -> int | None:
         """How many requests a call to an endpoint takes, where that is fixed and the outcome is the usual one."""

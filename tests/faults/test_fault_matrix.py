@@ -55,7 +55,7 @@ def test_fault(kind: Kind, endpoint: str, transport: str) -> None:
     caller = TRANSPORTS[transport]()
     # One connection at a time: if a call kept its slot, none after it would get one.
     options: dict[str, Any] = {"timeout": 30.0, "max_connections": 1}
-    patience = kind.seconds
+    patience = kind.seconds_on(transport)
     aside = "audio" if endpoint == "much audio" else endpoint
     says = ENDPOINTS[aside].says
     error = answer = None
