@@ -29,6 +29,7 @@ from faults_kit import (
 from test_tls_and_proxies import CA, _plain_environment, proxy_to, tls  # noqa: F401 - fixtures
 
 from melious import MeliousError
+from melious.transport.leftovers import aiohttp_is_clean, asyncio_is_clean, blocking_is_clean
 
 ESTABLISHED = 1  # as the kernel numbers the states of a connection
 ALICE, BOB = f"{KEY}-of-alice", f"{KEY}-of-bob"
@@ -213,3 +214,13 @@ def test_a_clean_connection_through_a_proxy_is_used_again(
     client = any_face(f"{scheme}://melious.test/v1", allow_insecure_http=True, api_key=BOB, verify=CA)
     assert [client.chat().text for _ in range(10)] == ["for bob"] * 10
     assert (server.connections, len(server.requests)) == (1, 10)
+
+
+@pytest.mark.parametrize("is_clean", [blocking_is_clean, asyncio_is_clean])
+def test_without_proof_a_connection_is_not_clean(is_clean):
+    """A version of a library that hides what we look at costs connections, and no answer."""
+    assert not is_clean(object(), object())
+
+
+def test_without_proof_a_connection_of_aiohttp_is_not_clean():
+    assert not aiohttp_is_clean(object())
