@@ -58,7 +58,7 @@ class Allowance:
 
 
 class Period:
-    """Learns after how long a new window can be tried, where what the service says is whole seconds or nothing.
+    """Learns after how long a new window can be tried, where the service tells whole seconds or nothing.
 
     Attributes:
         seconds: What was named, or has proved enough; 0.0 as long as nothing is known.

@@ -307,9 +307,7 @@ class _CallState:
             if error.retry_after is None and rate_limit is not None and rate_limit.remaining == 0:
                 error.retry_after = named_by(rate_limit)
             most = self.policy.max_rate_limit_wait or SERVER_DELAY_CAP
-            gate.refused(
-                self.turn, error.retry_after, self.policy.clock(), most=most, rate_limit=rate_limit
-            )
+            gate.refused(self.turn, error.retry_after, self.policy.clock(), most=most, rate_limit=rate_limit)
         else:
             gate.passed(self.turn, rate_limit, self.policy.clock())
         wish = head.headers.get("x-should-retry") or head.headers.get("should-retry")

@@ -24,7 +24,7 @@ _SAME_WINDOW = 1.5
 _MARGIN = 1.05
 """The part of a period after which the next window is tried, where no header tells its beginning."""
 _ROUNDED_UP = 0.5
-"""Seconds from which on a wait may have been rounded up, so that the next window is tried before it is told."""
+"""Seconds from which on a wait may have been rounded up: the next window is tried before it is told."""
 _RECHECKS = 0.001, 0.01, 0.25
 """Seconds between the looks of those who wait: for each that waits, at least, and at most."""
 _SETTLED = 0.2, 1 / 16
@@ -149,7 +149,13 @@ class RateGate:
                 self._note(turn, rate_limit, now)
 
     def refused(
-        self, turn: Turn, seconds: float | None, now: float, *, most: float, rate_limit: RateLimit | None = None
+        self,
+        turn: Turn,
+        seconds: float | None,
+        now: float,
+        *,
+        most: float,
+        rate_limit: RateLimit | None = None,
     ) -> None:
         """The service refused a request because of its limit.
 
@@ -285,6 +291,8 @@ class RateGate:
         self._probe = None
         self._strict = False
         self._probes_refused = 0
+        if not self._period.seconds:
+            self._period.name(self._probe_after)
         if self._period.seconds >= _ROUNDED_UP:
             self._period.passed(self._probe_after)
         expected = self._expected()
