@@ -52,8 +52,11 @@ class ClientOptions(TypedDict, total=False):
             an HTTP client that is brought has its own.
         allow_insecure_http: Let the key go in clear to a host that is not this machine.
         max_connections: The most connections, and so requests, at a time.
-        max_rate_limit_wait: Seconds that a request may be held back because the
-            service said that the key must wait; 0 sends regardless.
+        max_rate_limit_wait: Seconds that a request may be held back because of
+            the key's limit at its endpoint, 60 by default; 0 sends regardless.
+            After a refusal the endpoint rests at most so long, whatever the
+            service asks for. Then one request tries, and the others follow
+            if it passes. What would wait longer is a `RateLimitError`, "not sent".
         async_transport: `aiohttp` runs the async client on aiohttp's
             connections (extra `aiohttp`), which do not go through SOCKS proxies.
         embedding_cache_size: How many embedded texts to keep in memory; 0 for none.

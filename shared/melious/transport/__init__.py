@@ -5,7 +5,7 @@ Pure, tested by values:
 * `request`: what is to be sent and what came back, as values; `outgoing`: an attempt as bytes.
 * `exchange`: one call with all its attempts, as a generator of effects.
 * `retry`: whether and when to try again, and the retry budget.
-* `ratelimit`: rate-limit headers as one value, and the gate that holds callers back.
+* `ratelimit`: rate-limit headers as one value; `gate`: holds callers back; `allowance`: what it learns.
 * `sse`: bytes to server-sent events; `chatstream`: events to chat chunks; `completion`: chunks merged.
 * `proxies`: which proxy the environment names for a host, and which hosts it exempts.
 * `codec`: JSON both ways.  `failures`: which exceptions are the transport's.

@@ -291,6 +291,8 @@ class RateGate:
         self._probe = None
         self._strict = False
         self._probes_refused = 0
+        if not self._period.seconds:
+            self._period.name(self._probe_after)
         if self._period.seconds >= _ROUNDED_UP:
             self._period.passed(self._probe_after)
         expected = self._expected()
