@@ -1,7 +1,6 @@
 """A ledger at a million requests: bounded memory whatever the names, whole totals, estimates in columns of their own."""
 
 import sys
-import time
 import tracemalloc
 from contextlib import suppress
 from decimal import Decimal, localcontext
@@ -55,18 +54,15 @@ def test_a_million_requests_with_names_without_end_fit_in_a_few_megabytes() -> N
         ledger.record(entry)
     tracemalloc.start()
     try:
-        began = time.perf_counter()
         for entry in entries:
             ledger.record(entry)
         grown, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
     assert grown < 2_000_000
-    began = time.perf_counter()
     for _ in range(MILLION // len(entries) - 2):
         for entry in entries:
             ledger.record(entry)
-    took = time.perf_counter() - began
     total = ledger.total
     assert (total.requests, total.with_impact, total.with_cost) == (MILLION,) * 3
     assert (total.input_tokens, total.carbon_g_co2, total.eur) == (2 * MILLION, float(MILLION), Decimal(1))
@@ -75,7 +71,6 @@ def test_a_million_requests_with_names_without_end_fit_in_a_few_megabytes() -> N
     assert ledger.by("model")["other"].requests > MILLION / 2
     assert ledger.by("country").keys() == {"FI"}
     assert len(list(ledger.cells())) <= MAX_CELLS + MAX_LABELS
-    assert took < 30, "some microseconds for each"
 
 
 def test_combinations_are_bounded_and_countries_stay_known() -> None:

@@ -83,7 +83,9 @@ class Gate:
         connection: Connection = scope["state"]["connection"]
         record = self._record(scope, headers, body, connection)
         record.body_left_out = left_out
-        self._service.requests.append(record, len(raw))
+        # Of a form, only what describes its files is kept.
+        form = headers.get("content-type", "").startswith("multipart/")
+        self._service.requests.append(record, 0 if form else len(raw))
         call = Call(
             service=self._service,
             endpoint=self._endpoint,
