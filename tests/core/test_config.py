@@ -102,7 +102,7 @@ def test_the_key_is_nowhere_to_be_read(
     for fault in (
         Fault(status=401),
         Fault(status=400),
-        Fault(cut_after_bytes=0, times=2),
+        Fault(cut_after_bytes=0),
         Fault(body="<html>"),
     ):
         sandbox.faults.add(fault)
