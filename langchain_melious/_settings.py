@@ -184,7 +184,7 @@ class MeliousSettings(Copies):
     """The most connections, and so requests, at a time."""
 
     max_rate_limit_wait: float = 60.0
-    """Seconds that a request may be held back because the service said that the key must wait."""
+    """Seconds that a request may be held back because of its endpoint's rate limit; 0 sends regardless."""
 
     async_transport: Literal["httpx", "aiohttp"] = "httpx"
     """`aiohttp` runs the async methods on aiohttp's connections (extra `aiohttp`)."""

@@ -151,7 +151,7 @@ def test_when_the_one_is_cancelled_another_tries(kind, serve):
 
 
 def test_waits_that_are_named_use_nothing_up(any_face, serve):
-    """A hundred and twenty refused attempts, each with its wait, are no outage."""
+    """Fifty refused attempts, each with its wait, are no outage."""
     turns = iter(range(10_000))
 
     def script(peer: Peer) -> None:
@@ -159,10 +159,10 @@ def test_waits_that_are_named_use_nothing_up(any_face, serve):
             if next(turns) % 3 == 2:
                 peer.send(whole())
             else:
-                peer.send(whole({}, "429 Too Many Requests", "retry-after-ms: 1"))
+                peer.send(whole({}, "503 Service Unavailable", "retry-after-ms: 1"))
 
     server = serve(script)
     face = any_face(server.base_url)
-    for _ in range(60):
+    for _ in range(25):
         assert face.chat().attempts == 3
-    assert len(server.requests) == 180
+    assert len(server.requests) == 75

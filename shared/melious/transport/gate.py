@@ -1,9 +1,8 @@
 """Holds requests back that the service would refuse: the gate of one endpoint, for one key.
 
-A window is a span of time in which the service lets some requests through.
-While nothing is known of one, the gate stands open. Headers and refusals make
-it count. What comes after a window that was used up, or after a refusal, is
-tried by one request, the probe; the others follow when that one was not refused.
+A window is a span of time in which the service lets some requests through. While nothing is known of one,
+the gate stands open. What comes after a window that was used up, or after a refusal, is tried by one request,
+the probe; the others follow when that one was not refused.
 """
 
 from __future__ import annotations
@@ -28,8 +27,7 @@ _ROUNDED_UP = 0.5
 _RECHECKS = 0.001, 0.01, 0.25
 """Seconds between the looks of those who wait: for each that waits, at least, and at most."""
 _SETTLED = 0.2, 1 / 16
-"""Seconds, and the part of a period, after which a probe that was not refused counts as let through:
-refusals come at once, while an answer may take its time."""
+"""Seconds, and the part of a period, after which a probe that was not refused counts as let through."""
 _COUNTED = 10.0
 """Seconds of an open gate whose requests count for what a window lets through, should one be refused."""
 _PROBES = 0.05, 8.0
@@ -56,10 +54,8 @@ class Turn:
 class RateGate:
     """Holds the callers of one key and endpoint back while their requests could only fail.
 
-    Shared by every client of the key in this process, sync and async alike:
-    numbers and moments under a lock, with no timer or task behind them. All
-    moments are monotonic times. The figures of the service are hints: what
-    cannot be read is ignored, and no wait is longer than its caller allows.
+    Shared by every client of the key in this process, sync and async alike: numbers and moments (monotonic
+    times) under a lock, with no timer or task behind them. The figures of the service are hints.
 
     Args:
         uniform: Draws a number between two others.
@@ -107,8 +103,7 @@ class RateGate:
         Args:
             turn: The call's place.
             now: The time.
-            spare: A refusal would leave the call a further attempt: such calls go first where
-                it is not certain that a request will pass.
+            spare: A refusal would leave the call a further attempt: such calls go first.
         """
         with self._lock:
             self._land(turn)
@@ -335,10 +330,7 @@ class RateGate:
         self._end = now
 
     def _roll(self, now: float) -> None:
-        """A window follows one that was not used up: its end is a guess until an answer tells it.
-
-        While others wait, only what was left is given out: what ends may have been the wait for one request.
-        """
+        """A window follows one that was not used up; while others wait, only what was left is given out."""
         if not self._waiting:
             self._left = self._limit
         if not self._waiting or self._told:
