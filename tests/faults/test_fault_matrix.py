@@ -5,9 +5,6 @@ more often than it may be, and says how often; its key stands in no frame of the
 the same connections, of another key and of the same, get their own answers.
 """
 
-import itertools
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +16,7 @@ from fault_kinds_head import HEAD
 from fault_kinds_json import WHOLES
 from fault_kinds_statuses import STATUSES
 from fault_server import FAULTY, FaultServer, Kind
-from faults_kit import KEY, eventually
+from faults_kit import KEY, assert_no_key_in_frames, eventually
 
 from melious import MeliousError, Timeout
 from melious.transport import retry
@@ -111,43 +108,3 @@ def _assert_count(kind: Kind, server: FaultServer, transport: str, told: int | N
     assert 1 <= server.asked[FAULTY] <= 1 + RETRIES
     sent = kind.sent_on(server.endpoint, transport)
     assert sent is None or server.asked[FAULTY] == sent
-
-
-def assert_no_key_in_frames(error: BaseException, *, key: str = KEY) -> None:
-    """Assert that no frame of an error, its causes or contexts shows the key, as error reporters see it."""
-    for seen in _with_causes(error):
-        trace = seen.__traceback__
-        while trace is not None:
-            code = trace.tb_frame.f_code
-            if Path(code.co_filename).parent != Path(__file__).parent:
-                for name, value in trace.tb_frame.f_locals.items():
-                    assert not _shows(value, key), f"{name!r} in {code.co_qualname} of {code.co_filename}"
-            trace = trace.tb_next
-
-
-def _with_causes(error: BaseException) -> Iterator[BaseException]:
-    waiting, seen = [error], set()
-    while waiting:
-        one = waiting.pop()
-        if id(one) in seen:
-            continue
-        seen.add(id(one))
-        yield one
-        waiting += filter(None, (one.__cause__, one.__context__))
-        if isinstance(one, BaseExceptionGroup):
-            waiting += one.exceptions
-
-
-def _shows(value: Any, key: str, depth: int = 3) -> bool:
-    if isinstance(value, memoryview | bytearray | bytes):
-        return key.encode() in bytes(value)
-    if isinstance(value, str):
-        return key in value
-    if depth and isinstance(value, dict):
-        return any(_shows(part, key, depth - 1) for part in itertools.chain(value, value.values()))
-    if depth and isinstance(value, list | tuple | set | frozenset):
-        return any(_shows(part, key, depth - 1) for part in value)
-    try:
-        return key in repr(value)
-    except Exception:  # of what a library was still making when it failed; reporters show none of it either
-        return False

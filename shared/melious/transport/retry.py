@@ -163,7 +163,7 @@ def named_by(rate_limit: RateLimit) -> float | None:
 
 
 def retry_cost(error: MeliousError) -> int:
-    """What a retry after this error takes from the budget: nothing where the service itself paces its callers.
+    """What a retry after this error takes from the budget: nothing where the service paces its callers.
 
     It does by naming a limit's wait, and by naming any wait that is long enough to make no storm.
     """
