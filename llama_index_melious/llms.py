@@ -142,9 +142,11 @@ class Melious(StructuredPredict, MeliousComponent):
         default=False, description="Send earlier reasoning back to the model as `reasoning_content`."
     )
 
-    def __init__(self, **arguments: Any) -> None:
-        hide_key(arguments)  # LlamaIndex has a constructor in between
-        super().__init__(**arguments)
+    if not TYPE_CHECKING:  # for a checker, the fields above are the signature
+
+        def __init__(self, **arguments: Any) -> None:
+            hide_key(arguments)  # LlamaIndex has a constructor in between
+            super().__init__(**arguments)
 
     @classmethod
     def class_name(cls) -> str:
