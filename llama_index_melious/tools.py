@@ -176,8 +176,7 @@ class MeliousToolSpec(MeliousComponent, BaseToolSpec):
         """Write down what is said in a recording.
 
         Args:
-            path (str): The name of the file in the folder of recordings: mp3, mp4, m4a, wav or webm, of at
-                most 25 MB.
+            path (str): The file's name in the folder: mp3, mp4, m4a, wav or webm, at most 25 MB.
             language (str | None): Two-letter code of the language, only if it is known.
         """
         with self._recording(path) as file:
