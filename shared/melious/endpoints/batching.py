@@ -225,10 +225,17 @@ class BatchPlan(ABC, Generic[R]):
             The batches to send in its place: halves of one that was too large; none where nothing can be
             done.
         """
-        if len(batch) == 1 or not too_large(error, self.field):
+        if not self.can_replace(batch, error):
             return []
         middle = len(batch) // 2
         return [batch[:middle], batch[middle:]]
+
+    def can_replace(self, batch: Batch, error: APIStatusError) -> bool:
+        """Whether there is something to send in place of a batch that the service refused; changes nothing.
+
+        It is asked before the same batch is tried again, in whatever thread sends it.
+        """
+        return len(batch) > 1 and too_large(error, self.field)
 
     @abstractmethod
     def result(self) -> R:

@@ -293,14 +293,21 @@ class EmbeddingsPlan(BatchPlan[EmbeddingsResult]):
             The batches to send in its place: halves of one that was too large,
             or the same again in the next encoding; none where nothing can be done.
         """
-        said = error.message.lower()
-        about_encoding = "encoding_format" in said or "base64" in said or error.param == "encoding_format"
-        after = self._attempts[batch] + 1
-        if about_encoding and after < len(_ENCODINGS) and refused_as_it_is(error):
-            self._attempt = max(self._attempt, after)
+        if self._refuses_encoding(batch, error):
+            self._attempt = max(self._attempt, self._attempts[batch] + 1)
             self._refused[self._model] = self._attempt
             return [batch]
         return super().reject(batch, error)
+
+    def can_replace(self, batch: Batch, error: APIStatusError) -> bool:
+        """Whether halves of the batch, or the same in another encoding, can be sent in its place."""
+        return self._refuses_encoding(batch, error) or super().can_replace(batch, error)
+
+    def _refuses_encoding(self, batch: Batch, error: APIStatusError) -> bool:
+        """Whether the service takes no vectors in the encoding of a batch, and there is another one."""
+        said = error.message.lower()
+        about_encoding = "encoding_format" in said or "base64" in said or error.param == "encoding_format"
+        return about_encoding and self._attempts[batch] + 1 < len(_ENCODINGS) and refused_as_it_is(error)
 
     def _count(self) -> tuple[int, int]:
         return self._done, len(self._inputs)

@@ -49,6 +49,8 @@ class Request:
             it out as it is.
         fallbacks: What may be sent instead where no provider fits the filters.
         leaner: Gives what to send instead where the service refuses a field that can be spared.
+        ends: Whether no further attempt is wanted: asked with None before each attempt and while one waits,
+            and with the error of each that failed.
         relaxed: What is given up already of the filters that were asked for.
         residency: The countries that the answer must come from, where that is to be verified.
         budgets: What must let the request through before it is sent, and is told what it cost.
@@ -75,6 +77,7 @@ class Request:
     replay: Replay | None = None
     fallbacks: Fallbacks | None = None
     leaner: Leaner | None = None
+    ends: Callable[[MeliousError | None], bool] | None = None
     relaxed: tuple[str, ...] = ()
     residency: Residency | None = None
     budgets: tuple[ImpactBudget, ...] = ()
