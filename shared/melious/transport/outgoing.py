@@ -17,6 +17,9 @@ from melious.transport.uploads import Multipart, Upload
 
 Headers = list[tuple[bytes, bytes]]
 
+_TELLING = 8
+"""Bytes from which on a key is not a word that a service might use by itself."""
+
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
@@ -105,6 +108,11 @@ class Envelope:
             return Outgoing(method, url, target, headers + extra, body, timeout.connect, timeout.write)
 
         return attempt
+
+    def without_key(self, body: bytes) -> bytes:
+        """What a service says of a request, without the key: some repeat the one that they refuse."""
+        key = self._usual[-1][1].removeprefix(b"Bearer ")
+        return body.replace(key, b"***") if len(key) >= _TELLING else body
 
 
 def place_of(base_url: str) -> tuple[str, str, int]:
