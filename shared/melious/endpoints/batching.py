@@ -23,7 +23,7 @@ from melious.errors import (
     ServerError,
 )
 from melious.results import Meta, Result
-from melious.transport.request import Request, Response
+from melious.transport.request import Ends, Request, Response
 
 R = TypeVar("R", bound=Result)
 
@@ -186,8 +186,13 @@ class BatchPlan(ABC, Generic[R]):
         """The batches to send first."""
 
     @abstractmethod
-    def request(self, batch: Batch) -> Request:
-        """The request for a batch."""
+    def request(self, batch: Batch, ends: Ends | None = None) -> Request:
+        """The request for a batch.
+
+        Args:
+            batch: The batch.
+            ends: Whether it is not to be sent, or not again; see `Request`.
+        """
 
     def _as_relaxed(self, request: Request) -> Request:
         """A request that begins where others of this call had to give way, and not with what fits nobody."""

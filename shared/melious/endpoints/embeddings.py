@@ -38,7 +38,7 @@ from melious.endpoints.sums import sum_cost, sum_impact, sum_usage
 from melious.endpoints.vectors import in_order
 from melious.errors import APIStatusError, InvalidArgumentError
 from melious.results import EmbeddingsResult
-from melious.transport.request import Request, Response, read
+from melious.transport.request import Ends, Request, Response, read
 
 PATH = "embeddings"
 MAX_ITEMS = 2048
@@ -254,7 +254,7 @@ class EmbeddingsPlan(BatchPlan[EmbeddingsResult]):
             raise InvalidArgumentError(f"count_tokens: gave {tokens!r} and not a number of tokens")
         return size, tokens
 
-    def request(self, batch: Batch) -> Request:
+    def request(self, batch: Batch, ends: Ends | None = None) -> Request:
         """The request for a batch."""
         self._attempts[batch] = self._attempt
         body = {**self._batch_body, "input": [self._texts[place] for place in batch]}
@@ -263,7 +263,14 @@ class EmbeddingsPlan(BatchPlan[EmbeddingsResult]):
             body["encoding_format"] = encoding
         return self._as_relaxed(
             request_of(
-                self._config, "embeddings", PATH, self._params, body, retry_timeouts=True, spent=self._spent()
+                self._config,
+                "embeddings",
+                PATH,
+                self._params,
+                body,
+                retry_timeouts=True,
+                spent=self._spent(),
+                ends=ends,
             )
         )
 

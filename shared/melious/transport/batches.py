@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 from concurrent.futures import CancelledError
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -60,11 +60,10 @@ class BatchRun(Generic[R]):
             return None
         batch = self._waiting.popleft()
         try:
-            request = self.plan.request(batch)
+            request = self.plan.request(batch, partial(self._ends, batch))
         except Exception as error:  # noqa: BLE001 - raised once what is under way has ended
             self.fail(error)
             return None
-        request = replace(request, ends=partial(self._ends, batch))
         sending = Sending(batch, request, Report(request).begin())
         self._under_way.add(sending)
         return sending

@@ -77,7 +77,7 @@ class Request:
     replay: Replay | None = None
     fallbacks: Fallbacks | None = None
     leaner: Leaner | None = None
-    ends: Callable[[MeliousError | None], bool] | None = None
+    ends: Ends | None = None
     relaxed: tuple[str, ...] = ()
     residency: Residency | None = None
     budgets: tuple[ImpactBudget, ...] = ()
@@ -105,6 +105,9 @@ def without_cookies(headers: Mapping[str, str]) -> Mapping[str, str]:
 
 Leaner: TypeAlias = Callable[["Request", APIStatusError], "Request | None"]
 """Gives the request without the field that an error complains of; None where that is not what it is about."""
+
+Ends: TypeAlias = Callable[["MeliousError | None"], bool]
+"""Whether a call makes no further attempt, asked with the error of the last one or with None."""
 
 Replay: TypeAlias = Callable[["Response"], tuple[dict[str, Any], Iterable[dict[str, Any]]]]
 """Gives a chat answer as it was sent, and the chunks as which it might have come."""
