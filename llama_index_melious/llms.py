@@ -293,7 +293,7 @@ class Melious(StructuredPredict, MeliousComponent):
     def _whole(self, completion: ChatCompletion, request: Mapping[str, Any]) -> ChatResponse:
         from llama_index_melious.events import dispatch_usage  # noqa: PLC0415 - not before there is an answer
 
-        dispatch_usage("chat", completion, request_id=completion.request_id)
+        dispatch_usage("chat", completion, origin=completion.meta)
         return whole(completion, **self._reading(request))
 
     def _reading(self, request: Mapping[str, Any]) -> dict[str, bool]:

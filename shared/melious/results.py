@@ -71,6 +71,7 @@ class Meta:
         headers: The headers of the answer.
         relaxed: The filters that were given up to find a provider, in order.
         residency: The countries that the request allowed, where they are to be verified.
+        routing: The flavor, or else the preset, that the request asked for.
     """
 
     request_id: str | None = None
@@ -80,6 +81,7 @@ class Meta:
     headers: Mapping[str, str] = field(default_factory=dict)
     relaxed: tuple[str, ...] = ()
     residency: Residency | None = None
+    routing: str | None = None
 
 
 class Result(BaseModel):
@@ -148,6 +150,11 @@ class Result(BaseModel):
     def relaxed(self) -> tuple[str, ...]:
         """The filters that `routing_fallbacks` gave up to find a provider, in order; () for none."""
         return self._meta.relaxed
+
+    @property
+    def routing(self) -> str | None:
+        """The flavor, or else the preset, that the request asked for; a flavor wins over a preset."""
+        return self._meta.routing
 
     def with_origin(self, raw: Any, meta: Meta) -> None:
         """Note where the result comes from; used by the endpoints."""

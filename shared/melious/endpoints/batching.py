@@ -282,5 +282,13 @@ class BatchPlan(ABC, Generic[R]):
         last = answers[-1].meta
         attempts = sum(answer.attempts for answer in answers)
         relaxed = tuple(dict.fromkeys(step for answer in answers for step in answer.relaxed))
-        meta = Meta(last.request_id, last.rate_limit, attempts, self._spent(), last.headers, relaxed)
+        meta = Meta(
+            last.request_id,
+            last.rate_limit,
+            attempts,
+            self._spent(),
+            last.headers,
+            relaxed,
+            routing=last.routing,
+        )
         return [answer.raw for answer in answers], meta

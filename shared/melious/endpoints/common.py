@@ -340,4 +340,5 @@ def meta_of(response: Response) -> Meta:
         without_cookies(response.headers),
         response.relaxed,
         response.residency,
+        response.routing,
     )
