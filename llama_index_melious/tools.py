@@ -266,7 +266,9 @@ class MeliousToolSpec(MeliousComponent, BaseToolSpec):
 
 def _block_of(image: Image, result: ImagesResult) -> ImageBlock:
     if image.b64_json is None and image.url is None:
-        raise ResponseDecodeError("images: a picture has neither bytes nor a URL", request_id=result.request_id)
+        raise ResponseDecodeError(
+            "images: a picture has neither bytes nor a URL", request_id=result.request_id
+        )
     if image.b64_json is None:
         return ImageBlock(url=image.url)
     try:
