@@ -7,7 +7,7 @@ to the model's name. Where a request has both a flavor and a preset, the flavor 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from math import inf
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, get_args
@@ -38,17 +38,24 @@ _FILTERS: tuple[str, ...] = get_args(FilterName)
 _OTHER_FILTERS = {
     "carbon": ("max_carbon_intensity",),
     "carbon_intensity": ("max_carbon_intensity",),
+    "cost": ("max_input_cost",),
     "country_codes": ("countries",),
+    "data_residency": ("countries",),
+    "geo": ("countries",),
     "location": ("countries",),
     "locations": ("countries",),
     "max_carbon": ("max_carbon_intensity",),
     "max_cost": ("max_input_cost",),
     "max_price": ("max_input_cost",),
     "min_speed": ("min_speed_tps",),
+    "price": ("max_input_cost",),
     "region": ("countries",),
     "regions": ("countries",),
+    "residency": ("countries",),
     "speed": ("min_speed_tps",),
     "tps": ("min_speed_tps",),
+    "zone": ("countries",),
+    "zones": ("countries",),
 }
 """What other packages call a filter."""
 _CODES = "an ISO 3166 alpha-2 country code"
@@ -185,23 +192,27 @@ def _checked(filters: Mapping[Any, Any]) -> dict[str, Any]:
 
 
 def _limit(name: str, value: Any) -> int | float:
-    number: int | float = value
-    if not isinstance(value, int | float):  # a Decimal, a number of numpy, or text from the environment
-        try:
-            read = float(value)
-        except (TypeError, ValueError, OverflowError):
-            read = -1.0
-        number = int(read) if read.is_integer() else read
-    if isinstance(value, bool) or not 0 <= number < inf:
+    try:  # also a Decimal, a number of numpy, or text from the environment
+        read = -1.0 if _is_truth(value) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        read = -1.0
+    if not 0 <= read < inf:
         raise InvalidArgumentError(f"filters: {name}: {value!r:.80} is not a number from zero up")
-    return number
+    if isinstance(value, int | float):
+        return value
+    return int(read) if read.is_integer() else read
+
+
+def _is_truth(value: object) -> bool:
+    """Whether a value is True or False, numpy's too."""
+    return isinstance(value, bool) or type(value).__name__ in ("bool", "bool_")
 
 
 def _countries(value: Any) -> list[str]:
     """Codes in capitals, each once, in the order given; a set has none and is sorted."""
     from melious.countries import code_of, hint_for  # noqa: PLC0415 - for those who name countries
 
-    if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
+    if isinstance(value, str | bytes | Mapping) or not _is_iterable(value):
         codes = [code_of(part) for part in value.replace(",", " ").split()] if isinstance(value, str) else []
         shown = codes if codes and all(codes) else ["DE", "FR"]
         hint = "write" if shown is codes else "such as"
@@ -221,6 +232,14 @@ def _countries(value: Any) -> list[str]:
     if not found:
         raise InvalidArgumentError("filters: countries: is empty; name a country, or leave it out for all")
     return sorted(found) if isinstance(value, set | frozenset) else list(found)
+
+
+def _is_iterable(value: object) -> bool:
+    try:
+        iter(value)  # type: ignore[call-overload]  # which is the question: numpy's arrays without axes are not
+    except TypeError:
+        return False
+    return True
 
 
 # --- presets and flavors -----------------------------------------------------------------------------------
