@@ -88,7 +88,7 @@ def check_verifiable(mode: object, filters: object) -> None:
     check_mode(mode)
     if mode != "off" and Residency.asked(mode, filters) is None:
         raise InvalidArgumentError(
-            f"verify_location: {mode!r} needs countries to hold answers against; give them as "
+            f"verify_location: {mode!r} needs countries to check answers against; give them as "
             "filters={'countries': [...]}, or turn it off with verify_location='off'"
         )
 

@@ -58,6 +58,24 @@ _OTHER_FILTERS = {
     "zones": ("countries",),
 }
 """What other packages call a filter."""
+_OTHER_WORDS = {
+    "best": ("quality",),
+    "carbon": ("environment", "eco"),
+    "cheap": ("price",),
+    "cheapest": ("price",),
+    "cost": ("price",),
+    "ecological": ("environment", "eco"),
+    "environment": ("eco",),
+    "fast": ("speed",),
+    "fastest": ("speed",),
+    "green": ("environment", "eco"),
+    "greenest": ("environment", "eco"),
+    "latency": ("speed",),
+    "quick": ("speed",),
+    "sustainable": ("environment", "eco"),
+    "throughput": ("speed",),
+}
+"""What other packages and people call a preset or a flavor."""
 _CODES = "an ISO 3166 alpha-2 country code"
 _NEAR = 0.75
 """How alike a word must be to a known one to be taken for a slip of the pen."""
@@ -144,7 +162,7 @@ def filters_to_wire(filters: object) -> dict[str, Any] | None:
     if filters is None:
         return None
     if isinstance(filters, ProviderFilters):
-        filters = filters.to_wire()
+        filters = vars(filters)  # what `model_copy` put into it is not checked yet
     if not isinstance(filters, Mapping):
         raise InvalidArgumentError(
             f"filters: needs ProviderFilters or a dict such as {{'countries': ['DE']}}, not {filters!r:.80}"
@@ -325,7 +343,7 @@ def check_suffix(model: str) -> None:
 
 @lru_cache(maxsize=256)
 def _meant_by_flavor(flavor: str) -> str | None:
-    return "eco" if _folded(flavor) == "environment" else _near(_folded(flavor), FLAVORS)
+    return _near(_folded(flavor), FLAVORS)
 
 
 def routing_of(body: Mapping[str, Any]) -> str | None:
@@ -370,4 +388,4 @@ def _folded(word: str) -> str:
 def _near(folded: str, known: frozenset[str]) -> str | None:
     from melious.suggestions import nearest  # noqa: PLC0415 - for words that are not known
 
-    return folded if folded in known else nearest(folded, known, cutoff=_NEAR)
+    return folded if folded in known else nearest(folded, known, _OTHER_WORDS, cutoff=_NEAR)

@@ -51,6 +51,7 @@ def test_an_unknown_filter_is_an_error_with_the_one_that_was_meant(
     ]
     if isinstance(name, str):
         faces.append(lambda: ProviderFilters(**wrong))
+        faces.append(lambda: filters_to_wire(ProviderFilters().model_copy(update=wrong)))
     for face in faces:
         with pytest.raises(InvalidArgumentError) as caught:
             face()
