@@ -165,7 +165,7 @@ def _covers(entry: str, host: str, address: IPv4Address | IPv6Address | None, po
         entry = ported[1]
         if ported[2].lstrip("0") != str(port):
             return False
-    entry = entry.removeprefix("[").removesuffix("]").rstrip(".")
+    entry = entry.removeprefix("[").removesuffix("]").rstrip(".").replace("%25", "%")
     if address is not None and (exempted := _address(entry)) is not None:
         return address == exempted
     if "*" in entry:
