@@ -50,7 +50,9 @@ def structured_output(
     """See `ChatMelious.with_structured_output`."""
     chosen = default_method(llm.profile) if method in ("auto", None) else method
     if chosen not in METHODS:
-        raise InvalidArgumentError(f"method: {method!r} is none of 'auto', {', '.join(map(repr, METHODS))}")
+        raise InvalidArgumentError(
+            f"method: must be one of 'auto', {', '.join(map(repr, METHODS))}, not {method!r}"
+        )
     if schema is None and chosen != "json_mode":
         raise InvalidArgumentError(f"schema: {chosen} needs one; only json_mode goes without")
     wanted = regular_schema(schema)

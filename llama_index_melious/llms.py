@@ -226,10 +226,12 @@ class Melious(StructuredPredict, MeliousComponent):
 
         params = dict(call)
         if "stream" in params:
-            raise InvalidArgumentError("chat: 'stream' is no argument; call stream_chat or stream_complete")
+            raise InvalidArgumentError(
+                "chat: 'stream' is not an argument; call stream_chat or stream_complete"
+            )
         model = params.pop("model", None) or self.model
         if not isinstance(model, str):
-            raise InvalidArgumentError(f"model: {model!r} is no model's name")
+            raise InvalidArgumentError(f"model: {model!r} is not the name of a model")
         if "tools" in params and not params["tools"]:  # nothing is said of tools that are not there
             params = {name: value for name, value in params.items() if name not in _ABOUT_TOOLS}
         card = catalogue.known(model, self.base_url)

@@ -346,7 +346,7 @@ def code_of(text: str) -> str | None:
 
 
 def hint_for(text: str) -> str:
-    """What to say of a text that is no code: what was probably meant, as far as that can be told.
+    """What to say of a text that is not a code: what was probably meant, as far as one can tell.
 
     Example:
         >>> hint_for("Germany"), hint_for("UK"), hint_for("Atlantis")

@@ -1,4 +1,4 @@
-"""The headers that callers give: checked, and told of where they hide the key."""
+"""The headers that callers give: checked, with a warning where they hide the key."""
 
 from __future__ import annotations
 

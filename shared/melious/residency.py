@@ -1,4 +1,4 @@
-"""Where answers were made, held against the countries that their requests allowed."""
+"""Where answers were made, checked against the countries that their requests allowed."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Residency:
 
 
 def check_mode(mode: object) -> None:
-    """Refuse what is none of the modes.
+    """Refuse what is not one of the modes.
 
     Raises:
         InvalidArgumentError: It is something else.

@@ -61,7 +61,7 @@ class Usage(Reported):
 
 @dataclass(frozen=True, slots=True)
 class Meta:
-    """How a result was come by.
+    """How a result came about.
 
     Attributes:
         request_id: The service's id of the request.
@@ -118,7 +118,7 @@ class Result(BaseModel):
 
     @property
     def meta(self) -> Meta:
-        """How the result was come by."""
+        """How the result came about."""
         return self._meta
 
     @property

@@ -177,11 +177,11 @@ class Embedder:
                 raise InvalidArgumentError(f"{name}: {reason}")
         reject_unknown(given, ((_OF_THE_CALL | _OF_THE_CLIENT) - set(_NOT_HERE)) | _OWN, "Embedder")
         if on_error not in ("record", "raise"):
-            raise InvalidArgumentError(f"on_error: {on_error!r} is neither 'record' nor 'raise'")
+            raise InvalidArgumentError(f"on_error: must be 'record' or 'raise', not {on_error!r}")
         if key_from is not None and not callable(key_from):
             raise InvalidArgumentError(f"key_from: {key_from!r} cannot be called")
         if not isinstance(prefix, str):
-            raise InvalidArgumentError(f"prefix: {prefix!r} is no text")
+            raise InvalidArgumentError(f"prefix: must be text, not {prefix!r}")
         api_key = given.pop("api_key", None)
         if api_key is not None and key_from is not None:
             raise InvalidArgumentError("key_from: cannot be combined with api_key; give one of them")
