@@ -7,7 +7,7 @@ to the model's name. Where a request has both a flavor and a preset, the flavor 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from math import inf
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, get_args
@@ -230,7 +230,8 @@ def _countries(value: Any) -> list[str]:
     """Codes in capitals, each once, in the order given; a set has none and is sorted."""
     from melious.countries import code_of, hint_for  # noqa: PLC0415 - for those who name countries
 
-    if isinstance(value, str | bytes | Mapping) or not _is_iterable(value):
+    # An iterator gives its countries once, and filters are read for every call.
+    if isinstance(value, str | bytes | Mapping | Iterator) or not _is_iterable(value):
         codes = [code_of(part) for part in value.replace(",", " ").split()] if isinstance(value, str) else []
         shown = codes if codes and all(codes) else ["DE", "FR"]
         hint = "write" if shown is codes else "such as"

@@ -233,6 +233,8 @@ def test_what_is_not_a_code_is_an_error_that_says_what_was_meant(
         (b"DE", "such as ['DE', 'FR'], not b'DE'"),
         (7, "such as ['DE', 'FR'], not 7"),
         ({"DE": 1}, "such as ['DE', 'FR'], not {'DE': 1}"),
+        (iter(["DE"]), "such as ['DE', 'FR'], not <list_iterator"),
+        ((code for code in ["DE"]), "such as ['DE', 'FR'], not <generator"),
         (np.array("DE"), "such as ['DE', 'FR'], not array('DE'"),
         ([], "is empty; name a country, or leave it out for all"),
         (set(), "is empty; name a country, or leave it out for all"),
