@@ -177,7 +177,7 @@ class StructuredOutputParser(BaseTransformOutputParser[Any]):
                 return cast("Exception", _REFUSAL_ERROR(said, raw_message=message))
         elif invalid:
             call = invalid[0]
-            said = f"The arguments of {call['name']!r} are no JSON object: {_shown(call['args'])}"
+            said = f"The arguments of {call['name']!r} are not a JSON object: {_shown(call['args'])}"
         elif text:
             said = f"The model answered with prose instead of {wanted}: {_shown(text)}"
         else:

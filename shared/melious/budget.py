@@ -212,7 +212,7 @@ def check_budget(budget: object) -> None:
         InvalidArgumentError: It is something else.
     """
     if not isinstance(budget, ImpactBudget):
-        raise InvalidArgumentError(f"budget: {budget!r} is no ImpactBudget")
+        raise InvalidArgumentError(f"budget: {budget!r} is not an ImpactBudget")
 
 
 def admit(budgets: Sequence[ImpactBudget]) -> None:

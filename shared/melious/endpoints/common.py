@@ -291,8 +291,8 @@ def json_of(response: Response, endpoint: str) -> dict[str, Any]:
     if not isinstance(raw, dict):
         shown = " ".join(response.body[:200].decode("utf-8", "replace").split())
         raise ResponseDecodeError(
-            f"{endpoint}: the answer is no JSON object: content-type {response.content_type or 'missing'}, "
-            f"beginning {shown!r}",
+            f"{endpoint}: the answer is not a JSON object: "
+            f"content-type {response.content_type or 'missing'}, beginning {shown!r}",
             status_code=response.status,
             request_id=response.request_id,
             body=shown,
