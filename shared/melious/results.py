@@ -111,8 +111,7 @@ class Result(BaseModel):
     def raw(self) -> Any:
         """The answer as the service sent it, parsed: a dict, or text for plain-text forms.
 
-        In chat answers content that came in parts, and arguments that came as
-        objects, are text, as they are in streams.
+        In chat answers content that came in parts, and arguments that came as objects, are text, as in streams.
         """
         return self._raw
 
@@ -313,9 +312,7 @@ class Image(BaseModel):
     @field_validator("b64_json", mode="before")
     @classmethod
     def _without_prefix(cls, value: Any) -> Any:
-        if isinstance(value, str) and value.startswith("data:"):
-            return value.partition(",")[2]
-        return value
+        return value.partition(",")[2] if isinstance(value, str) and value.startswith("data:") else value
 
     def to_bytes(self) -> bytes:
         """The picture's bytes.
