@@ -111,7 +111,7 @@ class Result(BaseModel):
     def raw(self) -> Any:
         """The answer as the service sent it, parsed: a dict, or text for plain-text forms.
 
-        In chat answers content that came in parts, and arguments that came as objects, are text, as in streams.
+        In chat answers, content in parts and arguments that are objects are made text, as in streams.
         """
         return self._raw
 

@@ -59,7 +59,7 @@ def make(kind, **arguments):
             "routing_fallbacks[0]: filters: unknown filter 'country'; did you",
         ),
     ],
-    ids=lambda arguments: ",".join(arguments),
+    ids=str,
 )
 def test_a_wrong_word_is_an_error_that_says_what_was_meant(kind, arguments, said):
     with warnings.catch_warnings():
@@ -97,7 +97,7 @@ def test_fallbacks_name_filters(kind):
         {"filters": {"countries": map(str, ["FR"])}},
         {"extra_body": 5},
     ],
-    ids=lambda arguments: ",".join(arguments),
+    ids=",".join,
 )
 def test_a_wrong_word_of_one_call_is_an_error_before_anything_is_sent(
     way, chat, embeddings, rerank, sandbox, arguments
@@ -130,7 +130,7 @@ def test_countries_of_a_call_are_told_as_they_were_sent(way, chat, sandbox):
         ({"extra_body": {"preset": "speed"}}, {"flavor": "eco"}),
         ({"preset": "speed", "extra_body": {"model": "glm-4.7:eco"}}, {}),
     ],
-    ids=lambda arguments: ",".join(arguments),
+    ids=str,
 )
 def test_the_flavor_is_told_and_not_the_preset_that_it_makes_idle(way, chat, made, called):
     with (
