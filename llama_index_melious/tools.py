@@ -242,7 +242,7 @@ class MeliousToolSpec(MeliousComponent, BaseToolSpec):
         return {"model": self.audio_model, "file": (Path(file.name).name, file), **parameters}
 
     def _shown(self, prompt: str, size: str | None, result: ImagesResult) -> ToolOutput:
-        dispatch_usage("images", result, request_id=result.request_id)
+        dispatch_usage("images", result, origin=result.meta)
         images = [_block_of(image, result) for image in result.data]
         count = len(images)
         lines = ["1 picture was made." if count == 1 else f"{count} pictures were made."]
@@ -280,7 +280,7 @@ def _block_of(image: Image, result: ImagesResult) -> ImageBlock:
 
 
 def _written(path: str, language: str | None, result: Transcription) -> ToolOutput:
-    dispatch_usage("audio", result, request_id=result.request_id)
+    dispatch_usage("audio", result, origin=result.meta)
     return ToolOutput(
         tool_name="transcribe",
         blocks=[TextBlock(text=result.text.strip())],

@@ -128,7 +128,7 @@ def test_a_reranker_keeps_the_score_of_a_search_per_call_too(way, rerank):
     ("method", "arguments", "more", "problem"),
     [
         ("rerank", ["heat", "query"], {}, "documents: needs a list"),
-        ("rerank", [["heat"], "query"], {"min_score": "high"}, "min_score: 'high'"),
+        ("rerank", [["heat"], "query"], {"min_score": "high"}, "min_score: must be a number, not 'high'"),
         ("compress_documents", ["heat", "query"], {}, "documents: needs a list"),
         ("compress_documents", [["heat"], "query"], {}, r"documents\[0\]: needs a Document, not str"),
     ],
@@ -151,9 +151,9 @@ def test_a_step_of_a_chain_says_what_it_needs(way, rerank, given):
     ("method", "given", "problem"),
     [
         ("embed_documents", None, "texts: needs a list of texts, not NoneType"),
-        ("embed_documents", ["heat", ""], r"texts\[1\]: '' is no text"),
-        ("embed_documents", ["heat", 5], r"texts\[1\]: 5 is no text"),
-        ("embed_query", None, "text: None is no text"),
+        ("embed_documents", ["heat", ""], r"texts\[1\]: '' is not a text"),
+        ("embed_documents", ["heat", 5], r"texts\[1\]: 5 is not a text"),
+        ("embed_query", None, "text: None is not a text"),
     ],
 )
 def test_what_cannot_be_embedded_is_named_and_not_sent(way, embeddings, sandbox, method, given, problem):

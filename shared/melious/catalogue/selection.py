@@ -60,14 +60,14 @@ class Selection:
 
     def __post_init__(self) -> None:
         if self.type is not None and not isinstance(self.type, str):
-            raise InvalidArgumentError(f"type: {self.type!r} is no text")
+            raise InvalidArgumentError(f"type: must be text, not {self.type!r}")
         for name in ("vision", "tools", "reasoning"):
             check_choice(name, getattr(self, name))
         if self.min_context is not None:
             check_whole("min_context", self.min_context)
         if self.max_input_cost is not None and amount(self.max_input_cost) is None:
             raise InvalidArgumentError(
-                f"max_input_cost: {self.max_input_cost!r} is no amount in EUR per million tokens"
+                f"max_input_cost: must be an amount in EUR per million tokens, not {self.max_input_cost!r}"
             )
         if self.order_by is not None:
             _check_order(self.order_by)
@@ -135,7 +135,7 @@ def tokens_of(text: str) -> int:
     """
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([km]?)", text.strip().lower().replace(",", "").replace("_", ""))
     if match is None:
-        raise ValueError(f"{text!r} is no number of tokens such as 131072, 128k or 1M")
+        raise ValueError(f"{text!r} is not a number of tokens such as 131072, 128k or 1M")
     return int(Decimal(match[1]) * {"": 1, "k": 1000, "m": 1_000_000}[match[2]])
 
 

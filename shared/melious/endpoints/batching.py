@@ -276,7 +276,7 @@ class BatchPlan(ABC, Generic[R]):
         """Give up what the plan meant to fetch and did not; called at the end in any case."""
 
     def _verified(self, result: R, answers: Sequence[Result]) -> R:
-        """What the call gives, once its answers are held against the countries that were asked for."""
+        """What the call gives, once its answers are checked against the countries that were asked for."""
         if any(answer.meta.residency is not None for answer in answers):
             from melious.residency import verify_batches  # noqa: PLC0415 - only for those who ask for it
 
@@ -294,5 +294,13 @@ class BatchPlan(ABC, Generic[R]):
         last = answers[-1].meta
         attempts = sum(answer.attempts for answer in answers)
         relaxed = tuple(dict.fromkeys(step for answer in answers for step in answer.relaxed))
-        meta = Meta(last.request_id, last.rate_limit, attempts, self._spent(), last.headers, relaxed)
+        meta = Meta(
+            last.request_id,
+            last.rate_limit,
+            attempts,
+            self._spent(),
+            last.headers,
+            relaxed,
+            routing=last.routing,
+        )
         return [answer.raw for answer in answers], meta

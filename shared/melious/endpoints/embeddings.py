@@ -159,7 +159,7 @@ class EmbeddingsPlan(BatchPlan[EmbeddingsResult]):
         sent = {name: value for name, value in params.items() if name not in _OWN}
         encoding = params.get("encoding_format") or "base64"
         if encoding not in ("base64", "float"):
-            raise InvalidArgumentError(f"encoding_format: {encoding!r} is neither 'base64' nor 'float'")
+            raise InvalidArgumentError(f"encoding_format: must be 'base64' or 'float', not {encoding!r}")
         self._model = model
         self._refused = {} if refused is None else refused
         self._attempt = max(_ENCODINGS.index(encoding), self._refused.get(model, 0))

@@ -23,7 +23,7 @@ def decode(value: Any) -> array[float]:
     if isinstance(value, str):
         data = binascii.a2b_base64(value)
         if len(data) % 4 or not data:
-            raise ValueError(f"{len(data)} bytes are no whole number of float32")
+            raise ValueError(f"{len(data)} bytes are not a whole number of float32")
         vector = array("f", data)
         if _SWAP:
             vector.byteswap()
@@ -35,7 +35,7 @@ def decode(value: Any) -> array[float]:
         try:
             vector = array("d", value)
         except (TypeError, OverflowError):
-            raise ValueError("the list holds something that is no number") from None
+            raise ValueError("the list holds something that is not a number") from None
         if not math.isfinite(sum(vector)):
             raise ValueError("there is NaN or infinity in it")
         return vector

@@ -224,6 +224,7 @@ class _CallState:
             elapsed,
             self.request.relaxed,
             self.request.residency,
+            self.request.routing,
         )
         return (
             response if self.request.replay is None else self._replayed(head, response, self.request.replay)
@@ -271,6 +272,7 @@ class _CallState:
             tuple(self.history),
             self.request.relaxed,
             self.request.residency,
+            self.request.routing,
         )
 
     def _refusal(self, head: Head, said: Any, rate_limit: RateLimit | None, now: float) -> MeliousError:

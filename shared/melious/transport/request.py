@@ -41,7 +41,7 @@ class Request:
             where the request carries no filters that could be the reason.
         stream: Whether the answer is read as a stream.
         model: The model without its flavor, for whoever keeps the books.
-        routing: The preset or flavor that was asked for, likewise.
+        routing: The flavor, or else the preset, that was asked for, likewise.
         base_url: Where the service is, likewise.
         on_retry: Called before every retry.
         advise: Gives the advice for an error that ends the call, where this request has a better one.
@@ -125,6 +125,7 @@ class Response:
     elapsed: float = 0.0
     relaxed: tuple[str, ...] = ()
     residency: Residency | None = None
+    routing: str | None = None
 
     @property
     def request_id(self) -> str | None:
