@@ -244,7 +244,7 @@ class MeliousRerank(MeliousSettings, BaseDocumentCompressor):
         call.pop("keep_retrieval_score", None)
         min_score = call.pop("min_score", self.min_score)
         if min_score is not None and (isinstance(min_score, bool) or not isinstance(min_score, int | float)):
-            raise InvalidArgumentError(f"min_score: {min_score!r} is no number")
+            raise InvalidArgumentError(f"min_score: must be a number, not {min_score!r}")
         if isinstance(documents, str) or not isinstance(documents, Iterable):
             raise InvalidArgumentError(f"documents: needs a list, not {type(documents).__name__}")
         texts = [_text_of(document, position) for position, document in enumerate(documents)]

@@ -210,7 +210,7 @@ def check_budget(budget: object) -> None:
         InvalidArgumentError: It is something else.
     """
     if not isinstance(budget, ImpactBudget):
-        raise InvalidArgumentError(f"budget: {budget!r} is no ImpactBudget")
+        raise InvalidArgumentError(f"budget: must be an ImpactBudget, not {budget!r}")
 
 
 def admit(budgets: Sequence[ImpactBudget]) -> None:
@@ -239,7 +239,7 @@ def _number(name: str, value: object) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
-        raise InvalidArgumentError(f"{name}: {value!r} is no number from 0 up")
+        raise InvalidArgumentError(f"{name}: must be a number from 0 up, not {value!r}")
     return value
 
 

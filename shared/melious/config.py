@@ -185,7 +185,7 @@ class ClientConfig:
         _check_verify(self.verify)
         flavored("", self.flavor)
         if self.extra_body is not None and not isinstance(self.extra_body, Mapping):
-            raise InvalidArgumentError(f"extra_body: {self.extra_body!r} is no mapping")
+            raise InvalidArgumentError(f"extra_body: must be a mapping, not {self.extra_body!r}")
         if self.budget is not None:
             from melious.budget import check_budget  # noqa: PLC0415 - only for those who have one
 
@@ -228,7 +228,7 @@ def _check_verify(verify: object) -> None:
         if not os.path.exists(verify):  # noqa: PTH110 - pathlib costs more than making a client
             raise InvalidArgumentError(f"verify: there is no file or directory {verify!r}")
     elif not isinstance(verify, bool) and all(cls.__name__ != "SSLContext" for cls in type(verify).__mro__):
-        raise InvalidArgumentError(f"verify: {verify!r} is no bool, path as text or ssl.SSLContext")
+        raise InvalidArgumentError(f"verify: must be True, False, a path or an ssl.SSLContext, not {verify!r}")
 
 
 def reject_unknown(given: Iterable[str], known: Iterable[str], where: str) -> None:

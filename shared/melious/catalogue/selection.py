@@ -60,7 +60,7 @@ class Selection:
 
     def __post_init__(self) -> None:
         if self.type is not None and not isinstance(self.type, str):
-            raise InvalidArgumentError(f"type: {self.type!r} is no text")
+            raise InvalidArgumentError(f"type: must be text, not {self.type!r}")
         for name in ("vision", "tools", "reasoning"):
             check_choice(name, getattr(self, name))
         if self.min_context is not None:
@@ -135,7 +135,7 @@ def tokens_of(text: str) -> int:
     """
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([km]?)", text.strip().lower().replace(",", "").replace("_", ""))
     if match is None:
-        raise ValueError(f"{text!r} is no number of tokens such as 131072, 128k or 1M")
+        raise ValueError(f"{text!r} is not a number of tokens such as 131072, 128k or 1M")
     return int(Decimal(match[1]) * {"": 1, "k": 1000, "m": 1_000_000}[match[2]])
 
 

@@ -122,7 +122,7 @@ def check_model(model: object) -> str:
         InvalidArgumentError: It is empty or no text.
     """
     if not isinstance(model, str) or not model.strip():
-        raise InvalidArgumentError(f"model: {model!r} is no model's name")
+        raise InvalidArgumentError(f"model: must be the name of a model, not {model!r}")
     if ":" in model:
         check_suffix(model)
     return model
@@ -161,7 +161,7 @@ def body_of(
     for extra in (config.extra_body, params.get("extra_body")):
         if extra:
             if not isinstance(extra, Mapping):
-                raise InvalidArgumentError(f"extra_body: {extra!r} is no mapping")
+                raise InvalidArgumentError(f"extra_body: must be a mapping, not {extra!r}")
             body.update(extra)
     if "preset" in body:
         warn_of_idle_preset(body)

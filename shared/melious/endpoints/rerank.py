@@ -98,7 +98,7 @@ class RerankPlan(BatchPlan[RerankResult]):
         check_known(params, RerankParams, "rerank")
         super().__init__(params)
         if not isinstance(query, str) or not query.strip():
-            raise InvalidArgumentError(f"query: {query!r} is no question")
+            raise InvalidArgumentError(f"query: must be text that is not empty, not {query!r}")
         self._documents = _checked(documents)
         top_n = params.get("top_n")
         if top_n is not None and (isinstance(top_n, bool) or not isinstance(top_n, int) or top_n < 1):

@@ -35,7 +35,7 @@ def decode(value: Any) -> array[float]:
         try:
             vector = array("d", value)
         except (TypeError, OverflowError):
-            raise ValueError("the list holds something that is no number") from None
+            raise ValueError("the list holds something that is not a number") from None
         if not math.isfinite(sum(vector)):
             raise ValueError("there is NaN or infinity in it")
         return vector
