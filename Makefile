@@ -1,6 +1,7 @@
 # Every target makes its own .venv on a machine that has Python >= 3.11, pip and make.
 PYTHON ?= python3
-SECONDS ?= 60
+FUZZ_SECONDS ?= 60
+SOAK_SECONDS ?= 180
 VENV := .venv
 BIN := $(VENV)/bin
 OLDEST := $(VENV)/oldest
@@ -11,7 +12,6 @@ export UV_LINK_MODE := copy
 UV := $(BIN)/python -m uv pip install --quiet --python $(BIN)/python
 
 .DEFAULT_GOAL := help
-SOAK_SECONDS ?= 180
 .PHONY: help demo test fuzz soak lint format bench notebooks build clean
 
 help:  ## say what there is
@@ -63,8 +63,8 @@ test: $(VENV)/.dev $(OLDEST)/.made $(SCALE)/.made  ## the whole suite; the core 
 	$(OLDEST)/bin/python -m pytest tests/packaging/test_borrowed_interfaces.py
 	$(SCALE)/bin/python -m pytest tests/scale/check_arrow.py tests/scale/check_dask.py tests/scale/check_ray.py
 
-fuzz: $(VENV)/.dev  ## odd inputs for the parsers, by seed: SECONDS=60 SEED=1
-	$(BIN)/python -m tests.fuzz --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
+fuzz: $(VENV)/.dev  ## odd inputs for the parsers, and for the sandbox, by seed: FUZZ_SECONDS=60 SEED=1
+	$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS) $(if $(SEED),--seed $(SEED))
 
 soak: $(VENV)/.dev  ## 80 callers against a server that fails one answer in ten, on both transports: SOAK_SECONDS in all
 	$(BIN)/python -m tests.soak --transport httpx --seconds $$(($(SOAK_SECONDS) / 2))

@@ -234,7 +234,7 @@ class MeliousComponent(BaseComponent):
             )
         model = getattr(self, "model", None)
         if not isinstance(model, str) or not model.strip():
-            raise InvalidArgumentError(f"model: {model!r} is not the name of a model")
+            raise InvalidArgumentError(f"model: must be the name of a model, not {model!r}")
         flavored(model, self.flavor)
         brought(self.http_client, "blocking")
         brought(self.async_http_client, "asyncio", "async_http_client")

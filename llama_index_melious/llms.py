@@ -233,7 +233,7 @@ class Melious(StructuredPredict, MeliousComponent):
             )
         model = params.pop("model", None) or self.model
         if not isinstance(model, str):
-            raise InvalidArgumentError(f"model: {model!r} is not the name of a model")
+            raise InvalidArgumentError(f"model: must be the name of a model, not {model!r}")
         if "tools" in params and not params["tools"]:  # nothing is said of tools that are not there
             params = {name: value for name, value in params.items() if name not in _ABOUT_TOOLS}
         card = catalogue.known(model, self.base_url)

@@ -212,7 +212,7 @@ def check_budget(budget: object) -> None:
         InvalidArgumentError: It is something else.
     """
     if not isinstance(budget, ImpactBudget):
-        raise InvalidArgumentError(f"budget: {budget!r} is not an ImpactBudget")
+        raise InvalidArgumentError(f"budget: must be an ImpactBudget, not {budget!r}")
 
 
 def admit(budgets: Sequence[ImpactBudget]) -> None:

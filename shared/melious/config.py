@@ -228,9 +228,7 @@ def _check_verify(verify: object) -> None:
         if not os.path.exists(verify):  # noqa: PTH110 - pathlib costs more than making a client
             raise InvalidArgumentError(f"verify: there is no file or directory {verify!r}")
     elif not isinstance(verify, bool) and all(cls.__name__ != "SSLContext" for cls in type(verify).__mro__):
-        raise InvalidArgumentError(
-            f"verify: must be True, False, a path as text or an ssl.SSLContext, not {verify!r:.80}"
-        )
+        raise InvalidArgumentError(f"verify: must be True or False, a path or an SSLContext, not {verify!r}")
 
 
 def reject_unknown(given: Iterable[str], known: Iterable[str], where: str) -> None:

@@ -41,10 +41,10 @@ SERVERS: dict[str, Model] = {
     "bucket, retry-after": lambda limit: TokenBucket(limit, limit, retry_after=True),
     "bucket, only retry-after": lambda limit: TokenBucket(limit, limit, no_headers, retry_after=True),
 }
-BURSTS = [(400, 20), (200, 20), (100, 10)]
+BURSTS = [(400, 20), (100, 10)]
 
 
-@pytest.mark.parametrize("start", [1000.0, 1000.37, 1000.9])
+@pytest.mark.parametrize("start", [1000.0, 1000.9])
 @pytest.mark.parametrize(("callers", "per_second"), BURSTS)
 @pytest.mark.parametrize("server", SERVERS)
 def test_a_burst_is_served_as_fast_as_the_limit_allows(
@@ -137,7 +137,7 @@ def test_whoever_has_no_time_is_told_before_anything_is_sent() -> None:
     assert all("not sent" in str(error) for error in outcome.lost)
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(3))
 def test_waiting_costs_little(seed: int) -> None:
     """Those who wait ask again now and then, and not all the time."""
     outcome = Burst(SERVERS["fixed, epoch"](20), seed=seed).run(400)

@@ -6,10 +6,10 @@ import argparse
 import sys
 import time
 
-from tests.fuzz import adapters, parsers
+from tests.fuzz import adapters, parsers, sandbox
 from tests.fuzz.kit import place_of
 
-TARGETS = [*parsers.TARGETS, *adapters.TARGETS]
+TARGETS = [*parsers.TARGETS, *adapters.TARGETS, *sandbox.TARGETS]
 """Each is called with a seed and with what says when to stop."""
 
 _SHOWN = 10

@@ -381,3 +381,6 @@ def _fate(probe: _Probe, port: int) -> str | None:
     ):
         return f"status {int(status[1])}"
     return "internal error" if b'"internal_error"' in answer and b"internal" not in probe.data else None
+
+
+TARGETS = (sandbox,)

@@ -7,11 +7,11 @@ from random import Random
 
 import pytest
 
-from . import adapters, parsers
+from . import adapters, parsers, sandbox
 from .kit import Outcome, Until, mutated, place_of, run, times
 
 INPUTS = 300
-TARGETS = [*parsers.TARGETS, *adapters.TARGETS]
+TARGETS = [*parsers.TARGETS, *adapters.TARGETS, *sandbox.TARGETS]
 
 
 @pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.__name__)

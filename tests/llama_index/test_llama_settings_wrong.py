@@ -88,7 +88,7 @@ def test_other_words_can_be_set_later():
 
 @pytest.mark.parametrize("name", [5, ["glm-4.7"]], ids=str)
 async def test_a_model_that_is_none(make_llm, way, sandbox, name):
-    with pytest.raises(InvalidArgumentError, match="is not the name of a model"):
+    with pytest.raises(InvalidArgumentError, match="must be the name of a model"):
         await way(make_llm(), "chat", [ChatMessage("Hi")], model=name)
     assert not sandbox.requests
 

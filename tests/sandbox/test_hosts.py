@@ -5,6 +5,7 @@ import json
 import pytest
 import raw
 
+from melious import MeliousClient
 from melious.sandbox import Sandbox
 
 CHAT = {"model": "llama-3.1-8b-instruct", "messages": [{"role": "user", "content": "Hi"}]}
@@ -139,6 +140,13 @@ def test_bound_to_every_address_any_host_may_be_named(start_sandbox):
     assert status(sandbox, "melious.example") == 200
     assert post(sandbox, "origin: http://melious.example", content_type="application/json").status == 200
     assert status(sandbox, "[::1") == 400
+
+
+def test_its_address_is_one_that_clients_take(start_sandbox):
+    sandbox = start_sandbox(host="0.0.0.0")
+    assert sandbox.base_url.startswith("http://127.0.0.1:")
+    with MeliousClient(api_key=sandbox.api_key, base_url=sandbox.base_url) as client:
+        assert client.models.list()
 
 
 def test_unless_some_are_allowed(start_sandbox):

@@ -186,6 +186,8 @@ def test_arrays_are_normalised_too(embedder: Make) -> None:
         ({"text_column": ""}, "text_column: '' is not the name of a column"),
         ({"key_from": "a vault"}, "key_from"),
         ({"prefix": 7}, "prefix"),
+        ({"normalize": "yes"}, "normalize: must be True or False, not 'yes'"),
+        ({"pickle_key": 1}, "pickle_key: must be True or False, not 1"),
         ({"async_transport": "aiohttp"}, "async_transport"),
     ],
     ids=repr,

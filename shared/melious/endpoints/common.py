@@ -122,7 +122,7 @@ def check_model(model: object) -> str:
         InvalidArgumentError: It is empty or no text.
     """
     if not isinstance(model, str) or not model.strip():
-        raise InvalidArgumentError(f"model: {model!r} is not the name of a model")
+        raise InvalidArgumentError(f"model: must be the name of a model, not {model!r}")
     if ":" in model:
         check_suffix(model)
     return model

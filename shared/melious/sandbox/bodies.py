@@ -12,7 +12,7 @@ MOST_UNREAD = 64 * 1024
 """Bytes that are read, and dropped, of a body that nobody wants; a longer one closes the connection."""
 
 _LINGER_BYTES = 2 * 1024 * 1024
-_LINGER_SECONDS = 2.0
+_UNWANTED_SECONDS = 2.0
 
 
 class ClientGoneError(Exception):
@@ -77,17 +77,17 @@ class Incoming:
         return bytes(body)
 
     async def skip(self) -> bool:
-        """Drop a body of at most 64 KiB, so that the connection can be kept; leave a longer one unread.
+        """Drop a body of at most 64 KiB, so that the connection can be kept.
+
+        A longer one is left unread, and so is what does not come within two seconds.
 
         Returns:
             Whether the client is still there.
         """
         if self._declared > MOST_UNREAD or (self._waits and self._has_body):
             return True
-        left = MOST_UNREAD
         try:
-            while not self._ended and left > 0:
-                left -= len(await self._next())
+            await self._drop(MOST_UNREAD)
         except ClientGoneError:
             return False
         return True
@@ -98,12 +98,15 @@ class Incoming:
         A connection that closes with bytes unread is reset, and a client that is still writing might never
         see the answer.
         """
-        left = _LINGER_BYTES
-        # Its end, the client's leave and the time are three ways to be done.
-        with suppress(ClientGoneError, TimeoutError):
-            async with asyncio.timeout(_LINGER_SECONDS):
-                while not self._ended and left > 0:
-                    left -= len(await self._next())
+        with suppress(ClientGoneError):
+            await self._drop(_LINGER_BYTES)
+
+    async def _drop(self, most: int) -> None:
+        # Its end, a number of bytes and the time are three ways to be done.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_UNWANTED_SECONDS):
+                while not self._ended and most > 0:
+                    most -= len(await self._next())
 
     async def _next(self) -> bytes:
         message = await self._receive()

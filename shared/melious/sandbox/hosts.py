@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 _NAME = r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*"
 _AUTHORITY = re.compile(rf"(?:\[(?P<v6>[0-9a-f:.]+)\]|(?P<name>{_NAME})\.?)(?::(?P<port>[0-9]{{0,5}}))?")
 _LARGEST_PORT = 65_535
-_EVERY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
+_OF_EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not bound
 _MOST_SHOWN = 100
 
 
@@ -62,6 +62,15 @@ def is_this_machine(name: str) -> bool:
     return (mapped or address).is_loopback
 
 
+def reachable(bound: str) -> str:
+    """Give the host by which clients on this machine reach a sandbox, also one bound to every address.
+
+    >>> reachable("0.0.0.0"), reachable("sandbox.localhost")
+    ('127.0.0.1', 'sandbox.localhost')
+    """
+    return _OF_EVERY_ADDRESS.get(_plain(bound), bound)
+
+
 class HostRule:
     """Which hosts a request may name.
 
@@ -76,7 +85,7 @@ class HostRule:
     def __init__(self, bound: str, allowed: Iterable[str] = ()) -> None:
         self._allowed = frozenset(map(_plain, allowed))
         self._bound = _plain(bound)
-        self._everywhere = self._bound in _EVERY_ADDRESS
+        self._everywhere = self._bound in _OF_EVERY_ADDRESS
 
     def check(self, host: str | None, origins: Iterable[str], address: str) -> None:
         """Check the names that a request carries.

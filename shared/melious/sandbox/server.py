@@ -7,6 +7,7 @@ from typing import Self
 
 from melious.sandbox.app import build_app
 from melious.sandbox.faults import Faults
+from melious.sandbox.hosts import reachable
 from melious.sandbox.listener import Listener
 from melious.sandbox.profiles import ProfileName
 from melious.sandbox.records import MAX_BYTES_KEPT, RequestLog
@@ -49,7 +50,7 @@ class Sandbox:
         max_bytes_kept: How much memory they may take, in bytes, 64 MiB by default. Beyond it the oldest lose
             their bodies; one body may take a sixteenth of it.
         max_body_bytes: How large the body of a request may be, in bytes, 64 MiB by default; a larger one gets
-            413. Without a valid key, no body is read.
+            413. Without a valid key, at most 64 KiB are read, and dropped.
         upstream: Base URL of an OpenAI-compatible server that answers chat and embeddings instead, such as a
             local model server: ``http://127.0.0.1:11434/v1`` (Ollama), ``:8000/v1`` (vLLM), ``:8080/v1``
             (llama.cpp). It gets the model's name without the flavor, and may have models that the catalogue
@@ -130,8 +131,8 @@ class Sandbox:
 
     @property
     def base_url(self) -> str:
-        """The base URL for clients, ``http://127.0.0.1:PORT/v1``."""
-        host = self._settings.host
+        """The base URL for clients on this machine, ``http://127.0.0.1:PORT/v1``."""
+        host = reachable(self._settings.host)
         host = f"[{host}]" if ":" in host else host
         return f"http://{host}:{self._running().port}/v1"
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping
 from http import HTTPStatus
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 from pydantic_core import from_json
@@ -17,6 +17,8 @@ from melious.sandbox.replies import DONE, JSON_TYPE, EventsReply, event, json_by
 
 LastChunk = Callable[[list[dict[str, Any]]], dict[str, Any]]
 """Gives what the last chunk of a stream carries besides, from all chunks."""
+
+_Result = TypeVar("_Result")
 
 _COMMENT = b": keep-alive\n\n"
 _DONE_DATA = b"[DONE]"
@@ -105,9 +107,7 @@ class Upstream:
         except httpx.HTTPError as error:
             raise SandboxError("provider_error", f"The upstream server failed: {error}") from None
         if not response.is_success:
-            content = await response.aread()
-            await response.aclose()
-            raise _refusal(response.status_code, content, model)
+            raise _refusal(response.status_code, await _rest(response, gone), model)
         _, broken = SandboxError("provider_error").render(self._profile)
         events = _events(response, model, keepalive, last, event(broken), gone)
 
@@ -148,13 +148,27 @@ class Upstream:
         )
 
 
-async def _unless(gone: asyncio.Event, sending: Coroutine[Any, Any, httpx.Response]) -> httpx.Response:
-    """Wait for a response, and call the request off once the client has left.
+async def _rest(refused: httpx.Response, gone: asyncio.Event) -> bytes:
+    """Read the body of a refusal and close it; b"" where it breaks off, for its status says enough.
+
+    Raises:
+        ClientGoneError: The client left first.
+    """
+    try:
+        return await _unless(gone, refused.aread())
+    except httpx.HTTPError:
+        return b""
+    finally:
+        await refused.aclose()
+
+
+async def _unless(gone: asyncio.Event, work: Coroutine[Any, Any, _Result]) -> _Result:
+    """Wait for a response or its body, and call the work off once the client has left.
 
     Raises:
         ClientGoneError: It left first.
     """
-    request = asyncio.ensure_future(sending)
+    request = asyncio.ensure_future(work)
     leaving = asyncio.ensure_future(gone.wait())
     try:
         await asyncio.wait({request, leaving}, return_when=asyncio.FIRST_COMPLETED)
@@ -194,9 +208,11 @@ def _refusal(status: int, content: bytes, model: str) -> SandboxError:
 def _message(content: bytes) -> tuple[str | None, str | None]:
     try:
         error = from_json(content)["error"]
-        return (error, None) if isinstance(error, str) else (error.get("message"), error.get("code"))
+        found = (error, None) if isinstance(error, str) else (error.get("message"), error.get("code"))
     except (ValueError, TypeError, KeyError, AttributeError):
         return None, None
+    message, code = (text if isinstance(text, str) else None for text in found)
+    return message, code
 
 
 async def _events(

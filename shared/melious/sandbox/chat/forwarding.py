@@ -1,6 +1,6 @@
 """Chat requests that another server answers: its text, with the fields of Melious around it."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from melious.sandbox.brain import tokens
 from melious.sandbox.call import Call
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from melious.sandbox.upstream import Upstream
 
 _PATH = "/chat/completions"
+_MOST_TOKENS = 1_000_000_000
 
 
 async def forward(call: Call, upstream: "Upstream", request: ChatRequest) -> Reply | EventsReply:
@@ -41,14 +42,27 @@ async def forward(call: Call, upstream: "Upstream", request: ChatRequest) -> Rep
 
 
 def _texts(answer: dict[str, Any], key: str) -> list[str]:
-    found = [choice.get(key) or {} for choice in answer.get("choices") or [] if isinstance(choice, dict)]
-    return [text for part in found for text in (part.get("reasoning_content"), part.get("content")) if text]
+    choices = answer.get("choices")
+    each = choices if isinstance(choices, list) else ()
+    parts = [choice.get(key) for choice in each if isinstance(choice, dict)]
+    said = [part for part in parts if isinstance(part, dict)]
+    texts = [part.get(name) for part in said for name in ("reasoning_content", "content")]
+    return [text for text in texts if isinstance(text, str)]
 
 
 def _work(usage: Any, request: ChatRequest, written: list[str]) -> Work:
-    """Take the server's counts, or count where it gives none."""
-    if isinstance(usage, dict) and isinstance(usage.get("prompt_tokens"), int):
-        details = usage.get("prompt_tokens_details")
-        cached = details.get("cached_tokens") if isinstance(details, dict) else 0
-        return Work(usage["prompt_tokens"], usage.get("completion_tokens") or 0, cached or 0)
-    return Work(request.prompt_tokens, tokens.count("".join(written)))
+    """Take the server's counts, or count where it gives none that can be used."""
+    if not isinstance(usage, dict) or not _is_count(usage.get("prompt_tokens")):
+        return Work(request.prompt_tokens, tokens.count("".join(written)))
+    read, wrote = usage["prompt_tokens"], usage.get("completion_tokens")
+    details = usage.get("prompt_tokens_details")
+    cached = details.get("cached_tokens") if isinstance(details, dict) else 0
+    return Work(
+        read,
+        wrote if _is_count(wrote) else tokens.count("".join(written)),
+        min(cached, read) if _is_count(cached) else 0,
+    )
+
+
+def _is_count(value: Any) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST_TOKENS

@@ -38,6 +38,8 @@ async def create(call: Call) -> Reply:
     if call.service.upstream is not None:
         asked = body | {"encoding_format": "float"} if call.fault.ignore_encoding else body
         answer = await call.service.upstream.answer("/embeddings", asked, card.id, call.gone)
+        if not isinstance(answer.get("data"), list):
+            raise SandboxError("provider_error", "The upstream server answered without a list of vectors.")
     else:
         size = card.dimensions or 1024
         found = await in_turns(lambda text: vectors.embed(text, size, dimensions), texts)
@@ -112,10 +114,18 @@ def _packed(vector: list[float]) -> str:
 
 
 def _damage(answer: dict[str, Any], fault: Fault) -> None:
-    answer["data"] = data = fault.disordered(answer.get("data") or [])
+    answer["data"] = data = fault.disordered(answer["data"])
     for item in data if fault.truncate_base64 else ():
-        if isinstance(item["embedding"], str):
-            raw = base64.b64decode(item["embedding"])[:-_TRUNCATED_BY]
-            item["embedding"] = base64.b64encode(raw).decode("ascii")
+        # Another server's items may have any form, and keep it.
+        if isinstance(item, dict) and isinstance(item.get("embedding"), str):
+            item["embedding"] = _truncated(item["embedding"])
     if fault.usage is not None:
         answer.pop("usage", None)
+
+
+def _truncated(packed: str) -> str:
+    try:
+        raw = base64.b64decode(packed)
+    except ValueError:  # it is broken as it is
+        return packed
+    return base64.b64encode(raw[:-_TRUNCATED_BY]).decode("ascii")
