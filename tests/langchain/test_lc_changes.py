@@ -128,7 +128,7 @@ def test_a_reranker_keeps_the_score_of_a_search_per_call_too(way, rerank):
     ("method", "arguments", "more", "problem"),
     [
         ("rerank", ["heat", "query"], {}, "documents: needs a list"),
-        ("rerank", [["heat"], "query"], {"min_score": "high"}, "min_score: 'high'"),
+        ("rerank", [["heat"], "query"], {"min_score": "high"}, "min_score: must be a number, not 'high'"),
         ("compress_documents", ["heat", "query"], {}, "documents: needs a list"),
         ("compress_documents", [["heat"], "query"], {}, r"documents\[0\]: needs a Document, not str"),
     ],
