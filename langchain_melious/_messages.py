@@ -309,7 +309,7 @@ def _parsed_arguments(given: Any) -> dict[str, Any]:
     if parsed is None:
         return {}
     if not isinstance(parsed, dict):
-        raise ValueError(f"the arguments are no JSON object but {type(parsed).__name__}")  # noqa: TRY004
+        raise ValueError(f"the arguments are not a JSON object but {type(parsed).__name__}")  # noqa: TRY004
     return parsed
 
 

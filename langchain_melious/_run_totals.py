@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 from uuid import UUID
 
 from melious.impact import Entry, Totals
@@ -38,12 +39,24 @@ class RunTotals:
     totals: Totals = field(default_factory=Totals)
 
 
+class Asked(NamedTuple):
+    """What a chat model of Melious is asked for.
+
+    Attributes:
+        model: The model, without its flavor.
+        routing: The flavor, or else the preset.
+    """
+
+    model: str = ""
+    routing: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class _Traced:
     root: UUID
     name: str
     tags: tuple[str, ...]
-    model: str | None
+    asked: Asked | None
 
 
 class RunBook:
@@ -65,13 +78,13 @@ class RunBook:
         parent_run_id: UUID | None,
         name: str,
         tags: Iterable[str] | None,
-        model: str | None = None,
+        asked: Asked | None = None,
     ) -> None:
         """Note a run; it belongs to the outermost run that was seen above it."""
         with self._lock:
             above = None if parent_run_id is None else self._touched(parent_run_id)
             root = above.root if above else run_id
-            self._traced[run_id] = _Traced(root, name, tuple(tags or ()), model)
+            self._traced[run_id] = _Traced(root, name, tuple(tags or ()), asked)
             if len(self._traced) > MAX_TRACED:
                 self._traced.popitem(last=False)
 
@@ -80,11 +93,11 @@ class RunBook:
         with self._lock:
             return run_id in self._traced
 
-    def model_of(self, run_id: UUID) -> str | None:
-        """The model of Melious that a run asks, if it does."""
+    def asked_of(self, run_id: UUID) -> Asked | None:
+        """What a run asks of a chat model of Melious, if it does."""
         with self._lock:
             traced = self._traced.get(run_id)
-            return traced.model if traced else None
+            return traced.asked if traced else None
 
     def count(self, run_id: UUID | None, tags: Iterable[str] | None, entry: Entry) -> None:
         """Add one request to its run and its tags."""

@@ -261,6 +261,8 @@ class MeliousSettings(Copies):
             "filters": filters_to_wire(self._given("filters", call)),
         }
         for extra in (self.extra_body, call.get("extra_body")):
+            if not isinstance(extra, Mapping | None):
+                raise InvalidArgumentError(f"extra_body: must be a mapping, not {extra!r}")
             sent.update(extra or {})
         return routing_told(sent)
 

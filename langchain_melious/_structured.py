@@ -50,7 +50,9 @@ def structured_output(
     """See `ChatMelious.with_structured_output`."""
     chosen = default_method(llm.profile) if method in ("auto", None) else method
     if chosen not in METHODS:
-        raise InvalidArgumentError(f"method: {method!r} is none of 'auto', {', '.join(map(repr, METHODS))}")
+        raise InvalidArgumentError(
+            f"method: must be one of 'auto', {', '.join(map(repr, METHODS))}, not {method!r}"
+        )
     if schema is None and chosen != "json_mode":
         raise InvalidArgumentError(f"schema: {chosen} needs one; only json_mode goes without")
     wanted = regular_schema(schema)
@@ -175,7 +177,7 @@ class StructuredOutputParser(BaseTransformOutputParser[Any]):
                 return cast("Exception", _REFUSAL_ERROR(said, raw_message=message))
         elif invalid:
             call = invalid[0]
-            said = f"The arguments of {call['name']!r} are no JSON object: {_shown(call['args'])}"
+            said = f"The arguments of {call['name']!r} are not a JSON object: {_shown(call['args'])}"
         elif text:
             said = f"The model answered with prose instead of {wanted}: {_shown(text)}"
         else:

@@ -16,10 +16,10 @@ from typing_extensions import override
 
 from langchain_melious._messages import PROVIDER
 from langchain_melious._reports import USAGE_EVENT
-from langchain_melious._run_totals import RunBook, RunTotals
+from langchain_melious._run_totals import Asked, RunBook, RunTotals
 from melious.errors import MeliousError
 from melious.impact import BillingCost, Entry, EnvironmentImpact, ImpactLedger, Totals
-from melious.routing import split_flavor
+from melious.routing import routing_of, split_flavor
 
 
 class MeliousImpactHandler(BaseCallbackHandler):
@@ -136,8 +136,9 @@ class MeliousImpactHandler(BaseCallbackHandler):
     ) -> None:
         """Note to whom a run belongs, and which model it asks."""
         told = metadata or {}
-        model = str(told.get("ls_model_name") or "") if told.get("ls_provider") == PROVIDER else None
-        self._begin(serialized, run_id, parent_run_id, tags, kwargs, model)
+        is_ours = told.get("ls_provider") == PROVIDER
+        asked = _asked(told, kwargs.get("invocation_params") or {}) if is_ours else None
+        self._begin(serialized, run_id, parent_run_id, tags, kwargs, asked)
 
     def _begin(
         self,
@@ -146,10 +147,10 @@ class MeliousImpactHandler(BaseCallbackHandler):
         parent_run_id: UUID | None,
         tags: list[str] | None,
         told: Mapping[str, Any],
-        model: str | None = None,
+        asked: Asked | None = None,
     ) -> None:
         name = told.get("name") or (serialized or {}).get("name") or "run"
-        self._book.begin(run_id, parent_run_id, str(name), tags, model)
+        self._book.begin(run_id, parent_run_id, str(name), tags, asked)
 
     @override
     def on_llm_end(
@@ -184,9 +185,9 @@ class MeliousImpactHandler(BaseCallbackHandler):
     ) -> None:
         """Count a call of a chat model that was sent and failed, in a column of its own."""
         if isinstance(error, MeliousError) and error.attempts:
-            model = split_flavor(self._book.model_of(run_id) or "")[0]
+            model, routing = self._book.asked_of(run_id) or Asked()
             begun = error.partial is not None
-            self._count(run_id, tags, Entry("chat", model, answered=begun, failed=True))
+            self._count(run_id, tags, Entry("chat", model, routing, answered=begun, failed=True))
 
     @override
     def on_custom_event(
@@ -250,6 +251,16 @@ def _is_from_cache(message: AIMessage) -> bool:
     return type(cost) is int and cost == 0
 
 
+def _asked(told: Mapping[str, Any], parameters: Mapping[str, Any]) -> Asked:
+    """What a run asks for, by what callbacks are told at its start."""
+    body = {"model": told.get("ls_model_name"), "preset": parameters.get("preset")}
+    extra = parameters.get("extra_body")
+    if isinstance(extra, Mapping):
+        body |= extra
+    model, flavor = split_flavor(str(body["model"] or ""))
+    return Asked(model, flavor or parameters.get("flavor") or routing_of(body))
+
+
 def _entry(endpoint: str, model: str, told: Mapping[str, Any], usage: Any) -> Entry:
     routing = told.get("routing") or {}
     impact, cost = told.get("environment_impact"), told.get("billing_cost")
@@ -260,5 +271,5 @@ def _entry(endpoint: str, model: str, told: Mapping[str, Any], usage: Any) -> En
         usage,
         EnvironmentImpact.model_validate(impact) if impact else None,
         BillingCost.model_validate(cost) if cost else None,
-        relaxed=tuple(told.get("relaxed") or ()),
+        relaxed=tuple(routing.get("relaxed") or ()),
     )

@@ -183,7 +183,8 @@ class ChatMelious(DescribedModel):
         with langchain_errors:
             given = with_retries_told(kwargs, run_manager)
             call = call_of(self, messages, stop, given, stream=False)
-            return result_of(self._sync_client().chat.create(**call), self._reading(call, given))
+            reading = self._reading(call, given)
+            return result_of(self._sync_client().chat.create(**call), reading)
 
     @override
     async def _agenerate(
@@ -196,7 +197,8 @@ class ChatMelious(DescribedModel):
         with langchain_errors:
             given = with_retries_told(kwargs, run_manager)
             call = call_of(self, messages, stop, given, stream=False)
-            return result_of(await self._async_client().chat.create(**call), self._reading(call, given))
+            reading = self._reading(call, given)
+            return result_of(await self._async_client().chat.create(**call), reading)
 
     @override
     def _stream(

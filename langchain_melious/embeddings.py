@@ -223,7 +223,7 @@ class MeliousEmbeddings(MeliousSettings, Embeddings):
         for position, text in enumerate(given):
             if not isinstance(text, str) or not text:
                 which = "text" if prefix_name == "query_prefix" else f"texts[{position}]"
-                raise InvalidArgumentError(f"{which}: must be text to embed, not {text!r:.80}")
+                raise InvalidArgumentError(f"{which}: {text!r:.80} is not a text to embed")
         if prefix:
             given = [prefix + text for text in given]
         call = {name: getattr(self, name) for name in _PARAMETERS} | {"model": self.model}

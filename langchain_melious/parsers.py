@@ -156,7 +156,7 @@ class MeliousAudioParser(MeliousSettings, BaseBlobParser):
         call = {name: getattr(self, name) for name in _PARAMETERS} | {"model": self.model, **options}
         mode = call.pop("mode", self.mode)
         if mode not in ("single", "segments"):
-            raise InvalidArgumentError(f"mode: {mode!r} is none of single, segments")
+            raise InvalidArgumentError(f"mode: must be one of single, segments, not {mode!r}")
         call.setdefault("response_format", "verbose_json" if mode == "segments" else "json")
         return mode, {**call, "file": _file_of(blob)}
 

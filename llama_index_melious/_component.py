@@ -180,6 +180,13 @@ class MeliousComponent(BaseComponent):
             raise InvalidArgumentError(f"{kind.__name__}: {_wrong(error)}") from error
         self._check()
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set a field; what the base class finds wrong with the value is an `InvalidArgumentError`."""
+        try:
+            super().__setattr__(name, value)
+        except ValidationError as error:
+            raise InvalidArgumentError(f"{type(self).__name__}: {_wrong(error)}") from error
+
     @classmethod
     def in_own_words(cls, arguments: dict[str, Any]) -> dict[str, Any]:
         """The arguments under the names of the fields.
@@ -227,7 +234,7 @@ class MeliousComponent(BaseComponent):
             )
         model = getattr(self, "model", None)
         if not isinstance(model, str) or not model.strip():
-            raise InvalidArgumentError(f"model: must be the name of a model, not {model!r}")
+            raise InvalidArgumentError(f"model: {model!r} is not the name of a model")
         flavored(model, self.flavor)
         brought(self.http_client, "blocking")
         brought(self.async_http_client, "asyncio", "async_http_client")
@@ -359,7 +366,8 @@ class MeliousComponent(BaseComponent):
 
 def _wrong(error: ValidationError) -> str:
     """Which arguments are wrong, and how; not what they were, since that may be a key."""
-    return "; ".join(
-        f"{'.'.join(map(str, each['loc']))}: {each['msg']}"
-        for each in error.errors(include_url=False, include_context=False, include_input=False)
-    )
+    found = []
+    for each in error.errors(include_url=False, include_context=False, include_input=False):
+        place, said = f"{'.'.join(map(str, each['loc']))}: ", each["msg"].removeprefix("Value error, ")
+        found.append(said if said.startswith(place) else place + said)
+    return "; ".join(found)

@@ -280,7 +280,7 @@ def plain_call(call: Any, where: str = "message") -> dict[str, Any]:
         return call.model_dump()
     if isinstance(call, Mapping):
         return dict(call)
-    raise InvalidArgumentError(f"{where}: {call!r:.80} in additional_kwargs is no call of a tool")
+    raise InvalidArgumentError(f"{where}: {call!r:.80} in additional_kwargs is not a call of a tool")
 
 
 def function_of(call: Mapping[str, Any]) -> tuple[str, Any]:

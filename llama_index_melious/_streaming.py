@@ -54,7 +54,7 @@ class Reading(Generic[S, R]):
         from llama_index_melious.events import dispatch_usage  # noqa: PLC0415 - not before there is an answer
 
         last = self._fold.finish(self.stream)
-        dispatch_usage("chat", last.raw or {}, request_id=self.stream.request_id, span_id=self._span_id)
+        dispatch_usage("chat", last.raw or {}, origin=self.stream, span_id=self._span_id)
         return last
 
     def end(self) -> R:

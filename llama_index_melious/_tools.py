@@ -92,7 +92,8 @@ def selections(response: ChatResponse, *, error_on_none: bool) -> list[ToolSelec
     the answer was cut off at its limit of tokens, they are always an error: another try would end alike.
 
     Raises:
-        ToolArgumentsError: The answer is whole, its arguments are no JSON object, and `error_on_none` is set.
+        ToolArgumentsError: The answer is whole, its arguments are not a JSON object, and `error_on_none`
+            is set.
         ValueError: There is no call, and `error_on_none` is set.
     """
     blocks = [block for block in response.message.blocks if isinstance(block, ToolCallBlock)]
@@ -145,7 +146,7 @@ def whole_arguments(name: str, given: Any, response: ChatResponse) -> dict[str, 
     """The arguments of a call in a whole answer; those of a tool that takes none may be empty or null.
 
     Raises:
-        ToolArgumentsError: They are no JSON object.
+        ToolArgumentsError: They are not a JSON object.
     """
     value = given
     if isinstance(given, str):
@@ -163,7 +164,7 @@ def whole_arguments(name: str, given: Any, response: ChatResponse) -> dict[str, 
 def _unreadable(name: str, text: str, response: ChatResponse, why: str) -> ToolArgumentsError:
     shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
     return ToolArgumentsError(
-        f"the arguments for the tool {name!r} are no JSON object ({why}): {shown!r}",
+        f"the arguments for the tool {name!r} are not a JSON object ({why}): {shown!r}",
         tool_name=name,
         text=text,
         finish_reason=response.additional_kwargs.get("finish_reason"),

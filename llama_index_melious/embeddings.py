@@ -343,7 +343,7 @@ class MeliousEmbedding(MeliousComponent, BaseEmbedding):
 
 
 def _tell(answer: Result) -> None:
-    dispatch_usage("embeddings", answer, request_id=answer.request_id)
+    dispatch_usage("embeddings", answer, origin=answer.meta)
 
 
 def _instructed(instruction: str, texts: list[str]) -> list[str]:

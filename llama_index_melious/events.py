@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from llama_index_instrumentation import get_dispatcher
 from llama_index_instrumentation.base import BaseEvent
@@ -11,7 +11,10 @@ from llama_index_instrumentation.dispatcher import Dispatcher
 from pydantic import BaseModel, ConfigDict, field_validator
 
 from melious.impact import BillingCost, EnvironmentImpact
-from melious.results import Result, Usage
+from melious.results import Meta, Result, Usage
+
+if TYPE_CHECKING:
+    from melious.streams import StreamBase
 
 dispatcher: Dispatcher = get_dispatcher(__name__)
 
@@ -23,9 +26,11 @@ class MeliousUsageEvent(BaseEvent):
     stream, after its last chunk.
 
     Attributes:
-        endpoint: `chat`, `embeddings` or `rerank`.
+        endpoint: `chat`, `embeddings`, `rerank`, `images` or `audio`.
         model: The model that answered, as the service names it.
         request_id: The service's id of the request.
+        routing: The flavor, or else the preset, that the request asked for; a flavor wins over a preset.
+        relaxed: The filters that `routing_fallbacks` gave up to find a provider, in order.
         usage: Token counts.
         environment_impact: Energy in kWh, carbon in grams of CO2, water in litres, and where it ran.
         billing_cost: The money, as exact decimals.
@@ -56,6 +61,8 @@ class MeliousUsageEvent(BaseEvent):
     endpoint: str
     model: str | None = None
     request_id: str | None = None
+    routing: str | None = None
+    relaxed: tuple[str, ...] = ()
     usage: Usage | None = None
     environment_impact: EnvironmentImpact | None = None
     billing_cost: BillingCost | None = None
@@ -80,15 +87,15 @@ def dispatch_usage(
     endpoint: str,
     answer: Result | Mapping[str, Any],
     *,
-    request_id: str | None,
+    origin: Meta | StreamBase,
     span_id: str | None = None,
 ) -> None:
     """Tell LlamaIndex's handlers what one request cost.
 
     Args:
-        endpoint: `chat`, `embeddings` or `rerank`.
+        endpoint: `chat`, `embeddings`, `rerank`, `images` or `audio`.
         answer: The answer, or its JSON as the service sent it.
-        request_id: The service's id of the request.
+        origin: How the answer was requested: its `meta`, or the stream that it came as.
         span_id: The span in which the request was made; by default the active one. For streams, whose end
             comes when that span is over.
     """
@@ -96,7 +103,9 @@ def dispatch_usage(
     event = MeliousUsageEvent(
         endpoint=endpoint,
         model=told.get("model"),
-        request_id=request_id,
+        request_id=origin.request_id,
+        routing=origin.routing,
+        relaxed=origin.relaxed,
         usage=told.get("usage"),
         environment_impact=told.get("environment_impact"),
         billing_cost=told.get("billing_cost"),

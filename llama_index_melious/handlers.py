@@ -23,7 +23,8 @@ class MeliousImpactEventHandler(BaseEventHandler):
     `track_impact()` does the same for a block of code.
 
     Attributes:
-        ledger: The sums, with breakdowns by endpoint, model (as the service names it), provider and country.
+        ledger: The sums, with breakdowns by endpoint, model (as the service names it), provider,
+            country and routing.
 
     Example:
         >>> from llama_index.core.instrumentation import get_dispatcher
@@ -77,9 +78,11 @@ class MeliousImpactEventHandler(BaseEventHandler):
         entry = Entry(
             event.endpoint,
             event.model or "",
+            event.routing,
             usage=None if event.usage is None else event.usage.model_dump(exclude_none=True),
             impact=event.environment_impact,
             cost=event.billing_cost,
+            relaxed=event.relaxed,
         )
         self.ledger.record(entry)
         with self._lock:

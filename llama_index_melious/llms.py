@@ -142,9 +142,11 @@ class Melious(StructuredPredict, MeliousComponent):
         default=False, description="Send earlier reasoning back to the model as `reasoning_content`."
     )
 
-    def __init__(self, **arguments: Any) -> None:
-        hide_key(arguments)  # LlamaIndex has a constructor in between
-        super().__init__(**arguments)
+    if not TYPE_CHECKING:  # for a checker, the fields above are the signature
+
+        def __init__(self, **arguments: Any) -> None:
+            hide_key(arguments)  # LlamaIndex has a constructor in between
+            super().__init__(**arguments)
 
     @classmethod
     def class_name(cls) -> str:
@@ -226,10 +228,12 @@ class Melious(StructuredPredict, MeliousComponent):
 
         params = dict(call)
         if "stream" in params:
-            raise InvalidArgumentError("chat: 'stream' is no argument; call stream_chat or stream_complete")
+            raise InvalidArgumentError(
+                "chat: 'stream' is not an argument; call stream_chat or stream_complete"
+            )
         model = params.pop("model", None) or self.model
         if not isinstance(model, str):
-            raise InvalidArgumentError(f"model: must be the name of a model, not {model!r}")
+            raise InvalidArgumentError(f"model: {model!r} is not the name of a model")
         if "tools" in params and not params["tools"]:  # nothing is said of tools that are not there
             params = {name: value for name, value in params.items() if name not in _ABOUT_TOOLS}
         card = catalogue.known(model, self.base_url)
@@ -293,7 +297,7 @@ class Melious(StructuredPredict, MeliousComponent):
     def _whole(self, completion: ChatCompletion, request: Mapping[str, Any]) -> ChatResponse:
         from llama_index_melious.events import dispatch_usage  # noqa: PLC0415 - not before there is an answer
 
-        dispatch_usage("chat", completion, request_id=completion.request_id)
+        dispatch_usage("chat", completion, origin=completion.meta)
         return whole(completion, **self._reading(request))
 
     def _reading(self, request: Mapping[str, Any]) -> dict[str, bool]:

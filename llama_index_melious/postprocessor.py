@@ -223,7 +223,7 @@ class MeliousRerank(MeliousComponent, BaseNodePostprocessor):
 
 
 def _tell(answer: Result) -> None:
-    dispatch_usage("rerank", answer, request_id=answer.request_id)
+    dispatch_usage("rerank", answer, origin=answer.meta)
 
 
 def _query(query_bundle: QueryBundle | None, query_str: str | None) -> QueryBundle | None:

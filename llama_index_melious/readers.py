@@ -193,7 +193,7 @@ class MeliousAudioReader(MeliousComponent, BasePydanticReader):
     def _documents(
         self, file: str | PathLike[str], extra_info: Mapping[str, Any] | None, result: Transcription
     ) -> list[Document]:
-        dispatch_usage("audio", result, request_id=result.request_id)
+        dispatch_usage("audio", result, origin=result.meta)
         path = Path(file)
         about: dict[str, Any] = {
             "file_name": path.name,

@@ -176,8 +176,7 @@ class MeliousToolSpec(MeliousComponent, BaseToolSpec):
         """Write down what is said in a recording.
 
         Args:
-            path (str): The name of the file in the folder of recordings: mp3, mp4, m4a, wav or webm, of at
-                most 25 MB.
+            path (str): The file's name in the folder: mp3, mp4, m4a, wav or webm, at most 25 MB.
             language (str | None): Two-letter code of the language, only if it is known.
         """
         with self._recording(path) as file:
@@ -243,7 +242,7 @@ class MeliousToolSpec(MeliousComponent, BaseToolSpec):
         return {"model": self.audio_model, "file": (Path(file.name).name, file), **parameters}
 
     def _shown(self, prompt: str, size: str | None, result: ImagesResult) -> ToolOutput:
-        dispatch_usage("images", result, request_id=result.request_id)
+        dispatch_usage("images", result, origin=result.meta)
         images = [_block_of(image, result) for image in result.data]
         count = len(images)
         lines = ["1 picture was made." if count == 1 else f"{count} pictures were made."]
@@ -281,7 +280,7 @@ def _block_of(image: Image, result: ImagesResult) -> ImageBlock:
 
 
 def _written(path: str, language: str | None, result: Transcription) -> ToolOutput:
-    dispatch_usage("audio", result, request_id=result.request_id)
+    dispatch_usage("audio", result, origin=result.meta)
     return ToolOutput(
         tool_name="transcribe",
         blocks=[TextBlock(text=result.text.strip())],

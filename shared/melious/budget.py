@@ -82,11 +82,13 @@ class ImpactBudget:
         if max_requests is not None and (
             isinstance(max_requests, bool) or not isinstance(max_requests, int) or max_requests < 0
         ):
-            raise InvalidArgumentError(f"max_requests: {max_requests!r} is no whole number from 0 up")
+            raise InvalidArgumentError(
+                f"max_requests: must be a whole number from 0 up, not {max_requests!r}"
+            )
         self.max_requests = max_requests
         if on_unreported not in get_args(OnUnreported):
             raise InvalidArgumentError(
-                f"on_unreported: {on_unreported!r} is none of {', '.join(get_args(OnUnreported))}"
+                f"on_unreported: must be one of {', '.join(get_args(OnUnreported))}, not {on_unreported!r}"
             )
         self.on_unreported = on_unreported
         self._bounds = {name: bound for name in _FIGURES if (bound := getattr(self, name)) is not None}
@@ -210,7 +212,7 @@ def check_budget(budget: object) -> None:
         InvalidArgumentError: It is something else.
     """
     if not isinstance(budget, ImpactBudget):
-        raise InvalidArgumentError(f"budget: must be an ImpactBudget, not {budget!r}")
+        raise InvalidArgumentError(f"budget: {budget!r} is not an ImpactBudget")
 
 
 def admit(budgets: Sequence[ImpactBudget]) -> None:
@@ -251,5 +253,5 @@ def _amount(name: str, value: object) -> Decimal | None:
     except InvalidOperation:
         amount = None
     if amount is None or not amount.is_finite() or amount < 0:
-        raise InvalidArgumentError(f"{name}: {value!r} is no amount from 0 up")
+        raise InvalidArgumentError(f"{name}: must be an amount from 0 up, not {value!r}")
     return amount

@@ -134,7 +134,7 @@ class ClientBase:
         return client
 
     def _begin(self, config: ClientConfig, http_client: Any, transport: str) -> None:
-        """Take settings that are new: what of the environment they meet is checked, and told of."""
+        """Take new settings: check what they need of the environment, and warn of what hides the key."""
         self._start(config, http_client)
         warn_of_hidden_key("default_headers", config.default_headers)
         if http_client is None:

@@ -88,7 +88,7 @@ StreamImpact: TypeAlias = Literal["native", "buffer"]
 def check_stream_impact(how: object) -> None:
     """Refuse what is neither way of streaming."""
     if how not in ("native", "buffer"):
-        raise InvalidArgumentError(f"stream_impact: {how!r} is neither 'native' nor 'buffer'")
+        raise InvalidArgumentError(f"stream_impact: must be 'native' or 'buffer', not {how!r}")
 
 
 def check_whole(name: str, value: object, *, least: int = 0) -> None:
@@ -98,9 +98,9 @@ def check_whole(name: str, value: object, *, least: int = 0) -> None:
 
 
 def check_choice(name: str, value: object) -> None:
-    """Refuse what is neither yes nor no nor, as None, left open."""
+    """Refuse what is not True, False or None."""
     if value is not None and not isinstance(value, bool):
-        raise InvalidArgumentError(f"{name}: {value!r} is neither True nor False nor None")
+        raise InvalidArgumentError(f"{name}: must be True, False or None, not {value!r}")
 
 
 @dataclass(frozen=True)
@@ -168,10 +168,10 @@ class ClientConfig:
 
     def _check(self) -> None:
         if self.auth not in ("bearer", "x-api-key"):
-            raise InvalidArgumentError(f"auth: {self.auth!r} is neither 'bearer' nor 'x-api-key'")
+            raise InvalidArgumentError(f"auth: must be 'bearer' or 'x-api-key', not {self.auth!r}")
         if self.async_transport not in ("httpx", "aiohttp"):
             raise InvalidArgumentError(
-                f"async_transport: {self.async_transport!r} is neither 'httpx' nor 'aiohttp'"
+                f"async_transport: must be 'httpx' or 'aiohttp', not {self.async_transport!r}"
             )
         check_whole("max_retries", self.max_retries)
         check_choice("retry_timeouts", self.retry_timeouts)
@@ -228,7 +228,9 @@ def _check_verify(verify: object) -> None:
         if not os.path.exists(verify):  # noqa: PTH110 - pathlib costs more than making a client
             raise InvalidArgumentError(f"verify: there is no file or directory {verify!r}")
     elif not isinstance(verify, bool) and all(cls.__name__ != "SSLContext" for cls in type(verify).__mro__):
-        raise InvalidArgumentError(f"verify: must be True or False, a path or an SSLContext, not {verify!r}")
+        raise InvalidArgumentError(
+            f"verify: must be True, False, a path as text or an ssl.SSLContext, not {verify!r:.80}"
+        )
 
 
 def reject_unknown(given: Iterable[str], known: Iterable[str], where: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from functools import cache
 
@@ -260,51 +261,38 @@ ZW ZWE Zimbabwe
 """
 """Alpha-2 code, alpha-3 code, name: one line a country."""
 
-_OTHER_NAMES = {
-    "america": "US",
-    "belgie": "BE",
-    "belgique": "BE",
-    "britain": "GB",
-    "burma": "MM",
-    "congo kinshasa": "CD",
-    "czech republic": "CZ",
-    "danmark": "DK",
-    "deutschland": "DE",
-    "eire": "IE",
-    "el": "GR",
-    "ellada": "GR",
-    "england": "GB",
-    "espana": "ES",
-    "frankreich": "FR",
-    "great britain": "GB",
-    "hellas": "GR",
-    "holland": "NL",
-    "italia": "IT",
-    "macedonia": "MK",
-    "magyarorszag": "HU",
-    "korea": "KR",
-    "nederland": "NL",
-    "norge": "NO",
-    "northern ireland": "GB",
-    "oesterreich": "AT",
-    "osterreich": "AT",
-    "polska": "PL",
-    "scotland": "GB",
-    "schweiz": "CH",
-    "sverige": "SE",
-    "suisse": "CH",
-    "suomi": "FI",
-    "svizzera": "CH",
-    "swiss": "CH",
-    "swaziland": "SZ",
-    "turkiye": "TR",
-    "uk": "GB",
-    "us of a": "US",
-    "wales": "GB",
-}
-"""Names beside those of the table, as `_folded` writes them."""
+_OTHER_NAMES = """
+AT oesterreich, osterreich
+BE belgie, belgique
+CD congo kinshasa
+CH schweiz, suisse, svizzera, swiss
+CI cote d ivoire
+CZ czech republic, tschechien
+DE alemania, allemagne, deutschland
+DK danemark, danmark
+ES espagne, espana, spanien
+FI finnland, suomi
+FR francia, frankreich
+GB britain, england, great britain, northern ireland, scotland, uk, wales
+GR el, ellada, griechenland, hellas
+HU magyarorszag
+IE eire, irland
+IT italia, italie, italien
+KR korea
+MK macedonia
+MM burma
+NL holland, nederland, niederlande, paises bajos, pays bas
+NO norge, norwegen
+PL polen, polska
+SE schweden, sverige
+SZ swaziland
+TR turkiye
+US america, united states of america, us of a
+"""
+"""Names beside those of the table, as `_folded` writes them: one line a country."""
 
 _UNION = "AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IT LT LU LV MT NL PL PT RO SE SI SK"
+_EVERYWHERE = frozenset({"*", "all", "any", "anywhere", "everywhere", "global", "world", "worldwide"})
 _AREAS = {
     "eu": _UNION,
     "ue": _UNION,
@@ -313,7 +301,12 @@ _AREAS = {
     "eea": f"{_UNION} IS LI NO",
     "european economic area": f"{_UNION} IS LI NO",
     "dach": "AT CH DE",
+    "baltics": "EE LT LV",
     "benelux": "BE LU NL",
+    "eurozone": "",
+    "euro area": "",
+    "schengen": "",
+    "schengen area": "",
     "nordics": "DK FI IS NO SE",
     "scandinavia": "DK NO SE",
 }
@@ -333,7 +326,10 @@ def _names() -> dict[str, str]:
     for line in _TABLE.strip().splitlines():
         alpha2, alpha3, name = line.split(" ", 2)
         names[_folded(name)] = names[_folded(alpha3)] = alpha2
-    return names | _OTHER_NAMES
+    for line in _OTHER_NAMES.strip().splitlines():
+        alpha2, others = line.split(" ", 1)
+        names.update(dict.fromkeys(others.split(", "), alpha2))
+    return names
 
 
 def code_of(text: str) -> str | None:
@@ -350,17 +346,22 @@ def code_of(text: str) -> str | None:
 
 
 def hint_for(text: str) -> str:
-    """What to say of a text that is no code: what was probably meant, as far as that can be told.
+    """What to say of a text that is not a code: what was probably meant, as far as one can tell.
 
     Example:
         >>> hint_for("Germany"), hint_for("UK"), hint_for("Atlantis")
         ("; did you mean 'DE' (Germany)?", "; did you mean 'GB' (United Kingdom)?", '')
     """
     folded = _folded(text)
+    if folded in _EVERYWHERE:
+        return "; leave `countries` out to allow all of them"
+    several = [code_of(part) for part in re.split(r"[\s,;/|]+", text.strip())]
+    if len(several) > 1 and all(several):
+        return f"; give each code as an entry of its own: {several}"
     if folded in _AREAS:
         members = _AREAS[folded].split()
         return f"; it is not a country. List its member states{f': {members}' if members else ''}"
-    meant = code_of(folded) or _meant(folded)
+    meant = code_of(folded) or _meant(folded) or _code_within(folded)
     return f"; did you mean {meant!r} ({_name_of(meant)})?" if meant else ""
 
 
@@ -377,10 +378,17 @@ def _meant(folded: str) -> str | None:
     return names[near] if near else None
 
 
+def _code_within(folded: str) -> str | None:
+    """The one code among the parts of a locale or a region: `en_GB`, `DE-NW`."""
+    found = {code for code in map(code_of, folded.split()) if code}
+    return found.pop() if len(found) == 1 else None
+
+
 def _folded(text: str) -> str:
-    """A name without accents, case and dots: `U.K.` is `uk`, `Österreich` is `osterreich`."""
+    """A name without accents, case, dots and a number behind it: `U.K.` is `uk`, `EU-27` is `eu`."""
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
-    words = plain.replace(".", "").replace("-", " ").replace("_", " ").split()
+    plain = re.sub(r"[0-9]+$", "", plain.replace(".", "").replace("'", " "))
+    words = plain.replace("-", " ").replace("_", " ").split()
     return " ".join(words[1:] if words[:1] == ["the"] else words)
 
 

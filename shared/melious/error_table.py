@@ -84,8 +84,10 @@ _BY_STATUS: dict[int, type[APIStatusError]] = {
 
 _MONEY_STATUSES = frozenset({402, 403, 429})
 _NO_PROVIDER_FITS = re.compile(
-    r"no (?:\w+ )?providers? (?:\w+ ){0,2}?(?:match|fit|satisf|meet)"
-    r"|no (?:matching|eligible|suitable) providers?\b",
+    r"(?:\bno(?:ne of the)?|find an?y?) (?:\w+ )?providers? (?:\w+ ){0,2}?(?:match|fit|satisf|meet)"
+    r"|no (?:matching|eligible|suitable) providers?\b"
+    r"|\bno providers? (?:\w+ ){0,5}?(?:filters?|constraints?|countr(?:y|ies))\b"
+    r"|\bfilters? exclude[sd]? (?:every|all)\b",
     re.IGNORECASE,
 )
 """What the service says whatever code and status it chooses: the filters left no provider."""

@@ -1,4 +1,4 @@
-"""The headers that callers give: checked, and told of where they hide the key."""
+"""The headers that callers give: checked, with a warning where they hide the key."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def _problem(name: str, value: str) -> str | None:
     if re.search("[\ud800-\udfff]", value):
         return f"the value of {name!r} holds half of a surrogate pair, which UTF-8 cannot carry"
     lower = name.lower()
-    if lower in _OF_THE_CONNECTION:
+    if lower.replace("_", "-") in _OF_THE_CONNECTION:  # some servers and gateways read `_` as `-`
         return f"{name!r} belongs to the connection, and is set by the library"
     if lower.startswith("proxy-"):
         return (

@@ -1,4 +1,4 @@
-"""Where answers were made, held against the countries that their requests allowed."""
+"""Where answers were made, checked against the countries that their requests allowed."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Residency:
 
 
 def check_mode(mode: object) -> None:
-    """Refuse what is none of the modes.
+    """Refuse what is not one of the modes.
 
     Raises:
         InvalidArgumentError: It is something else.
@@ -88,7 +88,7 @@ def check_verifiable(mode: object, filters: object) -> None:
     check_mode(mode)
     if mode != "off" and Residency.asked(mode, filters) is None:
         raise InvalidArgumentError(
-            f"verify_location: {mode!r} needs countries to hold answers against; give them as "
+            f"verify_location: {mode!r} needs countries to check answers against; give them as "
             "filters={'countries': [...]}, or turn it off with verify_location='off'"
         )
 

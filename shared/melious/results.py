@@ -61,7 +61,7 @@ class Usage(Reported):
 
 @dataclass(frozen=True, slots=True)
 class Meta:
-    """How a result was come by.
+    """How a result came about.
 
     Attributes:
         request_id: The service's id of the request.
@@ -71,6 +71,7 @@ class Meta:
         headers: The headers of the answer.
         relaxed: The filters that were given up to find a provider, in order.
         residency: The countries that the request allowed, where they are to be verified.
+        routing: The flavor, or else the preset, that the request asked for.
     """
 
     request_id: str | None = None
@@ -80,6 +81,7 @@ class Meta:
     headers: Mapping[str, str] = field(default_factory=dict)
     relaxed: tuple[str, ...] = ()
     residency: Residency | None = None
+    routing: str | None = None
 
 
 class Result(BaseModel):
@@ -109,14 +111,13 @@ class Result(BaseModel):
     def raw(self) -> Any:
         """The answer as the service sent it, parsed: a dict, or text for plain-text forms.
 
-        In chat answers content that came in parts, and arguments that came as
-        objects, are text, as they are in streams.
+        In chat answers, content in parts and arguments that are objects are made text, as in streams.
         """
         return self._raw
 
     @property
     def meta(self) -> Meta:
-        """How the result was come by."""
+        """How the result came about."""
         return self._meta
 
     @property
@@ -148,6 +149,11 @@ class Result(BaseModel):
     def relaxed(self) -> tuple[str, ...]:
         """The filters that `routing_fallbacks` gave up to find a provider, in order; () for none."""
         return self._meta.relaxed
+
+    @property
+    def routing(self) -> str | None:
+        """The flavor, or else the preset, that the request asked for; a flavor wins over a preset."""
+        return self._meta.routing
 
     def with_origin(self, raw: Any, meta: Meta) -> None:
         """Note where the result comes from; used by the endpoints."""
@@ -306,9 +312,7 @@ class Image(BaseModel):
     @field_validator("b64_json", mode="before")
     @classmethod
     def _without_prefix(cls, value: Any) -> Any:
-        if isinstance(value, str) and value.startswith("data:"):
-            return value.partition(",")[2]
-        return value
+        return value.partition(",")[2] if isinstance(value, str) and value.startswith("data:") else value
 
     def to_bytes(self) -> bytes:
         """The picture's bytes.

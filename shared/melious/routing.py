@@ -7,7 +7,7 @@ to the model's name. Where a request has both a flavor and a preset, the flavor 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from math import inf
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, get_args
@@ -38,19 +38,44 @@ _FILTERS: tuple[str, ...] = get_args(FilterName)
 _OTHER_FILTERS = {
     "carbon": ("max_carbon_intensity",),
     "carbon_intensity": ("max_carbon_intensity",),
+    "cost": ("max_input_cost",),
     "country_codes": ("countries",),
+    "data_residency": ("countries",),
+    "geo": ("countries",),
     "location": ("countries",),
     "locations": ("countries",),
     "max_carbon": ("max_carbon_intensity",),
     "max_cost": ("max_input_cost",),
     "max_price": ("max_input_cost",),
     "min_speed": ("min_speed_tps",),
+    "price": ("max_input_cost",),
     "region": ("countries",),
     "regions": ("countries",),
+    "residency": ("countries",),
     "speed": ("min_speed_tps",),
     "tps": ("min_speed_tps",),
+    "zone": ("countries",),
+    "zones": ("countries",),
 }
 """What other packages call a filter."""
+_OTHER_WORDS = {
+    "best": ("quality",),
+    "carbon": ("environment", "eco"),
+    "cheap": ("price",),
+    "cheapest": ("price",),
+    "cost": ("price",),
+    "ecological": ("environment", "eco"),
+    "environment": ("eco",),
+    "fast": ("speed",),
+    "fastest": ("speed",),
+    "green": ("environment", "eco"),
+    "greenest": ("environment", "eco"),
+    "latency": ("speed",),
+    "quick": ("speed",),
+    "sustainable": ("environment", "eco"),
+    "throughput": ("speed",),
+}
+"""What other packages and people call a preset or a flavor."""
 _CODES = "an ISO 3166 alpha-2 country code"
 _NEAR = 0.75
 """How alike a word must be to a known one to be taken for a slip of the pen."""
@@ -137,7 +162,7 @@ def filters_to_wire(filters: object) -> dict[str, Any] | None:
     if filters is None:
         return None
     if isinstance(filters, ProviderFilters):
-        filters = filters.to_wire()
+        filters = vars(filters)  # what `model_copy` put into it is not checked yet
     if not isinstance(filters, Mapping):
         raise InvalidArgumentError(
             f"filters: needs ProviderFilters or a dict such as {{'countries': ['DE']}}, not {filters!r:.80}"
@@ -185,23 +210,28 @@ def _checked(filters: Mapping[Any, Any]) -> dict[str, Any]:
 
 
 def _limit(name: str, value: Any) -> int | float:
-    number: int | float = value
-    if not isinstance(value, int | float):  # a Decimal, a number of numpy, or text from the environment
-        try:
-            read = float(value)
-        except (TypeError, ValueError, OverflowError):
-            read = -1.0
-        number = int(read) if read.is_integer() else read
-    if isinstance(value, bool) or not 0 <= number < inf:
+    try:  # also a Decimal, a number of numpy, or text from the environment
+        read = -1.0 if _is_truth(value) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        read = -1.0
+    if not 0 <= read < inf:
         raise InvalidArgumentError(f"filters: {name}: {value!r:.80} is not a number from zero up")
-    return number
+    if isinstance(value, int | float):
+        return value
+    return int(read) if read.is_integer() else read
+
+
+def _is_truth(value: object) -> bool:
+    """Whether a value is True or False, numpy's too."""
+    return isinstance(value, bool) or type(value).__name__ in ("bool", "bool_")
 
 
 def _countries(value: Any) -> list[str]:
     """Codes in capitals, each once, in the order given; a set has none and is sorted."""
     from melious.countries import code_of, hint_for  # noqa: PLC0415 - for those who name countries
 
-    if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
+    # An iterator gives its countries once, and filters are read for every call.
+    if isinstance(value, str | bytes | Mapping | Iterator) or not _is_iterable(value):
         codes = [code_of(part) for part in value.replace(",", " ").split()] if isinstance(value, str) else []
         shown = codes if codes and all(codes) else ["DE", "FR"]
         hint = "write" if shown is codes else "such as"
@@ -221,6 +251,14 @@ def _countries(value: Any) -> list[str]:
     if not found:
         raise InvalidArgumentError("filters: countries: is empty; name a country, or leave it out for all")
     return sorted(found) if isinstance(value, set | frozenset) else list(found)
+
+
+def _is_iterable(value: object) -> bool:
+    try:
+        iter(value)  # type: ignore[call-overload]  # which is the question: numpy's arrays without axes are not
+    except TypeError:
+        return False
+    return True
 
 
 # --- presets and flavors -----------------------------------------------------------------------------------
@@ -306,7 +344,7 @@ def check_suffix(model: str) -> None:
 
 @lru_cache(maxsize=256)
 def _meant_by_flavor(flavor: str) -> str | None:
-    return "eco" if _folded(flavor) == "environment" else _near(_folded(flavor), FLAVORS)
+    return _near(_folded(flavor), FLAVORS)
 
 
 def routing_of(body: Mapping[str, Any]) -> str | None:
@@ -351,4 +389,4 @@ def _folded(word: str) -> str:
 def _near(folded: str, known: frozenset[str]) -> str | None:
     from melious.suggestions import nearest  # noqa: PLC0415 - for words that are not known
 
-    return folded if folded in known else nearest(folded, known, cutoff=_NEAR)
+    return folded if folded in known else nearest(folded, known, _OTHER_WORDS, cutoff=_NEAR)

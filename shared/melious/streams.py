@@ -45,6 +45,11 @@ class StreamBase:
         return self._head().relaxed
 
     @property
+    def routing(self) -> str | None:
+        """The flavor, or else the preset, that the request asked for; a flavor wins over a preset."""
+        return self._head().routing
+
+    @property
     def headers(self) -> Mapping[str, str]:
         """The headers of the answer, names in lower case, without cookies."""
         return without_cookies(self._head().head.headers)
@@ -78,6 +83,7 @@ def completion_of(opened: OpenStream) -> ChatCompletion:
         opened.attempts,
         relaxed=opened.relaxed,
         residency=opened.residency,
+        routing=opened.routing,
     )
     return read_as(ChatCompletion, opened.parser.partial.to_wire(), whole, "chat")
 

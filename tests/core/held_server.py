@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
 Script = Callable[["Asked"], Any]
-"""Gives what to answer: a body, or a status and a body, or None for the usual answer."""
+"""Gives what to answer: a body, or a status, a body and headers, or None for the usual answer."""
 
 PATIENCE = 30.0
 """Seconds after which a test that waits for something is taken to have failed."""
@@ -123,12 +123,14 @@ class _Handler(BaseHTTPRequestHandler):
             said = self.server.script(asked)
         finally:
             self.server.leave()
-        status, answer = said if isinstance(said, tuple) else (200, said)
+        status, answer, *headers = said if isinstance(said, tuple) else (200, said)
         content = json.dumps(_usual(asked) if answer is None else answer).encode()
         self.send_response(status)
         self.send_header("content-type", "application/json")
         self.send_header("x-request-id", f"req_{asked.number}")
         self.send_header("content-length", str(len(content)))
+        for name, value in headers:
+            self.send_header(name, value)
         self.end_headers()
         self.wfile.write(content)
 

@@ -195,6 +195,42 @@ def test_what_is_under_way_is_not_tried_again_once_the_call_has_failed(
 
 
 @each_endpoint
+@pytest.mark.parametrize("status", [503, 429], ids=["before a retry", "at the gate too"])
+def test_what_waits_is_not_sent_once_the_call_has_failed(
+    every_client: Clients, serve: Callable[..., HeldServer], endpoint: str, status: int
+) -> None:
+    retried: list[Any] = []
+    told: list[Any] = []
+
+    def script(asked: Any) -> Any:
+        asked.once_asked(4)
+        if asked.texts == ["a"]:
+            return status, {"error": {"message": "later"}}, ("retry-after", "20")
+        asked.once(lambda: bool(retried))
+        if status == 429 and asked.texts == ["b"]:
+            return None  # and the batch after it finds the gate closed
+        asked.once(lambda: status == 503 or bool(told))
+        return 400, {"error": {"message": "not wanted"}}
+
+    server = serve(script)
+    client = every_client.client(server)  # type: ignore[arg-type]
+    with track_impact() as ledger, pytest.raises(BadRequestError, match="not wanted"):
+        every_client.call(
+            client,
+            endpoint,
+            **ENDPOINTS[endpoint],
+            batch_size=1,
+            on_retry=retried.append,
+            on_answer=told.append,
+        )
+    assert sorted(server.texts) == [["a"], ["b"], ["c"], ["d"]]
+    assert len(retried) == 1
+    assert (ledger.total.requests, ledger.total.failed) == ((0, 4) if status == 503 else (1, 3)), (
+        "what was never sent is not counted"
+    )
+
+
+@each_endpoint
 def test_retries_of_a_call_that_goes_on_are_made_and_told_of(
     clients: Clients, serve: Callable[..., HeldServer], endpoint: str
 ) -> None:

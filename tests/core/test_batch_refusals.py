@@ -31,6 +31,7 @@ TOO_LARGE: dict[str, Any] = {
     "200 with 413 as code": {"error": {"message": "no", "code": "413"}},
     "200 without a code": {"error": {"message": "batch too large"}},
     "200 with only words": {"error": "too many inputs: at most 2"},
+    "200 with a message": {"error": {"message": "too many inputs in one batch"}},
     "200 with an error as object": {
         "object": "error",
         "message": "at most 2 items",
@@ -50,7 +51,7 @@ def test_what_is_too_large_is_halved_whatever_the_status(
     batch_size: int,
 ) -> None:
     server = serve(lambda asked: TOO_LARGE[how] if len(asked.texts) > 2 else None)
-    client = every_client.client(server, max_retries=0)  # type: ignore[arg-type]
+    client = every_client.client(server, max_retries=2)  # type: ignore[arg-type]
     with track_impact() as ledger:
         result = every_client.call(client, endpoint, **ENDPOINTS[endpoint], batch_size=batch_size)
     halved = 2 if batch_size == 4 else 3
@@ -79,11 +80,12 @@ def test_base64_refused_is_asked_for_as_floats_whatever_the_status(
         return BASE64_REFUSED[how] if asked.body.get("encoding_format") == "base64" else None
 
     server = serve(script)
-    client = every_client.client(server, max_retries=0)  # type: ignore[arg-type]
+    client = every_client.client(server, max_retries=2)  # type: ignore[arg-type]
     result = every_client.call(
         client, "embeddings.create", **ENDPOINTS["embeddings.create"], batch_size=batch_size
     )
     assert len(result.embeddings) == 8
+    assert len(server.asked) == 8 // batch_size * 2
     before = len(server.asked)
     every_client.call(client, "embeddings.create", **ENDPOINTS["embeddings.create"])
     assert [asked.body["encoding_format"] for asked in server.asked[before:]] == ["float"]

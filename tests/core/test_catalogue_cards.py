@@ -258,5 +258,5 @@ def test_tokens_as_people_write_them(text, tokens):
 
 @pytest.mark.parametrize("text", ["", "k", "many", "-5", "1 k", "1kk", "0x10"])
 def test_what_is_no_number_of_tokens(text):
-    with pytest.raises(ValueError, match="no number of tokens"):
+    with pytest.raises(ValueError, match="not a number of tokens"):
         tokens_of(text)

@@ -90,7 +90,7 @@ def test_shuffled_answers_are_put_in_order(sandbox: Sandbox, embed: Callable[...
         (Fault(truncate_base64=True), "the vector of input 0 is broken"),
         (Fault(body={"data": None}), "0 vectors came back"),
         (Fault(body={"object": "list"}), "0 vectors came back"),
-        (Fault(body="<html>"), "no JSON object"),
+        (Fault(body="<html>"), "not a JSON object"),
         (Fault(cut_after_bytes=0, body="x"), None),
     ],
 )

@@ -116,8 +116,8 @@ def test_too_long_an_input_in_every_profile(clients: Clients, profiled: Sandbox)
             ResponseDecodeError,
             "log in",
         ),
-        (Fault(status=200, body=""), ResponseDecodeError, "no JSON object"),
-        (Fault(status=200, body="[1]"), ResponseDecodeError, "no JSON object"),
+        (Fault(status=200, body=""), ResponseDecodeError, "not a JSON object"),
+        (Fault(status=200, body="[1]"), ResponseDecodeError, "not a JSON object"),
         (Fault(status=200, body='{"choices": []}'), ResponseDecodeError, "no choice"),
         (Fault(status=200, body='{"choices": [{"index": 0}]}'), ResponseDecodeError, "choices.0.message"),
         (
@@ -125,7 +125,7 @@ def test_too_long_an_input_in_every_profile(clients: Clients, profiled: Sandbox)
             ProviderError,
             "boom",
         ),
-        (Fault(status=204, body=""), ResponseDecodeError, "no JSON object"),
+        (Fault(status=204, body=""), ResponseDecodeError, "not a JSON object"),
     ],
 )
 def test_odd_answers(

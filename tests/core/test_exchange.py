@@ -12,7 +12,7 @@ from melious import (
     RateLimitError,
     StreamTruncatedError,
 )
-from melious.transport.effects import Failure, Send, Sleep
+from melious.transport.effects import Failure, ReadBody, Send, Sleep
 from melious.transport.exchange import exchange
 from melious.transport.gate import Turn
 from melious.transport.opened import OpenStream
@@ -141,7 +141,9 @@ def test_others_wait_for_a_probe_longer_than_for_a_closed_gate() -> None:
         clock.now += effect.seconds
         asked += 1
     assert asked < 1500
-    probe.send(Head(200, {}))
+    assert isinstance(probe.send(Head(200, {})), ReadBody)
+    with pytest.raises(StopIteration):
+        probe.send(b"{}")
     assert isinstance(next(other), Send)
 
 

@@ -5,6 +5,7 @@ import sys
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,6 +26,8 @@ from .clients import CHAT, EMBEDDINGS, QUESTION, Clients
         ("country", "did you mean 'countries'?"),
         ("Countries", "did you mean 'countries'?"),
         ("region", "did you mean 'countries'?"),
+        ("zone", "did you mean 'countries'?"),
+        ("price", "did you mean 'max_input_cost'?"),
         ("max_carbon", "did you mean 'max_carbon_intensity'?"),
         ("max_carbon_intensty", "did you mean 'max_carbon_intensity'?"),
         ("speed", "did you mean 'min_speed_tps'?"),
@@ -48,6 +51,7 @@ def test_an_unknown_filter_is_an_error_with_the_one_that_was_meant(
     ]
     if isinstance(name, str):
         faces.append(lambda: ProviderFilters(**wrong))
+        faces.append(lambda: filters_to_wire(ProviderFilters().model_copy(update=wrong)))
     for face in faces:
         with pytest.raises(InvalidArgumentError) as caught:
             face()
@@ -101,7 +105,7 @@ def test_whole_numbers_stay_whole() -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["low", -1, -0.5, float("nan"), float("inf"), "inf", True, [5], object, 10j]
+    "value", ["low", -1, -0.5, float("nan"), float("inf"), "inf", True, np.True_, [5], object, 10j, 10**400]
 )
 def test_a_limit_that_is_not_a_number_is_named(value: Any) -> None:
     for make in (filters_to_wire, lambda filters: ProviderFilters(**filters)):
@@ -133,6 +137,7 @@ def test_what_is_not_filters_says_what_is(filters: Any) -> None:
         pytest.param({"se", "de", "fr"}, ["DE", "FR", "SE"], id="a set, whose order is not its own"),
         (frozenset({"it"}), ["IT"]),
         ({"DE": 1, "FR": 2}.keys(), ["DE", "FR"]),
+        (np.array(["de", "fr"]), ["DE", "FR"]),
     ],
     ids=repr,
 )
@@ -182,7 +187,21 @@ MEMBERS = (
         ("\u0131t", ", such as 'DE' or 'FR'"),
         ("\ud800", ", such as 'DE' or 'FR'"),
         ("", ", such as 'DE' or 'FR'"),
-        ("DE,FR", ", such as 'DE' or 'FR'"),
+        ("DE,FR", "; give each code as an entry of its own: ['DE', 'FR']"),
+        ("de fr", "; give each code as an entry of its own: ['DE', 'FR']"),
+        ("DE,Atlantis", ", such as 'DE' or 'FR'"),
+        ("en_GB", "; did you mean 'GB' (United Kingdom)?"),
+        ("DE-NW", "; did you mean 'DE' (Germany)?"),
+        ("DE-BY", ", such as 'DE' or 'FR'"),
+        ("Allemagne", "; did you mean 'DE' (Germany)?"),
+        ("Spanien", "; did you mean 'ES' (Spain)?"),
+        ("C\u00f4te d'Ivoire", "; did you mean 'CI' (Ivory Coast)?"),
+        ("United States of America", "; did you mean 'US' (United States)?"),
+        ("EU27", f"; it is not a country. List its member states: {MEMBERS}"),
+        ("EU-27", f"; it is not a country. List its member states: {MEMBERS}"),
+        ("Schengen", "; it is not a country. List its member states"),
+        ("*", "; leave `countries` out to allow all of them"),
+        ("all", "; leave `countries` out to allow all of them"),
         (7, ""),
         (None, ""),
     ],
@@ -214,6 +233,9 @@ def test_what_is_not_a_code_is_an_error_that_says_what_was_meant(
         (b"DE", "such as ['DE', 'FR'], not b'DE'"),
         (7, "such as ['DE', 'FR'], not 7"),
         ({"DE": 1}, "such as ['DE', 'FR'], not {'DE': 1}"),
+        (iter(["DE"]), "such as ['DE', 'FR'], not <list_iterator"),
+        ((code for code in ["DE"]), "such as ['DE', 'FR'], not <generator"),
+        (np.array("DE"), "such as ['DE', 'FR'], not array('DE'"),
         ([], "is empty; name a country, or leave it out for all"),
         (set(), "is empty; name a country, or leave it out for all"),
     ],

@@ -77,6 +77,9 @@ def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         ("[2001:db8::1]:443", "2001:db8::1", True),
         ("[2001:db8::1]:8443", "2001:db8::1", False),
         ("[2001:db8::1]:443", "2001:db8::2", False),
+        ("[fe80::1%25eth0]", "fe80::1%eth0", True),
+        ("fe80::1%eth0", "fe80::1%eth0", True),
+        ("fe80::1%eth1", "fe80::1%eth0", False),
         ("mélious.ai", "xn--mlious-bva.ai", True),
         # what is malformed covers nothing, and hurts nobody
         ("", "api.melious.ai", False),
@@ -186,6 +189,7 @@ def test_the_system_is_asked_where_the_environment_says_nothing(monkeypatch: pyt
         ("http://proxy.example:/", "http://proxy.example:80", None),
         ("http://[2001:db8::1]:8080", "http://[2001:db8::1]:8080", None),
         ("http://[::1]", "http://[::1]:80", None),
+        ("http://[fe80::1%25eth0]:8080", "http://[fe80::1%eth0]:8080", None),
         ("me:pw@proxy.example:1", "http://proxy.example:1", (b"me", b"pw")),
         ("http://me@proxy.example", "http://proxy.example:80", (b"me", b"")),
         ("http://me:@proxy.example", "http://proxy.example:80", (b"me", b"")),

@@ -236,7 +236,7 @@ def test_the_call_decides_over_the_client(clients: Clients, sandbox: Sandbox, bu
     assert clients.call(buffered, "chat.create", **ASK, stream_impact="buffer").text
     assert "stream_impact" not in sandbox.requests[-1].body
     for wrong in ("whole", True):
-        said = re.escape(f"stream_impact: {wrong!r} is neither 'native' nor 'buffer'")
+        said = re.escape(f"stream_impact: must be 'native' or 'buffer', not {wrong!r}")
         with pytest.raises(InvalidArgumentError, match=said):
             clients.client(sandbox, stream_impact=wrong)
         with pytest.raises(InvalidArgumentError, match=said):

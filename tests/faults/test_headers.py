@@ -25,6 +25,7 @@ REFUSED = [
     "TE",
     "Trailer",
     "Transfer-Encoding",
+    "Transfer_Encoding",
     "upgrade",
 ]
 

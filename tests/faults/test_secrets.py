@@ -6,7 +6,7 @@ import pickle
 import traceback
 
 import pytest
-from faults_kit import ASK, KEY, always, head, whole
+from faults_kit import ASK, KEY, Peer, always, assert_no_key_in_frames, whole
 from test_http_answers import BROKEN
 
 from melious import AsyncMeliousClient, ConfigurationError, InvalidArgumentError, MeliousClient, MeliousError
@@ -106,12 +106,18 @@ def test_it_is_in_no_url(serve, any_face):
     assert KEY.encode() not in server.requests[0].split(b"\r\n")[0]
 
 
-def test_a_server_that_echoes_the_request(serve, face):
-    """What the server says is its own affair; but our message does not repeat headers into the log."""
-    server = serve(always(head("400 Bad Request", "content-length: 0")))
-    with pytest.raises(MeliousError) as caught:
-        face(server.base_url).chat()
+@pytest.mark.parametrize("status", ["401 Unauthorized", "400 Bad Request", "500 Internal Server Error"])
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
+def test_a_server_that_echoes_the_request(status, streamed, serve, any_face):
+    def script(peer: Peer) -> None:
+        while (received := peer.request()) is not None:
+            peer.send(whole({"error": {"message": f"Incorrect API key: {received.decode()}"}}, status))
+
+    client = any_face(serve(script).base_url, max_retries=0)
+    with pytest.raises(MeliousError, match="Incorrect API key: POST") as caught:
+        client.chunks() if streamed else client.chat()
     _look_everywhere(caught.value)
+    assert_no_key_in_frames(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from langchain_melious._streams import ChunkReader
 from llama_index_melious._responses import Fold, as_completion, whole
 from llama_index_melious.events import dispatch_usage
 from melious.endpoints import chat as chat_endpoint
+from melious.results import Meta
 from melious.streams import ChatStream
 from melious.transport.chatstream import ChatStreamParser
 from melious.transport.opened import OpenStream
@@ -72,7 +73,7 @@ def llama_index(seed: int, until: Until) -> Outcome:
         if chance.random() < 0.5:
             response = whole(_answer(chance), think_tags=True)
             as_completion(response)
-            dispatch_usage("chat", response.raw or {}, request_id="req_1")
+            dispatch_usage("chat", response.raw or {}, origin=Meta("req_1"))
             return
         stream = _stream(chance)
         fold = Fold(think_tags=True)
@@ -80,7 +81,7 @@ def llama_index(seed: int, until: Until) -> Outcome:
             fold.add(chunk)
         last = fold.finish(stream)
         as_completion(last)
-        dispatch_usage("chat", last.raw or {}, request_id="req_1")
+        dispatch_usage("chat", last.raw or {}, origin=Meta("req_1"))
 
     return run("llama_index", seed, until, attempt)
 

@@ -151,9 +151,9 @@ def test_a_step_of_a_chain_says_what_it_needs(way, rerank, given):
     ("method", "given", "problem"),
     [
         ("embed_documents", None, "texts: needs a list of texts, not NoneType"),
-        ("embed_documents", ["heat", ""], r"texts\[1\]: must be text to embed, not ''"),
-        ("embed_documents", ["heat", 5], r"texts\[1\]: must be text to embed, not 5"),
-        ("embed_query", None, "text: must be text to embed, not None"),
+        ("embed_documents", ["heat", ""], r"texts\[1\]: '' is not a text"),
+        ("embed_documents", ["heat", 5], r"texts\[1\]: 5 is not a text"),
+        ("embed_query", None, "text: None is not a text"),
     ],
 )
 def test_what_cannot_be_embedded_is_named_and_not_sent(way, embeddings, sandbox, method, given, problem):

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from decimal import Decimal
 from uuid import uuid4
 
@@ -159,6 +160,51 @@ def test_a_stream_that_breaks_was_answered_and_failed(way, chat, sandbox):
     assert (handler.total.requests, handler.total.failed) == (1, 1)
     assert handler.ledger.by("model")["llama-3.1-8b-instruct"].failed == 1
     assert (ledger.total.requests, ledger.total.failed) == (1, 1)
+
+
+IDLE = pytest.mark.filterwarnings("ignore:preset. .* has no effect beside the flavor:UserWarning")
+
+
+@IDLE
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("failed", [False, True])
+@pytest.mark.parametrize(
+    ("settings", "options", "held"),
+    [
+        ({}, {}, None),
+        ({"preset": "speed"}, {}, "speed"),
+        ({"preset": "speed"}, {"preset": "price"}, "price"),
+        ({"model": "glm-4.7:eco", "preset": "speed"}, {}, "eco"),
+        ({"preset": "speed"}, {"flavor": "batch"}, "batch"),
+        ({"preset": "speed", "extra_body": {"preset": "newer"}}, {}, "newer"),
+    ],
+)
+def test_the_routing_that_held_is_told(way, chat, sandbox, streamed, failed, settings, options, held):
+    if failed:
+        sandbox.faults.add(Fault(status=400))
+    handler = MeliousImpactHandler()
+    ask = way.stream if streamed else way.invoke
+    with track_impact() as ledger, pytest.raises(MeliousError) if failed else nullcontext():
+        ask(chat(**settings), "Hello", {"callbacks": [handler]}, **options)
+    assert list(handler.ledger.by("routing")) == list(ledger.by("routing")) == [held]
+    assert handler.total.failed == failed
+
+
+@IDLE
+def test_embeddings_and_rerank_tell_the_routing_that_held(way, embeddings, rerank):
+    with track_impact() as ledger, get_melious_callback() as callback:
+        way.call(embeddings(model="bge-m3:price", preset="speed"), "embed_documents", TEXTS)
+        way.call(rerank(preset="speed"), "rerank", TEXTS, "heat")
+    assert set(callback.ledger.by("routing")) == set(ledger.by("routing")) == {"price", "speed"}
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_filters_that_were_given_up_are_counted(way, chat, embeddings, streamed):
+    strict = {"filters": {"countries": ["LU"]}, "routing_fallbacks": ["countries"]}
+    with track_impact() as ledger, get_melious_callback() as callback:
+        (way.stream if streamed else way.invoke)(chat(**strict), "Hello")
+        way.call(embeddings(**strict), "embed_query", "heat")
+    assert callback.total.relaxed == ledger.total.relaxed == 2
 
 
 def test_an_agent_is_one_run(way, chat, embeddings):

@@ -94,8 +94,10 @@ def test_fallbacks_name_filters(kind):
         {"flavor": "ecco"},
         {"filters": {"min_speed_tps": 1}, "verify_location": "warn"},
         {"routing_fallbacks": ["country"]},
+        {"filters": {"countries": map(str, ["FR"])}},
+        {"extra_body": 5},
     ],
-    ids=str,
+    ids=",".join,
 )
 def test_a_wrong_word_of_one_call_is_an_error_before_anything_is_sent(
     way, chat, embeddings, rerank, sandbox, arguments

@@ -150,6 +150,20 @@ def test_settings_that_change_take_effect(make, sandbox):
     assert sandbox.requests[2].body["preset"] == "price"
 
 
+def test_a_wrong_setting_that_is_set_later_is_an_error_before_anything_is_sent(make, sandbox):
+    component = make()
+
+    def set_and_ask():
+        component.filters = {"country": ["DE"]}
+        call(component)
+
+    with pytest.raises(
+        InvalidArgumentError, match=r"^(\w+: )?filters: unknown filter 'country'; did you mean"
+    ):
+        set_and_ask()
+    assert len(sandbox.requests) == 0
+
+
 def test_injected_clients_carry_the_requests_and_stay_open(make, sandbox):
     with httpx.Client(headers={"x-mine": "sync"}, trust_env=False) as client:
         call(make(http_client=client))

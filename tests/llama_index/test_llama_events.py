@@ -4,6 +4,7 @@ import json
 from decimal import Decimal
 
 import pytest
+from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.instrumentation import get_dispatcher
 from llama_index.core.instrumentation.event_handlers import BaseEventHandler
 from llama_index.core.schema import NodeWithScore, TextNode
@@ -11,9 +12,10 @@ from llama_index_instrumentation.dispatcher import instrument_tags
 from llama_index_instrumentation.span import active_span_id
 from pydantic import Field
 
-from llama_index_melious import MeliousUsageEvent
+from llama_index_melious import MeliousImpactEventHandler, MeliousUsageEvent
 from llama_index_melious.events import dispatch_usage
 from melious import BillingCost, EmbeddingsResult, EnvironmentImpact, Usage, track_impact
+from melious.results import Meta
 from melious.sandbox import Fault
 
 
@@ -32,6 +34,7 @@ def events(request):
     dispatcher.event_handlers.remove(keeper)
 
 
+HELLO = [ChatMessage("Hello")]
 WIRE = {
     "model": "glm-4.7",
     "usage": {"prompt_tokens": 9, "prompt_tokens_details": {"cached_tokens": 4}},
@@ -43,7 +46,7 @@ WIRE = {
 
 @pytest.mark.parametrize("answer", [WIRE, EmbeddingsResult.model_validate(WIRE)], ids=["wire", "result"])
 def test_what_it_says(events, answer):
-    dispatch_usage("chat", answer, request_id="req-1")
+    dispatch_usage("chat", answer, origin=Meta("req-1"))
     (event,) = events
     assert isinstance(event, MeliousUsageEvent)
     assert (event.endpoint, event.model, event.request_id) == ("chat", "glm-4.7", "req-1")
@@ -68,7 +71,7 @@ def test_what_it_says(events, answer):
     ],
 )
 def test_missing_is_not_zero(events, answer):
-    dispatch_usage("chat", answer, request_id=None)
+    dispatch_usage("chat", answer, origin=Meta())
     (event,) = events
     told = (event.model, event.request_id, event.usage, event.environment_impact, event.billing_cost)
     assert told == (None,) * 5
@@ -90,8 +93,8 @@ def test_its_span_and_tags(events):
     token = active_span_id.set("a span")
     try:
         with instrument_tags({"tenant": "blue"}):
-            dispatch_usage("chat", WIRE, request_id=None)
-        dispatch_usage("chat", WIRE, request_id=None, span_id="another")
+            dispatch_usage("chat", WIRE, origin=Meta())
+        dispatch_usage("chat", WIRE, origin=Meta(), span_id="another")
     finally:
         active_span_id.reset(token)
     assert [(event.span_id, event.tags) for event in events] == [
@@ -114,6 +117,67 @@ async def test_it_says_what_ledgers_say(make_embedding, make_rerank, way, sandbo
     assert total.carbon_g_co2 == pytest.approx(sum(event.environment_impact.carbon_g_co2 for event in told))
     assert total.eur == sum(event.billing_cost.eur for event in told if event.billing_cost)
     assert total.without_cost == sum(event.billing_cost is None for event in told) == 1
+
+
+CHAT = {"chat": (HELLO,), "stream_chat": (HELLO,), "complete": ("Hello",), "stream_complete": ("Hello",)}
+NODES = [NodeWithScore(node=TextNode(text="dunes"))]
+
+
+@pytest.fixture
+def handler():
+    handler, root = MeliousImpactEventHandler(), get_dispatcher()
+    root.add_event_handler(handler)
+    yield handler
+    root.event_handlers.remove(handler)
+
+
+@pytest.mark.parametrize("method", CHAT)
+@pytest.mark.parametrize(
+    ("settings", "options", "held"),
+    [
+        ({}, {}, None),
+        ({"preset": "speed"}, {}, "speed"),
+        ({"preset": "speed"}, {"preset": "price"}, "price"),
+        ({"flavor": "eco"}, {}, "eco"),
+        ({"model": "glm-4.7:eco"}, {}, "eco"),
+        ({"model": "glm-4.7:eco", "preset": "speed"}, {}, "eco"),
+        ({"preset": "speed"}, {"flavor": "batch"}, "batch"),
+        ({"preset": "speed"}, {"extra_body": {"preset": "newer"}}, "newer"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:preset. .* has no effect beside the flavor:UserWarning")
+async def test_a_chat_tells_the_routing_that_held(
+    make_llm, way, events, handler, method, settings, options, held
+):
+    with track_impact() as ledger:
+        await way(make_llm(**settings), method, *CHAT[method], **options)
+    (event,) = [event for event in events if isinstance(event, MeliousUsageEvent)]
+    assert event.routing == held
+    assert list(ledger.by("routing")) == list(handler.ledger.by("routing")) == [held]
+
+
+@pytest.mark.filterwarnings("ignore:preset. .* has no effect beside the flavor:UserWarning")
+async def test_every_request_of_a_batch_tells_the_routing_that_held(
+    make_embedding, make_rerank, way, events, handler
+):
+    embedding = make_embedding(model="bge-m3:price", preset="speed", embed_batch_size=1)
+    await way(embedding, "get_text_embedding_batch", ["dunes", "trains"])
+    await way(make_rerank(preset="speed"), "postprocess_nodes", NODES, query_str="trains")
+    told = [event for event in events if isinstance(event, MeliousUsageEvent)]
+    assert [event.routing for event in told] == ["price", "price", "speed"]
+    assert {name: sums.requests for name, sums in handler.ledger.by("routing").items()} == {
+        "price": 2,
+        "speed": 1,
+    }
+
+
+@pytest.mark.parametrize("method", CHAT)
+async def test_filters_that_were_given_up_are_told(make_llm, way, events, handler, method):
+    strict = make_llm(filters={"countries": ["LU"]}).with_routing_fallbacks("countries")
+    await way(strict, method, *CHAT[method])
+    (event,) = [event for event in events if isinstance(event, MeliousUsageEvent)]
+    assert event.relaxed == ("countries",)
+    assert handler.total.relaxed == 1
 
 
 async def test_a_handler_that_fails_harms_nobody(make_embedding, way):

@@ -111,7 +111,7 @@ def test_calls_in_the_words_of_anthropic():
     "kept", [{"tool_calls": ["x"]}, {"tool_calls": [3]}, {"function_call": "auto"}], ids=str
 )
 def test_what_is_no_call_is_refused_by_its_place(kept):
-    with pytest.raises(InvalidArgumentError, match=r"m: messages\[1\]: .* is no call of a tool"):
+    with pytest.raises(InvalidArgumentError, match=r"m: messages\[1\]: .* is not a call of a tool"):
         to_wire([ChatMessage("Hi"), calling(**kept)], model="m")
 
 

@@ -4,7 +4,7 @@ import pytest
 from llama_index.core.llms import ChatMessage
 from llama_index.core.prompts import ChatPromptTemplate
 from llama_index.core.types import PydanticProgramMode
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from llama_index_melious import (
     Melious,
@@ -73,9 +73,9 @@ def test_wrong_for_one(kind, argument, value):
 
 
 def test_what_is_set_later_is_checked_too():
-    with pytest.raises(ValidationError, match="embed_batch_size"):
+    with pytest.raises(InvalidArgumentError, match="embed_batch_size"):
         make(MeliousEmbedding).embed_batch_size = 0
-    with pytest.raises(ValidationError, match="top_n"):
+    with pytest.raises(InvalidArgumentError, match="top_n"):
         make(MeliousRerank).top_n = -1
 
 
@@ -88,7 +88,7 @@ def test_other_words_can_be_set_later():
 
 @pytest.mark.parametrize("name", [5, ["glm-4.7"]], ids=str)
 async def test_a_model_that_is_none(make_llm, way, sandbox, name):
-    with pytest.raises(InvalidArgumentError, match="must be the name of a model"):
+    with pytest.raises(InvalidArgumentError, match="is not the name of a model"):
         await way(make_llm(), "chat", [ChatMessage("Hi")], model=name)
     assert not sandbox.requests
 

@@ -77,6 +77,26 @@ _AIOHTTP = [
         "headers as bytes, as in httpcore",
     ),
 ]
+_AIOHTTP += [
+    Borrowed(f"aiohttp:{where}", f"{TRANSPORT}/{file}", why)
+    for where, file, why in (
+        (
+            "TCPConnector.connect",
+            "aiohttp_pool.py",
+            "an idle connection is proved clean before it is used again",
+        ),
+        ("connector.Connection.protocol", "aiohttp_pool.py", "what is asked for that proof"),
+        ("client_proto.ResponseHandler.should_close", "leftovers.py", "whole answers that nobody asked for"),
+        ("client_proto.ResponseHandler.is_connected", "leftovers.py", "a connection that the server closed"),
+    )
+]
+_FORMS = [
+    Borrowed(f"python_multipart.{where}", f"{CORE}/sandbox/call.py", why)
+    for where, why in (
+        ("multipart:parse_options_header", "the boundary of a form, before it is parsed"),
+        ("exceptions:FormParserError", "what a broken form ends in"),
+    )
+]
 _UVICORN = [
     Borrowed(f"uvicorn.protocols.http.h11_impl:H11Protocol.{name}", f"{CORE}/sandbox/listener.py", why)
     for name, why in (("connection_made", "the sandbox resets and cuts connections on demand"),)
@@ -229,7 +249,7 @@ _LLAMA = [
         ),
     )
 ]
-BORROWED = [*_PYTHON, *_HTTPCORE, *_AIOHTTP, *_UVICORN, *_PYDANTIC, *_LANGCHAIN, *_LLAMA]
+BORROWED = [*_PYTHON, *_HTTPCORE, *_AIOHTTP, *_FORMS, *_UVICORN, *_PYDANTIC, *_LANGCHAIN, *_LLAMA]
 
 
 def _step(thing: object, name: str) -> object:
@@ -276,6 +296,49 @@ def test_failures_are_told_apart_by_the_names_of_their_classes(name: str) -> Non
         "LocalProtocolError": "ProtocolError",
     }.items():
         assert base in {cls.__name__ for cls in getattr(core, kind).__mro__}
+
+
+_LEFTOVERS = [
+    *(
+        (f"{core}.{where}", attribute)
+        for core in ("httpcore", "httpcore2")
+        for where, attribute in (
+            ("_sync.connection:HTTPConnection", "_connection"),
+            ("_async.connection:AsyncHTTPConnection", "_connection"),
+            ("_sync.http_proxy:ForwardHTTPConnection", "_connection"),
+            ("_async.http_proxy:AsyncForwardHTTPConnection", "_connection"),
+            ("_sync.http_proxy:TunnelHTTPConnection", "_connection"),
+            ("_async.http_proxy:AsyncTunnelHTTPConnection", "_connection"),
+            ("_sync.socks_proxy:Socks5Connection", "_connection"),
+            ("_async.socks_proxy:AsyncSocks5Connection", "_connection"),
+            ("_sync.http11:HTTP11Connection", "_h11_state"),
+            ("_async.http11:AsyncHTTP11Connection", "_h11_state"),
+            ("_backends.anyio:AnyIOStream", "_stream"),
+            ("_backends.sync:TLSinTLSStream", "_incoming"),
+        )
+    ),
+    ("anyio.streams.tls:TLSStream", "_read_bio"),
+    ("anyio.streams.tls:TLSStream", "_ssl_object"),
+    ("anyio._backends._asyncio:SocketStream", "_protocol"),
+    ("anyio._backends._asyncio:StreamProtocol", "read_queue"),
+    ("aiohttp.client_proto:ResponseHandler", "_parser"),
+]
+"""Where bytes can wait that nobody asked for: what `leftovers.py` looks at, and closes connections without."""
+
+
+@pytest.mark.parametrize(("where", "attribute"), _LEFTOVERS, ids=[".".join(one) for one in _LEFTOVERS])
+def test_the_layers_that_may_hold_left_over_bytes_have_their_names(where: str, attribute: str) -> None:
+    name, _, kind = where.partition(":")
+    module = import_module(name)
+    assert hasattr(module, kind)
+    assert attribute in inspect.getsource(module)
+    assert attribute in (ROOT / TRANSPORT / "leftovers.py").read_text()
+
+
+def test_an_answer_of_uvicorn_can_be_refused_before_it_begins() -> None:
+    protocol = import_module("uvicorn.protocols.http.h11_impl").H11Protocol
+    assert callable(protocol.send_400_response)
+    assert "send_400_response" in (ROOT / CORE / "sandbox/listener.py").read_text()
 
 
 def test_failures_of_aiohttp_are_client_errors() -> None:

@@ -164,3 +164,37 @@ def test_columns_may_be_labelled_with_numbers(sandbox: Sandbox, embedder: Make) 
 def test_meta_is_of_a_frame(frame: Any, embedder: Make) -> None:
     with pytest.raises(InvalidArgumentError, match="frame: needs a Dask or pandas frame, not"):
         embedder().meta(frame)
+
+
+# --- the batch itself --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("batch", "said"),
+    [
+        ({"text": "abc"}, "the column 'text' must be a list or an array, not str"),
+        ({"text": ["a"], "id": 7}, "the column 'id' must be a list or an array, not int"),
+        ({"text": iter(["a"])}, "the column 'text' must be a list or an array, not list_iterator"),
+        ({"text": ["a", "b"], "id": [1]}, "the columns 'text' and 'id' differ in length: 2 and 1"),
+        (
+            {"id": np.array([1]), "text": np.array(["a", "b"])},
+            "the columns 'id' and 'text' differ in length: 1 and 2",
+        ),
+    ],
+)
+def test_a_dict_that_is_not_one_of_columns_is_an_error_before_anything_is_paid(
+    sandbox: Sandbox, embedder: Make, batch: Any, said: str
+) -> None:
+    with pytest.raises(InvalidArgumentError, match=f"^batch: {said}$"):
+        embedder()(batch)
+    assert len(sandbox.requests) == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"), [("text_colum", "text_column"), ("ouput_column", "output_column"), ("key", "api_key")]
+)
+def test_a_misspelt_argument_is_an_error_with_the_one_that_was_meant(
+    embedder: Make, name: str, meant: str
+) -> None:
+    with pytest.raises(InvalidArgumentError, match=f"unknown argument '{name}'; did you mean '{meant}'"):
+        embedder(**{name: "x"})

@@ -110,5 +110,5 @@ def test_a_second_run_adds_to_the_report_of_the_first(sandbox: Sandbox, embedder
 def test_missing_reports_are_passed_over_and_others_refused() -> None:
     assert ledger_of([None, float("nan")]).total.requests == 0  # type: ignore[list-item]
     for report in ("no json", "[1]", '[[["a"],{}]]'):
-        with pytest.raises(InvalidArgumentError, match="is no report"):
+        with pytest.raises(InvalidArgumentError, match="is not a report"):
             ledger_of([report])

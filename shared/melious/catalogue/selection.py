@@ -67,7 +67,7 @@ class Selection:
             check_whole("min_context", self.min_context)
         if self.max_input_cost is not None and amount(self.max_input_cost) is None:
             raise InvalidArgumentError(
-                f"max_input_cost: {self.max_input_cost!r} is no amount in EUR per million tokens"
+                f"max_input_cost: must be an amount in EUR per million tokens, not {self.max_input_cost!r}"
             )
         if self.order_by is not None:
             _check_order(self.order_by)

@@ -29,7 +29,7 @@ def examine(options: argparse.Namespace) -> int:
     """
     for name in options.need:
         if name not in ENDPOINTS:
-            raise InvalidArgumentError(f"--need: {name!r} is none of {', '.join(ENDPOINTS)}")
+            raise InvalidArgumentError(f"--need: must be one of {', '.join(ENDPOINTS)}, not {name!r}")
     checks = _checks(options)
     well = not any(isinstance(check, Failed) for check in checks)
     if options.json:

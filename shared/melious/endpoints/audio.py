@@ -80,7 +80,9 @@ def create(
     check_known(params, TranscriptionParams, "audio")
     form = params.get("response_format")
     if form is not None and form not in FORMATS:
-        raise InvalidArgumentError(f"response_format: {form!r} is none of {', '.join(sorted(FORMATS))}")
+        raise InvalidArgumentError(
+            f"response_format: must be one of {', '.join(sorted(FORMATS))}, not {form!r}"
+        )
     fields = dict(_field(key, value) for key, value in body_of(config, model, {}, params).items())
     name, content = _opened(file)
     if not isinstance(name, str):
@@ -149,7 +151,7 @@ def _checked(name: str, content: FileContent) -> tuple[str, FileContent, str]:
     kind = kind_of(name, beginning)
     if kind is None:
         raise InvalidArgumentError(
-            f"file: {name!r} is none of {', '.join(AUDIO_TYPES)}",
+            f"file: {name!r} must end in one of {', '.join(AUDIO_TYPES)}",
             advice=f"Convert it: ffmpeg -i {quote(name)} -ac 1 -b:a 64k recording.mp3",
         )
     if Path(name).suffix[1:].lower() != kind:

@@ -23,7 +23,7 @@ from melious.errors import (
     ServerError,
 )
 from melious.results import Meta, Result
-from melious.transport.request import Request, Response
+from melious.transport.request import Ends, Request, Response
 
 R = TypeVar("R", bound=Result)
 
@@ -186,8 +186,13 @@ class BatchPlan(ABC, Generic[R]):
         """The batches to send first."""
 
     @abstractmethod
-    def request(self, batch: Batch) -> Request:
-        """The request for a batch."""
+    def request(self, batch: Batch, ends: Ends | None = None) -> Request:
+        """The request for a batch.
+
+        Args:
+            batch: The batch.
+            ends: Whether it is not to be sent, or not again; see `Request`.
+        """
 
     def _as_relaxed(self, request: Request) -> Request:
         """A request that begins where others of this call had to give way, and not with what fits nobody."""
@@ -225,10 +230,17 @@ class BatchPlan(ABC, Generic[R]):
             The batches to send in its place: halves of one that was too large; none where nothing can be
             done.
         """
-        if len(batch) == 1 or not too_large(error, self.field):
+        if not self.can_replace(batch, error):
             return []
         middle = len(batch) // 2
         return [batch[:middle], batch[middle:]]
+
+    def can_replace(self, batch: Batch, error: APIStatusError) -> bool:
+        """Whether there is something to send in place of a batch that the service refused; changes nothing.
+
+        It is asked before the same batch is tried again, in whatever thread sends it.
+        """
+        return len(batch) > 1 and too_large(error, self.field)
 
     @abstractmethod
     def result(self) -> R:
@@ -264,7 +276,7 @@ class BatchPlan(ABC, Generic[R]):
         """Give up what the plan meant to fetch and did not; called at the end in any case."""
 
     def _verified(self, result: R, answers: Sequence[Result]) -> R:
-        """What the call gives, once its answers are held against the countries that were asked for."""
+        """What the call gives, once its answers are checked against the countries that were asked for."""
         if any(answer.meta.residency is not None for answer in answers):
             from melious.residency import verify_batches  # noqa: PLC0415 - only for those who ask for it
 
@@ -282,5 +294,13 @@ class BatchPlan(ABC, Generic[R]):
         last = answers[-1].meta
         attempts = sum(answer.attempts for answer in answers)
         relaxed = tuple(dict.fromkeys(step for answer in answers for step in answer.relaxed))
-        meta = Meta(last.request_id, last.rate_limit, attempts, self._spent(), last.headers, relaxed)
+        meta = Meta(
+            last.request_id,
+            last.rate_limit,
+            attempts,
+            self._spent(),
+            last.headers,
+            relaxed,
+            routing=last.routing,
+        )
         return [answer.raw for answer in answers], meta

@@ -116,13 +116,13 @@ def is_list(value: object) -> bool:
 
 
 def check_model(model: object) -> str:
-    """Refuse a model that is no name.
+    """Refuse a model that is not a name.
 
     Raises:
         InvalidArgumentError: It is empty or no text.
     """
     if not isinstance(model, str) or not model.strip():
-        raise InvalidArgumentError(f"model: must be the name of a model, not {model!r}")
+        raise InvalidArgumentError(f"model: {model!r} is not the name of a model")
     if ":" in model:
         check_suffix(model)
     return model
@@ -291,8 +291,8 @@ def json_of(response: Response, endpoint: str) -> dict[str, Any]:
     if not isinstance(raw, dict):
         shown = " ".join(response.body[:200].decode("utf-8", "replace").split())
         raise ResponseDecodeError(
-            f"{endpoint}: the answer is no JSON object: content-type {response.content_type or 'missing'}, "
-            f"beginning {shown!r}",
+            f"{endpoint}: the answer is not a JSON object: "
+            f"content-type {response.content_type or 'missing'}, beginning {shown!r}",
             status_code=response.status,
             request_id=response.request_id,
             body=shown,
@@ -331,7 +331,7 @@ def read_as(model: type[R], raw: Any, response: Response, endpoint: str, fields:
 
 
 def meta_of(response: Response) -> Meta:
-    """How an answer was come by."""
+    """How an answer came about."""
     return Meta(
         response.request_id,
         response.rate_limit,
@@ -340,4 +340,5 @@ def meta_of(response: Response) -> Meta:
         without_cookies(response.headers),
         response.relaxed,
         response.residency,
+        response.routing,
     )

@@ -38,7 +38,7 @@ from melious.endpoints.sums import sum_cost, sum_impact, sum_usage
 from melious.endpoints.vectors import in_order
 from melious.errors import APIStatusError, InvalidArgumentError
 from melious.results import EmbeddingsResult
-from melious.transport.request import Request, Response, read
+from melious.transport.request import Ends, Request, Response, read
 
 PATH = "embeddings"
 MAX_ITEMS = 2048
@@ -159,7 +159,7 @@ class EmbeddingsPlan(BatchPlan[EmbeddingsResult]):
         sent = {name: value for name, value in params.items() if name not in _OWN}
         encoding = params.get("encoding_format") or "base64"
         if encoding not in ("base64", "float"):
-            raise InvalidArgumentError(f"encoding_format: {encoding!r} is neither 'base64' nor 'float'")
+            raise InvalidArgumentError(f"encoding_format: must be 'base64' or 'float', not {encoding!r}")
         self._model = model
         self._refused = {} if refused is None else refused
         self._attempt = max(_ENCODINGS.index(encoding), self._refused.get(model, 0))
@@ -254,7 +254,7 @@ class EmbeddingsPlan(BatchPlan[EmbeddingsResult]):
             raise InvalidArgumentError(f"count_tokens: gave {tokens!r} and not a number of tokens")
         return size, tokens
 
-    def request(self, batch: Batch) -> Request:
+    def request(self, batch: Batch, ends: Ends | None = None) -> Request:
         """The request for a batch."""
         self._attempts[batch] = self._attempt
         body = {**self._batch_body, "input": [self._texts[place] for place in batch]}
@@ -263,7 +263,14 @@ class EmbeddingsPlan(BatchPlan[EmbeddingsResult]):
             body["encoding_format"] = encoding
         return self._as_relaxed(
             request_of(
-                self._config, "embeddings", PATH, self._params, body, retry_timeouts=True, spent=self._spent()
+                self._config,
+                "embeddings",
+                PATH,
+                self._params,
+                body,
+                retry_timeouts=True,
+                spent=self._spent(),
+                ends=ends,
             )
         )
 
@@ -293,14 +300,21 @@ class EmbeddingsPlan(BatchPlan[EmbeddingsResult]):
             The batches to send in its place: halves of one that was too large,
             or the same again in the next encoding; none where nothing can be done.
         """
-        said = error.message.lower()
-        about_encoding = "encoding_format" in said or "base64" in said or error.param == "encoding_format"
-        after = self._attempts[batch] + 1
-        if about_encoding and after < len(_ENCODINGS) and refused_as_it_is(error):
-            self._attempt = max(self._attempt, after)
+        if self._refuses_encoding(batch, error):
+            self._attempt = max(self._attempt, self._attempts[batch] + 1)
             self._refused[self._model] = self._attempt
             return [batch]
         return super().reject(batch, error)
+
+    def can_replace(self, batch: Batch, error: APIStatusError) -> bool:
+        """Whether halves of the batch, or the same in another encoding, can be sent in its place."""
+        return self._refuses_encoding(batch, error) or super().can_replace(batch, error)
+
+    def _refuses_encoding(self, batch: Batch, error: APIStatusError) -> bool:
+        """Whether the service takes no vectors in the encoding of a batch, and there is another one."""
+        said = error.message.lower()
+        about_encoding = "encoding_format" in said or "base64" in said or error.param == "encoding_format"
+        return about_encoding and self._attempts[batch] + 1 < len(_ENCODINGS) and refused_as_it_is(error)
 
     def _count(self) -> tuple[int, int]:
         return self._done, len(self._inputs)

@@ -84,13 +84,13 @@ def check_params(params: Mapping[str, Any]) -> None:
         whole = isinstance(value, int) and not isinstance(value, bool)
         if not whole or value < least or (most is not None and value > most):
             bounds = f"{least} to {most}" if most is not None else f"{least} or more"
-            raise InvalidArgumentError(f"{name}: {value!r} is no whole number of {bounds}")
+            raise InvalidArgumentError(f"{name}: must be a whole number of {bounds}, not {value!r}")
     size = params.get("size")
     if size is not None and (not isinstance(size, str) or not _SIZE.fullmatch(size)):
-        raise InvalidArgumentError(f"size: {size!r} is no width x height, such as '1024x1024'")
+        raise InvalidArgumentError(f"size: must be width x height, such as '1024x1024', not {size!r}")
     for name, known in (("quality", QUALITIES), ("response_format", IMAGE_FORMATS)):
         if params.get(name) not in (None, *known):
-            raise InvalidArgumentError(f"{name}: {params[name]!r} is none of {', '.join(known)}")
+            raise InvalidArgumentError(f"{name}: must be one of {', '.join(known)}, not {params[name]!r}")
 
 
 def media_type_of(data: bytes) -> str:

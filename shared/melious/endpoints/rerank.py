@@ -30,7 +30,7 @@ from melious.endpoints.sums import sum_cost, sum_impact, sum_usage
 from melious.errors import InvalidArgumentError, ResponseDecodeError
 from melious.impact import whole_count
 from melious.results import RerankItem, RerankResult
-from melious.transport.request import Request, Response, read
+from melious.transport.request import Ends, Request, Response, read
 
 PATH = "rerank"
 BATCH_ITEMS = 256
@@ -127,7 +127,7 @@ class RerankPlan(BatchPlan[RerankResult]):
             else:
                 yield place, len(encoded({f"documents[{place}]": document})), 0
 
-    def request(self, batch: Batch) -> Request:
+    def request(self, batch: Batch, ends: Ends | None = None) -> Request:
         """The request for a batch."""
         body: dict[str, Any] = {"model": "", "query": self._query}
         body["documents"] = [self._documents[place] for place in batch]
@@ -138,7 +138,14 @@ class RerankPlan(BatchPlan[RerankResult]):
         body |= self._batch_body
         return self._as_relaxed(
             request_of(
-                self._config, "rerank", PATH, self._params, body, retry_timeouts=True, spent=self._spent()
+                self._config,
+                "rerank",
+                PATH,
+                self._params,
+                body,
+                retry_timeouts=True,
+                spent=self._spent(),
+                ends=ends,
             )
         )
 

@@ -23,7 +23,7 @@ def decode(value: Any) -> array[float]:
     if isinstance(value, str):
         data = binascii.a2b_base64(value)
         if len(data) % 4 or not data:
-            raise ValueError(f"{len(data)} bytes are no whole number of float32")
+            raise ValueError(f"{len(data)} bytes are not a whole number of float32")
         vector = array("f", data)
         if _SWAP:
             vector.byteswap()

@@ -44,6 +44,20 @@ _NOT_HERE = {
     "budget": "workers share nothing, so that no budget can hold for them together",
     "async_transport": "requests are blocking here",
 }
+_OWN = frozenset(
+    {
+        "text_column",
+        "output_column",
+        "error_column",
+        "report_column",
+        "on_error",
+        "prefix",
+        "normalize",
+        "key_from",
+        "pickle_key",
+    }
+)
+"""The arguments of the embedder itself."""
 _SECRET_HEADERS = frozenset({"authorization", "proxy-authorization", "x-api-key", "cookie"})
 _PLACE = re.compile(r"'?\b(?:input|texts?)\[\d+\]'?")
 _DEFAULTS: dict[str, Any] = {"max_retries": 5, "max_rate_limit_wait": 900.0}
@@ -161,16 +175,13 @@ class Embedder:
         for name, reason in _NOT_HERE.items():
             if given.get(name) is not None:
                 raise InvalidArgumentError(f"{name}: {reason}")
-        reject_unknown(given, (_OF_THE_CALL | _OF_THE_CLIENT) - set(_NOT_HERE), "Embedder")
+        reject_unknown(given, ((_OF_THE_CALL | _OF_THE_CLIENT) - set(_NOT_HERE)) | _OWN, "Embedder")
         if on_error not in ("record", "raise"):
-            raise InvalidArgumentError(f"on_error: {on_error!r} is neither 'record' nor 'raise'")
+            raise InvalidArgumentError(f"on_error: must be 'record' or 'raise', not {on_error!r}")
         if key_from is not None and not callable(key_from):
             raise InvalidArgumentError(f"key_from: {key_from!r} cannot be called")
         if not isinstance(prefix, str):
             raise InvalidArgumentError(f"prefix: must be text, not {prefix!r}")
-        for name, flag in (("normalize", normalize), ("pickle_key", pickle_key)):
-            if not isinstance(flag, bool):
-                raise InvalidArgumentError(f"{name}: must be True or False, not {flag!r}")
         api_key = given.pop("api_key", None)
         if api_key is not None and key_from is not None:
             raise InvalidArgumentError("key_from: cannot be combined with api_key; give one of them")
@@ -215,7 +226,8 @@ class Embedder:
         Raises:
             ConfigurationError: There is no key here.
             InvalidArgumentError: The batch is of no known kind, lacks the column of texts, has two columns
-                of one name, or holds something in a column to be written that is not from an earlier run.
+                of one name or of different lengths, or holds something in a column to be written that is
+                not from an earlier run.
             MeliousError: A request failed, and `on_error` is `raise` or every row would have met it.
         """
         if isinstance(batch, Iterator):

@@ -69,7 +69,7 @@ class _Reported(ImpactLedger):
                 (_cell(key), _from_json(totals)) for key, totals in json.loads(report)
             ]
         except (ValueError, TypeError, ArithmeticError) as error:
-            raise InvalidArgumentError(f"reports: {report[:80]!r} is no report ({error})") from None
+            raise InvalidArgumentError(f"reports: {report[:80]!r} is not a report ({error})") from None
 
     def cells(self) -> Iterator[tuple[Cell, Totals]]:
         return iter(self._told)

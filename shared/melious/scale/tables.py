@@ -57,6 +57,7 @@ def table_of(batch: Any, text: str) -> Table:
     if _is(batch, "pyarrow", "Table") or _is(batch, "pyarrow", "RecordBatch"):
         return _Arrow(batch)
     if isinstance(batch, Mapping):
+        _check_columns(batch)
         return _Arrays(batch) if any(_is_array(column) for column in batch.values()) else _Columns(batch)
     if isinstance(batch, Sequence) and not isinstance(batch, str | bytes):
         return _Rows([{text: row} if isinstance(row, str) else row for row in batch])
@@ -64,6 +65,22 @@ def table_of(batch: Any, text: str) -> Table:
         f"batch: {type(batch).__name__} is neither a DataFrame, an Arrow table, a dict of columns "
         "nor a list of rows"
     )
+
+
+def _check_columns(columns: Mapping[Any, Any]) -> None:
+    """Refuse a dict that is not one of columns of one length."""
+    first: tuple[Any, int] | None = None
+    for name, column in columns.items():
+        if isinstance(column, str | bytes | Mapping) or not hasattr(column, "__len__"):
+            raise InvalidArgumentError(
+                f"batch: the column {name!r:.80} must be a list or an array, not {type(column).__name__}"
+            )
+        first = first or (name, len(column))
+        if len(column) != first[1]:
+            raise InvalidArgumentError(
+                f"batch: the columns {first[0]!r:.80} and {name!r:.80} differ in length: "
+                f"{first[1]} and {len(column)}"
+            )
 
 
 def _is(value: Any, package: str, name: str) -> bool:

@@ -179,7 +179,7 @@ class _Line(LineBase):
         async for data in self._body:
             if collected.add(data):
                 break
-        return collected.body()
+        return self.whole(effect, collected)
 
     async def chunks(self, opened: OpenStream, report: Report) -> AsyncGenerator[dict[str, Any]]:
         """The chunks of an open stream. Once advanced, it owns the connection, whatever happens."""

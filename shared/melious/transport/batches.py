@@ -8,18 +8,18 @@ is under way ends and is counted, and the first error is raised.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from concurrent.futures import CancelledError
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from melious.errors import APIStatusError, MeliousError
 from melious.results import Result
 from melious.transport.reporting import Report
 
 if TYPE_CHECKING:
     from melious.endpoints.batching import Batch, BatchPlan
-    from melious.errors import RetryEvent
     from melious.transport.request import Request, Response
 
 R = TypeVar("R", bound=Result)
@@ -60,21 +60,19 @@ class BatchRun(Generic[R]):
             return None
         batch = self._waiting.popleft()
         try:
-            request = self.plan.request(batch)
+            request = self.plan.request(batch, partial(self._ends, batch))
         except Exception as error:  # noqa: BLE001 - raised once what is under way has ended
             self.fail(error)
             return None
-        if self.at_a_time > 1:
-            request = replace(request, on_retry=partial(self._before_retry, request.on_retry))
         sending = Sending(batch, request, Report(request).begin())
         self._under_way.add(sending)
         return sending
 
-    def _before_retry(self, on_retry: Callable[[RetryEvent], object] | None, event: RetryEvent) -> object:
-        """A batch under way is not tried again once the call has failed."""
+    def _ends(self, batch: Batch, error: MeliousError | None) -> bool:
+        """Whether a batch is not to be sent once more: the call has failed, or others can take its place."""
         if self._failure is not None:
-            raise event.error
-        return None if on_retry is None else on_retry(event)
+            return True
+        return isinstance(error, APIStatusError) and self.plan.can_replace(batch, error)
 
     def ended(self, sending: Sending, answer: Response | BaseException) -> Result | None:
         """Take what came of a batch and report it.

@@ -7,22 +7,22 @@ from inspect import isawaitable, iscoroutine
 from melious.errors import InvalidArgumentError
 
 
-async def awaited(told: object) -> None:
-    """Wait for what a callback gave, if it can be waited for."""
-    if told is not None and isawaitable(told):
-        await told
+async def awaited(given: object) -> None:
+    """Wait for what a callback gave back, if it can be waited for."""
+    if given is not None and isawaitable(given):
+        await given
 
 
-def no_coroutine(name: str, told: object) -> None:
+def no_coroutine(name: str, given: object) -> None:
     """Refuse a callback that would never run.
 
     Args:
         name: The argument that the callback came as.
-        told: What it gave.
+        given: What it gave back.
 
     Raises:
         InvalidArgumentError: A coroutine.
     """
-    if told is not None and iscoroutine(told):
-        told.close()
+    if given is not None and iscoroutine(given):
+        given.close()
         raise InvalidArgumentError(f"{name}: an async function needs an AsyncMeliousClient")

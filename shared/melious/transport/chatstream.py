@@ -201,7 +201,7 @@ class ChatStreamParser:
             if type(chunk) is not dict:
                 self._fail(
                     ResponseDecodeError(
-                        f"an event of the stream is no JSON object: {data[:_SHOWN]!r}", body=data
+                        f"an event of the stream is not a JSON object: {data[:_SHOWN]!r}", body=data
                     )
                 )
                 return chunks
@@ -351,7 +351,7 @@ class ChatStreamParser:
             return chunks
         self._fail(
             ResponseDecodeError(
-                f"the answer is no event stream: content-type {self._content_type or 'missing'}, "
+                f"the answer is not an event stream: content-type {self._content_type or 'missing'}, "
                 f"beginning {' '.join(text[:_SHOWN].split())!r}",
                 body=text,
             )

@@ -9,8 +9,8 @@ from typing import Any
 
 from melious.config import ClientConfig
 from melious.errors import APIStatusError, ResponseDecodeError, RetryEvent
-from melious.transport.compression import Decoder, decoder
-from melious.transport.effects import Failure, Instead, Send
+from melious.transport.compression import Collected, Decoder, decoder
+from melious.transport.effects import Failure, Instead, ReadBody, Send
 from melious.transport.exchange import Exchange, Policy, exchange
 from melious.transport.failures import failure_of, own_error, unexpected
 from melious.transport.frames import drop_frames, drop_library_frames, raised_by_library
@@ -91,6 +91,11 @@ class LineBase:
             return Failure(Phase.CONNECT, timed_out=False, message=message, final=True)
         self.decoder = decoder(headers, streamed=self.request.stream)
         return head
+
+    def whole(self, effect: ReadBody, collected: Collected) -> bytes:
+        """A body as far as it was read; one with an error status, without the key."""
+        body = collected.body()
+        return self._envelope.without_key(body) if effect.cut else body
 
     def failed(self, error: Exception, phase: Phase) -> Failure:
         """Read an exception of the transport, or raise it on if it is not the transport's.

@@ -43,6 +43,8 @@ from melious.transport.retry import (
     worth_retrying,
 )
 
+_LOOK = 0.25
+"""Seconds of a wait after which a call that others can end looks whether they have."""
 MAX_BODY = 256 * 1024 * 1024  # 2,048 vectors of 4,096 numbers as JSON take 170 MB, ten pictures 100 MB
 
 
@@ -110,7 +112,7 @@ def _attempts(call: _CallState) -> Exchange:
             continue
         delay = call.delay_or_raise(error, phase, timed_out=timed_out)
         yield Tell(RetryEvent(call.attempts, error, delay))
-        yield Sleep(delay)
+        yield from call.pause(delay)
 
 
 def _idempotency() -> tuple[str, str]:
@@ -162,10 +164,26 @@ class _CallState:
                 )
                 raise self.final(error)
             wait = min(wait + gate.spread(), patience)
-            yield Sleep(wait)
+            yield from self.pause(wait)
             waited += wait
 
+    def pause(self, seconds: float) -> Generator[Effect, Any, None]:
+        """Wait, for as long as the attempt that follows is wanted."""
+        if self.request.ends is None:
+            yield Sleep(seconds)
+            return
+        while seconds > 0:
+            self._check_wanted(self.request.ends)
+            yield Sleep(min(seconds, _LOOK))
+            seconds -= _LOOK
+
+    def _check_wanted(self, ends: Callable[[MeliousError | None], bool]) -> None:
+        if ends(None):
+            raise self.final(MeliousError("not sent: another request of the same call has failed"))
+
     def begin_attempt(self) -> None:
+        if self.request.ends is not None:
+            self._check_wanted(self.request.ends)
         now = self.policy.clock()
         if self.until is not None and now >= self.until:
             error = DeadlineExceededError(f"the deadline of {self.request.deadline:g} s passed; not sent")
@@ -206,6 +224,7 @@ class _CallState:
             elapsed,
             self.request.relaxed,
             self.request.residency,
+            self.request.routing,
         )
         return (
             response if self.request.replay is None else self._replayed(head, response, self.request.replay)
@@ -253,6 +272,7 @@ class _CallState:
             tuple(self.history),
             self.request.relaxed,
             self.request.residency,
+            self.request.routing,
         )
 
     def _refusal(self, head: Head, said: Any, rate_limit: RateLimit | None, now: float) -> MeliousError:
@@ -338,6 +358,8 @@ class _CallState:
             spent=spent,
             timed_out=timed_out,
         )
+        if retryable and self.request.ends is not None:
+            retryable = not self.request.ends(error)
         delay = delay_before_retry(error, self.tries) if retryable else None
         if delay is None or (self.until is not None and now + delay >= self.until):
             raise self.final(error)

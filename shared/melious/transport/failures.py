@@ -53,6 +53,8 @@ _SLOW_WORDS = {
     Phase.SENT: "took too long to begin: the answer of",
     Phase.ANSWER: "took too long to arrive: the answer of",
 }
+_MISDECLARED = "only transfer-encoding: chunked is supported"
+"""What h11 says of an answer in another transfer encoding: the next answer would be in it too."""
 _TRUST_HINT = " - pass verify='/path/to/ca.pem' or set SSL_CERT_FILE if your network has a CA of its own"
 
 
@@ -65,31 +67,31 @@ def failure_of(error: Exception, phase: Phase, host: str, proxy: Proxy | None = 
         host: The host, for the message.
         proxy: The proxy on the way, if there is one.
     """
-    told = _told(error)
-    names = {cls.__name__ for cls in type(told).__mro__ if _library_of(cls) in _LIBRARIES}
-    builtin = isinstance(told, ssl.SSLError | ConnectionError | TimeoutError)
+    inner = _most_exact(error)
+    names = {cls.__name__ for cls in type(inner).__mro__ if _library_of(cls) in _LIBRARIES}
+    builtin = isinstance(inner, ssl.SSLError | ConnectionError | TimeoutError)
     if not (names & _TRANSPORT or builtin):
         return None
     timed_out = bool(names & _TIMEOUTS) or (
-        isinstance(told, TimeoutError) and not isinstance(told, ssl.SSLError)
+        isinstance(inner, TimeoutError) and not isinstance(inner, ssl.SSLError)
     )
     if names & _CONNECT:
         phase = Phase.CONNECT
     words = f"{(_SLOW_WORDS if timed_out else _PHASE_WORDS)[phase]} {host}"
-    said = str(told) or (str(told.__cause__) if told.__cause__ else "") or type(told).__name__
+    said = str(inner) or (str(inner.__cause__) if inner.__cause__ else "") or type(inner).__name__
     login = None
     proxied = proxy is not None and phase is Phase.CONNECT
     if proxy is not None and proxied:
         refused = bool(names & _REFUSED_BY_PROXY)
         login = login_problem(proxy, said) if refused else None
-        handshake = _is_of_tls(told, names)
+        handshake = _is_of_tls(inner, names)
         words = connect_words(proxy, host, timed_out=timed_out, refused=refused, handshake=handshake)
     untrusted = "CERTIFICATE_VERIFY_FAILED" in said
     return Failure(
         phase=phase,
         timed_out=timed_out,
         message=login or f"{words}: {said}{_TRUST_HINT if untrusted else ''}",
-        final=untrusted or login is not None or "LocalProtocolError" in names,
+        final=untrusted or login is not None or "LocalProtocolError" in names or _MISDECLARED in said.lower(),
         # The frames of a handshake with a proxy hold the user and password.
         cause=ConnectionError(said) if proxied else _cause(error, said),
     )
@@ -104,7 +106,7 @@ def _is_of_tls(error: BaseException, names: set[str]) -> bool:
 
 
 def unexpected(error: Exception, phase: Phase, host: str) -> Failure:
-    """Read an exception that an HTTP library should not have raised: another attempt would end likewise."""
+    """Read an exception that an HTTP library should not have raised: another attempt would end alike."""
     said = f"{type(error).__name__}: {error}"
     message = f"{_PHASE_WORDS[phase]} {host}: {said}"
     return Failure(phase, timed_out=False, message=message, final=True, cause=_cause(error, said))
@@ -126,8 +128,8 @@ def own_error(error: BaseException) -> MeliousError | None:
     return None
 
 
-def _told(error: BaseException) -> BaseException:
-    """The exception that knows best: httpx on aiohttp calls every lost connection a slow one."""
+def _most_exact(error: BaseException) -> BaseException:
+    """The exception that says most exactly what happened: httpx on aiohttp calls all that is lost slow."""
     cause = error.__cause__
     if cause is None or _library_of(type(error)) == "aiohttp" or _library_of(type(cause)) != "aiohttp":
         return error

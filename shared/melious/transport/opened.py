@@ -30,6 +30,7 @@ class OpenStream:
         history: The attempts that failed before.
         relaxed: The filters that were given up to find a provider, in order.
         residency: The countries that the answer must come from, where that is to be verified.
+        routing: The flavor, or else the preset, that was asked for.
     """
 
     parser: ChatStreamParser
@@ -41,6 +42,7 @@ class OpenStream:
     history: tuple[Attempt, ...] = ()
     relaxed: tuple[str, ...] = ()
     residency: Residency | None = None
+    routing: str | None = None
 
 
 def lost(opened: OpenStream, failure: Failure) -> list[dict[str, Any]]:

@@ -17,6 +17,9 @@ from melious.transport.uploads import Multipart, Upload
 
 Headers = list[tuple[bytes, bytes]]
 
+_LEAST_KEY = 8
+"""Bytes from which on a key is not a word that a service might use by itself."""
+
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
@@ -65,7 +68,7 @@ class Envelope:
         self._base = config.base_url
         self._path = urlsplit(config.base_url).path
         self._theirs = _encoded(config.default_headers)
-        self._told = hides_key(config.default_headers)
+        self._warned = hides_key(config.default_headers)
         usual = [("host", self.origin.netloc), ("user-agent", user_agent()), ("accept-encoding", "identity")]
         # What may fail comes first: no frame that has the key in its locals is part of an error.
         self._usual = [*_encoded(usual), _auth(config)]
@@ -75,8 +78,8 @@ class Envelope:
         theirs = self._theirs
         if request.headers:
             theirs = _over(theirs, _encoded(request.headers))
-            if not self._told and hides_key(request.headers):
-                self._told = True
+            if not self._warned and hides_key(request.headers):
+                self._warned = True
                 warn_of_hidden_key("extra_headers", request.headers)
         ours = [(b"accept", b"text/event-stream" if request.stream else b"*/*")]
         body: bytes | Multipart | None
@@ -105,6 +108,11 @@ class Envelope:
             return Outgoing(method, url, target, headers + extra, body, timeout.connect, timeout.write)
 
         return attempt
+
+    def without_key(self, body: bytes) -> bytes:
+        """What a service says of a request, without the key: some repeat the one that they refuse."""
+        key = self._usual[-1][1].removeprefix(b"Bearer ")
+        return body.replace(key, b"***") if len(key) >= _LEAST_KEY else body
 
 
 def place_of(base_url: str) -> tuple[str, str, int]:

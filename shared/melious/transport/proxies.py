@@ -165,7 +165,7 @@ def _covers(entry: str, host: str, address: IPv4Address | IPv6Address | None, po
         entry = ported[1]
         if ported[2].lstrip("0") != str(port):
             return False
-    entry = entry.removeprefix("[").removesuffix("]").rstrip(".")
+    entry = entry.removeprefix("[").removesuffix("]").rstrip(".").replace("%25", "%")
     if address is not None and (exempted := _address(entry)) is not None:
         return address == exempted
     if "*" in entry:
@@ -235,6 +235,8 @@ def read_proxy(text: str, source: str) -> Proxy | str:
     if found is None:
         return "the host of the proxy is not valid: an IPv6 address stands in brackets, [::1]"
     host, port = found[1].strip("[]").lower().removesuffix("."), found[2]
+    if found[1].startswith("["):
+        host = host.replace("%25", "%")  # the zone of an address, as URLs write it
     problem = host_problem(host, bracketed=found[1].startswith("["))
     if problem:
         return f"the host of the proxy {problem}"

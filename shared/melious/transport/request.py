@@ -41,7 +41,7 @@ class Request:
             where the request carries no filters that could be the reason.
         stream: Whether the answer is read as a stream.
         model: The model without its flavor, for whoever keeps the books.
-        routing: The preset or flavor that was asked for, likewise.
+        routing: The flavor, or else the preset, that was asked for, likewise.
         base_url: Where the service is, likewise.
         on_retry: Called before every retry.
         advise: Gives the advice for an error that ends the call, where this request has a better one.
@@ -49,6 +49,8 @@ class Request:
             it out as it is.
         fallbacks: What may be sent instead where no provider fits the filters.
         leaner: Gives what to send instead where the service refuses a field that can be spared.
+        ends: Whether no further attempt is wanted: asked with None before each attempt and while one waits,
+            and with the error of each that failed.
         relaxed: What is given up already of the filters that were asked for.
         residency: The countries that the answer must come from, where that is to be verified.
         budgets: What must let the request through before it is sent, and is told what it cost.
@@ -75,6 +77,7 @@ class Request:
     replay: Replay | None = None
     fallbacks: Fallbacks | None = None
     leaner: Leaner | None = None
+    ends: Ends | None = None
     relaxed: tuple[str, ...] = ()
     residency: Residency | None = None
     budgets: tuple[ImpactBudget, ...] = ()
@@ -103,6 +106,9 @@ def without_cookies(headers: Mapping[str, str]) -> Mapping[str, str]:
 Leaner: TypeAlias = Callable[["Request", APIStatusError], "Request | None"]
 """Gives the request without the field that an error complains of; None where that is not what it is about."""
 
+Ends: TypeAlias = Callable[["MeliousError | None"], bool]
+"""Whether a call makes no further attempt, asked with the error of the last one or with None."""
+
 Replay: TypeAlias = Callable[["Response"], tuple[dict[str, Any], Iterable[dict[str, Any]]]]
 """Gives a chat answer as it was sent, and the chunks as which it might have come."""
 
@@ -119,6 +125,7 @@ class Response:
     elapsed: float = 0.0
     relaxed: tuple[str, ...] = ()
     residency: Residency | None = None
+    routing: str | None = None
 
     @property
     def request_id(self) -> str | None:

@@ -27,8 +27,6 @@ BACKOFF_CAP = 8.0
 SERVER_DELAY_CAP = 60.0
 _ROUNDED = 2.0
 """Seconds that the end of a window may be late, where it and the time are told in whole seconds."""
-PACED = 1.0
-"""Seconds from which on a wait that the service names keeps retries from being a storm."""
 GATEWAY_CUT = 55.0
 """Seconds after which the gateway itself may have cut a request: the same prompt would be cut again."""
 
@@ -163,11 +161,7 @@ def named_by(rate_limit: RateLimit) -> float | None:
 
 
 def retry_cost(error: MeliousError) -> int:
-    """What a retry after this error takes from the budget: nothing where the service paces its callers.
-
-    It does by naming a limit's wait, and by naming any wait that is long enough to make no storm.
-    """
-    named = error.retry_after
-    if named is not None and (isinstance(error, RateLimitError) or named >= PACED):
+    """What a retry after this error takes from the budget: nothing where the service named a wait."""
+    if error.retry_after:
         return 0
     return RetryBudget.THROTTLE_COST if isinstance(error, RateLimitError) else RetryBudget.COST

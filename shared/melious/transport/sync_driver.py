@@ -158,7 +158,7 @@ class _Line(LineBase):
         for data in self._body:
             if collected.add(data):
                 break
-        return collected.body()
+        return self.whole(effect, collected)
 
     def chunks(self, opened: OpenStream, report: Report) -> Generator[dict[str, Any]]:
         """The chunks of an open stream. Once advanced, it owns the connection, whatever happens."""
