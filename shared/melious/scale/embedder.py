@@ -182,6 +182,9 @@ class Embedder:
             raise InvalidArgumentError(f"key_from: {key_from!r} cannot be called")
         if not isinstance(prefix, str):
             raise InvalidArgumentError(f"prefix: must be text, not {prefix!r}")
+        for name, flag in (("normalize", normalize), ("pickle_key", pickle_key)):
+            if not isinstance(flag, bool):
+                raise InvalidArgumentError(f"{name}: must be True or False, not {flag!r}")
         api_key = given.pop("api_key", None)
         if api_key is not None and key_from is not None:
             raise InvalidArgumentError("key_from: cannot be combined with api_key; give one of them")
