@@ -137,7 +137,7 @@ def _data_part(data: dict[str, Any], block: Mapping[str, Any], model: str) -> di
                 return _inline(content.decode("utf-8"), data["name"])
         except (binascii.Error, UnicodeDecodeError) as error:
             if is_text:
-                raise _refused(block, model, f"the file is not valid base64 ({error})") from None
+                raise _refused(block, model, f"the file is not text in base64 ({error})") from None
     raise _refused(block, model, "only text files can be sent; extract the text first")
 
 
