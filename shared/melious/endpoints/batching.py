@@ -31,7 +31,7 @@ MAX_CONCURRENCY = 4
 """The most requests of one call at a time, unless the caller says otherwise."""
 
 _TOO_LARGE = (
-    r"too large|too many (?!requests)|array too long|batch size|maximum batch|at most|exceeds the limit"
+    r"too large|too many(?! requests)|array too long|batch size|maximum batch|at most|exceeds the limit"
     r"|payload|per request|per (?:submitted )?batch|max(?:imum)? number"
     r"|(?:more|less|fewer) than \d+ (?:items|inputs|texts|strings|documents|elements)"
 )
