@@ -162,7 +162,6 @@ def status_error(
     body: Any,
     *,
     request_id: str | None = None,
-    retry_after: float | None = None,
     endpoint: str = "",
 ) -> APIStatusError:
     """Make the exception for an error answer.
@@ -173,7 +172,6 @@ def status_error(
             `{"error": {...}}`, `{"error": "text"}`, `{"message": "text"}`,
             a bare error object and plain text are understood.
         request_id: The answer's `x-request-id`.
-        retry_after: Seconds the answer asks to wait.
         endpoint: The endpoint's name, for the message of an answer that says nothing.
     """
     fields = _error_fields(body)
@@ -191,7 +189,6 @@ def status_error(
         details=fields["details"],
         request_id=request_id,
         body=body,
-        retry_after=retry_after,
     )
 
 

@@ -114,12 +114,12 @@ TABLE = [
 @pytest.mark.parametrize(("status", "shape", "code", "type_", "kind"), TABLE)
 def test_the_table(status: int | None, shape: str, code: Any, type_: Any, kind: type[MeliousError]) -> None:
     body = _body(shape, code, type_)
-    error = status_error(status, body, request_id="req_1", retry_after=2.5)
+    error = status_error(status, body, request_id="req_1")
     assert type(error) is kind
     assert (error.status_code, error.code, error.message) == (status, code, "words")
     assert error.type == (None if shape == G2 else type_)
     assert error.details == ({"request": 1} if shape == G2 else None)
-    assert (error.request_id, error.retry_after, error.body) == ("req_1", 2.5, body)
+    assert (error.request_id, error.body) == ("req_1", body)
 
 
 @pytest.mark.parametrize(
