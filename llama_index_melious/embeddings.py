@@ -347,5 +347,5 @@ def _tell(answer: Result) -> None:
 
 
 def _instructed(instruction: str, texts: list[str]) -> list[str]:
-    """The texts with what goes before them; what is no text stays as it is, to be refused by its place."""
+    """The texts with their prefix; what is not text stays as it is, so that it is refused by its position."""
     return [instruction + text if isinstance(text, str) and text else text for text in texts]

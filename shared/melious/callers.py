@@ -1,4 +1,4 @@
-"""Where a warning points: at the line of those who use this package, be it through a framework."""
+"""Where a warning points: at the line of whoever uses this package, directly or through a framework."""
 
 from __future__ import annotations
 

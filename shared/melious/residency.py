@@ -76,7 +76,7 @@ def check_mode(mode: object) -> None:
 
 
 def check_verifiable(mode: object, filters: object) -> None:
-    """Refuse a mode that asks for a look at the location where no country is named to hold it against.
+    """Refuse a mode that checks the location where no country is named to check it against.
 
     Args:
         mode: Any of the modes.

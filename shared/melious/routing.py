@@ -265,7 +265,7 @@ def _is_iterable(value: object) -> bool:
 
 
 def check_preset(preset: object) -> None:
-    """Refuse what cannot be a preset; warn once of a word that looks like a known one and is none.
+    """Refuse what cannot be a preset; warn once of a word that looks like a known one and is not.
 
     Raises:
         InvalidArgumentError: It is not text, or is empty.

@@ -1,12 +1,13 @@
 """The key is in no repr, no log, no error, no traceback, no pickle of an error, and in no URL."""
 
 import asyncio
+import json
 import logging
 import pickle
 import traceback
 
 import pytest
-from faults_kit import ASK, KEY, Peer, always, assert_no_key_in_frames, whole
+from faults_kit import ASK, KEY, Peer, always, assert_no_key_in_frames, head, whole
 from test_http_answers import BROKEN
 
 from melious import AsyncMeliousClient, ConfigurationError, InvalidArgumentError, MeliousClient, MeliousError
@@ -106,7 +107,9 @@ def test_it_is_in_no_url(serve, any_face):
     assert KEY.encode() not in server.requests[0].split(b"\r\n")[0]
 
 
-@pytest.mark.parametrize("status", ["401 Unauthorized", "400 Bad Request", "500 Internal Server Error"])
+@pytest.mark.parametrize(
+    "status", ["401 Unauthorized", "400 Bad Request", "500 Internal Server Error", "200 OK"]
+)
 @pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
 def test_a_server_that_echoes_the_request(status, streamed, serve, any_face):
     def script(peer: Peer) -> None:
@@ -116,6 +119,21 @@ def test_a_server_that_echoes_the_request(status, streamed, serve, any_face):
     client = any_face(serve(script).base_url, max_retries=0)
     with pytest.raises(MeliousError, match="Incorrect API key: POST") as caught:
         client.chunks() if streamed else client.chat()
+    _look_everywhere(caught.value)
+    assert_no_key_in_frames(caught.value)
+
+
+def test_a_stream_that_begins_with_an_echo_of_the_request(serve, any_face):
+    def script(peer: Peer) -> None:
+        while (received := peer.request()) is not None:
+            said = json.dumps({"error": {"message": f"Incorrect API key: {received.decode()}"}})
+            peer.send(head("200 OK", "content-type: text/event-stream", "connection: close"))
+            peer.send(f"event: error\ndata: {said}\n\n".encode())
+            return
+
+    client = any_face(serve(script).base_url, max_retries=0)
+    with pytest.raises(MeliousError, match="Incorrect API key: POST") as caught:
+        client.chunks()
     _look_everywhere(caught.value)
     assert_no_key_in_frames(caught.value)
 

@@ -155,7 +155,7 @@ class _Line(LineBase):
             assert isinstance(effect, ReadSome)  # noqa: S101 - there is no other effect
             async for data in self._body:
                 if data:
-                    return data
+                    return self.first(data)
         except Exception as error:  # noqa: BLE001 - raised on if it is not the transport's
             problem = error
         else:

@@ -18,6 +18,7 @@ from melious.transport.gate import gate_for
 from melious.transport.lanes import ReadClock
 from melious.transport.outgoing import Envelope, Headers, Outgoing, head_of
 from melious.transport.proxies import PROXY_AUTHENTICATION, login_problem
+from melious.transport.refusals import error_object
 from melious.transport.request import Head, Request
 from melious.transport.retry import Phase, RetryBudget
 
@@ -93,9 +94,13 @@ class LineBase:
         return head
 
     def whole(self, effect: ReadBody, collected: Collected) -> bytes:
-        """A body as far as it was read; one with an error status, without the key."""
+        """A body as far as it was read; one that says what is wrong, without the key."""
         body = collected.body()
-        return self._envelope.without_key(body) if effect.cut else body
+        return self._envelope.without_key(body) if effect.cut or error_object(body) is not None else body
+
+    def first(self, data: bytes) -> bytes:
+        """A read of a stream before its first chunk; an error in it, without the key."""
+        return self._envelope.without_key(data) if b"error" in data else data
 
     def failed(self, error: Exception, phase: Phase) -> Failure:
         """Read an exception of the transport, or raise it on if it is not the transport's.

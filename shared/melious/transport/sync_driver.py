@@ -137,7 +137,7 @@ class _Line(LineBase):
             if isinstance(effect, ReadBody):
                 return self._read_all(effect)
             assert isinstance(effect, ReadSome)  # noqa: S101 - there is no other effect
-            return next((data for data in self._body if data), b"")
+            return self.first(next((data for data in self._body if data), b""))
         except Exception as error:  # noqa: BLE001 - raised on if it is not the transport's
             problem = error
         return self.failed(problem, Phase.ANSWER)
