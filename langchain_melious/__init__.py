@@ -21,12 +21,12 @@ from typing import TYPE_CHECKING
 from melious._version import __version__
 
 if TYPE_CHECKING:
-    from langchain_melious.callbacks import MeliousImpactHandler, get_melious_callback
-    from langchain_melious.chat_models import ChatMelious
+    from langchain_melious.audio import MeliousAudioParser
+    from langchain_melious.callbacks.handlers import MeliousImpactHandler, get_melious_callback
+    from langchain_melious.chat.model import ChatMelious
     from langchain_melious.embeddings import MeliousEmbeddings
-    from langchain_melious.parsers import MeliousAudioParser
-    from langchain_melious.rerank import MeliousRerank
-    from langchain_melious.tools import MeliousImageGenerator
+    from langchain_melious.images import MeliousImageGenerator
+    from langchain_melious.rerank.compressor import MeliousRerank
 
 _MISSING = "{} needs langchain-core, which is missing: pip install 'melious[langchain]'"
 
@@ -42,13 +42,13 @@ if not _has_framework():
     raise ImportError(_MISSING.format(__name__))
 
 _MODULE_OF = {
-    "ChatMelious": "chat_models",
-    "MeliousAudioParser": "parsers",
+    "ChatMelious": "chat.model",
+    "MeliousAudioParser": "audio",
     "MeliousEmbeddings": "embeddings",
-    "MeliousImageGenerator": "tools",
-    "MeliousImpactHandler": "callbacks",
-    "MeliousRerank": "rerank",
-    "get_melious_callback": "callbacks",
+    "MeliousImageGenerator": "images",
+    "MeliousImpactHandler": "callbacks.handlers",
+    "MeliousRerank": "rerank.compressor",
+    "get_melious_callback": "callbacks.handlers",
 }
 
 __all__ = [

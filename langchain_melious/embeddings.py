@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from langchain_core.embeddings import Embeddings
 from pydantic import Field
 
-from langchain_melious._reports import Asked, areported, reported
-from langchain_melious._settings import MeliousSettings, refuse_fixed
+from langchain_melious.callbacks.reports import Asked, areported, reported
 from langchain_melious.errors import InvalidArgumentError, langchain_errors
+from langchain_melious.settings.fields import MeliousSettings, refuse_fixed
 
 if TYPE_CHECKING:
-    from melious.results import EmbeddingsResult
+    from melious.answers.results import EmbeddingsResult
 
 _PARAMETERS = (
     "dimensions",
@@ -75,7 +75,7 @@ class MeliousEmbeddings(MeliousSettings, Embeddings):
         async_http_client: The same for async calls.
         async_transport: `httpx`, the default, or `aiohttp` for async calls (extra `aiohttp`).
         auth, verify, allow_insecure_http, max_connections, max_rate_limit_wait: As in
-            `melious.client_base.ClientOptions`.
+            `melious.clients.base.ClientOptions`.
 
     Raises:
         langchain_melious.errors.ConfigurationError: There is no key, or the base URL cannot be used.

@@ -188,7 +188,7 @@ def needs_asyncio() -> None:
     Raises:
         ConfigurationError: None runs: the code is under trio or curio, or outside of any loop.
     """
-    from melious.transport.asyncio_only import running_loop  # noqa: PLC0415 - blocking code does without
+    from melious.http.asyncio_only import running_loop  # noqa: PLC0415 - blocking code does without
 
     with langchain_errors:
         running_loop()

@@ -25,14 +25,14 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from llama_index_melious.embeddings import MeliousEmbedding
+    from llama_index_melious.embeddings.embedding import MeliousEmbedding
     from llama_index_melious.errors import StructuredOutputError, ToolArgumentsError
     from llama_index_melious.events import MeliousUsageEvent
     from llama_index_melious.handlers import MeliousImpactEventHandler
-    from llama_index_melious.llms import Melious
-    from llama_index_melious.postprocessor import MeliousRerank
-    from llama_index_melious.readers import MeliousAudioReader
-    from llama_index_melious.tools import MeliousToolSpec
+    from llama_index_melious.llm.model import Melious
+    from llama_index_melious.media.reader import MeliousAudioReader
+    from llama_index_melious.media.tool_spec import MeliousToolSpec
+    from llama_index_melious.rerank.postprocessor import MeliousRerank
 
 _MISSING = "{} needs llama-index-core, which comes with an extra: pip install 'melious[llama-index]'"
 
@@ -61,12 +61,12 @@ __all__ = [
 ]
 
 _HOME = {
-    "Melious": "llms",
-    "MeliousAudioReader": "readers",
-    "MeliousEmbedding": "embeddings",
+    "Melious": "llm.model",
+    "MeliousAudioReader": "media.reader",
+    "MeliousEmbedding": "embeddings.embedding",
     "MeliousImpactEventHandler": "handlers",
-    "MeliousRerank": "postprocessor",
-    "MeliousToolSpec": "tools",
+    "MeliousRerank": "rerank.postprocessor",
+    "MeliousToolSpec": "media.tool_spec",
     "MeliousUsageEvent": "events",
     "StructuredOutputError": "errors",
     "ToolArgumentsError": "errors",

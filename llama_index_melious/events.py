@@ -10,11 +10,11 @@ from llama_index_instrumentation.base import BaseEvent
 from llama_index_instrumentation.dispatcher import Dispatcher
 from pydantic import BaseModel, ConfigDict, field_validator
 
+from melious.answers.results import Meta, Result, Usage
 from melious.impact import BillingCost, EnvironmentImpact
-from melious.results import Meta, Result, Usage
 
 if TYPE_CHECKING:
-    from melious.streams import StreamBase
+    from melious.clients.streams import StreamBase
 
 dispatcher: Dispatcher = get_dispatcher(__name__)
 

@@ -9,8 +9,8 @@ from llama_index_instrumentation.event_handlers.base import BaseEventHandler
 from pydantic import ConfigDict, Field, PrivateAttr
 
 from llama_index_melious.events import MeliousUsageEvent
+from melious import forks
 from melious.impact import Entry, ImpactLedger, Totals
-from melious.transport import forks
 
 MAX_TAGS = 256
 OTHER = "other"

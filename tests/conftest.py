@@ -22,10 +22,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--http-library") == "httpx":
         # Plugins of pytest may hold httpx2 already; what counts is that the core has not chosen yet.
-        if "melious.transport.backend" in sys.modules:
-            raise pytest.UsageError(
-                "melious.transport.backend was imported before --http-library took effect"
-            )
+        if "melious.http.library" in sys.modules:
+            raise pytest.UsageError("melious.http.library was imported before --http-library took effect")
         sys.modules["httpx2"] = None  # type: ignore[assignment]
 
 
@@ -56,7 +54,7 @@ def _nothing_heard() -> Iterator[None]:
 def _nothing_said() -> Iterator[None]:
     """Warnings that are given once a process are given once a test."""
     yield
-    callers = sys.modules.get("melious.callers")
+    callers = sys.modules.get("melious._stacklevel")
     if callers is not None:
         callers._said.clear()
 

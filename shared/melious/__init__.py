@@ -24,10 +24,18 @@ from typing import TYPE_CHECKING
 from melious._version import __version__
 
 if TYPE_CHECKING:
-    from melious.async_client import AsyncMeliousClient
-    from melious.budget import ImpactBudget
-    from melious.client import MeliousClient
-    from melious.config import Timeout
+    from melious.answers.results import (
+        ChatCompletion,
+        EmbeddingsResult,
+        ImagesResult,
+        Model,
+        ModelList,
+        RerankResult,
+        Transcription,
+        Usage,
+    )
+    from melious.clients._async.client import AsyncMeliousClient
+    from melious.clients._sync.client import MeliousClient
     from melious.errors import (
         APIConnectionError,
         APIStatusError,
@@ -55,23 +63,15 @@ if TYPE_CHECKING:
         StreamTruncatedError,
     )
     from melious.impact import BillingCost, EnvironmentImpact, ImpactLedger, track_impact
-    from melious.results import (
-        ChatCompletion,
-        EmbeddingsResult,
-        ImagesResult,
-        Model,
-        ModelList,
-        RerankResult,
-        Transcription,
-        Usage,
-    )
-    from melious.routing import Filters, ProviderFilters
+    from melious.impact.budget import ImpactBudget
+    from melious.routing.filters import Filters, ProviderFilters
+    from melious.settings.config import Timeout
 
 _HOME = {
-    "async_client": ("AsyncMeliousClient",),
-    "budget": ("ImpactBudget",),
-    "client": ("MeliousClient",),
-    "config": ("Timeout",),
+    "clients._async.client": ("AsyncMeliousClient",),
+    "impact.budget": ("ImpactBudget",),
+    "clients._sync.client": ("MeliousClient",),
+    "settings.config": ("Timeout",),
     "errors": (
         "APIConnectionError",
         "APIStatusError",
@@ -99,7 +99,7 @@ _HOME = {
         "StreamTruncatedError",
     ),
     "impact": ("BillingCost", "EnvironmentImpact", "ImpactLedger", "track_impact"),
-    "results": (
+    "answers.results": (
         "ChatCompletion",
         "EmbeddingsResult",
         "ImagesResult",
@@ -109,7 +109,7 @@ _HOME = {
         "Transcription",
         "Usage",
     ),
-    "routing": ("Filters", "ProviderFilters"),
+    "routing.filters": ("Filters", "ProviderFilters"),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 

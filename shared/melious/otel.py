@@ -19,12 +19,13 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import urlsplit
 
+from melious import forks
 from melious._version import __version__
+from melious.clients import record as reporting
+from melious.clients.record import Observer, Outcome
 from melious.errors import MeliousError
+from melious.exchange.request import Request
 from melious.impact import BillingCost, EnvironmentImpact, token_counts
-from melious.transport import forks, reporting
-from melious.transport.reporting import Observer, Outcome
-from melious.transport.request import Request
 
 try:
     from opentelemetry import metrics, trace
@@ -59,7 +60,7 @@ def instrument(
     request: several for texts that go in several batches, and for a stream one that
     ends with it. Beside the attributes of the conventions they carry
     `melious.energy_kwh`, `melious.carbon_g_co2`, `melious.water_liters`,
-    `melious.cost_eur`, `melious.provider`, `melious.country`, `melious.routing`,
+    `melious.cost_eur`, `melious.provider`, `melious.country`, `melious.routing.filters`,
     `melious.request_id` and `melious.attempts`; what the service did not report is
     absent. Metrics: the histograms `gen_ai.client.operation.duration`,
     `gen_ai.client.token.usage` and `gen_ai.client.operation.time_to_first_chunk`,
@@ -155,7 +156,7 @@ class _Call:
                 **self._common,
                 "gen_ai.output.type": output,
                 "gen_ai.request.stream": request.stream or None,
-                "melious.routing": request.routing,
+                "melious.routing.filters": request.routing,
             }
         )
         self._began = time.perf_counter()
@@ -179,7 +180,7 @@ class _Call:
             "melious.request_id": outcome.request_id,
             "melious.attempts": outcome.attempts or None,
             "melious.relaxed": list(entry.relaxed) or None,
-            "melious.residency": entry.residency,
+            "melious.answers.location": entry.residency,
         }
         measured = _known({**self._common, "gen_ai.response.model": attributes["gen_ai.response.model"]})
         if error is not None:

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from melious import MeliousError
-from melious.transport.effects import ReadBody, Send, Sleep, Tell
-from melious.transport.exchange import Policy, exchange
-from melious.transport.gate import RateGate
-from melious.transport.request import Head
-from melious.transport.retry import RetryBudget
+from melious.exchange.effects import ReadBody, Send, Sleep, Tell
+from melious.exchange.exchange import Policy, exchange
+from melious.exchange.gate import RateGate
+from melious.exchange.request import Head
+from melious.exchange.retry import RetryBudget
 
 from .exchanges import EPOCH, request_with
 

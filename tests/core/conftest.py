@@ -27,7 +27,7 @@ hypothesis.settings.load_profile("no deadline")
 
 @pytest.fixture(autouse=True)
 def _no_gate_is_closed() -> Iterator[None]:
-    from melious.transport import gate
+    from melious.exchange import gate
 
     yield
     gate.forget_gates()

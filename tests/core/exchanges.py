@@ -5,14 +5,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from melious import MeliousError
-from melious.config import Timeout
 from melious.errors import RetryEvent
-from melious.transport.effects import Failure, ReadBody, ReadSome, Send, Sleep, Tell
-from melious.transport.exchange import Policy, exchange
-from melious.transport.gate import RateGate
-from melious.transport.opened import OpenStream
-from melious.transport.request import Head, Request, Response
-from melious.transport.retry import Phase
+from melious.exchange.effects import Failure, ReadBody, ReadSome, Send, Sleep, Tell
+from melious.exchange.exchange import Policy, exchange
+from melious.exchange.gate import RateGate
+from melious.exchange.opened import OpenStream
+from melious.exchange.request import Head, Request, Response
+from melious.exchange.retry import Phase
+from melious.settings.config import Timeout
 
 EPOCH = 1_700_000_000.0
 

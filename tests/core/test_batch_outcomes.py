@@ -63,7 +63,7 @@ class Watched:
 @pytest.fixture(autouse=True)
 def watched(monkeypatch: pytest.MonkeyPatch) -> Iterator[Watched]:
     """Hold every test against one promise: what begins is reported once, and as what it was."""
-    from melious.transport import reporting
+    from melious.clients import record as reporting
 
     seen = Watched()
     monkeypatch.setattr(reporting, "observers", (seen,))

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from melious import RateLimitError
-from melious.transport.retry import RetryBudget
+from melious.exchange.retry import RetryBudget
 
 from .bursts import (
     Burst,

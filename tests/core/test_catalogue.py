@@ -8,7 +8,7 @@ from importlib import resources
 import pytest
 
 from melious.catalogue import all_models, find
-from melious.routing import FLAVORS
+from melious.routing.filters import FLAVORS
 
 
 @pytest.mark.parametrize("flavor", sorted(FLAVORS))

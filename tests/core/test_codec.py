@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from melious import InvalidArgumentError
 from melious.sandbox import Fault, Sandbox
-from melious.transport import codec
+from melious.wire import codec
 
 from .clients import CHAT, QUESTION, Clients
 

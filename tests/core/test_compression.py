@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from melious import ResponseDecodeError
-from melious.transport.compression import (
+from melious.wire.compression import (
     FREE_BYTES,
     MOST_TIMES,
     Collected,

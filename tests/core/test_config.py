@@ -15,8 +15,8 @@ from melious import (
     MeliousClient,
     MeliousError,
 )
-from melious.config import is_loopback, resolve_base_url, resolve_key
 from melious.sandbox import Fault, Sandbox
+from melious.settings.config import is_loopback, resolve_base_url, resolve_key
 
 from .clients import CHAT, QUESTION, Clients
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from melious import BadRequestError, ContextLengthExceededError
-from melious.error_table import status_error
+from melious.errors.table import status_error
 from melious.sandbox import Fault, Sandbox
 
 from .clients import CHAT, QUESTION, Clients

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from melious import InvalidArgumentError
-from melious.config import ClientConfig
 from melious.endpoints.embeddings import EmbeddingsPlan, estimated_tokens
 from melious.sandbox import Fault, Sandbox
+from melious.settings.config import ClientConfig
 
 from .clients import EMBEDDINGS, Clients
 

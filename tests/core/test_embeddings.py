@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from melious import BadRequestError, InvalidArgumentError, ResponseDecodeError, ServerError, track_impact
-from melious.config import ClientConfig
 from melious.endpoints import vectors
 from melious.endpoints.embeddings import MAX_BATCH_BYTES, EmbeddingsPlan
 from melious.sandbox import Fault, Sandbox
+from melious.settings.config import ClientConfig
 
 from .clients import EMBEDDINGS, Clients
 

@@ -28,9 +28,9 @@ from melious import (
     ServerError,
     StreamTruncatedError,
 )
-from melious.error_table import status_error
 from melious.errors import Attempt
-from melious.transport.completion import PartialCompletion
+from melious.errors.table import status_error
+from melious.wire.completion import PartialCompletion
 
 G1, G2, LIVE = "g1", "g2", "live"
 

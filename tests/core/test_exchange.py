@@ -12,13 +12,13 @@ from melious import (
     RateLimitError,
     StreamTruncatedError,
 )
-from melious.transport.effects import Failure, ReadBody, Send, Sleep
-from melious.transport.exchange import exchange
-from melious.transport.gate import Turn
-from melious.transport.opened import OpenStream
-from melious.transport.ratelimit import RateLimit
-from melious.transport.request import Head, Response
-from melious.transport.retry import Phase, RetryBudget
+from melious.exchange.effects import Failure, ReadBody, Send, Sleep
+from melious.exchange.exchange import exchange
+from melious.exchange.gate import Turn
+from melious.exchange.opened import OpenStream
+from melious.exchange.ratelimit import RateLimit
+from melious.exchange.request import Head, Response
+from melious.exchange.retry import Phase, RetryBudget
 
 from .exchanges import EPOCH, Answer, Clock, Lost, play, policy_with, request_with
 

@@ -14,7 +14,7 @@ from melious import (
     ResidencyError,
     track_impact,
 )
-from melious.fallbacks import checked_steps, relaxations
+from melious.routing.fallbacks import checked_steps, relaxations
 from melious.sandbox import Fault, Sandbox
 
 from .clients import AUDIO, CHAT, EMBEDDINGS, IMAGES, QUESTION, RERANK, Clients

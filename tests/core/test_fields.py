@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from melious.config import Timeout
 from melious.sandbox import Fault, Sandbox
+from melious.settings.config import Timeout
 
 from .clients import AUDIO, CHAT, EMBEDDINGS, IMAGES, QUESTION, RERANK, TOOL, Clients
 

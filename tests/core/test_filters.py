@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from melious import InvalidArgumentError, MeliousClient, ProviderFilters
-from melious.countries import codes
-from melious.routing import filters_to_wire
+from melious.routing.countries import codes
+from melious.routing.filters import filters_to_wire
 from melious.sandbox import Sandbox
 
 from .clients import CHAT, EMBEDDINGS, QUESTION, Clients
@@ -273,13 +273,13 @@ BEGIN = """
 import sys
 from melious import MeliousClient
 client = MeliousClient(api_key="k", base_url="http://127.0.0.1:1", filters={filters})
-print([name for name in ("melious.countries", "melious.residency", "difflib") if name in sys.modules])
+print([name for name in ("melious.routing.countries", "melious.answers.location", "difflib") if name in sys.modules])
 """
 
 
 @pytest.mark.parametrize(
     ("filters", "loaded"),
-    [({"min_speed_tps": 5}, []), ({"countries": ["DE", "fr"]}, ["melious.countries"])],
+    [({"min_speed_tps": 5}, []), ({"countries": ["DE", "fr"]}, ["melious.routing.countries"])],
 )
 def test_the_table_of_countries_is_loaded_for_those_who_name_one(filters: Any, loaded: list[str]) -> None:
     code = BEGIN.format(filters=filters)

@@ -15,7 +15,7 @@ import pytest
 
 from melious import BillingCost, EnvironmentImpact, ImpactLedger
 from melious.impact import Entry
-from melious.impact.sections import figure, tokens
+from melious.impact.views.sections import figure, tokens
 
 EVIL = "<img src=x onerror=alert(1)>&'\""
 

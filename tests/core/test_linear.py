@@ -10,11 +10,11 @@ from typing import Any, SupportsIndex
 
 import pytest
 
-from melious.thinking import ThinkSplitter
-from melious.transport.chatstream import ChatStreamParser
-from melious.transport.request import Head
-from melious.transport.sse import SSEDecoder
-from melious.transport.wholeobject import WholeObject
+from melious.exchange.request import Head
+from melious.wire.chunks import ChatStreamParser
+from melious.wire.sse import SSEDecoder
+from melious.wire.thinking import ThinkSplitter
+from melious.wire.wholeobject import WholeObject
 
 CALLS = 16_000
 

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from melious import BillingCost, EnvironmentImpact, MeliousError, ProviderError, ResponseDecodeError
+from melious.answers.results import Usage
 from melious.endpoints import audio, chat
 from melious.endpoints.replay import chunks_of
-from melious.results import Usage
-from melious.transport.chatstream import ChatStreamParser
-from melious.transport.request import Head, Response
+from melious.exchange.request import Head, Response
+from melious.wire.chunks import ChatStreamParser
 
 FIRST = b'data: {"choices": [{"index": 0, "delta": {"content": "Half"}}]}\n\n'
 

@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from melious import APITimeoutError, AsyncMeliousClient, InvalidArgumentError, MeliousClient
-from melious.config import Timeout, timeout_for
 from melious.sandbox import Fault, Sandbox
+from melious.settings.config import Timeout, timeout_for
 
 from .clients import CHAT, EMBEDDINGS, QUESTION, RERANK, Clients
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from melious import InvalidArgumentError, MeliousClient, ModelNotFoundError, track_impact
-from melious.callers import warn_once
-from melious.routing import check_preset, flavored, routing_of
+from melious._stacklevel import warn_once
+from melious.routing.filters import check_preset, flavored, routing_of
 from melious.sandbox import Sandbox
 
 from .clients import AUDIO, CHAT, EMBEDDINGS, IMAGES, QUESTION, RERANK, Clients

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from melious import AsyncMeliousClient, ConfigurationError, MeliousClient, MeliousError
-from melious.transport import proxies
-from melious.transport.proxies import Proxy, exempts, proxy_for, read_proxy
+from melious.http import proxies
+from melious.http.proxies import Proxy, exempts, proxy_for, read_proxy
 
 KEY = "sk-mel-a1b2c3d4"
 HOST = ("https", "api.melious.ai", 443)

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from melious.transport.allowance import Allowance, Period
-from melious.transport.gate import RateGate, Turn, forget_gates, gate_for
-from melious.transport.ratelimit import RateLimit
+from melious.exchange.allowance import Allowance, Period
+from melious.exchange.gate import RateGate, Turn, forget_gates, gate_for
+from melious.exchange.ratelimit import RateLimit
 
 SOON = 0.25
 """Seconds after which whoever waits for another's attempt asks again, at the latest."""

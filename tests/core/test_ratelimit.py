@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from melious.transport.ratelimit import RateLimit, parse_rate_limit, parse_retry_after
+from melious.exchange.ratelimit import RateLimit, parse_rate_limit, parse_retry_after
 
 NOW = 1_700_000_000.0
 DATE = "Tue, 14 Nov 2023 22:13:20 GMT"

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from melious.endpoints import chat
-from melious.transport.chatstream import ChatStreamParser
-from melious.transport.request import Head, Response
+from melious.exchange.request import Head, Response
+from melious.wire.chunks import ChatStreamParser
 
 PARTS = [
     {

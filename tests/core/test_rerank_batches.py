@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from melious import APIStatusError, InvalidArgumentError, ResponseDecodeError, ServerError, track_impact
-from melious.config import ClientConfig
 from melious.endpoints.batching import Limits, laid_out
 from melious.endpoints.rerank import RerankPlan
+from melious.exchange.request import Response
 from melious.sandbox import Fault, Sandbox
-from melious.transport import codec
-from melious.transport.request import Response
+from melious.settings.config import ClientConfig
+from melious.wire import codec
 
 from .clients import RERANK, Clients
 

@@ -14,10 +14,10 @@ from melious import (
     RateLimitError,
     ServerError,
 )
-from melious.config import Timeout
-from melious.transport.effects import Failure
-from melious.transport.request import Response
-from melious.transport.retry import Phase, RetryBudget, delay_before_retry
+from melious.exchange.effects import Failure
+from melious.exchange.request import Response
+from melious.exchange.retry import Phase, RetryBudget, delay_before_retry
+from melious.settings.config import Timeout
 
 from .exchanges import Answer, Clock, Lost, play, policy_with, request_with
 

@@ -20,10 +20,10 @@ from melious import (
     RateLimitError,
     RetryEvent,
 )
-from melious.config import ClientConfig
 from melious.endpoints.common import request_of
+from melious.exchange.retry import Phase
 from melious.sandbox import Fault, Sandbox
-from melious.transport.retry import Phase
+from melious.settings.config import ClientConfig
 
 from .clients import AUDIO, CHAT, EMBEDDINGS, IMAGES, QUESTION, RERANK, Clients
 from .exchanges import Answer, Lost, play, request_with

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from melious import InvalidArgumentError, NoProvidersAvailableError, ProviderFilters
-from melious.routing import FLAVORS, flavored, split_flavor
+from melious.routing.filters import FLAVORS, flavored, split_flavor
 from melious.sandbox import Sandbox
 
 from .clients import CHAT, EMBEDDINGS, IMAGES, QUESTION, RERANK, Clients

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from melious import ResponseDecodeError
-from melious.transport.sse import MAX_EVENT_BYTES, ServerSentEvent, SSEDecoder
+from melious.wire.sse import MAX_EVENT_BYTES, ServerSentEvent, SSEDecoder
 
 from .sse_cases import CASES, chunks_of
 

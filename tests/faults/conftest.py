@@ -47,7 +47,8 @@ async_face = _faces(("async", "aiohttp"))
 def _nothing_from_the_test_before() -> Iterator[None]:
     """Close what dropped clients left warm, so that tests can count connections; open every gate."""
     yield
-    from melious.transport import gate, sync_registry
+    from melious.exchange import gate
+    from melious.http._sync import sharing as sync_registry
 
     sync_registry.close_all()
     gate.forget_gates()

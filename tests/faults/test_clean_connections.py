@@ -29,7 +29,7 @@ from faults_kit import (
 from test_tls_and_proxies import CA, _plain_environment, proxy_to, tls  # noqa: F401 - fixtures
 
 from melious import MeliousError
-from melious.transport.leftovers import aiohttp_is_clean, asyncio_is_clean, blocking_is_clean
+from melious.http.leftovers import aiohttp_is_clean, asyncio_is_clean, blocking_is_clean
 
 ESTABLISHED = 1  # as the kernel numbers the states of a connection
 ALICE, BOB = f"{KEY}-of-alice", f"{KEY}-of-bob"

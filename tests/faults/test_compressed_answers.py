@@ -333,7 +333,7 @@ _MEASURE = """
                 return
             raise SystemExit("no error")
 
-    import melious.endpoints.chat, melious.results
+    import melious.endpoints.chat, melious.answers.results
     if sys.argv[1] == "aiohttp":
         import aiohttp
     before = grown()
@@ -370,7 +370,7 @@ def two_gigabytes():
 
 
 def test_an_answer_beyond_the_bound_says_so(serve, every_client, monkeypatch):
-    from melious.transport import exchange
+    from melious.exchange import exchange
 
     monkeypatch.setattr(exchange, "MAX_BODY", 100_000)
     server = serve(always(whole(b" " * 100_001)))

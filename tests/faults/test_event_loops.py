@@ -145,7 +145,8 @@ def test_a_cancelled_aclose_closes_all_the_same(sandbox):
 
 def test_a_pool_that_nobody_holds_is_closed_once_it_is_cold(serve, monkeypatch):
     """A loop that runs for days does not collect the connections of clients long gone."""
-    from melious.transport import lanes, registry
+    from melious.http import connections as lanes
+    from melious.http import sharing as registry
 
     monkeypatch.setattr(registry, "KEEPALIVE_EXPIRY", 0.05)
     monkeypatch.setattr(lanes, "KEEPALIVE_EXPIRY", 0.05)

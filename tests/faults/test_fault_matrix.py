@@ -19,7 +19,7 @@ from fault_server import FAULTY, FaultServer, Kind
 from faults_kit import KEY, assert_no_key_in_frames, eventually
 
 from melious import MeliousError, Timeout
-from melious.transport import retry
+from melious.exchange import retry
 
 TABLES = {
     "connection": CONNECTION,

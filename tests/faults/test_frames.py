@@ -34,10 +34,10 @@ from melious import (
     MeliousError,
     StreamTruncatedError,
 )
+from melious.exchange.request import Request
+from melious.exchange.retry import Phase
+from melious.http.driver import LineBase
 from melious.timeouts import Timeout
-from melious.transport.driver import LineBase
-from melious.transport.request import Request
-from melious.transport.retry import Phase
 
 
 @pytest.fixture(params=[*FACES, *KINDS])

@@ -8,16 +8,16 @@ from typing import Any
 
 from langchain_core.outputs import ChatGenerationChunk
 
-from langchain_melious._results import Reading, result_of, summed
-from langchain_melious._streams import ChunkReader
-from llama_index_melious._responses import Fold, as_completion, whole
+from langchain_melious.chat.results import Reading, result_of, summed
+from langchain_melious.chat.streams import ChunkReader
 from llama_index_melious.events import dispatch_usage
+from llama_index_melious.llm.responses import Fold, as_completion, whole
+from melious.answers.results import Meta
+from melious.clients.streams import ChatStream
 from melious.endpoints import chat as chat_endpoint
-from melious.results import Meta
-from melious.streams import ChatStream
-from melious.transport.chatstream import ChatStreamParser
-from melious.transport.opened import OpenStream
-from melious.transport.request import Head, Response
+from melious.exchange.opened import OpenStream
+from melious.exchange.request import Head, Response
+from melious.wire.chunks import ChatStreamParser
 
 from . import samples
 from .kit import Outcome, Until, encoded, mutated, run

@@ -8,7 +8,9 @@ from random import Random
 from typing import Any
 
 from melious import BillingCost, EnvironmentImpact, ResponseDecodeError
+from melious.answers.results import ChatCompletion, Result
 from melious.catalogue.heard import Shelf
+from melious.clients.streams import completion_of
 from melious.endpoints import audio as audio_endpoint
 from melious.endpoints import chat as chat_endpoint
 from melious.endpoints import embeddings as embeddings_endpoint
@@ -16,15 +18,13 @@ from melious.endpoints import images as images_endpoint
 from melious.endpoints import models as models_endpoint
 from melious.endpoints import rerank as rerank_endpoint
 from melious.endpoints.replay import chunks_of
-from melious.error_table import status_error
+from melious.errors.table import status_error
+from melious.exchange.opened import OpenStream
+from melious.exchange.request import Head, Response
 from melious.impact import Entry, ImpactLedger
-from melious.results import ChatCompletion, Result
-from melious.streams import completion_of
-from melious.transport import codec
-from melious.transport.chatstream import ChatStreamParser
-from melious.transport.opened import OpenStream
-from melious.transport.request import Head, Response
-from melious.transport.sse import ServerSentEvent, SSEDecoder
+from melious.wire import codec
+from melious.wire.chunks import ChatStreamParser
+from melious.wire.sse import ServerSentEvent, SSEDecoder
 
 from . import samples
 from .kit import Outcome, Until, cuts, encoded, mutated, run

@@ -57,7 +57,7 @@ def way(request: pytest.FixtureRequest) -> SyncWay | AsyncWay:
 
 @pytest.fixture(autouse=True)
 def _no_gate_is_closed() -> Iterator[None]:
-    from melious.transport import gate  # not before --http-library has been obeyed
+    from melious.exchange import gate  # not before --http-library has been obeyed
 
     yield
     gate.forget_gates()

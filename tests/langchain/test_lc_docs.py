@@ -17,8 +17,8 @@ from langchain_melious import (
     MeliousImageGenerator,
     MeliousRerank,
 )
-from langchain_melious._parameters import PARAMETERS
-from melious.client_base import ClientOptions
+from langchain_melious.chat.parameters import PARAMETERS
+from melious.clients.base import ClientOptions
 
 CLASSES = {
     ChatMelious: BaseChatModel,

@@ -16,7 +16,7 @@ from langchain_core.tracers.run_collector import RunCollectorCallbackHandler
 from langchain_core.vectorstores import InMemoryVectorStore
 
 from langchain_melious import MeliousImpactHandler, get_melious_callback
-from langchain_melious._run_totals import MAX_RUNS, MAX_TAGS, RunBook
+from langchain_melious.callbacks.run_totals import MAX_RUNS, MAX_TAGS, RunBook
 from melious import MeliousError, track_impact
 from melious.impact import Entry
 from melious.sandbox import Fault

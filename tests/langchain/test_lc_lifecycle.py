@@ -264,7 +264,7 @@ def test_no_other_name():
     with pytest.raises(AttributeError, match="ChatMelios"):
         langchain_melious.ChatMelios  # noqa: B018
     assert MeliousEmbeddings.__module__ == "langchain_melious.embeddings"
-    assert MeliousRerank.__module__ == "langchain_melious.rerank"
+    assert MeliousRerank.__module__ == "langchain_melious.rerank.compressor"
 
 
 def test_equal_arguments_make_equal_models_whether_used_or_not(chat, embeddings):

@@ -14,7 +14,7 @@ from langchain_core.messages import (
     ToolMessage,
 )
 
-from langchain_melious._messages import (
+from langchain_melious.chat.messages import (
     calls_from_wire,
     message_from_wire,
     message_to_wire,

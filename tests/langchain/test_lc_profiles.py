@@ -1,6 +1,6 @@
 """Profiles say what the service said of its models in this process, over what is shipped; nothing is fetched."""
 
-from langchain_melious._profiles import profile_of
+from langchain_melious.chat.profiles import profile_of
 from melious import MeliousClient
 from melious.sandbox import Fault
 

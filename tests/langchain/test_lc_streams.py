@@ -9,8 +9,8 @@ from langchain_core.language_models._compat_bridge import chunks_to_events
 from langchain_core.messages import AIMessageChunk, HumanMessage
 from langchain_tests.utils.stream_lifecycle import assert_valid_event_stream
 
-from langchain_melious._results import Reading
-from langchain_melious._streams import ChunkReader
+from langchain_melious.chat.results import Reading
+from langchain_melious.chat.streams import ChunkReader
 from langchain_melious.errors import (
     APIStatusError,
     APITimeoutError,

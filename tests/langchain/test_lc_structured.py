@@ -10,7 +10,7 @@ from pydantic.v1 import BaseModel as BaseModelV1
 from pydantic.v1 import Field as FieldV1
 from typing_extensions import TypedDict
 
-from langchain_melious._structured import StructuredOutputParser, default_method, response_format_of
+from langchain_melious.chat.structured import StructuredOutputParser, default_method, response_format_of
 from melious.sandbox import Fault
 
 

@@ -6,7 +6,7 @@ import pytest
 from langchain_core.messages import HumanMessage
 
 from melious.sandbox import Fault
-from melious.thinking import ThinkSplitter
+from melious.wire.thinking import ThinkSplitter
 
 TEXTS = [
     ("Yes.", "", "Yes."),

@@ -24,7 +24,7 @@ from pydantic import Field
 import llama_index_melious
 from llama_index_melious import Melious, MeliousEmbedding, MeliousRerank
 from melious import ConfigurationError, InvalidArgumentError, ProviderFilters
-from melious.config import Timeout
+from melious.settings.config import Timeout
 
 KEY = "sk-mel-verysecret"
 NODES = [NodeWithScore(node=TextNode(text=text)) for text in ("Trains run.", "Cats sleep.")]

@@ -29,7 +29,7 @@ from melious import (
     track_impact,
 )
 from melious.sandbox import Fault
-from melious.sandbox.brain.media import image_size
+from melious_sandbox.brain.media import image_size
 
 VISION = "mistral-small-3.2-24b-instruct"
 AUDIO = "whisper-large-v3-turbo"
@@ -359,7 +359,10 @@ def test_keys_and_copies(request, name, place, talk):
 
 def test_the_names_are_handed_out():
     assert {"MeliousToolSpec", "MeliousAudioReader"} <= set(dir(llama_index_melious))
-    assert sys.modules["llama_index_melious.tools"].MeliousToolSpec is llama_index_melious.MeliousToolSpec
+    assert (
+        sys.modules["llama_index_melious.media.tool_spec"].MeliousToolSpec
+        is llama_index_melious.MeliousToolSpec
+    )
 
 
 async def test_a_budget_holds_for_pictures_and_recordings_alike(way, make_spec, talk, sandbox):

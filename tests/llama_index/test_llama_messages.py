@@ -21,7 +21,7 @@ from llama_index.core.base.llms.types import (
 )
 from llama_kit import Call, Function
 
-from llama_index_melious._messages import to_wire
+from llama_index_melious.llm.messages import to_wire
 from melious import InvalidArgumentError
 
 PNG = base64.b64decode(

@@ -18,7 +18,7 @@ from llama_index.core.base.llms.types import (
 )
 from llama_kit import MULTIPLY, TIME, Call, piece, sse, whole
 
-from llama_index_melious._messages import to_wire
+from llama_index_melious.llm.messages import to_wire
 from melious.sandbox import Fault
 
 HELLO = [ChatMessage("Hello, you!")]

@@ -11,7 +11,7 @@ from llama_index.core.base.llms.types import (
     ToolCallBlock,
 )
 
-from llama_index_melious._messages import to_wire
+from llama_index_melious.llm.messages import to_wire
 from melious import InvalidArgumentError
 
 PDF = b"%PDF-1.7 \xff\xfe"

@@ -5,7 +5,7 @@ from llama_index.core.base.llms.types import ChatMessage, TextBlock, ThinkingBlo
 from llama_kit import REASONER, piece, sse, usage, whole
 
 from melious.sandbox import Fault
-from melious.thinking import split_thinking
+from melious.wire.thinking import split_thinking
 
 HELLO = [ChatMessage("Hello, you!")]
 TEXTS = [

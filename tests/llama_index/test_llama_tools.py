@@ -12,8 +12,9 @@ from llama_index.core.tools import FunctionTool
 from llama_kit import MULTIPLY, TOOLS, piece, sse, usage, whole
 from pydantic_core import from_json
 
-from llama_index_melious import ToolArgumentsError, _tools
-from llama_index_melious._tools import allows_strict
+from llama_index_melious import ToolArgumentsError
+from llama_index_melious.llm import tools as _tools
+from llama_index_melious.llm.tools import allows_strict
 from melious.sandbox import Fault
 
 

@@ -7,7 +7,7 @@ from llama_kit import TIME, TOOLS, piece, sse, whole
 from pydantic import BaseModel, create_model
 
 from llama_index_melious import StructuredOutputError, ToolArgumentsError
-from llama_index_melious._messages import to_wire
+from llama_index_melious.llm.messages import to_wire
 from melious import InvalidArgumentError
 from melious.sandbox import Fault
 

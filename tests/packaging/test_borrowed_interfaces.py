@@ -19,7 +19,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 CORE, LANGCHAIN, LLAMA = "shared/melious", "langchain_melious", "llama_index_melious"
-TRANSPORT = f"{CORE}/transport"
+SANDBOX = "shared/melious_sandbox"
 
 
 class Borrowed(NamedTuple):
@@ -40,82 +40,92 @@ _PER_READ = "a deadline must bind every single read, which only the connection l
 _PYTHON = [
     Borrowed(
         "_thread:LockType._at_fork_reinit",
-        f"{CORE}/transport/forks.py",
+        f"{CORE}/forks.py",
         "a lock that another thread held during a fork would jam the child",
     ),
     Borrowed(
         "sys:_getframe",
-        f"{CORE}/callers.py",
+        f"{CORE}/_stacklevel.py",
         "warnings point at the caller's line, as `warnings` itself does",
     ),
 ]
 _HTTPCORE = [
-    Borrowed(f"{core}:{name}", f"{TRANSPORT}/{file}", why)
+    Borrowed(f"{core}:{name}", f"{CORE}/{file}", why)
     for core in ("httpcore", "httpcore2")
     for name, file, why in (
-        ("ConnectionPool.create_connection", "lanes.py", _PER_READ),
-        ("AsyncConnectionPool.create_connection", "lanes.py", _PER_READ),
-        ("HTTPProxy.create_connection", "lanes.py", _PER_READ),
-        ("AsyncHTTPProxy.create_connection", "lanes.py", _PER_READ),
-        ("HTTPConnection.handle_request", "sync_pool.py", _PER_READ),
-        ("AsyncHTTPConnection.handle_async_request", "async_pool.py", _PER_READ),
-        ("HTTPConnection.has_expired", "lanes.py", "a connection that the server closed is not used again"),
-        ("HTTPConnection.is_closed", "lanes.py", "a connection that is spent is not kept"),
-        ("SyncBackend.connect_tcp", "sync_pool.py", _PER_READ),
-        ("AnyIOBackend.connect_tcp", "async_pool.py", _PER_READ),
-        ("Request", "lanes.py", "one attempt, without the client's work per request"),
-        ("Origin", "lanes.py", "where a connection leads"),
-        ("URL", "lanes.py", "the target, already encoded"),
-        ("PoolTimeout", "sync_pool.py", "what is raised where all connections are in use"),
-        ("ReadTimeout", "lanes.py", "what is raised where the time is up"),
+        ("ConnectionPool.create_connection", "http/connections.py", _PER_READ),
+        ("AsyncConnectionPool.create_connection", "http/connections.py", _PER_READ),
+        ("HTTPProxy.create_connection", "http/connections.py", _PER_READ),
+        ("AsyncHTTPProxy.create_connection", "http/connections.py", _PER_READ),
+        ("HTTPConnection.handle_request", "http/_sync/pool.py", _PER_READ),
+        ("AsyncHTTPConnection.handle_async_request", "http/_async/pool.py", _PER_READ),
+        (
+            "HTTPConnection.has_expired",
+            "http/connections.py",
+            "a connection that the server closed is not used again",
+        ),
+        ("HTTPConnection.is_closed", "http/connections.py", "a connection that is spent is not kept"),
+        ("SyncBackend.connect_tcp", "http/_sync/pool.py", _PER_READ),
+        ("AnyIOBackend.connect_tcp", "http/_async/pool.py", _PER_READ),
+        ("Request", "http/connections.py", "one attempt, without the client's work per request"),
+        ("Origin", "http/connections.py", "where a connection leads"),
+        ("URL", "http/connections.py", "the target, already encoded"),
+        ("PoolTimeout", "http/_sync/pool.py", "what is raised where all connections are in use"),
+        ("ReadTimeout", "http/connections.py", "what is raised where the time is up"),
     )
 ]
 _AIOHTTP = [
     Borrowed(
         "aiohttp:ClientResponse.raw_headers",
-        f"{TRANSPORT}/aiohttp_pool.py",
+        f"{CORE}/http/_async/aiohttp_pool.py",
         "headers as bytes, as in httpcore",
     ),
 ]
 _AIOHTTP += [
-    Borrowed(f"aiohttp:{where}", f"{TRANSPORT}/{file}", why)
+    Borrowed(f"aiohttp:{where}", f"{CORE}/{file}", why)
     for where, file, why in (
         (
             "TCPConnector.connect",
-            "aiohttp_pool.py",
+            "http/_async/aiohttp_pool.py",
             "an idle connection is proved clean before it is used again",
         ),
-        ("connector.Connection.protocol", "aiohttp_pool.py", "what is asked for that proof"),
-        ("client_proto.ResponseHandler.should_close", "leftovers.py", "whole answers that nobody asked for"),
-        ("client_proto.ResponseHandler.is_connected", "leftovers.py", "a connection that the server closed"),
+        ("connector.Connection.protocol", "http/_async/aiohttp_pool.py", "what is asked for that proof"),
+        (
+            "client_proto.ResponseHandler.should_close",
+            "http/leftovers.py",
+            "whole answers that nobody asked for",
+        ),
+        (
+            "client_proto.ResponseHandler.is_connected",
+            "http/leftovers.py",
+            "a connection that the server closed",
+        ),
     )
 ]
 _FORMS = [
-    Borrowed(f"python_multipart.{where}", f"{CORE}/sandbox/call.py", why)
+    Borrowed(f"python_multipart.{where}", f"{SANDBOX}/call.py", why)
     for where, why in (
         ("multipart:parse_options_header", "the boundary of a form, before it is parsed"),
         ("exceptions:FormParserError", "what a broken form ends in"),
     )
 ]
 _UVICORN = [
-    Borrowed(f"uvicorn.protocols.http.h11_impl:H11Protocol.{name}", f"{CORE}/sandbox/listener.py", why)
+    Borrowed(f"uvicorn.protocols.http.h11_impl:H11Protocol.{name}", f"{SANDBOX}/listener.py", why)
     for name, why in (("connection_made", "the sandbox resets and cuts connections on demand"),)
 ] + [
-    Borrowed(
-        "uvicorn:Server.main_loop", f"{CORE}/sandbox/listener.py", "it starts and stops within milliseconds"
-    ),
-    Borrowed(
-        "uvicorn:Server.on_tick", f"{CORE}/sandbox/listener.py", "it starts and stops within milliseconds"
-    ),
+    Borrowed("uvicorn:Server.main_loop", f"{SANDBOX}/listener.py", "it starts and stops within milliseconds"),
+    Borrowed("uvicorn:Server.on_tick", f"{SANDBOX}/listener.py", "it starts and stops within milliseconds"),
 ]
 _PYDANTIC = [
     Borrowed(
         "pydantic:BaseModel.__pydantic_validator__",
-        f"{LLAMA}/_component.py",
+        f"{LLAMA}/component.py",
         "a change is checked on a copy before it is made",
     ),
     Borrowed(
-        "pydantic:BaseModel.__pydantic_private__", f"{LANGCHAIN}/_copies.py", "copies share no held client"
+        "pydantic:BaseModel.__pydantic_private__",
+        f"{LANGCHAIN}/settings/copies.py",
+        "copies share no held client",
     ),
 ]
 _CHAT_MODEL = "langchain_core.language_models.chat_models:BaseChatModel"
@@ -124,62 +134,64 @@ _LANGCHAIN = [
     for where, file, why in (
         (
             "language_models.chat_models:BaseChatModel._combine_llm_outputs",
-            "chat_models.py",
+            "chat/model.py",
             "`generate` of several prompts sums usage",
         ),
         (
             "language_models.chat_models:BaseChatModel._should_stream",
-            "chat_models.py",
+            "chat/model.py",
             "`streaming` and callbacks decide",
         ),
         (
             "language_models.chat_models:BaseChatModel._resolve_model_profile",
-            "_described.py",
+            "chat/described.py",
             "the profile follows the model",
         ),
         (
             "language_models.chat_models:BaseChatModel._get_ls_params",
-            "_described.py",
+            "chat/described.py",
             "traces name provider and model",
         ),
         (
             "language_models.base:BaseLanguageModel._add_version",
-            "_described.py",
+            "chat/described.py",
             "traces name this package's version",
         ),
         (
             "output_parsers.transform:BaseTransformOutputParser._transform",
-            "_structured.py",
+            "chat/structured.py",
             "objects while they stream",
         ),
         (
             "output_parsers.transform:BaseTransformOutputParser._atransform",
-            "_structured.py",
+            "chat/structured.py",
             "objects while they stream",
         ),
-        ("runnables.base:Runnable._call_with_config", "_rerank_step.py", "rerank is a run with callbacks"),
-        ("runnables.base:Runnable._acall_with_config", "_rerank_step.py", "rerank is a run with callbacks"),
+        ("runnables.base:Runnable._call_with_config", "rerank/step.py", "rerank is a run with callbacks"),
+        ("runnables.base:Runnable._acall_with_config", "rerank/step.py", "rerank is a run with callbacks"),
         (
             "runnables.config:var_child_runnable_config",
-            "_reports.py",
+            "callbacks/reports.py",
             "embeddings report to the run around them",
         ),
         (
             "tracers.context:register_configure_hook",
-            "callbacks.py",
+            "callbacks/handlers.py",
             "`get_melious_callback` reaches every run of a block",
         ),
-        ("utils.utils:LC_ID_PREFIX", "chat_models.py", "messages of one run have one id"),
+        ("utils.utils:LC_ID_PREFIX", "chat/model.py", "messages of one run have one id"),
         (
             "messages.content:KNOWN_BLOCK_TYPES",
-            "_blocks.py",
+            "blocks.py",
             "blocks that the core does not know are wrapped",
         ),
-        ("messages.block_translators:register_translator", "_blocks.py", "standard blocks of this provider"),
+        ("messages.block_translators:register_translator", "blocks.py", "standard blocks of this provider"),
     )
 ] + [
-    Borrowed("tenacity:RetryCallState", f"{LANGCHAIN}/_retries.py", "`on_retry` of callbacks is given one"),
-    Borrowed("tenacity:Future", f"{LANGCHAIN}/_retries.py", "and in it what went wrong"),
+    Borrowed(
+        "tenacity:RetryCallState", f"{LANGCHAIN}/callbacks/retries.py", "`on_retry` of callbacks is given one"
+    ),
+    Borrowed("tenacity:Future", f"{LANGCHAIN}/callbacks/retries.py", "and in it what went wrong"),
 ]
 _LLAMA = [
     Borrowed(where, f"{LLAMA}/{file}", why)
@@ -187,7 +199,7 @@ _LLAMA = [
         *(
             (
                 f"llama_index.core.base.embeddings.base:BaseEmbedding.{name}.__wrapped__",
-                "embeddings.py",
+                "embeddings/embedding.py",
                 reason,
             )
             for reason in ("a call that comes through another of ours is told of once",)
@@ -202,49 +214,49 @@ _LLAMA = [
         ),
         (
             "llama_index.core.base.embeddings.base:BaseEmbedding._aget_text_embeddings_cached",
-            "embeddings.py",
+            "embeddings/embedding.py",
             "what the cache lacks goes out in one call",
         ),
-        ("llama_index.core.llms.llm:LLM._extend_messages", "llms.py", "the system prompt goes in once"),
+        ("llama_index.core.llms.llm:LLM._extend_messages", "llm/model.py", "the system prompt goes in once"),
         (
             "llama_index.core.llms.function_calling:FunctionCallingLLM._structured_stream_call",
-            "_structured_predict.py",
+            "llm/structured_predict.py",
             "objects while they stream",
         ),
         (
             "llama_index.core.llms.function_calling:FunctionCallingLLM._structured_astream_call",
-            "_structured_predict.py",
+            "llm/structured_predict.py",
             "objects while they stream",
         ),
         (
             "llama_index.core.program.utils:create_flexible_model",
-            "_structured.py",
+            "llm/structured.py",
             "objects that are half there",
         ),
-        ("llama_index.core.program.utils:FlexibleModel", "_structured.py", "objects that are half there"),
+        ("llama_index.core.program.utils:FlexibleModel", "llm/structured.py", "objects that are half there"),
         (
             "llama_index.core.program.function_program:get_function_tool",
-            "_structured_predict.py",
+            "llm/structured_predict.py",
             "the tool that gives an object",
         ),
         (
             "llama_index_instrumentation.event_handlers:NullEventHandler",
-            "_streaming.py",
+            "llm/streaming.py",
             "events that nobody hears are not made",
         ),
         (
             "llama_index_instrumentation.span:active_span_id",
-            "_streaming.py",
+            "llm/streaming.py",
             "events of a stream name its span",
         ),
         (
             "llama_index_instrumentation.dispatcher:Dispatcher.model_fields.event_handlers",
-            "_streaming.py",
+            "llm/streaming.py",
             "events that nobody hears are not made",
         ),
         (
             "llama_index_instrumentation.dispatcher:Dispatcher.model_fields.propagate",
-            "_streaming.py",
+            "llm/streaming.py",
             "events that nobody hears are not made",
         ),
     )
@@ -332,13 +344,13 @@ def test_the_layers_that_may_hold_left_over_bytes_have_their_names(where: str, a
     module = import_module(name)
     assert hasattr(module, kind)
     assert attribute in inspect.getsource(module)
-    assert attribute in (ROOT / TRANSPORT / "leftovers.py").read_text()
+    assert attribute in (ROOT / CORE / "http/leftovers.py").read_text()
 
 
 def test_an_answer_of_uvicorn_can_be_refused_before_it_begins() -> None:
     protocol = import_module("uvicorn.protocols.http.h11_impl").H11Protocol
     assert callable(protocol.send_400_response)
-    assert "send_400_response" in (ROOT / CORE / "sandbox/listener.py").read_text()
+    assert "send_400_response" in (ROOT / SANDBOX / "listener.py").read_text()
 
 
 def test_failures_of_aiohttp_are_client_errors() -> None:
@@ -386,7 +398,7 @@ def test_uvicorn_s_protocol_has_the_state_that_the_sandbox_reads() -> None:
 
 def test_langchain_asks_a_model_for_its_events_by_name() -> None:
     source = inspect.getsource(import_module("langchain_core.language_models.chat_models"))
-    ours = (ROOT / LANGCHAIN / "chat_models.py").read_text()
+    ours = (ROOT / LANGCHAIN / "chat/model.py").read_text()
     for name in ("_stream_chat_model_events", "_astream_chat_model_events"):
         assert name in source
         assert name in ours
@@ -407,7 +419,7 @@ def test_a_retry_state_of_tenacity_takes_no_function() -> None:
 
 def test_streams_of_llama_index_report_to_a_dispatcher_of_this_name() -> None:
     name = "llama_index.core.llms.callbacks"
-    assert name in (ROOT / LLAMA / "_streaming.py").read_text()
+    assert name in (ROOT / LLAMA / "llm/streaming.py").read_text()
     assert import_module(name).dispatcher.name == name
 
 

@@ -26,7 +26,7 @@ def _own_environment(monkeypatch):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
     yield
-    from melious.transport import gate
+    from melious.exchange import gate
 
     gate.forget_gates()
 

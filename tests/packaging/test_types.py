@@ -106,7 +106,7 @@ ROUTED = """
 from langchain_melious import ChatMelious, MeliousEmbeddings, MeliousRerank
 from llama_index_melious import Melious, MeliousEmbedding, MeliousToolSpec
 from melious import Filters, MeliousClient, ProviderFilters
-from melious.routing import Flavor
+from melious.routing.filters import Flavor
 
 client = MeliousClient(api_key="sk-mel-x", preset="my own", flavor="eco", filters={"countries": ["DE"]})
 wanted: Filters = {"countries": ("DE", "FR"), "max_carbon_intensity": 200, "min_speed_tps": 99.5}

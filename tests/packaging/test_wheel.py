@@ -88,10 +88,10 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory):
     return install
 
 
-def test_the_wheel_holds_three_typed_packages_and_their_data(wheel: Path) -> None:
+def test_the_wheel_holds_typed_packages_and_their_data(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     tops = {name.split("/")[0] for name in names if ".dist-info" not in name}
-    assert tops == {"melious", "langchain_melious", "llama_index_melious", "llama_index"}
+    assert tops == {"melious", "melious_sandbox", "langchain_melious", "llama_index_melious", "llama_index"}
     for package in (*tops - {"llama_index"}, *USUAL_PATHS):
         assert f"{package}/py.typed" in names
     assert "melious/catalogue/models.json" in names
@@ -142,13 +142,13 @@ def test_alone_it_brings_the_core_and_names_the_extras(installed) -> None:
     for statement in (
         "import langchain_melious",
         "from langchain_melious import ChatMelious",
-        "from langchain_melious.chat_models import ChatMelious",
+        "from langchain_melious.chat.model import ChatMelious",
     ):
         assert "melious[langchain]" in alone.import_error(statement)
     for statement in (
         "import llama_index_melious",
         "from llama_index_melious import Melious",
-        "from llama_index_melious.llms import Melious",
+        "from llama_index_melious.llm.model import Melious",
         *IMPORTS.splitlines(),
     ):
         assert "melious[llama-index]" in alone.import_error(statement)
@@ -202,9 +202,9 @@ def test_alone_it_sends_its_first_request(extra: str, installed, sandbox: Sandbo
             "langchain_core",
         ),
         ("[sandbox]", "from melious.sandbox import Sandbox", "langchain_core"),
-        ("[aiohttp]", "import aiohttp, yarl, melious.client", "starlette"),
-        ("[httpx2]", "import httpx2, httpcore2, melious.client", "starlette"),
-        ("[socks]", "import socksio, melious.client", "aiohttp"),
+        ("[aiohttp]", "import aiohttp, yarl, melious.clients._sync.client", "starlette"),
+        ("[httpx2]", "import httpx2, httpcore2, melious.clients._sync.client", "starlette"),
+        ("[socks]", "import socksio, melious.clients._sync.client", "aiohttp"),
     ],
 )
 def test_an_extra_brings_what_it_names_and_no_more(

@@ -8,7 +8,7 @@ import pytest
 
 from melious import InvalidArgumentError
 from melious.sandbox import Fault, Sandbox
-from melious.sandbox.__main__ import main
+from melious_sandbox.__main__ import main
 
 NO_WHOLE = [-1, 1.5, "1", True, math.nan, [], {}]
 NO_SECONDS = [-1, "1", True, math.nan, math.inf, 1e300, 10**400, [], None]

@@ -11,7 +11,7 @@ from pydoc_data.topics import topics
 
 import pytest
 
-from melious.sandbox.brain import answers, pictures, prompts, relevance, schema, toolcalls, vectors
+from melious_sandbox.brain import answers, pictures, prompts, relevance, schema, toolcalls, vectors
 
 
 def user(text):

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from melious.sandbox.brain import sound
+from melious_sandbox.brain import sound
 
 
 def wav(seconds=1.5, rate=16_000, channels=1):

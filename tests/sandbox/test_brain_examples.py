@@ -6,7 +6,7 @@ import pkgutil
 
 import pytest
 
-from melious.sandbox import brain
+from melious_sandbox import brain
 
 MODULES = [
     "melious.catalogue",

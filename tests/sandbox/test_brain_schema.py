@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
-from melious.sandbox.brain.patterns import matching
-from melious.sandbox.brain.schema import fill, validate
-from melious.sandbox.brain.validation import resolve
+from melious_sandbox.brain.patterns import matching
+from melious_sandbox.brain.schema import fill, validate
+from melious_sandbox.brain.validation import resolve
 
 TEXT = {"type": "string"}
 NUMBER = {"type": "number"}

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from melious.sandbox.brain import media, pictures, relevance, tokens, vectors, words
+from melious_sandbox.brain import media, pictures, relevance, tokens, vectors, words
 
 
 def cosine(one, other):

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from melious.sandbox.brain.schema import validate
-from melious.sandbox.brain.toolcalls import choose
+from melious_sandbox.brain.schema import validate
+from melious_sandbox.brain.toolcalls import choose
 
 TEXT = {"type": "string"}
 INTEGER = {"type": "integer"}

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from melious.catalogue import find
-from melious.sandbox.brain import tokens
+from melious_sandbox.brain import tokens
 
 CALL = {"id": "call_1", "type": "function", "function": {"name": "look", "arguments": "{}"}}
 TOOL = {

@@ -7,8 +7,8 @@ import sys
 import httpx
 import pytest
 
-from melious.sandbox.__main__ import main
-from melious.sandbox.greeting import greeting
+from melious_sandbox.__main__ import main
+from melious_sandbox.greeting import greeting
 
 
 @pytest.fixture

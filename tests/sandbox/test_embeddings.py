@@ -8,7 +8,7 @@ import time
 import pytest
 
 from melious.catalogue import find
-from melious.sandbox.brain import tokens
+from melious_sandbox.brain import tokens
 
 
 @pytest.fixture

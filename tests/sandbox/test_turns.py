@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from melious.sandbox.brain import relevance, vectors
+from melious_sandbox.brain import relevance, vectors
 
 WORDS = [
     "harbour",

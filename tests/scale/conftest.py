@@ -19,8 +19,8 @@ MODEL = "bge-m3"
 @pytest.fixture(autouse=True)
 def _nothing_is_held_back(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Every test begins without a key, and without what earlier ones heard of rate limits."""
+    from melious.exchange import gate
     from melious.scale import pace
-    from melious.transport import gate
 
     monkeypatch.delenv("MELIOUS_API_KEY", raising=False)
     monkeypatch.delenv("MELIOUS_BASE_URL", raising=False)

@@ -5,8 +5,8 @@ import random
 
 import pytest
 
+from melious.exchange.ratelimit import RateLimit
 from melious.scale.pace import Pace
-from melious.transport.ratelimit import RateLimit
 
 WINDOW = 60.0
 

@@ -16,11 +16,11 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias
 
+from melious import forks
 from melious.catalogue import shipped
 from melious.catalogue.card import ModelCard, card_of
 from melious.errors import MeliousError
-from melious.routing import split_flavor
-from melious.transport import forks
+from melious.routing.filters import split_flavor
 
 MAX_AGE = 300.0
 """Seconds for which the service itself keeps its list."""
@@ -234,7 +234,7 @@ def _shelves_at(base_url: str | None) -> list[Shelf]:
 
 
 def _resolved(base_url: str | None) -> str | None:
-    from melious.config import resolve_base_url  # noqa: PLC0415 - needed once there is a client, not before
+    from melious.settings.config import resolve_base_url  # noqa: PLC0415
 
     try:
         return resolve_base_url(base_url, allow_insecure_http=True)

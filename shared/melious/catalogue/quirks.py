@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from melious.routing import split_flavor
+from melious.routing.filters import split_flavor
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 from melious.catalogue.card import ModelCard, Prices, amount
-from melious.routing import split_flavor
+from melious.routing.filters import split_flavor
 
 _PLAIN_FIELDS = (
     "id",

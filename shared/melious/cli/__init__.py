@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(arguments: list[str]) -> int:
     if arguments[:1] == ["sandbox"]:
         try:
-            from melious.sandbox.__main__ import main as sandbox
+            from melious_sandbox.__main__ import main as sandbox
         except ImportError as error:
             sys.stderr.write(f"{error}\n")
             return 2

@@ -11,13 +11,13 @@ def tell(question: str, *, live: bool) -> int:
     screen = Screen()
     question = question or DEFAULT_QUESTION
     if live:
-        from melious.config import resolve_base_url, resolve_key
+        from melious.settings.config import resolve_base_url, resolve_key
 
         access = {"api_key": resolve_key(None), "base_url": resolve_base_url(None)}
         screen.line(f"Melious at {access['base_url']}")
         Story(access, screen).tell(question)
         return 0
-    from melious.sandbox import Sandbox
+    from melious_sandbox import Sandbox
 
     with Sandbox() as sandbox:
         screen.line(f"Melious sandbox at {sandbox.base_url}: a local server, no key and no network needed")

@@ -14,8 +14,8 @@ from importlib import metadata
 from melious._version import __version__
 from melious.cli.checks import Check, Failed, Noted, Passed, Skipped
 from melious.cli.service import ENDPOINTS, Service
-from melious.config import KEY_VARIABLE, URL_VARIABLE, resolve_base_url, resolve_key
 from melious.errors import ConfigurationError, InvalidArgumentError
+from melious.settings.config import KEY_VARIABLE, URL_VARIABLE, resolve_base_url, resolve_key
 
 _PACKAGES = ("httpx2", "httpx", "pydantic", "aiohttp", "langchain-core", "llama-index-core")
 _WIDTH = 100

@@ -12,8 +12,8 @@ from typing import Any
 
 from melious.catalogue import ModelCard, Selection, all_models
 from melious.cli.table import table
-from melious.config import KEY_VARIABLE, resolve_base_url
 from melious.errors import InvalidArgumentError, MeliousError
+from melious.settings.config import KEY_VARIABLE, resolve_base_url
 
 _UNKNOWN = "?"
 
@@ -46,7 +46,7 @@ def show(options: argparse.Namespace) -> int:
 
 
 def _ask(base_url: str, wanted: dict[str, Any]) -> list[ModelCard]:
-    from melious.client import MeliousClient
+    from melious.clients._sync.client import MeliousClient
 
     try:
         with MeliousClient(base_url=base_url) as client:

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 
 from melious.cli.checks import Check, Failed, Noted, Passed
 from melious.errors import ConfigurationError
-from melious.transport.backend import check_certificate_variables, ssl_context
-from melious.transport.proxies import exemption, proxy_for, variable_for
+from melious.http.library import check_certificate_variables, ssl_context
+from melious.http.proxies import exemption, proxy_for, variable_for
 
 _DAY = 86_400.0
 _SOON = 14.0

@@ -6,7 +6,6 @@ from collections.abc import Collection
 from typing import Any
 
 from melious.cli.checks import Check, Failed, Noted, Passed, Skipped
-from melious.config import ClientConfig
 from melious.endpoints import audio, chat, embeddings, images, models, rerank
 from melious.endpoints.common import request_of
 from melious.errors import (
@@ -18,8 +17,9 @@ from melious.errors import (
     PermissionDeniedError,
     RateLimitError,
 )
-from melious.transport.ratelimit import RateLimit
-from melious.transport.sync_driver import SyncDriver
+from melious.exchange.ratelimit import RateLimit
+from melious.http._sync.driver import SyncDriver
+from melious.settings.config import ClientConfig
 
 ENDPOINTS = {
     "models": models.PATH,

@@ -8,7 +8,7 @@ from pathlib import Path
 from shlex import quote
 from typing import IO, Any, TypeAlias
 
-from melious.config import ClientConfig
+from melious.answers.results import Transcription
 from melious.endpoints.common import (
     RoutingOptions,
     body_of,
@@ -19,10 +19,10 @@ from melious.endpoints.common import (
     request_of,
 )
 from melious.errors import InvalidArgumentError, ResponseDecodeError
-from melious.results import Transcription
-from melious.transport import codec
-from melious.transport.request import Call, Response
-from melious.transport.uploads import FileContent, FileOnDisk, OpenFile, Upload, piece_of, size_of
+from melious.exchange.request import Call, Response
+from melious.settings.config import ClientConfig
+from melious.wire import codec
+from melious.wire.uploads import FileContent, FileOnDisk, OpenFile, Upload, piece_of, size_of
 
 PATH = "audio/transcriptions"
 MAX_BYTES = 25_000_000

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
+from melious.answers.results import Meta, Result
 from melious.errors import (
     APIStatusError,
     BadRequestError,
@@ -22,8 +23,7 @@ from melious.errors import (
     MeliousError,
     ServerError,
 )
-from melious.results import Meta, Result
-from melious.transport.request import Ends, Request, Response
+from melious.exchange.request import Ends, Request, Response
 
 R = TypeVar("R", bound=Result)
 
@@ -278,7 +278,7 @@ class BatchPlan(ABC, Generic[R]):
     def _verified(self, result: R, answers: Sequence[Result]) -> R:
         """What the call gives, once its answers are checked against the countries that were asked for."""
         if any(answer.meta.residency is not None for answer in answers):
-            from melious.residency import verify_batches  # noqa: PLC0415 - only for those who ask for it
+            from melious.answers.location import verify_batches  # noqa: PLC0415
 
             verify_batches(result, answers)
         return result

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from melious.config import ClientConfig, StreamImpact, check_stream_impact
+from melious.answers.results import ChatCompletion
 from melious.endpoints.common import (
     RoutingOptions,
     body_of,
@@ -18,12 +18,12 @@ from melious.endpoints.common import (
     request_of,
 )
 from melious.errors import APIStatusError, InvalidArgumentError, MeliousError, ResponseDecodeError
-from melious.results import ChatCompletion
-from melious.transport import codec
-from melious.transport.completion import part_content
-from melious.transport.regular import call_of
-from melious.transport.request import Call, Request, Response
-from melious.transport.retry import is_malformed
+from melious.exchange.request import Call, Request, Response
+from melious.exchange.retry import is_malformed
+from melious.settings.config import ClientConfig, StreamImpact, check_stream_impact
+from melious.wire import codec
+from melious.wire.completion import part_content
+from melious.wire.regular import call_of
 
 PATH = "chat/completions"
 _OPTIONS = "stream_options"

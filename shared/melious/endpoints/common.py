@@ -7,21 +7,12 @@ from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
 from pydantic import ValidationError
 
-from melious.config import (
-    ClientConfig,
-    TimeoutArgument,
-    check_choice,
-    check_deadline,
-    check_whole,
-    checked_headers,
-    reject_unknown,
-    timeout_for,
-)
-from melious.error_table import status_error
+from melious.answers.results import Meta, Result
 from melious.errors import InvalidArgumentError, ResponseDecodeError, RetryEvent
+from melious.errors.table import status_error
+from melious.exchange.request import Request, Response, without_cookies
 from melious.impact import active_budgets
-from melious.results import Meta, Result
-from melious.routing import (
+from melious.routing.filters import (
     FiltersArgument,
     Flavor,
     Preset,
@@ -34,13 +25,22 @@ from melious.routing import (
     split_flavor,
     warn_of_idle_preset,
 )
-from melious.transport import codec
-from melious.transport.request import Request, Response, without_cookies
-from melious.transport.uploads import Upload
+from melious.settings.config import (
+    ClientConfig,
+    TimeoutArgument,
+    check_choice,
+    check_deadline,
+    check_whole,
+    checked_headers,
+    reject_unknown,
+    timeout_for,
+)
+from melious.wire import codec
+from melious.wire.uploads import Upload
 
 if TYPE_CHECKING:
-    from melious.fallbacks import FallbackStep
-    from melious.residency import VerifyLocation
+    from melious.answers.location import VerifyLocation
+    from melious.routing.fallbacks import FallbackStep
 
 R = TypeVar("R", bound=Result)
 
@@ -167,7 +167,7 @@ def body_of(
         warn_of_idle_preset(body)
     verify_location = _given(params, "verify_location", config.verify_location)
     if verify_location != "off":
-        from melious.residency import check_verifiable  # noqa: PLC0415 - only for those who ask for it
+        from melious.answers.location import check_verifiable  # noqa: PLC0415 - only for those who ask for it
 
         check_verifiable(verify_location, filters_in(body))
     return body
@@ -218,12 +218,12 @@ def request_of(
         budgets = (config.budget, *budgets)
     verify_location = _given(params, "verify_location", config.verify_location)
     if verify_location != "off":
-        from melious.residency import Residency  # noqa: PLC0415 - only for those who ask for it
+        from melious.answers.location import Residency  # noqa: PLC0415 - only for those who ask for it
 
         details["residency"] = Residency.asked(verify_location, filters_in(fields))
     steps = _given(params, "routing_fallbacks", config.routing_fallbacks)
     if steps is not None and body is not None:
-        from melious.fallbacks import Fallbacks, checked_steps, relaxations  # noqa: PLC0415
+        from melious.routing.fallbacks import Fallbacks, checked_steps, relaxations  # noqa: PLC0415
 
         relaxed = relaxations(filters_in(fields), checked_steps(steps))
         if relaxed:

@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future
 
-from melious.transport import forks
+from melious import forks
 
 
 class EmbeddingCache:

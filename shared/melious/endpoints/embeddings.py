@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from importlib import import_module
 from typing import Any
 
-from melious.config import ClientConfig
+from melious.answers.results import EmbeddingsResult
 from melious.endpoints.batching import (
     Batch,
     BatchPlan,
@@ -37,8 +37,8 @@ from melious.endpoints.embedding_cache import EmbeddingCache
 from melious.endpoints.sums import sum_cost, sum_impact, sum_usage
 from melious.endpoints.vectors import in_order
 from melious.errors import APIStatusError, InvalidArgumentError
-from melious.results import EmbeddingsResult
-from melious.transport.request import Ends, Request, Response, read
+from melious.exchange.request import Ends, Request, Response, read
+from melious.settings.config import ClientConfig
 
 PATH = "embeddings"
 MAX_ITEMS = 2048

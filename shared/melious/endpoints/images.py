@@ -6,11 +6,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from melious.config import ClientConfig
+from melious.answers.results import ImagesResult
 from melious.endpoints.common import RoutingOptions, body_of, check_known, json_of, read_as, request_of
 from melious.errors import InvalidArgumentError, ResponseDecodeError
-from melious.results import ImagesResult
-from melious.transport.request import Call, Response
+from melious.exchange.request import Call, Response
+from melious.settings.config import ClientConfig
 
 PATH = "images/generations"
 MAX_IMAGES = 10

@@ -12,7 +12,7 @@ from typing import Any
 
 from melious.catalogue import known
 from melious.catalogue.quirks import Quirks, quirks_of
-from melious.transport import codec
+from melious.wire import codec
 
 _NEAR = 0.7
 """Share of a window from which on a rough count of tokens is near it."""

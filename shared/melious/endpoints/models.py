@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from melious.config import ClientConfig
+from melious.answers.results import Model, ModelList
 from melious.endpoints.common import (
     CallOptions,
     check_known,
@@ -19,8 +19,8 @@ from melious.endpoints.common import (
     request_of,
 )
 from melious.errors import InvalidArgumentError, ResponseDecodeError
-from melious.results import Model, ModelList
-from melious.transport.request import Call, Response
+from melious.exchange.request import Call, Response
+from melious.settings.config import ClientConfig
 
 if TYPE_CHECKING:
     from melious.catalogue.heard import Shelf, Told

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from melious.config import ClientConfig
+from melious.answers.results import RerankItem, RerankResult
 from melious.endpoints.batching import (
     Batch,
     BatchPlan,
@@ -28,9 +28,9 @@ from melious.endpoints.common import (
 )
 from melious.endpoints.sums import sum_cost, sum_impact, sum_usage
 from melious.errors import InvalidArgumentError, ResponseDecodeError
+from melious.exchange.request import Ends, Request, Response, read
 from melious.impact import whole_count
-from melious.results import RerankItem, RerankResult
-from melious.transport.request import Ends, Request, Response, read
+from melious.settings.config import ClientConfig
 
 PATH = "rerank"
 BATCH_ITEMS = 256

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from melious.answers.results import Result, Usage
 from melious.impact import BillingCost, EnvironmentImpact
-from melious.results import Result, Usage
 
 
 def sum_usage(answers: Sequence[Result]) -> Usage | None:

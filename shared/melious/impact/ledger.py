@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal, TextIO, TypeAlias, TypeVar
 
+from melious import forks
 from melious.impact.totals import OTHER, Entry, Totals
-from melious.transport import forks
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -145,13 +145,13 @@ class ImpactLedger:
             >>> print(ledger.summary().splitlines()[0])
             1 request
         """
-        from melious.impact.table import text  # noqa: PLC0415 - for those who look
+        from melious.impact.views.table import text  # noqa: PLC0415 - for those who look
 
         return text(self)
 
     def _repr_html_(self) -> str:
         """What notebooks show."""
-        from melious.impact.html import html  # noqa: PLC0415 - for notebooks
+        from melious.impact.views.html import html  # noqa: PLC0415 - for notebooks
 
         return html(self)
 
@@ -186,7 +186,7 @@ class ImpactLedger:
             >>> ledger.to_pandas().groupby("model")["requests"].sum()["glm-4.7"]  # doctest: +SKIP
             1
         """
-        from melious.impact.export import frame  # noqa: PLC0415 - imports pandas
+        from melious.impact.views.export import frame  # noqa: PLC0415 - imports pandas
 
         return frame(self, exact=exact)
 
@@ -204,7 +204,7 @@ class ImpactLedger:
             >>> ImpactLedger().to_csv().split(",")[:3]
             ['endpoint', 'model', 'provider']
         """
-        from melious.impact.export import csv_of  # noqa: PLC0415 - for those who export
+        from melious.impact.views.export import csv_of  # noqa: PLC0415 - for those who export
 
         return csv_of(self, to)
 
@@ -221,7 +221,7 @@ class ImpactLedger:
             >>> from melious import ImpactLedger
             >>> ImpactLedger().plot().savefig("impact.png")  # doctest: +SKIP
         """
-        from melious.impact.plots import figure  # noqa: PLC0415 - imports matplotlib
+        from melious.impact.views.plots import figure  # noqa: PLC0415 - imports matplotlib
 
         return figure(self)
 

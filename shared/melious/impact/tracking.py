@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from melious.impact.ledger import ImpactLedger
 
 if TYPE_CHECKING:
-    from melious.budget import ImpactBudget
+    from melious.impact.budget import ImpactBudget
 
 _active: ContextVar[tuple[ImpactLedger, ...]] = ContextVar("melious_ledgers", default=())
 _budgets: ContextVar[tuple[ImpactBudget, ...]] = ContextVar("melious_budgets", default=())
@@ -44,7 +44,7 @@ def track_impact(budget: ImpactBudget | None = None, *, estimate: bool = False) 
     """
     limits = _budgets.get()
     if budget is not None:
-        from melious.budget import check_budget  # noqa: PLC0415 - only for those who have one
+        from melious.impact.budget import check_budget  # noqa: PLC0415 - only for those who have one
 
         check_budget(budget)
         if budget not in limits:

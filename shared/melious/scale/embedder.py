@@ -6,13 +6,11 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal, Unpack
 
-from melious.client import MeliousClient
-from melious.client_base import ClientOptions
-from melious.config import ClientConfig, reject_unknown
+from melious.clients._sync.client import MeliousClient
+from melious.clients.base import ClientOptions
 from melious.endpoints.embeddings import EmbeddingParams, EmbeddingsPlan
 from melious.errors import ConfigurationError, InvalidArgumentError, MeliousError
 from melious.impact import track_impact
-from melious.keys import hidden, hide_key
 from melious.scale.columns import (
     check_errors,
     check_lengths,
@@ -26,6 +24,8 @@ from melious.scale.pace import pace_for
 from melious.scale.reports import ledger_of, report_of
 from melious.scale.run import Run, unit
 from melious.scale.tables import Column, Kind, table_of, with_arrow_types
+from melious.settings.config import ClientConfig, reject_unknown
+from melious.settings.keys import hidden, hide_key
 
 _OF_THE_CALL = frozenset(
     {

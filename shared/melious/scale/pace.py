@@ -12,8 +12,8 @@ import random
 import threading
 from collections.abc import Callable
 
-from melious.transport import forks
-from melious.transport.ratelimit import RateLimit
+from melious import forks
+from melious.exchange.ratelimit import RateLimit
 
 _PLENTY = 0.25
 """The part of a window's requests that must be left for requests to go unpaced: more would slow jobs down

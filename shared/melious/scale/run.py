@@ -13,7 +13,7 @@ from concurrent.futures import CancelledError, ThreadPoolExecutor, wait
 from contextvars import copy_context
 from typing import Any
 
-from melious.client import MeliousClient
+from melious.clients._sync.client import MeliousClient
 from melious.endpoints.batching import Batch
 from melious.endpoints.embeddings import MAX_BATCH_BYTES, MAX_ITEMS, EmbeddingsPlan
 from melious.errors import (

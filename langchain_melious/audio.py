@@ -1,0 +1,194 @@
+"""`MeliousAudioParser`: the transcription models of Melious as a parser of LangChain's blobs."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Mapping
+from copy import deepcopy
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from langchain_core.document_loaders import BaseBlobParser
+from langchain_core.documents import Document
+from langchain_core.documents.base import Blob
+from pydantic import Field
+
+from langchain_melious.callbacks.reports import Asked, areport, report
+from langchain_melious.errors import InvalidArgumentError, langchain_errors
+from langchain_melious.settings.fields import MeliousSettings, refuse_fixed
+from melious.routing.filters import split_flavor
+
+if TYPE_CHECKING:
+    from melious.answers.results import Transcription
+
+_PARAMETERS = ("language", "prompt", "temperature")
+
+
+class MeliousAudioParser(MeliousSettings, BaseBlobParser):
+    """Writes down what is said in recordings: documents with the words.
+
+    A recording of at most 25 MB (mp3, mp4, mpeg, mpga, m4a, wav or webm) gives one
+    document, or one for each segment with its times. Files are read from the disk
+    as they are sent. The metadata of a document are those of its blob, and:
+
+    - `source`: where the recording is, where known;
+    - `model`: the model that was asked, without its flavor;
+    - `language`, `duration` (seconds of the whole recording): where reported;
+    - `segment` (0, 1, ...), `start`, `end` (seconds): of a segment.
+
+    What a request cost goes to `melious.track_impact` and, as the custom event
+    `melious_usage`, to LangChain's callbacks. A call that fails raises one of
+    `langchain_melious.errors`.
+
+    Args:
+        model: The model, with or without a flavor: `whisper-large-v3-turbo`.
+        api_key: The key; by default the environment variable `MELIOUS_API_KEY`.
+        base_url: Where the service is; by default `MELIOUS_BASE_URL`, then `https://api.melious.ai/v1`.
+        preset: What routing should favour, such as `environment` or `speed`; not sent by default.
+        flavor: The suffix of the model: `balanced`, `speed`, `price`, `eco` or `batch`; none by default.
+        filters: Which providers may serve, such as `{"countries": ["DE", "FR"]}`; by default any.
+        verify_location: `warn` or `raise` where an answer came from none of `filters["countries"]`; `off` by
+            default.
+        routing_fallbacks: Filters to give up one by one where no provider fits; none by default.
+        budget: A `melious.ImpactBudget`, the limit of what may be spent; none by default.
+        mode: `single`, the default, for a document of each recording, or `segments` for one of each segment.
+        language: ISO 639-1 code of the language; by default it is found out.
+        prompt: Words that are likely to come up, joined by commas; none by default.
+        temperature: 0 to 1; not sent by default.
+        timeout: Seconds for each wait of an attempt, a `melious.Timeout`, an `httpx.Timeout` or
+            `(connect, read)`; what suits audio by default.
+        deadline: Seconds for a whole call, waits and retries included; 600 by default, None for no limit.
+        max_retries: Further attempts after the first, for passing troubles; 2 by default, 0 for none.
+        retry_timeouts: Send again what timed out after it was sent, though it may be billed twice;
+            False by default.
+        default_headers: Headers of every request; none by default.
+        extra_body: Fields of every form, sent as they are; none by default.
+        http_client: A client with httpx's interface for blocking calls, never closed; none by default.
+        async_http_client: The same for async calls.
+        async_transport: `httpx`, the default, or `aiohttp` for async calls (extra `aiohttp`).
+        auth, verify, allow_insecure_http, max_connections, max_rate_limit_wait: As in
+            `melious.clients.base.ClientOptions`.
+
+    Raises:
+        langchain_melious.errors.ConfigurationError: There is no key, or the base URL cannot be used.
+        langchain_melious.errors.InvalidArgumentError: An argument is wrong or unknown.
+
+    Example:
+        >>> import io, wave
+        >>> from langchain_core.documents.base import Blob
+        >>> from langchain_melious import MeliousAudioParser
+        >>> from melious.sandbox import Sandbox
+        >>> held = io.BytesIO()
+        >>> with wave.open(held, "wb") as sound:
+        ...     sound.setparams((1, 2, 8000, 0, "NONE", ""))
+        ...     sound.writeframes(bytes(16000))
+        >>> with Sandbox() as sandbox:
+        ...     parser = MeliousAudioParser(
+        ...         model="whisper-large-v3-turbo",
+        ...         mode="segments",
+        ...         api_key=sandbox.api_key,
+        ...         base_url=sandbox.base_url,
+        ...     )
+        ...     documents = parser.parse(Blob.from_data(held.getvalue(), path="talk.wav"))
+        >>> documents[0].metadata["source"], documents[0].metadata["start"], documents[-1].metadata["end"]
+        ('talk.wav', 0.0, 1.0)
+
+        A folder of recordings:
+
+        >>> from langchain_community.document_loaders.generic import GenericLoader  # doctest: +SKIP
+        >>> loader = GenericLoader.from_filesystem(  # doctest: +SKIP
+        ...     "talks", glob="*.mp3", parser=parser
+        ... )
+    """
+
+    _kind: ClassVar[str] = "audio"
+
+    mode: Literal["single", "segments"] = "single"
+    """A document of each recording, or of each segment."""
+
+    language: str | None = None
+    """ISO 639-1 code of the language; by default it is found out."""
+
+    prompt: str | None = None
+    """Words that are likely to come up, joined by commas."""
+
+    temperature: float | None = Field(default=None, ge=0, le=1)
+    """0 to 1."""
+
+    def lazy_parse(self, blob: Blob, **options: Any) -> Iterator[Document]:
+        """Write down what is said in a recording.
+
+        Args:
+            blob: The recording; its path or its `source` says by its ending what it is, else its first bytes.
+            **options: For this call: `mode`, `model`, `language`, `prompt`, `temperature`, `preset`,
+                `filters`, `timeout` and the like.
+
+        Yields:
+            One document, or one for each segment.
+
+        Raises:
+            langchain_melious.errors.InvalidArgumentError: The recording is too large, of another kind, or
+                not there; nothing was sent.
+            MeliousError: The request failed.
+        """
+        with langchain_errors:
+            mode, call = self._request(blob, options)
+            result = self._sync_client().audio.transcribe(**call)
+            asked = self._asked(call)
+            report(asked, [result])
+        yield from _documents(blob, result, asked, mode)
+
+    async def alazy_parse(self, blob: Blob, **options: Any) -> AsyncIterator[Document]:
+        """Write down what is said in a recording. See `lazy_parse`."""
+        with langchain_errors:
+            mode, call = self._request(blob, options)
+            result = await self._async_client().audio.transcribe(**call)
+            asked = self._asked(call)
+            await areport(asked, [result])
+        for document in _documents(blob, result, asked, mode):
+            yield document
+
+    async def aparse(self, blob: Blob, **options: Any) -> list[Document]:
+        """Write down what is said in a recording, as a list. See `lazy_parse`."""
+        return [document async for document in self.alazy_parse(blob, **options)]
+
+    def _request(self, blob: Blob, options: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+        refuse_fixed(options)
+        call = {name: getattr(self, name) for name in _PARAMETERS} | {"model": self.model, **options}
+        mode = call.pop("mode", self.mode)
+        if mode not in ("single", "segments"):
+            raise InvalidArgumentError(f"mode: must be one of single, segments, not {mode!r}")
+        call.setdefault("response_format", "verbose_json" if mode == "segments" else "json")
+        return mode, {**call, "file": _file_of(blob)}
+
+    def _asked(self, call: Mapping[str, Any]) -> Asked:
+        return Asked("audio", call["model"], self._routing(call))
+
+
+def _file_of(blob: Blob) -> Any:
+    """A blob as the core takes recordings: a path, or a name with the bytes."""
+    if blob.data is None:
+        return blob.path
+    if isinstance(blob.data, str):
+        raise InvalidArgumentError("blob: holds text, and no recording")
+    return PurePath(str(blob.path or blob.source or "recording")).name, blob.data
+
+
+def _documents(blob: Blob, result: Transcription, asked: Asked, mode: str) -> Iterator[Document]:
+    about: dict[str, Any] = {**deepcopy(blob.metadata), "model": split_flavor(asked.model)[0]}
+    if blob.source is not None:
+        about["source"] = blob.source
+    for name in ("language", "duration"):
+        reported = getattr(result, name)
+        if reported is not None:
+            about[name] = reported
+    if mode == "single":
+        yield Document(result.text.strip(), metadata=about)
+        return
+    whole = {"text": result.text, "start": 0.0, "end": result.duration}
+    for place, segment in enumerate(result.segments or [whole]):
+        text = str(segment.get("text", "")).strip()
+        yield Document(text, metadata={**deepcopy(about), "segment": place, **_times(segment)})
+
+
+def _times(segment: Mapping[str, Any]) -> dict[str, float]:
+    return {name: float(segment[name]) for name in ("start", "end") if segment.get(name) is not None}

@@ -1,0 +1,1 @@
+"""What is told to LangChain's callbacks, and handlers of our own."""

@@ -1,0 +1,1 @@
+"""`ChatMelious`, part by part."""

@@ -1,0 +1,94 @@
+"""What LangChain and its tracers are told of a chat model: arguments, profile, version, dumps."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+from langchain_core.language_models import LangSmithParams
+from langchain_core.language_models.model_profile import ModelProfile
+from pydantic import model_validator
+from typing_extensions import override
+
+from langchain_melious.chat.messages import PROVIDER
+from langchain_melious.chat.parameters import PARAMETERS, ChatParameters
+from langchain_melious.chat.profiles import CatalogueProfile, profile_of
+from langchain_melious.chat.tokens import EstimatesTokens
+from langchain_melious.settings.fields import ROUTING, plain
+from melious._version import __version__
+
+_CALLING = (
+    "routing_fallbacks",
+    "verify_location",
+    "stream_impact",
+    "timeout",
+    "deadline",
+    "max_retries",
+    "retry_timeouts",
+    "base_url",
+)
+_IDENTIFYING = ("model", *ROUTING, *PARAMETERS, "extra_body", *_CALLING)
+
+
+class DescribedModel(ChatParameters, EstimatesTokens):
+    """A chat model that says what it is."""
+
+    @classmethod
+    @override
+    def is_lc_serializable(cls) -> bool:
+        return True
+
+    @property
+    @override
+    def lc_attributes(self) -> dict[str, Any]:
+        timeout = plain(self.timeout)
+        return {"timeout": timeout} if isinstance(timeout, dict) else {}
+
+    @property
+    @override
+    def _llm_type(self) -> str:
+        return "melious-chat"
+
+    @property
+    @override
+    def _identifying_params(self) -> dict[str, Any]:
+        given = {name: plain(getattr(self, name)) for name in _IDENTIFYING}
+        return {name: value for name, value in given.items() if value is not None}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _forget_the_profile_of_another_model(cls, arguments: Any) -> Any:
+        """A configurable model is made anew from all fields of another, its profile included."""
+        if isinstance(arguments, dict) and isinstance(arguments.get("profile"), CatalogueProfile):
+            return {name: value for name, value in arguments.items() if name != "profile"}
+        return arguments
+
+    @model_validator(mode="after")
+    def _set_melious_version(self) -> Self:
+        self._add_version("melious", __version__)
+        return self
+
+    @override
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        if name in ("model", "base_url") and isinstance(self.profile, CatalogueProfile | None):
+            super().__setattr__("profile", self._resolve_model_profile())
+
+    @override
+    def _resolve_model_profile(self) -> ModelProfile | None:
+        return profile_of(self.model, self.base_url)
+
+    @override
+    def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
+        params = LangSmithParams(
+            ls_provider=PROVIDER, ls_model_type="chat", ls_model_name=kwargs.get("model") or self.model
+        )
+        temperature = kwargs.get("temperature", self.temperature)
+        if isinstance(temperature, int | float):
+            params["ls_temperature"] = temperature
+        max_tokens = kwargs.get("max_tokens", self.max_tokens)
+        if isinstance(max_tokens, int):
+            params["ls_max_tokens"] = max_tokens
+        ends = stop or kwargs.get("stop") or self.stop
+        if ends:
+            params["ls_stop"] = [ends] if isinstance(ends, str) else list(ends)
+        return params

@@ -1,0 +1,121 @@
+"""Streamed answers of the core as the events of LangChain's stream protocol, without chunks in between."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+from langchain_melious.chat.messages import PROVIDER, calls_from_wire
+from langchain_melious.chat.results import Reading
+from langchain_melious.chat.streams import DeltaReader, Piece
+
+if TYPE_CHECKING:
+    from langchain_protocol.protocol import MessagesData
+
+    from melious.clients.streams import StreamBase
+
+
+class EventWriter(DeltaReader):
+    """Makes protocol events of the chunks of one stream.
+
+    Blocks open when their first piece comes and are all closed at the end, in
+    the order in which they were opened.
+    """
+
+    def __init__(self, reading: Reading, *, message_id: str = "") -> None:
+        """Begin.
+
+        Args:
+            reading: How the answer is to be read.
+            message_id: The id of the message that the events make up.
+        """
+        super().__init__(reading)
+        self._message_id = message_id
+        self._begun = False
+        self._blocks: dict[str, tuple[int, dict[str, Any], list[str]]] = {}
+        self._beside: dict[str, list[str]] = {}
+
+    def read(self, chunk: Mapping[str, Any]) -> list[MessagesData]:
+        """The events for a chunk of the wire."""
+        piece = self._piece(chunk)
+        if piece is None:
+            return []
+        events: list[Any] = [] if self._begun else [self._begin(chunk.get("model"))]
+        self._write(piece, events)
+        return events
+
+    def end(self, stream: StreamBase) -> list[MessagesData]:
+        """The events that close the blocks and the message."""
+        piece, metadata, usage = self._end(stream)
+        events: list[Any] = [] if self._begun else [self._begin(metadata.get("model_name"))]
+        self._write(piece, events)
+        for index, block, parts in self._blocks.values():
+            events.append(
+                {"event": "content-block-finish", "index": index, "content": _finished(block, parts)}
+            )
+        finish: dict[str, Any] = {"event": "message-finish"}
+        if usage is not None:
+            finish["usage"] = usage
+        finish["metadata"] = metadata
+        if self._beside:
+            finish["additional_kwargs"] = {name: "".join(parts) for name, parts in self._beside.items()}
+        events.append(finish)
+        return events
+
+    def _begin(self, model: str | None) -> MessagesData:
+        self._begun = True
+        metadata = {"provider": PROVIDER} | ({"model": model} if model else {})
+        start = {"event": "message-start", "role": "ai", "id": self._message_id, "metadata": metadata}
+        return cast("MessagesData", start)
+
+    def _write(self, piece: Piece, events: list[Any]) -> None:
+        content, beside, calls = piece
+        for name, text in beside.items():
+            self._beside.setdefault(name, []).append(text)
+        reasoning = beside.get("reasoning_content")
+        if reasoning:
+            self._add("reasoning", {"type": "reasoning", "reasoning": ""}, reasoning, events)
+        if content:
+            self._add("text", {"type": "text", "text": ""}, content, events)
+        for call in calls:
+            function = call["function"]
+            began = {
+                "type": "tool_call_chunk",
+                "id": call.get("id"),
+                "name": function.get("name"),
+                "args": "",
+            }
+            self._add(f"call {call['index']}", began, function["arguments"], events)
+
+    def _add(self, key: str, began: dict[str, Any], text: str, events: list[Any]) -> None:
+        found = self._blocks.get(key)
+        if found is None:
+            found = self._blocks[key] = len(self._blocks), began, []
+            events.append({"event": "content-block-start", "index": found[0], "content": dict(began)})
+        index, block, parts = found
+        if block["type"] == "tool_call_chunk":
+            block["id"], block["name"] = block["id"] or began["id"], block["name"] or began["name"]
+        if text:
+            parts.append(text)
+            events.append(
+                {"event": "content-block-delta", "index": index, "delta": _DELTAS[block["type"]](text)}
+            )
+
+
+_DELTAS: Mapping[str, Any] = {
+    "text": lambda text: {"type": "text-delta", "text": text},
+    "reasoning": lambda text: {"type": "reasoning-delta", "reasoning": text},
+    "tool_call_chunk": lambda text: {"type": "tool-call-delta", "args": text},
+}
+
+
+def _finished(block: Mapping[str, Any], parts: list[str]) -> dict[str, Any]:
+    """A block with all that came for it; a tool call with its arguments, or as invalid with their text."""
+    text = "".join(parts)
+    if block["type"] != "tool_call_chunk":
+        return {**block, block["type"]: text}
+    function = {"name": block["name"], "arguments": text}
+    valid, invalid = calls_from_wire([{"id": block["id"], "function": function}])
+    if valid:
+        return {"type": "tool_call", **valid[0], "id": block["id"] or ""}
+    return {"type": "invalid_tool_call", **invalid[0]}

@@ -1,0 +1,358 @@
+"""LangChain's messages as messages of the wire, and back. Free functions without state.
+
+Messages that other providers' models wrote come out clean: only what this
+wire knows is taken over, and nothing that LangChain adds for itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from langchain_core.messages import (
+    AIMessage,
+    BaseMessage,
+    ChatMessage,
+    FunctionMessage,
+    HumanMessage,
+    SystemMessage,
+    ToolMessage,
+)
+from langchain_core.messages.ai import UsageMetadata
+from pydantic_core import to_json
+
+from langchain_melious.chat.content import REASONING, is_content, part_of
+from langchain_melious.errors import InvalidArgumentError
+from melious.wire import codec
+from melious.wire.thinking import split_thinking, thought_in_details
+
+PROVIDER = "melious"
+_ROLES = {
+    "system": "system",
+    "developer": "system",
+    "user": "user",
+    "human": "user",
+    "assistant": "assistant",
+    "ai": "assistant",
+    "function": "function",
+    "tool": "tool",
+}
+_RESULT_FOLLOWS = "The result is in the next message."
+
+
+# --- to the wire -------------------------------------------------------------------------------------
+
+
+def messages_to_wire(
+    messages: Sequence[BaseMessage],
+    model: str,
+    *,
+    replay_reasoning: bool = True,
+    null_content: bool = False,
+    tool_images: bool = False,
+) -> list[dict[str, Any]]:
+    """Make the `messages` of a request.
+
+    Args:
+        messages: The conversation, oldest first.
+        model: Who it is for, to be named in errors.
+        replay_reasoning: Send back what the model thought before it called a tool.
+        null_content: Send null and not "" where there is no text beside tool calls.
+        tool_images: The model takes images in tool results; for others they go
+            into a user's message behind the results.
+
+    Raises:
+        InvalidArgumentError: A message or one of its blocks has no form on the wire.
+    """
+    wire: list[dict[str, Any]] = []
+    images: list[dict[str, Any]] = []
+    for message in _with_tool_messages(messages):
+        if images and not isinstance(message, ToolMessage):
+            wire.append({"role": "user", "content": images})
+            images = []
+        out = message_to_wire(message, model, replay_reasoning=replay_reasoning)
+        if null_content and "tool_calls" in out and not out["content"]:
+            out["content"] = None
+        if not tool_images and isinstance(message, ToolMessage) and isinstance(out["content"], list):
+            texts = [part["text"] for part in out["content"] if part["type"] == "text"]
+            images += [part for part in out["content"] if part["type"] != "text"]
+            out["content"] = "\n".join(texts) or _RESULT_FOLLOWS
+        wire.append(out)
+    if images:
+        wire.append({"role": "user", "content": images})
+    return wire
+
+
+def _with_tool_messages(messages: Iterable[BaseMessage]) -> Iterator[BaseMessage]:
+    """Give tool results in users' messages, as Anthropic has them, as messages of their own."""
+    for message in messages:
+        if not isinstance(message, HumanMessage) or isinstance(message.content, str):
+            yield message
+            continue
+        rest = []
+        for block in message.content:
+            if isinstance(block, dict) and block.get("type") == "tool_result":
+                yield ToolMessage(block.get("content") or "", tool_call_id=block.get("tool_use_id") or "")
+            else:
+                rest.append(block)
+        if rest or not message.content:
+            yield message if len(rest) == len(message.content) else HumanMessage(rest, name=message.name)
+
+
+def message_to_wire(message: BaseMessage, model: str, *, replay_reasoning: bool = True) -> dict[str, Any]:
+    """Make one message of the wire.
+
+    Raises:
+        InvalidArgumentError: The message or one of its blocks has no form on the wire.
+
+    Example:
+        >>> message_to_wire(HumanMessage("Hello!"), "glm-4.7")
+        {'role': 'user', 'content': 'Hello!'}
+    """
+    if isinstance(message, AIMessage):
+        return _assistant(message, model, replay_reasoning=replay_reasoning)
+    if isinstance(message, ToolMessage):
+        content = _content(message.content, model)
+        return {"role": "tool", "content": _joined(content, "\n"), "tool_call_id": message.tool_call_id}
+    out: dict[str, Any]
+    if isinstance(message, HumanMessage):
+        out = {"role": "user", "content": _content(message.content, model)}
+    elif isinstance(message, SystemMessage):
+        out = {"role": "system", "content": _joined(_content(message.content, model), "\n")}
+    elif isinstance(message, FunctionMessage):
+        out = {"role": "function", "content": _joined(_content(message.content, model), "\n")}
+    elif isinstance(message, ChatMessage) and message.role in _ROLES:
+        out = {"role": _ROLES[message.role], "content": _content(message.content, model)}
+    else:
+        kind = f"role {message.role!r}" if isinstance(message, ChatMessage) else type(message).__name__
+        raise InvalidArgumentError(
+            f"messages: a message of {kind} cannot be sent; the roles are system, user, assistant and tool"
+        )
+    if message.name:
+        out["name"] = message.name
+    return out
+
+
+def _assistant(message: AIMessage, model: str, *, replay_reasoning: bool) -> dict[str, Any]:
+    blocks = message.content
+    if isinstance(blocks, list):
+        blocks = [block for block in blocks if is_content(block)]
+    content = _joined(_content(blocks, model), "")
+    if not content and isinstance(message.additional_kwargs.get("refusal"), str):
+        content = message.additional_kwargs["refusal"]
+    # `content` stays beside tool calls even when it is empty: the service refuses its absence.
+    out: dict[str, Any] = {"role": "assistant", "content": content}
+    if message.name:
+        out["name"] = message.name
+    calls = [
+        _call_to_wire(call, _json_of(call["args"]), position)
+        for position, call in enumerate(message.tool_calls)
+    ]
+    calls += [
+        _call_to_wire(call, _valid_arguments(call.get("args")), len(calls) + position)
+        for position, call in enumerate(message.invalid_tool_calls)
+    ]
+    if calls:
+        out["tool_calls"] = calls
+        reasoning = reasoning_of(message) if replay_reasoning else ""
+        if reasoning:
+            out["reasoning_content"] = reasoning
+    return out
+
+
+def _call_to_wire(call: Mapping[str, Any], arguments: str, position: int) -> dict[str, Any]:
+    function = {"name": call.get("name") or "", "arguments": arguments}
+    return {"id": call.get("id") or f"call_{position}", "type": "function", "function": function}
+
+
+def _valid_arguments(text: Any) -> str:
+    """Arguments that were no JSON object, as one: chat templates parse them and fail on anything else."""
+    try:
+        if isinstance(text, str) and isinstance(codec.loads(text), dict):
+            return text
+    except ValueError:
+        pass
+    return codec.dumps({"invalid_arguments": text}).decode()
+
+
+def _json_of(arguments: Any) -> str:
+    """Arguments as JSON that every parser takes: what is no finite number is null."""
+    try:
+        return codec.dumps(arguments, finite=True).decode()
+    except ValueError:
+        return to_json(arguments, inf_nan_mode="null").decode()
+
+
+def _content(content: str | Iterable[str | dict[str, Any]], model: str) -> str | list[dict[str, Any]]:
+    """Content as text, or as parts where there are several or other than text."""
+    if isinstance(content, str):
+        return content
+    parts = [part for block in content if (part := part_of(block, model)) is not None]
+    if not parts:
+        return ""
+    if len(parts) == 1 and parts[0]["type"] == "text":
+        return str(parts[0]["text"])
+    return parts
+
+
+def _joined(content: str | list[dict[str, Any]], separator: str) -> str | list[dict[str, Any]]:
+    """Several texts as one, for the roles whose templates want text; other parts stay."""
+    if isinstance(content, str) or any(part["type"] != "text" for part in content):
+        return content
+    return separator.join(part["text"] for part in content)
+
+
+def reasoning_of(message: AIMessage) -> str:
+    """What the model thought before it answered: the text beside the content, or the blocks in it."""
+    thought = message.additional_kwargs.get("reasoning_content")
+    if isinstance(thought, str) and thought:
+        return thought
+    if isinstance(message.content, str):
+        return ""
+    blocks = [
+        block for block in message.content if isinstance(block, dict) and block.get("type") in REASONING
+    ]
+    return "".join(
+        _text_in(block.get("reasoning") or block.get("thinking") or block.get("reasoning_content"))
+        for block in blocks
+    )
+
+
+def _text_in(thought: Any) -> str:
+    """The text of a thought: some providers' models wrap it, or cut it into parts."""
+    if isinstance(thought, list):
+        return "".join(map(_text_in, thought))
+    if isinstance(thought, Mapping):
+        thought = thought.get("text")
+    return thought if isinstance(thought, str) else ""
+
+
+# --- from the wire -----------------------------------------------------------------------------------
+
+
+def message_from_wire(message: Mapping[str, Any], *, think_tags: bool = True) -> AIMessage:
+    """Make a message of an answer's choice; what belongs to the answer as a whole is not in it.
+
+    Args:
+        message: The choice's message.
+        think_tags: Take a leading `<think>` part of the text as reasoning.
+
+    Example:
+        >>> message_from_wire({"role": "assistant", "content": "Hello!"}).content
+        'Hello!'
+    """
+    content = message.get("content")
+    if isinstance(content, list):
+        content = "".join(
+            part if isinstance(part, str) else part.get("text") or ""
+            for part in content
+            if isinstance(part, str | dict)
+        )
+    beside = _beside(message)
+    if think_tags and content:
+        thought, content = split_thinking(content)
+        if thought:
+            beside["reasoning_content"] = beside.get("reasoning_content", "") + thought.strip()
+    valid, invalid = calls_from_wire(message.get("tool_calls"))
+    return AIMessage(
+        content=content or "",
+        additional_kwargs=beside,
+        tool_calls=valid,
+        invalid_tool_calls=invalid,
+        response_metadata={"model_provider": PROVIDER},
+    )
+
+
+def _beside(message: Mapping[str, Any]) -> dict[str, Any]:
+    """Reasoning and refusal, under any of the names that servers give the first."""
+    beside: dict[str, Any] = {}
+    details = message.get("reasoning_details")
+    reasoning = message.get("reasoning_content") or message.get("reasoning")
+    if not reasoning:
+        reasoning = thought_in_details(details)
+    if isinstance(reasoning, str) and reasoning:
+        beside["reasoning_content"] = reasoning
+    if details:
+        beside["reasoning_details"] = details
+    if message.get("refusal"):
+        beside["refusal"] = str(message["refusal"])
+    return beside
+
+
+def calls_from_wire(calls: Any) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Make tool calls; those whose arguments are no JSON object come second, with text and reason."""
+    valid: list[dict[str, Any]] = []
+    invalid: list[dict[str, Any]] = []
+    for call in calls if isinstance(calls, list) else ():
+        if not isinstance(call, dict):
+            continue
+        function = _mapping(call.get("function"))
+        name, given = str(function.get("name") or ""), function.get("arguments")
+        call_id = None if call.get("id") is None else str(call["id"])
+        try:
+            arguments = _parsed_arguments(given)
+        except ValueError as error:
+            text = given if isinstance(given, str) else codec.dumps(given).decode()
+            invalid.append({"name": name, "args": text, "id": call_id, "error": str(error)})
+        else:
+            valid.append({"name": name, "args": arguments, "id": call_id})
+    return valid, invalid
+
+
+def _parsed_arguments(given: Any) -> dict[str, Any]:
+    """Arguments as a dict; none at all is an empty one, and JSON that was encoded twice is opened twice."""
+    if given is None or (isinstance(given, str) and not given.strip()):
+        return {}
+    parsed = codec.loads(given) if isinstance(given, str) else given
+    if isinstance(parsed, str):
+        parsed = codec.loads(parsed)
+    if parsed is None:
+        return {}
+    if not isinstance(parsed, dict):
+        raise ValueError(f"the arguments are not a JSON object but {type(parsed).__name__}")  # noqa: TRY004
+    return parsed
+
+
+def usage_from_wire(usage: Any) -> UsageMetadata | None:
+    """Make LangChain's usage of the wire's: whole numbers only, and None where a count is missing."""
+    if not isinstance(usage, dict):
+        return None
+    read, written, total = (
+        _whole(usage.get(name)) for name in ("prompt_tokens", "completion_tokens", "total_tokens")
+    )
+    if read is None and total is not None and written is not None:
+        read = total - written
+    if written is None and total is not None and read is not None:
+        written = total - read
+    if read is None or written is None:
+        return None
+    made = UsageMetadata(
+        input_tokens=read, output_tokens=written, total_tokens=read + written if total is None else total
+    )
+    before, after = (
+        _mapping(usage.get(name)) for name in ("prompt_tokens_details", "completion_tokens_details")
+    )
+    cached = _whole(before.get("cached_tokens"))
+    input_details = {
+        "cache_read": _whole(usage.get("cached_tokens")) if cached is None else cached,
+        "audio": _whole(before.get("audio_tokens")),
+    }
+    output_details = {
+        "reasoning": _whole(after.get("reasoning_tokens")),
+        "audio": _whole(after.get("audio_tokens")),
+    }
+    if known := {name: count for name, count in input_details.items() if count is not None}:
+        made["input_token_details"] = known  # type: ignore[typeddict-item]
+    if known := {name: count for name, count in output_details.items() if count is not None}:
+        made["output_token_details"] = known  # type: ignore[typeddict-item]
+    return made
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _whole(value: Any) -> int | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return int(value) if isinstance(value, int) or value.is_integer() else None

@@ -1,0 +1,89 @@
+"""LangChain's arguments of a chat call as the arguments of the core's. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from langchain_melious.chat.messages import messages_to_wire
+from langchain_melious.chat.parameters import PARAMETERS
+from langchain_melious.chat.profiles import profile_of
+from langchain_melious.chat.structured import response_format_of
+from langchain_melious.chat.tools import choice_to_wire, tools_to_wire
+from langchain_melious.errors import InvalidArgumentError
+from langchain_melious.settings.fields import refuse_fixed
+from melious.routing.filters import split_flavor
+
+if TYPE_CHECKING:
+    from langchain_core.messages import BaseMessage
+
+    from langchain_melious.chat.model import ChatMelious
+
+# What LangChain passes along for itself.
+_NOT_SENT = ("stream", "streaming", "ls_structured_output_format", "structured_output_format")
+# What says how a request is made and its answer read, and is no part of it.
+_OWN = (
+    "stream_usage",
+    "replay_reasoning",
+    "null_content",
+    "think_tags",
+    "include_response_headers",
+    "langsmith_cost",
+)
+
+
+def call_of(
+    llm: ChatMelious,
+    messages: list[BaseMessage],
+    stop: list[str] | None,
+    given: Mapping[str, Any],
+    *,
+    stream: bool,
+) -> dict[str, Any]:
+    """Make the arguments of the core's call: the model's fields, and over them what a call brings.
+
+    Args:
+        llm: The model.
+        messages: The conversation, oldest first.
+        stop: Texts at which the answer ends, over all others.
+        given: What was given for this call, or bound.
+        stream: The answer is to come in chunks.
+
+    Raises:
+        InvalidArgumentError: An argument or a message has no form on the wire.
+    """
+    refuse_fixed(given)
+    own = own_of(llm, given)
+    call = {name: getattr(llm, name) for name in PARAMETERS} | dict(given)
+    for name in (*_NOT_SENT, *_OWN):
+        call.pop(name, None)
+    call["stop"] = (call.get("stop") if stop is None else stop) or None
+    model = call["model"] = call.get("model") or llm.model
+    if model != llm.model and not call.get("flavor"):
+        call["flavor"] = split_flavor(model)[1]
+    if call.get("tools"):
+        call["tools"] = tools_to_wire(call["tools"])
+        call["tool_choice"] = choice_to_wire(call.get("tool_choice"), call["tools"])
+    if isinstance(call.get("response_format"), type):
+        call["response_format"] = response_format_of(call["response_format"])
+    if not stream:
+        call.pop("stream_options", None)
+    else:
+        if call.get("n") not in (None, 1):
+            raise InvalidArgumentError("n: a stream carries one answer; use generate() for several")
+        if call.get("stream_options") is None and not own["stream_usage"]:
+            call["stream_options"] = {"include_usage": False}
+    profile = llm.profile if model == llm.model else profile_of(model, llm.base_url)
+    call["messages"] = messages_to_wire(
+        messages,
+        model,
+        replay_reasoning=own["replay_reasoning"],
+        null_content=own["null_content"],
+        tool_images=bool((profile or {}).get("image_tool_message")),
+    )
+    return call
+
+
+def own_of(llm: ChatMelious, given: Mapping[str, Any]) -> dict[str, Any]:
+    """How a request is made and its answer read: as the call says, else as the model does."""
+    return {name: getattr(llm, name) if given.get(name) is None else given[name] for name in _OWN}

@@ -1,0 +1,91 @@
+"""Tools and the choice among them, as the wire has them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from langchain_core.utils.function_calling import convert_to_openai_tool
+
+from langchain_melious.chat.schemas import with_optional_keys
+from langchain_melious.errors import InvalidArgumentError
+
+if TYPE_CHECKING:
+    from langchain_core.tools import BaseTool
+
+    ToolArgument: TypeAlias = Mapping[str, Any] | type | Callable[..., Any] | BaseTool
+else:
+    ToolArgument = Any  # LangChain evaluates annotations at run time, and tools take long to import
+ToolChoice: TypeAlias = str | bool | Mapping[str, Any] | None
+
+
+def tools_to_wire(tools: Sequence[ToolArgument], *, strict: bool | None = None) -> list[dict[str, Any]]:
+    """Make the `tools` of a request.
+
+    Args:
+        tools: Functions, pydantic or TypedDict classes, LangChain tools, JSON
+            schemas, or dicts in OpenAI's or Anthropic's form.
+        strict: Ask for arguments that hold the schema exactly, where the model can.
+
+    Raises:
+        InvalidArgumentError: A tool of another kind than a function; the wire has no other.
+    """
+    wire = []
+    for tool in tools:
+        made = convert_to_openai_tool(with_optional_keys(tool), strict=strict)
+        if made.get("type") != "function" or not isinstance(made.get("function"), dict):
+            raise InvalidArgumentError(f"tools: the service takes functions only, not {made.get('type')!r}")
+        wire.append(made)
+    return wire
+
+
+def choice_to_wire(choice: ToolChoice, tools: Sequence[Mapping[str, Any]]) -> str | dict[str, Any] | None:
+    """Make the `tool_choice` of a request.
+
+    Args:
+        choice: `auto`, `none`, `any` or `required`, True (for required) or
+            False (for none), a tool's name, or a dict that names one in OpenAI's
+            or Anthropic's form.
+        tools: The tools of the request, as the wire has them.
+
+    Raises:
+        InvalidArgumentError: The tool named is none of `tools`.
+
+    Example:
+        >>> choice_to_wire("any", [{"type": "function", "function": {"name": "search"}}])
+        'required'
+    """
+    if choice is None:
+        return None
+    if isinstance(choice, bool):
+        return "required" if choice else "none"
+    names = [str(tool["function"]["name"]) for tool in tools]
+    if isinstance(choice, str):
+        if choice in names:
+            return _named(choice)
+        if choice in ("auto", "none", "required"):
+            return choice
+        if choice == "any":
+            return "required"
+        raise _unknown(choice, names)
+    kind = choice.get("type")
+    function = choice.get("function")
+    name = function.get("name") if isinstance(function, Mapping) else choice.get("name")
+    if name is None and kind in ("auto", "any", "none", "required"):
+        return "required" if kind == "any" else str(kind)
+    if name not in names:
+        raise _unknown(str(name), names)
+    return _named(str(name))
+
+
+def _named(name: str) -> dict[str, Any]:
+    return {"type": "function", "function": {"name": name}}
+
+
+def _unknown(name: str, names: list[str]) -> InvalidArgumentError:
+    near = get_close_matches(name, [*names, "auto", "none", "any", "required"], n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return InvalidArgumentError(
+        f"tool_choice: {name!r} is neither 'auto', 'none', 'any' nor a tool ({', '.join(names)}){hint}"
+    )

@@ -1,0 +1,308 @@
+"""`MeliousImageGenerator`: the picture models of Melious as a tool for LangChain's agents."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NotRequired, TypedDict
+
+from langchain_core.tools import ArgsSchema, BaseTool
+from pydantic import BaseModel, Field, SkipValidation
+
+from langchain_melious.callbacks.reports import Asked, areport, report, usage_of
+from langchain_melious.errors import ResponseDecodeError, langchain_errors
+from langchain_melious.settings.fields import MeliousSettings
+from melious.endpoints.images import check_params, media_type_of
+from melious.settings.keys import hide_key
+
+if TYPE_CHECKING:
+    from langchain_core.callbacks import AsyncCallbackManagerForToolRun, CallbackManagerForToolRun
+
+    from melious.answers.results import Image, ImagesResult
+
+_PARAMETERS = (
+    "n",
+    "size",
+    "width",
+    "height",
+    "quality",
+    "style",
+    "output_format",
+    "output_quality",
+    "seed",
+    "user",
+)
+
+
+class ImageInput(BaseModel):
+    """What a model says to have a picture made."""
+
+    prompt: str = Field(
+        description="What the picture shows, in full: subject, surroundings, style, light, colours."
+    )
+    size: Literal["1024x1024", "1792x1024", "1024x1792"] | None = Field(
+        default=None, description="Width x height in pixels, only if the user wants a certain shape."
+    )
+
+
+class GeneratedImage(TypedDict):
+    """A picture, as the artifact of a tool message holds it.
+
+    Attributes:
+        mime_type: What kind of picture it is, such as `image/png`; absent for a URL.
+        data: The picture's bytes; absent for a URL.
+        url: Where it can be fetched, from services that host pictures.
+        revised_prompt: The prompt as the model understood it, where reported.
+    """
+
+    mime_type: NotRequired[str]
+    data: NotRequired[bytes]
+    url: NotRequired[str]
+    revised_prompt: NotRequired[str]
+
+
+class ImageArtifact(TypedDict):
+    """All that came of a request for pictures; what the service did not report is absent.
+
+    Attributes:
+        prompt: What was asked for.
+        images: The pictures.
+        model: The model that was asked, without its flavor.
+        routing: What was asked of the routing.
+        usage: Token counts.
+        environment_impact: Energy, carbon and water, and where it ran.
+        billing_cost: The money, as decimal strings.
+        request_id: The service's id of the request.
+    """
+
+    prompt: str
+    images: list[GeneratedImage]
+    model: str
+    routing: NotRequired[dict[str, Any]]
+    usage: NotRequired[dict[str, Any]]
+    environment_impact: NotRequired[dict[str, Any]]
+    billing_cost: NotRequired[dict[str, Any]]
+    request_id: NotRequired[str]
+
+
+class MeliousImageGenerator(MeliousSettings, BaseTool):
+    """A tool that makes pictures of words.
+
+    The message for the model says what was made and shows it, as standard
+    `image` blocks; the artifact (`ImageArtifact`, plain data) holds the bytes,
+    revised prompts, impact, cost and request id. Give `show_images=False` in
+    agents whose chat model does not take images. What a request cost goes to
+    `melious.track_impact` and, as the custom event `melious_usage`, to LangChain's
+    callbacks. A call that fails raises one of `langchain_melious.errors`.
+
+    Args:
+        model: The model, with or without a flavor: `flux-schnell`.
+        api_key: The key; by default the environment variable `MELIOUS_API_KEY`.
+        base_url: Where the service is; by default `MELIOUS_BASE_URL`, then `https://api.melious.ai/v1`.
+        preset: What routing should favour, such as `environment` or `speed`; not sent by default.
+        flavor: The suffix of the model: `balanced`, `speed`, `price`, `eco` or `batch`; none by default.
+        filters: Which providers may serve, such as `{"countries": ["DE", "FR"]}`; by default any.
+        verify_location: `warn` or `raise` where an answer came from none of `filters["countries"]`; `off` by
+            default.
+        routing_fallbacks: Filters to give up one by one where no provider fits; none by default.
+        budget: A `melious.ImpactBudget`, the limit of what may be spent; none by default.
+        n: How many pictures for each call, 1 to 10 (older services take 4); by default 1.
+        size: Width x height in pixels; by default the service's own, 1024x1024. The chat model may ask
+            for another.
+        width, height: The same in pixels, for models that take these instead of `size`; not sent by default.
+        quality: `standard` or `hd`; not sent by default.
+        style: A style that the model knows; not sent by default.
+        output_format: `png`, `jpeg` or another that the model knows; not sent by default.
+        output_quality: 0 to 100, where the model knows it; not sent by default.
+        seed: For pictures that can be had again, where the model knows it; not sent by default.
+        user: Who the requests are for; not sent by default.
+        image_format: How pictures travel: `b64_json`, the default, or `url`, from services that host them.
+        show_images: Whether the message for the model holds the pictures, beside the words; True by default.
+        timeout: Seconds for each wait of an attempt, a `melious.Timeout`, an `httpx.Timeout` or
+            `(connect, read)`; 180 s for an answer by default.
+        deadline: Seconds for a whole call, waits and retries included; 600 by default, None for no limit.
+        max_retries: Further attempts after the first, for passing troubles; 2 by default, 0 for none.
+        retry_timeouts: Send again what timed out after it was sent, though it may be billed twice;
+            False by default.
+        default_headers: Headers of every request; none by default.
+        extra_body: Fields of every body, sent as they are; none by default.
+        http_client: A client with httpx's interface for blocking calls, never closed; none by default.
+        async_http_client: The same for async calls.
+        async_transport: `httpx`, the default, or `aiohttp` for async calls (extra `aiohttp`).
+        auth, verify, allow_insecure_http, max_connections, max_rate_limit_wait: As in
+            `melious.clients.base.ClientOptions`.
+        name, description, callbacks, tags, metadata, return_direct: As in LangChain's `BaseTool`.
+
+    Raises:
+        langchain_melious.errors.ConfigurationError: There is no key, or the base URL cannot be used.
+        langchain_melious.errors.InvalidArgumentError: An argument is wrong or unknown.
+
+    Example:
+        >>> from langchain_melious import MeliousImageGenerator
+        >>> from melious.sandbox import Sandbox
+        >>> with Sandbox() as sandbox:
+        ...     draw = MeliousImageGenerator(
+        ...         model="flux-schnell",
+        ...         size="256x256",
+        ...         api_key=sandbox.api_key,
+        ...         base_url=sandbox.base_url,
+        ...     )
+        ...     call = {"name": draw.name, "args": {"prompt": "a lighthouse"}, "id": "1", "type": "tool_call"}
+        ...     message = draw.invoke(call)
+        >>> [block["type"] for block in message.content]
+        ['text', 'image']
+        >>> message.artifact["images"][0]["mime_type"], len(message.artifact["images"][0]["data"]) > 1000
+        ('image/png', True)
+
+        In an agent:
+
+        >>> from langchain.agents import create_agent  # doctest: +SKIP
+        >>> agent = create_agent(ChatMelious(model="glm-4.7"), tools=[draw])  # doctest: +SKIP
+    """
+
+    _kind: ClassVar[str] = "image"
+
+    name: str = "generate_image"
+    """What the chat model calls it."""
+
+    description: str = "Make a picture from a description in words. Returns the picture."
+    """What the chat model is told of it."""
+
+    args_schema: Annotated[ArgsSchema | None, SkipValidation()] = ImageInput
+    """What the chat model may say."""
+
+    response_format: Literal["content", "content_and_artifact"] = "content_and_artifact"
+    """The pictures' bytes are an artifact, out of the chat model's sight."""
+
+    n: int | None = None
+    """How many pictures for each call, 1 to 10."""
+
+    size: str | None = None
+    """Width x height in pixels, as in `1024x1024`."""
+
+    width: int | None = None
+    """Width in pixels, for models that take it instead of `size`."""
+
+    height: int | None = None
+    """Height in pixels, likewise."""
+
+    quality: str | None = None
+    """`standard` or `hd`."""
+
+    style: str | None = None
+    """A style that the model knows."""
+
+    output_format: str | None = None
+    """`png`, `jpeg` or another that the model knows."""
+
+    output_quality: int | None = None
+    """0 to 100, where the model knows it."""
+
+    seed: int | None = None
+    """For pictures that can be had again, where the model knows it."""
+
+    user: str | None = None
+    """Who the requests are for."""
+
+    image_format: Literal["b64_json", "url"] = "b64_json"
+    """How pictures travel."""
+
+    show_images: bool = True
+    """Whether the message for the chat model holds the pictures, beside the words."""
+
+    if not TYPE_CHECKING:  # for a checker, the fields above are the signature
+
+        def __init__(self, **arguments: Any) -> None:
+            hide_key(arguments)
+            super().__init__(**arguments)
+            with langchain_errors:
+                check_params(self._parameters())
+
+    def _run(
+        self,
+        prompt: str,
+        size: str | None = None,
+        run_manager: CallbackManagerForToolRun | None = None,  # noqa: ARG002 - its run is the active one
+    ) -> tuple[list[str | dict[str, Any]], ImageArtifact]:
+        with langchain_errors:
+            call = self._request(prompt, size)
+            result = self._sync_client().images.generate(**call)
+            asked = self._asked(call)
+            report(asked, [result])
+            return self._told(prompt, asked, result)
+
+    async def _arun(
+        self,
+        prompt: str,
+        size: str | None = None,
+        run_manager: AsyncCallbackManagerForToolRun | None = None,  # noqa: ARG002 - its run is the active one
+    ) -> tuple[list[str | dict[str, Any]], ImageArtifact]:
+        with langchain_errors:
+            call = self._request(prompt, size)
+            result = await self._async_client().images.generate(**call)
+            asked = self._asked(call)
+            await areport(asked, [result])
+            return self._told(prompt, asked, result)
+
+    def _parameters(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in _PARAMETERS} | {"response_format": self.image_format}
+
+    def _request(self, prompt: str, size: str | None) -> dict[str, Any]:
+        call = self._parameters() | {"model": self.model, "prompt": prompt}
+        if size is not None:
+            call |= {"size": size, "width": None, "height": None}
+        return call
+
+    def _asked(self, call: Mapping[str, Any]) -> Asked:
+        return Asked("images", call["model"], self._routing(call))
+
+    def _told(
+        self, prompt: str, asked: Asked, result: ImagesResult
+    ) -> tuple[list[str | dict[str, Any]], ImageArtifact]:
+        """What the chat model gets to see, and all there is."""
+        cost = usage_of(asked, result)
+        del cost["endpoint"]
+        images = [_image_of(image, result) for image in result.data]
+        artifact: dict[str, Any] = {"prompt": prompt, "images": images, **cost}
+        content: list[str | dict[str, Any]] = [{"type": "text", "text": _words(images)}]
+        if self.show_images:
+            content += [_block_of(made, image) for made, image in zip(images, result.data, strict=True)]
+        return content, artifact  # type: ignore[return-value]  # the keys of `usage_of` are its own
+
+
+def _image_of(image: Image, result: ImagesResult) -> GeneratedImage:
+    made: GeneratedImage = {}
+    if image.b64_json is not None:
+        try:
+            made["data"] = image.to_bytes()
+        except ValueError as error:
+            raise ResponseDecodeError(
+                f"images: the base64 of a picture is broken: {error}", request_id=result.request_id
+            ) from error
+        made["mime_type"] = media_type_of(made["data"])
+    elif image.url is not None:
+        made["url"] = image.url
+    else:
+        raise ResponseDecodeError(
+            "images: a picture has neither bytes nor a URL", request_id=result.request_id
+        )
+    if image.revised_prompt:
+        made["revised_prompt"] = image.revised_prompt
+    return made
+
+
+def _words(images: list[GeneratedImage]) -> str:
+    """What was made, in a few words; the user sees the pictures by other ways."""
+    made = "1 picture was made" if len(images) == 1 else f"{len(images)} pictures were made"
+    lines = [f"{made}."]
+    for image in images:
+        if "revised_prompt" in image:
+            lines.append(f"It was understood as: {image['revised_prompt']}")
+        if "url" in image:
+            lines.append(f"It is at {image['url']}")
+    return "\n".join(lines)
+
+
+def _block_of(made: GeneratedImage, image: Image) -> dict[str, Any]:
+    if "url" in made:
+        return {"type": "image", "url": made["url"]}
+    return {"type": "image", "base64": image.b64_json, "mime_type": made["mime_type"]}

@@ -1,0 +1,318 @@
+"""`MeliousRerank`: the rerankers of Melious for LangChain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from copy import deepcopy
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
+
+from langchain_core.documents import BaseDocumentCompressor, Document
+from pydantic import Field
+from typing_extensions import override
+
+from langchain_melious.callbacks.reports import Asked, areported, reported, usage_of
+from langchain_melious.errors import InvalidArgumentError, langchain_errors
+from langchain_melious.settings.fields import MeliousSettings, refuse_fixed
+
+if TYPE_CHECKING:
+    from langchain_core.callbacks import Callbacks
+    from langchain_core.runnables import Runnable
+
+    from melious.answers.results import RerankResult
+
+Rankable = str | Document | Mapping[str, Any]
+_PARAMETERS = (
+    "top_n",
+    "max_chunks_per_doc",
+    "batch_size",
+    "max_concurrency",
+    "user",
+    "mode",
+    "custom_weights",
+)
+_SCORE = "relevance_score"
+_PLAIN = frozenset({str, int, float, bool, type(None)})
+
+
+class RerankInput(TypedDict):
+    """What a chain hands to `MeliousRerank`."""
+
+    query: str
+    documents: Sequence[Document]
+
+
+class Ranked(TypedDict):
+    """A document's place: its position in what was given, and how well it fits the query."""
+
+    index: int
+    relevance_score: float
+
+
+class MeliousRerank(MeliousSettings, BaseDocumentCompressor):
+    """Puts documents in order of relevance to a query, best first.
+
+    It is a document compressor; `as_runnable` makes a step of a chain of it.
+    Documents given are never changed: copies come back, with `relevance_score`
+    in their metadata. Long lists travel in batches, several at a time. In traces it is
+    a run whose outputs say what it cost; each request is also the custom event
+    `melious_usage`. A call that fails raises one of `langchain_melious.errors`.
+
+    Args:
+        model: The model, with or without a flavor: `bge-reranker-v2-m3`, `bge-reranker-v2-m3:eco`.
+        api_key: The key; by default the environment variable `MELIOUS_API_KEY`.
+        base_url: Where the service is; by default `MELIOUS_BASE_URL`, then `https://api.melious.ai/v1`.
+        preset: What routing should favour, such as `environment` or `speed`; not sent by default.
+        flavor: The suffix of the model: `balanced`, `speed`, `price`, `eco` or `batch`; none by default.
+        filters: Which providers may serve, such as `{"countries": ["DE", "FR"]}`; by default any.
+        verify_location: `warn` or `raise` where an answer came from none of `filters["countries"]`; `off` by
+            default.
+        routing_fallbacks: Filters to give up one by one where no provider fits; none by default.
+        budget: A `melious.ImpactBudget`, the limit of what may be spent; none by default.
+        top_n: How many of the best to give; None, the default, for all.
+        min_score: Leave out what fits worse than this, 0 to 1; None, the default, leaves nothing out.
+        max_chunks_per_doc: Into how many pieces a long document may be cut; not sent by default.
+        keep_retrieval_score: Keep a `relevance_score` that a document came with, as `retrieval_score`;
+            False by default.
+        batch_size: The most documents in one request; by default 256, and fewer where they are long.
+        max_concurrency: The most requests at a time for one call; 4 by default.
+        user: Who the requests are for; not sent by default.
+        mode, custom_weights: Routing words of the older pages, one of the two; not sent by default.
+        timeout: Seconds for each wait of an attempt, a `melious.Timeout`, an `httpx.Timeout` or
+            `(connect, read)`; 60 s for an answer by default.
+        deadline: Seconds for a whole call, waits and retries included; 600 by default, None for no limit.
+        max_retries: Further attempts after the first, for passing troubles; 2 by default, 0 for none.
+        retry_timeouts: Send again what timed out after it was sent, though it may be billed twice;
+            True by default.
+        default_headers: Headers of every request; none by default.
+        extra_body: Fields of every body, sent as they are; none by default.
+        http_client: A client with httpx's interface for blocking calls, never closed; none by default.
+        async_http_client: The same for async calls.
+        async_transport: `httpx`, the default, or `aiohttp` for async calls (extra `aiohttp`).
+        auth, verify, allow_insecure_http, max_connections, max_rate_limit_wait: As in
+            `melious.clients.base.ClientOptions`.
+
+    Raises:
+        langchain_melious.errors.ConfigurationError: There is no key, or the base URL cannot be used.
+        langchain_melious.errors.InvalidArgumentError: An argument is wrong or unknown.
+
+    Example:
+        >>> from langchain_melious import MeliousRerank
+        >>> rerank = MeliousRerank(model="bge-reranker-v2-m3", api_key="sk-mel-...", top_n=4)
+        >>> rerank.top_n, rerank.max_retries
+        (4, 2)
+        >>> best = rerank.compress_documents(documents, "heat pumps")  # doctest: +SKIP
+        >>> chain = search | rerank.as_runnable() | prompt | llm  # doctest: +SKIP
+    """
+
+    _kind: ClassVar[str] = "rerank"
+
+    top_n: int | None = Field(default=None, gt=0)
+    """How many of the best to give; None for all."""
+
+    min_score: float | None = None
+    """Leave out what fits worse than this, 0 to 1."""
+
+    max_chunks_per_doc: int | None = Field(default=None, gt=0)
+    """Into how many pieces a long document may be cut."""
+
+    keep_retrieval_score: bool = False
+    """Keep a `relevance_score` that a document came with, as `retrieval_score`."""
+
+    batch_size: int | None = Field(default=None, gt=0)
+    """The most documents in one request; by default 256, and fewer where they are long."""
+
+    max_concurrency: int | None = Field(default=None, gt=0, le=1024)
+    """The most requests at a time for one call; 4 by default."""
+
+    user: str | None = None
+    """Who the requests are for."""
+
+    mode: str | None = None
+    """A routing word of the older pages; not together with `custom_weights`."""
+
+    custom_weights: dict[str, float] | None = None
+    """Routing weights of the older pages, sent as they are."""
+
+    # --- scores --------------------------------------------------------------------------------------
+
+    def rerank(self, documents: Sequence[Rankable], query: str, **options: Any) -> list[Ranked]:
+        """Score documents.
+
+        Args:
+            documents: Texts, documents, or dicts with `text`.
+            query: What is looked for.
+            **options: For this call: `model`, `top_n`, `min_score`, `preset`,
+                `filters`, `timeout` and the like.
+
+        Returns:
+            Positions and scores, best first.
+
+        Raises:
+            langchain_melious.errors.InvalidArgumentError: An argument is wrong; nothing was sent.
+            MeliousError: The request failed.
+        """
+        return self._score(documents, query, options)[0]
+
+    async def arerank(self, documents: Sequence[Rankable], query: str, **options: Any) -> list[Ranked]:
+        """Score documents. See `rerank`."""
+        return (await self._ascore(documents, query, options))[0]
+
+    def _score(
+        self, documents: Sequence[Rankable], query: str, options: Mapping[str, Any]
+    ) -> tuple[list[Ranked], dict[str, Any]]:
+        """Positions and scores, and what they cost."""
+        with langchain_errors:
+            call, min_score = self._request(documents, query, options)
+            if not call["documents"]:
+                return [], {}
+            asked = Asked("rerank", call["model"], self._routing(call))
+            with reported(asked, call):
+                result = self._sync_client().rerank.create(**call)
+            return _ranked(result, min_score), usage_of(asked, result)
+
+    async def _ascore(
+        self, documents: Sequence[Rankable], query: str, options: Mapping[str, Any]
+    ) -> tuple[list[Ranked], dict[str, Any]]:
+        with langchain_errors:
+            call, min_score = self._request(documents, query, options)
+            if not call["documents"]:
+                return [], {}
+            asked = Asked("rerank", call["model"], self._routing(call))
+            async with areported(asked, call):
+                result = await self._async_client().rerank.create(**call)
+            return _ranked(result, min_score), usage_of(asked, result)
+
+    # --- documents -----------------------------------------------------------------------------------
+
+    @override
+    def compress_documents(
+        self, documents: Sequence[Document], query: str, callbacks: Callbacks | None = None, **options: Any
+    ) -> list[Document]:
+        """Put documents in order of relevance to a query, best first; in traces it is a run of its own.
+
+        Args:
+            documents: The documents; they are not changed.
+            query: What is looked for.
+            callbacks: Callbacks of this run.
+            **options: For this call, as for `rerank`.
+
+        Returns:
+            Copies, with `relevance_score` in their metadata. A blank document is not
+            sent; it comes last, with a score of 0.
+
+        Raises:
+            MeliousError: The request failed.
+        """
+        given = RerankInput(query=query, documents=documents)
+        return self.as_runnable(**options).invoke(given, {"callbacks": callbacks})
+
+    @override
+    async def acompress_documents(
+        self, documents: Sequence[Document], query: str, callbacks: Callbacks | None = None, **options: Any
+    ) -> list[Document]:
+        """Put documents in order of relevance to a query, best first. See `compress_documents`."""
+        given = RerankInput(query=query, documents=documents)
+        return await self.as_runnable(**options).ainvoke(given, {"callbacks": callbacks})
+
+    def as_runnable(self, **options: Any) -> Runnable[RerankInput, list[Document]]:
+        """Make a step of a chain that takes `{"query": ..., "documents": [...]}`.
+
+        Args:
+            **options: For every call, as for `rerank`.
+        """
+        from langchain_melious.rerank.step import RerankStep  # noqa: PLC0415 - costs a second to import
+
+        name = type(self).__name__
+        return RerankStep(name, partial(self._run, options), partial(self._arun, options))
+
+    def _run(self, options: Mapping[str, Any], given: RerankInput) -> dict[str, Any]:
+        query, written, blank = _read(given)
+        ranked, cost = self._score(written, query, options)
+        return {"documents": self._reordered(written, ranked, blank, options), **cost}
+
+    async def _arun(self, options: Mapping[str, Any], given: RerankInput) -> dict[str, Any]:
+        query, written, blank = _read(given)
+        ranked, cost = await self._ascore(written, query, options)
+        return {"documents": self._reordered(written, ranked, blank, options), **cost}
+
+    def _request(
+        self, documents: Sequence[Rankable], query: str, options: Mapping[str, Any]
+    ) -> tuple[dict[str, Any], float | None]:
+        refuse_fixed(options)
+        call = {name: getattr(self, name) for name in _PARAMETERS} | {"model": self.model, **options}
+        call.pop("keep_retrieval_score", None)
+        min_score = call.pop("min_score", self.min_score)
+        if min_score is not None and (isinstance(min_score, bool) or not isinstance(min_score, int | float)):
+            raise InvalidArgumentError(f"min_score: must be a number, not {min_score!r}")
+        if isinstance(documents, str) or not isinstance(documents, Iterable):
+            raise InvalidArgumentError(f"documents: needs a list, not {type(documents).__name__}")
+        texts = [_text_of(document, position) for position, document in enumerate(documents)]
+        return {**call, "documents": texts, "query": query, "return_documents": False}, min_score
+
+    def _reordered(
+        self,
+        written: list[Document],
+        ranked: list[Ranked],
+        blank: list[Document],
+        options: Mapping[str, Any],
+    ) -> list[Document]:
+        """Copies in their new order, with their scores; blank documents last, as far as they are wanted."""
+        best = [(written[item["index"]], item["relevance_score"]) for item in ranked]
+        if (options.get("min_score", self.min_score) or 0.0) <= 0.0:
+            best += [(document, 0.0) for document in blank]
+        keep = self._given("keep_retrieval_score", options)
+        return [_scored(*each, keep=keep) for each in best[: options.get("top_n", self.top_n)]]
+
+
+def _scored(document: Document, score: float, *, keep: bool) -> Document:
+    """A copy with its score, and with the one it came with where that is to be kept."""
+    metadata = {
+        name: value if type(value) in _PLAIN else deepcopy(value) for name, value in document.metadata.items()
+    }
+    if keep and _SCORE in metadata:
+        metadata["retrieval_score"] = metadata[_SCORE]
+    metadata[_SCORE] = score
+    return document.model_copy(update={"metadata": metadata})
+
+
+def _read(given: RerankInput) -> tuple[str, list[Document], list[Document]]:
+    """The query, the documents with text and the blank ones of what a chain hands over."""
+    with langchain_errors:
+        if not isinstance(given, Mapping) or not {"query", "documents"} <= given.keys():
+            raise InvalidArgumentError('input: needs {"query": ..., "documents": [...]}')
+        return given["query"], *_split(given["documents"])
+
+
+def _split(documents: Sequence[Document]) -> tuple[list[Document], list[Document]]:
+    """Documents with text, and blank ones, which the service would refuse."""
+    if isinstance(documents, str) or not isinstance(documents, Iterable):
+        raise InvalidArgumentError(f"documents: needs a list, not {type(documents).__name__}")
+    written: list[Document] = []
+    blank: list[Document] = []
+    for position, document in enumerate(documents):
+        if not isinstance(document, Document):
+            raise InvalidArgumentError(
+                f"documents[{position}]: needs a Document, not {type(document).__name__}; "
+                "rerank() takes texts and dicts too"
+            )
+        text = document.page_content
+        (blank if not text or text.isspace() else written).append(document)
+    return written, blank
+
+
+def _text_of(document: Rankable, position: int) -> str:
+    if isinstance(document, str):
+        return document
+    text = document.get("text") if isinstance(document, Mapping) else getattr(document, "page_content", None)
+    if not isinstance(text, str):
+        raise InvalidArgumentError(f"documents[{position}]: needs text, a document, or a dict with text")
+    return text
+
+
+def _ranked(result: RerankResult, min_score: float | None) -> list[Ranked]:
+    return [
+        Ranked(index=item.index, relevance_score=item.relevance_score)
+        for item in result.results
+        if min_score is None or item.relevance_score >= min_score
+    ]

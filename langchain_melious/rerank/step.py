@@ -1,0 +1,57 @@
+"""A step of a chain that gives documents, and is a run of its own in traces. Imported on first use."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
+
+from langchain_core.documents import Document
+from langchain_core.runnables import Runnable, RunnableConfig
+from typing_extensions import override
+
+from langchain_melious.errors import needs_asyncio
+from langchain_melious.rerank.compressor import RerankInput
+
+
+class RerankStep(Runnable[RerankInput, list[Document]]):
+    """Reorders documents; in traces, the run's outputs also say what that cost."""
+
+    def __init__(
+        self,
+        name: str,
+        run: Callable[[RerankInput], Any],
+        arun: Callable[[RerankInput], Awaitable[Any]],
+    ) -> None:
+        """Make a step.
+
+        Args:
+            name: What traces call it.
+            run: Gives the `documents` and, beside them, what the run's outputs are to say.
+            arun: The same, awaited.
+        """
+        self.name: str | None = name
+        self._run = run
+        self._arun = arun
+
+    @override
+    def invoke(
+        self,
+        input: RerankInput,
+        config: RunnableConfig | None = None,
+        **kwargs: Any,
+    ) -> list[Document]:
+        """Reorder the documents of `{"query": ..., "documents": [...]}`, best first."""
+        outputs: Any = self._call_with_config(self._run, input, config, **kwargs)
+        return cast("list[Document]", outputs["documents"])
+
+    @override
+    async def ainvoke(
+        self,
+        input: RerankInput,
+        config: RunnableConfig | None = None,
+        **kwargs: Any,
+    ) -> list[Document]:
+        """Reorder the documents of `{"query": ..., "documents": [...]}`, best first."""
+        needs_asyncio()
+        outputs: Any = await self._acall_with_config(self._arun, input, config, **kwargs)
+        return cast("list[Document]", outputs["documents"])

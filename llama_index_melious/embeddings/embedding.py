@@ -1,0 +1,351 @@
+"""`MeliousEmbedding`: the embedding models of Melious for LlamaIndex."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+
+import numpy as np
+from llama_index.core.base.embeddings.base import BaseEmbedding, Embedding
+from llama_index.core.bridge.pydantic import ConfigDict, Field, PrivateAttr
+from llama_index_instrumentation import get_dispatcher
+from llama_index_instrumentation.dispatcher import Dispatcher
+
+from llama_index_melious.component import MeliousComponent
+from llama_index_melious.embeddings.cache_view import CacheView
+from llama_index_melious.events import dispatch_usage
+from melious.answers.results import EmbeddingsResult, Result
+from melious.endpoints.embeddings import EmbeddingParams
+from melious.errors import InvalidArgumentError
+from melious.http.asyncio_only import running_loop
+from melious.routing.filters import split_flavor
+
+_PARAMETERS = frozenset(EmbeddingParams.__annotations__)
+
+dispatcher: Dispatcher = get_dispatcher(__name__)
+
+# LlamaIndex's own methods without their spans, for the methods here have spans of the same names.
+_get_query_embedding = inspect.unwrap(BaseEmbedding.get_query_embedding)
+_aget_query_embedding = inspect.unwrap(BaseEmbedding.aget_query_embedding)
+_get_text_embedding = inspect.unwrap(BaseEmbedding.get_text_embedding)
+_aget_text_embedding = inspect.unwrap(BaseEmbedding.aget_text_embedding)
+_get_text_embedding_batch = inspect.unwrap(BaseEmbedding.get_text_embedding_batch)
+_aget_text_embedding_batch = inspect.unwrap(BaseEmbedding.aget_text_embedding_batch)
+
+
+class _Run:
+    """The batches of one async call; after one has failed no other begins."""
+
+    failed = False
+
+
+_run: ContextVar[_Run | None] = ContextVar("melious_embedding_run", default=None)
+
+
+class _Gate:
+    """Lets so many in at a time, on each event loop. Copies and pickles of it are new ones."""
+
+    def __init__(self) -> None:
+        self._used: dict[tuple[asyncio.AbstractEventLoop, int], list[Any]] = {}
+
+    @asynccontextmanager
+    async def of(self, limit: int | None) -> AsyncIterator[None]:
+        if limit is None:
+            yield
+            return
+        place = running_loop(), limit
+        gate = self._used.setdefault(place, [asyncio.Semaphore(limit), 0])
+        gate[1] += 1
+        try:
+            async with gate[0]:
+                yield
+        finally:
+            gate[1] -= 1
+            if not gate[1]:  # an idle gate would keep a loop that is closed
+                del self._used[place]
+
+    def __reduce__(self) -> tuple[type[_Gate], tuple[()]]:
+        return _Gate, ()
+
+
+class MeliousEmbedding(MeliousComponent, BaseEmbedding):
+    """The embedding models of Melious.
+
+    Texts are sent as they are, in batches of `embed_batch_size`; async calls
+    run `num_workers` batches at a time. The service's vectors are not of unit
+    length unless `normalize` is set. Several texts give `list[list[float]]`,
+    n x dim, in the order of the texts. A call that fails raises a
+    `melious.MeliousError`; its subclass says how. What each request cost is
+    told by a `MeliousUsageEvent`.
+
+    Args:
+        model: The model, with or without a flavor; `model_name` is LlamaIndex's word for it.
+        api_key: The key; by default the environment variable `MELIOUS_API_KEY`.
+        base_url: Where the service is; by default `MELIOUS_BASE_URL`, then `https://api.melious.ai/v1`.
+        api_base: Another word for `base_url`.
+        preset: What routing should favour, such as `environment` or `speed`; not sent by default.
+        flavor: The suffix of the model: `balanced`, `speed`, `price`, `eco` or `batch`; none by default.
+        filters: Which providers may serve, such as `{"countries": ["DE", "FR"]}`; by default any.
+        dimensions: The length of the vectors, for models that can be cut; by default the model's own.
+        query_instruction: What to put before every query, as it is; nothing by default.
+        text_instruction: What to put before every text of a document, as it is; nothing by default.
+        normalize: Bring vectors to unit length; False by default.
+        embed_batch_size: The most texts in one request, up to 2048; 100 by default.
+        num_workers: The most requests at a time in async batches; 4 by default, None for no limit.
+        encoding_format: How vectors travel, `base64` (the default) or `float`; the result is the same.
+        mode, custom_weights: Routing words of the older pages, one of the two; not sent by default.
+        timeout: Seconds for each wait of an attempt, or a `melious.Timeout`; 60 s for an answer by default.
+        deadline: Seconds for a whole call, waits and retries included; 600 by default, None for no limit.
+        max_retries: Further attempts after the first, for passing troubles; 2 by default, 0 for none.
+        default_headers: Headers of every request; none by default.
+        extra_body: Fields of every body, sent as they are; none by default.
+        additional_kwargs: Further parameters of every request; those of a call replace them.
+        http_client: A client with httpx's interface for blocking calls, never closed; none by default.
+        async_http_client: The same for async calls.
+        async_transport: `httpx`, the default, or `aiohttp` for async calls (extra `aiohttp`).
+        auth, allow_insecure_http: As in `melious.clients.base.ClientOptions`.
+        embeddings_cache: A `BaseKVStore` of LlamaIndex to keep vectors in, under keys that tell models,
+            dimensions and instructions apart. It is left out of `to_dict`, and kept by pickles and copies.
+        **arguments: See LlamaIndex's `BaseEmbedding` for `callback_manager` and `rate_limiter`.
+
+    Raises:
+        ConfigurationError: There is no key, or the base URL cannot be used.
+        InvalidArgumentError: Another argument is wrong or unknown.
+
+    Example:
+        >>> from llama_index_melious import MeliousEmbedding
+        >>> embed_model = MeliousEmbedding(
+        ...     model="multilingual-e5-large",
+        ...     api_key="sk-mel-...",
+        ...     query_instruction="query: ",
+        ...     text_instruction="passage: ",
+        ... )
+        >>> embed_model.embed_batch_size
+        100
+        >>> vector = embed_model.get_query_embedding("Who invented the lighthouse?")  # doctest: +SKIP
+    """
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(validate_assignment=True)
+
+    other_words: ClassVar[Mapping[str, str]] = {**MeliousComponent.other_words, "model": "model_name"}
+
+    if TYPE_CHECKING:  # one of the two is needed
+        model: str = ""
+        model_name: str = ""
+    else:
+        model_name: str = Field(description="The model, with or without a flavor.")
+
+        @property
+        def model(self) -> str:
+            """Another word for `model_name`."""
+            return self.model_name
+
+        @model.setter
+        def model(self, name: str) -> None:
+            self.model_name = name
+
+    embed_batch_size: int = Field(default=100, gt=0, le=2048, description="The most texts in one request.")
+    num_workers: int | None = Field(
+        default=4, gt=0, description="The most requests at a time in async batches; None for no limit."
+    )
+    embeddings_cache: Any = Field(default=None, exclude=True, description="Where vectors are kept.")
+    dimensions: int | None = Field(
+        default=None, gt=0, description="The length of the vectors, for models that can be cut."
+    )
+    query_instruction: str = Field(default="", description="What to put before every query.")
+    text_instruction: str = Field(default="", description="What to put before every text.")
+    normalize: bool = Field(default=False, description="Bring vectors to unit length.")
+    encoding_format: Literal["base64", "float"] = Field(
+        default="base64", description="How vectors travel; the result is the same."
+    )
+    mode: str | None = Field(default=None, description="A routing word of the service's older pages.")
+    custom_weights: dict[str, float] | None = Field(
+        default=None, description="Routing weights of the service's older pages; not together with `mode`."
+    )
+
+    _gate: _Gate = PrivateAttr(default_factory=_Gate)
+
+    @classmethod
+    def class_name(cls) -> str:
+        """The name under which LlamaIndex serialises the class."""
+        return "MeliousEmbedding"
+
+    def _check(self) -> None:
+        super()._check()
+        if self.mode is not None and self.custom_weights is not None:
+            raise InvalidArgumentError("mode: cannot be combined with custom_weights; give one of them")
+
+    def to_payload(self) -> dict[str, Any]:
+        """What events tell about this model; no key and no header."""
+        return {
+            "class_name": self.class_name(),
+            "model_name": self.model_name,
+            "embed_batch_size": self.embed_batch_size,
+            "dimensions": self.dimensions,
+            **self._routing(),
+        }
+
+    def _request(self, texts: list[str]) -> dict[str, Any]:
+        own = {
+            "dimensions": self.dimensions,
+            "encoding_format": self.encoding_format,
+            "mode": self.mode,
+            "custom_weights": self.custom_weights,
+            "as_numpy": self.normalize,
+            "max_concurrency": 1,  # `num_workers` decides
+            "on_answer": _tell,
+        }
+        return {"model": self.model_name, "input": texts, **self._parameters(_PARAMETERS, own, {})}
+
+    def _vectors(self, result: EmbeddingsResult) -> list[Embedding]:
+        vectors: Any = result.embeddings
+        if self.normalize:
+            lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+            vectors = (vectors / np.where(lengths == 0, 1, lengths)).tolist()
+        return vectors  # type: ignore[no-any-return]
+
+    def _embed(self, texts: list[str]) -> list[Embedding]:
+        return self._vectors(self._client().embeddings.create(**self._request(texts)))
+
+    async def _aembed(self, texts: list[str]) -> list[Embedding]:
+        return self._vectors(await self._aclient().embeddings.create(**self._request(texts)))
+
+    def _get_query_embedding(self, query: str) -> Embedding:
+        return self._embed(_instructed(self.query_instruction, [query]))[0]
+
+    async def _aget_query_embedding(self, query: str) -> Embedding:
+        return (await self._aembed(_instructed(self.query_instruction, [query])))[0]
+
+    def _get_text_embedding(self, text: str) -> Embedding:
+        return self._embed(_instructed(self.text_instruction, [text]))[0]
+
+    @dispatcher.span
+    async def _aget_text_embedding(self, text: str) -> Embedding:
+        return (await self._aembed(_instructed(self.text_instruction, [text])))[0]
+
+    @dispatcher.span
+    def _get_text_embeddings(self, texts: list[str]) -> list[Embedding]:
+        return self._embed(_instructed(self.text_instruction, texts))
+
+    @dispatcher.span
+    async def _aget_text_embeddings(self, texts: list[str]) -> list[Embedding]:
+        run = _run.get() or _Run()
+        async with self._gate.of(self.num_workers):
+            if run.failed:
+                # LlamaIndex has raised already and lets its other batches run on, unheard.
+                raise asyncio.CancelledError
+            try:
+                return await self._aembed(_instructed(self.text_instruction, texts))
+            except BaseException:
+                run.failed = True
+                raise
+
+    def _ready(self, options: dict[str, Any], *, query: bool = False) -> Self:
+        """This model with the options of a call, and with a cache that tells what it is asked for."""
+        chosen = self.with_options(**options) if options else self
+        if chosen.embeddings_cache is None:
+            return chosen
+        model, _ = split_flavor(chosen.model_name)
+        differs = [model, chosen.dimensions, chosen.normalize, chosen.additional_kwargs, chosen.extra_body]
+        instruction = chosen.query_instruction if query else chosen.text_instruction
+        kind = f"{json.dumps(differs, sort_keys=True, default=str)} {instruction}"
+        return chosen.model_copy(update={"embeddings_cache": CacheView(chosen.embeddings_cache, kind)})
+
+    def get_query_embedding(self, query: str, **options: Any) -> Embedding:
+        """Turn a query into a vector.
+
+        Args:
+            query: The query.
+            **options: Any of the constructor's arguments, such as `preset`, for this call only.
+
+        Raises:
+            InvalidArgumentError: An option is wrong or unknown, or the query is empty.
+            MeliousError: The call failed; its subclass says how.
+        """
+        vector: Embedding = _get_query_embedding(self._ready(options, query=True), query)
+        return vector
+
+    async def aget_query_embedding(self, query: str, **options: Any) -> Embedding:
+        """Like `get_query_embedding`, for asyncio."""
+        vector: Embedding = await _aget_query_embedding(self._ready(options, query=True), query)
+        return vector
+
+    def get_text_embedding(self, text: str, **options: Any) -> Embedding:
+        """Turn a text of a document into a vector; see `get_query_embedding` for options and errors."""
+        vector: Embedding = _get_text_embedding(self._ready(options), text)
+        return vector
+
+    async def aget_text_embedding(self, text: str, **options: Any) -> Embedding:
+        """Like `get_text_embedding`, for asyncio."""
+        vector: Embedding = await _aget_text_embedding(self._ready(options), text)
+        return vector
+
+    def get_text_embedding_batch(
+        self,
+        texts: list[str],
+        show_progress: bool = False,  # noqa: FBT001, FBT002 - the base class's signature
+        **kwargs: Any,
+    ) -> list[Embedding]:
+        """Turn texts of documents into vectors, one request after the other.
+
+        Args:
+            texts: The texts; none may be empty.
+            show_progress: Draw a progress bar.
+            **kwargs: Any of the constructor's arguments, for this call only. Others are left alone, since
+                ingestion pipelines hand theirs to all of their steps.
+
+        Returns:
+            The vectors, n x dim, in the order of the texts.
+
+        Raises:
+            InvalidArgumentError: An argument is wrong, or a text is empty; its place is named.
+            MeliousError: A request failed; its subclass says how.
+        """
+        ready = self._ready(self._own(kwargs))
+        vectors: list[Embedding] = _get_text_embedding_batch(ready, texts, show_progress)
+        return vectors
+
+    async def aget_text_embedding_batch(
+        self,
+        texts: list[str],
+        show_progress: bool = False,  # noqa: FBT001, FBT002 - the base class's signature
+        **kwargs: Any,
+    ) -> list[Embedding]:
+        """Like `get_text_embedding_batch`, for asyncio, `num_workers` requests at a time.
+
+        After one has failed no further one is sent.
+        """
+        running_loop()
+        ready = self._ready(self._own(kwargs))
+        token = _run.set(_Run())
+        try:
+            vectors: list[Embedding] = await _aget_text_embedding_batch(ready, texts, show_progress)
+        finally:
+            _run.reset(token)
+        return vectors
+
+    def _own(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        known = {*type(self).model_fields, *self.other_words}
+        return {name: value for name, value in arguments.items() if name in known}
+
+    async def _aget_text_embeddings_cached(self, texts: list[str]) -> list[Embedding]:
+        # Of all paths LlamaIndex leaves this one alone without its rate limiter.
+        limiter = getattr(self, "rate_limiter", None)
+        if limiter is not None:
+            await limiter.async_acquire()
+        vectors: list[Embedding] = await super()._aget_text_embeddings_cached(texts)
+        return vectors
+
+
+def _tell(answer: Result) -> None:
+    dispatch_usage("embeddings", answer, origin=answer.meta)
+
+
+def _instructed(instruction: str, texts: list[str]) -> list[str]:
+    """The texts with their prefix; what is not text stays as it is, so that it is refused by its position."""
+    return [instruction + text if isinstance(text, str) and text else text for text in texts]

@@ -1,0 +1,1 @@
+"""`Melious`, the LLM, part by part."""

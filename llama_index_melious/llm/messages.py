@@ -1,0 +1,331 @@
+"""LlamaIndex's messages as the wire carries them. Pure: the caller's messages are only read."""
+
+from __future__ import annotations
+
+import base64
+import mimetypes
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from llama_index.core.base.llms.types import (
+    AudioBlock,
+    CachePoint,
+    ChatMessage,
+    CitableBlock,
+    CitationBlock,
+    DocumentBlock,
+    ImageBlock,
+    MessageRole,
+    TextBlock,
+    ThinkingBlock,
+    ToolCallBlock,
+    VideoBlock,
+)
+from pydantic import BaseModel
+
+from melious.errors import InvalidArgumentError
+from melious.wire import codec
+
+_ROLES = {
+    MessageRole.SYSTEM: "system",
+    MessageRole.DEVELOPER: "system",
+    MessageRole.USER: "user",
+    MessageRole.ASSISTANT: "assistant",
+    MessageRole.CHATBOT: "assistant",
+    MessageRole.MODEL: "assistant",
+    MessageRole.TOOL: "tool",
+    MessageRole.FUNCTION: "tool",
+}
+
+Part = dict[str, Any]
+
+_TEXT_ONLY = frozenset({"system", "assistant"})
+_TEXTUAL = re.compile(r"text/|application/(?:[\w.-]+\+)?(?:json|xml|yaml|x-yaml|toml|javascript|sql)\b")
+_BINARY = re.compile(rf"(?!{_TEXTUAL.pattern})(?:application|audio|font|image|video)/(?!octet-stream)")
+
+
+def to_wire(
+    messages: Sequence[ChatMessage],
+    *,
+    model: str = "",
+    echo_thinking: bool = False,
+    takes_video: bool = False,
+) -> list[dict[str, Any]]:
+    """Write a conversation for the wire.
+
+    Args:
+        messages: The conversation, oldest first.
+        model: The model, for errors.
+        echo_thinking: Send earlier reasoning back as `reasoning_content`.
+        takes_video: Whether the model takes videos.
+
+    Raises:
+        InvalidArgumentError: A block has no form on the wire, or calls of tools
+            and their results do not belong together.
+    """
+    place = f"{model}: messages" if model else "messages"
+    wire = [
+        _message(message, f"{place}[{position}]", echo_thinking=echo_thinking, takes_video=takes_video)
+        for position, message in enumerate(messages)
+    ]
+    _check_calls_answered(wire)
+    return wire
+
+
+def _message(message: ChatMessage, where: str, *, echo_thinking: bool, takes_video: bool) -> dict[str, Any]:
+    if not isinstance(message, ChatMessage):
+        raise InvalidArgumentError(f"{where}: needs a ChatMessage, not {type(message).__name__}")
+    role = _ROLES[message.role]
+    text_only = role in _TEXT_ONLY
+    parts = [
+        part
+        for block in message.blocks
+        if not (text_only and _is_no_text(block))
+        for part in _parts(block, where, takes_video=takes_video)
+    ]
+    out: dict[str, Any] = {"role": role, "content": _content(role, parts)}
+    name = message.additional_kwargs.get("name")
+    if isinstance(name, str):
+        out["name"] = name
+    if role == "assistant":
+        calls = _tool_calls(message, where)
+        if calls:
+            out["tool_calls"] = calls
+        if echo_thinking:
+            thoughts = [block.content for block in message.blocks if isinstance(block, ThinkingBlock)]
+            if any(thoughts):
+                out["reasoning_content"] = "\n".join(thought for thought in thoughts if thought)
+    elif role == "tool":
+        call_id = message.additional_kwargs.get("tool_call_id")
+        if call_id is None and message.role == MessageRole.FUNCTION and "name" in out:
+            call_id = _legacy_id(out.pop("name"))
+        if not isinstance(call_id, str):
+            raise InvalidArgumentError(
+                f"{where}: a tool's message needs the id of the call that it answers, "
+                "as additional_kwargs['tool_call_id']"
+            )
+        out["tool_call_id"] = call_id
+    return out
+
+
+def _content(role: str, parts: list[Part]) -> str | list[Part]:
+    """Text as one string, wherever text is all there is or all that the role may carry."""
+    if role in _TEXT_ONLY or all(part["type"] == "text" for part in parts):
+        return "\n".join(part["text"] for part in parts if part["type"] == "text")
+    # Models listen better to what comes before the question.
+    return sorted(parts, key=lambda part: part["type"] != "input_audio")
+
+
+def _parts(block: Any, where: str, *, takes_video: bool) -> Iterable[Part]:
+    """The parts of content that a block becomes; calls of tools and thoughts are not content."""
+    match block:
+        case TextBlock():
+            return [_text(block.text)]
+        case ImageBlock():
+            return [_image(block, where)]
+        case AudioBlock():
+            return [_audio(block, where)]
+        case DocumentBlock():
+            return [_document(block, where)]
+        case VideoBlock():
+            return [_video(block, where, takes_video=takes_video)]
+        case CitableBlock():
+            inner = [part for item in block.content for part in _parts(item, where, takes_video=takes_video)]
+            return [_text(f"{block.title} ({block.source})"), *inner]
+        case CitationBlock():
+            inner = list(_parts(block.cited_content, where, takes_video=takes_video))
+            return [*inner, _text(f"[{block.title}, {block.source}]")]
+        case CachePoint() | ThinkingBlock() | ToolCallBlock():
+            return []
+    raise InvalidArgumentError(f"{where}: {type(block).__name__} has no form in a chat request")
+
+
+def _text(text: str) -> Part:
+    return {"type": "text", "text": text}
+
+
+def _image(block: ImageBlock, where: str) -> Part:
+    if block.url is not None:
+        url = str(block.url)
+    else:
+        data = _base64_of(block.image, block.path, where, "image")
+        url = f"data:{block.image_mimetype or _image_type(data)};base64,{data}"
+    return {
+        "type": "image_url",
+        "image_url": {"url": url} | ({"detail": block.detail} if block.detail else {}),
+    }
+
+
+def _image_type(data: str) -> str:
+    """The type of a picture by its first bytes, for pictures that came without one."""
+    for start, kind in (("iVBOR", "png"), ("/9j/", "jpeg"), ("R0lG", "gif"), ("UklGR", "webp")):
+        if data.startswith(start):
+            return f"image/{kind}"
+    return "image/png"
+
+
+def _audio(block: AudioBlock, where: str) -> Part:
+    data = _base64_of(block.audio, block.path, where, "audio", url=block.url)
+    kind = block.format or _audio_type(data)
+    if kind is None:
+        raise InvalidArgumentError(f"{where}: an AudioBlock needs `format`, e.g. 'mp3'")
+    return {"type": "input_audio", "input_audio": {"data": data, "format": kind}}
+
+
+def _audio_type(data: str) -> str | None:
+    start = base64.b64decode(data[:16])
+    if start.startswith(b"ID3") or (len(start) > 1 and start[0] == 0xFF and start[1] & 0xE0 == 0xE0):  # noqa: PLR2004
+        return "mp3"
+    return {b"RIFF": "wav", b"OggS": "ogg", b"fLaC": "flac"}.get(start[:4])
+
+
+def _video(block: VideoBlock, where: str, *, takes_video: bool) -> Part:
+    if not takes_video:
+        raise InvalidArgumentError(f"{where}: a VideoBlock, but the model takes no videos")
+    if block.url is not None:
+        url = str(block.url)
+    else:
+        data = _base64_of(block.video, block.path, where, "video")
+        url = f"data:{block.video_mimetype or 'video/mp4'};base64,{data}"
+    return {"type": "video_url", "video_url": {"url": url}}
+
+
+def _is_no_text(block: Any) -> bool:
+    """Whether a message that may carry texts alone goes without this block."""
+    if isinstance(block, DocumentBlock):
+        return _BINARY.match(_document_type(block)) is not None
+    return isinstance(block, ImageBlock | AudioBlock | VideoBlock)
+
+
+def _document(block: DocumentBlock, where: str) -> Part:
+    """A document that is text, inline; whether it is, its type says, or else its bytes."""
+    name, kind = block.title or "document", _document_type(block)
+    text = None
+    if not _BINARY.match(kind):
+        data = base64.b64decode(_base64_of(block.data, block.path, where, "document", url=block.url))
+        text = data.decode("utf-8", "replace") if _TEXTUAL.match(kind) else _text_in(data)
+    if text is None:
+        raise InvalidArgumentError(
+            f"{where}: the document {name!r} ({kind or 'of unknown type'}) cannot be part of a chat request; "
+            "turn it into text first, e.g. with POST /v1/documents/convert"
+        )
+    return _text(f"{name}:\n{text}")
+
+
+def _document_type(block: DocumentBlock) -> str:
+    return block.document_mimetype or mimetypes.guess_type(str(block.path or block.title or ""))[0] or ""
+
+
+def _text_in(data: bytes) -> str | None:
+    """The text that the bytes are, or None."""
+    try:
+        return None if b"\0" in data else data.decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def _base64_of(data: Any, path: Any, where: str, kind: str, *, url: Any = None) -> str:
+    """The base64 of what a block holds or where its path leads; nothing is fetched."""
+    if data is None and path is None and url is not None:
+        head, comma, inline = str(url).partition(",")
+        if head.startswith("data:") and head.endswith(";base64") and comma:
+            return inline
+        raise InvalidArgumentError(f"{where}: the {kind} is a URL; fetch it and pass its bytes")
+    if data is None and path is None:
+        raise InvalidArgumentError(f"{where}: the {kind} is empty")
+    if isinstance(data, bytes):
+        try:
+            base64.b64decode(data, validate=True)
+        except ValueError:  # a block keeps its bytes as base64, unless LlamaIndex took them for that already
+            return base64.b64encode(data).decode("ascii")
+        return data.decode("ascii")
+    if data is not None:
+        data.seek(0)
+        raw = data.read()
+    else:
+        with open(path, "rb") as file:  # noqa: PTH123 - a path or its text, either will do
+            raw = file.read()
+    if not raw:
+        raise InvalidArgumentError(f"{where}: the {kind} is empty")
+    return base64.b64encode(raw).decode("ascii")
+
+
+def _tool_calls(message: ChatMessage, where: str) -> list[dict[str, Any]]:
+    """The calls of an assistant's message: from its blocks, else from where older histories keep them."""
+    blocks = [block for block in message.blocks if isinstance(block, ToolCallBlock)]
+    if blocks:
+        return [_call(block.tool_call_id, block.tool_name, block.tool_kwargs, where) for block in blocks]
+    kept = message.additional_kwargs.get("tool_calls") or []
+    legacy = message.additional_kwargs.get("function_call")
+    if legacy and not kept:
+        name, arguments = function_of(plain_call(legacy, where))
+        return [_call(_legacy_id(name), name, arguments, where)]
+    calls = [plain_call(call, where) for call in kept]
+    return [_call(call.get("id"), *function_of(call), where) for call in calls]
+
+
+def _legacy_id(name: Any) -> str:
+    """The id of a call from before calls had ids: a function is called and answers by its name."""
+    return f"call_{name}"
+
+
+def plain_call(call: Any, where: str = "message") -> dict[str, Any]:
+    """A call as a plain dict, also where another integration kept an object.
+
+    Raises:
+        InvalidArgumentError: It is neither.
+    """
+    if isinstance(call, BaseModel):
+        return call.model_dump()
+    if isinstance(call, Mapping):
+        return dict(call)
+    raise InvalidArgumentError(f"{where}: {call!r:.80} in additional_kwargs is not a call of a tool")
+
+
+def function_of(call: Mapping[str, Any]) -> tuple[str, Any]:
+    """Name and arguments of a call, in OpenAI's words or in Anthropic's."""
+    function = call.get("function") or call
+    arguments = function.get("arguments")
+    return function.get("name") or "", function.get("input") if arguments is None else arguments
+
+
+def _call(call_id: str | None, name: str, arguments: Any, where: str) -> dict[str, Any]:
+    try:
+        text = arguments if isinstance(arguments, str) else codec.dumps(arguments or {}).decode()
+    except (TypeError, ValueError) as error:
+        raise InvalidArgumentError(
+            f"{where}: the arguments for {name!r} have no JSON form ({error})"
+        ) from None
+    # Where calls have no ids, their results go by their names.
+    return {
+        "id": call_id or name,
+        "type": "function",
+        "function": {"name": name, "arguments": text or "{}"},
+    }
+
+
+def _check_calls_answered(wire: list[dict[str, Any]]) -> None:
+    """Every result answers a call just before it, and every call is answered before the talk goes on.
+
+    Raises:
+        InvalidArgumentError: One does not; memories that drop old messages produce such histories.
+    """
+    open_calls: list[str] = []  # some servers give several calls of a message one id
+    for position, message in enumerate(wire):
+        if message["role"] == "tool":
+            if message["tool_call_id"] not in open_calls:
+                raise InvalidArgumentError(
+                    f"messages[{position}]: answers the tool call {message['tool_call_id']!r}, "
+                    "which no assistant message before it makes; has a memory cut the history in between?"
+                )
+            open_calls.remove(message["tool_call_id"])
+            continue
+        if open_calls:
+            break
+        open_calls = [call["id"] for call in message.get("tool_calls", ())]
+    if open_calls:
+        raise InvalidArgumentError(
+            f"messages: the tool calls {', '.join(map(repr, sorted(open_calls)))} have no result; "
+            "add a message of role tool for each, or leave the assistant message out"
+        )

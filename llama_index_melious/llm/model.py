@@ -1,0 +1,351 @@
+"""`Melious`: the chat models of Melious as a LlamaIndex LLM."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from llama_index.core.base.llms.types import (
+    ChatMessage,
+    ChatResponse,
+    CompletionResponse,
+    LLMMetadata,
+    MessageRole,
+)
+from llama_index.core.bridge.pydantic import Field
+from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_callback
+
+from llama_index_melious.component import MeliousComponent
+from llama_index_melious.llm.messages import to_wire
+from llama_index_melious.llm.responses import Fold, as_completion, whole
+from llama_index_melious.llm.streaming import (
+    ChatReading,
+    CompletionReading,
+    Reading,
+    astream_callback,
+    stream_callback,
+)
+from llama_index_melious.llm.structured_predict import StructuredPredict
+from melious import catalogue
+from melious.errors import InvalidArgumentError
+from melious.settings.keys import hide_key
+
+if TYPE_CHECKING:
+    from melious.answers.results import ChatCompletion
+    from melious.catalogue import ModelCard
+    from melious.clients.streams import AsyncChatStream, ChatStream
+
+_GENEROUS_CONTEXT = 131_072
+_ABOUT_TOOLS = ("tools", "tool_choice", "parallel_tool_calls")
+_OWN = (
+    "temperature",
+    "max_tokens",
+    "top_p",
+    "stop",
+    "seed",
+    "reasoning_effort",
+    "logprobs",
+    "top_logprobs",
+    "stream_impact",
+)
+
+
+class Melious(StructuredPredict, MeliousComponent):
+    """The chat models of Melious.
+
+    Everything that routing understands can be given here, for every request, or
+    with each call: `llm.chat(messages, preset="speed")`. Each response carries
+    the answer of the service as `raw` (a plain dict) and in `additional_kwargs`
+    the token counts, `finish_reason`, `environment_impact`, `billing_cost`,
+    `request_id` and the `model` that served, as far as the service reports
+    them; in a stream the last response does. A call that fails raises a
+    `melious.MeliousError`; its subclass says how.
+
+    Args:
+        model: The model, with or without a flavor: `glm-4.7`, `glm-4.7:eco`.
+        api_key: The key; by default the environment variable `MELIOUS_API_KEY`.
+        base_url: Where the service is; by default `MELIOUS_BASE_URL`, then `https://api.melious.ai/v1`.
+        api_base: Another word for `base_url`.
+        preset: What routing should favour, such as `environment` or `speed`; not sent by default.
+        flavor: The suffix of the model: `balanced`, `speed`, `price`, `eco` or `batch`; none by default.
+        filters: Which providers may serve, such as `{"countries": ["DE", "FR"]}`; by default any.
+        temperature: 0 to 2; by default not sent, so that the model's own holds.
+        max_tokens: The most tokens to write, reasoning included; by default the model's maximum.
+        top_p, stop, seed, reasoning_effort, logprobs, top_logprobs: As in
+            `melious.endpoints.chat.ChatParams`; not sent by default.
+        context_window: Tokens the model can read; by default what the catalogue says.
+        is_function_calling_model: Whether the model calls tools; by default what the catalogue says.
+        strict: Ask for tool arguments that follow the schema exactly; False by default.
+        think_tags: Take a `<think>` part at the beginning of an answer as reasoning; True by default.
+        echo_thinking: Send earlier reasoning back to the model as `reasoning_content`; False by default.
+        timeout: Seconds for each wait of an attempt, a `melious.Timeout`, an `httpx.Timeout` or
+            `(connect, read)`; 300 s for an answer by default.
+        deadline: Seconds for a whole call, waits and retries included; 600 by default, None for no limit.
+        max_retries: Further attempts after the first, for passing troubles; 2 by default, 0 for none.
+        retry_timeouts: Whether what timed out after it was sent is sent again; by default not, since it
+            may be billed twice.
+        default_headers: Headers of every request; none by default.
+        extra_body: Fields of every body, sent as they are; none by default.
+        additional_kwargs: Further parameters of every request; those of a call replace them.
+        http_client: A client with httpx's interface for blocking calls, never closed; none by default.
+        async_http_client: The same for async calls.
+        async_transport: `httpx`, the default, or `aiohttp` for async calls (extra `aiohttp`).
+        auth, allow_insecure_http: As in `melious.clients.base.ClientOptions`.
+        **arguments: See LlamaIndex's `LLM` for `callback_manager`, `system_prompt`, `output_parser`,
+            `pydantic_program_mode`, `rate_limiter` and the like.
+
+    Raises:
+        ConfigurationError: There is no key, or the base URL cannot be used.
+        InvalidArgumentError: Another argument is wrong or unknown.
+
+    Example:
+        >>> from llama_index_melious import Melious
+        >>> llm = Melious(model="glm-4.7", api_key="sk-mel-...", filters={"countries": ["DE", "FR"]})
+        >>> llm.metadata.context_window
+        131072
+        >>> print(llm.complete("What is a heat pump?"))  # doctest: +SKIP
+        >>> for chunk in llm.stream_complete("And a heat battery?"):  # doctest: +SKIP
+        ...     print(chunk.delta, end="")
+        >>> chunk.additional_kwargs.get("environment_impact")  # doctest: +SKIP
+    """
+
+    model: str = Field(description="The model, with or without a flavor.")
+    temperature: float | None = Field(
+        default=None, ge=0, le=2, allow_inf_nan=False, description="0 to 2; by default not sent."
+    )
+    max_tokens: int | None = Field(default=None, gt=0, description="The most tokens to write.")
+    top_p: float | None = Field(default=None, ge=0, le=1, allow_inf_nan=False, description="0 to 1.")
+    stop: list[str] | str | None = Field(default=None, description="Texts at which the answer ends.")
+    seed: int | None = Field(default=None, description="For answers that can be had again.")
+    reasoning_effort: str | None = Field(
+        default=None, description="How much to think: low, medium, high; some models take others."
+    )
+    logprobs: bool | None = Field(default=None, description="Give the log probabilities of the tokens.")
+    top_logprobs: int | None = Field(
+        default=None, ge=0, description="How many alternatives of each token to give."
+    )
+    stream_impact: Literal["native", "buffer"] = Field(
+        default="native",
+        description="`buffer` has streams ask for the whole answer and give it in chunks, because the "
+        "service reports what a request cost on whole answers only.",
+    )
+    context_window: int | None = Field(
+        default=None, gt=0, description="Tokens the model can read; by default what the catalogue says."
+    )
+    is_function_calling_model: bool | None = Field(
+        default=None, description="Whether the model calls tools; by default what the catalogue says."
+    )
+    think_tags: bool = Field(
+        default=True, description="Take a `<think>` part at the beginning of an answer as reasoning."
+    )
+    echo_thinking: bool = Field(
+        default=False, description="Send earlier reasoning back to the model as `reasoning_content`."
+    )
+
+    if not TYPE_CHECKING:  # for a checker, the fields above are the signature
+
+        def __init__(self, **arguments: Any) -> None:
+            hide_key(arguments)  # LlamaIndex has a constructor in between
+            super().__init__(**arguments)
+
+    @classmethod
+    def class_name(cls) -> str:
+        """The name under which LlamaIndex serialises the class."""
+        return "Melious_llm"
+
+    @property
+    def metadata(self) -> LLMMetadata:
+        """What the model is: from the arguments, then the catalogue, then generous defaults.
+
+        The catalogue is the shipped one and what the service said of its models in this process, as in
+        `available_models`. Nothing is fetched, and no model is unknown enough for an error.
+        """
+        card = catalogue.known(self.model, self.base_url)
+        return LLMMetadata(
+            context_window=self.context_window or (card and card.context_length) or _GENEROUS_CONTEXT,
+            num_output=self.max_tokens or -1,
+            is_chat_model=True,
+            is_function_calling_model=self._calls_tools(card),
+            model_name=self.model,
+        )
+
+    def _calls_tools(self, card: ModelCard | None) -> bool:
+        if self.is_function_calling_model is not None:
+            return self.is_function_calling_model
+        if card is None or card.tools is not None:
+            return card is None or bool(card.tools)
+        return not card.capabilities  # where any are named, one that is not named is not there
+
+    def available_models(self, **wanted: Any) -> list[ModelCard]:
+        """Ask which chat models the key may use.
+
+        What the service says of them (context window, tools) counts in `metadata` from now on. Its list is
+        kept for five minutes.
+
+        Args:
+            **wanted: What they must be able to do and cost, such as `vision=True`, `order_by="price"`; see
+                `melious.MeliousClient.models.find`.
+
+        Returns:
+            Their cards: `id` is the name.
+
+        Raises:
+            InvalidArgumentError: An argument is wrong.
+            MeliousError: The call failed; its subclass says how.
+        """
+        return self._client().models.find(**self._search(wanted))
+
+    async def aavailable_models(self, **wanted: Any) -> list[ModelCard]:
+        """Like `available_models`, for asyncio."""
+        return await self._aclient().models.find(**self._search(wanted))
+
+    def _search(self, wanted: dict[str, Any]) -> dict[str, Any]:
+        names = ("timeout", "deadline", "max_retries", "retry_timeouts")
+        return {"type": "chat", **{name: getattr(self, name) for name in names}, **wanted}
+
+    def to_payload(self) -> dict[str, Any]:
+        """What events tell about this LLM; no key and no header."""
+        return {
+            "class_name": self.class_name(),
+            **self.metadata.model_dump(),
+            "model": self.model,
+            "temperature": self.temperature,
+            "max_tokens": self.max_tokens,
+            **self._routing(),
+        }
+
+    def _extend_messages(self, messages: Sequence[ChatMessage]) -> list[ChatMessage]:
+        """Put the system prompt first, once: some of LlamaIndex's programs do so before they ask."""
+        if self.system_prompt and not (
+            messages and messages[0].role == MessageRole.SYSTEM and messages[0].content == self.system_prompt
+        ):
+            return [ChatMessage(role=MessageRole.SYSTEM, content=self.system_prompt), *messages]
+        return list(messages)
+
+    def _request(self, messages: Sequence[ChatMessage], call: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments for the core's chat, from the settings and what the call gives."""
+        from melious.endpoints.chat import PARAMETERS  # noqa: PLC0415 - a fifth of the import, for later
+
+        params = dict(call)
+        if "stream" in params:
+            raise InvalidArgumentError(
+                "chat: 'stream' is not an argument; call stream_chat or stream_complete"
+            )
+        model = params.pop("model", None) or self.model
+        if not isinstance(model, str):
+            raise InvalidArgumentError(f"model: must be the name of a model, not {model!r}")
+        if "tools" in params and not params["tools"]:  # nothing is said of tools that are not there
+            params = {name: value for name, value in params.items() if name not in _ABOUT_TOOLS}
+        card = catalogue.known(model, self.base_url)
+        wire = to_wire(
+            messages,
+            model=model,
+            echo_thinking=self.echo_thinking,
+            takes_video=card is not None and card.takes("video"),
+        )
+        own = {name: getattr(self, name) for name in _OWN}
+        return {"model": model, "messages": wire, **self._parameters(PARAMETERS, own, params)}
+
+    # --- chat ----------------------------------------------------------------------------------
+
+    @llm_chat_callback()
+    def chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
+        """Answer a conversation.
+
+        Args:
+            messages: The conversation, oldest first.
+            **kwargs: Any parameter of the endpoint or of routing, for this call.
+
+        Raises:
+            InvalidArgumentError: An argument is wrong; nothing was sent.
+            MeliousError: The call failed; its subclass says how.
+        """
+        return self._chat(messages, kwargs)
+
+    @llm_chat_callback()
+    async def achat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
+        """Like `chat`, for asyncio."""
+        return await self._achat(messages, kwargs)
+
+    @stream_callback(llm_chat_callback)
+    def stream_chat(
+        self, messages: Sequence[ChatMessage], **kwargs: Any
+    ) -> Reading[ChatStream, ChatResponse]:
+        """Answer a conversation piece by piece; the request is made at once.
+
+        Each response holds the message so far and in `delta` what is new. The
+        last one holds the whole message, usage, impact and cost. Closing or
+        dropping the generator closes the connection.
+        """
+        return ChatReading(*self._stream(messages, kwargs))
+
+    @astream_callback(llm_chat_callback)
+    async def astream_chat(
+        self, messages: Sequence[ChatMessage], **kwargs: Any
+    ) -> Reading[AsyncChatStream, ChatResponse]:
+        """Like `stream_chat`, for asyncio; the request is made when this is awaited."""
+        return ChatReading(*await self._astream(messages, kwargs))
+
+    def _chat(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> ChatResponse:
+        request = self._request(messages, kwargs)
+        return self._whole(self._client().chat.create(**request), request)
+
+    async def _achat(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> ChatResponse:
+        request = self._request(messages, kwargs)
+        return self._whole(await self._aclient().chat.create(**request), request)
+
+    def _whole(self, completion: ChatCompletion, request: Mapping[str, Any]) -> ChatResponse:
+        from llama_index_melious.events import dispatch_usage  # noqa: PLC0415 - not before there is an answer
+
+        dispatch_usage("chat", completion, origin=completion.meta)
+        return whole(completion, **self._reading(request))
+
+    def _reading(self, request: Mapping[str, Any]) -> dict[str, bool]:
+        """How the answer to a request is to be read."""
+        return {"think_tags": self.think_tags, "single_call": request.get("parallel_tool_calls") is False}
+
+    def _stream(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> tuple[ChatStream, Fold]:
+        request = self._request(messages, kwargs)
+        return self._client().chat.stream(**request), Fold(**self._reading(request))
+
+    async def _astream(
+        self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]
+    ) -> tuple[AsyncChatStream, Fold]:
+        request = self._request(messages, kwargs)
+        return await self._aclient().chat.stream(**request), Fold(**self._reading(request))
+
+    # --- completion: a prompt is a conversation of one message ------------------------------------
+
+    def _prompt(self, prompt: str, *, formatted: bool) -> list[ChatMessage]:
+        text = prompt if formatted or self.completion_to_prompt is None else self.completion_to_prompt(prompt)
+        return [ChatMessage(role=MessageRole.USER, content=text)]
+
+    @llm_completion_callback()
+    def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:  # noqa: FBT001, FBT002 - the base class's signature
+        """Answer a prompt; see `chat` for the arguments and errors."""
+        return as_completion(self._chat(self._prompt(prompt, formatted=formatted), kwargs))
+
+    @llm_completion_callback()
+    async def acomplete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:  # noqa: FBT001, FBT002 - the base class's signature
+        """Like `complete`, for asyncio."""
+        return as_completion(await self._achat(self._prompt(prompt, formatted=formatted), kwargs))
+
+    @stream_callback(llm_completion_callback)
+    def stream_complete(
+        self,
+        prompt: str,
+        formatted: bool = False,  # noqa: FBT001, FBT002 - the base class's signature
+        **kwargs: Any,
+    ) -> Reading[ChatStream, CompletionResponse]:
+        """Answer a prompt piece by piece; see `stream_chat`."""
+        return CompletionReading(*self._stream(self._prompt(prompt, formatted=formatted), kwargs))
+
+    @astream_callback(llm_completion_callback)
+    async def astream_complete(
+        self,
+        prompt: str,
+        formatted: bool = False,  # noqa: FBT001, FBT002 - the base class's signature
+        **kwargs: Any,
+    ) -> Reading[AsyncChatStream, CompletionResponse]:
+        """Like `stream_complete`, for asyncio; the request is made when this is awaited."""
+        return CompletionReading(*await self._astream(self._prompt(prompt, formatted=formatted), kwargs))

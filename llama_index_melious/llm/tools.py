@@ -1,0 +1,224 @@
+"""Tools as the wire carries them, and calls of tools as LlamaIndex selects them. Pure."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from llama_index.core.base.llms.types import ChatMessage, ChatResponse, ToolCallBlock
+from llama_index.core.llms.llm import ToolSelection
+from pydantic_core import from_json
+
+from llama_index_melious.errors import ToolArgumentsError
+from llama_index_melious.llm.messages import function_of, plain_call
+from melious.wire import codec
+
+if TYPE_CHECKING:
+    from llama_index.core.tools.types import BaseTool
+
+_SHOWN = 200
+_CONTAINERS = (dict, list)
+_MOST_READ = 32
+_read_lately: dict[int, tuple[str, dict[str, Any]]] = {}
+logger: logging.Logger = logging.getLogger("melious")
+
+
+def tool_parameters(
+    tools: Sequence[BaseTool],
+    tool_choice: str | Mapping[str, Any] | None,
+    *,
+    required: bool,
+    parallel: bool,
+    strict: bool,
+) -> dict[str, Any]:
+    """The parameters of a request that offers tools; none at all where there are no tools.
+
+    Args:
+        tools: The tools.
+        tool_choice: `none`, `auto`, `required`, the name of a tool, or the wire's own form.
+        required: Whether a tool must be called, where `tool_choice` says nothing.
+        parallel: Whether several calls may come at once.
+        strict: Ask for arguments that follow the schema exactly, of tools whose schema allows it.
+    """
+    if not tools:
+        return {}
+    return {
+        "tools": [_specification(tool, strict=strict) for tool in tools],
+        "tool_choice": _choice(tool_choice, required=required),
+        "parallel_tool_calls": parallel,
+    }
+
+
+def _specification(tool: BaseTool, *, strict: bool) -> dict[str, Any]:
+    specification = tool.metadata.to_openai_tool(skip_length_check=True)
+    if strict:
+        function = specification["function"]
+        # LlamaIndex leaves out what a schema says of further properties; a tool takes none.
+        closed = {"additionalProperties": False, **(function.get("parameters") or {})}
+        if allows_strict(closed):
+            specification["function"] = {**function, "parameters": closed, "strict": True}
+    return specification
+
+
+def _choice(tool_choice: str | Mapping[str, Any] | None, *, required: bool) -> str | Mapping[str, Any]:
+    if tool_choice is None:
+        return "required" if required else "auto"
+    if isinstance(tool_choice, str) and tool_choice not in ("none", "auto", "required"):
+        return {"type": "function", "function": {"name": tool_choice}}
+    return tool_choice
+
+
+def allows_strict(schema: Any) -> bool:
+    """Whether every object in a schema names all its properties as required and forbids others."""
+    if isinstance(schema, list):
+        return all(allows_strict(item) for item in schema)
+    if not isinstance(schema, dict):
+        return True
+    if schema.get("type") == "object" or "properties" in schema:
+        properties = schema.get("properties") or {}
+        if schema.get("additionalProperties") is not False:
+            return False
+        if set(schema.get("required") or ()) != set(properties):
+            return False
+    return all(allows_strict(value) for value in schema.values())
+
+
+def selections(response: ChatResponse, *, error_on_none: bool) -> list[ToolSelection]:
+    """The tool calls of a response, whole or still coming in.
+
+    Broken arguments of a whole answer are an error where a call must be there. Elsewhere, as in an agent's
+    loop, they are none at all, as LlamaIndex has it: the tool's own complaint goes back to the model. Where
+    the answer was cut off at its limit of tokens, they are always an error: another try would end alike.
+
+    Raises:
+        ToolArgumentsError: The answer is whole, its arguments are not a JSON object, and `error_on_none`
+            is set.
+        ValueError: There is no call, and `error_on_none` is set.
+    """
+    blocks = [block for block in response.message.blocks if isinstance(block, ToolCallBlock)]
+    calls = (
+        [(block.tool_call_id, block.tool_name, block.tool_kwargs) for block in blocks]
+        if blocks
+        else _kept_calls(response.message)
+    )
+    if not calls:
+        if error_on_none:
+            raise ValueError(f"the model called no tool; it answered {response.message.content!r}")
+        return []
+    is_whole = _is_whole(response)
+    return [
+        ToolSelection(
+            tool_id=call_id or "",
+            tool_name=name or "",
+            tool_kwargs=_whole_or_none(name or "", given, response, raises=error_on_none)
+            if is_whole
+            else _arguments(given),
+        )
+        for call_id, name, given in calls
+    ]
+
+
+def _is_whole(response: ChatResponse) -> bool:
+    """Whether the answer has ended. Only what is known to be whole can be wrong; all else may still grow."""
+    if response.additional_kwargs.get("finish_reason"):
+        return True
+    choices = response.raw.get("choices") if isinstance(response.raw, dict) else None
+    return bool(choices and "message" in choices[0] and "delta" not in choices[0])
+
+
+def _whole_or_none(name: str, given: Any, response: ChatResponse, *, raises: bool) -> dict[str, Any]:
+    try:
+        return whole_arguments(name, given, response)
+    except ToolArgumentsError as error:
+        if raises or error.finish_reason == "length":
+            raise
+        logger.warning("Called without arguments: %s", error.message)
+        return {}
+
+
+def _kept_calls(message: ChatMessage) -> list[tuple[str | None, str | None, Any]]:
+    kept = [plain_call(call) for call in message.additional_kwargs.get("tool_calls") or ()]
+    return [(call.get("id"), *function_of(call)) for call in kept]
+
+
+def whole_arguments(name: str, given: Any, response: ChatResponse) -> dict[str, Any]:
+    """The arguments of a call in a whole answer; those of a tool that takes none may be empty or null.
+
+    Raises:
+        ToolArgumentsError: They are not a JSON object.
+    """
+    value = given
+    if isinstance(given, str):
+        try:
+            value = codec.loads(given) if given.strip() else {}
+        except ValueError as error:
+            raise _unreadable(name, given, response, str(error)) from error
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise _unreadable(name, str(given), response, f"a {type(value).__name__}")
+    return value
+
+
+def _unreadable(name: str, text: str, response: ChatResponse, why: str) -> ToolArgumentsError:
+    shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+    return ToolArgumentsError(
+        f"the arguments for the tool {name!r} are not a JSON object ({why}): {shown!r}",
+        tool_name=name,
+        text=text,
+        finish_reason=response.additional_kwargs.get("finish_reason"),
+        request_id=response.additional_kwargs.get("request_id"),
+        body=response.raw,
+    )
+
+
+def _arguments(given: Any) -> dict[str, Any]:
+    if isinstance(given, dict):
+        return given
+    if not isinstance(given, str) or not given:
+        return {}
+    return {
+        name: _copy(value) if isinstance(value, _CONTAINERS) else value
+        for name, value in _parsed(given).items()
+    }
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    """Arguments as far as they have come. Agents ask again with every chunk, mostly about the same text."""
+    known = _read_lately.get(id(text))
+    if known is not None and known[0] is text:
+        return known[1]
+    value = partial_json(text)
+    if not isinstance(value, dict):
+        value = {}
+    if len(_read_lately) >= _MOST_READ:
+        _read_lately.clear()
+    _read_lately[id(text)] = text, value  # which keeps the text, and so its id its own
+    return value
+
+
+def partial_json(text: str) -> Any:
+    """JSON as far as it has come; None where it cannot be read."""
+    try:
+        return from_json(text, allow_partial="trailing-strings")
+    except TypeError:  # half a character in it
+        return partial_json(text.encode("utf-8", "replace").decode())
+    except ValueError:
+        return None
+
+
+def _copy(value: Any) -> Any:
+    """A copy that a tool may change without changing what is remembered."""
+    if isinstance(value, dict):
+        return {key: _copy(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_copy(item) for item in value]
+    return value
+
+
+def arguments_of(response: ChatResponse) -> str:
+    """The arguments of a response's first tool call, as far as they have come; empty where there is none."""
+    for call in response.message.additional_kwargs.get("tool_calls") or ():
+        return str((call.get("function") or {}).get("arguments") or "")
+    return ""

@@ -1,0 +1,1 @@
+"""Pictures and sound: the tool spec and the audio reader."""

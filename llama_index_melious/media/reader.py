@@ -1,0 +1,228 @@
+"""`MeliousAudioReader`: the transcription models of Melious as a LlamaIndex reader of recordings."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from copy import deepcopy
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from llama_index.core.bridge.pydantic import Field
+from llama_index.core.readers.base import BasePydanticReader
+from llama_index.core.schema import Document
+
+from llama_index_melious.component import MeliousComponent
+from llama_index_melious.events import dispatch_usage
+from melious.answers.results import Transcription
+from melious.endpoints.audio import TranscriptionParams
+from melious.routing.filters import split_flavor
+
+_PARAMETERS = frozenset(TranscriptionParams.__annotations__)
+_OWN = ("language", "prompt", "temperature")
+_FOR_PROGRAMS = ("model", "duration", "segment", "start", "end")
+"""Metadata that neither models nor embeddings have to read."""
+
+
+class MeliousAudioReader(MeliousComponent, BasePydanticReader):
+    """Writes down what is said in recordings: documents with the words.
+
+    A recording of at most 25 MB (mp3, mp4, mpeg, mpga, m4a, wav or webm) gives one
+    document, or one for each segment with its times. Files are read from the disk
+    as they are sent; async calls wait for the service without a thread. The metadata of a
+    document are those given, and:
+
+    - `file_name`, `file_path`: of the recording, unless they are given;
+    - `model`: the model that was asked, without its flavor;
+    - `language`, `duration` (seconds of the whole recording): where reported;
+    - `segment` (0, 1, ...), `start`, `end` (seconds): of a segment.
+
+    A call that fails raises a `melious.MeliousError`; its subclass says how. What
+    each request cost is told by a `MeliousUsageEvent`.
+
+    Args:
+        model: The model, with or without a flavor: `whisper-large-v3-turbo`.
+        api_key: The key; by default the environment variable `MELIOUS_API_KEY`.
+        base_url: Where the service is; by default `MELIOUS_BASE_URL`, then `https://api.melious.ai/v1`.
+        api_base: Another word for `base_url`.
+        preset: What routing should favour, such as `environment` or `speed`; not sent by default.
+        flavor: The suffix of the model: `balanced`, `speed`, `price`, `eco` or `batch`; none by default.
+        filters: Which providers may serve, such as `{"countries": ["DE", "FR"]}`; by default any.
+        verify_location: `warn` or `raise` where an answer came from none of `filters["countries"]`; `off` by
+            default.
+        budget: A `melious.ImpactBudget`, the limit of what may be spent; none by default.
+        return_full_document: One document for each recording, the default, or one for each segment.
+        language: ISO 639-1 code of the language; by default it is found out.
+        prompt: Words that are likely to come up, joined by commas; none by default.
+        temperature: 0 to 1; not sent by default.
+        timeout: Seconds for each wait of an attempt, or a `melious.Timeout`; by default what suits audio.
+        deadline: Seconds for a whole call, waits and retries included; 600 by default, None for no limit.
+        max_retries: Further attempts after the first, for passing troubles; 2 by default, 0 for none.
+        default_headers: Headers of every request; none by default.
+        extra_body: Fields of every form, sent as they are; none by default.
+        additional_kwargs: Further parameters of every request; those of a call replace them.
+        http_client: A client with httpx's interface for blocking calls, never closed; none by default.
+        async_http_client: The same for async calls.
+        async_transport: `httpx`, the default, or `aiohttp` for async calls (extra `aiohttp`).
+        auth, allow_insecure_http: As in `melious.clients.base.ClientOptions`.
+
+    Raises:
+        ConfigurationError: There is no key, or the base URL cannot be used.
+        InvalidArgumentError: Another argument is wrong or unknown.
+
+    Example:
+        >>> import tempfile, wave
+        >>> from pathlib import Path
+        >>> from llama_index_melious import MeliousAudioReader
+        >>> from melious.sandbox import Sandbox
+        >>> with Sandbox() as sandbox, tempfile.TemporaryDirectory() as folder:
+        ...     reader = MeliousAudioReader(
+        ...         model="whisper-large-v3-turbo",
+        ...         return_full_document=False,
+        ...         api_key=sandbox.api_key,
+        ...         base_url=sandbox.base_url,
+        ...     )
+        ...     talk = Path(folder, "talk.wav")
+        ...     with wave.open(str(talk), "wb") as sound:
+        ...         sound.setparams((1, 2, 8000, 0, "NONE", ""))
+        ...         sound.writeframes(bytes(16000))
+        ...     documents = reader.load_data(talk)
+        >>> documents[0].metadata["file_name"], documents[0].metadata["start"], documents[-1].metadata["end"]
+        ('talk.wav', 0.0, 1.0)
+
+        A folder in which there are recordings too:
+
+        >>> from llama_index.core import SimpleDirectoryReader
+        >>> documents = SimpleDirectoryReader(  # doctest: +SKIP
+        ...     "talks", file_extractor={".mp3": reader, ".wav": reader}
+        ... ).load_data()
+    """
+
+    is_remote: bool = Field(default=False, description="Recordings are read from here.")
+    model: str = Field(description="The model, with or without a flavor.")
+    return_full_document: bool = Field(
+        default=True, description="One document for each recording, not for each segment."
+    )
+    language: str | None = Field(default=None, description="ISO 639-1 code; None to find it out.")
+    prompt: str | None = Field(default=None, description="Words that are likely to come up.")
+    temperature: float | None = Field(default=None, ge=0, le=1, description="0 to 1.")
+
+    @classmethod
+    def class_name(cls) -> str:
+        """The name under which LlamaIndex serialises the class."""
+        return "MeliousAudioReader"
+
+    def load_data(
+        self,
+        file: str | PathLike[str],
+        extra_info: Mapping[str, Any] | None = None,
+        fs: Any = None,
+        **options: Any,
+    ) -> list[Document]:
+        """Write down what is said in a recording.
+
+        Args:
+            file: Where it is; its ending, or else its first bytes, say what it is.
+            extra_info: Metadata for the documents.
+            fs: The file system, of `fsspec`; by default the local one.
+            **options: For this call: `return_full_document`, `model`, and the parameters of
+                `melious.endpoints.audio.TranscriptionParams`, such as `language`, `preset` and `timeout`.
+
+        Returns:
+            One document, or one for each segment.
+
+        Raises:
+            InvalidArgumentError: The recording is too large, of another kind, or not there; nothing was sent.
+            MeliousError: The request failed.
+        """
+        chosen, call = self._begun(options)
+        if fs is None:
+            result = self._client().audio.transcribe(file=file, **call)
+        else:
+            with fs.open(str(file), "rb") as opened:
+                result = self._client().audio.transcribe(file=(Path(file).name, opened), **call)
+        return chosen._documents(file, extra_info, result)  # noqa: SLF001 - a copy of its own
+
+    async def aload_data(
+        self,
+        file: str | PathLike[str],
+        extra_info: Mapping[str, Any] | None = None,
+        fs: Any = None,
+        **options: Any,
+    ) -> list[Document]:
+        """Write down what is said in a recording. See `load_data`."""
+        chosen, call = self._begun(options)
+        if fs is None:
+            result = await self._aclient().audio.transcribe(file=file, **call)
+        else:
+            with await asyncio.to_thread(fs.open, str(file), "rb") as opened:
+                result = await self._aclient().audio.transcribe(file=(Path(file).name, opened), **call)
+        return chosen._documents(file, extra_info, result)  # noqa: SLF001 - a copy of its own
+
+    def lazy_load_data(
+        self,
+        file: str | PathLike[str],
+        extra_info: Mapping[str, Any] | None = None,
+        fs: Any = None,
+        **options: Any,
+    ) -> Iterable[Document]:
+        """Write down what is said in a recording once its first document is asked for. See `load_data`."""
+        yield from self.load_data(file, extra_info, fs, **options)
+
+    async def alazy_load_data(
+        self,
+        file: str | PathLike[str],
+        extra_info: Mapping[str, Any] | None = None,
+        fs: Any = None,
+        **options: Any,
+    ) -> Iterable[Document]:
+        """Write down what is said in a recording, as it is awaited. See `load_data`."""
+        return await self.aload_data(file, extra_info, fs, **options)
+
+    def _begun(self, options: Mapping[str, Any]) -> tuple[MeliousAudioReader, dict[str, Any]]:
+        """The settings that hold for a call, and the arguments of its request."""
+        own = {"model", "return_full_document"}
+        changes = {name: value for name, value in options.items() if name in own}
+        call = {name: value for name, value in options.items() if name not in own}
+        chosen = self.with_options(**changes) if changes else self
+        form = "json" if chosen.return_full_document else "verbose_json"
+        parameters = {name: getattr(self, name) for name in _OWN} | {"response_format": form}
+        return chosen, {"model": chosen.model, **self._parameters(_PARAMETERS, parameters, call)}
+
+    def _documents(
+        self, file: str | PathLike[str], extra_info: Mapping[str, Any] | None, result: Transcription
+    ) -> list[Document]:
+        dispatch_usage("audio", result, origin=result.meta)
+        path = Path(file)
+        about: dict[str, Any] = {
+            "file_name": path.name,
+            "file_path": str(path),
+            **deepcopy(dict(extra_info or {})),
+            "model": split_flavor(self.model)[0],
+        }
+        for name in ("language", "duration"):
+            reported = getattr(result, name)
+            if reported is not None:
+                about[name] = reported
+        if self.return_full_document:
+            return [_document(result.text, about)]
+        whole = {"text": result.text, "start": 0.0, "end": result.duration}
+        return [
+            _document(str(segment.get("text", "")), {**deepcopy(about), "segment": place, **_times(segment)})
+            for place, segment in enumerate(result.segments or [whole])
+        ]
+
+
+def _times(segment: Mapping[str, Any]) -> dict[str, float]:
+    return {name: float(segment[name]) for name in ("start", "end") if segment.get(name) is not None}
+
+
+def _document(text: str, about: dict[str, Any]) -> Document:
+    hidden = [name for name in _FOR_PROGRAMS if name in about]
+    return Document(
+        text=text.strip(),
+        metadata=about,
+        excluded_embed_metadata_keys=hidden,
+        excluded_llm_metadata_keys=hidden,
+    )

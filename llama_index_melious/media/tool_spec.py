@@ -1,0 +1,297 @@
+"""`MeliousToolSpec`: the picture and transcription models of Melious as tools for LlamaIndex's agents."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Mapping
+from os import PathLike
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
+
+from llama_index.core.base.llms.types import ContentBlock, ImageBlock, TextBlock
+from llama_index.core.bridge.pydantic import Field, field_validator
+from llama_index.core.tools.function_tool import FunctionTool
+from llama_index.core.tools.tool_spec.base import SPEC_FUNCTION_TYPE, BaseToolSpec
+from llama_index.core.tools.types import ToolMetadata, ToolOutput
+
+from llama_index_melious.component import MeliousComponent
+from llama_index_melious.events import dispatch_usage
+from llama_index_melious.media.recordings import recording_in
+from melious.answers.results import Image, ImagesResult, Transcription
+from melious.endpoints.audio import TranscriptionParams
+from melious.endpoints.images import ImageParams, check_params, media_type_of
+from melious.errors import InvalidArgumentError, ResponseDecodeError
+from melious.routing.filters import flavored
+
+_IMAGES = frozenset(ImageParams.__annotations__)
+_AUDIO = frozenset(TranscriptionParams.__annotations__)
+_PICTURE = ("n", "size", "quality", "style", "seed")
+
+
+class MeliousToolSpec(MeliousComponent, BaseToolSpec):
+    """Tools that make pictures of words and write down recordings.
+
+    The outputs are `ToolOutput`s: that of `generate_image` has the pictures as
+    `ImageBlock`s beside a few words, and the whole `ImagesResult` (revised prompts,
+    impact, cost, request id) as `raw_output`; that of `transcribe` the text, and the
+    `Transcription`. There is a `transcribe` only with an `audio_folder`: the agent's model
+    names files, and gets none from elsewhere. Async calls wait without a thread. A call that
+    fails raises a `melious.MeliousError`, which agents show to their model. What each request
+    cost is told by a `MeliousUsageEvent`.
+
+    Args:
+        image_model: The model of `generate_image`; `flux-schnell` by default, None to leave the tool out.
+        audio_model: The model of `transcribe`; `whisper-large-v3-turbo` by default.
+        audio_folder: The folder of the recordings that the agent may have transcribed, folders in it
+            included; without it there is no such tool.
+        api_key: The key; by default the environment variable `MELIOUS_API_KEY`.
+        base_url: Where the service is; by default `MELIOUS_BASE_URL`, then `https://api.melious.ai/v1`.
+        api_base: Another word for `base_url`.
+        preset: What routing should favour, such as `environment` or `speed`; not sent by default.
+        flavor: The suffix of both models: `balanced`, `speed`, `price`, `eco` or `batch`; none by default.
+        filters: Which providers may serve, such as `{"countries": ["DE", "FR"]}`; by default any.
+        verify_location: `warn` or `raise` where an answer came from none of `filters["countries"]`; `off` by
+            default.
+        budget: A `melious.ImpactBudget`, the limit of what may be spent; none by default.
+        n: How many pictures for each call, 1 to 10 (older services take 4); by default 1.
+        size: Width x height in pixels, unless a call says otherwise; by default the service's, 1024x1024.
+        quality: `standard` or `hd`; not sent by default.
+        style: A style that the model knows; not sent by default.
+        seed: For pictures that can be had again, where the model knows it; not sent by default.
+        show_images: Whether the model of the agent gets the pictures; True by default, False for models that
+            do not take images.
+        language: ISO 639-1 code of recordings; by default it is found out.
+        timeout: Seconds for each wait of an attempt, or a `melious.Timeout`; by default what suits the work.
+        deadline: Seconds for a whole call, waits and retries included; 600 by default, None for no limit.
+        max_retries: Further attempts after the first, for passing troubles; 2 by default, 0 for none.
+        default_headers: Headers of every request; none by default.
+        extra_body: Fields of every body, sent as they are; none by default.
+        http_client: A client with httpx's interface for blocking calls, never closed; none by default.
+        async_http_client: The same for async calls.
+        async_transport: `httpx`, the default, or `aiohttp` for async calls (extra `aiohttp`).
+        auth, allow_insecure_http: As in `melious.clients.base.ClientOptions`.
+
+    Raises:
+        ConfigurationError: There is no key, or the base URL cannot be used.
+        InvalidArgumentError: Another argument is wrong or unknown.
+
+    Example:
+        >>> from llama_index_melious import MeliousToolSpec
+        >>> from melious.sandbox import Sandbox
+        >>> with Sandbox() as sandbox:
+        ...     spec = MeliousToolSpec(
+        ...         size="256x256", api_key=sandbox.api_key, base_url=sandbox.base_url
+        ...     )
+        ...     output = spec.generate_image("a lighthouse in fog")
+        >>> [block.block_type for block in output.blocks]
+        ['text', 'image']
+        >>> [tool.metadata.name for tool in spec.to_tool_list()]
+        ['generate_image']
+        >>> [tool.metadata.name for tool in spec.with_options(audio_folder="talks").to_tool_list()]
+        ['generate_image', 'transcribe']
+
+        In an agent:
+
+        >>> from llama_index.core.agent.workflow import FunctionAgent  # doctest: +SKIP
+        >>> agent = FunctionAgent(tools=spec.to_tool_list(), llm=Melious(model="glm-4.7"))  # doctest: +SKIP
+    """
+
+    other_words: ClassVar[Mapping[str, str]] = {**MeliousComponent.other_words, "model": "image_model"}
+
+    image_model: str | None = Field(default="flux-schnell", description="The model that makes pictures.")
+    audio_model: str | None = Field(
+        default="whisper-large-v3-turbo", description="The model that writes down recordings."
+    )
+    n: int | None = Field(default=None, description="How many pictures for each call, 1 to 10.")
+    size: str | None = Field(default=None, description="Width x height in pixels, as in `1024x1024`.")
+    quality: str | None = Field(default=None, description="`standard` or `hd`.")
+    style: str | None = Field(default=None, description="A style that the model knows.")
+    seed: int | None = Field(default=None, description="For pictures that can be had again.")
+    show_images: bool = Field(default=True, description="Whether the agent's model gets the pictures.")
+    if TYPE_CHECKING:  # what may be given; it is kept as text
+        audio_folder: str | PathLike[str] | None = None
+    else:
+        audio_folder: str | None = Field(
+            default=None,
+            min_length=1,
+            description="The folder of the recordings; without it none can be transcribed.",
+        )
+    language: str | None = Field(default=None, description="ISO 639-1 code; None to find it out.")
+
+    spec_functions: list[SPEC_FUNCTION_TYPE] = Field(
+        default_factory=list, exclude=True, description="The functions that can be called, with async twins."
+    )
+
+    @field_validator("audio_folder", mode="before")
+    @classmethod
+    def _as_text(cls, folder: Any) -> Any:
+        return os.fspath(folder) if isinstance(folder, PathLike) else folder
+
+    @classmethod
+    def class_name(cls) -> str:
+        """The name under which LlamaIndex serialises the class."""
+        return "MeliousToolSpec"
+
+    @property
+    def model(self) -> str | None:
+        """The first of the models that there are."""
+        return self.image_model or self.audio_model
+
+    def _check(self) -> None:
+        hears = self.audio_model is not None and self.audio_folder is not None
+        if self.model is None:
+            raise InvalidArgumentError("MeliousToolSpec: needs an image_model or an audio_model")
+        if self.image_model is None and not hears:
+            raise InvalidArgumentError(
+                "MeliousToolSpec: needs an image_model, or an audio_folder for its audio_model"
+            )
+        super()._check()
+        for model in (self.image_model, self.audio_model):
+            if model is not None:
+                flavored(model, self.flavor)
+        check_params(self._picture())
+        twins: list[tuple[bool, SPEC_FUNCTION_TYPE]] = [
+            (self.image_model is not None, ("generate_image", "agenerate_image")),
+            (hears, ("transcribe", "atranscribe")),
+        ]
+        self.spec_functions = [functions for offered, functions in twins if offered]
+
+    def generate_image(self, prompt: str, size: str | None = None) -> ToolOutput:
+        """Make a picture from a description in words.
+
+        Args:
+            prompt (str): What the picture shows, in full: subject, surroundings, style, light, colours.
+            size (str | None): Width x height in pixels, such as 1024x1024, only if a shape is wanted.
+        """
+        call = self._image_call(prompt, size)
+        return self._shown(prompt, size, self._client().images.generate(**call))
+
+    async def agenerate_image(self, prompt: str, size: str | None = None) -> ToolOutput:
+        """Make a picture from a description in words. See `generate_image`."""
+        call = self._image_call(prompt, size)
+        return self._shown(prompt, size, await self._aclient().images.generate(**call))
+
+    def transcribe(self, path: str, language: str | None = None) -> ToolOutput:
+        """Write down what is said in a recording.
+
+        Args:
+            path (str): The file's name in the folder: mp3, mp4, m4a, wav or webm, at most 25 MB.
+            language (str | None): Two-letter code of the language, only if it is known.
+        """
+        with self._recording(path) as file:
+            call = self._audio_call(file, language)
+            return _written(path, language, self._client().audio.transcribe(**call))
+
+    async def atranscribe(self, path: str, language: str | None = None) -> ToolOutput:
+        """Write down what is said in a recording. See `transcribe`."""
+        with await asyncio.to_thread(self._recording, path) as file:
+            call = self._audio_call(file, language)
+            return _written(path, language, await self._aclient().audio.transcribe(**call))
+
+    def to_tool_list(
+        self,
+        spec_functions: list[SPEC_FUNCTION_TYPE] | None = None,
+        func_to_metadata_mapping: dict[str, ToolMetadata] | None = None,
+    ) -> list[FunctionTool]:
+        """Make tools for agents of the functions.
+
+        Args:
+            spec_functions: Which; by default all that can be called.
+            func_to_metadata_mapping: Names and descriptions to use in place of the own ones.
+
+        Raises:
+            InvalidArgumentError: `transcribe` is asked for without an `audio_folder`.
+        """
+        asked = [
+            name for each in spec_functions or () for name in ([each] if isinstance(each, str) else each)
+        ]
+        if self.audio_folder is None and not {"transcribe", "atranscribe"}.isdisjoint(asked):
+            raise InvalidArgumentError("transcribe: needs an audio_folder, where the recordings are")
+        tools = BaseToolSpec.to_tool_list(self, spec_functions, func_to_metadata_mapping)
+        # LlamaIndex makes text of a `ToolOutput` that a function returns; a callback's it takes as it is.
+        return [
+            FunctionTool(
+                fn=tool.fn,
+                metadata=tool.metadata,
+                async_fn=tool.async_fn,
+                callback=_as_it_is,
+                async_callback=_as_it_is_async,
+            )
+            for tool in tools
+        ]
+
+    def _picture(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in _PICTURE}
+
+    def _image_call(self, prompt: str, size: str | None) -> dict[str, Any]:
+        if self.image_model is None:
+            raise InvalidArgumentError("generate_image: there is no image_model")
+        parameters = self._parameters(_IMAGES, self._picture(), {"size": size})
+        return {"model": self.image_model, "prompt": prompt, **parameters}
+
+    def _recording(self, path: str) -> IO[bytes]:
+        if self.audio_model is None:
+            raise InvalidArgumentError("transcribe: there is no audio_model")
+        if self.audio_folder is None:
+            raise InvalidArgumentError("transcribe: needs an audio_folder, where the recordings are")
+        return recording_in(os.fspath(self.audio_folder), path)
+
+    def _audio_call(self, file: IO[bytes], language: str | None) -> dict[str, Any]:
+        parameters = self._parameters(_AUDIO, {"language": self.language}, {"language": language})
+        return {"model": self.audio_model, "file": (Path(file.name).name, file), **parameters}
+
+    def _shown(self, prompt: str, size: str | None, result: ImagesResult) -> ToolOutput:
+        dispatch_usage("images", result, origin=result.meta)
+        images = [_block_of(image, result) for image in result.data]
+        count = len(images)
+        lines = ["1 picture was made." if count == 1 else f"{count} pictures were made."]
+        for image in result.data:
+            if image.revised_prompt:
+                lines.append(f"It was understood as: {image.revised_prompt}")
+            if image.b64_json is None:
+                lines.append(f"It is at {image.url}")
+        blocks: list[ContentBlock] = [TextBlock(text="\n".join(lines))]
+        if self.show_images:
+            blocks += images
+        given = {"prompt": prompt, "size": size}
+        return ToolOutput(
+            tool_name="generate_image",
+            blocks=blocks,
+            raw_input={"args": (), "kwargs": given},
+            raw_output=result,
+        )
+
+
+def _block_of(image: Image, result: ImagesResult) -> ImageBlock:
+    if image.b64_json is None and image.url is None:
+        raise ResponseDecodeError(
+            "images: a picture has neither bytes nor a URL", request_id=result.request_id
+        )
+    if image.b64_json is None:
+        return ImageBlock(url=image.url)
+    try:
+        data = image.to_bytes()
+    except ValueError as error:
+        raise ResponseDecodeError(
+            f"images: the base64 of a picture is broken: {error}", request_id=result.request_id
+        ) from error
+    return ImageBlock(image=data, image_mimetype=media_type_of(data))
+
+
+def _written(path: str, language: str | None, result: Transcription) -> ToolOutput:
+    dispatch_usage("audio", result, origin=result.meta)
+    return ToolOutput(
+        tool_name="transcribe",
+        blocks=[TextBlock(text=result.text.strip())],
+        raw_input={"args": (), "kwargs": {"path": path, "language": language}},
+        raw_output=result,
+    )
+
+
+def _as_it_is(output: Any) -> ToolOutput:
+    return cast("ToolOutput", output)
+
+
+async def _as_it_is_async(output: Any) -> ToolOutput:
+    return cast("ToolOutput", output)

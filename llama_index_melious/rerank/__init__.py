@@ -1,0 +1,1 @@
+"""`MeliousRerank`, a node postprocessor."""

@@ -1,0 +1,235 @@
+"""`MeliousRerank`: the rerank models of Melious as a LlamaIndex node postprocessor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
+
+from llama_index.core.bridge.pydantic import ConfigDict, Field
+from llama_index.core.postprocessor.types import BaseNodePostprocessor
+from llama_index.core.schema import MetadataMode, NodeWithScore, QueryBundle
+from llama_index_instrumentation import get_dispatcher
+from llama_index_instrumentation.dispatcher import Dispatcher
+
+from llama_index_melious.component import MeliousComponent
+from llama_index_melious.events import dispatch_usage
+from llama_index_melious.rerank.reranking import FAILURES, Reranking
+from melious.answers.results import Result
+from melious.endpoints.rerank import MAX_ITEMS, RerankParams
+from melious.errors import InvalidArgumentError
+
+_PARAMETERS = frozenset(RerankParams.__annotations__)
+
+_SETTINGS = frozenset(
+    {
+        "model",
+        "top_n",
+        "score_threshold",
+        "metadata_mode",
+        "max_document_chars",
+        "keep_retrieval_score",
+        "on_error",
+        "max_batch_size",
+        "num_workers",
+    }
+)
+"""What a call may set for itself, beside the parameters of the request."""
+
+dispatcher: Dispatcher = get_dispatcher(__name__)
+
+
+class MeliousRerank(MeliousComponent, BaseNodePostprocessor):
+    """Puts retrieved nodes in order of relevance to the query.
+
+    The nodes that come in are never changed. Async calls wait without a thread.
+    More nodes than fit into one request travel in several, and come back as one
+    list. Nodes without text, and those that the service leaves out, come last,
+    without a score. A call that fails
+    raises a `melious.MeliousError`; its subclass says how. What each request
+    cost is told by a `MeliousUsageEvent`.
+
+    Args:
+        model: The model, with or without a flavor: `bge-reranker-v2-m3`, `bge-reranker-v2-m3:eco`.
+        api_key: The key; by default the environment variable `MELIOUS_API_KEY`.
+        base_url: Where the service is; by default `MELIOUS_BASE_URL`, then `https://api.melious.ai/v1`.
+        api_base: Another word for `base_url`.
+        preset: What routing should favour, such as `environment` or `speed`; not sent by default.
+        flavor: The suffix of the model: `balanced`, `speed`, `price`, `eco` or `batch`; none by default.
+        filters: Which providers may serve, such as `{"countries": ["DE", "FR"]}`; by default any.
+        top_n: How many of the best to keep; None, the default, keeps all.
+        score_threshold: The least score that a node must have to be kept; None, the default, keeps all.
+        metadata_mode: Which of a node's metadata the model gets to read with its text; `EMBED` by default.
+        max_document_chars: The most characters of a node to send, its beginning; None, the default, for all.
+        keep_retrieval_score: Note the retriever's score as `retrieval_score` in the metadata; not by default.
+        on_error: What to do when the service fails: `raise`, the default, or `passthrough` to go on with the
+            nodes as they were retrieved, with a warning in the log.
+        max_batch_size: The most nodes in one request, up to 10,000; 256 by default.
+        num_workers: The most requests of one call at a time, in async and in blocking calls; 4 by default.
+        mode, custom_weights: Routing words of the older pages, one of the two; not sent by default.
+        timeout: Seconds for each wait of an attempt, or a `melious.Timeout`; 60 s for an answer by default.
+        deadline: Seconds for a whole call, waits and retries included; 600 by default, None for no limit.
+        max_retries: Further attempts after the first, for passing troubles; 2 by default, 0 for none.
+        default_headers: Headers of every request; none by default.
+        extra_body: Fields of every body, sent as they are; none by default.
+        additional_kwargs: Further parameters of every request; those of a call replace them.
+        http_client: A client with httpx's interface for blocking calls, never closed; none by default.
+        async_http_client: The same for async calls.
+        async_transport: `httpx`, the default, or `aiohttp` for async calls (extra `aiohttp`).
+        auth, allow_insecure_http: As in `melious.clients.base.ClientOptions`.
+        **arguments: See LlamaIndex's `BaseNodePostprocessor` for `callback_manager`.
+
+    Raises:
+        ConfigurationError: There is no key, or the base URL cannot be used.
+        InvalidArgumentError: Another argument is wrong or unknown.
+
+    Example:
+        >>> from llama_index_melious import MeliousRerank
+        >>> rerank = MeliousRerank(model="bge-reranker-v2-m3", api_key="sk-mel-...", top_n=4)
+        >>> rerank.top_n, rerank.on_error
+        (4, 'raise')
+        >>> best = rerank.postprocess_nodes(nodes, query_str="What is a lighthouse?")  # doctest: +SKIP
+        >>> two = rerank.postprocess_nodes(nodes, query_str="Who?", top_n=2, preset="speed")  # doctest: +SKIP
+        >>> engine = index.as_query_engine(  # doctest: +SKIP
+        ...     similarity_top_k=20, node_postprocessors=[rerank]
+        ... )
+    """
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(validate_assignment=True)
+
+    model: str = Field(description="The model, with or without a flavor.")
+    top_n: int | None = Field(default=None, ge=0, description="How many of the best to keep; None keeps all.")
+    score_threshold: float | None = Field(
+        default=None, allow_inf_nan=False, description="The least score that is kept."
+    )
+    metadata_mode: MetadataMode = Field(
+        default=MetadataMode.EMBED, description="Which metadata the model reads with the text."
+    )
+    max_document_chars: int | None = Field(
+        default=None, gt=0, description="The most characters of a node to send; None sends all."
+    )
+    keep_retrieval_score: bool = Field(
+        default=False, description="Note the retriever's score in the metadata, as `retrieval_score`."
+    )
+    on_error: Literal["raise", "passthrough"] = Field(
+        default="raise", description="What to do when the service fails."
+    )
+    max_batch_size: int | None = Field(
+        default=None, gt=0, le=MAX_ITEMS, description="The most nodes in one request; None for 256."
+    )
+    num_workers: int | None = Field(
+        default=None, gt=0, description="The most requests of one call at a time; None for 4."
+    )
+    mode: str | None = Field(default=None, description="A routing word of the service's older pages.")
+    custom_weights: dict[str, float] | None = Field(
+        default=None, description="Routing weights of the service's older pages; not together with `mode`."
+    )
+
+    @classmethod
+    def class_name(cls) -> str:
+        """The name under which LlamaIndex serialises the class."""
+        return "MeliousRerank"
+
+    def _check(self) -> None:
+        super()._check()
+        if self.mode is not None and self.custom_weights is not None:
+            raise InvalidArgumentError("mode: cannot be combined with custom_weights; give one of them")
+
+    def postprocess_nodes(
+        self,
+        nodes: list[NodeWithScore],
+        query_bundle: QueryBundle | None = None,
+        query_str: str | None = None,
+        **options: Any,
+    ) -> list[NodeWithScore]:
+        """Put nodes in order of relevance, best first.
+
+        Args:
+            nodes: What was retrieved; it stays as it is.
+            query_bundle: What is looked for.
+            query_str: The same as text; one of the two.
+            **options: For this call only: `model`, `top_n`, `score_threshold`, `metadata_mode`,
+                `max_document_chars`, `keep_retrieval_score`, `on_error`, `max_batch_size`, `num_workers`,
+                and the parameters of `melious.endpoints.rerank.RerankParams`, such as `preset`, `filters`
+                and `timeout`.
+
+        Raises:
+            InvalidArgumentError: There is no query, or an option is wrong; nothing was sent.
+            MeliousError: The service failed, and `on_error` is `raise`.
+        """
+        return self._postprocess_nodes(nodes, _query(query_bundle, query_str), **options)
+
+    async def apostprocess_nodes(
+        self,
+        nodes: list[NodeWithScore],
+        query_bundle: QueryBundle | None = None,
+        query_str: str | None = None,
+        **options: Any,
+    ) -> list[NodeWithScore]:
+        """Like `postprocess_nodes`, for asyncio."""
+        return await self._apostprocess_nodes(nodes, _query(query_bundle, query_str), **options)
+
+    def _postprocess_nodes(
+        self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None = None, **options: Any
+    ) -> list[NodeWithScore]:
+        job, request = self._begun(nodes, query_bundle, options)
+        with job.observed():
+            if not job.texts:
+                job.take([])
+            else:
+                try:
+                    job.take(self._client().rerank.create(**request).results)
+                except FAILURES as error:
+                    job.fail(error)
+        return job.result
+
+    @dispatcher.span
+    async def _apostprocess_nodes(
+        self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None = None, **options: Any
+    ) -> list[NodeWithScore]:
+        job, request = self._begun(nodes, query_bundle, options)
+        with job.observed():
+            if not job.texts:
+                job.take([])
+            else:
+                try:
+                    job.take((await self._aclient().rerank.create(**request)).results)
+                except FAILURES as error:
+                    job.fail(error)
+        return job.result
+
+    def _begun(
+        self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None, options: Mapping[str, Any]
+    ) -> tuple[Reranking, dict[str, Any]]:
+        """What is to be done for a call, and the arguments of its request."""
+        settings = {name: value for name, value in options.items() if name in _SETTINGS}
+        call = {name: value for name, value in options.items() if name not in _SETTINGS}
+        chosen = self.with_options(**settings) if settings else self
+        job = Reranking(chosen, nodes, query_bundle)
+        own = {
+            "top_n": None if chosen.top_n is None else min(chosen.top_n, len(job.texts)),
+            "return_documents": False,
+            "mode": self.mode,
+            "custom_weights": self.custom_weights,
+            "batch_size": chosen.max_batch_size,
+            "max_concurrency": chosen.num_workers,
+            "on_answer": _tell,
+        }
+        return job, {
+            "model": chosen.model,
+            "query": job.query.query_str,
+            "documents": [*job.texts.values()],
+            **self._parameters(_PARAMETERS, own, call),
+        }
+
+
+def _tell(answer: Result) -> None:
+    dispatch_usage("rerank", answer, origin=answer.meta)
+
+
+def _query(query_bundle: QueryBundle | None, query_str: str | None) -> QueryBundle | None:
+    if query_bundle is not None and not isinstance(query_bundle, QueryBundle):
+        kind = type(query_bundle).__name__
+        raise InvalidArgumentError(f"query_bundle: needs a QueryBundle, not {kind}; text goes as query_str")
+    if query_bundle is not None and query_str is not None:
+        raise InvalidArgumentError("MeliousRerank: give query_str or query_bundle, not both")
+    return query_bundle if query_str is None else QueryBundle(query_str)

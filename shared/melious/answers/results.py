@@ -1,0 +1,398 @@
+"""What the endpoints answer, for people to read: pydantic models that keep what else the service sends."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, FiniteFloat, PrivateAttr, field_validator
+
+from melious.exchange.ratelimit import RateLimit
+from melious.impact import BillingCost, EnvironmentImpact, whole_count
+from melious.impact.facts import Reported
+from melious.wire.thinking import thought_in_details
+
+if TYPE_CHECKING:
+    from melious.answers.location import Residency
+
+
+class Usage(Reported):
+    """Token counts; a count that was not reported is None.
+
+    Attributes:
+        prompt_tokens: Tokens read.
+        completion_tokens: Tokens written, reasoning included.
+        total_tokens: Both.
+
+    Example:
+        >>> usage = Usage(prompt_tokens=9, prompt_tokens_details={"cached_tokens": 4})
+        >>> usage.cached_tokens, usage.completion_tokens
+        (4, None)
+    """
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    total_tokens: int | None = None
+    prompt_tokens_details: dict[str, Any] | None = None
+    completion_tokens_details: dict[str, Any] | None = None
+
+    @field_validator("prompt_tokens", "completion_tokens", "total_tokens", mode="before")
+    @classmethod
+    def _count(cls, value: Any) -> Any:
+        return whole_count(value)
+
+    @field_validator("prompt_tokens_details", "completion_tokens_details", mode="before")
+    @classmethod
+    def _details(cls, value: Any) -> Any:
+        return value if isinstance(value, dict) else None
+
+    @property
+    def cached_tokens(self) -> int | None:
+        """Tokens that came from the provider's prefix cache, from either place servers put them."""
+        cached = whole_count((self.prompt_tokens_details or {}).get("cached_tokens"))
+        return cached if cached is not None else whole_count((self.model_extra or {}).get("cached_tokens"))
+
+    @property
+    def reasoning_tokens(self) -> int | None:
+        """Tokens spent on reasoning."""
+        return whole_count((self.completion_tokens_details or {}).get("reasoning_tokens"))
+
+
+@dataclass(frozen=True, slots=True)
+class Meta:
+    """How a result came about.
+
+    Attributes:
+        request_id: The service's id of the request.
+        rate_limit: What the answer said of the account's limit.
+        attempts: How many requests it took.
+        elapsed: Seconds from the call to the whole answer.
+        headers: The headers of the answer.
+        relaxed: The filters that were given up to find a provider, in order.
+        residency: The countries that the request allowed, where they are to be verified.
+        routing: The flavor, or else the preset, that the request asked for.
+    """
+
+    request_id: str | None = None
+    rate_limit: RateLimit | None = None
+    attempts: int = 1
+    elapsed: float = 0.0
+    headers: Mapping[str, str] = field(default_factory=dict)
+    relaxed: tuple[str, ...] = ()
+    residency: Residency | None = None
+    routing: str | None = None
+
+
+class Result(BaseModel):
+    """What all answers have in common.
+
+    Attributes:
+        usage: Token counts, if reported.
+        environment_impact: The environmental cost, if reported.
+        billing_cost: The money, if reported.
+    """
+
+    model_config = ConfigDict(extra="allow", coerce_numbers_to_str=True, defer_build=True)
+
+    usage: Usage | None = None
+    environment_impact: EnvironmentImpact | None = None
+    billing_cost: BillingCost | None = None
+
+    _raw: Any = PrivateAttr(default=None)
+    _meta: Meta = PrivateAttr(default_factory=Meta)
+
+    @field_validator("usage", "environment_impact", "billing_cost", mode="before")
+    @classmethod
+    def _object_or_nothing(cls, value: Any) -> Any:
+        return value if isinstance(value, dict | BaseModel) and value else None
+
+    @property
+    def raw(self) -> Any:
+        """The answer as the service sent it, parsed: a dict, or text for plain-text forms.
+
+        In chat answers, content in parts and arguments that are objects are made text, as in streams.
+        """
+        return self._raw
+
+    @property
+    def meta(self) -> Meta:
+        """How the result came about."""
+        return self._meta
+
+    @property
+    def request_id(self) -> str | None:
+        """The service's id of the request."""
+        return self._meta.request_id
+
+    @property
+    def rate_limit(self) -> RateLimit | None:
+        """What the answer said of the account's limit."""
+        return self._meta.rate_limit
+
+    @property
+    def attempts(self) -> int:
+        """How many requests it took."""
+        return self._meta.attempts
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds from the call to the whole answer."""
+        return self._meta.elapsed
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers of the (last) answer: names in lower case, without cookies."""
+        return self._meta.headers
+
+    @property
+    def relaxed(self) -> tuple[str, ...]:
+        """The filters that `routing_fallbacks` gave up to find a provider, in order; () for none."""
+        return self._meta.relaxed
+
+    @property
+    def routing(self) -> str | None:
+        """The flavor, or else the preset, that the request asked for; a flavor wins over a preset."""
+        return self._meta.routing
+
+    def with_origin(self, raw: Any, meta: Meta) -> None:
+        """Note where the result comes from; used by the endpoints."""
+        self._raw = raw
+        self._meta = meta
+
+
+class Message(BaseModel):
+    """An assistant's message."""
+
+    model_config = ConfigDict(extra="allow", defer_build=True)
+
+    role: str = "assistant"
+    content: str | list[Any] | None = None
+    reasoning_content: str | None = None
+    tool_calls: list[dict[str, Any]] | None = None
+
+
+class Choice(BaseModel):
+    """One of the answers."""
+
+    model_config = ConfigDict(extra="allow", defer_build=True)
+
+    index: int = 0
+    message: Message
+    finish_reason: str | None = None
+
+
+class ChatCompletion(Result):
+    """A whole chat answer.
+
+    Example:
+        >>> answer = ChatCompletion.model_validate(
+        ...     {"choices": [{"message": {"content": "Hello!"}, "finish_reason": "stop"}]}
+        ... )
+        >>> answer.text, answer.usage
+        ('Hello!', None)
+    """
+
+    id: str | None = None
+    created: int | float | str | None = None
+    model: str | None = None
+    choices: list[Choice] = []
+
+    @property
+    def text(self) -> str:
+        """The text of the first choice; "" where there is none."""
+        content = self.choices[0].message.content if self.choices else None
+        if isinstance(content, list):
+            return "".join(str(part.get("text") or "") for part in content if isinstance(part, dict))
+        return content or ""
+
+    @property
+    def reasoning(self) -> str:
+        """The reasoning of the first choice, under any of its names; "" where there is none."""
+        if not self.choices:
+            return ""
+        message = self.choices[0].message
+        more = message.model_extra or {}
+        other = more.get("reasoning") or thought_in_details(more.get("reasoning_details"))
+        return message.reasoning_content or (other if isinstance(other, str) else "")
+
+    @property
+    def tool_calls(self) -> list[dict[str, Any]]:
+        """The tool calls of the first choice."""
+        return (self.choices[0].message.tool_calls or []) if self.choices else []
+
+    @property
+    def finish_reason(self) -> str | None:
+        """Why the first choice ended."""
+        return self.choices[0].finish_reason if self.choices else None
+
+
+class EmbeddingsResult(Result):
+    """Vectors in the order of the input.
+
+    Attributes:
+        embeddings: One vector for each input, `list[list[float]]` of shape
+            n x dim, or a numpy array (float32, n x dim) with `as_numpy=True`.
+        model: The model that answered.
+        batches: The single requests it took; usage, impact and cost above are
+            their sums, and None where any of them did not report.
+        cached: How many inputs came from the in-process cache.
+
+    Example:
+        >>> result = EmbeddingsResult(embeddings=[[0.6, 0.8], [1.0, 0.0]])
+        >>> len(result.embeddings), len(result.embeddings[0])
+        (2, 2)
+    """
+
+    model_config = ConfigDict(extra="allow", arbitrary_types_allowed=True, defer_build=True)
+
+    embeddings: Any = None
+    model: str | None = None
+    batches: list[Result] = []
+    cached: int = 0
+
+
+class RerankItem(BaseModel):
+    """One document's place.
+
+    Attributes:
+        index: Its position in the documents given.
+        relevance_score: How well it fits the query.
+        document: Its text, where the service sent it back.
+    """
+
+    model_config = ConfigDict(extra="allow", frozen=True, defer_build=True)
+
+    index: int
+    relevance_score: FiniteFloat
+    document: str | None = None
+
+    @field_validator("document", mode="before")
+    @classmethod
+    def _text(cls, value: Any) -> Any:
+        return value.get("text") if isinstance(value, dict) else value
+
+
+class RerankResult(Result):
+    """Documents by relevance, best first.
+
+    Attributes:
+        model: The model that answered.
+        results: The documents, by their position in those given.
+        batches: The single requests it took; usage, impact and cost above are
+            their sums, and None where any of them did not report.
+
+    Example:
+        >>> ranked = RerankResult(results=[RerankItem(index=1, relevance_score=0.9)])
+        >>> [(item.index, item.relevance_score) for item in ranked.results]
+        [(1, 0.9)]
+    """
+
+    id: str | None = None
+    model: str | None = None
+    results: list[RerankItem] = []
+    batches: list[Result] = []
+
+
+class Image(BaseModel):
+    """A generated picture.
+
+    Attributes:
+        b64_json: The picture as base64, without a `data:` prefix.
+        url: Where it can be fetched, on services that host pictures.
+        revised_prompt: The prompt as the model understood it.
+    """
+
+    model_config = ConfigDict(extra="allow", defer_build=True)
+
+    b64_json: str | None = None
+    url: str | None = None
+    revised_prompt: str | None = None
+
+    @field_validator("b64_json", mode="before")
+    @classmethod
+    def _without_prefix(cls, value: Any) -> Any:
+        return value.partition(",")[2] if isinstance(value, str) and value.startswith("data:") else value
+
+    def to_bytes(self) -> bytes:
+        """The picture's bytes.
+
+        Raises:
+            ValueError: There is only a URL, or the base64 is broken.
+        """
+        import binascii  # noqa: PLC0415 - only for those who want bytes
+
+        if self.b64_json is None:
+            raise ValueError("the picture came as a URL; fetch .url")
+        return binascii.a2b_base64(self.b64_json)
+
+
+class ImagesResult(Result):
+    """Generated pictures.
+
+    Example:
+        >>> images = ImagesResult(data=[Image(b64_json="R0lGODlh")])
+        >>> images.data[0].to_bytes()
+        b'GIF89a'
+    """
+
+    created: int | float | str | None = None
+    data: list[Image] = []
+
+
+class Transcription(Result):
+    """What was said in a recording.
+
+    Attributes:
+        text: The words; for `srt` and `vtt` the whole document.
+        language: The language, where reported.
+        duration: Seconds, where reported.
+        segments: Parts with their times, for `verbose_json`.
+
+    Example:
+        >>> heard = Transcription(text="Good morning.", duration=1.4)
+        >>> heard.text, heard.duration, heard.language
+        ('Good morning.', 1.4, None)
+    """
+
+    text: str = ""
+    language: str | None = None
+    duration: float | None = None
+    segments: list[dict[str, Any]] | None = None
+
+
+class Model(Result):
+    """A model of the service.
+
+    Attributes:
+        id: What to pass as `model`.
+        owned_by: Whose it is, as the service says.
+
+    Example:
+        >>> model = Model(id="glm-4.7")
+        >>> model.id, model.card
+        ('glm-4.7', None)
+    """
+
+    id: str
+    object: str | None = None
+    created: int | float | str | None = None
+    owned_by: str | None = None
+
+    @property
+    def card(self) -> dict[str, Any] | None:
+        """The `_meta` object: type, modalities, capabilities, context, pricing; None if not asked for."""
+        meta = self.raw.get("_meta") if isinstance(self.raw, dict) else None
+        return meta if isinstance(meta, dict) else None
+
+
+class ModelList(Result):
+    """The models that a key may use.
+
+    Example:
+        >>> models = ModelList.model_validate({"data": [{"id": "glm-4.7"}, {"id": "bge-m3"}]})
+        >>> [model.id for model in models.data]
+        ['glm-4.7', 'bge-m3']
+    """
+
+    data: list[Model] = []

@@ -1,0 +1,76 @@
+"""The asyncio client: one attribute per endpoint, nothing else."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any, Self, Unpack
+
+from melious.clients._async.endpoints import (
+    AsyncAudio,
+    AsyncChat,
+    AsyncEmbeddings,
+    AsyncImages,
+    AsyncModels,
+    AsyncRerank,
+)
+from melious.clients.base import ClientBase, ClientOptions, brought
+from melious.http._async.driver import AsyncDriver
+from melious.settings.config import ClientConfig
+from melious.settings.keys import hide_key
+
+
+class AsyncMeliousClient(ClientBase):
+    """The service, for asyncio. Cheap to make, safe to use on several event loops.
+
+    It runs on asyncio (and uvloop, and anyio on asyncio); under trio or curio, or without a running
+    event loop, its calls raise `ConfigurationError`. There, use `MeliousClient` in a worker thread.
+
+    Clients that lead to the same place share the connections of a loop; nothing is
+    opened before the first request. A client can be pickled and copied: the
+    pickle holds the key, and an HTTP client that was brought stays behind.
+
+    Args:
+        http_client: A client with httpx's interface to send through, used as
+            it is and never closed. By default connections are managed here.
+        **options: `api_key`, `base_url`, `preset`, `flavor`, `filters`, `timeout` and the rest of
+            `melious.clients.base.ClientOptions`, which tells their units and defaults.
+
+    Raises:
+        ConfigurationError: There is no key, or the base URL or a proxy or certificates that the
+            environment names cannot be used.
+        InvalidArgumentError: Another argument is wrong.
+
+    Example:
+        >>> client = AsyncMeliousClient(api_key="sk-mel-...", preset="environment")
+        >>> answer = await client.chat.create(  # doctest: +SKIP
+        ...     model="glm-4.7", messages=[{"role": "user", "content": "Hello!"}]
+        ... )
+        >>> answer.text, answer.environment_impact.carbon_g_co2  # doctest: +SKIP
+    """
+
+    def __init__(self, *, http_client: Any = None, **options: Unpack[ClientOptions]) -> None:
+        hide_key(options)
+        config = ClientConfig.resolve(**options)
+        self._begin(config, brought(http_client, "asyncio"), config.async_transport)
+
+    def _start(self, config: ClientConfig, http_client: Any) -> None:
+        super()._start(config, http_client)
+        self._driver = AsyncDriver(config, http_client)
+        self.chat = AsyncChat(config, self._driver)
+        self.embeddings = AsyncEmbeddings(config, self._driver, self._cache)
+        self.rerank = AsyncRerank(config, self._driver)
+        self.images = AsyncImages(config, self._driver)
+        self.audio = AsyncAudio(config, self._driver)
+        self.models = AsyncModels(config, self._driver)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Let go of the running loop's connections; a later request takes new ones."""
+        await self._driver.aclose()

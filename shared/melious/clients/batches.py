@@ -1,0 +1,120 @@
+"""What the batches of one call have come to: which may be sent next, and what ends the call.
+
+Both runners ask a `BatchRun` and perform what it says, one with threads, the
+other with tasks. Its rule for a call that fails: nothing further is sent, what
+is under way ends and is counted, and the first error is raised.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from concurrent.futures import CancelledError
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from melious.answers.results import Result
+from melious.clients.record import Report
+from melious.errors import APIStatusError, MeliousError
+
+if TYPE_CHECKING:
+    from melious.endpoints.batching import Batch, BatchPlan
+    from melious.exchange.request import Request, Response
+
+R = TypeVar("R", bound=Result)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sending:
+    """A batch under way: its request, and the report that ends with its answer."""
+
+    batch: Batch
+    request: Request
+    report: Report
+
+
+class BatchRun(Generic[R]):
+    """One call under way. Everything but what it hands to a request is called in one thread or task.
+
+    Attributes:
+        plan: What decides about each batch.
+        at_a_time: The most batches under way; 1 stands for the caller's own thread or task.
+    """
+
+    def __init__(self, plan: BatchPlan[R]) -> None:
+        self.plan = plan
+        self.at_a_time = 1
+        self._waiting: deque[Batch] = deque()
+        self._under_way: set[Sending] = set()
+        self._failure: BaseException | None = None
+
+    def start(self, batches: Iterable[Batch]) -> None:
+        """Take batches to send. What they are parted into is sent no more of at a time than there were."""
+        self._waiting.extend(batches)
+        self.at_a_time = max(1, min(self.plan.max_concurrency, len(self._waiting)))
+
+    def next(self) -> Sending | None:
+        """Begin another batch, if one may be sent now."""
+        if self._failure is not None or not self._waiting or len(self._under_way) >= self.at_a_time:
+            return None
+        batch = self._waiting.popleft()
+        try:
+            request = self.plan.request(batch, partial(self._ends, batch))
+        except Exception as error:  # noqa: BLE001 - raised once what is under way has ended
+            self.fail(error)
+            return None
+        sending = Sending(batch, request, Report(request).begin())
+        self._under_way.add(sending)
+        return sending
+
+    def _ends(self, batch: Batch, error: MeliousError | None) -> bool:
+        """Whether a batch is not to be sent once more: the call has failed, or others can take its place."""
+        if self._failure is not None:
+            return True
+        return isinstance(error, APIStatusError) and self.plan.can_replace(batch, error)
+
+    def ended(self, sending: Sending, answer: Response | BaseException) -> Result | None:
+        """Take what came of a batch and report it.
+
+        Returns:
+            The answer for the caller to be told of; None where there is none.
+        """
+        self._under_way.discard(sending)
+        try:
+            outcome = self.plan.outcome(sending.batch, answer)
+        except BaseException as error:
+            sending.report.failed(error)
+            raise
+        if outcome.answer is not None:
+            sending.report.whole(outcome.answer)
+            return outcome.answer
+        assert outcome.error is not None  # noqa: S101 - there is no answer
+        sending.report.failed(outcome.error)
+        if outcome.instead:
+            self._waiting.extendleft(reversed(outcome.instead))
+        else:
+            self.fail(outcome.error)
+        return None
+
+    def progress(self) -> object:
+        """Tell the caller how far the call has come, unless it has failed; see `BatchPlan.progress`."""
+        return None if self._failure is not None else self.plan.progress()
+
+    def fail(self, error: BaseException) -> None:
+        """Let the call fail; the first error counts."""
+        if self._failure is None:
+            self._failure = error
+            self._waiting.clear()
+
+    def check(self) -> None:
+        """Raise what the call has failed with, once nothing is under way."""
+        if self._failure is not None:
+            raise self._failure
+
+    def close(self) -> None:
+        """Report what nobody waits for any more as failed, and give up what others may wait for."""
+        for sending in self._under_way:
+            sending.report.failed(self._failure or CancelledError())
+        self._under_way.clear()
+        self.plan.release()

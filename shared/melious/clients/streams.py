@@ -1,0 +1,196 @@
+"""A streamed chat answer, as its caller holds it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping
+from types import TracebackType
+from typing import Any, Self
+
+from melious.answers.results import ChatCompletion
+from melious.endpoints.common import read_as
+from melious.exchange.opened import OpenStream
+from melious.exchange.ratelimit import RateLimit
+from melious.exchange.request import Response, without_cookies
+from melious.wire.completion import PartialCompletion
+
+
+class StreamBase:
+    """What sync and async streams have in common: everything but the reading."""
+
+    _opened: OpenStream | None
+
+    def _head(self) -> OpenStream:
+        if self._opened is None:
+            raise RuntimeError("the stream has not begun: await it, or iterate over it")
+        return self._opened
+
+    @property
+    def request_id(self) -> str | None:
+        """The service's id of the request."""
+        return self._head().head.request_id
+
+    @property
+    def rate_limit(self) -> RateLimit | None:
+        """What the answer said of the account's limit."""
+        return self._head().rate_limit
+
+    @property
+    def attempts(self) -> int:
+        """How many requests it took to begin."""
+        return self._head().attempts
+
+    @property
+    def relaxed(self) -> tuple[str, ...]:
+        """The filters that `routing_fallbacks` gave up to find a provider, in order; () for none."""
+        return self._head().relaxed
+
+    @property
+    def routing(self) -> str | None:
+        """The flavor, or else the preset, that the request asked for; a flavor wins over a preset."""
+        return self._head().routing
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers of the answer, names in lower case, without cookies."""
+        return without_cookies(self._head().head.headers)
+
+    @property
+    def partial(self) -> PartialCompletion:
+        """What has arrived so far, merged."""
+        return self._head().parser.partial
+
+    def completion(self) -> ChatCompletion:
+        """What has arrived, as a whole answer. After the last chunk that is the whole answer.
+
+        Raises:
+            ResponseDecodeError: The chunks do not make an answer.
+        """
+        return completion_of(self._head())
+
+
+def completion_of(opened: OpenStream) -> ChatCompletion:
+    """What has arrived of a stream, as a whole answer.
+
+    Raises:
+        ResponseDecodeError: The chunks do not make an answer.
+    """
+    head = opened.head
+    whole = Response(
+        head.status,
+        head.headers,
+        b"",
+        opened.rate_limit,
+        opened.attempts,
+        relaxed=opened.relaxed,
+        residency=opened.residency,
+        routing=opened.routing,
+    )
+    return read_as(ChatCompletion, opened.parser.partial.to_wire(), whole, "chat")
+
+
+class ChatStream(StreamBase):
+    """Chunks of a chat answer: plain dicts in OpenAI's shape, in one regular form.
+
+    Iterate over it once. In every chunk `choices` is a list and each choice
+    has a `delta` dict; reasoning is under `reasoning_content`; pieces of tool
+    calls carry a whole number as `index`, and their id and name exactly once.
+    Breaking off, closing it or dropping it closes the connection at once; read
+    to its end, it gives the connection back.
+
+    Raises:
+        StreamTruncatedError: While iterating: the stream ended before the answer did.
+        APITimeoutError: While iterating: nothing came for too long.
+        APIStatusError: While iterating: the service reported an error inside the stream.
+            In all three, what had arrived is in `.partial`.
+
+    Example:
+        >>> from melious import MeliousClient
+        >>> with MeliousClient(api_key="sk-mel-...") as client:  # doctest: +SKIP
+        ...     with client.chat.stream(model="glm-4.7", messages=[...]) as stream:
+        ...         for chunk in stream:
+        ...             for choice in chunk["choices"]:
+        ...                 print(choice["delta"].get("content") or "", end="")
+        ...     print(stream.completion().usage)
+    """
+
+    def __init__(self, opened: OpenStream, chunks: Generator[dict[str, Any]]) -> None:
+        self._opened = opened
+        self._chunks = chunks
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return self._chunks
+
+    def __next__(self) -> dict[str, Any]:
+        return next(self._chunks)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Break off; harmless after the end."""
+        self._chunks.close()
+
+
+class AsyncChatStream(StreamBase):
+    """Like `ChatStream`, for asyncio.
+
+    The request is made when the stream is awaited, entered or first iterated
+    over, whichever comes first; errors before the first chunk are raised there.
+
+    Example:
+        >>> async def main() -> None:
+        ...     async with AsyncMeliousClient() as client:
+        ...         async for chunk in client.chat.stream(model="glm-4.7", messages=[...]):
+        ...             print(chunk)
+    """
+
+    def __init__(
+        self,
+        begin: Callable[
+            [], Awaitable[tuple[OpenStream, AsyncGenerator[dict[str, Any]], Callable[[], Awaitable[None]]]]
+        ],
+    ) -> None:
+        self._begin = begin
+        self._opened = None
+        self._chunks: AsyncGenerator[dict[str, Any]] | None = None
+        self._let_go: Callable[[], Awaitable[None]] | None = None
+
+    async def _started(self) -> Self:
+        if self._chunks is None:
+            self._opened, self._chunks, self._let_go = await self._begin()
+        return self
+
+    def __await__(self) -> Generator[Any, None, Self]:
+        return self._started().__await__()
+
+    def __aiter__(self) -> AsyncIterator[dict[str, Any]]:
+        return self if self._chunks is None else self._chunks
+
+    async def __anext__(self) -> dict[str, Any]:
+        if self._chunks is None:
+            await self._started()
+        assert self._chunks is not None  # noqa: S101 - just begun
+        return await anext(self._chunks)
+
+    async def __aenter__(self) -> Self:
+        return await self._started()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Break off; harmless before the beginning, after the end, and while somebody else does it."""
+        if self._chunks is None or self._let_go is None:
+            return
+        # The connection first, so that the generator has nothing to wait for when it is closed: at its end an
+        # event loop closes every generator there is at the same time, those that close one another included.
+        await self._let_go()
+        if not getattr(self._chunks, "ag_running", False):
+            await self._chunks.aclose()

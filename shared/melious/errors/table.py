@@ -1,0 +1,225 @@
+"""The one table that reads what the service has against a request: status and code to an exception.
+
+Three generations of codes are in use (symbolic `AUTH_INVALID_API_KEY`, numeric
+`AUTH_1008`, snake_case `insufficient_quota`); all of them are known here, and
+any other falls back to the status.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from melious.errors import (
+    APIStatusError,
+    AuthenticationError,
+    BadRequestError,
+    ContextLengthExceededError,
+    InsufficientBalanceError,
+    ModelNotFoundError,
+    NoProvidersAvailableError,
+    NotFoundError,
+    PermissionDeniedError,
+    ProviderError,
+    RateLimitError,
+    ServerError,
+)
+from melious.errors.context_overflow import is_overflow
+
+_BODY_SHOWN = 500
+_WORDS_READ = 4000
+
+_BY_CODE: dict[str, type[APIStatusError]] = {
+    "AUTH_INVALID_API_KEY": AuthenticationError,
+    "AUTH_1007": AuthenticationError,
+    "AUTH_1008": AuthenticationError,
+    "invalid_api_key": AuthenticationError,
+    "AUTH_INSUFFICIENT_PERMISSIONS": PermissionDeniedError,
+    "AUTH_1015": PermissionDeniedError,
+    "insufficient_permissions": PermissionDeniedError,
+    "AUTH_1028": RateLimitError,
+    "rate_limit_exceeded": RateLimitError,
+    "rate_limit_error": RateLimitError,
+    "INFERENCE_3108": RateLimitError,
+    "BILLING_INSUFFICIENT_ENERGY": InsufficientBalanceError,
+    "insufficient_quota": InsufficientBalanceError,
+    "VALIDATION_INVALID_VALUE": BadRequestError,
+    "VALIDATION_REQUIRED_FIELD": BadRequestError,
+    "invalid_request_error": BadRequestError,
+    "INFERENCE_3201": BadRequestError,
+    "INFERENCE_3001": ModelNotFoundError,
+    "model_not_found": ModelNotFoundError,
+    "INFERENCE_3207": ContextLengthExceededError,
+    "context_length_exceeded": ContextLengthExceededError,
+    "context_window_exceeded": ContextLengthExceededError,
+    "model_context_window_exceeded": ContextLengthExceededError,
+    "exceed_context_size_error": ContextLengthExceededError,
+    "model_max_prompt_tokens_exceeded": ContextLengthExceededError,
+    "tokens_limit_reached": ContextLengthExceededError,
+    "INFERENCE_PROVIDER_ERROR": ProviderError,
+    "INFERENCE_3103": ProviderError,
+    "INFERENCE_3107": ProviderError,
+    "provider_error": ProviderError,
+    "INFERENCE_NO_PROVIDERS_AVAILABLE": NoProvidersAvailableError,
+    "INFERENCE_3104": NoProvidersAvailableError,
+    "no_providers_available": NoProvidersAvailableError,
+}
+
+_BY_PREFIX: tuple[tuple[str, type[APIStatusError]], ...] = (
+    ("BILLING_", InsufficientBalanceError),
+    ("VALIDATION_", BadRequestError),
+    ("SYSTEM_", ServerError),
+)
+
+_BY_STATUS: dict[int, type[APIStatusError]] = {
+    **dict.fromkeys((400, 413, 422), BadRequestError),
+    401: AuthenticationError,
+    402: InsufficientBalanceError,
+    403: PermissionDeniedError,
+    404: NotFoundError,
+    **dict.fromkeys((408, 409, 425), ServerError),
+    429: RateLimitError,
+    **dict.fromkeys((502, 504), ProviderError),
+}
+
+_MONEY_STATUSES = frozenset({402, 403, 429})
+_NO_PROVIDER_FITS = re.compile(
+    r"(?:\bno(?:ne of the)?|find an?y?) (?:\w+ )?providers? (?:\w+ ){0,2}?(?:match|fit|satisf|meet)"
+    r"|no (?:matching|eligible|suitable) providers?\b"
+    r"|\bno providers? (?:\w+ ){0,5}?(?:filters?|constraints?|countr(?:y|ies))\b"
+    r"|\bfilters? exclude[sd]? (?:every|all)\b",
+    re.IGNORECASE,
+)
+"""What the service says whatever code and status it chooses: the filters left no provider."""
+_NO_PROVIDERS = re.compile(r"no providers? (?:are |is )?available", re.IGNORECASE)
+"""What is said of an outage too; a known code decides which is meant."""
+_OVERFLOW_STATUSES = frozenset({None, 400, 413, 422, 429})
+_LOOSE = (BadRequestError, RateLimitError)
+"""What codes say of many things; the words tell which."""
+
+
+def error_class(
+    status: int | None, code: str | None, type_: str | None, message: str
+) -> type[APIStatusError]:
+    """Pick the class for what the service said: its code first, then its type, then the status.
+
+    Words go before codes where only they are reliable: that no provider matches the filters comes under
+    any code and status.
+
+    Args:
+        status: HTTP status; None for an error inside a stream.
+        code: `error.code`, in any of the three vocabularies.
+        type_: `error.type`.
+        message: The service's own words, for what it sends without a code.
+    """
+    if _NO_PROVIDER_FITS.search(message[:_WORDS_READ]):
+        return NoProvidersAvailableError
+    said = _status_in(code) if status is None else status
+    overflow = said in _OVERFLOW_STATUSES and is_overflow(message[:_WORDS_READ])
+    for word in (code, type_):
+        if word is None:
+            continue
+        known = _BY_CODE.get(word) or next(
+            (cls for prefix, cls in _BY_PREFIX if word.startswith(prefix)), None
+        )
+        if known is None or not _fits(known, status):
+            continue
+        if known in _LOOSE and overflow:
+            return ContextLengthExceededError
+        if known is BadRequestError and _NO_PROVIDERS.search(message):
+            return NoProvidersAvailableError
+        return known
+    if _NO_PROVIDERS.search(message):
+        return NoProvidersAvailableError
+    if overflow:
+        return ContextLengthExceededError
+    if said is None:
+        return ServerError
+    if said in _BY_STATUS:
+        return _BY_STATUS[said]
+    return ServerError if said >= 500 else APIStatusError  # noqa: PLR2004
+
+
+def _status_in(code: str | None) -> int | None:
+    """The HTTP status that some servers send as the code of an error inside a stream."""
+    return int(code) if code is not None and code.isdecimal() and len(code) == 3 else None  # noqa: PLR2004
+
+
+def _fits(known: type[APIStatusError], status: int | None) -> bool:
+    """Whether a word that is used loosely means under this status what it says."""
+    if status is None:
+        return True
+    if known is InsufficientBalanceError:
+        return status in _MONEY_STATUSES
+    if known is BadRequestError:
+        # `invalid_request_error` is also the type of a missing key, path or model.
+        return status < 500 and _BY_STATUS.get(status, known) is known  # noqa: PLR2004
+    return True
+
+
+def status_error(
+    status: int | None,
+    body: Any,
+    *,
+    request_id: str | None = None,
+    endpoint: str = "",
+) -> APIStatusError:
+    """Make the exception for an error answer.
+
+    Args:
+        status: HTTP status; None for an error inside a stream.
+        body: The parsed JSON body, or text where it was no JSON. All of
+            `{"error": {...}}`, `{"error": "text"}`, `{"message": "text"}`,
+            a bare error object and plain text are understood.
+        request_id: The answer's `x-request-id`.
+        endpoint: The endpoint's name, for the message of an answer that says nothing.
+    """
+    fields = _error_fields(body)
+    message = fields["message"] or f"{endpoint or 'the service'} answered {status or 'an error'}"
+    code, type_ = fields["code"], fields["type"]
+    cls = error_class(status, code, type_, message)
+    if cls is NotFoundError and "model" in message.lower():
+        cls = ModelNotFoundError
+    return cls(
+        message,
+        status_code=status,
+        code=code,
+        type=type_,
+        param=fields["param"],
+        details=fields["details"],
+        request_id=request_id,
+        body=body,
+    )
+
+
+def _error_fields(body: Any) -> dict[str, Any]:
+    """Find message, code, type, param and details in any of the shapes an error body has."""
+    fields: dict[str, Any] = {"message": "", "code": None, "type": None, "param": None, "details": None}
+    if isinstance(body, list) and len(body) == 1:
+        body = body[0]
+    if isinstance(body, str):
+        fields["message"] = " ".join(body.split())[:_BODY_SHOWN]
+        return fields
+    if not isinstance(body, dict):
+        return fields
+    error = body.get("error", body)
+    if isinstance(error, str):
+        fields["message"] = error
+        fields["type"] = _text(body.get("error_type")) or (error if error in _BY_CODE else None)
+        return fields
+    if not isinstance(error, dict):
+        error = body
+    message = error.get("message") or error.get("detail") or body.get("message") or body.get("detail")
+    fields["message"] = message if isinstance(message, str) else str(message or "")
+    fields["code"] = _text(error.get("code"))
+    fields["type"] = _text(error.get("type"))
+    fields["param"] = _text(error.get("param"))
+    fields["details"] = error.get("details")
+    return fields
+
+
+def _text(value: Any) -> str | None:
+    """A code as text: servers send strings, numbers, and the word None."""
+    if value in (None, "", "None") or isinstance(value, bool):
+        return None
+    return value if isinstance(value, str) else str(value)

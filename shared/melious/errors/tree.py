@@ -1,0 +1,305 @@
+"""What can go wrong, as one tree, and the one table that reads the service's answers.
+
+    MeliousError
+    ├── ConfigurationError (ValueError)        no key, an unusable base URL
+    ├── InvalidArgumentError (ValueError)      refused here, before anything was sent
+    ├── APIConnectionError (ConnectionError)   no answer: DNS, connect, TLS, cut connection
+    │   └── StreamTruncatedError               a stream that stopped without saying it was done
+    ├── APITimeoutError (TimeoutError)         one attempt took too long
+    │   └── DeadlineExceededError              the whole call took too long
+    ├── ResponseDecodeError                    an answer that is not what the endpoint promises
+    ├── BudgetExceededError                    an `ImpactBudget` is used up; nothing was sent
+    ├── ResidencyError                         an answer from elsewhere, or from nobody knows where
+    └── APIStatusError                         the service said no, with a status or inside a stream
+        ├── BadRequestError                    400, 413, 422
+        │   └── ContextLengthExceededError
+        ├── AuthenticationError                401
+        ├── PermissionDeniedError              403
+        ├── InsufficientBalanceError           402, or 403 and 429 that are about money
+        ├── NotFoundError                      404
+        │   └── ModelNotFoundError
+        ├── RateLimitError                     429
+        └── ServerError                        5xx and the other passing troubles
+            ├── ProviderError                  every provider of the model failed
+            └── NoProvidersAvailableError      the filters left no provider
+
+What the service answers becomes one of these by the table in `melious.errors.table`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try of a call that failed: what came of it, and when (seconds since the call began)."""
+
+    outcome: str
+    at: float
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RetryEvent:
+    """An attempt that failed and is about to be made again; what `on_retry` is called with.
+
+    Attributes:
+        attempt: The number of the attempt that failed, from 1.
+        error: What it failed with.
+        delay: Seconds until the next attempt.
+
+    Example:
+        >>> from melious import MeliousClient
+        >>> client = MeliousClient(api_key="sk-mel-...")
+        >>> client.chat.create(  # doctest: +SKIP
+        ...     model="glm-4.7", messages=[...], on_retry=lambda event: print(event.attempt, event.error)
+        ... )
+    """
+
+    attempt: int
+    error: MeliousError
+    delay: float
+
+
+class MeliousError(Exception):
+    """Root of everything this library raises on purpose.
+
+    Attributes:
+        message: What happened, without the advice.
+        status_code: HTTP status, where there was an answer.
+        code: The service's own code, as sent.
+        type: The service's error type, as sent.
+        param: The request field the service complains about, where it names one.
+        details: Whatever the service sends beside the message.
+        request_id: The service's id of the (last) request.
+        body: The answer's body: parsed JSON, or text.
+        retry_after: Seconds the service asks to wait, where it says so.
+        attempts: How many requests were sent.
+        elapsed: Seconds from the start of the call to the error.
+        history: The earlier failed attempts, oldest first.
+        partial: For an error inside a stream, what had arrived: a
+            `PartialCompletion` with `text`, `reasoning`, `tool_calls`, `usage`.
+        advice: What to do about it.
+    """
+
+    advice = ""
+    is_retryable: bool = False
+    """Whether the same request may succeed later."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status_code: int | None = None,
+        code: str | None = None,
+        type: str | None = None,  # noqa: A002 - the wire's word
+        param: str | None = None,
+        details: Any = None,
+        request_id: str | None = None,
+        body: Any = None,
+        retry_after: float | None = None,
+        advice: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.status_code = status_code
+        self.code = code
+        self.type = type
+        self.param = param
+        self.details = details
+        self.request_id = request_id
+        self.body = body
+        self.retry_after = retry_after
+        self.attempts = 0
+        self.elapsed = 0.0
+        self.history: tuple[Attempt, ...] = ()
+        self.partial: Any = None
+        if advice is not None:
+            self.advice = advice
+
+    def __str__(self) -> str:
+        facts = [
+            str(self.status_code) if self.status_code else "",
+            self.code or self.type or "",
+            f"request {self.request_id}" if self.request_id else "",
+            f"{self.attempts} attempts in {self.elapsed:.1f} s" if self.attempts > 1 else "",
+        ]
+        said = ", ".join(fact for fact in facts if fact)
+        text = f"{self.message} ({said})" if said else self.message
+        return f"{text}. {self.advice}" if self.advice else text
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (self.__class__, self.args, self.__dict__)
+
+
+def _rebuild(cls: type[MeliousError], args: tuple[Any, ...], state: dict[str, Any]) -> MeliousError:
+    error = cls.__new__(cls, *args)
+    error.args = args
+    error.__dict__.update(state)
+    return error
+
+
+class ConfigurationError(MeliousError, ValueError):
+    """The client cannot be made from what it was given."""
+
+
+class InvalidArgumentError(MeliousError, ValueError):
+    """An argument was refused before anything was sent; the message names it and its position."""
+
+
+class APIConnectionError(MeliousError, ConnectionError):
+    """No answer came: the name, the connection, TLS, or a cut in the middle."""
+
+    is_retryable = True
+    advice = "Check the network, a proxy, and MELIOUS_BASE_URL"
+
+
+class APITimeoutError(MeliousError, TimeoutError):
+    """An attempt took longer than its timeout. The service may have worked on, and billed, the request."""
+
+    is_retryable = True
+    advice = "Raise `timeout`, shorten the request, or stream the answer"
+
+
+class DeadlineExceededError(APITimeoutError):
+    """The call as a whole, waits and retries included, took longer than its deadline."""
+
+    advice = "Raise `deadline` or lower `max_retries`"
+
+
+class ResponseDecodeError(MeliousError):
+    """An answer that cannot be read: no JSON, a wrong shape, or not what was asked for."""
+
+    advice = "Check that the base URL is that of Melious and not of a proxy or a web page"
+
+
+class BudgetExceededError(MeliousError):
+    """A budget is used up, or can no longer be kept: the request was not sent.
+
+    Attributes:
+        budget: The `ImpactBudget`.
+        spent: What had been spent by then, as `melious.impact.Totals`: reported figures only.
+        limit: The name of the limit, such as `max_cost_eur`.
+    """
+
+    advice = "Raise the limit, or start a new ImpactBudget"
+
+    def __init__(
+        self, message: str, *, budget: Any = None, spent: Any = None, limit: str = "", **details: Any
+    ) -> None:
+        super().__init__(message, **details)
+        self.budget = budget
+        self.spent = spent
+        self.limit = limit
+
+
+class ResidencyError(MeliousError):
+    """An answer was not made where `filters.countries` allow, or does not say where.
+
+    The answer is there, and was billed.
+
+    Attributes:
+        answer: The answer: a `Result`; of a stream, what came of it.
+        locations: Where the requests ran that were not verified, as country codes; None for those
+            that do not say.
+        countries: The countries that were allowed.
+    """
+
+    advice = "The answer is in `.answer`; asking again may well run in the same place"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        answer: Any = None,
+        locations: tuple[str | None, ...] = (),
+        countries: tuple[str, ...] = (),
+        **details: Any,
+    ) -> None:
+        super().__init__(message, **details)
+        self.answer = answer
+        self.locations = locations
+        self.countries = countries
+
+
+class ResidencyWarning(UserWarning):
+    """What `verify_location="warn"` warns with, where `"raise"` raises `ResidencyError`."""
+
+
+class StreamTruncatedError(APIConnectionError):
+    """A stream that ended without a finish reason and without `[DONE]`: the answer is not whole."""
+
+    advice = "What arrived is in `.partial`; send the request again for a whole answer"
+
+
+class APIStatusError(MeliousError):
+    """The service answered with an error."""
+
+
+class BadRequestError(APIStatusError):
+    """The request is not valid as it is (400, 413, 422)."""
+
+    advice = "Correct the request; sending it again as it is will fail again"
+
+
+class ContextLengthExceededError(BadRequestError):
+    """The input is longer than the model, or the provider that would serve it, takes."""
+
+    advice = "Shorten the input or take a model with a longer context"
+
+
+class AuthenticationError(APIStatusError):
+    """The key is missing, wrong, revoked or expired (401)."""
+
+    advice = "Check MELIOUS_API_KEY, or make a key at https://melious.ai/account/api/keys"
+
+
+class PermissionDeniedError(APIStatusError):
+    """The key lacks the scope for this endpoint (403)."""
+
+    advice = "Give the key the scope that this endpoint needs"
+
+
+class InsufficientBalanceError(APIStatusError):
+    """The account has run out of energy or credits; no retry will help."""
+
+    advice = "Top up the balance of the account"
+
+
+class NotFoundError(APIStatusError):
+    """There is nothing at this address (404)."""
+
+
+class ModelNotFoundError(NotFoundError):
+    """The model does not exist, or is not open to this key."""
+
+    advice = "List the models with `client.models.list()`; an unknown `:flavor` counts as part of the name"
+
+
+class RateLimitError(APIStatusError):
+    """Too many requests (429)."""
+
+    is_retryable = True
+    advice = "Wait for `.retry_after` seconds or send fewer requests at a time"
+
+
+class ServerError(APIStatusError):
+    """The service, or something on the way to it, is in trouble (5xx)."""
+
+    is_retryable = True
+    advice = "Try again later"
+
+
+class ProviderError(ServerError):
+    """Every provider of the model failed or was too slow."""
+
+    advice = "Try again, or take another model, flavor or filter"
+
+
+class NoProvidersAvailableError(ServerError):
+    """No provider fits what the request allows."""
+
+    is_retryable = False
+    advice = "Loosen `filters`, or take a model that more providers serve"

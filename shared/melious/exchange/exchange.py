@@ -1,0 +1,397 @@
+"""One call with all its attempts, as a generator of effects.
+
+A driver, sync or async, performs each effect and sends its result back in. All
+that decides lies here: the gate, the attempts, what an answer means, the
+waits, the deadline, and for a stream the boundary behind which nothing is
+retried any more, namely the first chunk.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Generator, Iterable
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from melious.errors import (
+    APIConnectionError,
+    APIStatusError,
+    APITimeoutError,
+    Attempt,
+    DeadlineExceededError,
+    MeliousError,
+    NoProvidersAvailableError,
+    RateLimitError,
+    RetryEvent,
+)
+from melious.exchange.effects import Effect, Failure, Instead, ReadBody, ReadSome, Send, Sleep, Tell
+from melious.exchange.gate import RateGate, Turn
+from melious.exchange.opened import OpenStream, with_history
+from melious.exchange.ratelimit import RateLimit, parse_rate_limit, parse_retry_after
+from melious.exchange.request import Head, Replay, Request, Response, read
+from melious.exchange.retry import (
+    SERVER_DELAY_CAP,
+    Phase,
+    RetryBudget,
+    delay_before_retry,
+    is_malformed,
+    named_by,
+    retry_cost,
+    worth_retrying,
+)
+from melious.wire.chunks import ChatStreamParser
+from melious.wire.refusals import MAX_ERROR_BODY, error_object, parsed_or_text, refusal
+
+_LOOK = 0.25
+"""Seconds of a wait after which a call that others can end looks whether they have."""
+MAX_BODY = 256 * 1024 * 1024  # 2,048 vectors of 4,096 numbers as JSON take 170 MB, ten pictures 100 MB
+
+
+@dataclass(slots=True)
+class Policy:
+    """What outlives a call: the client's budget, the gate of its key and endpoint, and the clocks."""
+
+    gate: RateGate
+    budget: RetryBudget = field(default_factory=RetryBudget)
+    max_rate_limit_wait: float = 60.0
+    clock: Callable[[], float] = time.monotonic
+    wall_clock: Callable[[], float] = time.time
+
+
+Exchange: TypeAlias = Generator[Effect, Any, Response | OpenStream]
+
+
+def exchange(request: Request, policy: Policy) -> Exchange:
+    """Make a call.
+
+    Yields:
+        The effects to perform.
+
+    Returns:
+        A `Response`, or an `OpenStream` for a request that streams.
+
+    Raises:
+        MeliousError: The call failed for good; attempts, time and history are on it.
+    """
+    call = _CallState(request, policy)
+    try:
+        return (yield from _attempts(call))
+    finally:
+        policy.gate.leave(call.turn)
+
+
+def _attempts(call: _CallState) -> Exchange:
+    request, policy = call.request, call.policy
+    idempotency = _idempotency()
+    admitted = not request.budgets
+    while True:
+        yield from call.pass_gate()
+        headers = [idempotency] if request.method == "POST" else []
+        if call.tries:
+            headers.append(("x-retry-count", str(call.tries)))
+        call.begin_attempt()
+        if not admitted:
+            from melious.impact.budget import admit  # noqa: PLC0415 - only for those who have one
+
+            admit(request.budgets)
+            admitted = True
+        head = yield Send(tuple(headers), call.attempt_until)
+        if isinstance(head, Failure):
+            error, phase, timed_out = call.failed(head), head.phase, head.timed_out
+        else:
+            outcome = yield from call.read(head)
+            if not isinstance(outcome, _Failed):
+                policy.budget.refund()
+                return outcome
+            error, phase, timed_out = outcome.error, outcome.phase, outcome.timed_out
+        instead = call.give_way(error)
+        if instead is not None:
+            idempotency = _idempotency()
+            yield instead
+            continue
+        delay = call.delay_or_raise(error, phase, timed_out=timed_out)
+        yield Tell(RetryEvent(call.attempts, error, delay))
+        yield from call.pause(delay)
+
+
+def _idempotency() -> tuple[str, str]:
+    return "idempotency-key", secrets.token_hex(16)
+
+
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    error: MeliousError
+    phase: Phase = Phase.ANSWER
+    timed_out: bool = False
+
+
+class _CallState:
+    """One call: its clock, its attempts, its history."""
+
+    def __init__(self, request: Request, policy: Policy) -> None:
+        self.request = request
+        self.policy = policy
+        self.turn = Turn()
+        self.started = policy.clock()
+        self.until = None if request.deadline is None else self.started + request.deadline - request.spent
+        self.attempts = 0
+        self.attempt_started = self.started
+        self.attempt_until = self.until
+        self.history: list[Attempt] = []
+        self.refusals = 0
+        self.malformed = 0
+        self.refused: MeliousError | None = None
+
+    @property
+    def tries(self) -> int:
+        """How many attempts there were; another request in the place of the first is no retry."""
+        return self.attempts - self.refusals
+
+    def pass_gate(self) -> Generator[Effect, Any, None]:
+        """Wait until the key may send; raise without sending if that would take too long."""
+        policy, gate, most = self.policy, self.policy.gate, self.policy.max_rate_limit_wait
+        if not most:
+            return
+        waited = 0.0
+        spare = self.tries < self.request.max_retries
+        while wait := gate.wait(self.turn, now := policy.clock(), spare=spare):
+            # Who has waited long enough still waits to hear what becomes of another one's attempt.
+            patience = (2 * most if gate.is_probing(now) else most) - waited
+            if wait > patience or (self.until is not None and now + wait > self.until):
+                error = RateLimitError(
+                    f"not sent: the service asks this key to wait {wait:.1f} s more", retry_after=wait
+                )
+                raise self.final(error)
+            wait = min(wait + gate.spread(), patience)
+            yield from self.pause(wait)
+            waited += wait
+
+    def pause(self, seconds: float) -> Generator[Effect, Any, None]:
+        """Wait, for as long as the attempt that follows is wanted."""
+        if self.request.ends is None:
+            yield Sleep(seconds)
+            return
+        while seconds > 0:
+            self._check_wanted(self.request.ends)
+            yield Sleep(min(seconds, _LOOK))
+            seconds -= _LOOK
+
+    def _check_wanted(self, ends: Callable[[MeliousError | None], bool]) -> None:
+        if ends(None):
+            raise self.final(MeliousError("not sent: another request of the same call has failed"))
+
+    def begin_attempt(self) -> None:
+        if self.request.ends is not None:
+            self._check_wanted(self.request.ends)
+        now = self.policy.clock()
+        if self.until is not None and now >= self.until:
+            error = DeadlineExceededError(f"the deadline of {self.request.deadline:g} s passed; not sent")
+            raise self.final(error)
+        self.attempts += 1
+        self.attempt_started = now
+        answer = self.request.timeout.answer
+        ends = [
+            moment for moment in (self.until, None if answer is None else now + answer) if moment is not None
+        ]
+        self.attempt_until = min(ends, default=None)
+
+    def read(self, head: Head) -> Generator[Effect, Any, Response | OpenStream | _Failed]:
+        """Read an answer: a result, or what the service or the connection had against it."""
+        policy, now = self.policy, self.policy.wall_clock()
+        rate_limit = parse_rate_limit(head.headers, now)
+        if not 200 <= head.status < 300:  # noqa: PLR2004
+            body = yield ReadBody(MAX_ERROR_BODY, self.attempt_until, cut=True)
+            said = parsed_or_text(b"" if isinstance(body, Failure) else body)
+            return _Failed(self._refusal(head, said, rate_limit, now))
+        if self.request.stream:
+            policy.gate.passed(self.turn, rate_limit, policy.clock())
+            return (yield from self._open_stream(head, rate_limit))
+        body = yield ReadBody(MAX_BODY, self.attempt_until)
+        if isinstance(body, Failure):
+            return _Failed(self.failed(body, head), body.phase, body.timed_out)
+        said = error_object(body)
+        if said is not None:
+            return _Failed(self._refusal(head, said, rate_limit, now))
+        policy.gate.passed(self.turn, rate_limit, policy.clock())
+        elapsed = policy.clock() - self.started
+        response = Response(
+            head.status,
+            head.headers,
+            body,
+            rate_limit,
+            self.attempts,
+            elapsed,
+            self.request.relaxed,
+            self.request.residency,
+            self.request.routing,
+        )
+        return (
+            response if self.request.replay is None else self._replayed(head, response, self.request.replay)
+        )
+
+    def _open_stream(
+        self, head: Head, rate_limit: RateLimit | None
+    ) -> Generator[Effect, Any, OpenStream | _Failed]:
+        """Read until there is a chunk to hand over; up to then the attempt can be made again."""
+        parser = ChatStreamParser(head, event_timeout=self.request.timeout.event, clock=self.policy.clock)
+        chunks: list[dict[str, Any]] = []
+        while not chunks and not parser.ended:
+            data = yield ReadSome()
+            if isinstance(data, Failure):
+                return _Failed(self.failed(data, head), data.phase, data.timed_out)
+            chunks = parser.feed(data) if data else parser.close()
+        if parser.error is not None and not any(_says_something(chunk) for chunk in chunks):
+            self._pace(parser.error, head, rate_limit, self.policy.wall_clock())
+            return _Failed(parser.error, timed_out=isinstance(parser.error, APITimeoutError))
+        return self._opened(parser, chunks, head, rate_limit)
+
+    def _replayed(self, head: Head, response: Response, replay: Replay) -> OpenStream:
+        """Make a stream of a whole answer."""
+        try:
+            whole, chunks = read(response, replay)
+        except MeliousError as error:
+            raise self.final(error) from error.__cause__
+        parser = ChatStreamParser(head, clock=self.policy.clock)
+        return self._opened(parser, parser.replay(whole, chunks), head, response.rate_limit)
+
+    def _opened(
+        self,
+        parser: ChatStreamParser,
+        first: Iterable[dict[str, Any]],
+        head: Head,
+        rate_limit: RateLimit | None,
+    ) -> OpenStream:
+        return OpenStream(
+            parser,
+            first,
+            head,
+            rate_limit,
+            self.attempts,
+            self.started,
+            tuple(self.history),
+            self.request.relaxed,
+            self.request.residency,
+            self.request.routing,
+        )
+
+    def _refusal(self, head: Head, said: Any, rate_limit: RateLimit | None, now: float) -> MeliousError:
+        """The error for what the service said, with an error status or in place of an answer."""
+        error = refusal(head, said, self.request.endpoint)
+        self._pace(error, head, rate_limit, now)
+        if not isinstance(error, RateLimitError):
+            self.policy.gate.passed(self.turn, rate_limit, self.policy.clock())
+        return error
+
+    def _pace(self, error: MeliousError, head: Head, rate_limit: RateLimit | None, now: float) -> None:
+        """Write on an error what its headers say of another attempt; tell the gate of a refusal."""
+        error.retry_after = parse_retry_after(head.headers, now)
+        if isinstance(error, RateLimitError):
+            if error.retry_after is None and rate_limit is not None and rate_limit.remaining == 0:
+                error.retry_after = named_by(rate_limit)
+            most = self.policy.max_rate_limit_wait or SERVER_DELAY_CAP
+            self.policy.gate.refused(
+                self.turn, error.retry_after, self.policy.clock(), most=most, rate_limit=rate_limit
+            )
+        wish = head.headers.get("x-should-retry") or head.headers.get("should-retry")
+        if wish in ("true", "false"):
+            error.is_retryable = wish == "true"
+
+    def failed(self, failure: Failure, head: Head | None = None) -> MeliousError:
+        """The error for a transport that failed."""
+        self.policy.gate.leave(self.turn)
+        error: MeliousError
+        if self.until is not None and failure.timed_out and self.policy.clock() >= self.until - 0.01:
+            error = DeadlineExceededError(
+                f"the deadline of {self.request.deadline:g} s passed: {failure.message}"
+            )
+        elif failure.timed_out:
+            error = APITimeoutError(failure.message)
+        else:
+            error = failure.error or APIConnectionError(failure.message)
+        error.__cause__ = failure.cause
+        if failure.final:
+            error.is_retryable = False
+        error.request_id = head.request_id if head is not None else None
+        return error
+
+    def give_way(self, error: MeliousError) -> Instead | None:
+        """What to send instead where the service refuses a field or no provider fits, or nothing.
+
+        Raises:
+            NoProvidersAvailableError: Everything is given up; the error of the first request.
+        """
+        leaner = self.request.leaner
+        request = leaner(self.request, error) if leaner and isinstance(error, APIStatusError) else None
+        if request is not None:
+            why = f"a field was refused ({error.status_code or 'in the stream'}), trying again without it"
+            return self._instead(request, error, why)
+        fallbacks = self.request.fallbacks
+        if fallbacks is None or not isinstance(error, NoProvidersAvailableError):
+            return None
+        self.refused = self.refused or error
+        relaxed = self.request.relaxed
+        if len(relaxed) == len(fallbacks.steps):
+            self.refused.add_note(f"Nor did a provider fit with this given up: {'; '.join(relaxed)}")
+            raise self.final(self.refused)
+        request = fallbacks.request(self.request, len(relaxed) + 1)
+        why = f"no provider fits the filters, trying again with this given up: {request.relaxed[-1]}"
+        return self._instead(request, error, why)
+
+    def _instead(self, request: Request, error: MeliousError, why: str) -> Instead:
+        self._note(error)
+        self.refusals += 1
+        self.request = request
+        return Instead(request, why)
+
+    def delay_or_raise(self, error: MeliousError, phase: Phase, *, timed_out: bool) -> float:
+        """Seconds until the next attempt, or the error where there is none."""
+        now = self.policy.clock()
+        spent = now - self.attempt_started
+        self.malformed += is_malformed(error)
+        retryable = self.tries <= self.request.max_retries and worth_retrying(
+            error,
+            self.request,
+            phase,
+            attempts=self.tries,
+            malformed=self.malformed,
+            spent=spent,
+            timed_out=timed_out,
+        )
+        if retryable and self.request.ends is not None:
+            retryable = not self.request.ends(error)
+        delay = delay_before_retry(error, self.tries) if retryable else None
+        if delay is None or (self.until is not None and now + delay >= self.until):
+            raise self.final(error)
+        if not self.policy.budget.take(retry_cost(error)):
+            error.add_note("Not retried: too many calls of this client have failed lately")
+            raise self.final(error)
+        self._note(error)
+        return delay
+
+    def _note(self, error: MeliousError) -> None:
+        """Write down an attempt that is followed by another."""
+        error.attempts, error.elapsed = self.attempts, self.policy.clock() - self.started
+        self.history.append(Attempt(_outcome(error), error.elapsed, error.request_id))
+
+    def final(self, error: MeliousError) -> MeliousError:
+        """Write on an error what the call had been through."""
+        advice = None if self.request.advise is None else self.request.advise(error)
+        if advice is not None:
+            error.advice = advice
+        return with_history(error, self.attempts, self.policy.clock() - self.started, tuple(self.history))
+
+
+def _outcome(error: MeliousError) -> str:
+    status = f"{error.status_code} " if error.status_code else ""
+    return f"{type(error).__name__}: {status}{error.message}"[:300]
+
+
+def _says_something(chunk: dict[str, Any]) -> bool:
+    """Whether a chunk holds anything of an answer, so that it must be handed over and not asked for again."""
+    return any(
+        choice["delta"].get("content")
+        or choice["delta"].get("reasoning_content")
+        or choice["delta"].get("tool_calls")
+        for choice in chunk["choices"]
+    )

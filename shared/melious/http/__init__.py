@@ -1,0 +1,1 @@
+"""Bytes to sockets and back: connections, proxies, TLS, and the drivers of `exchange`."""

@@ -1,0 +1,1 @@
+"""The asyncio side, which is written; `_sync` is made from it."""

@@ -1,0 +1,85 @@
+"""Sending through an async client that the caller brings: one with httpx's interface.
+
+It is used as it is and never closed here. Redirects are not followed, whatever
+it is set to: a redirect would carry the key along.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+from melious.http._sync.borrowed import body_read_before, body_read_seconds, built, headers_of
+from melious.http.connections import DRAIN_BYTES, DRAIN_SECONDS, ReadClock
+from melious.http.outgoing import Outgoing
+from melious.wire.uploads import AsyncPieces, Multipart
+
+_GRACE = 0.05
+"""Seconds that a client's own timeout, which tells more, has before it is cut off from outside."""
+
+
+def _limit(seconds: float | None) -> asyncio.Timeout:
+    """Cut off from outside what takes longer than its own timeout should have let it."""
+    return asyncio.timeout(None if seconds is None else seconds + _GRACE)
+
+
+class AsyncClientAnswer:
+    """An answer whose body has not been read."""
+
+    def __init__(self, response: Any, clock: ReadClock) -> None:
+        self.status: int = response.status_code
+        self.headers = headers_of(response)
+        self.clock = clock
+        self._response = response
+        self._read_before = body_read_before(response)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        if self._read_before is not None:
+            yield self._read_before
+            return
+        parts = aiter(self._response.aiter_raw())
+        while True:
+            if self.clock.left() == 0.0:
+                raise TimeoutError("the time is up")
+            try:
+                async with _limit(self.clock.seconds()):
+                    data = await anext(parts)
+            except StopAsyncIteration:
+                return
+            yield data
+
+    async def drain(self, body: AsyncIterator[bytes]) -> None:
+        """Read what little is left of the body, so that the connection can be used again."""
+        size = 0
+        async with asyncio.timeout(DRAIN_SECONDS):
+            async for data in body:
+                size += len(data)
+                if size > DRAIN_BYTES:
+                    return
+
+    async def aclose(self) -> None:
+        """Be done with the answer."""
+        await self._response.aclose()
+
+
+class AsyncClientSender:
+    """Sends through an async client."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    async def send(
+        self, outgoing: Outgoing, clock: ReadClock
+    ) -> tuple[AsyncClientAnswer | None, Exception | None]:
+        """Send one attempt; gives the answer or the error."""
+        read = body_read_seconds(clock)  # until the head is there, `_limit` is the shorter one
+        body = outgoing.body
+        content = AsyncPieces(body) if isinstance(body, Multipart) else body
+        request = built(self._client, outgoing, content, clock, read)
+        try:
+            async with _limit(clock.left()):
+                response = await self._client.send(request, stream=True, follow_redirects=False)
+        except Exception as error:  # noqa: BLE001 - handed to the driver, which raises what is not the transport's
+            return None, error
+        return AsyncClientAnswer(response, clock), None

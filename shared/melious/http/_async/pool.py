@@ -1,0 +1,218 @@
+"""A pool of lanes for one event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from collections.abc import AsyncIterator, Iterable
+from typing import Any
+
+from melious.http.connections import (
+    DRAIN_BYTES,
+    DRAIN_SECONDS,
+    WRITE_BYTES,
+    Lane,
+    LaneShelf,
+    NetworkHook,
+    Origin,
+    ReadClock,
+    connection_maker,
+    request_maker,
+)
+from melious.http.leftovers import asyncio_is_clean
+from melious.http.library import library, socket_options
+from melious.http.outgoing import Outgoing
+
+
+class _Stream:
+    """A network stream whose reads keep to the lane's clock."""
+
+    def __init__(self, inner: Any, hook: NetworkHook) -> None:
+        self.inner = inner
+        self._hook = hook
+        hook.streams = [self]
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
+        if self._hook.held:
+            await self.write(b"", timeout)
+        data: bytes = await self.inner.read(max_bytes, self._hook.read_seconds())
+        return data
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
+        data = self._hook.joined(buffer)
+        for start in range(0, len(data), WRITE_BYTES):
+            await self.inner.write(data[start : start + WRITE_BYTES], self._hook.bounded(timeout))
+
+    async def aclose(self) -> None:
+        await self.inner.aclose()
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ARG002, ASYNC109 - part of the time for the connection
+    ) -> _Stream:
+        seconds = self._hook.handshake_seconds()
+        try:
+            return _Stream(await self.inner.start_tls(ssl_context, server_hostname, seconds), self._hook)
+        except BaseException:
+            await self.inner.aclose()  # the library forgets it when it is interrupted
+            raise
+
+    def get_extra_info(self, info: str) -> Any:
+        return self.inner.get_extra_info(info)
+
+
+class _Network(NetworkHook):
+    """The network as the HTTP library sees it."""
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109 - the library's interface
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,  # noqa: ARG002 - ours are the same for every connection
+    ) -> _Stream:
+        seconds = self.dial_seconds(timeout)
+        return _Stream(await self.inner.connect_tcp(host, port, seconds, local_address, _OPTIONS), self)
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+_OPTIONS = socket_options()
+
+
+class AsyncAnswer:
+    """An answer whose body has not been read; `aclose` gives the lane back or throws it away."""
+
+    __slots__ = ("_lane", "_pool", "_response", "clock", "headers", "status")
+
+    def __init__(self, response: Any, lane: Lane, pool: AsyncPool) -> None:
+        self.status: int = response.status
+        self.headers: list[tuple[bytes, bytes]] = response.headers
+        self.clock = lane.hook.clock
+        self._response = response
+        self._lane: Lane | None = lane
+        self._pool = pool
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        iterator: AsyncIterator[bytes] = aiter(self._response.stream)
+        return iterator
+
+    async def drain(self, body: AsyncIterator[bytes]) -> None:
+        """Read what little is left of the body, so that the connection can be used again."""
+        self.clock.until = time.monotonic() + DRAIN_SECONDS
+        size = 0
+        async for data in body:
+            size += len(data)
+            if size > DRAIN_BYTES:
+                return
+
+    async def aclose(self) -> None:
+        """Be done with the answer, read or not."""
+        lane, self._lane = self._lane, None
+        if lane is not None:
+            await self._pool.release(lane, self._response)
+
+
+class AsyncPool:
+    """Sends requests to one origin over as many connections as there are requests at a time."""
+
+    def __init__(self, origin: Origin) -> None:
+        self.origin = origin
+        self.shelf = LaneShelf(asyncio_is_clean)
+        self._make = connection_maker(origin, asynchronous=True)
+        self._request = request_maker(origin)
+        self._closed = False
+        self._slots = asyncio.Semaphore(origin.max_connections)
+
+    async def send(self, outgoing: Outgoing, clock: ReadClock) -> tuple[AsyncAnswer | None, Exception | None]:
+        """Send one attempt.
+
+        Args:
+            outgoing: The attempt.
+            clock: Bounds the wait for a connection, and all that follows.
+
+        Returns:
+            The answer or the error.
+        """
+        if self._slots.locked():
+            try:
+                async with asyncio.timeout(clock.left()):
+                    await self._slots.acquire()
+            except TimeoutError:
+                message = f"all {self.origin.max_connections} connections are in use"
+                return None, library().core.PoolTimeout(message)
+        else:
+            await self._slots.acquire()
+        try:
+            lane, closing = self._take()
+        except Exception as error:  # noqa: BLE001 - as below
+            self._slots.release()
+            return None, error
+        lane.hook.begin(clock)
+        try:
+            if closing:
+                await _close(closing)
+            response = await lane.connection.handle_async_request(self._request(outgoing))
+            return AsyncAnswer(response, lane, self), None
+        except Exception as error:  # noqa: BLE001 - handed to the driver, which raises what is not the transport's
+            await self._discard(lane)
+            return None, lane.blamed(error, self.origin)
+        except BaseException:
+            await self._discard(lane)
+            raise
+
+    def _take(self) -> tuple[Lane, list[Lane]]:
+        lane, closing = self.shelf.take()
+        if lane is None:
+            hook = _Network(library().core.AnyIOBackend())
+            lane = Lane(self._make(hook), hook)
+            self.shelf.add(lane)
+        return lane, closing
+
+    async def release(self, lane: Lane, response: Any) -> None:
+        """Take a lane back from an answer that is closed; the library keeps its connection only if it may."""
+        try:
+            await response.aclose()
+        except BaseException:
+            await self._discard(lane)
+            raise
+        closing = self.shelf.give_back(lane)
+        if self._closed:
+            closing += self.shelf.clear()
+        self._slots.release()
+        if closing:
+            await _close(closing)
+
+    async def _discard(self, lane: Lane) -> None:
+        self.shelf.discard(lane)
+        self._slots.release()
+        await lane.connection.aclose()
+        for stream in lane.half_made(self.origin):
+            await stream.aclose()
+
+    async def aclose(self) -> None:
+        """Close the idle connections; those in use close when their requests end."""
+        self._closed = True
+        await _close(self.shelf.clear())
+
+    def abandon(self) -> None:
+        """Let go of the sockets, in the child of a fork."""
+        for lane in self.shelf.all:
+            lane.abandon()
+
+
+async def _close(lanes: list[Lane]) -> None:
+    """Close lanes; a cancellation in between takes effect when all are closed."""
+    cancelled: asyncio.CancelledError | None = None
+    for lane in lanes:
+        try:
+            await lane.connection.aclose()
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled

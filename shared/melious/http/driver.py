@@ -1,0 +1,164 @@
+"""What the sync and the async driver have in common: everything but the waiting."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from typing import Any
+
+from melious.errors import APIStatusError, ResponseDecodeError, RetryEvent
+from melious.exchange.effects import Failure, Instead, ReadBody, Send
+from melious.exchange.exchange import Exchange, Policy, exchange
+from melious.exchange.gate import gate_for
+from melious.exchange.request import Head, Request
+from melious.exchange.retry import Phase, RetryBudget
+from melious.http.connections import ReadClock
+from melious.http.failures import failure_of, own_error, unexpected
+from melious.http.frames import drop_frames, drop_library_frames, raised_by_library
+from melious.http.outgoing import Envelope, Headers, Outgoing, head_of
+from melious.http.proxies import PROXY_AUTHENTICATION, login_problem
+from melious.settings.config import ClientConfig
+from melious.wire.compression import Collected, Decoder, decoder
+from melious.wire.refusals import error_object
+
+logger = logging.getLogger("melious")
+
+
+class DriverBase:
+    """The settings of a client, and what outlives its calls."""
+
+    def __init__(self, config: ClientConfig, http_client: Any, transport: str = "httpx") -> None:
+        self.config = config
+        self._http_client = http_client
+        self._transport = transport if http_client is None else None
+        self._budget = RetryBudget()
+        self._envelope: Envelope | None = None
+
+    @property
+    def envelope(self) -> Envelope:
+        """What every request of this client has in common; made without a lock that a fork could jam."""
+        if self._envelope is None:
+            self._envelope = Envelope(self.config, self._transport)
+        return self._envelope
+
+    @property
+    def has_brought_client(self) -> bool:
+        """Whether the caller's own client sends."""
+        return self._http_client is not None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # An endpoint, or a method of one, can be pickled like its client.
+        return type(self), (self.config, self._http_client)
+
+    def policy(self, endpoint: str) -> Policy:
+        """The client's retry budget, and its key's gate for an endpoint."""
+        gate = gate_for(self.config.base_url, self.config.key_digest, endpoint)
+        return Policy(gate, self._budget, self.config.max_rate_limit_wait)
+
+
+class LineBase:
+    """One call on its way: the attempt that is being made, and its answer.
+
+    What is pure about performing an effect is here, so that the two drivers
+    cannot drift apart.
+    """
+
+    def __init__(self, driver: DriverBase, request: Request) -> None:
+        self.request = request
+        self.plan: Exchange = exchange(request, driver.policy(request.endpoint))
+        self.clock = ReadClock()
+        self.decoder: Decoder | None = None
+        self._envelope = driver.envelope
+        self._seal = self._envelope.seal(request)
+        self._host = self._envelope.origin.netloc
+        self._brought = driver.has_brought_client
+        self._attempts = 0
+        self._sent_at = 0.0
+
+    def begin(self, send: Send) -> Outgoing:
+        """Make the attempt and set its clock."""
+        self._attempts += 1
+        self._sent_at = time.monotonic()
+        self.clock = ReadClock(send.until, self.request.timeout.silence if self.request.stream else None)
+        return self._seal(send)
+
+    def head(self, status: int, headers: Headers) -> Head | Failure:
+        """Note the head of an answer; a failure where it is the proxy that answers."""
+        head = head_of(status, headers)
+        self._log(str(status), head.request_id)
+        if status == PROXY_AUTHENTICATION and (proxy := self._envelope.origin.proxy) is not None:
+            message = login_problem(proxy, str(status)) or ""
+            return Failure(Phase.CONNECT, timed_out=False, message=message, final=True)
+        self.decoder = decoder(headers, streamed=self.request.stream)
+        return head
+
+    def whole(self, effect: ReadBody, collected: Collected) -> bytes:
+        """A body as far as it was read; one that says what is wrong, without the key."""
+        body = collected.body()
+        return self._envelope.without_key(body) if effect.cut or error_object(body) is not None else body
+
+    def first(self, data: bytes) -> bytes:
+        """A read of a stream before its first chunk; an error in it, without the key."""
+        return self._envelope.without_key(data) if b"error" in data else data
+
+    def failed(self, error: Exception, phase: Phase) -> Failure:
+        """Read an exception of the transport, or raise it on if it is not the transport's.
+
+        To be called when the exception is no longer being handled: what is handled then is the caller's.
+        """
+        handled = sys.exception()
+        if isinstance(error, ResponseDecodeError):  # the body is not what its headers say, or too large
+            drop_frames(error, handled)
+            self._log(type(error).__name__, None)
+            return Failure(phase, False, error.message, final=True, error=error, cause=error.__cause__)
+        ours = own_error(error)
+        if ours is not None:
+            drop_library_frames(ours, handled)
+            raise ours from ours.__cause__
+        failure = failure_of(error, phase, self._host, self._envelope.origin.proxy)
+        if failure is None and not self._brought and raised_by_library(error):
+            failure = unexpected(error, phase, self._host)
+        if failure is None:
+            drop_library_frames(error, handled)
+            raise error
+        drop_frames(error, handled)
+        self._log(type(error).__name__, None)
+        return failure
+
+    def retrying(self, event: RetryEvent) -> object:
+        """Tell that another attempt follows; gives what the caller's callback gives."""
+        error = event.error
+        # The words of the service stay out: they may repeat what was sent.
+        words = error.message
+        if isinstance(error, APIStatusError):
+            words = f"{error.status_code or 'in the stream'} {error.code or ''}".strip()[:100]
+        logger.info(
+            "%s /%s: attempt %d failed (%s: %s), trying again in %.2f s id=%s",
+            self.request.method,
+            self.request.path,
+            event.attempt,
+            type(error).__name__,
+            words,
+            event.delay,
+            error.request_id,
+        )
+        return None if self.request.on_retry is None else self.request.on_retry(event)
+
+    def instead(self, effect: Instead) -> None:
+        """Go on with another request."""
+        self.request = effect.request
+        self._seal = self._envelope.seal(effect.request)
+        logger.info("%s /%s: %s", self.request.method, self.request.path, effect.why)
+
+    def _log(self, outcome: str, request_id: str | None) -> None:
+        if logger.isEnabledFor(logging.DEBUG):
+            logger.debug(
+                "%s /%s %s attempt=%d %.0f ms id=%s",
+                self.request.method,
+                self.request.path,
+                outcome,
+                self._attempts,
+                (time.monotonic() - self._sent_at) * 1000,
+                request_id,
+            )

@@ -1,0 +1,166 @@
+"""A request as bytes: what a driver hands to a pool or to a client."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from melious.exchange.effects import Send
+from melious.exchange.request import Head, Request
+from melious.http.connections import Origin
+from melious.http.library import certificate_variables, check_certificate_variables, user_agent
+from melious.http.proxies import names_proxy, proxy_for
+from melious.settings.config import ClientConfig
+from melious.settings.headers import hides_key, warn_of_hidden_key
+from melious.wire.uploads import Multipart, Upload
+
+Headers = list[tuple[bytes, bytes]]
+
+_LEAST_KEY = 8
+"""Bytes from which on a key is not a word that a service might use by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One attempt, ready to be sent.
+
+    Attributes:
+        method: The method, as bytes.
+        url: The whole URL, for a client.
+        target: Path and query, for a pool.
+        headers: All headers.
+        body: The body.
+        connect: Seconds for the connection, or None.
+        write: Seconds for each piece of the request, or None.
+    """
+
+    method: bytes
+    url: str
+    target: bytes
+    headers: Headers = field(repr=False)
+    body: bytes | Multipart | None = field(repr=False)
+    connect: float | None
+    write: float | None
+
+
+class Envelope:
+    """Makes attempts of requests: the headers that every request of a client has are made once.
+
+    Args:
+        config: The client's settings.
+        transport: What the connections are of: `httpx` or `aiohttp`; None for a client that the
+            caller brings, which knows the environment's proxies and certificates in its own way.
+    """
+
+    def __init__(self, config: ClientConfig, transport: str | None) -> None:
+        scheme, host, port = place_of(config.base_url)
+        self.origin = Origin(
+            scheme,
+            host,
+            port,
+            config.verify,
+            config.max_connections,
+            config.async_transport,
+            None if transport is None else proxy_for(scheme, host, port, transport),
+            certificate_variables(),
+        )
+        self._base = config.base_url
+        self._path = urlsplit(config.base_url).path
+        self._theirs = _encoded(config.default_headers)
+        self._warned = hides_key(config.default_headers)
+        usual = [("host", self.origin.netloc), ("user-agent", user_agent()), ("accept-encoding", "identity")]
+        # What may fail comes first: no frame that has the key in its locals is part of an error.
+        self._usual = [*_encoded(usual), _auth(config)]
+
+    def seal(self, request: Request) -> Callable[[Send], Outgoing]:
+        """Encode a request once and give the function that makes each attempt of it."""
+        theirs = self._theirs
+        if request.headers:
+            theirs = _over(theirs, _encoded(request.headers))
+            if not self._warned and hides_key(request.headers):
+                self._warned = True
+                warn_of_hidden_key("extra_headers", request.headers)
+        ours = [(b"accept", b"text/event-stream" if request.stream else b"*/*")]
+        body: bytes | Multipart | None
+        if isinstance(request.body, Upload):
+            body = Multipart(request.body)
+            # Only the form itself knows what it is divided by.
+            theirs = [pair for pair in theirs if pair[0] != b"content-type"]
+            described = body.content_type, body.length
+        else:
+            body = request.body
+            described = b"application/json", len(body or b"")
+        if body is not None:
+            ours += (b"content-type", described[0]), (b"content-length", str(described[1]).encode())
+        else:
+            theirs = [pair for pair in theirs if pair[0] != b"content-type"]
+        target = f"{self._path}/{request.path}".encode()
+        url = f"{self._base}/{request.path}"
+        method = request.method.encode()
+        timeout = request.timeout
+        headers = _over(self._usual + ours, theirs) if theirs else self._usual + ours
+
+        def attempt(send: Send) -> Outgoing:
+            extra = _encoded(send.headers)
+            if theirs:
+                extra = _without(extra, theirs)
+            return Outgoing(method, url, target, headers + extra, body, timeout.connect, timeout.write)
+
+        return attempt
+
+    def without_key(self, body: bytes) -> bytes:
+        """What a service says of a request, without the key: some repeat the one that they refuse."""
+        key = self._usual[-1][1].removeprefix(b"Bearer ")
+        return body.replace(key, b"***") if len(key) >= _LEAST_KEY else body
+
+
+def place_of(base_url: str) -> tuple[str, str, int]:
+    """Scheme, host and port of a base URL."""
+    parts = urlsplit(base_url)
+    return parts.scheme, parts.hostname or "", parts.port or {"http": 80, "https": 443}[parts.scheme]
+
+
+def check_environment(config: ClientConfig, transport: str) -> None:
+    """Check what the environment says of proxies and certificates, as far as that costs next to nothing.
+
+    It is checked in full where a request is sent.
+
+    Args:
+        config: The client's settings.
+        transport: What the connections are of: `httpx` or `aiohttp`.
+
+    Raises:
+        ConfigurationError: It cannot be used.
+    """
+    scheme = config.base_url.partition(":")[0]
+    if names_proxy(scheme):
+        proxy_for(*place_of(config.base_url), transport)
+    if scheme == "https" and config.verify is True:
+        check_certificate_variables()
+
+
+def _auth(config: ClientConfig) -> tuple[bytes, bytes]:
+    """The header with the key."""
+    key = config.api_key.get_secret_value().encode()
+    return (b"authorization", b"Bearer " + key) if config.auth == "bearer" else (b"x-api-key", key)
+
+
+def _encoded(pairs: Iterable[tuple[str, str]]) -> Headers:
+    return [(name.lower().encode("ascii"), value.encode("utf-8")) for name, value in pairs]
+
+
+def _over(headers: Headers, own: Headers) -> Headers:
+    """Put a caller's headers in the place of those of the same name."""
+    return _without(headers, own) + own
+
+
+def _without(headers: Headers, own: Headers) -> Headers:
+    """Headers but for those that a caller gives."""
+    names = {name for name, _ in own}
+    return [pair for pair in headers if pair[0] not in names]
+
+
+def head_of(status: int, headers: Headers) -> Head:
+    """The head of an answer from the raw headers."""
+    return Head(status, {name.lower().decode("latin-1"): value.decode("latin-1") for name, value in headers})

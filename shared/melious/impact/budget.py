@@ -1,0 +1,257 @@
+"""A limit on what requests may cost, for everyone it is given to together."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Sequence
+from contextlib import ExitStack
+from decimal import Decimal, InvalidOperation
+from typing import Any, Literal, Self, TypeAlias, get_args
+
+from melious import forks
+from melious.errors import BudgetExceededError, InvalidArgumentError
+from melious.impact import Entry, Totals
+from melious.impact.estimates import Estimator
+
+OnUnreported: TypeAlias = Literal["ignore", "estimate", "refuse"]
+
+_FIGURES = {
+    "max_cost_eur": ("eur", "EUR"),
+    "max_carbon_g": ("carbon_g_co2", "g CO2"),
+    "max_energy_kwh": ("energy_kwh", "kWh"),
+    "max_water_l": ("water_liters", "l of water"),
+}
+"""Of each limit, the sum that it bounds and its unit."""
+
+_CANNOT_BE_KEPT = (
+    'Streams report nothing on the live service: ask for `stream_impact="buffer"`, or make the budget '
+    'with on_unreported="estimate" or "ignore"'
+)
+
+
+class ImpactBudget:
+    """Limits on what requests may cost. The request that would start when one is reached is refused.
+
+    Give it to a client, to an adapter, to a `track_impact` block, or to several of them: they
+    share it. What is under way when a limit is reached is not broken off, so the sums can pass a
+    limit by what ran at the same time; `max_requests` is exact. Retries of a request are one
+    request; a batch of an embeddings or rerank call is a request; what comes from the embedding
+    cache and lists of models costs nothing and is never refused.
+
+    Safe to use from several threads and event loops. `copy.copy` and pickles start from what was
+    spent and then count on their own, also in another process; `copy.deepcopy` gives the same
+    budget, so that copies of an adapter go on sharing it.
+
+    Args:
+        max_cost_eur: Euro, as number or decimal text; 0 lets nothing through, here and below. What
+            is billed in energy alone has no price in euro: it counts as unreported.
+        max_carbon_g: Grams of CO2.
+        max_energy_kwh: Energy in kWh.
+        max_water_l: Litres of water.
+        max_requests: How many requests may start, whatever becomes of them.
+        on_unreported: What an answer counts that leaves a limited figure unreported: nothing
+            (`ignore`); what the same model has reported before, by its tokens, or nothing
+            until it has (`estimate`); or no further request may start (`refuse`).
+
+    Raises:
+        InvalidArgumentError: A limit is no number from zero up, or there is none.
+
+    Example:
+        >>> from melious import ImpactBudget, MeliousClient
+        >>> budget = ImpactBudget(max_cost_eur="0.05", max_requests=100)
+        >>> client = MeliousClient(api_key="sk-mel-...", budget=budget)
+        >>> budget
+        ImpactBudget(max_cost_eur=0/0.05, max_requests=0/100)
+    """
+
+    def __init__(
+        self,
+        *,
+        max_cost_eur: Decimal | float | str | None = None,
+        max_carbon_g: float | None = None,
+        max_energy_kwh: float | None = None,
+        max_water_l: float | None = None,
+        max_requests: int | None = None,
+        on_unreported: OnUnreported = "ignore",
+    ) -> None:
+        self.max_cost_eur = _amount("max_cost_eur", max_cost_eur)
+        self.max_carbon_g = _number("max_carbon_g", max_carbon_g)
+        self.max_energy_kwh = _number("max_energy_kwh", max_energy_kwh)
+        self.max_water_l = _number("max_water_l", max_water_l)
+        if max_requests is not None and (
+            isinstance(max_requests, bool) or not isinstance(max_requests, int) or max_requests < 0
+        ):
+            raise InvalidArgumentError(
+                f"max_requests: must be a whole number from 0 up, not {max_requests!r}"
+            )
+        self.max_requests = max_requests
+        if on_unreported not in get_args(OnUnreported):
+            raise InvalidArgumentError(
+                f"on_unreported: must be one of {', '.join(get_args(OnUnreported))}, not {on_unreported!r}"
+            )
+        self.on_unreported = on_unreported
+        self._bounds = {name: bound for name in _FIGURES if (bound := getattr(self, name)) is not None}
+        if not self._bounds and max_requests is None:
+            raise InvalidArgumentError(f"ImpactBudget: needs one of {', '.join(_FIGURES)}, max_requests")
+        self._lock = forks.new_lock()
+        self._requests = 0
+        self._spent = Totals()
+        self._estimated: dict[str, Any] = {}
+        self._unreported: str | None = None
+        self._estimator = Estimator() if on_unreported == "estimate" else None
+
+    @property
+    def requests(self) -> int:
+        """How many requests have started."""
+        return self._requests
+
+    @property
+    def spent(self) -> Totals:
+        """What the answers so far have reported."""
+        with self._lock:
+            return self._spent.copy()
+
+    @property
+    def estimated(self) -> dict[str, Any]:
+        """What was added to the reported sums for `on_unreported="estimate"`, by the name of the sum."""
+        with self._lock:
+            return dict(self._estimated)
+
+    def check(self) -> None:
+        """See whether a request could start now.
+
+        Raises:
+            BudgetExceededError: It could not.
+        """
+        with self._lock:
+            self._refuse_if_used_up()
+
+    def record(self, entry: Entry) -> None:
+        """Count what a request cost; the clients do."""
+        if not entry.answered:
+            return
+        with self._lock:
+            self._spent.add(entry)
+            missing = [name for name in self._bounds if _figure(entry, _FIGURES[name][0]) is None]
+            if missing and self.on_unreported == "refuse":
+                self._unreported = self._unreported or missing[0]
+            if self._estimator is not None:
+                if missing:
+                    self._estimate(entry, missing)
+                self._estimator.learn(entry)
+
+    def _estimate(self, entry: Entry, missing: Sequence[str]) -> None:
+        assert self._estimator is not None  # noqa: S101 - narrows the type for the checker
+        guess = self._estimator.estimate(entry)
+        for name in missing:
+            figure = _FIGURES[name][0]
+            value = getattr(guess, figure, None)
+            if value is not None:
+                self._estimated[figure] = value + self._estimated.get(figure, 0)
+
+    def _refuse_if_used_up(self) -> None:
+        """Refuse a request; the lock is held."""
+        if self._unreported is not None:
+            unit = _FIGURES[self._unreported][1]
+            raise self._error(
+                self._unreported,
+                f"not sent: an answer did not report its {unit}, so that {self._unreported} cannot be kept",
+                advice=_CANNOT_BE_KEPT,
+            )
+        if self.max_requests is not None and self._requests >= self.max_requests:
+            count = f"{self._requests} of {self.max_requests} requests"
+            raise self._error("max_requests", f"not sent: the budget is used up: {count} (max_requests)")
+        for name, bound in self._bounds.items():
+            used = self._used(name)
+            if used >= bound:
+                figure, unit = _FIGURES[name]
+                guessed = self._estimated.get(figure)
+                beside = "" if guessed is None else f", {guessed:.4g} of it estimated"
+                raise self._error(
+                    name,
+                    f"not sent: the budget is used up: {used:.4g} of {bound:.4g} {unit}{beside} ({name}), "
+                    f"by {self._requests} request{'s' * (self._requests != 1)}",
+                )
+
+    def _used(self, name: str) -> Any:
+        figure = _FIGURES[name][0]
+        return (getattr(self._spent, figure) or 0) + self._estimated.get(figure, 0)
+
+    def _error(self, limit: str, message: str, **details: Any) -> BudgetExceededError:
+        return BudgetExceededError(message, budget=self, spent=self._spent.copy(), limit=limit, **details)
+
+    def __repr__(self) -> str:
+        with self._lock:
+            shown = [f"{name}={self._used(name):.4g}/{bound:.4g}" for name, bound in self._bounds.items()]
+            if self.max_requests is not None:
+                shown.append(f"max_requests={self._requests}/{self.max_requests}")
+        return f"ImpactBudget({', '.join(shown)})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        with self._lock:
+            state = {name: value for name, value in self.__dict__.items() if name != "_lock"}
+            copied = {"_spent": self._spent.copy(), "_estimated": dict(self._estimated)}
+            return state | copied | {"_estimator": copy.deepcopy(self._estimator)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._lock = forks.new_lock()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self
+
+    def _admit(self) -> None:
+        self._requests += 1
+
+
+def check_budget(budget: object) -> None:
+    """Refuse what is no budget.
+
+    Raises:
+        InvalidArgumentError: It is something else.
+    """
+    if not isinstance(budget, ImpactBudget):
+        raise InvalidArgumentError(f"budget: must be an ImpactBudget, not {budget!r}")
+
+
+def admit(budgets: Sequence[ImpactBudget]) -> None:
+    """Let a request start: count it in every budget, or in none of them.
+
+    Raises:
+        BudgetExceededError: One of them is used up.
+    """
+    with ExitStack() as held:
+        # All take the locks in one order, or two requests could wait for each other.
+        for budget in sorted(budgets, key=id):
+            held.enter_context(budget._lock)  # noqa: SLF001 - the other half of the class
+        for budget in budgets:
+            budget._refuse_if_used_up()  # noqa: SLF001
+        for budget in budgets:
+            budget._admit()  # noqa: SLF001
+
+
+def _figure(entry: Entry, figure: str) -> Any:
+    if figure == "eur":
+        return None if entry.cost is None else entry.cost.eur
+    return None if entry.impact is None else getattr(entry.impact, figure)
+
+
+def _number(name: str, value: object) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+        raise InvalidArgumentError(f"{name}: must be a number from 0 up, not {value!r}")
+    return value
+
+
+def _amount(name: str, value: object) -> Decimal | None:
+    if value is None:
+        return None
+    try:
+        amount = None if isinstance(value, bool) else Decimal(str(value))
+    except InvalidOperation:
+        amount = None
+    if amount is None or not amount.is_finite() or amount < 0:
+        raise InvalidArgumentError(f"{name}: must be an amount from 0 up, not {value!r}")
+    return amount

@@ -1,0 +1,1 @@
+"""What a ledger shows: table, HTML, plot, CSV, pandas."""

@@ -1,0 +1,130 @@
+"""A ledger as HTML, for notebooks: one fragment that needs nothing else, for light and dark themes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from html import escape
+
+from melious.impact.ledger import ImpactLedger
+from melious.impact.totals import Totals
+from melious.impact.views.sections import (
+    UNREPORTED,
+    Section,
+    Units,
+    charges,
+    estimated_section,
+    figure,
+    notes,
+    requests,
+    sections,
+    tokens,
+)
+
+_DARK = "--ink:#e8ebe9;--soft:#9aa5a0;--line:#3a423e;--card:#1f2623;--bar:#2f6f52;--guess:#8a6d1f;"
+_STYLE = f"""
+.melious-ledger{{--ink:#1c2320;--soft:#5d6b64;--line:#d5dcd8;--card:#f3f6f4;--bar:#bfe3cf;--guess:#f3e2ae;
+ color:var(--ink);font:13px/1.45 system-ui,-apple-system,"Segoe UI",sans-serif;max-width:62rem}}
+@media (prefers-color-scheme:dark){{.melious-ledger{{{_DARK}}}}}
+[data-jp-theme-light="true"] .melious-ledger,body.vscode-light .melious-ledger{{
+ --ink:#1c2320;--soft:#5d6b64;--line:#d5dcd8;--card:#f3f6f4;--bar:#bfe3cf;--guess:#f3e2ae}}
+[data-jp-theme-light="false"] .melious-ledger,body.vscode-dark .melious-ledger{{{_DARK}}}
+.melious-ledger .tiles{{display:flex;flex-wrap:wrap;gap:8px;margin:4px 0 10px}}
+.melious-ledger .tile{{background:var(--card);border:1px solid var(--line);border-radius:8px;
+ padding:8px 14px;min-width:7.5rem}}
+.melious-ledger .tile b{{display:block;font-size:19px;font-weight:650;font-variant-numeric:tabular-nums}}
+.melious-ledger .tile span{{color:var(--soft);font-size:12px}}
+.melious-ledger p{{margin:2px 0;color:var(--soft)}}
+.melious-ledger table{{border-collapse:collapse;margin:12px 0 4px;width:100%;background:none}}
+.melious-ledger th,.melious-ledger td{{padding:3px 8px;text-align:right;border:0;
+ border-bottom:1px solid var(--line);font-variant-numeric:tabular-nums;white-space:nowrap;
+ color:var(--ink);background:none}}
+.melious-ledger th{{color:var(--soft);font-weight:600}}
+.melious-ledger th:first-child{{color:var(--ink)}}
+.melious-ledger th:first-child,.melious-ledger td:first-child{{text-align:left;white-space:normal;
+ overflow-wrap:anywhere;width:32%}}
+.melious-ledger td.bar{{background:linear-gradient(to left,var(--bar) var(--share),transparent var(--share))}}
+.melious-ledger .estimated td.bar{{background:linear-gradient(to left,var(--guess) var(--share),
+ transparent var(--share))}}
+.melious-ledger .none{{color:var(--soft)}}
+""".strip()
+
+
+def html(ledger: ImpactLedger) -> str:
+    """The total as tiles, each breakdown of several rows as a table, estimates in one of their own."""
+    total = ledger.total
+    units = Units.of(total)
+    estimates = estimated_section(ledger)
+    parts = [
+        '<div class="melious-ledger">',
+        f"<style>{_STYLE}</style>",
+        '<div class="tiles">',
+        *_tiles(total, units),
+        "</div>",
+        *(f"<p>{escape(note)}</p>" for note in notes(ledger)),
+    ]
+    for section in sections(ledger):
+        parts += _table(section, units.carbon[0], lambda sums: sums.carbon_g_co2)
+    if estimates:
+        carbon = f"~{units.carbon[0]}"
+        parts += _table(estimates, carbon, lambda sums: sums.estimated_carbon_g_co2, kind="estimated")
+    parts.append("</div>")
+    return "\n".join(parts)
+
+
+def _tiles(total: Totals, units: Units) -> Iterator[str]:
+    count, _, word = requests(total).partition(" ")
+    yield _tile(count, word)
+    if not total.requests:
+        return
+    if total.failed:
+        yield _tile(f"{total.failed:,}", "failed")
+    read = f"{tokens(total.input_tokens)} → {tokens(total.output_tokens)}" if total.with_usage else UNREPORTED
+    details = [
+        f"{tokens(count)} {name}"
+        for name, count in (("cached", total.cached_tokens), ("reasoning", total.reasoning_tokens))
+        if count is not None
+    ]
+    yield _tile(read, f"tokens in → out{' · ' if details else ''}{', '.join(details)}")
+    for value, (unit, factor), name in (
+        (total.energy_kwh, units.energy, "energy"),
+        (total.carbon_g_co2, units.carbon, "carbon"),
+        (total.water_liters, units.water, "water"),
+    ):
+        yield _tile(
+            *(
+                (UNREPORTED, f"{name} not reported")
+                if value is None
+                else (f"{figure(value, factor)} {unit}", name)
+            )
+        )
+    if total.eur is None:
+        yield _tile(UNREPORTED, charges(total) or "cost not reported")
+    else:
+        yield _tile(f"{units.eur(total.eur)} EUR", f"paid with {charges(total)}" if total.charged else "cost")
+
+
+def _tile(figure_: str, name: str) -> str:
+    return f'<div class="tile"><b>{escape(figure_)}</b><span>{escape(name)}</span></div>'
+
+
+def _table(
+    section: Section, barred: str, size: Callable[[Totals], float | None], kind: str = "reported"
+) -> Iterator[str]:
+    """A table; the cells of the column `barred` hold a bar beside the largest."""
+    most = max((size(sums) or 0.0 for _, sums in section.rows), default=0.0)
+    title = f"by {section.title}" if kind == "reported" else section.title
+    yield f'<table class="{kind}"><thead><tr><th>{escape(title)}</th>'
+    yield "".join(f"<th>{escape(column.header)}</th>" for column in section.columns)
+    yield "</tr></thead><tbody>"
+    for name, sums in section.rows:
+        cells = [f"<td>{escape(name)}</td>"]
+        for column in section.columns:
+            shown, share = column.show(sums), (size(sums) or 0.0) / most if most else 0.0
+            if column.header == barred and share:
+                cells.append(f'<td class="bar" style="--share:{share:.1%}">{escape(shown)}</td>')
+            else:
+                cells.append(
+                    f'<td class="none">{shown}</td>' if shown == UNREPORTED else f"<td>{escape(shown)}</td>"
+                )
+        yield f"<tr>{''.join(cells)}</tr>"
+    yield "</tbody></table>"

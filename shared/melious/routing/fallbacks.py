@@ -1,0 +1,130 @@
+"""What a request gives up of its filters, step by step, where no provider fits them all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+from melious.answers.location import Residency
+from melious.errors import InvalidArgumentError
+from melious.exchange.request import Request
+from melious.routing.filters import FilterName, Filters, ProviderFilters, check_filter_name, filters_to_wire
+from melious.wire import codec
+from melious.wire.uploads import Upload
+
+FallbackStep: TypeAlias = FilterName | Filters | ProviderFilters | None
+"""A filter to drop, by name; filters to replace, or with None to drop; or None, which drops all there are."""
+_Step: TypeAlias = str | Mapping[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Relaxation:
+    """A step that changes something.
+
+    Attributes:
+        name: What is given up: `countries` was dropped, `max_carbon_intensity=400` replaced.
+        filters: What is left of the filters.
+    """
+
+    name: str
+    filters: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Fallbacks:
+    """What a request may be sent as instead, in order.
+
+    Attributes:
+        fields: The body, or the form, as it was first sent.
+        steps: What is given up, one after the other.
+    """
+
+    fields: dict[str, Any] | Upload
+    steps: tuple[Relaxation, ...]
+
+    def request(self, request: Request, number: int) -> Request:
+        """The request after so many steps."""
+        filters = self.steps[number - 1].filters
+        body: bytes | Upload
+        if isinstance(self.fields, Upload):
+            given = {name: value for name, value in self.fields.fields.items() if name != "filters"}
+            if filters:
+                given["filters"] = codec.dumps(filters).decode()
+            body = replace(self.fields, fields=given)
+        else:
+            left = {name: value for name, value in self.fields.items() if name != "filters"}
+            body = codec.dumps(left | {"filters": filters} if filters else left)
+        old = request.residency
+        residency = None if old is None else Residency.asked(old.mode, filters)
+        relaxed = tuple(step.name for step in self.steps[:number])
+        return replace(request, body=body, residency=residency, relaxed=relaxed)
+
+
+def checked_steps(steps: object) -> tuple[_Step, ...]:
+    """Check steps as a caller gives them.
+
+    Raises:
+        InvalidArgumentError: They are not a list, or one of them is not a step: its filter is unknown,
+            or what replaces it is wrong.
+    """
+    if not isinstance(steps, Sequence) or isinstance(steps, str | bytes):
+        raise InvalidArgumentError(f"routing_fallbacks: needs a list of steps, not {steps!r}")
+    return tuple(_checked_step(place, step) for place, step in enumerate(steps))
+
+
+def _checked_step(place: int, step: Any) -> _Step:
+    if isinstance(step, ProviderFilters):
+        step = step.to_wire()
+    if step is None:
+        return None
+    try:
+        if isinstance(step, str) and step:
+            check_filter_name(step)
+            return step
+        if isinstance(step, Mapping) and step:
+            return dict(step) | (filters_to_wire(step) or {})
+    except InvalidArgumentError as error:
+        raise InvalidArgumentError(f"routing_fallbacks[{place}]: {error.message}") from None
+    raise InvalidArgumentError(
+        f"routing_fallbacks[{place}]: needs a filter's name, a dict of filters, or None, not {step!r:.80}"
+    )
+
+
+def relaxations(filters: object, steps: Sequence[_Step]) -> tuple[Relaxation, ...]:
+    """What the steps do to these filters; those that change nothing are left out.
+
+    Example:
+        >>> filters = {"countries": ["SE"], "max_carbon_intensity": 10}
+        >>> steps = ({"max_carbon_intensity": 50}, "min_speed_tps", "countries")
+        >>> softer, bare = relaxations(filters, steps)
+        >>> softer.name, softer.filters
+        ('max_carbon_intensity=50', {'countries': ['SE'], 'max_carbon_intensity': 50})
+        >>> bare.name, bare.filters
+        ('countries', {'max_carbon_intensity': 50})
+    """
+    found: list[Relaxation] = []
+    left: Mapping[str, Any] = filters if isinstance(filters, Mapping) else {}
+    for step in steps:
+        changed = _changes(step, left)
+        if changed:
+            left = {name: value for name, value in {**left, **changed}.items() if value is not None}
+            found.append(Relaxation(", ".join(_named(name, value) for name, value in changed.items()), left))
+    return tuple(found)
+
+
+def _changes(step: _Step, filters: Mapping[str, Any]) -> dict[str, Any]:
+    """What a step changes in filters; it touches none that is not there."""
+    if step is None or isinstance(step, str):
+        step = dict.fromkeys(filters if step is None else [step])
+    return {
+        name: value
+        for name, value in step.items()
+        if filters.get(name) is not None and value != filters[name]
+    }
+
+
+def _named(name: str, value: Any) -> str:
+    if value is None:
+        return name
+    return f"{name}={','.join(map(str, value)) if isinstance(value, list | tuple) else value}"

@@ -1,0 +1,392 @@
+"""Where a request may run: presets, flavors and provider filters, and how they enter a request.
+
+A preset and filters are fields of the body. A flavor is a suffix of the model
+(`glm-4.7:eco`), and only the five known words are one: any other colon belongs
+to the model's name. Where a request has both a flavor and a preset, the flavor wins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from math import inf
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, get_args
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from melious._stacklevel import warn_once
+from melious.errors import InvalidArgumentError
+from melious.wire import codec
+
+KnownPreset: TypeAlias = Literal[
+    "balanced", "speed", "price", "quality", "environment", "reasoning", "non_reasoning"
+]
+Preset: TypeAlias = KnownPreset | str
+"""What routing should favour. Any string is sent; the known ones are typed, so that editors offer them."""
+
+Flavor: TypeAlias = Literal["balanced", "speed", "price", "eco", "batch"]
+"""The suffixes that the service strips from a model's name."""
+
+FilterName: TypeAlias = Literal[
+    "countries", "max_carbon_intensity", "min_speed_tps", "max_input_cost", "max_output_cost"
+]
+
+PRESETS: frozenset[str] = frozenset(get_args(KnownPreset))
+FLAVORS: frozenset[str] = frozenset(get_args(Flavor))
+
+_FILTERS: tuple[str, ...] = get_args(FilterName)
+_OTHER_FILTERS = {
+    "carbon": ("max_carbon_intensity",),
+    "carbon_intensity": ("max_carbon_intensity",),
+    "cost": ("max_input_cost",),
+    "country_codes": ("countries",),
+    "data_residency": ("countries",),
+    "geo": ("countries",),
+    "location": ("countries",),
+    "locations": ("countries",),
+    "max_carbon": ("max_carbon_intensity",),
+    "max_cost": ("max_input_cost",),
+    "max_price": ("max_input_cost",),
+    "min_speed": ("min_speed_tps",),
+    "price": ("max_input_cost",),
+    "region": ("countries",),
+    "regions": ("countries",),
+    "residency": ("countries",),
+    "speed": ("min_speed_tps",),
+    "tps": ("min_speed_tps",),
+    "zone": ("countries",),
+    "zones": ("countries",),
+}
+"""What other packages call a filter."""
+_OTHER_WORDS = {
+    "best": ("quality",),
+    "carbon": ("environment", "eco"),
+    "cheap": ("price",),
+    "cheapest": ("price",),
+    "cost": ("price",),
+    "ecological": ("environment", "eco"),
+    "environment": ("eco",),
+    "fast": ("speed",),
+    "fastest": ("speed",),
+    "green": ("environment", "eco"),
+    "greenest": ("environment", "eco"),
+    "latency": ("speed",),
+    "quick": ("speed",),
+    "sustainable": ("environment", "eco"),
+    "throughput": ("speed",),
+}
+"""What other packages and people call a preset or a flavor."""
+_CODES = "an ISO 3166 alpha-2 country code"
+_NEAR = 0.75
+"""How alike a word must be to a known one to be taken for a slip of the pen."""
+
+
+class Filters(TypedDict, total=False):
+    """Which providers may serve a request, as a dict whose keys type checkers know.
+
+    Attributes:
+        countries: ISO 3166 alpha-2 codes of the countries allowed.
+        max_carbon_intensity: Upper limit of the grid, in g CO2 per kWh.
+        min_speed_tps: Lower limit of the speed, in tokens per second.
+        max_input_cost: Upper limit in EUR per million input tokens.
+        max_output_cost: Upper limit in EUR per million output tokens.
+
+    Example:
+        >>> filters: Filters = {"countries": ["DE", "FR"], "max_carbon_intensity": 200}
+    """
+
+    countries: list[str] | tuple[str, ...] | set[str] | frozenset[str] | None
+    max_carbon_intensity: float | None
+    min_speed_tps: float | None
+    max_input_cost: float | None
+    max_output_cost: float | None
+
+
+class ProviderFilters(BaseModel):
+    """Which providers may serve a request, as an object.
+
+    The older pages of the documentation describe filters, the newer ones do
+    not list them yet: pass `verify_location` where it matters. Other filters than
+    these are an error; one that is newer than this package goes into
+    `extra_body={"filters": {...}}`, which is sent unchanged.
+
+    Attributes:
+        countries: ISO 3166 alpha-2 codes of the countries allowed, in capitals. Lower case and
+            blanks around a code are put right.
+        max_carbon_intensity: Upper limit of the grid, in g CO2 per kWh.
+        min_speed_tps: Lower limit of the speed, in tokens per second.
+        max_input_cost: Upper limit in EUR per million input tokens.
+        max_output_cost: Upper limit in EUR per million output tokens.
+
+    Raises:
+        InvalidArgumentError: A filter is unknown, a limit is not a number from zero up, or a
+            country is not an ISO 3166 alpha-2 code.
+
+    Example:
+        >>> ProviderFilters(countries=["de", "FR"], max_carbon_intensity=200).to_wire()
+        {'countries': ['DE', 'FR'], 'max_carbon_intensity': 200}
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
+
+    countries: list[str] | None = Field(default=None)
+    max_carbon_intensity: int | float | None = Field(default=None, ge=0)
+    min_speed_tps: int | float | None = Field(default=None, ge=0)
+    max_input_cost: int | float | None = Field(default=None, ge=0)
+    max_output_cost: int | float | None = Field(default=None, ge=0)
+
+    if not TYPE_CHECKING:  # for a checker, the fields above are the signature
+
+        def __init__(self, **filters: Any) -> None:
+            super().__init__(**_checked(filters))
+
+    def to_wire(self) -> dict[str, Any]:
+        """The filters as the body carries them: only what was set."""
+        return self.model_dump(exclude_none=True)
+
+
+FiltersArgument: TypeAlias = ProviderFilters | Filters
+
+
+def filters_to_wire(filters: object) -> dict[str, Any] | None:
+    """Check filters and give them as the body carries them; None and empty filters give None.
+
+    Raises:
+        InvalidArgumentError: A filter is unknown, a limit is not a number from zero up, or a
+            country is not an ISO 3166 alpha-2 code.
+
+    Example:
+        >>> filters_to_wire({"countries": {"fr"}, "min_speed_tps": None})
+        {'countries': ['FR']}
+    """
+    if filters is None:
+        return None
+    if isinstance(filters, ProviderFilters):
+        filters = vars(filters)  # what `model_copy` put into it is not checked yet
+    if not isinstance(filters, Mapping):
+        raise InvalidArgumentError(
+            f"filters: needs ProviderFilters or a dict such as {{'countries': ['DE']}}, not {filters!r:.80}"
+        )
+    return _checked(filters) or None
+
+
+def filters_in(fields: Mapping[str, Any]) -> Any:
+    """The filters of a body, or of a form, whose fields are text."""
+    filters = fields.get("filters")
+    if not isinstance(filters, str):
+        return filters
+    try:
+        return codec.loads(filters)
+    except ValueError:  # a text of `extra_body`, which is sent unchanged
+        return filters
+
+
+def check_filter_name(name: object) -> None:
+    """Refuse what is not the name of a filter, with the one that was probably meant.
+
+    Raises:
+        InvalidArgumentError: It is not.
+    """
+    if name in _FILTERS:
+        return
+    from melious.errors.suggestions import nearest  # noqa: PLC0415 - needed after a mistake only
+
+    meant = nearest(str(name).strip().lower(), _FILTERS, _OTHER_FILTERS)
+    hint = f"did you mean {meant!r}? " if meant else f"the filters are {', '.join(_FILTERS)} "
+    raise InvalidArgumentError(
+        f"filters: unknown filter {name!r:.80}; {hint}"
+        "(a filter that this package does not know goes into extra_body={'filters': {...}})"
+    )
+
+
+def _checked(filters: Mapping[Any, Any]) -> dict[str, Any]:
+    """The filters that were set, in the form of the wire."""
+    found: dict[str, Any] = {}
+    for name, value in filters.items():
+        check_filter_name(name)
+        if value is not None:
+            found[name] = _countries(value) if name == "countries" else _limit(name, value)
+    return found
+
+
+def _limit(name: str, value: Any) -> int | float:
+    try:  # also a Decimal, a number of numpy, or text from the environment
+        read = -1.0 if _is_truth(value) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        read = -1.0
+    if not 0 <= read < inf:
+        raise InvalidArgumentError(f"filters: {name}: {value!r:.80} is not a number from zero up")
+    if isinstance(value, int | float):
+        return value
+    return int(read) if read.is_integer() else read
+
+
+def _is_truth(value: object) -> bool:
+    """Whether a value is True or False, numpy's too."""
+    return isinstance(value, bool) or type(value).__name__ in ("bool", "bool_")
+
+
+def _countries(value: Any) -> list[str]:
+    """Codes in capitals, each once, in the order given; a set has none and is sorted."""
+    from melious.routing.countries import code_of, hint_for  # noqa: PLC0415 - for those who name countries
+
+    # An iterator gives its countries once, and filters are read for every call.
+    if isinstance(value, str | bytes | Mapping | Iterator) or not _is_iterable(value):
+        codes = [code_of(part) for part in value.replace(",", " ").split()] if isinstance(value, str) else []
+        shown = codes if codes and all(codes) else ["DE", "FR"]
+        hint = "write" if shown is codes else "such as"
+        raise InvalidArgumentError(
+            f"filters: countries: needs a list of ISO 3166 alpha-2 country codes, {hint} {shown}, "
+            f"not {value!r:.80}"
+        )
+    found: dict[str, None] = {}
+    for place, text in enumerate(value):
+        if not isinstance(text, str):
+            raise InvalidArgumentError(f"filters: countries[{place}]: {text!r:.80} is not {_CODES}")
+        code = code_of(text)
+        if code is None:
+            hint = hint_for(text) or ", such as 'DE' or 'FR'"
+            raise InvalidArgumentError(f"filters: countries[{place}]: {text!r:.80} is not {_CODES}{hint}")
+        found[code] = None
+    if not found:
+        raise InvalidArgumentError("filters: countries: is empty; name a country, or leave it out for all")
+    return sorted(found) if isinstance(value, set | frozenset) else list(found)
+
+
+def _is_iterable(value: object) -> bool:
+    try:
+        iter(value)  # type: ignore[call-overload]  # which is the question: numpy's arrays without axes are not
+    except TypeError:
+        return False
+    return True
+
+
+# --- presets and flavors -----------------------------------------------------------------------------------
+
+
+def check_preset(preset: object) -> None:
+    """Refuse what cannot be a preset; warn once of a word that looks like a known one and is not.
+
+    Raises:
+        InvalidArgumentError: It is not text, or is empty.
+    """
+    if preset is None:
+        return
+    if not isinstance(preset, str) or not preset.strip():
+        raise InvalidArgumentError(f"preset: must be a word such as 'environment', not {preset!r:.80}")
+    if preset not in PRESETS:
+        meant = _meant_by_preset(preset)
+        if meant:
+            warn_once(
+                f"preset: {preset!r} is not a known preset and is sent unchanged; did you mean {meant}?"
+            )
+
+
+@lru_cache(maxsize=256)
+def _meant_by_preset(preset: str) -> str | None:
+    folded = _folded(preset)
+    if folded in FLAVORS - PRESETS:
+        return f"flavor={folded!r}"
+    near = _near(folded, PRESETS)
+    return None if near is None else repr(near)
+
+
+def split_flavor(model: str) -> tuple[str, str | None]:
+    """Split a model's name from its flavor.
+
+    Example:
+        >>> split_flavor("glm-4.7:eco"), split_flavor("vendor:model")
+        (('glm-4.7', 'eco'), ('vendor:model', None))
+    """
+    name, colon, last = model.rpartition(":")
+    return (name, last) if colon and last in FLAVORS else (model, None)
+
+
+def flavored(model: str, flavor: str | None) -> str:
+    """Put a flavor behind a model's name; a model that carries one keeps it.
+
+    Args:
+        model: The model, with or without a flavor of its own.
+        flavor: One of `FLAVORS`, or None.
+
+    Raises:
+        InvalidArgumentError: The flavor is unknown, or the model carries another one.
+    """
+    if flavor is None:
+        return model
+    if not isinstance(flavor, str) or flavor not in FLAVORS:
+        near = _meant_by_flavor(flavor) if isinstance(flavor, str) else None
+        hint = f"; did you mean {near!r}?" if near else ""
+        raise InvalidArgumentError(
+            f"flavor: must be one of {', '.join(sorted(FLAVORS))}, not {flavor!r:.80}{hint}"
+        )
+    _, own = split_flavor(model)
+    if own is None:
+        return f"{model}:{flavor}"
+    if own != flavor:
+        raise InvalidArgumentError(
+            f"flavor: {flavor!r} contradicts the model {model!r}; give only one of them"
+        )
+    return model
+
+
+def check_suffix(model: str) -> None:
+    """Warn once of a model whose last part looks like a misspelt flavor: it stays part of the name."""
+    name, colon, last = model.rpartition(":")
+    if colon and last not in FLAVORS:
+        meant = _meant_by_flavor(last)
+        if meant:
+            warn_once(
+                f"model: {last!r} in {model!r} is not a flavor and stays part of the name; "
+                f"did you mean '{name}:{meant}'?"
+            )
+
+
+@lru_cache(maxsize=256)
+def _meant_by_flavor(flavor: str) -> str | None:
+    return _near(_folded(flavor), FLAVORS)
+
+
+def routing_of(body: Mapping[str, Any]) -> str | None:
+    """What a request asks of the routing: its flavor, or else its preset.
+
+    Example:
+        >>> routing_of({"model": "glm-4.7:eco", "preset": "speed"}), routing_of({"preset": "speed"})
+        ('eco', 'speed')
+    """
+    flavor = split_flavor(str(body.get("model", "")))[1]
+    preset = body.get("preset")
+    return flavor or (preset if isinstance(preset, str) and preset else None)
+
+
+def routing_told(body: Mapping[str, Any]) -> dict[str, Any]:
+    """What is told of a request's routing: its flavor, or else its preset, and its filters.
+
+    Example:
+        >>> routing_told({"model": "glm-4.7:eco", "preset": "speed", "filters": {"countries": ["DE"]}})
+        {'flavor': 'eco', 'filters': {'countries': ['DE']}}
+    """
+    told: dict[str, Any] = {}
+    held = routing_of(body)
+    if held:
+        told["flavor" if split_flavor(str(body.get("model", "")))[1] else "preset"] = held
+    if body.get("filters"):
+        told["filters"] = filters_in(body)
+    return told
+
+
+def warn_of_idle_preset(body: Mapping[str, Any]) -> None:
+    """Warn once for each pair of a flavor and a preset: the flavor wins, and the preset does nothing."""
+    preset, held = body.get("preset"), routing_of(body)
+    if isinstance(preset, str) and preset and preset != held:
+        warn_once(f"preset: {preset!r} has no effect beside the flavor {held!r} of the model, which wins")
+
+
+def _folded(word: str) -> str:
+    return word.strip().lower().replace("-", "_").replace(" ", "_")
+
+
+def _near(folded: str, known: frozenset[str]) -> str | None:
+    from melious.errors.suggestions import nearest  # noqa: PLC0415 - for words that are not known
+
+    return folded if folded in known else nearest(folded, known, _OTHER_WORDS, cutoff=_NEAR)

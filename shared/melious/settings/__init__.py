@@ -1,0 +1,1 @@
+"""What a client is made from, each setting checked in one place."""

@@ -1,0 +1,247 @@
+"""What a client is made from: an argument, then the environment, then a default.
+
+Of Melious' own environment variables two are read, `MELIOUS_API_KEY` and
+`MELIOUS_BASE_URL`, and no others. Everything is checked here, once, so that a mistake shows
+when the client is made and not at the first request.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from pydantic import Secret, SecretStr
+
+from melious.errors import InvalidArgumentError
+from melious.errors.suggestions import nearest
+from melious.routing.filters import check_preset, filters_in, filters_to_wire, flavored
+from melious.settings.base_url import DEFAULT_BASE_URL, URL_VARIABLE, is_loopback, resolve_base_url
+from melious.settings.headers import checked_headers
+from melious.settings.keys import KEY_VARIABLE, hidden, hide_key, resolve_key
+from melious.timeouts import (
+    Timeout,
+    TimeoutArgument,
+    TimeoutParts,
+    check_deadline,
+    check_seconds,
+    read_timeout,
+    timeout_for,
+)
+
+if TYPE_CHECKING:
+    import ssl
+
+    from melious.answers.location import VerifyLocation
+    from melious.impact.budget import ImpactBudget
+    from melious.routing.fallbacks import FallbackStep
+
+__all__ = [
+    "DEFAULT_BASE_URL",
+    "KEY_VARIABLE",
+    "URL_VARIABLE",
+    "ClientConfig",
+    "StreamImpact",
+    "Timeout",
+    "TimeoutArgument",
+    "TimeoutParts",
+    "check_choice",
+    "check_deadline",
+    "check_stream_impact",
+    "check_whole",
+    "checked_headers",
+    "is_loopback",
+    "read_timeout",
+    "reject_unknown",
+    "resolve_base_url",
+    "resolve_key",
+    "timeout_for",
+]
+
+
+_OTHER_WORDS: Mapping[str, tuple[str, ...]] = {
+    "additional_kwargs": ("extra_body",),
+    "api_base": ("base_url",),
+    "chunk_size": ("batch_size",),
+    "countries": ("filters",),
+    "default_headers": ("extra_headers",),
+    "endpoint": ("base_url",),
+    "headers": ("default_headers", "extra_headers"),
+    "key": ("api_key",),
+    "model_kwargs": ("extra_body",),
+    "proxies": ("http_client",),
+    "proxy": ("http_client",),
+    "request_timeout": ("timeout",),
+    "stop_sequences": ("stop",),
+    "stream": ("streaming",),
+    "token": ("api_key",),
+    "url": ("base_url",),
+}
+"""What other packages call an argument."""
+
+StreamImpact: TypeAlias = Literal["native", "buffer"]
+"""Whether a stream is a stream, or a whole answer that is handed out as one, with its impact and cost."""
+
+
+def check_stream_impact(how: object) -> None:
+    """Refuse what is neither way of streaming."""
+    if how not in ("native", "buffer"):
+        raise InvalidArgumentError(f"stream_impact: must be 'native' or 'buffer', not {how!r}")
+
+
+def check_whole(name: str, value: object, *, least: int = 0) -> None:
+    """Refuse what is not a whole number of at least so much."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise InvalidArgumentError(f"{name}: {value!r} is not a whole number from {least} up")
+
+
+def check_choice(name: str, value: object) -> None:
+    """Refuse what is not True, False or None."""
+    if value is not None and not isinstance(value, bool):
+        raise InvalidArgumentError(f"{name}: must be True, False or None, not {value!r}")
+
+
+@dataclass(frozen=True)
+class ClientConfig:
+    """The settings of a client, checked and complete. Make it with `ClientConfig.resolve`.
+
+    The key is a secret: it is in no repr, and `key_digest` stands for it
+    wherever something must be told apart by key.
+    """
+
+    api_key: SecretStr
+    base_url: str
+    auth: Literal["bearer", "x-api-key"] = "bearer"
+    timeout: float | Timeout | None = None
+    deadline: float | None = 600.0
+    max_retries: int = 2
+    retry_timeouts: bool | None = None
+    preset: str | None = None
+    flavor: str | None = None
+    filters: Mapping[str, Any] | None = None
+    default_headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    extra_body: Mapping[str, Any] | None = None
+    verify: bool | str | ssl.SSLContext = True
+    max_connections: int = 256
+    max_rate_limit_wait: float = 60.0
+    async_transport: Literal["httpx", "aiohttp"] = "httpx"
+    embedding_cache_size: int = 0
+    embedding_cache_ttl: float = 3600.0
+    budget: ImpactBudget | None = None
+    verify_location: VerifyLocation = "off"
+    stream_impact: StreamImpact = "native"
+    routing_fallbacks: Sequence[FallbackStep] | None = None
+    key_digest: str = ""
+
+    @classmethod
+    def resolve(
+        cls,
+        *,
+        api_key: str | SecretStr | Secret[Any] | None = None,
+        base_url: str | None = None,
+        allow_insecure_http: bool = False,
+        default_headers: Mapping[str, str] | None = None,
+        **options: Any,
+    ) -> ClientConfig:
+        """Fill in what was not given and check everything.
+
+        Raises:
+            ConfigurationError: No key, or a base URL that cannot be used.
+            InvalidArgumentError: Another argument is wrong.
+        """
+        api_key = hidden(api_key)
+        known = {item.name for item in fields(cls)} - {"key_digest"}
+        reject_unknown(options, known | {"allow_insecure_http"}, "MeliousClient")
+        key = SecretStr(resolve_key(api_key))
+        _make_regular(options)
+        config = cls(
+            api_key=key,
+            base_url=resolve_base_url(base_url, allow_insecure_http=allow_insecure_http),
+            default_headers=checked_headers("default_headers", default_headers),
+            key_digest=hashlib.blake2b(key.get_secret_value().encode(), digest_size=8).hexdigest(),
+            **options,
+        )
+        config._check()
+        return config
+
+    def _check(self) -> None:
+        if self.auth not in ("bearer", "x-api-key"):
+            raise InvalidArgumentError(f"auth: must be 'bearer' or 'x-api-key', not {self.auth!r}")
+        if self.async_transport not in ("httpx", "aiohttp"):
+            raise InvalidArgumentError(
+                f"async_transport: must be 'httpx' or 'aiohttp', not {self.async_transport!r}"
+            )
+        check_whole("max_retries", self.max_retries)
+        check_choice("retry_timeouts", self.retry_timeouts)
+        check_whole("max_connections", self.max_connections, least=1)
+        check_whole("embedding_cache_size", self.embedding_cache_size)
+        check_seconds("embedding_cache_ttl", self.embedding_cache_ttl)
+        if self.max_rate_limit_wait != 0 or isinstance(self.max_rate_limit_wait, bool):
+            check_seconds("max_rate_limit_wait", self.max_rate_limit_wait)
+        check_deadline(self.deadline)
+        check_preset(self.preset)
+        _check_verify(self.verify)
+        flavored("", self.flavor)
+        if self.extra_body is not None and not isinstance(self.extra_body, Mapping):
+            raise InvalidArgumentError(f"extra_body: must be a mapping, not {self.extra_body!r}")
+        if self.budget is not None:
+            from melious.impact.budget import check_budget  # noqa: PLC0415 - only for those who have one
+
+            check_budget(self.budget)
+        if self.verify_location != "off":
+            from melious.answers.location import check_verifiable  # noqa: PLC0415
+
+            sent = {"filters": self.filters, **(self.extra_body or {})}
+            check_verifiable(self.verify_location, filters_in(sent))
+        check_stream_impact(self.stream_impact)
+
+    def with_options(self, **changes: Any) -> ClientConfig:
+        """A copy with other options, checked again; the key and the base URL stay."""
+        hide_key(changes)
+        reject_unknown(
+            changes, {item.name for item in fields(self)} - {"api_key", "base_url", "key_digest"}, "options"
+        )
+        if "default_headers" in changes:
+            changes["default_headers"] = checked_headers("default_headers", changes["default_headers"])
+        _make_regular(changes)
+        config = replace(self, **changes)
+        config._check()  # noqa: SLF001 - its own class
+        return config
+
+
+def _make_regular(options: dict[str, Any]) -> None:
+    """Bring options that come in several forms to one."""
+    if "timeout" in options:
+        options["timeout"] = read_timeout(options["timeout"])
+    if options.get("filters") is not None:
+        options["filters"] = filters_to_wire(options["filters"])
+    if options.get("routing_fallbacks") is not None:
+        from melious.routing.fallbacks import checked_steps  # noqa: PLC0415 - only for those who ask for it
+
+        options["routing_fallbacks"] = checked_steps(options["routing_fallbacks"])
+
+
+def _check_verify(verify: object) -> None:
+    if isinstance(verify, str):
+        if not os.path.exists(verify):  # noqa: PTH110 - pathlib costs more than making a client
+            raise InvalidArgumentError(f"verify: there is no file or directory {verify!r}")
+    elif not isinstance(verify, bool) and all(cls.__name__ != "SSLContext" for cls in type(verify).__mro__):
+        raise InvalidArgumentError(f"verify: must be True or False, a path or an SSLContext, not {verify!r}")
+
+
+def reject_unknown(given: Iterable[str], known: Iterable[str], where: str) -> None:
+    """Refuse names that are not known, with the one that was meant, as far as that can be told.
+
+    Raises:
+        InvalidArgumentError: For the first unknown name.
+    """
+    names = set(known)
+    for name in given:
+        if name not in names:
+            meant = nearest(name, names, _OTHER_WORDS)
+            hint = f"; did you mean {meant!r}?" if meant else ""
+            if not meant and "extra_body" in names:
+                hint = " (other fields of the body go into extra_body)"
+            raise InvalidArgumentError(f"{where}: unknown argument {name!r}{hint}")

@@ -1,0 +1,278 @@
+"""What has arrived of a streamed chat answer, merged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from melious.wire import codec
+from melious.wire.regular import object_or_nothing
+from melious.wire.wholeobject import WholeObject
+
+_MOST_DIGITS = 20
+
+
+class Pieces(list[str]):
+    r"""A text that comes in pieces; characters that were cut in two between them are put together again.
+
+    A token may end inside a surrogate pair.
+
+    Example:
+        >>> pieces = Pieces()
+        >>> pieces.add("a\ud83d"), pieces.add("\ude00b"), pieces.text
+        ('a', '😀b', 'a😀b')
+    """
+
+    _half = ""
+
+    def add(self, text: str) -> str:
+        """Take a piece and give what is whole of it."""
+        if self._half or not text.isascii():
+            text = self._joined(text)
+        self.append(text)
+        return text
+
+    def _joined(self, text: str) -> str:
+        text = self._half + text
+        cut = len(text) - ("\ud800" <= text[-1:] <= "\udbff")
+        self._half = text[cut:]
+        return text[:cut].encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
+
+    def rest(self) -> str:
+        """Take the half of a character whose other half never came, and give it."""
+        rest, self._half = self._half, ""
+        if rest:
+            self.append(rest)
+        return rest
+
+    @property
+    def text(self) -> str:
+        """All that has come."""
+        return "".join(self) + self._half
+
+
+@dataclass(slots=True)
+class ToolCall:
+    """One tool call while its pieces come in."""
+
+    index: int
+    id: str | None = None
+    name: str | None = None
+    arguments: Pieces = field(default_factory=Pieces)
+    _end: WholeObject = field(default_factory=WholeObject)
+
+    def is_whole(self) -> bool:
+        """Whether its arguments are complete, so that nothing more can belong to it."""
+        return self._end.is_whole(self.arguments)
+
+    def to_wire(self) -> dict[str, Any]:
+        """The call as a message carries it."""
+        return {
+            "index": self.index,
+            "id": self.id,
+            "type": "function",
+            "function": {"name": self.name, "arguments": self.arguments.text},
+        }
+
+
+class PartialChoice:
+    """One choice of the answer while it comes in."""
+
+    __slots__ = (
+        "_by_id",
+        "_by_wire_index",
+        "_last",
+        "_next_index",
+        "_taken",
+        "calls",
+        "content",
+        "finish_reason",
+        "index",
+        "reasoning",
+        "role",
+    )
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+        self.role = "assistant"
+        self.content = Pieces()
+        self.reasoning = Pieces()
+        self.calls: list[ToolCall] = []
+        self.finish_reason: str | None = None
+        self._by_id: dict[str, ToolCall] = {}
+        self._by_wire_index: dict[int, ToolCall] = {}
+        self._taken: set[int] = set()
+        self._next_index = 0
+        self._last: ToolCall | None = None
+
+    def end(self, delta: dict[str, Any]) -> None:
+        """Put into the last delta what was held back."""
+        for name, pieces in (("content", self.content), ("reasoning_content", self.reasoning)):
+            rest = pieces.rest()
+            if rest:
+                delta[name] = (delta.get(name) or "") + rest
+
+    def merge_calls(self, pieces: list[Any]) -> list[dict[str, Any]]:
+        """Take the pieces of one delta and give them back in the one regular form.
+
+        Servers leave the index out, send it as null or text, use one index for
+        two calls, repeat ids and names on every piece, and send arguments as
+        an object. What comes out has a whole number as index, its id and name
+        exactly once, and arguments as text.
+        """
+        return [self._merge(piece) for piece in pieces if isinstance(piece, dict)]
+
+    def _merge(self, piece: dict[str, Any]) -> dict[str, Any]:
+        function = object_or_nothing(piece.get("function"), "the function of a tool call")
+        index, call_id, name = piece.get("index"), piece.get("id"), function.get("name")
+        arguments = function.get("arguments")
+        if arguments is None:
+            arguments = ""
+        elif not isinstance(arguments, str):
+            arguments = codec.dumps(arguments).decode()
+        if not call_id and not name and type(index) is int and index in self._by_wire_index:
+            call = self._last = self._by_wire_index[index]  # as nearly all pieces
+        else:
+            call_id, name = _text_or_none(call_id), _text_or_none(name)
+            call = self._call_of(whole_number(index), call_id, name)
+        out_function: dict[str, Any] = {"arguments": arguments}
+        out: dict[str, Any] = {"index": call.index, "function": out_function}
+        if call_id and call.id is None:
+            call.id = out["id"] = call_id
+            self._by_id.setdefault(call_id, call)
+        if name and call.name is None:
+            call.name = out_function["name"] = name
+            out["type"] = "function"
+        if arguments:
+            out_function["arguments"] = call.arguments.add(arguments)
+        return out
+
+    def _call_of(self, wire_index: int | None, call_id: str | None, name: str | None) -> ToolCall:
+        """Find the call that a piece belongs to, or begin one."""
+        known = self._last if wire_index is None else self._by_wire_index.get(wire_index)
+        if call_id is not None and (known is None or known.id != call_id):
+            known = self._by_id.get(call_id, known)
+        if known is not None:
+            other_id = call_id is not None and known.id is not None and call_id != known.id
+            begins_unindexed = wire_index is None and name is not None and known.name is not None
+            other_name = name is not None and known.name not in (None, name) and known.is_whole()
+            if not ((other_id and name) or ((begins_unindexed or other_name) and call_id is None)):
+                self._last = known
+                return known
+        index = self._next_index if wire_index is None or wire_index in self._taken else wire_index
+        self._taken.add(index)
+        self._next_index = max(self._next_index, index + 1)
+        call = ToolCall(index)
+        self.calls.append(call)
+        self._by_wire_index[index if wire_index is None else wire_index] = call
+        self._last = call
+        return call
+
+    def calls_on_wire(self) -> list[dict[str, Any]]:
+        """The calls so far, in the order of their indices."""
+        return [call.to_wire() for call in sorted(self.calls, key=lambda call: call.index)]
+
+    def to_wire(self) -> dict[str, Any]:
+        """The choice as a whole answer carries it."""
+        message: dict[str, Any] = {"role": self.role, "content": self.content.text}
+        if self.reasoning.text:
+            message["reasoning_content"] = self.reasoning.text
+        if self.calls:
+            message["tool_calls"] = self.calls_on_wire()
+        return {"index": self.index, "message": message, "finish_reason": self.finish_reason}
+
+
+class PartialCompletion:
+    """A chat answer as far as it has come.
+
+    Attributes:
+        facts: The top-level fields seen so far: id, model, created and the like.
+        usage: The last usage seen; it is cumulative, never summed. None if none came.
+        environment_impact: The impact, if any chunk carried it.
+        billing_cost: The cost, if any chunk carried it.
+    """
+
+    __slots__ = ("billing_cost", "choices", "environment_impact", "facts", "usage")
+
+    def __init__(self) -> None:
+        self.facts: dict[str, Any] = {}
+        self.choices: dict[int, PartialChoice] = {}
+        self.usage: dict[str, Any] | None = None
+        self.environment_impact: dict[str, Any] | None = None
+        self.billing_cost: dict[str, Any] | None = None
+
+    def __repr__(self) -> str:
+        return f"PartialCompletion(text={self.text!r}, finish_reason={self.finish_reason!r})"
+
+    def choice(self, index: int) -> PartialChoice:
+        """The choice of an index, made when it is first seen."""
+        found = self.choices.get(index)
+        if found is None:
+            found = self.choices[index] = PartialChoice(index)
+        return found
+
+    @property
+    def text(self) -> str:
+        """The text of choice 0."""
+        first = self.choices.get(0)
+        return first.content.text if first else ""
+
+    @property
+    def reasoning(self) -> str:
+        """The reasoning of choice 0."""
+        first = self.choices.get(0)
+        return first.reasoning.text if first else ""
+
+    @property
+    def tool_calls(self) -> list[dict[str, Any]]:
+        """The tool calls of choice 0, arguments as far as they came."""
+        first = self.choices.get(0)
+        return first.calls_on_wire() if first else []
+
+    @property
+    def finish_reason(self) -> str | None:
+        """Why choice 0 ended, if it has."""
+        first = self.choices.get(0)
+        return first.finish_reason if first else None
+
+    def to_wire(self) -> dict[str, Any]:
+        """The answer in the shape of one that was not streamed; what never came is left out."""
+        whole: dict[str, Any] = {**self.facts, "object": "chat.completion"}
+        whole["choices"] = [self.choices[index].to_wire() for index in sorted(self.choices)]
+        for name in ("usage", "environment_impact", "billing_cost"):
+            value = getattr(self, name)
+            if value is not None:
+                whole[name] = value
+        return whole
+
+
+def whole_number(index: Any) -> int | None:
+    """An index as servers send it, number or text; None for anything else."""
+    if isinstance(index, int) and not isinstance(index, bool):
+        return index
+    return int(index) if isinstance(index, str) and index.isdecimal() and len(index) < _MOST_DIGITS else None
+
+
+def _text_or_none(name: Any) -> str | None:
+    return None if name == "" or isinstance(name, bool | dict | list | None) else str(name)
+
+
+def part_content(message: dict[str, Any]) -> None:
+    """Bring content that came as a list of parts to the regular form: text, and reasoning beside it."""
+    content = message.get("content")
+    if isinstance(content, list) and not message.get("reasoning_content"):
+        parts = [part for part in content if isinstance(part, dict) and part.get("type") == "thinking"]
+        thought = "".join(_text_of(part.get("thinking") or "") for part in parts)
+        if thought:
+            message["reasoning_content"] = thought
+    message["content"] = _text_of(content)
+
+
+def _text_of(content: Any) -> str:
+    if isinstance(content, list):
+        return "".join(
+            part if isinstance(part, str) else str(part.get("text") or "")
+            for part in content
+            if isinstance(part, str | dict)
+        )
+    return str(content)

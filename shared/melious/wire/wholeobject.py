@@ -1,0 +1,68 @@
+"""Whether a text that comes in pieces is one whole JSON object: each piece is read once. Pure."""
+
+from __future__ import annotations
+
+import re
+
+from melious.wire import codec
+
+_MARKS = re.compile(r'["\\{}]')
+
+
+class WholeObject:
+    r"""Follows the braces of a text to where its first object ends, and parses it there, once.
+
+    Example:
+        >>> seen = WholeObject()
+        >>> [seen.is_whole(pieces) for pieces in (['{"a'], ['{"a', '": "}"'], ['{"a', '": "}"', "} "])]
+        [False, False, True]
+    """
+
+    __slots__ = ("_depth", "_escaped", "_in_text", "_read", "_whole")
+
+    def __init__(self) -> None:
+        self._read = 0
+        self._depth = 0
+        self._in_text = False
+        self._escaped = False
+        self._whole: bool | None = None
+
+    def is_whole(self, pieces: list[str]) -> bool:
+        """Read the pieces that are new; True if all together are an object, and nothing else but space."""
+        while self._read < len(pieces):
+            piece = pieces[self._read]
+            if self._whole is None:
+                end = self._end(piece)
+                if end:
+                    self._whole = _is_object("".join(pieces[: self._read]) + piece[:end])
+                    piece = piece[end:]
+            if self._whole and piece.strip():
+                self._whole = False
+            self._read += 1
+        return bool(self._whole)
+
+    def _end(self, piece: str) -> int:
+        """Where in a piece the object ends; 0 if it goes on."""
+        at = 0
+        if self._escaped and piece:
+            self._escaped = False
+            at = 1
+        while mark := _MARKS.search(piece, at):
+            at = mark.end()
+            if mark[0] == "\\":
+                self._escaped = at == len(piece)
+                at += 1
+            elif mark[0] == '"':
+                self._in_text = not self._in_text
+            elif not self._in_text:
+                self._depth += 1 if mark[0] == "{" else -1
+                if self._depth <= 0:
+                    return at
+        return 0
+
+
+def _is_object(text: str) -> bool:
+    try:
+        return isinstance(codec.loads(text), dict)
+    except ValueError:
+        return False

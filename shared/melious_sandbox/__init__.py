@@ -1,0 +1,25 @@
+"""A local server that speaks the wire of Melious: for tests, prototypes and demos without a key.
+
+    >>> from melious.sandbox import Fault, Sandbox
+    >>> with Sandbox() as sandbox:
+    ...     sandbox.faults.add(Fault(code="rate_limit", headers={"retry-after": "1"}))
+    ...     url, key = sandbox.base_url, sandbox.api_key
+
+From a shell: ``melious sandbox``. A page at the server's address shows the requests as they come. With
+``upstream`` a local model server answers chat and embeddings, and the sandbox does the rest.
+"""
+
+try:
+    import python_multipart  # noqa: F401 - starlette needs it for forms, and says so only when one arrives
+    import starlette  # noqa: F401
+    import uvicorn  # noqa: F401
+except ImportError as error:
+    raise ImportError(
+        f"melious.sandbox needs {error.name}, which comes with an extra: pip install 'melious[sandbox]'"
+    ) from error
+
+from melious_sandbox.faults import Fault, Faults
+from melious_sandbox.records import RecordedRequest, RequestLog, Served, Totals
+from melious_sandbox.server import Sandbox
+
+__all__ = ["Fault", "Faults", "RecordedRequest", "RequestLog", "Sandbox", "Served", "Totals"]

@@ -1,0 +1,149 @@
+"""Makes the answer to a chat request: thinking, text or tool calls, cut to the asked length, and counted."""
+
+import json
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Any
+
+from melious_sandbox.brain import answers, tokens, toolcalls
+from melious_sandbox.chat import structured
+from melious_sandbox.chat.quirks import always_thinks, hides_thinking
+from melious_sandbox.chat.request import ChatRequest
+from melious_sandbox.profiles import Profile
+
+_HIDDEN_LEAD = "\n\n"
+
+
+@dataclass(slots=True)
+class Choice:
+    """One answer.
+
+    Attributes:
+        content: The text in tokens.
+        reasoning: The thinking in tokens; empty where none is shown.
+        tool_calls: The calls as the wire has them.
+        finish_reason: ``stop``, ``length`` or ``tool_calls``.
+    """
+
+    content: list[str] = field(default_factory=list)
+    reasoning: list[str] = field(default_factory=list)
+    tool_calls: list[dict[str, Any]] = field(default_factory=list)
+    finish_reason: str = "stop"
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """All that one request gets: the choice, which is the same for each of ``n``, and its counts."""
+
+    choice: Choice
+    usage: dict[str, Any]
+
+
+def complete(request: ChatRequest, profile: Profile, cached_tokens: int) -> Completion:
+    """Answer a request."""
+    choice = _choice(request, profile)
+    reasoning_tokens = len(choice.reasoning)
+    hidden = bool(choice.reasoning) and hides_thinking(profile, request.card.id)
+    written = reasoning_tokens + len(choice.content) + sum(map(_call_tokens, choice.tool_calls))
+    if hidden:
+        choice.reasoning = []
+        choice.content = [_HIDDEN_LEAD, *choice.content]
+    completion_tokens = written * request.n
+    return Completion(
+        choice,
+        {
+            "prompt_tokens": request.prompt_tokens,
+            "completion_tokens": completion_tokens,
+            "total_tokens": request.prompt_tokens + completion_tokens,
+            "prompt_tokens_details": {"cached_tokens": cached_tokens},
+            "completion_tokens_details": {"reasoning_tokens": 0 if hidden else reasoning_tokens * request.n},
+        },
+    )
+
+
+def _choice(request: ChatRequest, profile: Profile) -> Choice:
+    calls = _tool_calls(request)
+    choice = Choice(reasoning=tokens.pieces(_reasoning(request, profile)), tool_calls=calls)
+    if calls:
+        choice.finish_reason = "tool_calls"
+    else:
+        choice.content = tokens.pieces(_stopped(_text(request), request.stop))
+    if request.max_tokens is not None:
+        _shorten(choice, request.max_tokens)
+    return choice
+
+
+def _reasoning(request: ChatRequest, profile: Profile) -> str:
+    if not request.card.reasons:
+        return ""
+    effort = request.effort or "medium"
+    if effort == "none" and (
+        request.card.reasoning_type == "reasoning" or always_thinks(profile, request.card.id)
+    ):
+        effort = "low"
+    return answers.reasoning(request.messages, effort)
+
+
+def _text(request: ChatRequest) -> str:
+    if request.response_format["type"] == "text":
+        return answers.answer(request.messages)
+    return structured.instance(request.messages, request.response_format.get("schema"))
+
+
+def _stopped(text: str, stops: list[str]) -> str:
+    ends = [position for stop in stops if (position := text.find(stop)) >= 0]
+    return text[: min(ends)] if ends else text
+
+
+def _tool_calls(request: ChatRequest) -> list[dict[str, Any]]:
+    if not request.tools or request.tool_choice == "none":
+        return []
+    chosen = toolcalls.choose(
+        request.messages, request.tools, request.tool_choice, request.parallel_tool_calls
+    )
+    seed = f"{len(request.messages)}:{request.prompt_tokens}"
+    return [
+        _tool_call(f"{seed}:{number}", name, json.dumps(arguments, ensure_ascii=False))
+        for number, (name, arguments) in enumerate(chosen)
+    ]
+
+
+def _tool_call(seed: str, name: str, arguments: str) -> dict[str, Any]:
+    key = f"{seed}:{name}:{arguments}".encode("utf-8", "surrogatepass")
+    return {
+        "id": f"call_{blake2b(key, digest_size=12).hexdigest()}",
+        "type": "function",
+        "function": {"name": name, "arguments": arguments},
+    }
+
+
+def _call_tokens(call: dict[str, Any]) -> int:
+    return tokens.count(call["function"]["name"]) + tokens.count(call["function"]["arguments"])
+
+
+def _shorten(choice: Choice, limit: int) -> None:
+    """Cut an answer to ``limit`` tokens, of which the thinking takes its part first."""
+    left = limit - len(choice.reasoning)
+    if left < 0 or (left == 0 and (choice.content or choice.tool_calls)):
+        choice.reasoning, choice.content, choice.tool_calls = choice.reasoning[:limit], [], []
+        choice.finish_reason = "length"
+        return
+    if len(choice.content) > left:
+        choice.content, choice.finish_reason = choice.content[:left], "length"
+    kept: list[dict[str, Any]] = []
+    for call in choice.tool_calls:
+        size = _call_tokens(call)
+        if size > left:
+            choice.finish_reason = "length"
+            _cut_arguments(call, left)
+            kept.append(call)
+            break
+        left -= size
+        kept.append(call)
+    choice.tool_calls = kept
+
+
+def _cut_arguments(call: dict[str, Any], left: int) -> None:
+    function = call["function"]
+    room = max(0, left - tokens.count(function["name"]))
+    function["arguments"] = "".join(tokens.pieces(function["arguments"])[:room])

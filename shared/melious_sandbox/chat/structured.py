@@ -1,0 +1,62 @@
+"""Answers in JSON: instances of a schema, or an object of the shape that the prompt describes."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from melious_sandbox.brain import answers, schema
+from melious_sandbox.brain.extract import Words
+from melious_sandbox.brain.prompts import text_of, turn_text
+
+_NAMED = r"[\"'`][A-Za-z_]\w*[\"'`]"
+_KEYS = r"\b(?:keys?|fields?|propert(?:y|ies))\b"
+_QUOTED_KEYS = re.compile(
+    rf"(?:{_NAMED}(?:, (?:and )?| and )?)+ {_KEYS}|{_KEYS}[^.\n]{{0,200}}", re.IGNORECASE
+)
+_QUOTED = re.compile(r"[\"'`]([A-Za-z_]\w*)[\"'`]")
+
+
+def instance(messages: Sequence[Mapping[str, Any]], wanted: Mapping[str, Any] | None) -> str:
+    """Write the JSON that answers these messages.
+
+    Args:
+        messages: The conversation.
+        wanted: The schema; None where only some JSON object is asked for.
+    """
+    shape = wanted or _shape_in(_all_text(messages))
+    if shape is None:
+        return json.dumps({"answer": answers.answer(messages)}, ensure_ascii=False)
+    text = turn_text(messages) or text_of(messages[-1])
+    filler = schema.Filler(shape, Words(text), answers.answer(messages))
+    return json.dumps(filler.fill(), ensure_ascii=False)
+
+
+def _shape_in(text: str) -> Mapping[str, Any] | None:
+    """Find the shape that a prompt asks for: a JSON schema in it, or names of keys in quotes."""
+    found: Mapping[str, Any] | None = None
+    decoder = json.JSONDecoder()
+    position = text.find("{")
+    while position >= 0:
+        try:
+            value, end = decoder.raw_decode(text, position)
+        except ValueError:
+            end = position + 1
+        else:
+            if isinstance(value, dict) and isinstance(value.get("properties"), dict) and "required" in value:
+                found = value
+        position = text.find("{", end)
+    if found is not None:
+        return found
+    keys = [key for hint in _QUOTED_KEYS.findall(text) for key in _QUOTED.findall(hint)]
+    if not keys:
+        return None
+    return {
+        "type": "object",
+        "properties": {key: {"type": "string"} for key in keys},
+        "required": list(dict.fromkeys(keys)),
+    }
+
+
+def _all_text(messages: Sequence[Mapping[str, Any]]) -> str:
+    return "\n".join(text_of(message) for message in messages if message.get("role") in {"system", "user"})

@@ -1,0 +1,175 @@
+"""The way back to the client: writes answers, and does the damage that faults ask for."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import aclosing
+from http import HTTPStatus
+
+from starlette.types import Send
+
+from melious_sandbox.errors import SandboxError
+from melious_sandbox.faults import Fault
+from melious_sandbox.listener import Connection
+from melious_sandbox.profiles import Profile
+from melious_sandbox.records import RecordedRequest
+from melious_sandbox.replies import DONE, EventsReply, Reply, event
+
+_COMMENT = b": keep-alive\n\n"
+_EVENTS_PER_TURN = 8
+_GARBAGE_AFTER = 2
+_BODILESS = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
+
+
+class Delivery:
+    """Sends one answer over one connection.
+
+    Args:
+        send: The ASGI channel.
+        connection: The TCP connection under it.
+        record: Where status and completeness are noted.
+        fault: What goes wrong.
+        profile: The words for an error inside a stream.
+        stream_delay: Seconds between two events.
+        keepalive: Seconds of silence after which a comment is sent.
+        linger: Called once a whole answer is written and before it ends; None where nothing is left to read.
+    """
+
+    def __init__(
+        self,
+        send: Send,
+        connection: Connection,
+        record: RecordedRequest,
+        fault: Fault,
+        profile: Profile,
+        *,
+        stream_delay: float = 0.0,
+        keepalive: float = 10.0,
+        linger: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        self._send = send
+        self._connection = connection
+        self._record = record
+        self._fault = fault
+        self._profile = profile
+        self._stream_delay = stream_delay
+        self._keepalive = keepalive
+        self._linger = linger
+
+    async def pause(self, seconds: float) -> bool:
+        """Wait, and say whether the client is still there."""
+        gone = self._connection.gone
+        if seconds > 0 and not gone.is_set():
+            try:
+                await asyncio.wait_for(gone.wait(), seconds)
+            except TimeoutError:
+                return True
+        return not gone.is_set()
+
+    async def send(self, reply: Reply | EventsReply, headers: Iterable[tuple[str, str]]) -> None:
+        """Send an answer with these headers."""
+        if self._fault.cut_after_bytes == 0:
+            await self._connection.abort()
+            return
+        lines = dict(headers)
+        lines["content-type"] = self._fault.content_type or reply.content_type
+        lines.update((name.lower(), value) for name, value in reply.headers.items())
+        lines.update((name.lower(), value) for name, value in self._fault.headers.items())
+        if isinstance(reply, Reply):
+            await self._send_whole(reply, lines)
+        else:
+            await self._send_events(reply, lines)
+
+    async def _start(self, status: int, headers: dict[str, str]) -> None:
+        self._record.status = status
+        encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+        await self._send({"type": "http.response.start", "status": status, "headers": encoded})
+
+    async def _write(self, data: bytes, *, last: bool = False) -> None:
+        await self._send({"type": "http.response.body", "body": data, "more_body": not last})
+        if last:
+            self._record.complete = not self._connection.gone.is_set()
+
+    async def _send_whole(self, reply: Reply, headers: dict[str, str]) -> None:
+        content = reply.content
+        if self._fault.garbage is not None:
+            middle = len(content) // 2
+            content = content[:middle] + self._fault.garbage.encode("latin-1") + content[middle:]
+        if reply.status in _BODILESS:
+            content = b""
+        else:
+            headers.setdefault("content-length", str(len(content)))
+        await self._start(reply.status, headers)
+        limit = self._fault.cut_after_bytes
+        if limit is not None and limit < len(content):
+            await self._write(content[:limit])
+            await self._connection.abort()
+            return
+        if self._linger is None:
+            await self._write(content, last=True)
+            return
+        await self._write(content)
+        await self._linger()
+        await self._write(b"", last=True)
+
+    async def _send_events(self, reply: EventsReply, headers: dict[str, str]) -> None:
+        await self._start(reply.status, headers)
+        if self._fault.cut_after_events == 0:
+            await self._connection.abort()
+            return
+        async with aclosing(self._paced(reply.events)) as blocks:
+            await self._write_events(blocks)
+
+    async def _write_events(self, blocks: AsyncIterator[bytes]) -> None:
+        limit = self._fault.cut_after_bytes
+        written = count = 0
+        async for block in blocks:
+            await self._write(block if limit is None else block[: limit - written])
+            count += 1
+            written += len(block)
+            if (limit is not None and written >= limit) or count == self._fault.cut_after_events:
+                await self._connection.abort()
+                return
+            if self._connection.gone.is_set():
+                return
+        await self._write(b"", last=True)
+
+    async def _paced(self, events: Iterable[bytes] | AsyncIterable[bytes]) -> AsyncGenerator[bytes]:
+        """Give the events in their time, with silence, comments, garbage and errors where asked."""
+        fault = self._fault
+        count = 0
+        async for block in _each(events):
+            if count and self._stream_delay:
+                async for comment in self._silence(self._stream_delay, self._keepalive):
+                    yield comment
+            if count == fault.stall_after_events:
+                async for comment in self._silence(fault.stall_seconds, fault.stall_comments):
+                    yield comment
+            if count == fault.error_after_events:
+                _, body = SandboxError(fault.code or "provider_error").render(self._profile)
+                yield event(body)
+                return
+            if fault.garbage is not None and count == _GARBAGE_AFTER:
+                yield fault.garbage.encode("latin-1")
+            if fault.no_done and block == DONE:
+                continue
+            yield block
+            count += 1
+            if count % _EVENTS_PER_TURN == 0:
+                await asyncio.sleep(0)
+
+    async def _silence(self, seconds: float, comment_every: float | None) -> AsyncIterator[bytes]:
+        while comment_every and seconds > comment_every:
+            if not await self.pause(comment_every):
+                return
+            seconds -= comment_every
+            yield _COMMENT
+        await self.pause(seconds)
+
+
+async def _each(events: Iterable[bytes] | AsyncIterable[bytes]) -> AsyncIterator[bytes]:
+    if isinstance(events, AsyncIterable):
+        async for block in events:
+            yield block
+    else:
+        for block in events:
+            yield block

@@ -1,0 +1,99 @@
+"""Numbers as people read them."""
+
+import math
+from collections.abc import Mapping
+from decimal import Decimal
+
+from melious_sandbox.impact import Work
+
+NOTHING = "–"  # noqa: RUF001 - a dash stands where there is no figure
+_DIGITS = 3
+_MOST_DECIMALS = 10
+_TWO_DIGITS = 10
+_CARBON_UNITS = (("kg", 1e3), ("g", 1.0), ("mg", 1e-3))
+_ENERGY_UNITS = (("kWh", 1.0), ("Wh", 1e-3), ("mWh", 1e-6))
+_WATER_UNITS = (("l", 1.0), ("ml", 1e-3), ("µl", 1e-6))
+
+
+def significant(value: float | Decimal) -> str:
+    """Write a number with three digits that count, never with an exponent.
+
+    >>> significant(0.00012345), significant(12.3456), significant(12_345.6), significant(0)
+    ('0.000123', '12.3', '12,346', '0')
+    """
+    if not value:
+        return "0"
+    leading = math.floor(math.log10(abs(float(value))))
+    return f"{value:,.{min(_MOST_DECIMALS, max(0, _DIGITS - 1 - leading))}f}"
+
+
+def bill(served: Mapping[str, str] | None) -> str:
+    """Write a ``billing_cost``.
+
+    >>> bill({"credits": "0.000041", "energy": "0.41", "paid_with": "credits"})
+    '€0.0000410'
+    """
+    if served is None:
+        return NOTHING
+    if served["paid_with"] == "energy":
+        return f"{significant(Decimal(served['energy']))} energy"
+    return euros(Decimal(served["credits"]))
+
+
+def euros(value: Decimal) -> str:
+    """Write an amount of money."""
+    return f"€{significant(value)}"
+
+
+def milligrams(grams: float) -> str:
+    """Write a request's carbon; one unit for all, so that rows compare."""
+    return f"{significant(grams * 1000)} mg"
+
+
+def carbon(grams: float) -> str:
+    """Write a sum of carbon in the unit that fits.
+
+    >>> carbon(0.0123), carbon(45.6), carbon(12_000)
+    ('12.3 mg', '45.6 g', '12.0 kg')
+    """
+    return _in_units(grams, _CARBON_UNITS)
+
+
+def energy(kwh: float) -> str:
+    """Write a sum of electricity in the unit that fits."""
+    return _in_units(kwh, _ENERGY_UNITS)
+
+
+def water(liters: float) -> str:
+    """Write a sum of water in the unit that fits."""
+    return _in_units(liters, _WATER_UNITS)
+
+
+def seconds(value: float) -> str:
+    """Write a duration.
+
+    >>> seconds(0.0042), seconds(0.25), seconds(3.14159), seconds(75)
+    ('4.2 ms', '250 ms', '3.1 s', '75 s')
+    """
+    number, unit = (value * 1000, "ms") if value < 1 else (value, "s")
+    return f"{number:.{1 if number < _TWO_DIGITS else 0}f} {unit}"
+
+
+def work(done: Work) -> str:
+    """Write what a provider did.
+
+    >>> work(Work(input_tokens=1200, output_tokens=41)), work(Work(input_tokens=7)), work(Work(images=2))
+    ('1,200 → 41', '7', '2 images')
+    """
+    if done.images:
+        return f"{done.images} image{'s' if done.images > 1 else ''}"
+    if done.audio_seconds:
+        return f"{done.audio_seconds:.1f} s of sound"
+    if done.output_tokens:
+        return f"{done.input_tokens:,} → {done.output_tokens:,}"
+    return f"{done.input_tokens:,}"
+
+
+def _in_units(value: float, units: tuple[tuple[str, float], ...]) -> str:
+    unit, size = next(((unit, size) for unit, size in units if value >= size), units[-1])
+    return f"{significant(value / size)} {unit}"

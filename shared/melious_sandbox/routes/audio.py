@@ -1,0 +1,117 @@
+"""POST /v1/audio/transcriptions."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from melious_sandbox import fields
+from melious_sandbox.brain import sound
+from melious_sandbox.call import Call, Upload
+from melious_sandbox.errors import SandboxError
+from melious_sandbox.impact import Work
+from melious_sandbox.replies import Reply, json_reply
+
+_LARGEST = 25 * 1024 * 1024
+_TEXT_TYPE = "text/plain; charset=utf-8"
+_FORMS_WITH_FIGURES = ("json", "verbose_json")
+
+
+async def transcribe(call: Call) -> Reply:
+    """Transcribe a recording; the text says what was received, as nothing here can listen."""
+    if not call.headers.get("content-type", "").startswith("multipart/form-data"):
+        raise SandboxError("malformed", "The body of the request must be multipart/form-data.")
+    body = call.fields
+    upload = body.get("file")
+    if upload is None:
+        raise fields.missing("file")
+    if not isinstance(upload, Upload):
+        raise SandboxError("invalid_value", "'file' must be a file.", param="file")
+    card = fields.model_card(call, body.get("model"), "audio")
+    profile = call.service.profile
+    form = fields.one_of(body, "response_format", profile.audio_formats, "json")
+    language = fields.text(body, "language")
+    prompt = fields.text(body, "prompt")
+    _check_temperature(body.get("temperature"))
+    info = _describe(upload)
+    call.route(card, {**body, **_objects(body)})
+    text = sound.transcript(info, prompt, language)
+    work = Work(audio_seconds=info.duration_seconds)
+    extra = call.cost(work, told=form in _FORMS_WITH_FIGURES)
+    if form == "text":
+        return Reply(f"{text}\n".encode(), content_type=_TEXT_TYPE)
+    segments = sound.segments(info, text)
+    if form == "srt":
+        return Reply(_srt(segments).encode(), content_type="application/x-subrip; charset=utf-8")
+    if form == "vtt":
+        return Reply(_vtt(segments).encode(), content_type="text/vtt; charset=utf-8")
+    answer: dict[str, Any] = {"text": text, "language": language or "en", "duration": info.duration_seconds}
+    if form == "verbose_json":
+        answer = {"task": "transcribe", **answer, "segments": [_segment(segment) for segment in segments]}
+    return json_reply(answer | extra)
+
+
+def _objects(body: Mapping[str, Any]) -> dict[str, Any]:
+    """The objects among the fields of routing; a form carries them as JSON text."""
+    found: dict[str, Any] = {}
+    for name in ("filters", "custom_weights"):
+        value = body.get(name)
+        if isinstance(value, str):
+            try:
+                found[name] = json.loads(value)
+            except ValueError:
+                raise SandboxError("invalid_value", f"'{name}' must be an object.", param=name) from None
+    return found
+
+
+def _check_temperature(value: Any) -> None:
+    if value is None:
+        return
+    try:
+        fits = 0 <= float(value) <= 1
+    except (TypeError, ValueError):
+        fits = False
+    if not fits:
+        raise SandboxError(
+            "invalid_value", "'temperature' must be a number from 0 to 1.", param="temperature"
+        )
+
+
+def _describe(upload: Upload) -> sound.AudioInfo:
+    if len(upload.content) > _LARGEST:
+        raise SandboxError("payload_too_large", "'file' is larger than 25 MB.", param="file")
+    if not upload.content:
+        raise SandboxError("empty_input", "'file' is empty.", param="file")
+    try:
+        return sound.describe(upload.content, upload.filename)
+    except ValueError as error:
+        raise SandboxError("invalid_value", f"The audio could not be read: {error}.", param="file") from None
+
+
+def _segment(segment: sound.Segment) -> dict[str, Any]:
+    return {
+        "id": segment.id,
+        "start": segment.start,
+        "end": segment.end,
+        "text": segment.text,
+        "avg_logprob": -0.1,
+        "no_speech_prob": 0.01,
+    }
+
+
+def _srt(segments: list[sound.Segment]) -> str:
+    return "\n".join(
+        f"{number}\n{_clock(segment.start, ',')} --> {_clock(segment.end, ',')}\n{segment.text}\n"
+        for number, segment in enumerate(segments, 1)
+    )
+
+
+def _vtt(segments: list[sound.Segment]) -> str:
+    cues = (f"{_clock(s.start, '.')} --> {_clock(s.end, '.')}\n{s.text}\n" for s in segments)
+    return "\n".join(["WEBVTT\n", *cues])
+
+
+def _clock(seconds: float, point: str) -> str:
+    whole, milliseconds = divmod(round(seconds * 1000), 1000)
+    minutes, rest = divmod(whole, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours:02}:{minutes:02}:{rest:02}{point}{milliseconds:03}"

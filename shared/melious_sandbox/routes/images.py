@@ -1,0 +1,73 @@
+"""POST /v1/images/generations, and the place from which the images' URLs are served."""
+
+import base64
+import time
+from hashlib import blake2b
+from typing import Any
+
+from melious_sandbox import fields
+from melious_sandbox.brain import pictures
+from melious_sandbox.call import Call
+from melious_sandbox.errors import SandboxError
+from melious_sandbox.impact import Work
+from melious_sandbox.replies import Reply, json_reply
+
+_DEFAULT_MODEL = "flux-schnell"
+_SIZES_OF_DOCS = ("1024x1024", "1792x1024", "1024x1792")
+_SMALLEST, _LARGEST = 64, 2048
+
+
+async def generate(call: Call) -> Reply:
+    """Make images from a prompt."""
+    body = call.fields
+    profile = call.service.profile
+    prompt = fields.text(body, "prompt", required=True) or ""
+    card = fields.model_card(call, body.get("model") or _DEFAULT_MODEL, "image")
+    count = fields.integer(body, "n", 1, profile.image_count, default=1) or 1
+    width, height = _size(body)
+    fields.one_of(body, "quality", ("standard", "hd"), "standard")
+    form = fields.one_of(body, "response_format", profile.image_formats, profile.image_format)
+    call.route(card, body)
+    data = [_item(call, form, _png(prompt, number, width, height)) for number in range(count)]
+    work = Work(images=count, megapixels=count * width * height / 1_000_000)
+    answer: dict[str, Any] = {"created": int(time.time()), "data": data}
+    return json_reply(answer | call.cost(work))
+
+
+async def picture(call: Call) -> Reply:
+    """Serve an image that was answered as a URL."""
+    found = call.service.picture(call.path["name"])
+    if found is None:
+        raise SandboxError("not_found")
+    return Reply(found, content_type="image/png")
+
+
+def _size(body: dict[str, Any]) -> tuple[int, int]:
+    width = fields.integer(body, "width", _SMALLEST, _LARGEST)
+    height = fields.integer(body, "height", _SMALLEST, _LARGEST)
+    if width is not None and height is not None:
+        return width, height
+    text = fields.text(body, "size") or _SIZES_OF_DOCS[0]
+    left, cross, right = text.partition("x")
+    if cross and left.isdecimal() and right.isdecimal():
+        sides = int(left), int(right)
+        if all(_SMALLEST <= side <= _LARGEST for side in sides):
+            return sides
+    raise SandboxError(
+        "invalid_value",
+        f"'size' must be WIDTHxHEIGHT with sides from {_SMALLEST} to {_LARGEST}, as in "
+        f"{', '.join(_SIZES_OF_DOCS)}.",
+        param="size",
+    )
+
+
+def _png(prompt: str, number: int, width: int, height: int) -> bytes:
+    return pictures.png(prompt if number == 0 else f"{prompt} #{number + 1}", width, height)
+
+
+def _item(call: Call, form: str, png: bytes) -> dict[str, str]:
+    if form == "b64_json":
+        return {"b64_json": base64.b64encode(png).decode("ascii")}
+    name = f"{blake2b(png, digest_size=12).hexdigest()}.png"
+    call.service.keep_picture(name, png)
+    return {"url": f"http://{call.host}/pictures/{name}"}

@@ -1,0 +1,226 @@
+"""Which provider serves a request: a table, weights, filters. A pure function of what the request says.
+
+Every provider serves every model. Price factors multiply the list price of a model; the provider that the
+endpoint's default weights choose is the one whose bill is the list price.
+"""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from melious.catalogue import ModelCard
+from melious.routing.filters import split_flavor
+from melious_sandbox.errors import SandboxError
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """One provider of compute.
+
+    Attributes:
+        id: The name that ``provider_id`` shows.
+        country: ISO 3166 alpha-2 code.
+        carbon_intensity: g CO2 per kWh of the grid.
+        pue: Power usage effectiveness of the data centre, at least 1.
+        renewable_percent: Renewable share of its power.
+        speed: Tokens per second.
+        price: Factor on a model's list price.
+        water: Litres of cooling water per kWh.
+        quality: 0 to 1; full precision and long contexts rank higher.
+    """
+
+    id: str
+    country: str
+    carbon_intensity: float
+    pue: float
+    renewable_percent: float
+    speed: int
+    price: Decimal
+    water: float
+    quality: float
+
+
+PROVIDERS: tuple[Provider, ...] = (
+    Provider("melious", "FI", 132.0, 1.12, 96.5, 340, Decimal("1.00"), 0.1, 0.85),
+    Provider("nebius", "NL", 268.0, 1.18, 85.0, 420, Decimal("1.10"), 1.2, 0.90),
+    Provider("ovhcloud", "FR", 56.0, 1.26, 93.4, 260, Decimal("1.05"), 0.3, 0.80),
+    Provider("scaleway", "FR", 56.0, 1.15, 93.4, 540, Decimal("1.40"), 0.2, 0.95),
+    Provider("ionos", "DE", 363.0, 1.15, 92.0, 180, Decimal("0.85"), 1.9, 0.75),
+    Provider("infercom", "DE", 363.0, 1.22, 60.3, 820, Decimal("1.60"), 1.6, 0.70),
+    Provider("regolo", "IT", 416.0, 1.2, 100, 120, Decimal("0.70"), 0.0, 0.65),
+    Provider("elastx", "SE", 20.0, 1.08, 99.1, 220, Decimal("1.08"), 0.0, 0.72),
+)
+
+_Weights = Mapping[str, float]
+_BALANCED: _Weights = {"price": 40, "speed": 40, "environment": 20}
+_SPEED: _Weights = {"price": 20, "speed": 70, "environment": 10}
+_PRICE: _Weights = {"price": 70, "speed": 20, "environment": 10}
+_ECO: _Weights = {"price": 20, "speed": 20, "environment": 60}
+_BATCH: _Weights = {"price": 80, "speed": 5, "environment": 15}
+_QUALITY: _Weights = {"quality": 70, "price": 10, "speed": 10, "environment": 10}
+
+WEIGHTS: Mapping[str, _Weights] = {
+    "balanced": _BALANCED,
+    "speed": _SPEED,
+    "price": _PRICE,
+    "eco": _ECO,
+    "batch": _BATCH,
+    "environment": _ECO,
+    "quality": _QUALITY,
+    "reasoning": _QUALITY,
+    "non_reasoning": _SPEED,
+}
+_DEFAULTS = {"embeddings": _PRICE}
+_AXES = ("price", "speed", "environment", "quality")
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where a request goes.
+
+    Attributes:
+        provider: Who serves it.
+        price_factor: Factor on the model's list price; 1 where the bare model id goes.
+    """
+
+    provider: Provider
+    price_factor: Decimal
+
+
+def choose(card: ModelCard, endpoint: str, request: Mapping[str, Any]) -> Route:
+    """Choose the provider for a request.
+
+    A flavor in the model's name wins over ``custom_weights``, those and ``mode`` win over ``preset``, and a
+    preset that nobody knows leaves the endpoint's default.
+
+    Args:
+        card: The model.
+        endpoint: ``chat``, ``embeddings``, ``rerank``, ``images`` or ``audio``.
+        request: The body, of which ``model``, ``preset``, ``mode``, ``custom_weights`` and ``filters`` count.
+
+    Raises:
+        SandboxError: A field has the wrong kind of value, or the filters leave no provider.
+    """
+    default = _best(PROVIDERS, _DEFAULTS.get(endpoint, _BALANCED))
+    weights = _weights(request)
+    filters = request.get("filters")
+    if weights is None and not filters:
+        return Route(default, Decimal(1))
+    left = _filtered(card, default, filters or {})
+    if not left:
+        raise SandboxError("no_providers", details={"filters": filters})
+    provider = _best(left, weights or _DEFAULTS.get(endpoint, _BALANCED))
+    return Route(provider, provider.price / default.price)
+
+
+def _weights(request: Mapping[str, Any]) -> _Weights | None:
+    named = {name: request.get(name) for name in ("preset", "mode")}
+    for name, value in named.items():
+        if value is not None and not isinstance(value, str):
+            raise SandboxError("invalid_value", f"'{name}' must be a string.", param=name)
+    custom = request.get("custom_weights")
+    if custom is not None:
+        if named["mode"] is not None:
+            raise SandboxError(
+                "invalid_value", "'mode' and 'custom_weights' exclude each other.", param="custom_weights"
+            )
+        _check_custom(custom)
+    flavor = split_flavor(request["model"])[1] if isinstance(request.get("model"), str) else None
+    if flavor is not None:
+        return WEIGHTS[flavor]
+    if custom:
+        return {axis: float(custom.get(axis, 0)) for axis in _AXES}
+    return WEIGHTS.get(named["mode"] or named["preset"] or "")
+
+
+def _check_custom(custom: Any) -> None:
+    if (
+        not isinstance(custom, Mapping)
+        or not all(_is_number(weight) and weight >= 0 for weight in custom.values())
+        or not any(custom.values())
+        or custom.keys() - set(_AXES)
+    ):
+        raise SandboxError(
+            "invalid_value",
+            f"'custom_weights' must give numbers of 0 or more for some of {', '.join(_AXES)}.",
+            param="custom_weights",
+        )
+
+
+def _best(candidates: tuple[Provider, ...], weights: _Weights) -> Provider:
+    return max(candidates, key=lambda provider: (_score(provider, weights), provider.id))
+
+
+def _score(provider: Provider, weights: _Weights) -> float:
+    return sum(weight * _MERITS[provider.id][axis] for axis, weight in weights.items())
+
+
+def _filtered(card: ModelCard, default: Provider, filters: Any) -> tuple[Provider, ...]:
+    if not isinstance(filters, Mapping):
+        raise SandboxError("invalid_value", "'filters' must be an object.", param="filters")
+    countries = filters.get("countries")
+    if countries is not None and not (
+        isinstance(countries, list) and all(isinstance(country, str) for country in countries)
+    ):
+        raise SandboxError(
+            "invalid_value",
+            "'filters.countries' must be an array of country codes.",
+            param="filters.countries",
+        )
+    for name in ("max_carbon_intensity", "min_speed_tps", "max_input_cost", "max_output_cost"):
+        if filters.get(name) is not None and not _is_number(filters[name]):
+            raise SandboxError(
+                "invalid_value", f"'filters.{name}' must be a number.", param=f"filters.{name}"
+            )
+    allowed = {country.upper() for country in countries} if countries else None
+    return tuple(
+        provider
+        for provider in PROVIDERS
+        if (allowed is None or provider.country in allowed)
+        and _at_most(provider.carbon_intensity, filters.get("max_carbon_intensity"))
+        and _at_most(-provider.speed, _negative(filters.get("min_speed_tps")))
+        and _at_most(_cost(card.pricing[0], provider, default), filters.get("max_input_cost"))
+        and _at_most(_cost(card.pricing[1], provider, default), filters.get("max_output_cost"))
+    )
+
+
+def _cost(price: Decimal | None, provider: Provider, default: Provider) -> float | None:
+    return None if price is None else float(price * provider.price / default.price)
+
+
+def _at_most(value: float | None, limit: float | None) -> bool:
+    return value is None or limit is None or value <= limit
+
+
+def _negative(value: float | None) -> float | None:
+    return None if value is None else -value
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
+
+
+def _share(value: float, scale: list[float], *, lower_is_better: bool = False) -> float:
+    low, high = min(scale), max(scale)
+    share = (value - low) / (high - low)
+    return 1 - share if lower_is_better else share
+
+
+def _merits() -> dict[str, dict[str, float]]:
+    prices = [float(provider.price) for provider in PROVIDERS]
+    speeds = [float(provider.speed) for provider in PROVIDERS]
+    carbon = [provider.carbon_intensity * provider.pue for provider in PROVIDERS]
+    return {
+        provider.id: {
+            "price": _share(price, prices, lower_is_better=True),
+            "speed": _share(speed, speeds),
+            "environment": _share(grams, carbon, lower_is_better=True),
+            "quality": provider.quality,
+        }
+        for provider, price, speed, grams in zip(PROVIDERS, prices, speeds, carbon, strict=True)
+    }
+
+
+_MERITS = _merits()
