@@ -60,7 +60,7 @@ def instrument(
     request: several for texts that go in several batches, and for a stream one that
     ends with it. Beside the attributes of the conventions they carry
     `melious.energy_kwh`, `melious.carbon_g_co2`, `melious.water_liters`,
-    `melious.cost_eur`, `melious.provider`, `melious.country`, `melious.routing.filters`,
+    `melious.cost_eur`, `melious.provider`, `melious.country`, `melious.routing`,
     `melious.request_id` and `melious.attempts`; what the service did not report is
     absent. Metrics: the histograms `gen_ai.client.operation.duration`,
     `gen_ai.client.token.usage` and `gen_ai.client.operation.time_to_first_chunk`,
@@ -156,7 +156,7 @@ class _Call:
                 **self._common,
                 "gen_ai.output.type": output,
                 "gen_ai.request.stream": request.stream or None,
-                "melious.routing.filters": request.routing,
+                "melious.routing": request.routing,
             }
         )
         self._began = time.perf_counter()
@@ -180,7 +180,7 @@ class _Call:
             "melious.request_id": outcome.request_id,
             "melious.attempts": outcome.attempts or None,
             "melious.relaxed": list(entry.relaxed) or None,
-            "melious.answers.location": entry.residency,
+            "melious.residency": entry.residency,
         }
         measured = _known({**self._common, "gen_ai.response.model": attributes["gen_ai.response.model"]})
         if error is not None:

@@ -13,8 +13,8 @@ from melious import MeliousError
 from melious.exchange.effects import ReadBody, Send, Sleep, Tell
 from melious.exchange.exchange import Policy, exchange
 from melious.exchange.gate import RateGate
-from melious.exchange.request import Head
 from melious.exchange.retry import RetryBudget
+from melious.wire.head import Head
 
 from .exchanges import EPOCH, request_with
 

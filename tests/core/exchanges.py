@@ -10,9 +10,10 @@ from melious.exchange.effects import Failure, ReadBody, ReadSome, Send, Sleep, T
 from melious.exchange.exchange import Policy, exchange
 from melious.exchange.gate import RateGate
 from melious.exchange.opened import OpenStream
-from melious.exchange.request import Head, Request, Response
+from melious.exchange.request import Request, Response
 from melious.exchange.retry import Phase
 from melious.settings.config import Timeout
+from melious.wire.head import Head
 
 EPOCH = 1_700_000_000.0
 

@@ -17,8 +17,9 @@ from melious.exchange.exchange import exchange
 from melious.exchange.gate import Turn
 from melious.exchange.opened import OpenStream
 from melious.exchange.ratelimit import RateLimit
-from melious.exchange.request import Head, Response
+from melious.exchange.request import Response
 from melious.exchange.retry import Phase, RetryBudget
+from melious.wire.head import Head
 
 from .exchanges import EPOCH, Answer, Clock, Lost, play, policy_with, request_with
 

@@ -16,8 +16,9 @@ from melious.answers.results import Meta
 from melious.clients.streams import ChatStream
 from melious.endpoints import chat as chat_endpoint
 from melious.exchange.opened import OpenStream
-from melious.exchange.request import Head, Response
+from melious.exchange.request import Response
 from melious.wire.chunks import ChatStreamParser
+from melious.wire.head import Head
 
 from . import samples
 from .kit import Outcome, Until, encoded, mutated, run

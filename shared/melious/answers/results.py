@@ -14,7 +14,7 @@ from melious.impact.facts import Reported
 from melious.wire.thinking import thought_in_details
 
 if TYPE_CHECKING:
-    from melious.answers.location import Residency
+    from melious.routing.residency import Residency
 
 
 class Usage(Reported):

@@ -10,9 +10,10 @@ from melious.errors import MeliousError
 from melious.exchange.opened import OpenStream
 from melious.exchange.request import Request
 from melious.impact import BillingCost, Entry, EnvironmentImpact, active_ledgers
+from melious.impact.totals import UsageSink, verification
 
 if TYPE_CHECKING:
-    from melious.answers.location import Residency
+    from melious.routing.residency import Residency
 
 
 class Outcome(NamedTuple):
@@ -47,13 +48,6 @@ observers: tuple[Callable[[Request], Observer], ...] = ()
 """Asked for an observer of every call that begins."""
 
 
-class Books(Protocol):
-    """What is told of every call that was sent: a ledger, or a budget."""
-
-    def record(self, entry: Entry) -> None:
-        """Add one request."""
-
-
 class Report:
     """One call's report to the ledgers that were active when it was asked for, its budgets and observers.
 
@@ -64,7 +58,7 @@ class Report:
 
     def __init__(self, request: Request) -> None:
         self._request = request
-        self._ledgers: tuple[Books, ...] = active_ledgers()
+        self._ledgers: tuple[UsageSink, ...] = active_ledgers()
         if request.budgets:
             self._ledgers += request.budgets
         self._observers: tuple[Observer, ...] = ()
@@ -141,7 +135,7 @@ class Report:
             answered=answered,
             failed=failed,
             relaxed=relaxed,
-            residency=None if residency is None else residency.finding(location),
+            residency=None if residency is None else verification(residency.allows(location)),
         )
 
     def _tell(self, outcome: Outcome) -> None:

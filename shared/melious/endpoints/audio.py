@@ -8,16 +8,9 @@ from pathlib import Path
 from shlex import quote
 from typing import IO, Any, TypeAlias
 
+from melious.answers.reading import json_of, read_as
 from melious.answers.results import Transcription
-from melious.endpoints.common import (
-    RoutingOptions,
-    body_of,
-    check_known,
-    check_utf8,
-    json_of,
-    read_as,
-    request_of,
-)
+from melious.endpoints.common import RoutingOptions, body_of, check_known, check_utf8, request_of
 from melious.errors import InvalidArgumentError, ResponseDecodeError
 from melious.exchange.request import Call, Response
 from melious.settings.config import ClientConfig

@@ -7,16 +7,9 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from melious.answers.reading import json_of, read_as
 from melious.answers.results import ChatCompletion
-from melious.endpoints.common import (
-    RoutingOptions,
-    body_of,
-    check_known,
-    is_list,
-    json_of,
-    read_as,
-    request_of,
-)
+from melious.endpoints.common import RoutingOptions, body_of, check_known, is_list, request_of
 from melious.errors import APIStatusError, InvalidArgumentError, MeliousError, ResponseDecodeError
 from melious.exchange.request import Call, Request, Response
 from melious.exchange.retry import is_malformed

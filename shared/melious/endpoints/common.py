@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
-from pydantic import ValidationError
-
-from melious.answers.results import Meta, Result
-from melious.errors import InvalidArgumentError, ResponseDecodeError, RetryEvent
-from melious.errors.table import status_error
-from melious.exchange.request import Request, Response, without_cookies
+from melious.answers.results import Result
+from melious.errors import InvalidArgumentError, RetryEvent
+from melious.exchange.request import Request
 from melious.impact import active_budgets
 from melious.routing.filters import (
     FiltersArgument,
@@ -25,6 +22,7 @@ from melious.routing.filters import (
     split_flavor,
     warn_of_idle_preset,
 )
+from melious.routing.residency import Residency, VerifyLocation, check_verifiable
 from melious.settings.config import (
     ClientConfig,
     TimeoutArgument,
@@ -39,7 +37,6 @@ from melious.wire import codec
 from melious.wire.uploads import Upload
 
 if TYPE_CHECKING:
-    from melious.answers.location import VerifyLocation
     from melious.routing.fallbacks import FallbackStep
 
 R = TypeVar("R", bound=Result)
@@ -167,8 +164,6 @@ def body_of(
         warn_of_idle_preset(body)
     verify_location = _given(params, "verify_location", config.verify_location)
     if verify_location != "off":
-        from melious.answers.location import check_verifiable  # noqa: PLC0415 - only for those who ask for it
-
         check_verifiable(verify_location, filters_in(body))
     return body
 
@@ -218,8 +213,6 @@ def request_of(
         budgets = (config.budget, *budgets)
     verify_location = _given(params, "verify_location", config.verify_location)
     if verify_location != "off":
-        from melious.answers.location import Residency  # noqa: PLC0415 - only for those who ask for it
-
         details["residency"] = Residency.asked(verify_location, filters_in(fields))
     steps = _given(params, "routing_fallbacks", config.routing_fallbacks)
     if steps is not None and body is not None:
@@ -255,15 +248,6 @@ def trust_of(config: ClientConfig, params: Mapping[str, Any]) -> bytes:
     return repr((verified, list(steps or ()))).encode() if verified or steps else b""
 
 
-def is_trusted(answer: Result) -> bool:
-    """Whether an answer may stand for later ones: not if it is about to be raised for where it was made."""
-    residency = answer.meta.residency
-    if residency is None or residency.mode != "raise":
-        return True
-    impact = answer.environment_impact
-    return residency.finding(impact.location if impact else None) == "verified"
-
-
 def encoded(body: dict[str, Any]) -> bytes:
     """Write a body as JSON; what has no JSON form is named by its field."""
     try:
@@ -275,70 +259,3 @@ def encoded(body: dict[str, Any]) -> bytes:
             except (TypeError, ValueError) as problem:
                 raise InvalidArgumentError(f"{name}: cannot be sent as JSON ({problem})") from None
         raise InvalidArgumentError(f"the body cannot be sent as JSON ({error})") from None
-
-
-def json_of(response: Response, endpoint: str) -> dict[str, Any]:
-    """Parse an answer that must be a JSON object; an error inside a 200 is raised as an error.
-
-    Raises:
-        ResponseDecodeError: It is something else.
-        APIStatusError: It is an error object.
-    """
-    try:
-        raw = codec.loads(response.body)
-    except ValueError:
-        raw = None
-    if not isinstance(raw, dict):
-        shown = " ".join(response.body[:200].decode("utf-8", "replace").split())
-        raise ResponseDecodeError(
-            f"{endpoint}: the answer is not a JSON object: "
-            f"content-type {response.content_type or 'missing'}, beginning {shown!r}",
-            status_code=response.status,
-            request_id=response.request_id,
-            body=shown,
-        )
-    if raw.get("error") or raw.get("object") == "error":
-        raise status_error(None, raw, request_id=response.request_id, endpoint=endpoint)
-    return raw
-
-
-def read_as(model: type[R], raw: Any, response: Response, endpoint: str, fields: Any = None) -> R:
-    """Make a result of a parsed answer.
-
-    Args:
-        model: The result's class.
-        raw: The parsed answer, kept as `.raw`.
-        response: Where it came from.
-        endpoint: The endpoint's name, for an error.
-        fields: What to read the result from, where that is not `raw`.
-
-    Raises:
-        ResponseDecodeError: The answer lacks what the endpoint promises.
-    """
-    try:
-        result = model.model_validate(raw if fields is None else fields)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise ResponseDecodeError(
-            f"{endpoint}: the answer is not as promised at {place}: {first['msg']}",
-            status_code=response.status,
-            request_id=response.request_id,
-            body=raw,
-        ) from None
-    result.with_origin(raw, meta_of(response))
-    return result
-
-
-def meta_of(response: Response) -> Meta:
-    """How an answer came about."""
-    return Meta(
-        response.request_id,
-        response.rate_limit,
-        response.attempts,
-        response.elapsed,
-        without_cookies(response.headers),
-        response.relaxed,
-        response.residency,
-        response.routing,
-    )

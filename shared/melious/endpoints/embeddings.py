@@ -10,6 +10,7 @@ from concurrent.futures import Future
 from importlib import import_module
 from typing import Any
 
+from melious.answers.reading import is_trusted, json_of, read_as
 from melious.answers.results import EmbeddingsResult
 from melious.endpoints.batching import (
     Batch,
@@ -22,17 +23,7 @@ from melious.endpoints.batching import (
     size_of,
     whole_from,
 )
-from melious.endpoints.common import (
-    RoutingOptions,
-    body_of,
-    check_known,
-    encoded,
-    is_trusted,
-    json_of,
-    read_as,
-    request_of,
-    trust_of,
-)
+from melious.endpoints.common import RoutingOptions, body_of, check_known, encoded, request_of, trust_of
 from melious.endpoints.embedding_cache import EmbeddingCache
 from melious.endpoints.sums import sum_cost, sum_impact, sum_usage
 from melious.endpoints.vectors import in_order

@@ -6,8 +6,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from melious.answers.reading import json_of, read_as
 from melious.answers.results import ImagesResult
-from melious.endpoints.common import RoutingOptions, body_of, check_known, json_of, read_as, request_of
+from melious.endpoints.common import RoutingOptions, body_of, check_known, request_of
 from melious.errors import InvalidArgumentError, ResponseDecodeError
 from melious.exchange.request import Call, Response
 from melious.settings.config import ClientConfig

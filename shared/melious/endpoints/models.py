@@ -7,17 +7,9 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from melious.answers.reading import json_of, meta_of, read_as
 from melious.answers.results import Model, ModelList
-from melious.endpoints.common import (
-    CallOptions,
-    check_known,
-    check_model,
-    check_utf8,
-    json_of,
-    meta_of,
-    read_as,
-    request_of,
-)
+from melious.endpoints.common import CallOptions, check_known, check_model, check_utf8, request_of
 from melious.errors import InvalidArgumentError, ResponseDecodeError
 from melious.exchange.request import Call, Response
 from melious.settings.config import ClientConfig

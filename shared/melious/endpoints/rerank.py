@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from melious.answers.reading import json_of, read_as
 from melious.answers.results import RerankItem, RerankResult
 from melious.endpoints.batching import (
     Batch,
@@ -16,16 +17,7 @@ from melious.endpoints.batching import (
     size_of,
     whole_from,
 )
-from melious.endpoints.common import (
-    RoutingOptions,
-    body_of,
-    check_known,
-    encoded,
-    is_list,
-    json_of,
-    read_as,
-    request_of,
-)
+from melious.endpoints.common import RoutingOptions, body_of, check_known, encoded, is_list, request_of
 from melious.endpoints.sums import sum_cost, sum_impact, sum_usage
 from melious.errors import InvalidArgumentError, ResponseDecodeError
 from melious.exchange.request import Ends, Request, Response, read

@@ -29,7 +29,7 @@ from melious.exchange.effects import Effect, Failure, Instead, ReadBody, ReadSom
 from melious.exchange.gate import RateGate, Turn
 from melious.exchange.opened import OpenStream, with_history
 from melious.exchange.ratelimit import RateLimit, parse_rate_limit, parse_retry_after
-from melious.exchange.request import Head, Replay, Request, Response, read
+from melious.exchange.request import Replay, Request, Response, read
 from melious.exchange.retry import (
     SERVER_DELAY_CAP,
     Phase,
@@ -41,6 +41,7 @@ from melious.exchange.retry import (
     worth_retrying,
 )
 from melious.wire.chunks import ChatStreamParser
+from melious.wire.head import Head
 from melious.wire.refusals import MAX_ERROR_BODY, error_object, parsed_or_text, refusal
 
 _LOOK = 0.25

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 from melious.errors import APITimeoutError, Attempt, MeliousError, StreamTruncatedError
 from melious.exchange.effects import Failure
 from melious.exchange.ratelimit import RateLimit
-from melious.exchange.request import Head
 from melious.wire.chunks import ChatStreamParser
+from melious.wire.head import Head
 
 if TYPE_CHECKING:
-    from melious.answers.location import Residency
+    from melious.routing.residency import Residency
 
 
 @dataclass(slots=True)

@@ -12,9 +12,9 @@ from melious.settings.config import Timeout
 from melious.wire.uploads import Upload
 
 if TYPE_CHECKING:
-    from melious.answers.location import Residency
     from melious.impact.budget import ImpactBudget
     from melious.routing.fallbacks import Fallbacks
+    from melious.routing.residency import Residency
 
 T = TypeVar("T")
 
@@ -81,26 +81,6 @@ class Request:
     relaxed: tuple[str, ...] = ()
     residency: Residency | None = None
     budgets: tuple[ImpactBudget, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """The first part of an answer: its status and headers (names in lower case)."""
-
-    status: int
-    headers: Mapping[str, str]
-
-    @property
-    def request_id(self) -> str | None:
-        """The service's id for this request."""
-        return self.headers.get("x-request-id")
-
-
-def without_cookies(headers: Mapping[str, str]) -> Mapping[str, str]:
-    """Headers for callers to see and keep: cookies are credentials."""
-    if "set-cookie" not in headers:
-        return headers
-    return {name: value for name, value in headers.items() if name != "set-cookie"}
 
 
 Leaner: TypeAlias = Callable[["Request", APIStatusError], "Request | None"]

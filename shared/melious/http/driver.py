@@ -11,7 +11,7 @@ from melious.errors import APIStatusError, ResponseDecodeError, RetryEvent
 from melious.exchange.effects import Failure, Instead, ReadBody, Send
 from melious.exchange.exchange import Exchange, Policy, exchange
 from melious.exchange.gate import gate_for
-from melious.exchange.request import Head, Request
+from melious.exchange.request import Request
 from melious.exchange.retry import Phase, RetryBudget
 from melious.http.connections import ReadClock
 from melious.http.failures import failure_of, own_error, unexpected
@@ -20,6 +20,7 @@ from melious.http.outgoing import Envelope, Headers, Outgoing, head_of
 from melious.http.proxies import PROXY_AUTHENTICATION, login_problem
 from melious.settings.config import ClientConfig
 from melious.wire.compression import Collected, Decoder, decoder
+from melious.wire.head import Head
 from melious.wire.refusals import error_object
 
 logger = logging.getLogger("melious")

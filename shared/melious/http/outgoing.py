@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from melious.exchange.effects import Send
-from melious.exchange.request import Head, Request
+from melious.exchange.request import Request
 from melious.http.connections import Origin
 from melious.http.library import certificate_variables, check_certificate_variables, user_agent
 from melious.http.proxies import names_proxy, proxy_for
 from melious.settings.config import ClientConfig
 from melious.settings.headers import hides_key, warn_of_hidden_key
+from melious.wire.head import Head
 from melious.wire.uploads import Multipart, Upload
 
 Headers = list[tuple[bytes, bytes]]

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
-from melious.answers.location import Residency
 from melious.errors import InvalidArgumentError
 from melious.exchange.request import Request
 from melious.routing.filters import FilterName, Filters, ProviderFilters, check_filter_name, filters_to_wire
+from melious.routing.residency import Residency
 from melious.wire import codec
 from melious.wire.uploads import Upload
 
