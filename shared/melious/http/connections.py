@@ -10,17 +10,14 @@ connections stay warm and the rest grow cold and are closed.
 from __future__ import annotations
 
 import os
-import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from melious.http.library import KEEPALIVE_EXPIRY, library, ssl_context
-from melious.http.proxies import Proxy
-
-if TYPE_CHECKING:
-    from melious.http.outgoing import Outgoing
+from melious.http.origin import Origin
+from melious.http.outgoing import Outgoing
 
 MAX_IDLE = 20
 DRAIN_SECONDS = 0.05
@@ -28,31 +25,6 @@ DRAIN_BYTES = 64 * 1024
 WRITE_BYTES = 1024 * 1024
 _MOMENT = 0.001
 """Seconds for a step that is begun too late: long enough to fail as one that takes too long."""
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Where a pool leads: all that two clients must agree on to share one."""
-
-    scheme: str
-    host: str
-    port: int
-    verify: bool | str | ssl.SSLContext = True
-    max_connections: int = 256
-    transport: str = "httpx"
-    proxy: Proxy | None = None
-    certificates: tuple[str | None, str | None] = (None, None)
-
-    @property
-    def needs_tls(self) -> bool:
-        """Whether there is TLS anywhere on the way."""
-        return self.scheme == "https" or (self.proxy is not None and self.proxy.scheme == "https")
-
-    @property
-    def netloc(self) -> str:
-        """Host and, where it is not the usual one, port: the `Host` header."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port == {"http": 80, "https": 443}[self.scheme] else f"{host}:{self.port}"
 
 
 class ReadClock:

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 from melious.exchange.effects import Send
 from melious.exchange.request import Head, Request
-from melious.http.connections import Origin
 from melious.http.library import certificate_variables, check_certificate_variables, user_agent
+from melious.http.origin import Origin
 from melious.http.proxies import names_proxy, proxy_for
 from melious.settings.config import ClientConfig
 from melious.settings.headers import hides_key, warn_of_hidden_key

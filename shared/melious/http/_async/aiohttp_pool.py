@@ -14,9 +14,10 @@ from weakref import WeakSet
 
 from melious.errors import ConfigurationError
 from melious.http._sync.borrowed import body_read_seconds, timeouts
-from melious.http.connections import DRAIN_BYTES, DRAIN_SECONDS, WRITE_BYTES, Origin, ReadClock
+from melious.http.connections import DRAIN_BYTES, DRAIN_SECONDS, WRITE_BYTES, ReadClock
 from melious.http.leftovers import aiohttp_is_clean
 from melious.http.library import KEEPALIVE_EXPIRY, ssl_context
+from melious.http.origin import Origin
 from melious.http.outgoing import Headers, Outgoing
 from melious.http.proxies import Proxy
 from melious.wire.uploads import AsyncPieces, Multipart

@@ -15,13 +15,13 @@ from melious.http.connections import (
     Lane,
     LaneShelf,
     NetworkHook,
-    Origin,
     ReadClock,
     connection_maker,
     request_maker,
 )
 from melious.http.leftovers import asyncio_is_clean
 from melious.http.library import library, socket_options
+from melious.http.origin import Origin
 from melious.http.outgoing import Outgoing
 
 
