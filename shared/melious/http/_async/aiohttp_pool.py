@@ -14,10 +14,11 @@ from weakref import WeakSet
 
 from melious.errors import ConfigurationError
 from melious.http._sync.borrowed import body_read_seconds, timeouts
-from melious.http.connections import DRAIN_BYTES, DRAIN_SECONDS, WRITE_BYTES, Origin, ReadClock
+from melious.http.connections import DRAIN_BYTES, DRAIN_SECONDS, WRITE_BYTES, Deadline
 from melious.http.leftovers import aiohttp_is_clean
 from melious.http.library import KEEPALIVE_EXPIRY, ssl_context
-from melious.http.outgoing import Headers, Outgoing
+from melious.http.origin import Origin
+from melious.http.outgoing import EncodedRequest, Headers
 from melious.http.proxies import Proxy
 from melious.wire.uploads import AsyncPieces, Multipart
 
@@ -29,10 +30,10 @@ class AiohttpAnswer:
     together, by one timer that closes the connection.
     """
 
-    def __init__(self, response: Any, clock: ReadClock) -> None:
+    def __init__(self, response: Any, deadline: Deadline) -> None:
         self.status: int = response.status
         self.headers: Headers = response.raw_headers
-        self.clock = clock
+        self.deadline = deadline
         self._response = response
         self._late = False
         self._due = math.inf
@@ -43,7 +44,7 @@ class AiohttpAnswer:
         try:
             async for data in self._response.content.iter_any():
                 yield data
-                until = self.clock.until
+                until = self.deadline.until
                 if until is not None and until < self._due:
                     self._watch()
         except Exception:
@@ -54,12 +55,12 @@ class AiohttpAnswer:
     def _watch(self) -> None:
         """Close the connection when the time is up; where the end has been put off, look again then."""
         self._unwatch()
-        left = self.clock.left()
+        left = self.deadline.left()
         if left == 0.0:
             self._late = True
             self._response.close()
         elif left is not None:
-            self._due = self.clock.until or 0.0
+            self._due = self.deadline.until or 0.0
             self._timer = asyncio.get_running_loop().call_later(left, self._watch)
 
     def _unwatch(self) -> None:
@@ -142,20 +143,20 @@ class AiohttpPool:
         self._session: Any = None
 
     async def send(
-        self, outgoing: Outgoing, clock: ReadClock
+        self, encoded: EncodedRequest, deadline: Deadline
     ) -> tuple[AiohttpAnswer | None, Exception | None]:
         """Send one attempt; gives the answer or the error."""
         if self._session is None:
             self._session = self._open()
-        waits = timeouts(outgoing, clock, body_read_seconds(clock))
+        waits = timeouts(encoded, deadline, body_read_seconds(deadline))
         attempt = _attempt.set(_Attempt())
         try:
-            async with asyncio.timeout(clock.left()):
+            async with asyncio.timeout(deadline.left()):
                 response = await self._session.request(
-                    outgoing.method.decode(),
-                    self._url(outgoing.url, encoded=True),
-                    headers=[(name.decode(), value.decode()) for name, value in outgoing.headers],
-                    data=_content(outgoing.body),
+                    encoded.method.decode(),
+                    self._url(encoded.url, encoded=True),
+                    headers=[(name.decode(), value.decode()) for name, value in encoded.headers],
+                    data=_content(encoded.body),
                     allow_redirects=False,
                     timeout=self._aiohttp.ClientTimeout(
                         total=None, sock_connect=waits["connect"], sock_read=waits["read"]
@@ -167,7 +168,7 @@ class AiohttpPool:
             return None, error
         finally:
             _attempt.reset(attempt)
-        return AiohttpAnswer(response, clock), None
+        return AiohttpAnswer(response, deadline), None
 
     def _open(self) -> Any:
         connector = _connector_class()(

@@ -16,11 +16,11 @@ from melious.exchange.request import Request, Response
 from melious.exchange.retry import Phase
 from melious.http._async import sharing as async_registry
 from melious.http._async.aiohttp_pool import AiohttpAnswer
-from melious.http._async.borrowed import AsyncClientAnswer, AsyncClientSender
+from melious.http._async.borrowed import AsyncClientAnswer, AsyncClientTransport
 from melious.http._async.pool import AsyncAnswer
 from melious.http.asyncio_only import running_loop
 from melious.http.callbacks import awaited
-from melious.http.driver import DriverBase, LineBase
+from melious.http.driver import CallRunnerBase, DriverBase
 from melious.http.frames import CleanInterruption
 from melious.settings.config import ClientConfig
 from melious.wire.compression import Collected, Decoder
@@ -31,7 +31,7 @@ class AsyncDriver(DriverBase):
 
     def __init__(self, config: ClientConfig, http_client: Any = None) -> None:
         super().__init__(config, http_client, config.async_transport)
-        self._injected = None if http_client is None else AsyncClientSender(http_client)
+        self._injected = None if http_client is None else AsyncClientTransport(http_client)
         self._holds: dict[int, tuple[async_registry.AsyncHold, weakref.finalize[..., Any]]] = {}
 
     async def call(self, request: Request) -> Response:
@@ -41,11 +41,11 @@ class AsyncDriver(DriverBase):
             MeliousError: The call failed for good.
         """
         running_loop()
-        line = _Line(self, request)
+        runner = _CallRunner(self, request)
         try:
-            outcome = await line.run()
+            outcome = await runner.run()
         finally:
-            await line.aclose()
+            await runner.aclose()
         assert isinstance(outcome, Response)  # noqa: S101 - the request does not stream
         return outcome
 
@@ -59,31 +59,31 @@ class AsyncDriver(DriverBase):
         """
         running_loop()
         report.begin()
-        line: _Line | None = None
+        runner: _CallRunner | None = None
         try:
-            line = _Line(self, request)
-            outcome = await line.run()
+            runner = _CallRunner(self, request)
+            outcome = await runner.run()
             assert isinstance(outcome, OpenStream)  # noqa: S101 - the request streams
         except BaseException as error:
             report.failed(error)
-            if line is not None:
-                await line.aclose()
+            if runner is not None:
+                await runner.aclose()
             raise
         report.opened()
         if request.replay is not None:
-            await line.aclose()  # the answer is here: its connection is free while it is handed out
-        chunks = line.chunks(outcome, report)
+            await runner.aclose()  # the answer is here: its connection is free while it is handed out
+        chunks = runner.chunks(outcome, report)
         await anext(chunks)
-        return outcome, chunks, line.aclose
+        return outcome, chunks, runner.aclose
 
-    async def sender(self) -> async_registry.AnyAsyncPool | AsyncClientSender:
+    async def sender(self) -> async_registry.AnyAsyncPool | AsyncClientTransport:
         """What sends: the caller's client, or the pool that the running loop shares."""
         if self._injected is not None:
             return self._injected
         loop = running_loop()
         share = self._share(loop)
         if share is None:
-            taken = await async_registry.hold(self.envelope.origin)
+            taken = await async_registry.hold(self.encoder.origin)
             share = self._share(loop)
             if share is not None:
                 async_registry.drop(taken)  # another task was faster
@@ -115,7 +115,7 @@ class AsyncDriver(DriverBase):
             await async_registry.close(found[0])
 
 
-class _Line(LineBase):
+class _CallRunner(CallRunnerBase):
     """One call on its way, over asyncio."""
 
     def __init__(self, driver: AsyncDriver, request: Request) -> None:
@@ -166,7 +166,7 @@ class _Line(LineBase):
     async def _send(self, effect: Send) -> Any:
         await self.aclose()
         sender = await self._sender()
-        answer, error = await sender.send(self.begin(effect), self.clock)
+        answer, error = await sender.send(self.begin(effect), self.deadline)
         if error is not None:
             return self.failed(error, Phase.SENT)
         assert answer is not None  # noqa: S101 - no error, so an answer
@@ -190,7 +190,7 @@ class _Line(LineBase):
                 yield {}
                 for chunk in opened.first:
                     yield chunk
-                self.clock.until = parser.resume()
+                self.deadline.until = parser.resume()
                 failure: Exception | None = None
                 try:
                     if not parser.ended:
@@ -199,7 +199,7 @@ class _Line(LineBase):
                             if chunks:
                                 for chunk in chunks:
                                     yield chunk
-                                self.clock.until = parser.resume()
+                                self.deadline.until = parser.resume()
                             if parser.ended:
                                 break
                         else:

@@ -9,7 +9,7 @@ from typing import TypeAlias
 from melious import forks
 from melious.http._async.aiohttp_pool import AiohttpPool
 from melious.http._async.pool import AsyncPool
-from melious.http.connections import Origin
+from melious.http.origin import Origin
 from melious.http.sharing import Drops, Hold
 
 AnyAsyncPool: TypeAlias = AsyncPool | AiohttpPool

@@ -14,10 +14,10 @@ from melious.exchange.opened import OpenStream, lost, stream_error
 from melious.exchange.request import Request, Response
 from melious.exchange.retry import Phase
 from melious.http._sync import sharing as sync_registry
-from melious.http._sync.borrowed import SyncClientAnswer, SyncClientSender
+from melious.http._sync.borrowed import SyncClientAnswer, SyncClientTransport
 from melious.http._sync.pool import SyncAnswer, SyncPool
 from melious.http.callbacks import no_coroutine
-from melious.http.driver import DriverBase, LineBase
+from melious.http.driver import CallRunnerBase, DriverBase
 from melious.http.frames import CleanInterruption
 from melious.settings.config import ClientConfig
 from melious.wire.compression import Collected, decoded
@@ -28,7 +28,7 @@ class SyncDriver(DriverBase):
 
     def __init__(self, config: ClientConfig, http_client: Any = None) -> None:
         super().__init__(config, http_client)
-        self._injected = None if http_client is None else SyncClientSender(http_client)
+        self._injected = None if http_client is None else SyncClientTransport(http_client)
         self._lock = forks.new_lock()
         self._hold: sync_registry.SyncHold | None = None
         self._finalizer: weakref.finalize[..., Any] | None = None
@@ -39,11 +39,11 @@ class SyncDriver(DriverBase):
         Raises:
             MeliousError: The call failed for good.
         """
-        line = _Line(self, request)
+        runner = _CallRunner(self, request)
         try:
-            outcome = line.run()
+            outcome = runner.run()
         finally:
-            line.close()
+            runner.close()
         assert isinstance(outcome, Response)  # noqa: S101 - the request does not stream
         return outcome
 
@@ -54,24 +54,24 @@ class SyncDriver(DriverBase):
             MeliousError: The call failed before its first chunk.
         """
         report.begin()
-        line: _Line | None = None
+        runner: _CallRunner | None = None
         try:
-            line = _Line(self, request)
-            outcome = line.run()
+            runner = _CallRunner(self, request)
+            outcome = runner.run()
             assert isinstance(outcome, OpenStream)  # noqa: S101 - the request streams
         except BaseException as error:
-            if line is not None:
-                line.close()
+            if runner is not None:
+                runner.close()
             report.failed(error)
             raise
         report.opened()
         if request.replay is not None:
-            line.close()  # the answer is here: its connection is free while it is handed out
-        chunks = line.chunks(outcome, report)
+            runner.close()  # the answer is here: its connection is free while it is handed out
+        chunks = runner.chunks(outcome, report)
         next(chunks)
         return outcome, chunks
 
-    def sender(self) -> SyncPool | SyncClientSender:
+    def sender(self) -> SyncPool | SyncClientTransport:
         """What sends: the caller's client, or the pool that this process shares."""
         if self._injected is not None:
             return self._injected
@@ -84,7 +84,7 @@ class SyncDriver(DriverBase):
         with self._lock:
             hold = self._hold
             if hold is None or hold.generation != forks.generation():
-                hold = self._hold = sync_registry.hold(self.envelope.origin)
+                hold = self._hold = sync_registry.hold(self.encoder.origin)
                 self._finalizer = weakref.finalize(self, sync_registry.drop, hold)
                 self._finalizer.atexit = False
             return hold
@@ -99,7 +99,7 @@ class SyncDriver(DriverBase):
             sync_registry.close(hold)
 
 
-class _Line(LineBase):
+class _CallRunner(CallRunnerBase):
     """One call on its way, over blocking I/O."""
 
     def __init__(self, driver: SyncDriver, request: Request) -> None:
@@ -145,7 +145,7 @@ class _Line(LineBase):
 
     def _send(self, effect: Send) -> Any:
         self.close()
-        answer, error = self._sender.send(self.begin(effect), self.clock)
+        answer, error = self._sender.send(self.begin(effect), self.deadline)
         if error is not None:
             return self.failed(error, Phase.SENT)
         assert answer is not None  # noqa: S101 - no error, so an answer
@@ -168,7 +168,7 @@ class _Line(LineBase):
             try:
                 yield {}
                 yield from opened.first
-                self.clock.until = parser.resume()
+                self.deadline.until = parser.resume()
                 failure: Exception | None = None
                 try:
                     if not parser.ended:
@@ -176,7 +176,7 @@ class _Line(LineBase):
                             chunks = parser.feed(data)
                             if chunks:
                                 yield from chunks
-                                self.clock.until = parser.resume()
+                                self.deadline.until = parser.resume()
                             if parser.ended:
                                 break
                         else:

@@ -1,4 +1,4 @@
-"""A pool of lanes for threads."""
+"""A pool of connections for threads."""
 
 from __future__ import annotations
 
@@ -13,37 +13,37 @@ from melious.http.connections import (
     DRAIN_BYTES,
     DRAIN_SECONDS,
     WRITE_BYTES,
-    Lane,
-    LaneShelf,
-    NetworkHook,
-    Origin,
-    ReadClock,
+    Deadline,
+    DeadlineBackend,
+    IdleConnections,
+    PooledConnection,
     connection_maker,
     request_maker,
 )
 from melious.http.leftovers import blocking_is_clean
 from melious.http.library import library, socket_options
-from melious.http.outgoing import Outgoing
+from melious.http.origin import Origin
+from melious.http.outgoing import EncodedRequest
 
 
 class _Stream:
-    """A network stream whose reads keep to the lane's clock."""
+    """A network stream whose reads keep to the deadline of the request."""
 
-    def __init__(self, inner: Any, hook: NetworkHook) -> None:
+    def __init__(self, inner: Any, backend: DeadlineBackend) -> None:
         self.inner = inner
-        self._hook = hook
-        hook.streams = [self]
+        self._backend = backend
+        backend.streams = [self]
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        if self._hook.held:
+        if self._backend.held:
             self.write(b"", timeout)
-        data: bytes = self.inner.read(max_bytes, self._hook.read_seconds())
+        data: bytes = self.inner.read(max_bytes, self._backend.read_seconds())
         return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        data = self._hook.joined(buffer)
+        data = self._backend.joined(buffer)
         for start in range(0, len(data), WRITE_BYTES):
-            self.inner.write(data[start : start + WRITE_BYTES], self._hook.bounded(timeout))
+            self.inner.write(data[start : start + WRITE_BYTES], self._backend.bounded(timeout))
 
     def close(self) -> None:
         self.inner.close()
@@ -54,9 +54,9 @@ class _Stream:
         server_hostname: str | None = None,
         timeout: float | None = None,  # noqa: ARG002 - part of the time for the connection
     ) -> _Stream:
-        seconds = self._hook.handshake_seconds()
+        seconds = self._backend.handshake_seconds()
         try:
-            return _Stream(self.inner.start_tls(ssl_context, server_hostname, seconds), self._hook)
+            return _Stream(self.inner.start_tls(ssl_context, server_hostname, seconds), self._backend)
         except BaseException:
             self.inner.close()  # the library forgets it when it is interrupted
             raise
@@ -65,7 +65,7 @@ class _Stream:
         return self.inner.get_extra_info(info)
 
 
-class _Network(NetworkHook):
+class _Backend(DeadlineBackend):
     """The network as the HTTP library sees it."""
 
     def connect_tcp(
@@ -87,16 +87,16 @@ _OPTIONS = socket_options()
 
 
 class SyncAnswer:
-    """An answer whose body has not been read; `close` gives the lane back or throws it away."""
+    """An answer whose body has not been read; `close` gives the connection back or throws it away."""
 
-    __slots__ = ("_lane", "_pool", "_response", "clock", "headers", "status")
+    __slots__ = ("_pool", "_pooled", "_response", "deadline", "headers", "status")
 
-    def __init__(self, response: Any, lane: Lane, pool: SyncPool) -> None:
+    def __init__(self, response: Any, pooled: PooledConnection, pool: SyncPool) -> None:
         self.status: int = response.status
         self.headers: list[tuple[bytes, bytes]] = response.headers
-        self.clock = lane.hook.clock
+        self.deadline = pooled.backend.deadline
         self._response = response
-        self._lane: Lane | None = lane
+        self._pooled: PooledConnection | None = pooled
         self._pool = pool
 
     def __iter__(self) -> Iterator[bytes]:
@@ -104,7 +104,7 @@ class SyncAnswer:
 
     def drain(self, body: Iterator[bytes]) -> None:
         """Read what little is left of the body, so that the connection can be used again."""
-        self.clock.until = time.monotonic() + DRAIN_SECONDS
+        self.deadline.until = time.monotonic() + DRAIN_SECONDS
         size = 0
         for data in body:
             size += len(data)
@@ -113,9 +113,9 @@ class SyncAnswer:
 
     def close(self) -> None:
         """Be done with the answer, read or not."""
-        lane, self._lane = self._lane, None
-        if lane is not None:
-            self._pool.release(lane, self._response)
+        pooled, self._pooled = self._pooled, None
+        if pooled is not None:
+            self._pool.release(pooled, self._response)
 
 
 class SyncPool:
@@ -123,7 +123,7 @@ class SyncPool:
 
     def __init__(self, origin: Origin) -> None:
         self.origin = origin
-        self.shelf = LaneShelf(blocking_is_clean)
+        self.connections = IdleConnections(blocking_is_clean)
         self._make = connection_maker(origin, asynchronous=False)
         self._request = request_maker(origin)
         self._closed = False
@@ -131,83 +131,83 @@ class SyncPool:
         self._slot_freed = threading.Condition(self._lock)
         self._slots = origin.max_connections
 
-    def send(self, outgoing: Outgoing, clock: ReadClock) -> tuple[SyncAnswer | None, Exception | None]:
+    def send(self, encoded: EncodedRequest, deadline: Deadline) -> tuple[SyncAnswer | None, Exception | None]:
         """Send one attempt.
 
         Args:
-            outgoing: The attempt.
-            clock: Bounds the wait for a connection, and all that follows.
+            encoded: The attempt.
+            deadline: Bounds the wait for a connection, and all that follows.
 
         Returns:
             The answer or the error.
         """
         try:
-            lane = self._take(clock)
+            pooled = self._take(deadline)
         except Exception as error:  # noqa: BLE001 - as below
             return None, error
-        if lane is None:
+        if pooled is None:
             message = f"all {self.origin.max_connections} connections are in use"
             return None, library().core.PoolTimeout(message)
         try:
-            lane.hook.begin(clock)
-            response = lane.connection.handle_request(self._request(outgoing))
-            return SyncAnswer(response, lane, self), None
+            pooled.backend.begin(deadline)
+            response = pooled.connection.handle_request(self._request(encoded))
+            return SyncAnswer(response, pooled, self), None
         except Exception as error:  # noqa: BLE001 - handed to the driver, which raises what is not the transport's
-            self._discard(lane)
-            return None, lane.blamed(error, self.origin)
+            self._discard(pooled)
+            return None, pooled.blamed(error, self.origin)
         except BaseException:
-            self._discard(lane)
+            self._discard(pooled)
             raise
 
-    def _take(self, clock: ReadClock) -> Lane | None:
-        """Take a lane once there is a slot for it; None if there is none in time."""
+    def _take(self, deadline: Deadline) -> PooledConnection | None:
+        """Take a connection once there is a slot for it; None if there is none in time."""
         with self._slot_freed:
-            if not self._slots and not self._slot_freed.wait_for(lambda: self._slots, clock.left()):
+            if not self._slots and not self._slot_freed.wait_for(lambda: self._slots, deadline.left()):
                 return None
-            lane, closing = self.shelf.take()
-            if lane is None:
-                hook = _Network(library().core.SyncBackend())
-                lane = Lane(self._make(hook), hook)
-                self.shelf.add(lane)
+            pooled, closing = self.connections.take()
+            if pooled is None:
+                backend = _Backend(library().core.SyncBackend())
+                pooled = PooledConnection(self._make(backend), backend)
+                self.connections.add(pooled)
             self._slots -= 1
         for cold in closing:
             cold.connection.close()
-        return lane
+        return pooled
 
-    def release(self, lane: Lane, response: Any) -> None:
-        """Take a lane back from an answer that is closed; the library keeps its connection only if it may."""
+    def release(self, pooled: PooledConnection, response: Any) -> None:
+        """Take a connection back from an answer that is closed; the library keeps it open only if it may."""
         try:
             response.close()
         except BaseException:
-            self._discard(lane)
+            self._discard(pooled)
             raise
         with self._slot_freed:
-            closing = self.shelf.give_back(lane)
+            closing = self.connections.give_back(pooled)
             if self._closed:
-                closing += self.shelf.clear()
+                closing += self.connections.clear()
             self._slots += 1
             self._slot_freed.notify()
         for cold in closing:
             cold.connection.close()
 
-    def _discard(self, lane: Lane) -> None:
+    def _discard(self, pooled: PooledConnection) -> None:
         with self._slot_freed:
-            self.shelf.discard(lane)
+            self.connections.discard(pooled)
             self._slots += 1
             self._slot_freed.notify()
-        lane.connection.close()
-        for stream in lane.half_made(self.origin):
+        pooled.connection.close()
+        for stream in pooled.half_open(self.origin):
             stream.close()
 
     def close(self) -> None:
         """Close the idle connections; those in use close when their requests end."""
         with self._lock:
             self._closed = True
-            closing = self.shelf.clear()
-        for lane in closing:
-            lane.connection.close()
+            closing = self.connections.clear()
+        for pooled in closing:
+            pooled.connection.close()
 
     def abandon(self) -> None:
         """Let go of the sockets, in the child of a fork."""
-        for lane in self.shelf.all:
-            lane.abandon()
+        for pooled in self.connections.all:
+            pooled.abandon()

@@ -6,7 +6,7 @@ import atexit
 
 from melious import forks
 from melious.http._sync.pool import SyncPool
-from melious.http.connections import Origin
+from melious.http.origin import Origin
 from melious.http.sharing import Drops, Hold
 
 
