@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from llama_index.core.bridge.pydantic import ConfigDict, Field, PrivateAttr, field_validator
 from llama_index.core.callbacks import CallbackManager
 from llama_index.core.schema import BaseComponent
 from pydantic import SecretStr, ValidationError
 
-import melious
 from melious.clients.base import brought
 from melious.errors import InvalidArgumentError
 from melious.routing.filters import filters_to_wire, flavored, routing_told
@@ -26,6 +25,8 @@ from melious.settings.config import (
 from melious.settings.keys import hide_key
 
 if TYPE_CHECKING:
+    from melious.clients._async.client import AsyncMeliousClient
+    from melious.clients._sync.client import MeliousClient
     from melious.routing.fallbacks import FallbackStep
     from melious.routing.filters import FiltersArgument, Flavor, Preset
 
@@ -46,8 +47,8 @@ _NUMBERS = (int, float, int | None, float | None)
 class _Clients:
     """The clients of a component and of its shallow copies, each with the settings that it was made of."""
 
-    blocking: tuple[tuple[Any, ...], Any] | None = None
-    asyncio: tuple[tuple[Any, ...], Any] | None = None
+    blocking: tuple[tuple[Any, ...], MeliousClient] | None = None
+    asyncio: tuple[tuple[Any, ...], AsyncMeliousClient] | None = None
 
 
 class MeliousComponent(BaseComponent):
@@ -291,21 +292,25 @@ class MeliousComponent(BaseComponent):
         """
         return self.with_options(routing_fallbacks=list(steps))
 
-    def _client(self) -> melious.MeliousClient:
+    def _client(self) -> MeliousClient:
         """The client for blocking calls: made when first needed, and again when a setting has changed."""
         identity, made = self._identity(), self._clients.blocking
         if made is None or made[0] != identity:
-            client = melious.MeliousClient(http_client=self.http_client, **self._connection())
-            made = self._clients.blocking = identity, client
-        return cast("melious.MeliousClient", made[1])
+            from melious.clients._sync.client import MeliousClient  # noqa: PLC0415 - needed by the first call
 
-    def _aclient(self) -> melious.AsyncMeliousClient:
+            client = MeliousClient(http_client=self.http_client, **self._connection())
+            made = self._clients.blocking = identity, client
+        return made[1]
+
+    def _aclient(self) -> AsyncMeliousClient:
         """The client for async calls; one serves every event loop."""
         identity, made = self._identity(), self._clients.asyncio
         if made is None or made[0] != identity:
-            client = melious.AsyncMeliousClient(http_client=self.async_http_client, **self._connection())
+            from melious.clients._async.client import AsyncMeliousClient  # noqa: PLC0415 - as above
+
+            client = AsyncMeliousClient(http_client=self.async_http_client, **self._connection())
             made = self._clients.asyncio = identity, client
-        return cast("melious.AsyncMeliousClient", made[1])
+        return made[1]
 
     def _parameters(
         self, known: frozenset[str], own: Mapping[str, Any], call: Mapping[str, Any]
