@@ -1,18 +1,18 @@
-"""What the classes for LlamaIndex have in common: their settings, and the client they lead to."""
+"""What every class for LlamaIndex shares: its settings, and the clients made from them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from llama_index.core.bridge.pydantic import ConfigDict, Field, PrivateAttr, field_validator
 from llama_index.core.callbacks import CallbackManager
 from llama_index.core.schema import BaseComponent
 from pydantic import SecretStr, ValidationError
 
-import melious
 from melious.clients.base import checked_http_client
 from melious.errors import InvalidArgumentError
+from melious.errors.arguments import invalid_arguments
 from melious.routing.filters import filters_to_wire, flavored, routing_told
 from melious.settings.config import (
     ClientConfig,
@@ -26,6 +26,8 @@ from melious.settings.config import (
 from melious.settings.keys import hide_key
 
 if TYPE_CHECKING:
+    from melious.clients._async.client import AsyncMeliousClient
+    from melious.clients._sync.client import MeliousClient
     from melious.routing.fallbacks import FallbackStep
     from melious.routing.filters import FiltersArgument, Flavor, Preset
 
@@ -44,28 +46,27 @@ _NUMBERS = (int, float, int | None, float | None)
 
 
 class _Clients:
-    """The clients of a component and of its shallow copies, each with the settings that it was made of."""
+    """The clients of a component and its shallow copies, each with the settings it was made from."""
 
-    blocking: tuple[tuple[Any, ...], Any] | None = None
-    asyncio: tuple[tuple[Any, ...], Any] | None = None
+    blocking: tuple[tuple[Any, ...], MeliousClient] | None = None
+    asyncio: tuple[tuple[Any, ...], AsyncMeliousClient] | None = None
 
 
 class MeliousComponent(BaseComponent):
     """The arguments that every class takes.
 
-    The key and the headers stay out of `to_dict`, `repr` and every event; a
-    pickle and a copy hold them. Clients of HTTP that were passed in are shared by
-    copies and left out of pickles.
+    The key and the headers never appear in `to_dict`, `repr` or events; pickles
+    and copies keep them. Copies share injected HTTP clients, pickles drop them.
     """
 
     model_config: ClassVar[ConfigDict] = ConfigDict(
         arbitrary_types_allowed=True, protected_namespaces=("pydantic_model_",), hide_input_in_errors=True
     )
 
-    other_words: ClassVar[Mapping[str, str]] = {"api_base": "base_url"}
-    """Other words for arguments, as users of LlamaIndex write them."""
+    argument_aliases: ClassVar[Mapping[str, str]] = {"api_base": "base_url"}
+    """LlamaIndex's names for arguments, and the fields that hold them."""
 
-    if TYPE_CHECKING:  # what may be given, in other words and other types than those of the fields
+    if TYPE_CHECKING:  # the constructor accepts more names and types than the fields hold
         api_key: str | SecretStr | None = None
         api_base: str | None = None
         timeout: TimeoutArgument = None
@@ -74,19 +75,19 @@ class MeliousComponent(BaseComponent):
         filters: FiltersArgument | None = None
     else:
         api_key: SecretStr | None = Field(
-            default=None, exclude=True, repr=False, description="The key; by default `MELIOUS_API_KEY`."
+            default=None, exclude=True, repr=False, description="The API key; default: `MELIOUS_API_KEY`."
         )
         timeout: float | Timeout | None = Field(
             default=None,
             description="Seconds for each wait of an attempt, a `Timeout`, an `httpx.Timeout` or "
-            "`(connect, read)`; the default suits the endpoint.",
+            "`(connect, read)`; the default depends on the endpoint.",
         )
         preset: str | None = Field(
             default=None,
-            description="What routing should favour, e.g. `environment`. It does nothing beside a flavor.",
+            description="What routing should favour, e.g. `environment`; ignored if there is a flavor.",
         )
         flavor: str | None = Field(
-            default=None, description="The suffix of the model: balanced, speed, price, eco or batch."
+            default=None, description="The suffix of the model's name: balanced, speed, price, eco or batch."
         )
         filters: dict[str, Any] | None = Field(
             default=None,
@@ -96,7 +97,7 @@ class MeliousComponent(BaseComponent):
 
         @property
         def api_base(self) -> str | None:
-            """Where requests go: another word for `base_url`."""
+            """The same as `base_url`."""
             return self.base_url
 
         @api_base.setter
@@ -105,46 +106,48 @@ class MeliousComponent(BaseComponent):
 
     base_url: str | None = Field(
         default=None,
-        description="Where the service is, in any spelling; by default `MELIOUS_BASE_URL`, then "
-        "`https://api.melious.ai/v1`. `api_base` is another word for it.",
+        description="The service's URL, also called `api_base`; default: `MELIOUS_BASE_URL`, then "
+        "`https://api.melious.ai/v1`.",
     )
     auth: Literal["bearer", "x-api-key"] = Field(
         default="bearer", description="The header that carries the key."
     )
     verify_location: Literal["off", "warn", "raise"] = Field(
         default="off",
-        description="Hold where an answer came from against `filters['countries']`, which must be given: "
-        "`warn` or `raise` where it is another country, or not reported.",
+        description="Check that each answer came from one of `filters['countries']`, which must be given: "
+        "`warn` or `raise` if it came from elsewhere, or if its location is not reported.",
     )
     routing_fallbacks: Any = Field(
         default=None,
-        description="Filters to give up step by step where no provider fits: names, or filters with milder "
-        "values.",
+        description="How to relax the filters, step by step, when no provider matches: names of filters to "
+        "drop, or filters with looser values.",
     )
     budget: Any = Field(
         default=None,
         exclude=True,
-        description="A `melious.ImpactBudget`, the limit of what may be spent; copies share it.",
+        description="A `melious.ImpactBudget` that limits spending; copies share it.",
     )
     deadline: float | None = Field(
-        default=600.0, description="Seconds for a whole call, waits and retries included; None for no limit."
+        default=600.0, description="Seconds for a whole call with its waits and retries; None for no limit."
     )
-    max_retries: int = Field(default=2, description="Further attempts after the first.")
+    max_retries: int = Field(default=2, description="Attempts after the first.")
     retry_timeouts: bool | None = Field(
         default=None,
-        description="Whether what timed out after it was sent is sent again; the default suits the endpoint.",
+        description="Whether to retry a request that timed out after it was sent; the default depends on the "
+        "endpoint.",
     )
     default_headers: dict[str, str] | None = Field(
         default=None, exclude=True, repr=False, description="Headers of every request."
     )
     extra_body: dict[str, Any] | None = Field(
-        default=None, description="Fields of every body, as they are, over everything else."
+        default=None, description="Fields added to every request body unchanged; they win over all others."
     )
     additional_kwargs: dict[str, Any] = Field(
-        default_factory=dict, description="Further parameters of every request; those of a call replace them."
+        default_factory=dict,
+        description="Further parameters of every request; parameters of a call replace them.",
     )
     allow_insecure_http: bool = Field(
-        default=False, description="Let the key go in clear to a host that is not this machine."
+        default=False, description="Allow sending the key unencrypted to another machine."
     )
     async_transport: Literal["httpx", "aiohttp"] = Field(
         default="httpx", description="`aiohttp` runs async calls on aiohttp's connections (extra `aiohttp`)."
@@ -153,13 +156,13 @@ class MeliousComponent(BaseComponent):
         default=None,
         exclude=True,
         repr=False,
-        description="A client with httpx's interface for blocking calls, used as it is and never closed.",
+        description="An HTTP client with httpx's interface for blocking calls; never closed.",
     )
     async_http_client: Any = Field(
         default=None,
         exclude=True,
         repr=False,
-        description="A client with httpx's interface for async calls, used as it is and never closed.",
+        description="An HTTP client with httpx's interface for async calls; never closed.",
     )
 
     _clients: _Clients = PrivateAttr(default_factory=_Clients)
@@ -172,51 +175,54 @@ class MeliousComponent(BaseComponent):
     def __init__(self, **arguments: Any) -> None:
         hide_key(arguments)
         kind = type(self)
-        given = kind.in_own_words(arguments)
-        reject_unknown(given, {*kind.model_fields, *kind.other_words}, kind.__name__)
+        given = kind.canonical_arguments(arguments)
+        reject_unknown(given, {*kind.model_fields, *kind.argument_aliases}, kind.__name__)
         try:
             super().__init__(**given)
         except ValidationError as error:
-            raise InvalidArgumentError(f"{kind.__name__}: {_wrong(error)}") from error
+            raise invalid_arguments(kind.__name__, error) from error
         self._check()
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """Set a field; what the base class finds wrong with the value is an `InvalidArgumentError`."""
+        """Set a field; a value of the wrong type is an `InvalidArgumentError`."""
         try:
             super().__setattr__(name, value)
         except ValidationError as error:
-            raise InvalidArgumentError(f"{type(self).__name__}: {_wrong(error)}") from error
+            raise invalid_arguments(type(self).__name__, error) from error
 
     @classmethod
-    def in_own_words(cls, arguments: dict[str, Any]) -> dict[str, Any]:
-        """The arguments under the names of the fields.
+    def canonical_arguments(cls, arguments: dict[str, Any]) -> dict[str, Any]:
+        """The arguments under the names of their fields, filters and timeout in their one form.
 
         Raises:
-            InvalidArgumentError: An argument is given under both its names, differently, or the timeout
-                or the filters are wrong.
+            InvalidArgumentError: The two names of an argument have different values, a number is a bool,
+                or the timeout or a filter is wrong.
         """
         given = {name: value for name, value in arguments.items() if name != "class_name"}
         for name, value in given.items():
             field = cls.model_fields.get(name)
             if isinstance(value, bool) and field is not None and field.annotation in _NUMBERS:
-                raise InvalidArgumentError(f"{cls.__name__}: {name}: needs a number, not {value}")
-        for word, name in cls.other_words.items():
-            if word in given:
-                value = given.pop(word)
+                raise InvalidArgumentError(
+                    f"{cls.__name__}: {name}: must be a number, not {value}", param=name
+                )
+        for alias, name in cls.argument_aliases.items():
+            if alias in given:
+                value = given.pop(alias)
                 if given.get(name) not in (None, value):
                     raise InvalidArgumentError(
-                        f"{cls.__name__}: {word!r} and {name!r} say different things; give one"
+                        f"{cls.__name__}: {alias!r} and {name!r} contradict each other; give only one",
+                        param=alias,
                     )
                 given[name] = value
         timeout = given.get("timeout")
-        if timeout is not None and not isinstance(timeout, Mapping):  # which is a `Timeout`, serialised
+        if timeout is not None and not isinstance(timeout, Mapping):  # a mapping is a serialised `Timeout`
             given["timeout"] = read_timeout(timeout)
         if "filters" in given:
             given["filters"] = filters_to_wire(given["filters"])
         return given
 
     def _check(self) -> None:
-        """Find the key and the URL, and let the core check what it will be given.
+        """Find the key and the URL, and have the core check the settings.
 
         Raises:
             ConfigurationError: There is no key, or the base URL cannot be used.
@@ -224,23 +230,27 @@ class MeliousComponent(BaseComponent):
         """
         self.api_key = SecretStr(resolve_key(self.api_key))
         self.base_url = resolve_base_url(self.base_url, allow_insecure_http=self.allow_insecure_http)
-        ClientConfig.resolve(**self._connection(), **self._parameters(frozenset(_PER_CALL), {}, {}))
-        if "extra_headers" in self.additional_kwargs:  # there they would be in `to_dict`
-            raise InvalidArgumentError("additional_kwargs: extra_headers are given as default_headers")
+        ClientConfig.resolve(**self._client_settings(), **self._parameters(frozenset(_PER_CALL), {}, {}))
+        if "extra_headers" in self.additional_kwargs:  # `to_dict` would show them
+            raise InvalidArgumentError(
+                "additional_kwargs: must not contain extra_headers; use default_headers",
+                param="additional_kwargs",
+            )
         manager = getattr(self, "callback_manager", None)
         if manager is not None and not isinstance(manager, CallbackManager):
             raise InvalidArgumentError(
-                f"callback_manager: needs a CallbackManager, not {type(manager).__name__}"
+                f"callback_manager: must be a CallbackManager, not {type(manager).__name__}",
+                param="callback_manager",
             )
         model = getattr(self, "model", None)
         if not isinstance(model, str) or not model.strip():
-            raise InvalidArgumentError(f"model: must be the name of a model, not {model!r}")
+            raise InvalidArgumentError(f"model: must be the name of a model, not {model!r}", param="model")
         flavored(model, self.flavor)
         checked_http_client(self.http_client, "blocking")
         checked_http_client(self.async_http_client, "asyncio", "async_http_client")
 
-    def _connection(self) -> dict[str, Any]:
-        """The settings that a client is made from; all others go along with each call."""
+    def _client_settings(self) -> dict[str, Any]:
+        """The settings that a client is made from; the others are sent with each call."""
         return {
             "api_key": self.api_key,
             "base_url": self.base_url,
@@ -251,70 +261,74 @@ class MeliousComponent(BaseComponent):
             "budget": self.budget,
         }
 
-    def _identity(self) -> tuple[Any, ...]:
-        """What a client must have been made of to be this component's."""
-        return (*self._connection().values(), self.http_client, self.async_http_client)
+    def _client_identity(self) -> tuple[Any, ...]:
+        """Changes whenever the clients must be made anew."""
+        return (*self._client_settings().values(), self.http_client, self.async_http_client)
 
     def with_options(self, **changes: Any) -> Self:
-        """A copy with other settings, checked as in the constructor, on the same connections.
+        """A copy with other settings, on the same connections.
 
         Args:
-            **changes: Any of the constructor's arguments.
+            **changes: Any of the constructor's arguments, checked as there.
 
         Raises:
             InvalidArgumentError: An argument is wrong or unknown.
         """
         hide_key(changes)
         kind = type(self)
-        given = kind.in_own_words(changes)
-        reject_unknown(given, {*kind.model_fields, *kind.other_words}, kind.__name__)
+        given = kind.canonical_arguments(changes)
+        reject_unknown(given, {*kind.model_fields, *kind.argument_aliases}, kind.__name__)
         copy = self.model_copy()
         try:
             for name, value in given.items():
                 kind.__pydantic_validator__.validate_assignment(copy, name, value)
         except ValidationError as error:
-            raise InvalidArgumentError(f"{kind.__name__}: {_wrong(error)}") from error
+            raise invalid_arguments(kind.__name__, error) from error
         copy._check()  # noqa: SLF001 - its own class
-        if copy._identity() != self._identity():  # noqa: SLF001
+        if copy._client_identity() != self._client_identity():  # noqa: SLF001
             copy._clients = _Clients()  # noqa: SLF001
         return copy
 
     def with_routing_fallbacks(self, *steps: FallbackStep) -> Self:
-        """A copy that gives filters up where no provider fits, one step at a time, and says so.
+        """A copy that relaxes its filters one step at a time when no provider matches, and records it.
 
         Args:
-            *steps: In their order: the name of a filter to drop, or filters with other values,
-                such as `{"max_carbon_intensity": 400}`; None drops all.
+            *steps: In order: the name of a filter to drop, or filters with looser values, such as
+                `{"max_carbon_intensity": 400}`; None drops all filters.
 
         Raises:
-            InvalidArgumentError: A step is not a filter, or its value is wrong; its position is named.
+            InvalidArgumentError: A step is not a filter, or its value is wrong; the error names its position.
         """
         return self.with_options(routing_fallbacks=list(steps))
 
-    def _client(self) -> melious.MeliousClient:
-        """The client for blocking calls: made when first needed, and again when a setting has changed."""
-        identity, made = self._identity(), self._clients.blocking
+    def _client(self) -> MeliousClient:
+        """The client for blocking calls, made when first needed and after a setting changed."""
+        identity, made = self._client_identity(), self._clients.blocking
         if made is None or made[0] != identity:
-            client = melious.MeliousClient(http_client=self.http_client, **self._connection())
-            made = self._clients.blocking = identity, client
-        return cast("melious.MeliousClient", made[1])
+            from melious.clients._sync.client import MeliousClient  # noqa: PLC0415 - needed by the first call
 
-    def _aclient(self) -> melious.AsyncMeliousClient:
+            client = MeliousClient(http_client=self.http_client, **self._client_settings())
+            made = self._clients.blocking = identity, client
+        return made[1]
+
+    def _aclient(self) -> AsyncMeliousClient:
         """The client for async calls; one serves every event loop."""
-        identity, made = self._identity(), self._clients.asyncio
+        identity, made = self._client_identity(), self._clients.asyncio
         if made is None or made[0] != identity:
-            client = melious.AsyncMeliousClient(http_client=self.async_http_client, **self._connection())
+            from melious.clients._async.client import AsyncMeliousClient  # noqa: PLC0415 - as above
+
+            client = AsyncMeliousClient(http_client=self.async_http_client, **self._client_settings())
             made = self._clients.asyncio = identity, client
-        return cast("melious.AsyncMeliousClient", made[1])
+        return made[1]
 
     def _parameters(
         self, known: frozenset[str], own: Mapping[str, Any], call: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """Everything that goes along with one call.
+        """The parameters of one call.
 
         Args:
-            known: The names of the endpoint's parameters; others of `additional_kwargs` go into the body.
-            own: What the class itself sets; None is not sent.
+            known: The endpoint's parameters; other `additional_kwargs` go into the body.
+            own: What the class sets; None is not sent.
             call: What the caller gave for this call; it wins.
         """
         parameters = {name: getattr(self, name) for name in _PER_CALL}
@@ -324,7 +338,9 @@ class MeliousComponent(BaseComponent):
         always = self.additional_kwargs.get("extra_body") or {}
         for extra in (always, further):
             if not isinstance(extra, Mapping):
-                raise InvalidArgumentError(f"extra_body: needs a dict of fields, not {extra!r}")
+                raise InvalidArgumentError(
+                    f"extra_body: must be a mapping, not {extra!r}", param="extra_body"
+                )
         body: dict[str, Any] = {}
         for name, value in self.additional_kwargs.items():
             if name != "extra_body":
@@ -333,7 +349,7 @@ class MeliousComponent(BaseComponent):
         parameters.update(
             (name, value)
             for name, value in call.items()
-            # None is "as ever", but for the deadline; what is unknown goes on, to be refused by name.
+            # None means the default, except for the deadline. The core refuses unknown names.
             if value is not None or name == "deadline" or name not in known
         )
         body.update(self.extra_body or {})
@@ -342,7 +358,7 @@ class MeliousComponent(BaseComponent):
         return parameters
 
     def _routing(self) -> dict[str, Any]:
-        """What routing was asked for, as events show it: a flavor, or else a preset."""
+        """The routing to show in events: a flavor, or else a preset, and the filters."""
         sent = {
             "model": flavored(getattr(self, "model", None) or "", self.flavor),
             "preset": self.preset,
@@ -362,12 +378,3 @@ class MeliousComponent(BaseComponent):
             memo[id(client)] = client
         memo[id(self._clients)] = _Clients()
         return super().__deepcopy__(memo)
-
-
-def _wrong(error: ValidationError) -> str:
-    """Which arguments are wrong, and how; not what they were, since that may be a key."""
-    found = []
-    for each in error.errors(include_url=False, include_context=False, include_input=False):
-        place, said = f"{'.'.join(map(str, each['loc']))}: ", each["msg"].removeprefix("Value error, ")
-        found.append(said if said.startswith(place) else place + said)
-    return "; ".join(found)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from melious.routing.fallbacks import FallbackStep
     from melious.routing.filters import FiltersArgument, Flavor, Preset
 from melious.clients.base import checked_http_client
+from melious.errors.arguments import invalid_arguments
 from melious.routing.filters import ProviderFilters, filters_to_wire, flavored, routing_told
 from melious.settings.config import (
     KEY_VARIABLE,
@@ -204,7 +205,7 @@ class MeliousSettings(Copies):
                 try:
                     super().__init__(**arguments)
                 except ValidationError as error:
-                    raise InvalidArgumentError(f"{type(self).__name__}: {_wrong(error)}") from error
+                    raise invalid_arguments(type(self).__name__, error) from error
                 flavored(self.model, self.flavor)
                 ClientConfig.resolve(**self._options())
                 checked_http_client(self.http_client, "blocking")
@@ -363,12 +364,6 @@ def refuse_fixed(options: Iterable[str]) -> None:
                 f"{name}: belongs to the model and not to a call; take a copy of the model, by "
                 f"model_copy(update={{{name!r}: ...}})"
             )
-
-
-def _wrong(error: ValidationError) -> str:
-    """Which arguments are wrong, and how; not what they were, since that may be a key."""
-    problems = error.errors(include_url=False, include_context=False, include_input=False)
-    return "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in problems)
 
 
 def _timeout_of(given: Any) -> TimeoutArgument:

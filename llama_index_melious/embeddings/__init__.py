@@ -1,1 +1,1 @@
-"""`MeliousEmbedding`."""
+"""The embedding model, and its view of LlamaIndex's vector cache."""

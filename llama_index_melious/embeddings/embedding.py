@@ -132,7 +132,10 @@ class MeliousEmbedding(MeliousComponent, BaseEmbedding):
 
     model_config: ClassVar[ConfigDict] = ConfigDict(validate_assignment=True)
 
-    other_words: ClassVar[Mapping[str, str]] = {**MeliousComponent.other_words, "model": "model_name"}
+    argument_aliases: ClassVar[Mapping[str, str]] = {
+        **MeliousComponent.argument_aliases,
+        "model": "model_name",
+    }
 
     if TYPE_CHECKING:  # one of the two is needed
         model: str = ""
@@ -330,7 +333,7 @@ class MeliousEmbedding(MeliousComponent, BaseEmbedding):
         return vectors
 
     def _own(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        known = {*type(self).model_fields, *self.other_words}
+        known = {*type(self).model_fields, *self.argument_aliases}
         return {name: value for name, value in arguments.items() if name in known}
 
     async def _aget_text_embeddings_cached(self, texts: list[str]) -> list[Embedding]:

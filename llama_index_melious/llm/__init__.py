@@ -1,1 +1,1 @@
-"""`Melious`, the LLM, part by part."""
+"""The LLM: messages to the wire, answers to responses, streams, tools and structured output."""

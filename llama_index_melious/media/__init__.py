@@ -1,1 +1,1 @@
-"""Pictures and sound: the tool spec and the audio reader."""
+"""Images and audio: the tools for agents, and the reader that transcribes recordings."""

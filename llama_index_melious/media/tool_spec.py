@@ -97,7 +97,10 @@ class MeliousToolSpec(MeliousComponent, BaseToolSpec):
         >>> agent = FunctionAgent(tools=spec.to_tool_list(), llm=Melious(model="glm-4.7"))  # doctest: +SKIP
     """
 
-    other_words: ClassVar[Mapping[str, str]] = {**MeliousComponent.other_words, "model": "image_model"}
+    argument_aliases: ClassVar[Mapping[str, str]] = {
+        **MeliousComponent.argument_aliases,
+        "model": "image_model",
+    }
 
     image_model: str | None = Field(default="flux-schnell", description="The model that makes pictures.")
     audio_model: str | None = Field(

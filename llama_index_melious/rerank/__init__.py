@@ -1,1 +1,1 @@
-"""`MeliousRerank`, a node postprocessor."""
+"""The reranker: a node postprocessor, and the logic of one rerank call."""

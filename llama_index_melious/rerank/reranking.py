@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 
 from llama_index.core.callbacks import CBEventType, EventPayload
 from llama_index.core.instrumentation.events.rerank import ReRankEndEvent, ReRankStartEvent
@@ -23,7 +23,8 @@ from melious.errors import (
 )
 
 if TYPE_CHECKING:
-    from llama_index_melious.rerank.postprocessor import MeliousRerank
+    from llama_index.core.callbacks import CallbackManager
+    from llama_index.core.schema import MetadataMode
 
 FAILURES = (APIConnectionError, APIStatusError, APITimeoutError, ResponseDecodeError)
 """What can be the service's doing; mistakes in arguments are never passed over."""
@@ -32,6 +33,19 @@ _RETRIEVAL_SCORE = "retrieval_score"
 
 _dispatcher = get_dispatcher(__name__)
 _logger = logging.getLogger(__name__)
+
+
+class RerankSettings(Protocol):
+    """The settings of a reranker that decide what becomes of the nodes; see `MeliousRerank` for each."""
+
+    model: str
+    top_n: int | None
+    score_threshold: float | None
+    metadata_mode: MetadataMode
+    max_document_chars: int | None
+    keep_retrieval_score: bool
+    on_error: Literal["raise", "passthrough"]
+    callback_manager: CallbackManager
 
 
 class Reranking:
@@ -44,7 +58,7 @@ class Reranking:
     """
 
     def __init__(
-        self, settings: MeliousRerank, nodes: list[NodeWithScore], query: QueryBundle | None
+        self, settings: RerankSettings, nodes: list[NodeWithScore], query: QueryBundle | None
     ) -> None:
         """Check the query and take the texts of the nodes.
 
