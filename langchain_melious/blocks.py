@@ -12,7 +12,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.messages import content as types
 from langchain_core.messages.block_translators import register_translator
 
-from langchain_melious.chat.messages import PROVIDER
+from langchain_melious.provider import PROVIDER
 
 _KNOWS_REFUSALS = "refusal" in types.KNOWN_BLOCK_TYPES
 

@@ -124,28 +124,11 @@ class NoProvidersAvailableError(ServerError, core.NoProvidersAvailableError):
 
 
 _OURS: dict[type[core.MeliousError], type[core.MeliousError]] = {
-    core.ConfigurationError: ConfigurationError,
-    core.InvalidArgumentError: InvalidArgumentError,
-    core.APIConnectionError: APIConnectionError,
-    core.StreamTruncatedError: StreamTruncatedError,
-    core.APITimeoutError: APITimeoutError,
-    core.DeadlineExceededError: DeadlineExceededError,
-    core.ResponseDecodeError: ResponseDecodeError,
-    core.BudgetExceededError: BudgetExceededError,
-    core.ResidencyError: ResidencyError,
-    core.APIStatusError: APIStatusError,
-    core.BadRequestError: BadRequestError,
-    core.ContextLengthExceededError: ContextLengthExceededError,
-    core.AuthenticationError: AuthenticationError,
-    core.PermissionDeniedError: PermissionDeniedError,
-    core.InsufficientBalanceError: InsufficientBalanceError,
-    core.NotFoundError: NotFoundError,
-    core.ModelNotFoundError: ModelNotFoundError,
-    core.RateLimitError: RateLimitError,
-    core.ServerError: ServerError,
-    core.ProviderError: ProviderError,
-    core.NoProvidersAvailableError: NoProvidersAvailableError,
+    getattr(core, name): kind
+    for name, kind in list(globals().items())
+    if isinstance(kind, type) and issubclass(kind, core.MeliousError)
 }
+"""The class of this module for each class of the core, which has the same name."""
 
 
 def for_langchain(error: core.MeliousError) -> core.MeliousError:

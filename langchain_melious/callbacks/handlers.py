@@ -16,7 +16,7 @@ from typing_extensions import override
 
 from langchain_melious.callbacks.reports import USAGE_EVENT
 from langchain_melious.callbacks.run_totals import Asked, RunBook, RunTotals
-from langchain_melious.chat.messages import PROVIDER
+from langchain_melious.provider import PROVIDER
 from melious.errors import MeliousError
 from melious.impact import BillingCost, Entry, EnvironmentImpact, ImpactLedger, Totals
 from melious.routing.filters import routing_of, split_flavor

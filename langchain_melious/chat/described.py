@@ -9,10 +9,11 @@ from langchain_core.language_models.model_profile import ModelProfile
 from pydantic import model_validator
 from typing_extensions import override
 
-from langchain_melious.chat.messages import PROVIDER
-from langchain_melious.chat.parameters import PARAMETERS, ChatParameters
+from langchain_melious.chat.options import ChatOptions
+from langchain_melious.chat.parameters import PARAMETERS
 from langchain_melious.chat.profiles import CatalogueProfile, profile_of
 from langchain_melious.chat.tokens import EstimatesTokens
+from langchain_melious.provider import PROVIDER
 from langchain_melious.settings.fields import ROUTING, plain
 from melious._version import __version__
 
@@ -29,13 +30,19 @@ _CALLING = (
 _IDENTIFYING = ("model", *ROUTING, *PARAMETERS, "extra_body", *_CALLING)
 
 
-class DescribedModel(ChatParameters, EstimatesTokens):
+class DescribedModel(ChatOptions, EstimatesTokens):
     """A chat model that says what it is."""
 
     @classmethod
     @override
     def is_lc_serializable(cls) -> bool:
         return True
+
+    @classmethod
+    @override
+    def get_lc_namespace(cls) -> list[str]:
+        """Name the package and not the module, so that dumps stay valid when the module moves."""
+        return ["langchain_melious"]
 
     @property
     @override

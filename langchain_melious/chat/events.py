@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
-from langchain_melious.chat.messages import PROVIDER, calls_from_wire
+from langchain_melious.chat.messages import calls_from_wire
 from langchain_melious.chat.results import Reading
 from langchain_melious.chat.streams import DeltaReader, Piece
+from langchain_melious.provider import PROVIDER
 
 if TYPE_CHECKING:
     from langchain_protocol.protocol import MessagesData

@@ -23,10 +23,10 @@ from pydantic_core import to_json
 
 from langchain_melious.chat.content import REASONING, is_content, part_of
 from langchain_melious.errors import InvalidArgumentError
+from langchain_melious.provider import PROVIDER
 from melious.wire import codec
 from melious.wire.thinking import split_thinking, thought_in_details
 
-PROVIDER = "melious"
 _ROLES = {
     "system": "system",
     "developer": "system",

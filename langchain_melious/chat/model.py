@@ -18,7 +18,8 @@ import langchain_melious.blocks  # noqa: F401 - registers the content blocks
 from langchain_melious.callbacks.retries import with_retries_told
 from langchain_melious.chat.described import DescribedModel
 from langchain_melious.chat.events import EventWriter
-from langchain_melious.chat.requests import call_of, own_of
+from langchain_melious.chat.options import per_call
+from langchain_melious.chat.requests import call_of
 from langchain_melious.chat.results import Reading, result_of, summed
 from langchain_melious.chat.streams import ChunkReader
 from langchain_melious.chat.structured import Method, Schema, structured_output
@@ -89,51 +90,21 @@ class ChatMelious(DescribedModel):
 
     _kind: ClassVar[str] = "chat"
 
-    streaming: bool | None = None
-    """True makes `invoke` stream under the hood, so that callbacks see tokens; False never streams."""
-
-    stream_usage: bool = True
-    """Ask for the token counts of streamed answers."""
-
-    stream_impact: Literal["native", "buffer"] = "native"
-    """`buffer` has `stream` ask for the whole answer and give it in chunks, because the service reports what
-    a request cost on whole answers only."""
-
-    replay_reasoning: bool = True
-    """Send back what the model thought before it called a tool; reasoning models go on better with it."""
-
-    null_content: bool = False
-    """Send `null` and not `""` where there is no text beside tool calls, for a model that insists on it."""
-
-    think_tags: bool = True
-    """Take a `<think>` part at the beginning of an answer as reasoning and not as text."""
-
-    include_response_headers: bool = False
-    """Put the headers of every answer into `response_metadata["headers"]`."""
-
-    langsmith_cost: bool = False
-    """Put the cost of whole answers, in euro, into `usage_metadata["total_cost"]`, for LangSmith.
-
-    Off by default: LangSmith takes the figure for dollars, and LangChain's own `UsageMetadataCallbackHandler`
-    adds up whole numbers only and stops counting at a cost. Streams go without: chunks could not be added up.
-    """
-
     @override
     def _combine_llm_outputs(self, llm_outputs: list[dict[str, Any] | None]) -> dict[str, Any]:
         if len(llm_outputs) == 1:
             return llm_outputs[0] or {}
         return summed(llm_outputs)
 
-    @override
-    def _more_options(self) -> dict[str, Any]:
-        return {"stream_impact": self.stream_impact}
-
     # --- requests ------------------------------------------------------------------------------------
 
     def _reading(self, call: Mapping[str, Any], given: Mapping[str, Any]) -> Reading:
-        own = own_of(self, given)
+        options = per_call(self, given)
         return Reading(
-            self._routing(call), own["think_tags"], own["include_response_headers"], own["langsmith_cost"]
+            self._routing(call),
+            options["think_tags"],
+            options["include_response_headers"],
+            options["langsmith_cost"],
         )
 
     @override

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from langchain_melious.chat.messages import messages_to_wire
+from langchain_melious.chat.options import PER_CALL, per_call
 from langchain_melious.chat.parameters import PARAMETERS
 from langchain_melious.chat.profiles import profile_of
 from langchain_melious.chat.structured import response_format_of
@@ -17,23 +18,14 @@ from melious.routing.filters import split_flavor
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
 
-    from langchain_melious.chat.model import ChatMelious
+    from langchain_melious.chat.described import DescribedModel
 
 # What LangChain passes along for itself.
 _NOT_SENT = ("stream", "streaming", "ls_structured_output_format", "structured_output_format")
-# What says how a request is made and its answer read, and is no part of it.
-_OWN = (
-    "stream_usage",
-    "replay_reasoning",
-    "null_content",
-    "think_tags",
-    "include_response_headers",
-    "langsmith_cost",
-)
 
 
 def call_of(
-    llm: ChatMelious,
+    llm: DescribedModel,
     messages: list[BaseMessage],
     stop: list[str] | None,
     given: Mapping[str, Any],
@@ -53,9 +45,9 @@ def call_of(
         InvalidArgumentError: An argument or a message has no form on the wire.
     """
     refuse_fixed(given)
-    own = own_of(llm, given)
+    options = per_call(llm, given)
     call = {name: getattr(llm, name) for name in PARAMETERS} | dict(given)
-    for name in (*_NOT_SENT, *_OWN):
+    for name in (*_NOT_SENT, *PER_CALL):
         call.pop(name, None)
     call["stop"] = (call.get("stop") if stop is None else stop) or None
     model = call["model"] = call.get("model") or llm.model
@@ -71,19 +63,14 @@ def call_of(
     else:
         if call.get("n") not in (None, 1):
             raise InvalidArgumentError("n: a stream carries one answer; use generate() for several")
-        if call.get("stream_options") is None and not own["stream_usage"]:
+        if call.get("stream_options") is None and not options["stream_usage"]:
             call["stream_options"] = {"include_usage": False}
     profile = llm.profile if model == llm.model else profile_of(model, llm.base_url)
     call["messages"] = messages_to_wire(
         messages,
         model,
-        replay_reasoning=own["replay_reasoning"],
-        null_content=own["null_content"],
+        replay_reasoning=options["replay_reasoning"],
+        null_content=options["null_content"],
         tool_images=bool((profile or {}).get("image_tool_message")),
     )
     return call
-
-
-def own_of(llm: ChatMelious, given: Mapping[str, Any]) -> dict[str, Any]:
-    """How a request is made and its answer read: as the call says, else as the model does."""
-    return {name: getattr(llm, name) if given.get(name) is None else given[name] for name in _OWN}

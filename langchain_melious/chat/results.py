@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_core.outputs import ChatGeneration, ChatResult
 
-from langchain_melious.chat.messages import PROVIDER, message_from_wire, usage_from_wire
+from langchain_melious.chat.messages import message_from_wire, usage_from_wire
+from langchain_melious.provider import PROVIDER
 
 if TYPE_CHECKING:
     from langchain_core.messages.ai import UsageMetadata

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.messages import AIMessageChunk, ToolCallChunk
 from langchain_core.outputs import ChatGenerationChunk
 
-from langchain_melious.chat.messages import PROVIDER, usage_from_wire
+from langchain_melious.chat.messages import usage_from_wire
 from langchain_melious.chat.results import Reading
+from langchain_melious.provider import PROVIDER
 from melious.wire.thinking import ThinkSplitter
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ from langchain_melious.errors import InvalidArgumentError
 from melious.wire import codec
 
 if TYPE_CHECKING:
-    from langchain_melious.chat.model import ChatMelious
+    from langchain_melious.chat.described import DescribedModel
 
 Schema: TypeAlias = type | Mapping[str, Any] | None
 Method: TypeAlias = Literal["json_schema", "function_calling", "json_mode"]
@@ -39,7 +39,7 @@ _REFUSAL_ERROR = getattr(exceptions, "ModelRefusalError", None)
 
 
 def structured_output(
-    llm: ChatMelious,
+    llm: DescribedModel,
     schema: Schema,
     *,
     method: Method | Literal["auto"],

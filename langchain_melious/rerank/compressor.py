@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from langchain_core.callbacks import Callbacks
     from langchain_core.runnables import Runnable
 
+    from langchain_melious.rerank.step import RerankInput
     from melious.answers.results import RerankResult
 
 Rankable = str | Document | Mapping[str, Any]
@@ -33,13 +34,6 @@ _PARAMETERS = (
 )
 _SCORE = "relevance_score"
 _PLAIN = frozenset({str, int, float, bool, type(None)})
-
-
-class RerankInput(TypedDict):
-    """What a chain hands to `MeliousRerank`."""
-
-    query: str
-    documents: Sequence[Document]
 
 
 class Ranked(TypedDict):
@@ -204,7 +198,7 @@ class MeliousRerank(MeliousSettings, BaseDocumentCompressor):
         Raises:
             MeliousError: The request failed.
         """
-        given = RerankInput(query=query, documents=documents)
+        given: RerankInput = {"query": query, "documents": documents}
         return self.as_runnable(**options).invoke(given, {"callbacks": callbacks})
 
     @override
@@ -212,7 +206,7 @@ class MeliousRerank(MeliousSettings, BaseDocumentCompressor):
         self, documents: Sequence[Document], query: str, callbacks: Callbacks | None = None, **options: Any
     ) -> list[Document]:
         """Put documents in order of relevance to a query, best first. See `compress_documents`."""
-        given = RerankInput(query=query, documents=documents)
+        given: RerankInput = {"query": query, "documents": documents}
         return await self.as_runnable(**options).ainvoke(given, {"callbacks": callbacks})
 
     def as_runnable(self, **options: Any) -> Runnable[RerankInput, list[Document]]:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Any, cast
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypedDict, cast
 
 from langchain_core.documents import Document
 from langchain_core.runnables import Runnable, RunnableConfig
 from typing_extensions import override
 
 from langchain_melious.errors import needs_asyncio
-from langchain_melious.rerank.compressor import RerankInput
+
+
+class RerankInput(TypedDict):
+    """What a chain hands to `MeliousRerank`."""
+
+    query: str
+    documents: Sequence[Document]
 
 
 class RerankStep(Runnable[RerankInput, list[Document]]):

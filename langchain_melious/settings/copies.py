@@ -17,7 +17,7 @@ _CARRIED_ALONG = (*_LEFT_BEHIND, "verify")
 class Copies(BaseModel):
     """Settings whose copies hold no clients of others; a pickle leaves injected HTTP clients behind."""
 
-    _held: dict[str, tuple[dict[str, Any], Any]] = PrivateAttr(default_factory=dict)
+    _clients: dict[str, tuple[dict[str, Any], Any]] = PrivateAttr(default_factory=dict)
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Change an argument. A key stays a secret; what was made from the old value is made anew."""
@@ -41,7 +41,7 @@ class Copies(BaseModel):
     def __getstate__(self) -> dict[Any, Any]:
         state = super().__getstate__()
         fields = {**state["__dict__"], **dict.fromkeys(_LEFT_BEHIND)}
-        private = {**(state["__pydantic_private__"] or {}), "_held": {}}
+        private = {**(state["__pydantic_private__"] or {}), "_clients": {}}
         return {**state, "__dict__": fields, "__pydantic_private__": private}
 
     def __eq__(self, other: object) -> bool:
@@ -54,12 +54,12 @@ class Copies(BaseModel):
 
     def __copy__(self) -> Self:
         copied = super().__copy__()
-        copied._held = {}  # noqa: SLF001 - its own class
+        copied._clients = {}  # noqa: SLF001 - its own class
         return copied
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
         memo = {} if memo is None else memo
-        memo[id(self._held)] = {}
+        memo[id(self._clients)] = {}
         for name in _CARRIED_ALONG:
             shared = getattr(self, name)
             if shared is not None:

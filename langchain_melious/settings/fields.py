@@ -235,22 +235,22 @@ class MeliousSettings(Copies):
 
     def _sync_client(self) -> MeliousClient:
         options = self._options() | {"http_client": self.http_client}
-        held = self._held.get("sync")
-        if held is None or held[0] != options:
+        made = self._clients.get("sync")
+        if made is None or made[0] != options:
             from melious.clients._sync.client import MeliousClient  # noqa: PLC0415 - needed by the first call
 
-            held = self._held["sync"] = options, MeliousClient(**options)
-        client: MeliousClient = held[1]
+            made = self._clients["sync"] = options, MeliousClient(**options)
+        client: MeliousClient = made[1]
         return client
 
     def _async_client(self) -> AsyncMeliousClient:
         options = self._options() | {"http_client": self.async_http_client}
-        held = self._held.get("async")
-        if held is None or held[0] != options:
+        made = self._clients.get("async")
+        if made is None or made[0] != options:
             from melious.clients._async.client import AsyncMeliousClient  # noqa: PLC0415
 
-            held = self._held["async"] = options, AsyncMeliousClient(**options)
-        client: AsyncMeliousClient = held[1]
+            made = self._clients["async"] = options, AsyncMeliousClient(**options)
+        client: AsyncMeliousClient = made[1]
         return client
 
     def _routing(self, call: Mapping[str, Any]) -> dict[str, Any]:
@@ -327,12 +327,16 @@ class MeliousSettings(Copies):
         return sorted(model.id for model in listed.data if kind_of(model) == self._kind)
 
     def close(self) -> None:
-        """Let go of the connections of the sync methods; a later call takes new ones."""
-        self._sync_client().close()
+        """Close the connections of the sync methods; a later call opens new ones."""
+        made = self._clients.get("sync")
+        if made is not None:
+            made[1].close()
 
     async def aclose(self) -> None:
-        """Let go of the running loop's connections; a later call takes new ones."""
-        await self._async_client().aclose()
+        """Close the connections of the running event loop; a later call opens new ones."""
+        made = self._clients.get("async")
+        if made is not None:
+            await made[1].aclose()
 
     def __enter__(self) -> Self:
         return self
