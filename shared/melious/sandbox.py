@@ -1,8 +1,28 @@
 """A local server that speaks the wire of Melious; the package `melious_sandbox` under its public name."""
 
-from melious_sandbox import Fault, Faults, RecordedRequest, RequestLog, Sandbox, Served, Totals
+from melious_sandbox import (
+    Fault,
+    Faults,
+    RecordedRequest,
+    Replies,
+    Reply,
+    RequestLog,
+    Sandbox,
+    Served,
+    Totals,
+)
 
-__all__ = ["Fault", "Faults", "RecordedRequest", "RequestLog", "Sandbox", "Served", "Totals"]
+__all__ = [
+    "Fault",
+    "Faults",
+    "RecordedRequest",
+    "Replies",
+    "Reply",
+    "RequestLog",
+    "Sandbox",
+    "Served",
+    "Totals",
+]
 
 if __name__ == "__main__":
     import sys

@@ -1,7 +1,8 @@
 """A local server that speaks the wire of Melious: for tests, prototypes and demos without a key.
 
-    >>> from melious.sandbox import Fault, Sandbox
+    >>> from melious.sandbox import Fault, Reply, Sandbox
     >>> with Sandbox() as sandbox:
+    ...     sandbox.replies.add(Reply(text="Forty-two."))
     ...     sandbox.faults.add(Fault(code="rate_limit", headers={"retry-after": "1"}))
     ...     url, key = sandbox.base_url, sandbox.api_key
 
@@ -20,6 +21,18 @@ except ImportError as error:
 
 from melious_sandbox.faults import Fault, Faults
 from melious_sandbox.records import RecordedRequest, RequestLog, Served, Totals
+from melious_sandbox.replies import Replies
+from melious_sandbox.reply import Reply
 from melious_sandbox.server import Sandbox
 
-__all__ = ["Fault", "Faults", "RecordedRequest", "RequestLog", "Sandbox", "Served", "Totals"]
+__all__ = [
+    "Fault",
+    "Faults",
+    "RecordedRequest",
+    "Replies",
+    "Reply",
+    "RequestLog",
+    "Sandbox",
+    "Served",
+    "Totals",
+]

@@ -10,7 +10,7 @@ from melious_sandbox.gate import Gate
 from melious_sandbox.hosts import HostRule
 from melious_sandbox.page import Page
 from melious_sandbox.page.site import PATH, ROWS_PATH
-from melious_sandbox.replies import Reply
+from melious_sandbox.responses import Response
 from melious_sandbox.routes import audio, chat, embeddings, images, models, rerank
 from melious_sandbox.service import Service
 
@@ -42,5 +42,5 @@ def build_app(service: Service) -> ASGIApp:
     return Doorman(router, HostRule(settings.host, settings.allowed_hosts), service.profile)
 
 
-async def _nothing_here(_call: Call) -> Reply:
+async def _nothing_here(_call: Call) -> Response:
     raise SandboxError("not_found")

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic_core import from_json
@@ -18,6 +18,7 @@ from melious_sandbox.errors import SandboxError
 from melious_sandbox.faults import NO_FAULT, Fault
 from melious_sandbox.impact import Work, billing_cost, environment_impact, extensions
 from melious_sandbox.records import RecordedRequest, Served
+from melious_sandbox.reply import REPLY_HEADER, Reply
 from melious_sandbox.service import Service
 
 _MOST_OF_A_NAME = 200
@@ -83,6 +84,43 @@ class Call:
         route = routing.choose(card, self.endpoint, request)
         self._way = card, route
         self.record.served = Served(card.id[:_MOST_OF_A_NAME], route.provider.id, route.provider.country)
+
+    def scripted(self, model: str = "") -> Reply | None:
+        """Give the scripted reply to this request, from its header or from those that wait.
+
+        Args:
+            model: The id of the model, without a flavor.
+
+        Raises:
+            SandboxError: The header is wrong, or a predicate failed.
+        """
+        header = self.headers.get(REPLY_HEADER)
+        reply = self._waiting_reply(model) if header is None else self._reply_in(header)
+        self.record.reply = reply
+        return reply
+
+    def _reply_in(self, header: str) -> Reply:
+        try:
+            reply = Reply.from_header(header)
+        except ValueError as error:
+            raise SandboxError("invalid_value", f"The header {REPLY_HEADER} is wrong: {error}.") from None
+        if not reply.fits(self.endpoint):
+            raise SandboxError(
+                "invalid_value", f"The header {REPLY_HEADER} holds a reply that this endpoint cannot give."
+            )
+        return reply
+
+    def _waiting_reply(self, model: str) -> Reply | None:
+        if not self.service.replies:
+            return None
+        record = self.record
+        named = self.body.get("model") if isinstance(self.body, dict) else None
+        # A body too large for the record is there for the predicate.
+        request = replace(record, body=self.body) if record.body_left_out else record
+        try:
+            return self.service.replies.take(request, (model, named) if isinstance(named, str) else (model,))
+        except Exception as error:
+            raise SandboxError("internal", f"The `when` of a scripted reply raised {error!r}.") from error
 
     def cost(self, work: Work, *, told: bool = True) -> dict[str, Any]:
         """Work out and note what the request cost, once it has a route.

@@ -122,6 +122,16 @@ def check_header_value(name: str, value: Any) -> None:
         refuse(name, "a text that can stand in a header", value)
 
 
+def check_unicode(name: str, value: Any) -> None:
+    """Check a text that UTF-8 can carry."""
+    if not isinstance(value, str):
+        refuse(name, "a text", value)
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        refuse(name, "a text without lone surrogates", value)
+
+
 def check_bytes_as_text(name: str, value: Any) -> None:
     """Check a text each of whose characters is one byte."""
     if not isinstance(value, str) or any(character > "\xff" for character in value):

@@ -12,7 +12,7 @@ from melious_sandbox.faults import Fault
 from melious_sandbox.listener import Connection
 from melious_sandbox.profiles import Profile
 from melious_sandbox.records import RecordedRequest
-from melious_sandbox.replies import DONE, EventsReply, Reply, event
+from melious_sandbox.responses import DONE, EventsResponse, Response, event
 
 _COMMENT = b": keep-alive\n\n"
 _EVENTS_PER_TURN = 8
@@ -65,19 +65,19 @@ class Delivery:
                 return True
         return not gone.is_set()
 
-    async def send(self, reply: Reply | EventsReply, headers: Iterable[tuple[str, str]]) -> None:
+    async def send(self, response: Response | EventsResponse, headers: Iterable[tuple[str, str]]) -> None:
         """Send an answer with these headers."""
         if self._fault.cut_after_bytes == 0:
             await self._connection.abort()
             return
         lines = dict(headers)
-        lines["content-type"] = self._fault.content_type or reply.content_type
-        lines.update((name.lower(), value) for name, value in reply.headers.items())
+        lines["content-type"] = self._fault.content_type or response.content_type
+        lines.update((name.lower(), value) for name, value in response.headers.items())
         lines.update((name.lower(), value) for name, value in self._fault.headers.items())
-        if isinstance(reply, Reply):
-            await self._send_whole(reply, lines)
+        if isinstance(response, Response):
+            await self._send_whole(response, lines)
         else:
-            await self._send_events(reply, lines)
+            await self._send_events(response, lines)
 
     async def _start(self, status: int, headers: dict[str, str]) -> None:
         self._record.status = status
@@ -89,16 +89,16 @@ class Delivery:
         if last:
             self._record.complete = not self._connection.gone.is_set()
 
-    async def _send_whole(self, reply: Reply, headers: dict[str, str]) -> None:
-        content = reply.content
+    async def _send_whole(self, response: Response, headers: dict[str, str]) -> None:
+        content = response.content
         if self._fault.garbage is not None:
             middle = len(content) // 2
             content = content[:middle] + self._fault.garbage.encode("latin-1") + content[middle:]
-        if reply.status in _BODILESS:
+        if response.status in _BODILESS:
             content = b""
         else:
             headers.setdefault("content-length", str(len(content)))
-        await self._start(reply.status, headers)
+        await self._start(response.status, headers)
         limit = self._fault.cut_after_bytes
         if limit is not None and limit < len(content):
             await self._write(content[:limit])
@@ -111,12 +111,12 @@ class Delivery:
         await self._linger()
         await self._write(b"", last=True)
 
-    async def _send_events(self, reply: EventsReply, headers: dict[str, str]) -> None:
-        await self._start(reply.status, headers)
+    async def _send_events(self, response: EventsResponse, headers: dict[str, str]) -> None:
+        await self._start(response.status, headers)
         if self._fault.cut_after_events == 0:
             await self._connection.abort()
             return
-        async with aclosing(self._paced(reply.events)) as blocks:
+        async with aclosing(self._paced(response.events)) as blocks:
             await self._write_events(blocks)
 
     async def _write_events(self, blocks: AsyncIterator[bytes]) -> None:

@@ -6,7 +6,7 @@ from melious_sandbox.bodies import Incoming
 from melious_sandbox.errors import SandboxError
 from melious_sandbox.hosts import ForeignHostError, HostRule, MalformedHostError
 from melious_sandbox.profiles import Profile
-from melious_sandbox.replies import JSON_TYPE, json_bytes
+from melious_sandbox.responses import JSON_TYPE, json_bytes
 
 
 class Doorman:

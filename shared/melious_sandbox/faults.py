@@ -16,8 +16,9 @@ from melious_sandbox.checks import (
     check_word,
     refuse,
 )
+from melious_sandbox.headers import header_object
 from melious_sandbox.profiles import REASONS, Reason
-from melious_sandbox.replies import json_bytes
+from melious_sandbox.responses import json_bytes
 
 FAULT_HEADER = "x-sandbox-fault"
 
@@ -215,22 +216,13 @@ class Fault:
         Raises:
             ValueError: The text is not a JSON object of this class's fields.
         """
-        try:
-            given = json.loads(value)
-        except RecursionError:
-            raise ValueError("it is nested too deeply") from None
-        except ValueError as error:
-            raise ValueError(f"it is not valid JSON: {error}") from None
-        if not isinstance(given, dict):
-            raise ValueError("it must be a JSON object")  # noqa: TRY004 - one error for every bad header
+        names = [item.name for item in fields(cls)]
+        given = header_object(value, [*names, "body_latin1"])
         if "body_latin1" in given:
             if "body" in given:
                 raise ValueError("body and body_latin1 exclude each other")
             check_bytes_as_text("body_latin1", given["body_latin1"])
             given["body"] = given.pop("body_latin1").encode("latin-1")
-        unknown = given.keys() - {item.name for item in fields(cls)}
-        if unknown:
-            raise ValueError(f"it has unknown fields: {', '.join(sorted(unknown))}")
         return cls(**given)
 
 

@@ -21,10 +21,10 @@ from melious_sandbox.limits import RateState
 from melious_sandbox.listener import Connection
 from melious_sandbox.profiles import Profile, Reason
 from melious_sandbox.records import RecordedRequest, mask
-from melious_sandbox.replies import EVENTS_TYPE, EventsReply, Reply, json_reply
+from melious_sandbox.responses import EVENTS_TYPE, EventsResponse, Response, json_response
 from melious_sandbox.service import Service
 
-Route = Callable[[Call], Awaitable[Reply | EventsReply]]
+Route = Callable[[Call], Awaitable[Response | EventsResponse]]
 
 _NOT_READ = "the request was refused before its body was read"
 _TOO_LARGE = "the body is larger than the sandbox reads"
@@ -124,18 +124,18 @@ class Gate:
         send: Send,
         connection: Connection,
     ) -> None:
-        state, reply = await self._answer(call, refusal)
+        state, response = await self._answer(call, refusal)
         try:
-            await self._deliver(call, state, reply, incoming, send, connection)
+            await self._deliver(call, state, response, incoming, send, connection)
         finally:
-            if isinstance(reply, EventsReply) and reply.close is not None:
-                await reply.close()
+            if isinstance(response, EventsResponse) and response.close is not None:
+                await response.close()
 
     async def _deliver(
         self,
         call: Call,
         state: RateState,
-        reply: Reply | EventsReply,
+        response: Response | EventsResponse,
         incoming: Incoming,
         send: Send,
         connection: Connection,
@@ -151,7 +151,7 @@ class Gate:
             keepalive=settings.keepalive,
             linger=None if incoming.ended else incoming.linger,
         )
-        written = 0.0 if isinstance(reply, EventsReply) else call.seconds_of_work
+        written = 0.0 if isinstance(response, EventsResponse) else call.seconds_of_work
         if not await delivery.pause(settings.latency + call.fault.delay + written):
             return
         usual = [
@@ -159,7 +159,7 @@ class Gate:
             *self._service.profile.rate_headers(state.limit, state.remaining, state.reset),
             *incoming.connection_header.items(),
         ]
-        await delivery.send(reply, usual)
+        await delivery.send(response, usual)
 
     def _record(
         self, scope: Scope, headers: dict[str, str], body: Any, connection: Connection
@@ -178,15 +178,15 @@ class Gate:
 
     async def _answer(
         self, call: Call, refusal: SandboxError | None
-    ) -> tuple[RateState, Reply | EventsReply]:
+    ) -> tuple[RateState, Response | EventsResponse]:
         service, state = self._service, None
         try:
             state = self._counted(refusal)
-            reply = await self._admitted(call)
+            response = await self._admitted(call)
         except SandboxError as error:
             call.record.error = error.message[:_MOST_OF_AN_ERROR]
             status, body = error.render(service.profile)
-            reply = json_reply(body, status, error.headers)
+            response = json_response(body, status, error.headers)
         except (asyncio.CancelledError, ClientGoneError):
             raise
         except Exception:
@@ -194,8 +194,8 @@ class Gate:
             internal = SandboxError("internal")
             call.record.error = internal.message
             status, body = internal.render(service.profile)
-            reply = json_reply(body, status)
-        return state or service.limiter.peek(), reply
+            response = json_response(body, status)
+        return state or service.limiter.peek(), response
 
     def _counted(self, refusal: SandboxError | None) -> RateState | None:
         """Count a request that nothing speaks against."""
@@ -208,12 +208,12 @@ class Gate:
             raise SandboxError("rate_limit", headers={"retry-after": str(state.retry_after)})
         return state
 
-    async def _admitted(self, call: Call) -> Reply | EventsReply:
+    async def _admitted(self, call: Call) -> Response | EventsResponse:
         call.fault = self._fault(call)
         if call.fault is not NO_FAULT:
             call.record.fault = call.fault
         if call.fault.answers:
-            return _fault_reply(call.fault, self._service.profile)
+            return _fault_response(call.fault, self._service.profile)
         return await self._route(call)
 
     def _fault(self, call: Call) -> Fault:
@@ -226,17 +226,17 @@ class Gate:
             raise SandboxError("invalid_value", f"The header {FAULT_HEADER} is wrong: {error}.") from None
 
 
-def _fault_reply(fault: Fault, profile: Profile) -> Reply | EventsReply:
+def _fault_response(fault: Fault, profile: Profile) -> Response | EventsResponse:
     if fault.raw is not None:
         blocks = [item.encode("latin-1") for item in fault.raw]
-        return EventsReply(blocks, fault.content_type or EVENTS_TYPE, fault.status or 200)
+        return EventsResponse(blocks, fault.content_type or EVENTS_TYPE, fault.status or 200)
     if fault.body is not None and fault.code is None:
-        return Reply(fault.body_bytes(), fault.status or 200)
+        return Response(fault.body_bytes(), fault.status or 200)
     status = fault.status or 500
     reason = fault.code or _REASON_OF_STATUS.get(status) or _fallback(status)
     worded, body = SandboxError(reason).render(profile)
-    reply = json_reply(body, fault.status or worded)
-    return reply if fault.body is None else replace(reply, content=fault.body_bytes())
+    response = json_response(body, fault.status or worded)
+    return response if fault.body is None else replace(response, content=fault.body_bytes())
 
 
 def _fallback(status: int) -> Reason:

@@ -12,6 +12,7 @@ from typing import Any, overload
 
 from melious_sandbox.faults import Fault
 from melious_sandbox.impact import Work
+from melious_sandbox.reply import Reply
 
 _SECRET = frozenset({"authorization", "x-api-key", "proxy-authorization", "cookie"})
 _FIRST_ERROR = 400
@@ -78,6 +79,7 @@ class RecordedRequest:
         duration: Seconds from there until the answer ended, in whichever way; None as long as it goes on.
         error: Why the sandbox refused the request, in words; None if it did not.
         fault: The fault that hit the request, None if none did.
+        reply: The scripted reply that it got, None if it got none.
         served: Where the request went and what it cost; None if it got no route.
 
     Example:
@@ -107,6 +109,7 @@ class RecordedRequest:
     duration: float | None = None
     error: str | None = None
     fault: Fault | None = None
+    reply: Reply | None = None
     served: Served | None = None
     body_left_out: str | None = None
 

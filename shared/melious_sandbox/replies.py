@@ -1,52 +1,117 @@
-"""What a route answers with, before it is sent."""
+"""The scripted replies that wait for requests."""
 
-import json
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+import threading
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import get_args
 
-from pydantic_core import PydanticSerializationError, to_json
+from melious_sandbox.checks import check_whole, check_word, refuse
+from melious_sandbox.faults import Endpoint
+from melious_sandbox.records import RecordedRequest
+from melious_sandbox.reply import Reply
 
-JSON_TYPE = "application/json"
-EVENTS_TYPE = "text/event-stream; charset=utf-8"
-DONE = b"data: [DONE]\n\n"
-
-
-@dataclass(slots=True)
-class Reply:
-    """A whole answer: status, type, bytes."""
-
-    content: bytes
-    status: int = 200
-    content_type: str = JSON_TYPE
-    headers: Mapping[str, str] = field(default_factory=dict)
+Predicate = Callable[[RecordedRequest], bool]
 
 
-@dataclass(slots=True)
-class EventsReply:
-    """An answer in events, each sent as one write; ``close`` lets go of what stands behind them."""
+class Replies:
+    """The scripted replies that wait for requests; the first that matches a request answers it.
 
-    events: Iterable[bytes] | AsyncIterable[bytes]
-    content_type: str = EVENTS_TYPE
-    status: int = 200
-    headers: Mapping[str, str] = field(default_factory=dict)
-    close: Callable[[], Awaitable[None]] | None = None
+    Example:
+        >>> from melious import MeliousClient
+        >>> from melious_sandbox import Reply, Sandbox
+        >>> with Sandbox() as sandbox:
+        ...     sandbox.replies.add(Reply(text="Forty-two."))
+        ...     client = MeliousClient(api_key=sandbox.api_key, base_url=sandbox.base_url)
+        ...     question = [{"role": "user", "content": "What is the answer?"}]
+        ...     client.chat.create(model="gemma-4-31b", messages=question).text
+        'Forty-two.'
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._waiting: list[_Waiting] = []
+
+    def add(
+        self,
+        *replies: Reply,
+        times: int | None = 1,
+        endpoint: Endpoint = "chat",
+        model: str | None = None,
+        when: Predicate | None = None,
+    ) -> None:
+        """Let replies answer requests, in this order.
+
+        Requests that the service would refuse, and requests that a fault answers, use up no reply.
+
+        Args:
+            replies: The replies.
+            times: How many requests each answers, at least 1; None answers every one.
+            endpoint: The endpoint that they answer. Endpoints other than ``chat`` take replies with ``json``,
+                and ``audio`` takes ``text`` too.
+            model: The model that they answer for, with or without a flavor; None means any.
+            when: Called with the request as the sandbox records it, ``body`` included; the reply answers
+                where it returns True. It runs in the thread of the sandbox.
+
+        Raises:
+            InvalidArgumentError: An argument cannot be used, or the endpoint cannot give such a reply.
+        """
+        check_word("endpoint", endpoint, get_args(Endpoint))
+        for reply in replies:
+            if not isinstance(reply, Reply):
+                refuse("replies", "given as Reply objects", reply)
+            if not reply.fits(endpoint):
+                refuse("endpoint", f"'chat' for this reply: '{endpoint}' takes {_taken_by(endpoint)}")
+        if times is not None:
+            check_whole("times", times, 1)
+        if model is not None and not (isinstance(model, str) and model):
+            refuse("model", "the name of a model, or None", model)
+        if when is not None and not callable(when):
+            refuse("when", "a function that takes the request", when)
+        with self._lock:
+            self._waiting.extend(_Waiting(reply, times, endpoint, model, when) for reply in replies)
+
+    def clear(self) -> None:
+        """Drop every reply that has not been given yet."""
+        with self._lock:
+            self._waiting.clear()
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def take(self, request: RecordedRequest, models: Collection[str]) -> Reply | None:
+        """Give the reply for a request, and count it.
+
+        Args:
+            request: The request.
+            models: The names by which its model is known.
+        """
+        # Only the server's one loop takes; a predicate may look at the sandbox, so it runs without the lock.
+        for waiting in tuple(self._waiting):
+            if waiting.matches(request, models):
+                with self._lock:
+                    if waiting.left is not None and waiting in self._waiting:
+                        waiting.left -= 1
+                        if not waiting.left:
+                            self._waiting.remove(waiting)
+                return waiting.reply
+        return None
 
 
-def json_reply(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Reply:
-    """Answer with JSON."""
-    return Reply(json_bytes(body), status, headers=headers or {})
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    reply: Reply
+    left: int | None
+    endpoint: str
+    model: str | None
+    when: Predicate | None
+
+    def matches(self, request: RecordedRequest, models: Collection[str]) -> bool:
+        return (
+            self.endpoint == request.endpoint
+            and (self.model is None or self.model in models)
+            and (self.when is None or bool(self.when(request)))
+        )
 
 
-def json_bytes(body: Any) -> bytes:
-    """Write JSON, compact, in UTF-8."""
-    try:
-        return to_json(body)
-    except PydanticSerializationError:
-        # Lone surrogates, which came in as escapes, go out as escapes.
-        return json.dumps(body, separators=(",", ":")).encode()
-
-
-def event(body: Any) -> bytes:
-    """Write one event that carries JSON."""
-    return b"data: " + json_bytes(body) + b"\n\n"
+def _taken_by(endpoint: str) -> str:
+    return "text or json" if endpoint == "audio" else "json"

@@ -11,6 +11,7 @@ from melious_sandbox.hosts import reachable
 from melious_sandbox.listener import Listener
 from melious_sandbox.profiles import ProfileName
 from melious_sandbox.records import MAX_BYTES_KEPT, RequestLog
+from melious_sandbox.replies import Replies
 from melious_sandbox.service import DEFAULT_KEY, MAX_BODY_BYTES, Service, Settings
 
 
@@ -152,6 +153,11 @@ class Sandbox:
         return self._service.faults
 
     @property
+    def replies(self) -> Replies:
+        """The scripted replies that wait for requests; ``add`` some, or ``clear`` them."""
+        return self._service.replies
+
+    @property
     def open_connections(self) -> int:
         """How many connections clients hold right now."""
         return self._running().open_connections
@@ -176,7 +182,7 @@ class Sandbox:
             listener.stop()
 
     def reset(self) -> None:
-        """Forget the requests seen, the faults that wait, the rate limit's counts and the prefix cache."""
+        """Forget requests, waiting faults and replies, the counts of the rate limit and the prefix cache."""
         self._service.reset()
 
     def _running(self) -> Listener:

@@ -26,6 +26,7 @@ from melious_sandbox.limits import UNLIMITED, RateLimiter
 from melious_sandbox.prefixes import PrefixCache
 from melious_sandbox.profiles import PROFILES, Profile, ProfileName
 from melious_sandbox.records import MAX_BYTES_KEPT, RequestLog
+from melious_sandbox.replies import Replies
 
 if TYPE_CHECKING:
     from melious_sandbox.upstream import Upstream
@@ -103,6 +104,7 @@ class Service:
         limit = UNLIMITED if settings.rate_limit is None else settings.rate_limit
         self.limiter = RateLimiter(limit, settings.rate_window)
         self.faults = Faults()
+        self.replies = Replies()
         self.requests = RequestLog(settings.max_requests_kept, settings.max_bytes_kept)
         self.prefixes = PrefixCache()
         self.upstream = _upstream(settings, self.profile)
@@ -130,9 +132,10 @@ class Service:
             await self.upstream.close()
 
     def reset(self) -> None:
-        """Forget requests, faults, counts and caches."""
+        """Forget requests, faults, replies, counts and caches."""
         self.requests.clear()
         self.faults.clear()
+        self.replies.clear()
         self.limiter.reset()
         self.prefixes.clear()
         self._pictures.clear()

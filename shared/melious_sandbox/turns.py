@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
-from melious_sandbox.replies import Reply, json_bytes
+from melious_sandbox.responses import Response, json_bytes
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -25,7 +25,7 @@ async def in_turns(function: Callable[[T], R], items: Iterable[T]) -> list[R]:
     return found
 
 
-async def long_json_reply(body: dict[str, Any], name: str) -> Reply:
+async def long_json_response(body: dict[str, Any], name: str) -> Response:
     """Answer with JSON in which one field is a long list; that one is written last.
 
     Args:
@@ -35,4 +35,4 @@ async def long_json_reply(body: dict[str, Any], name: str) -> Reply:
     items = await in_turns(json_bytes, body[name])
     rest = json_bytes({key: value for key, value in body.items() if key != name})
     separator = b"," if len(body) > 1 else b""
-    return Reply(b"".join((rest[:-1], separator, json_bytes(name), b":[", b",".join(items), b"]}")))
+    return Response(b"".join((rest[:-1], separator, json_bytes(name), b":[", b",".join(items), b"]}")))

@@ -13,7 +13,7 @@ from melious.settings.config import is_loopback
 from melious_sandbox.bodies import ClientGoneError
 from melious_sandbox.errors import SandboxError
 from melious_sandbox.profiles import Profile
-from melious_sandbox.replies import DONE, JSON_TYPE, EventsReply, event, json_bytes
+from melious_sandbox.responses import DONE, JSON_TYPE, EventsResponse, event, json_bytes
 
 LastChunk = Callable[[list[dict[str, Any]]], dict[str, Any]]
 """Gives what the last chunk of a stream carries besides, from all chunks."""
@@ -83,7 +83,7 @@ class Upstream:
         keepalive: float,
         last: LastChunk,
         gone: asyncio.Event,
-    ) -> EventsReply:
+    ) -> EventsResponse:
         """Forward a request for a stream and give the events of the answer once it has begun.
 
         Args:
@@ -116,7 +116,7 @@ class Upstream:
             # A generator that never began does not clean up.
             await response.aclose()
 
-        return EventsReply(events, close=close)
+        return EventsResponse(events, close=close)
 
     async def close(self) -> None:
         """Close the connections to the server."""

@@ -49,6 +49,7 @@ BROUGHT = {
     "langsmith": "langchain-core needs it",
     "numpy": "`as_numpy`, and arrays that a caller has",
     "pyarrow": "tables that a caller has",
+    "pytest": "the fixtures of `melious_sandbox.pytest_plugin`, which only a run of pytest imports",
     "tqdm": "the progress bar of a caller",
 }
 """What a caller brings along, and why that is no dependency."""

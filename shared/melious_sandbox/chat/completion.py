@@ -9,6 +9,7 @@ from melious_sandbox.brain import answers, tokens, toolcalls
 from melious_sandbox.chat import structured
 from melious_sandbox.chat.quirks import always_thinks, hides_thinking
 from melious_sandbox.chat.request import ChatRequest
+from melious_sandbox.impact import Work
 from melious_sandbox.profiles import Profile
 
 _HIDDEN_LEAD = "\n\n"
@@ -30,6 +31,12 @@ class Choice:
     tool_calls: list[dict[str, Any]] = field(default_factory=list)
     finish_reason: str = "stop"
 
+    def texts(self) -> list[str]:
+        """Give everything that was written."""
+        functions = [call["function"] for call in self.tool_calls]
+        called = [part for function in functions for part in (function["name"], function["arguments"])]
+        return [*self.reasoning, *self.content, *called]
+
 
 @dataclass(frozen=True, slots=True)
 class Completion:
@@ -37,6 +44,7 @@ class Completion:
 
     choice: Choice
     usage: dict[str, Any]
+    work: Work
 
 
 def complete(request: ChatRequest, profile: Profile, cached_tokens: int) -> Completion:
@@ -44,21 +52,24 @@ def complete(request: ChatRequest, profile: Profile, cached_tokens: int) -> Comp
     choice = _choice(request, profile)
     reasoning_tokens = len(choice.reasoning)
     hidden = bool(choice.reasoning) and hides_thinking(profile, request.card.id)
-    written = reasoning_tokens + len(choice.content) + sum(map(_call_tokens, choice.tool_calls))
+    written = reasoning_tokens + len(choice.content) + sum(map(call_tokens, choice.tool_calls))
     if hidden:
         choice.reasoning = []
         choice.content = [_HIDDEN_LEAD, *choice.content]
+    usage = usage_of(request, written, 0 if hidden else reasoning_tokens, cached_tokens)
+    return Completion(choice, usage, Work(request.prompt_tokens, usage["completion_tokens"], cached_tokens))
+
+
+def usage_of(request: ChatRequest, written: int, reasoning_tokens: int, cached_tokens: int) -> dict[str, Any]:
+    """Give ``usage`` from the tokens of one choice; each of ``n`` choices counts."""
     completion_tokens = written * request.n
-    return Completion(
-        choice,
-        {
-            "prompt_tokens": request.prompt_tokens,
-            "completion_tokens": completion_tokens,
-            "total_tokens": request.prompt_tokens + completion_tokens,
-            "prompt_tokens_details": {"cached_tokens": cached_tokens},
-            "completion_tokens_details": {"reasoning_tokens": 0 if hidden else reasoning_tokens * request.n},
-        },
-    )
+    return {
+        "prompt_tokens": request.prompt_tokens,
+        "completion_tokens": completion_tokens,
+        "total_tokens": request.prompt_tokens + completion_tokens,
+        "prompt_tokens_details": {"cached_tokens": cached_tokens},
+        "completion_tokens_details": {"reasoning_tokens": reasoning_tokens * request.n},
+    }
 
 
 def _choice(request: ChatRequest, profile: Profile) -> Choice:
@@ -103,21 +114,23 @@ def _tool_calls(request: ChatRequest) -> list[dict[str, Any]]:
     )
     seed = f"{len(request.messages)}:{request.prompt_tokens}"
     return [
-        _tool_call(f"{seed}:{number}", name, json.dumps(arguments, ensure_ascii=False))
+        tool_call(f"{seed}:{number}", name, json.dumps(arguments, ensure_ascii=False))
         for number, (name, arguments) in enumerate(chosen)
     ]
 
 
-def _tool_call(seed: str, name: str, arguments: str) -> dict[str, Any]:
+def tool_call(seed: str, name: str, arguments: str, call_id: str | None = None) -> dict[str, Any]:
+    """Give a tool call as the wire has it; without an id it gets one that depends on seed and content."""
     key = f"{seed}:{name}:{arguments}".encode("utf-8", "surrogatepass")
     return {
-        "id": f"call_{blake2b(key, digest_size=12).hexdigest()}",
+        "id": call_id or f"call_{blake2b(key, digest_size=12).hexdigest()}",
         "type": "function",
         "function": {"name": name, "arguments": arguments},
     }
 
 
-def _call_tokens(call: dict[str, Any]) -> int:
+def call_tokens(call: dict[str, Any]) -> int:
+    """Count the tokens of a tool call."""
     return tokens.count(call["function"]["name"]) + tokens.count(call["function"]["arguments"])
 
 
@@ -132,7 +145,7 @@ def _shorten(choice: Choice, limit: int) -> None:
         choice.content, choice.finish_reason = choice.content[:left], "length"
     kept: list[dict[str, Any]] = []
     for call in choice.tool_calls:
-        size = _call_tokens(call)
+        size = call_tokens(call)
         if size > left:
             choice.finish_reason = "length"
             _cut_arguments(call, left)

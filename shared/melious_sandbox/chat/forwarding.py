@@ -1,34 +1,32 @@
 """Chat requests that another server answers: its text, with the fields of Melious around it."""
 
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, Any
 
-from melious_sandbox.brain import tokens
 from melious_sandbox.call import Call
+from melious_sandbox.chat.counts import work_of
 from melious_sandbox.chat.request import ChatRequest
-from melious_sandbox.impact import Work
-from melious_sandbox.replies import EventsReply, Reply, json_reply
+from melious_sandbox.responses import EventsResponse, Response, json_response
 
 if TYPE_CHECKING:
     from melious_sandbox.upstream import Upstream
 
 _PATH = "/chat/completions"
-_MOST_TOKENS = 1_000_000_000
 
 
-async def forward(call: Call, upstream: "Upstream", request: ChatRequest) -> Reply | EventsReply:
+async def forward(call: Call, upstream: "Upstream", request: ChatRequest) -> Response | EventsResponse:
     """Let the server behind answer a chat request."""
     service, model = call.service, request.card.id
 
     def extra(usage: Any, written: list[str]) -> dict[str, Any]:
         told = service.stream_impact or not request.stream
-        return call.cost(_work(usage, request, written), told=told)
+        return call.cost(work_of(usage, request.prompt_tokens, written), told=told)
 
     if not request.stream:
         answer = await upstream.answer(_PATH, call.fields, model, call.gone)
         more = extra(answer.get("usage"), _texts(answer, "message"))
         if call.fault.usage is not None:
             answer.pop("usage", None)
-        return json_reply(answer | more)
+        return json_response(answer | more)
 
     def last(chunks: list[dict[str, Any]]) -> dict[str, Any]:
         usages = [chunk["usage"] for chunk in chunks if chunk.get("usage")]
@@ -48,21 +46,3 @@ def _texts(answer: dict[str, Any], key: str) -> list[str]:
     said = [part for part in parts if isinstance(part, dict)]
     texts = [part.get(name) for part in said for name in ("reasoning_content", "content")]
     return [text for text in texts if isinstance(text, str)]
-
-
-def _work(usage: Any, request: ChatRequest, written: list[str]) -> Work:
-    """Take the server's counts, or count where it gives none that can be used."""
-    if not isinstance(usage, dict) or not _is_count(usage.get("prompt_tokens")):
-        return Work(request.prompt_tokens, tokens.count("".join(written)))
-    read, wrote = usage["prompt_tokens"], usage.get("completion_tokens")
-    details = usage.get("prompt_tokens_details")
-    cached = details.get("cached_tokens") if isinstance(details, dict) else 0
-    return Work(
-        read,
-        wrote if _is_count(wrote) else tokens.count("".join(written)),
-        min(cached, read) if _is_count(cached) else 0,
-    )
-
-
-def _is_count(value: Any) -> TypeGuard[int]:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST_TOKENS

@@ -9,14 +9,14 @@ from melious_sandbox.brain import sound
 from melious_sandbox.call import Call, Upload
 from melious_sandbox.errors import SandboxError
 from melious_sandbox.impact import Work
-from melious_sandbox.replies import Reply, json_reply
+from melious_sandbox.responses import Response, json_response
 
 _LARGEST = 25 * 1024 * 1024
 _TEXT_TYPE = "text/plain; charset=utf-8"
 _FORMS_WITH_FIGURES = ("json", "verbose_json")
 
 
-async def transcribe(call: Call) -> Reply:
+async def transcribe(call: Call) -> Response:
     """Transcribe a recording; the text says what was received, as nothing here can listen."""
     if not call.headers.get("content-type", "").startswith("multipart/form-data"):
         raise SandboxError("malformed", "The body of the request must be multipart/form-data.")
@@ -34,20 +34,24 @@ async def transcribe(call: Call) -> Reply:
     _check_temperature(body.get("temperature"))
     info = _describe(upload)
     call.route(card, {**body, **_objects(body)})
-    text = sound.transcript(info, prompt, language)
+    reply = call.scripted(card.id)
+    if reply is not None and reply.json is not None:
+        return json_response(reply.json)
+    said = None if reply is None else reply.text
+    text = sound.transcript(info, prompt, language) if said is None else said
     work = Work(audio_seconds=info.duration_seconds)
     extra = call.cost(work, told=form in _FORMS_WITH_FIGURES)
     if form == "text":
-        return Reply(f"{text}\n".encode(), content_type=_TEXT_TYPE)
+        return Response(f"{text}\n".encode(), content_type=_TEXT_TYPE)
     segments = sound.segments(info, text)
     if form == "srt":
-        return Reply(_srt(segments).encode(), content_type="application/x-subrip; charset=utf-8")
+        return Response(_srt(segments).encode(), content_type="application/x-subrip; charset=utf-8")
     if form == "vtt":
-        return Reply(_vtt(segments).encode(), content_type="text/vtt; charset=utf-8")
+        return Response(_vtt(segments).encode(), content_type="text/vtt; charset=utf-8")
     answer: dict[str, Any] = {"text": text, "language": language or "en", "duration": info.duration_seconds}
     if form == "verbose_json":
         answer = {"task": "transcribe", **answer, "segments": [_segment(segment) for segment in segments]}
-    return json_reply(answer | extra)
+    return json_response(answer | extra)
 
 
 def _objects(body: Mapping[str, Any]) -> dict[str, Any]:

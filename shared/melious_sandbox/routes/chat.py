@@ -9,37 +9,42 @@ from melious_sandbox.chat import chunks, logprobs
 from melious_sandbox.chat.completion import Choice, complete
 from melious_sandbox.chat.forwarding import forward
 from melious_sandbox.chat.request import ChatRequest, read
-from melious_sandbox.impact import Work
-from melious_sandbox.replies import EventsReply, Reply, json_reply
+from melious_sandbox.chat.scripted import scripted
+from melious_sandbox.responses import EventsResponse, Response, json_response
 
 _FINGERPRINT = "vllm-0.22.0-sandbox"
 
 
-async def create(call: Call) -> Reply | EventsReply:
+async def create(call: Call) -> Response | EventsResponse:
     """Answer a chat request, whole or as a stream."""
     request = read(call)
     service = call.service
     call.route(request.card, call.fields)
-    if service.upstream is not None:
+    reply = call.scripted(request.card.id)
+    if reply is not None and reply.json is not None:
+        return json_response(reply.json)
+    if reply is None and service.upstream is not None:
         return await forward(call, service.upstream, request)
     cached = service.prefixes.cached_tokens(request.card.id, request.messages, request.prompt_tokens)
-    completion = complete(request, service.profile, cached)
+    if reply is None:
+        completion = complete(request, service.profile, cached)
+    else:
+        completion = scripted(request, reply, cached)
     usage = completion.usage
-    work = Work(usage["prompt_tokens"], usage["completion_tokens"], cached)
-    extra = call.cost(work, told=service.stream_impact or not request.stream)
+    extra = call.cost(completion.work, told=service.stream_impact or not request.stream)
     head: dict[str, Any] = {
         "id": f"chatcmpl-{uuid.uuid4().hex}",
         "object": "chat.completion.chunk" if request.stream else "chat.completion",
         "created": int(time.time()),
-        "model": request.card.id,
+        "model": (reply.model if reply is not None else None) or request.card.id,
         "system_fingerprint": _FINGERPRINT,
     }
     if request.stream:
-        return EventsReply(chunks.stream(head, request, completion.choice, usage, extra, call.fault))
+        return EventsResponse(chunks.stream(head, request, completion.choice, usage, extra, call.fault))
     body = head | {"choices": [_choice(request, completion.choice, index) for index in range(request.n)]}
     if call.fault.usage is None:
         body["usage"] = usage
-    return json_reply(body | extra)
+    return json_response(body | extra)
 
 
 def _choice(request: ChatRequest, choice: Choice, index: int) -> dict[str, Any]:

@@ -12,14 +12,14 @@ from melious_sandbox.call import Call
 from melious_sandbox.errors import SandboxError
 from melious_sandbox.faults import Fault
 from melious_sandbox.impact import Work
-from melious_sandbox.replies import Reply
-from melious_sandbox.turns import in_turns, long_json_reply
+from melious_sandbox.responses import Response, json_response
+from melious_sandbox.turns import in_turns, long_json_response
 
 MOST_INPUTS = 2048
 _TRUNCATED_BY = 6
 
 
-async def create(call: Call) -> Reply:
+async def create(call: Call) -> Response:
     """Turn texts into vectors."""
     body = call.fields
     card = fields.model_card(call, body.get("model"), "embeddings")
@@ -34,6 +34,9 @@ async def create(call: Call) -> Reply:
     dimensions = _dimensions(body, card)
     read = await _count(texts, card)
     call.route(card, body)
+    reply = call.scripted(card.id)
+    if reply is not None:
+        return json_response(reply.json)
     packed = encoding == "base64" and not call.fault.ignore_encoding
     if call.service.upstream is not None:
         asked = body | {"encoding_format": "float"} if call.fault.ignore_encoding else body
@@ -53,7 +56,7 @@ async def create(call: Call) -> Reply:
             "usage": {"prompt_tokens": read, "total_tokens": read},
         }
     _damage(answer, call.fault)
-    return await long_json_reply(answer | call.cost(Work(read)), "data")
+    return await long_json_response(answer | call.cost(Work(read)), "data")
 
 
 def _texts(value: Any) -> list[str]:

@@ -10,14 +10,14 @@ from melious_sandbox.brain import pictures
 from melious_sandbox.call import Call
 from melious_sandbox.errors import SandboxError
 from melious_sandbox.impact import Work
-from melious_sandbox.replies import Reply, json_reply
+from melious_sandbox.responses import Response, json_response
 
 _DEFAULT_MODEL = "flux-schnell"
 _SIZES_OF_DOCS = ("1024x1024", "1792x1024", "1024x1792")
 _SMALLEST, _LARGEST = 64, 2048
 
 
-async def generate(call: Call) -> Reply:
+async def generate(call: Call) -> Response:
     """Make images from a prompt."""
     body = call.fields
     profile = call.service.profile
@@ -28,18 +28,21 @@ async def generate(call: Call) -> Reply:
     fields.one_of(body, "quality", ("standard", "hd"), "standard")
     form = fields.one_of(body, "response_format", profile.image_formats, profile.image_format)
     call.route(card, body)
+    reply = call.scripted(card.id)
+    if reply is not None:
+        return json_response(reply.json)
     data = [_item(call, form, _png(prompt, number, width, height)) for number in range(count)]
     work = Work(images=count, megapixels=count * width * height / 1_000_000)
     answer: dict[str, Any] = {"created": int(time.time()), "data": data}
-    return json_reply(answer | call.cost(work))
+    return json_response(answer | call.cost(work))
 
 
-async def picture(call: Call) -> Reply:
+async def picture(call: Call) -> Response:
     """Serve an image that was answered as a URL."""
     found = call.service.picture(call.path["name"])
     if found is None:
         raise SandboxError("not_found")
-    return Reply(found, content_type="image/png")
+    return Response(found, content_type="image/png")
 
 
 def _size(body: dict[str, Any]) -> tuple[int, int]:

@@ -7,24 +7,30 @@ from typing import Any
 from melious.catalogue import ModelCard, all_models, find
 from melious_sandbox.call import Call
 from melious_sandbox.errors import SandboxError
-from melious_sandbox.replies import Reply, json_reply
+from melious_sandbox.responses import Response, json_response
 
 _CREATED = 1_735_689_600  # no page says when a model was created
 
 
-async def list_all(call: Call) -> Reply:
+async def list_all(call: Call) -> Response:
     """List every model."""
+    reply = call.scripted()
+    if reply is not None:
+        return json_response(reply.json)
     meta = _wants_meta(call)
-    return json_reply({"object": "list", "data": [_model(card, meta=meta) for card in all_models()]})
+    return json_response({"object": "list", "data": [_model(card, meta=meta) for card in all_models()]})
 
 
-async def retrieve(call: Call) -> Reply:
+async def retrieve(call: Call) -> Response:
     """Show one model."""
     name = call.path["model"]
     card = find(name)
     if card is None or card.id != name or not card.listed:
         raise SandboxError("model_not_found", f"The model '{name}' does not exist.", param="model")
-    return json_reply(_model(card, meta=_wants_meta(call)))
+    reply = call.scripted(card.id)
+    if reply is not None:
+        return json_response(reply.json)
+    return json_response(_model(card, meta=_wants_meta(call)))
 
 
 def counts() -> Mapping[str, int]:

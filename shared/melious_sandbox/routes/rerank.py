@@ -8,11 +8,11 @@ from melious_sandbox.brain import relevance, tokens
 from melious_sandbox.call import Call
 from melious_sandbox.errors import SandboxError
 from melious_sandbox.impact import Work
-from melious_sandbox.replies import Reply, json_reply
+from melious_sandbox.responses import Response, json_response
 from melious_sandbox.turns import in_turns
 
 
-async def create(call: Call) -> Reply:
+async def create(call: Call) -> Response:
     """Order documents by their relevance to a query."""
     body = call.fields
     card = fields.model_card(call, body.get("model"), "rerank")
@@ -23,6 +23,9 @@ async def create(call: Call) -> Reply:
     fields.integer(body, "max_chunks_per_doc", 1)
     return_documents = fields.flag(body, "return_documents", default=True)
     call.route(card, body)
+    reply = call.scripted(card.id)
+    if reply is not None:
+        return json_response(reply.json)
     scores = relevance.weigh(query, await in_turns(relevance.Reading, texts))
     order = sorted(range(len(texts)), key=lambda index: (-scores[index], index))[:top_n]
     results: list[dict[str, Any]] = [
@@ -38,7 +41,7 @@ async def create(call: Call) -> Reply:
     }
     if call.fault.usage is None:
         answer["usage"] = {"prompt_tokens": read, "total_tokens": read}
-    return json_reply(answer | call.cost(Work(read)))
+    return json_response(answer | call.cost(Work(read)))
 
 
 def _documents(value: Any) -> list[Any]:
