@@ -1,4 +1,4 @@
-"""What LangChain and its tracers are told of a chat model: arguments, profile, version, dumps."""
+"""How a chat model describes itself to LangChain and its tracers: arguments, profile, version, dumps."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from langchain_melious.provider import PROVIDER
 from langchain_melious.settings.fields import ROUTING, plain
 from melious._version import __version__
 
-_CALLING = (
+_CALL_OPTIONS = (
     "routing_fallbacks",
     "verify_location",
     "stream_impact",
@@ -27,11 +27,11 @@ _CALLING = (
     "retry_timeouts",
     "base_url",
 )
-_IDENTIFYING = ("model", *ROUTING, *PARAMETERS, "extra_body", *_CALLING)
+_IDENTIFYING = ("model", *ROUTING, *PARAMETERS, "extra_body", *_CALL_OPTIONS)
 
 
 class DescribedModel(ChatOptions, EstimatesTokens):
-    """A chat model that says what it is."""
+    """A chat model that describes itself."""
 
     @classmethod
     @override
@@ -64,7 +64,7 @@ class DescribedModel(ChatOptions, EstimatesTokens):
     @model_validator(mode="before")
     @classmethod
     def _forget_the_profile_of_another_model(cls, arguments: Any) -> Any:
-        """A configurable model is made anew from all fields of another, its profile included."""
+        """Configurable models are created from all fields of another model, including its profile."""
         if isinstance(arguments, dict) and isinstance(arguments.get("profile"), CatalogueProfile):
             return {name: value for name, value in arguments.items() if name != "profile"}
         return arguments

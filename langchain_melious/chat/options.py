@@ -1,4 +1,4 @@
-"""How a chat request is made and its answer read, as fields of the model. None of it is sent."""
+"""Options for building chat requests and reading answers, as fields of the model. They are not sent."""
 
 from __future__ import annotations
 
@@ -11,35 +11,35 @@ from langchain_melious.chat.parameters import ChatParameters
 
 
 class ChatOptions(ChatParameters):
-    """The options of a chat model beside the parameters of its requests."""
+    """The options of a chat model other than the parameters of its requests."""
 
     streaming: bool | None = None
-    """True makes `invoke` stream under the hood, so that callbacks see tokens; False never streams."""
+    """True makes `invoke` stream internally, so that callbacks see tokens; False never streams."""
 
     stream_usage: bool = True
-    """Ask for the token counts of streamed answers."""
+    """Request the token counts of streamed answers."""
 
     stream_impact: Literal["native", "buffer"] = "native"
-    """`buffer` has `stream` ask for the whole answer and give it in chunks, because the service reports what
-    a request cost on whole answers only."""
+    """`buffer` makes `stream` request the whole answer and return it in chunks, because the service reports
+    costs of whole answers only."""
 
     replay_reasoning: bool = True
-    """Send back what the model thought before it called a tool; reasoning models go on better with it."""
+    """Send back the reasoning that preceded a tool call; reasoning models continue better with it."""
 
     null_content: bool = False
-    """Send `null` and not `""` where there is no text beside tool calls, for a model that insists on it."""
+    """Send `null` instead of `""` if there is no text beside tool calls, for models that require it."""
 
     think_tags: bool = True
-    """Take a `<think>` part at the beginning of an answer as reasoning and not as text."""
+    """Treat a leading `<think>` part of an answer as reasoning instead of text."""
 
     include_response_headers: bool = False
-    """Put the headers of every answer into `response_metadata["headers"]`."""
+    """Include the headers of every answer as `response_metadata["headers"]`."""
 
     langsmith_cost: bool = False
-    """Put the cost of whole answers, in euro, into `usage_metadata["total_cost"]`, for LangSmith.
+    """Include the cost of whole answers, in euro, as `usage_metadata["total_cost"]`, for LangSmith.
 
-    Off by default: LangSmith takes the figure for dollars, and LangChain's own `UsageMetadataCallbackHandler`
-    adds up whole numbers only and stops counting at a cost. Streams go without: chunks could not be added up.
+    Off by default: LangSmith shows the figure as dollars, and LangChain's own `UsageMetadataCallbackHandler`
+    only adds integers and stops counting at a cost. Streams never have it, since chunks could not be added.
     """
 
     @override
@@ -55,9 +55,9 @@ PER_CALL = (
     "include_response_headers",
     "langsmith_cost",
 )
-"""The options that a call can set for itself and that only the adapter knows."""
+"""The options that can also be set per call and that only the adapter uses."""
 
 
 def per_call(llm: ChatOptions, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Give these options, as the call sets them, else as the model does."""
+    """The values of these options for a call, else those of the model."""
     return {name: getattr(llm, name) if given.get(name) is None else given[name] for name in PER_CALL}

@@ -1,4 +1,4 @@
-"""LangChain's arguments of a chat call as the arguments of the core's. Pure."""
+"""The arguments of LangChain's chat calls, converted to those of the core. Pure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from langchain_melious.chat.described import DescribedModel
 
-# What LangChain passes along for itself.
+# Arguments that LangChain passes for its own use.
 _NOT_SENT = ("stream", "streaming", "ls_structured_output_format", "structured_output_format")
 
 
@@ -32,17 +32,17 @@ def call_of(
     *,
     stream: bool,
 ) -> dict[str, Any]:
-    """Make the arguments of the core's call: the model's fields, and over them what a call brings.
+    """Build the arguments of the core's call from the model's fields and the arguments of this call.
 
     Args:
         llm: The model.
         messages: The conversation, oldest first.
-        stop: Texts at which the answer ends, over all others.
-        given: What was given for this call, or bound.
-        stream: The answer is to come in chunks.
+        stop: Texts that end the answer; they override all others.
+        given: The arguments of this call, bound ones included.
+        stream: Whether the answer is streamed.
 
     Raises:
-        InvalidArgumentError: An argument or a message has no form on the wire.
+        InvalidArgumentError: An argument or a message cannot be sent.
     """
     refuse_fixed(given)
     options = per_call(llm, given)
@@ -62,7 +62,7 @@ def call_of(
         call.pop("stream_options", None)
     else:
         if call.get("n") not in (None, 1):
-            raise InvalidArgumentError("n: a stream carries one answer; use generate() for several")
+            raise InvalidArgumentError("n: a stream has one answer only; use generate() for several")
         if call.get("stream_options") is None and not options["stream_usage"]:
             call["stream_options"] = {"include_usage": False}
     profile = llm.profile if model == llm.model else profile_of(model, llm.base_url)
