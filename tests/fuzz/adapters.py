@@ -8,7 +8,7 @@ from typing import Any
 
 from langchain_core.outputs import ChatGenerationChunk
 
-from langchain_melious.chat.results import Reading, result_of, summed
+from langchain_melious.chat.results import ReadOptions, result_of, summed
 from langchain_melious.chat.streams import ChunkReader
 from llama_index_melious.events import dispatch_usage
 from llama_index_melious.llm.responses import Fold, as_completion, whole
@@ -47,7 +47,7 @@ def langchain(seed: int, until: Until) -> Outcome:
     """Whole answers and streams as LangChain's messages."""
 
     def attempt(chance: Random) -> None:
-        reading = Reading(langsmith_cost=True)
+        reading = ReadOptions(langsmith_cost=True)
         if chance.random() < 0.5:
             result = result_of(_answer(chance), reading)
             assert all(type(one.message.content) is str for one in result.generations)

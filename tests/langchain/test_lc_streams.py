@@ -9,7 +9,7 @@ from langchain_core.language_models._compat_bridge import chunks_to_events
 from langchain_core.messages import AIMessageChunk, HumanMessage
 from langchain_tests.utils.stream_lifecycle import assert_valid_event_stream
 
-from langchain_melious.chat.results import Reading
+from langchain_melious.chat.results import ReadOptions
 from langchain_melious.chat.streams import ChunkReader
 from langchain_melious.errors import (
     APIStatusError,
@@ -240,7 +240,7 @@ def test_odd_pieces_of_calls_come_out_regular(way, chat, sandbox, whole, delta):
 
 
 def test_chunks_that_say_nothing_are_left_out_and_other_answers_ignored():
-    reader = ChunkReader(Reading())
+    reader = ChunkReader(ReadOptions())
     assert reader.read({"choices": []}) == []
     assert reader.read({"choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}}]}) == []
     assert reader.read({"choices": [{"index": 1, "delta": {"content": "other"}}]}) == []
