@@ -122,7 +122,7 @@ class _Recorder:
 
     def observe(self, request: Request) -> Observer:
         """Begin the span of a request."""
-        return _Call(self, request) if request.endpoint in OPERATIONS else _Unobserved()
+        return _CallSpan(self, request) if request.endpoint in OPERATIONS else _Unobserved()
 
 
 class _Unobserved:
@@ -135,7 +135,7 @@ class _Unobserved:
         """Nothing to note."""
 
 
-class _Call:
+class _CallSpan:
     """The span of one request."""
 
     def __init__(self, recorder: _Recorder, request: Request) -> None:
@@ -146,7 +146,7 @@ class _Call:
             {
                 "gen_ai.operation.name": operation,
                 "gen_ai.provider.name": "melious",
-                "gen_ai.request.model": request.model or None,
+                "gen_ai.request.model": request.routing.model or None,
                 "server.address": origin.hostname,
                 "server.port": origin.port or (80 if origin.scheme == "http" else 443),
             }
@@ -156,12 +156,12 @@ class _Call:
                 **self._common,
                 "gen_ai.output.type": output,
                 "gen_ai.request.stream": request.stream or None,
-                "melious.routing": request.routing,
+                "melious.routing": request.routing.preference,
             }
         )
         self._began = time.perf_counter()
         self._span: Span = recorder.tracer.start_span(
-            f"{operation} {request.model}".strip(), kind=trace.SpanKind.CLIENT, attributes=attributes
+            f"{operation} {request.routing.model}".strip(), kind=trace.SpanKind.CLIENT, attributes=attributes
         )
 
     def opened(self) -> None:

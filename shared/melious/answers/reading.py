@@ -66,22 +66,18 @@ def read_as(model: type[R], raw: Any, response: Response, endpoint: str, fields:
             request_id=response.request_id,
             body=raw,
         ) from None
-    result.with_origin(raw, meta_of(response))
+    set_origin(result, raw, meta_of(response))
     return result
 
 
 def meta_of(response: Response) -> Meta:
     """How an answer came about."""
-    return Meta(
-        response.request_id,
-        response.rate_limit,
-        response.attempts,
-        response.elapsed,
-        without_cookies(response.headers),
-        response.relaxed,
-        response.residency,
-        response.routing,
-    )
+    return Meta(response.request_id, without_cookies(response.headers), response.origin)
+
+
+def set_origin(result: Result, raw: Any, meta: Meta) -> None:
+    """Note on a result where it comes from."""
+    result._raw, result._meta = raw, meta  # noqa: SLF001 - the other half of the class
 
 
 def completion_of(opened: OpenStream) -> ChatCompletion:
@@ -95,11 +91,7 @@ def completion_of(opened: OpenStream) -> ChatCompletion:
         head.status,
         head.headers,
         b"",
-        opened.rate_limit,
-        opened.attempts,
-        relaxed=opened.relaxed,
-        residency=opened.residency,
-        routing=opened.routing,
+        opened.origin,
     )
     return read_as(ChatCompletion, opened.parser.partial.to_wire(), whole, "chat")
 

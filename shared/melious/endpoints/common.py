@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
 from melious.answers.results import Result
+from melious.endpoints.otherwise import Alternatives, Simplify
 from melious.errors import InvalidArgumentError, RetryEvent
-from melious.exchange.request import Request
-from melious.impact import active_budgets
+from melious.exchange.request import Limits, Request
+from melious.impact import active_budgets, active_ledgers
+from melious.routing.fallbacks import FallbackStep, Relaxation, checked_steps, relaxations
 from melious.routing.filters import (
     FiltersArgument,
     Flavor,
@@ -23,6 +26,7 @@ from melious.routing.filters import (
     warn_of_idle_preset,
 )
 from melious.routing.residency import Residency, VerifyLocation, check_verifiable
+from melious.routing.terms import RoutingTerms
 from melious.settings.config import (
     ClientConfig,
     TimeoutArgument,
@@ -37,7 +41,7 @@ from melious.wire import codec
 from melious.wire.uploads import Upload
 
 if TYPE_CHECKING:
-    from melious.routing.fallbacks import FallbackStep
+    from melious.impact.budget import ImpactBudget
 
 R = TypeVar("R", bound=Result)
 
@@ -181,6 +185,9 @@ def request_of(
     body: dict[str, Any] | Upload | None,
     *,
     retry_timeouts: bool = False,
+    retry_malformed: bool = False,
+    spent: float = 0.0,
+    simpler: tuple[Simplify, ...] = (),
     **details: Any,
 ) -> Request:
     """Make a request of a body, with the options of the call and the client.
@@ -192,6 +199,9 @@ def request_of(
         params: The parameters of the call.
         body: What to send.
         retry_timeouts: Whether the endpoint's work may be done twice, if neither says.
+        retry_malformed: Whether the gateway's spurious "malformed" 400 gets one more try.
+        spent: Seconds of the deadline that the call has used already.
+        simpler: Ways to leave out what the service refuses.
         **details: Other fields of the request.
 
     Raises:
@@ -207,38 +217,52 @@ def request_of(
     if on_retry is not None and not callable(on_retry):
         raise InvalidArgumentError(f"on_retry: {on_retry!r} cannot be called")
     fields = body.fields if isinstance(body, Upload) else body or {}
-    model, _ = split_flavor(str(fields.get("model", "")))
-    budgets = active_budgets()
-    if config.budget is not None and config.budget not in budgets:
-        budgets = (config.budget, *budgets)
+    filters = filters_in(fields)
+    steps: tuple[Relaxation, ...] = ()
+    asked_steps = _given(params, "routing_fallbacks", config.routing_fallbacks)
+    if asked_steps is not None and body is not None:
+        steps = relaxations(filters, checked_steps(asked_steps))
     verify_location = _given(params, "verify_location", config.verify_location)
-    if verify_location != "off":
-        details["residency"] = Residency.asked(verify_location, filters_in(fields))
-    steps = _given(params, "routing_fallbacks", config.routing_fallbacks)
-    if steps is not None and body is not None:
-        from melious.routing.fallbacks import Fallbacks, checked_steps, relaxations  # noqa: PLC0415
-
-        relaxed = relaxations(filters_in(fields), checked_steps(steps))
-        if relaxed:
-            details["fallbacks"] = Fallbacks(body, relaxed)
+    budgets = () if body is None else _budgets(config)
     return Request(
         method="GET" if body is None else "POST",
         path=path,
         endpoint=endpoint,
-        timeout=timeout_for(endpoint, _given(params, "timeout", config.timeout)),
-        deadline=deadline,
-        max_retries=max_retries,
+        limits=Limits(
+            timeout=timeout_for(endpoint, _given(params, "timeout", config.timeout)),
+            deadline=deadline,
+            max_retries=max_retries,
+            spent=spent,
+            retry_timeouts=retry_timeouts if again is None else again,
+            retry_malformed=retry_malformed,
+            retry_no_providers="filters" not in fields,
+        ),
         body=encoded(body) if isinstance(body, dict) else body,
         headers=checked_headers("extra_headers", params.get("extra_headers")),
-        retry_no_providers="filters" not in fields,
-        model=model,
-        routing=routing_of(fields),
         base_url=config.base_url,
-        retry_timeouts=retry_timeouts if again is None else again,
+        routing=RoutingTerms(
+            model=split_flavor(str(fields.get("model", "")))[0],
+            preference=routing_of(fields),
+            residency=None if verify_location == "off" else Residency.asked(verify_location, filters),
+        ),
         on_retry=on_retry,
-        budgets=() if body is None else budgets,
+        otherwise=Alternatives(simpler, steps) if simpler or steps else None,
+        admit=_admission(budgets) if budgets else None,
+        sinks=(*active_ledgers(), *budgets),
         **details,
     )
+
+
+def _budgets(config: ClientConfig) -> tuple[ImpactBudget, ...]:
+    """The budgets that a request counts against: the client's own, and those of the blocks around it."""
+    active = active_budgets()
+    return active if config.budget is None or config.budget in active else (config.budget, *active)
+
+
+def _admission(budgets: tuple[ImpactBudget, ...]) -> Callable[[], None]:
+    from melious.impact.budget import admit  # noqa: PLC0415 - only for those who have one
+
+    return partial(admit, budgets)
 
 
 def trust_of(config: ClientConfig, params: Mapping[str, Any]) -> bytes:

@@ -99,7 +99,7 @@ class RequestEncoder:
         target = f"{self._path}/{request.path}".encode()
         url = f"{self._base}/{request.path}"
         method = request.method.encode()
-        timeout = request.timeout
+        timeout = request.limits.timeout
         headers = _over(self._usual + ours, theirs) if theirs else self._usual + ours
 
         def attempt(send: Send) -> EncodedRequest:

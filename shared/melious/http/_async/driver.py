@@ -6,13 +6,13 @@ import asyncio
 import time
 import weakref
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from melious import forks
-from melious.clients.record import Report, verify_location
-from melious.exchange.effects import Effect, Instead, ReadBody, ReadSome, Send, Sleep, Tell
+from melious.exchange.effects import Effect, Notify, ReadBody, ReadSome, Send, Sleep
+from melious.exchange.exchange import Exchange, streamed, whole
 from melious.exchange.opened import OpenStream, lost, stream_error
-from melious.exchange.request import Request, Response
+from melious.exchange.request import Otherwise, Request, Response
 from melious.exchange.retry import Phase
 from melious.http._async import sharing as async_registry
 from melious.http._async.aiohttp_pool import AiohttpAnswer
@@ -20,10 +20,12 @@ from melious.http._async.borrowed import AsyncClientAnswer, AsyncClientTransport
 from melious.http._async.pool import AsyncAnswer
 from melious.http.asyncio_only import running_loop
 from melious.http.callbacks import awaited
-from melious.http.driver import CallRunnerBase, DriverBase
+from melious.http.driver import CallRunnerBase, DriverBase, StreamEnd
 from melious.http.frames import CleanInterruption
 from melious.settings.config import ClientConfig
 from melious.wire.compression import Collected, Decoder
+
+T = TypeVar("T")
 
 
 class AsyncDriver(DriverBase):
@@ -43,14 +45,12 @@ class AsyncDriver(DriverBase):
         running_loop()
         runner = _CallRunner(self, request)
         try:
-            outcome = await runner.run()
+            return await runner.run(whole(request, self.policy(request.endpoint)))
         finally:
             await runner.aclose()
-        assert isinstance(outcome, Response)  # noqa: S101 - the request does not stream
-        return outcome
 
     async def open(
-        self, request: Request, report: Report
+        self, request: Request, on_end: StreamEnd
     ) -> tuple[OpenStream, AsyncGenerator[dict[str, Any]], Callable[[], Awaitable[None]]]:
         """Make a call whose answer streams; gives how it began, its chunks, and what closes its connection.
 
@@ -58,23 +58,17 @@ class AsyncDriver(DriverBase):
             MeliousError: The call failed before its first chunk.
         """
         running_loop()
-        report.begin()
-        runner: _CallRunner | None = None
+        runner = _CallRunner(self, request)
         try:
-            runner = _CallRunner(self, request)
-            outcome = await runner.run()
-            assert isinstance(outcome, OpenStream)  # noqa: S101 - the request streams
-        except BaseException as error:
-            report.failed(error)
-            if runner is not None:
-                await runner.aclose()
+            opened = await runner.run(streamed(request, self.policy(request.endpoint)))
+        except BaseException:
+            await runner.aclose()
             raise
-        report.opened()
         if request.replay is not None:
             await runner.aclose()  # the answer is here: its connection is free while it is handed out
-        chunks = runner.chunks(outcome, report)
+        chunks = runner.chunks(opened, on_end)
         await anext(chunks)
-        return outcome, chunks, runner.aclose
+        return opened, chunks, runner.aclose
 
     async def sender(self) -> async_registry.AnyAsyncPool | AsyncClientTransport:
         """What sends: the caller's client, or the pool that the running loop shares."""
@@ -124,19 +118,19 @@ class _CallRunner(CallRunnerBase):
         self._answer: AsyncAnswer | AsyncClientAnswer | AiohttpAnswer | None = None
         self._body: AsyncIterator[bytes] = _nothing()
 
-    async def run(self) -> Response | OpenStream:
-        """Drive the plan to its end."""
+    async def run(self, plan: Exchange[T]) -> T:
+        """Perform what a plan asks for, to its end."""
         result: Any = None
         try:
             with CleanInterruption():
                 while True:
                     try:
-                        effect = self.plan.send(result)
+                        effect = plan.send(result)
                     except StopIteration as done:
                         return done.value  # type: ignore[no-any-return]
                     result = await self._perform(effect)
         finally:
-            self.plan.close()
+            plan.close()
 
     async def _perform(self, effect: Effect) -> Any:
         if isinstance(effect, Send):
@@ -144,10 +138,10 @@ class _CallRunner(CallRunnerBase):
         if isinstance(effect, Sleep):
             await self.aclose()
             return await asyncio.sleep(effect.seconds)
-        if isinstance(effect, Tell):
+        if isinstance(effect, Notify):
             await self.aclose()
             return await awaited(self.retrying(effect.event))
-        if isinstance(effect, Instead):
+        if isinstance(effect, Otherwise):
             await self.aclose()
             return self.instead(effect)
         try:
@@ -182,10 +176,11 @@ class _CallRunner(CallRunnerBase):
                 break
         return self.whole(effect, collected)
 
-    async def chunks(self, opened: OpenStream, report: Report) -> AsyncGenerator[dict[str, Any]]:
+    async def chunks(self, opened: OpenStream, on_end: StreamEnd) -> AsyncGenerator[dict[str, Any]]:
         """The chunks of an open stream. Once advanced, it owns the connection, whatever happens."""
         with CleanInterruption():
             parser = opened.parser
+            complete = False
             try:
                 yield {}
                 for chunk in opened.first:
@@ -215,10 +210,17 @@ class _CallRunner(CallRunnerBase):
                 problem = stream_error(opened, time.monotonic())
                 if problem is not None:
                     raise problem
+                complete = True
             finally:
-                report.stream(opened)
-                await self.aclose()
-            verify_location(opened)
+                await self._end(opened, on_end, complete)
+
+    async def _end(self, opened: OpenStream, on_end: StreamEnd, complete: bool) -> None:  # noqa: FBT001
+        try:
+            await self.aclose()
+        except BaseException:
+            on_end(opened, False)
+            raise
+        on_end(opened, complete)
 
     async def _drain(self, answer: AsyncAnswer | AsyncClientAnswer | AiohttpAnswer) -> None:
         """Read what is left of an answer that is whole; that it breaks off there is nothing."""

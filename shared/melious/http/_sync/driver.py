@@ -5,22 +5,24 @@ from __future__ import annotations
 import time
 import weakref
 from collections.abc import Generator, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 from melious import forks
-from melious.clients.record import Report, verify_location
-from melious.exchange.effects import Effect, Instead, ReadBody, ReadSome, Send, Sleep, Tell
+from melious.exchange.effects import Effect, Notify, ReadBody, ReadSome, Send, Sleep
+from melious.exchange.exchange import Exchange, streamed, whole
 from melious.exchange.opened import OpenStream, lost, stream_error
-from melious.exchange.request import Request, Response
+from melious.exchange.request import Otherwise, Request, Response
 from melious.exchange.retry import Phase
 from melious.http._sync import sharing as sync_registry
 from melious.http._sync.borrowed import SyncClientAnswer, SyncClientTransport
 from melious.http._sync.pool import SyncAnswer, SyncPool
 from melious.http.callbacks import no_coroutine
-from melious.http.driver import CallRunnerBase, DriverBase
+from melious.http.driver import CallRunnerBase, DriverBase, StreamEnd
 from melious.http.frames import CleanInterruption
 from melious.settings.config import ClientConfig
 from melious.wire.compression import Collected, decoded
+
+T = TypeVar("T")
 
 
 class SyncDriver(DriverBase):
@@ -41,35 +43,27 @@ class SyncDriver(DriverBase):
         """
         runner = _CallRunner(self, request)
         try:
-            outcome = runner.run()
+            return runner.run(whole(request, self.policy(request.endpoint)))
         finally:
             runner.close()
-        assert isinstance(outcome, Response)  # noqa: S101 - the request does not stream
-        return outcome
 
-    def open(self, request: Request, report: Report) -> tuple[OpenStream, Generator[dict[str, Any]]]:
+    def open(self, request: Request, on_end: StreamEnd) -> tuple[OpenStream, Generator[dict[str, Any]]]:
         """Make a call whose answer streams; gives how it began, and its chunks.
 
         Raises:
             MeliousError: The call failed before its first chunk.
         """
-        report.begin()
-        runner: _CallRunner | None = None
+        runner = _CallRunner(self, request)
         try:
-            runner = _CallRunner(self, request)
-            outcome = runner.run()
-            assert isinstance(outcome, OpenStream)  # noqa: S101 - the request streams
-        except BaseException as error:
-            if runner is not None:
-                runner.close()
-            report.failed(error)
+            opened = runner.run(streamed(request, self.policy(request.endpoint)))
+        except BaseException:
+            runner.close()
             raise
-        report.opened()
         if request.replay is not None:
             runner.close()  # the answer is here: its connection is free while it is handed out
-        chunks = runner.chunks(outcome, report)
+        chunks = runner.chunks(opened, on_end)
         next(chunks)
-        return outcome, chunks
+        return opened, chunks
 
     def sender(self) -> SyncPool | SyncClientTransport:
         """What sends: the caller's client, or the pool that this process shares."""
@@ -108,19 +102,19 @@ class _CallRunner(CallRunnerBase):
         self._answer: SyncAnswer | SyncClientAnswer | None = None
         self._body: Iterator[bytes] = iter(())
 
-    def run(self) -> Response | OpenStream:
-        """Drive the plan to its end."""
+    def run(self, plan: Exchange[T]) -> T:
+        """Perform what a plan asks for, to its end."""
         result: Any = None
         try:
             with CleanInterruption():
                 while True:
                     try:
-                        effect = self.plan.send(result)
+                        effect = plan.send(result)
                     except StopIteration as done:
                         return done.value  # type: ignore[no-any-return]
                     result = self._perform(effect)
         finally:
-            self.plan.close()
+            plan.close()
 
     def _perform(self, effect: Effect) -> Any:
         if isinstance(effect, Send):
@@ -128,10 +122,10 @@ class _CallRunner(CallRunnerBase):
         if isinstance(effect, Sleep):
             self.close()
             return time.sleep(effect.seconds)
-        if isinstance(effect, Tell):
+        if isinstance(effect, Notify):
             self.close()
             return no_coroutine("on_retry", self.retrying(effect.event))
-        if isinstance(effect, Instead):
+        if isinstance(effect, Otherwise):
             self.close()
             return self.instead(effect)
         try:
@@ -161,10 +155,11 @@ class _CallRunner(CallRunnerBase):
                 break
         return self.whole(effect, collected)
 
-    def chunks(self, opened: OpenStream, report: Report) -> Generator[dict[str, Any]]:
+    def chunks(self, opened: OpenStream, on_end: StreamEnd) -> Generator[dict[str, Any]]:
         """The chunks of an open stream. Once advanced, it owns the connection, whatever happens."""
         with CleanInterruption():
             parser = opened.parser
+            complete = False
             try:
                 yield {}
                 yield from opened.first
@@ -190,10 +185,17 @@ class _CallRunner(CallRunnerBase):
                 problem = stream_error(opened, time.monotonic())
                 if problem is not None:
                     raise problem
+                complete = True
             finally:
-                report.stream(opened)
-                self.close()
-            verify_location(opened)
+                self._end(opened, on_end, complete)
+
+    def _end(self, opened: OpenStream, on_end: StreamEnd, complete: bool) -> None:  # noqa: FBT001
+        try:
+            self.close()
+        except BaseException:
+            on_end(opened, False)
+            raise
+        on_end(opened, complete)
 
     def _drain(self, answer: SyncAnswer | SyncClientAnswer) -> None:
         """Read what is left of an answer that is whole; that it breaks off there is nothing."""
