@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
 
-from melious_sandbox.brain import answers, tokens, toolcalls
+from melious_sandbox.brain import answers, tokens, tools
 from melious_sandbox.chat import structured
 from melious_sandbox.chat.quirks import always_thinks, hides_thinking
 from melious_sandbox.chat.request import ChatRequest
@@ -109,14 +109,12 @@ def _stopped(text: str, stops: list[str]) -> str:
 def _tool_calls(request: ChatRequest) -> list[dict[str, Any]]:
     if not request.tools or request.tool_choice == "none":
         return []
-    chosen = toolcalls.choose(
-        request.messages, request.tools, request.tool_choice, request.parallel_tool_calls
-    )
+    chosen = tools.choose(request.messages, request.tools, request.tool_choice)
+    if chosen is None:
+        return []
+    name, arguments = chosen
     seed = f"{len(request.messages)}:{request.prompt_tokens}"
-    return [
-        tool_call(f"{seed}:{number}", name, json.dumps(arguments, ensure_ascii=False))
-        for number, (name, arguments) in enumerate(chosen)
-    ]
+    return [tool_call(seed, name, json.dumps(arguments, ensure_ascii=False))]
 
 
 def tool_call(seed: str, name: str, arguments: str, call_id: str | None = None) -> dict[str, Any]:
