@@ -98,9 +98,15 @@ def exchange(request: Request, policy: Policy) -> Exchange[Response] | Exchange[
     return streamed(request, policy) if request.stream else whole(request, policy)
 
 
+def middle(least: float, most: float) -> float:
+    """What is drawn instead of a random number."""
+    return (least + most) / 2
+
+
 def policy_with(clock: Clock, **changes: Any) -> Policy:
-    """A policy with a gate and a budget of its own."""
-    return Policy(**({"gate": RateGate(), "clock": clock, "wall_clock": clock.wall} | changes))
+    """A policy with a gate and a budget of its own; the gate leaves nothing to chance."""
+    usual = {"gate": RateGate(middle), "clock": clock, "wall_clock": clock.wall}
+    return Policy(**(usual | changes))
 
 
 def play(request: Request, answers: Iterable[Answer | Lost], policy: Policy | None = None) -> Played:

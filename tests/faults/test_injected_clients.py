@@ -6,7 +6,7 @@ import json
 from importlib.util import find_spec
 
 import pytest
-from faults_kit import ANSWER, ASK, DONE, EVENTS_HEAD, KEY, Peer, always, event, http_chunk, took, whole
+from faults_kit import ANSWER, ASK, DONE, EVENTS_HEAD, KEY, Peer, always, event, http_chunk, whole
 
 from melious import (
     APIConnectionError,
@@ -17,6 +17,7 @@ from melious import (
     MeliousClient,
     ServerError,
     StreamTruncatedError,
+    Timeout,
 )
 from melious.sandbox import Fault
 
@@ -198,28 +199,28 @@ def test_no_redirect_is_followed_whatever_the_client_would_do(bring, serve):
 
 def test_deadlines_and_timeouts(bring, sandbox):
     one = bring(sandbox.base_url, sandbox.api_key)
-    sandbox.faults.add(Fault(delay=20))
-    with took(0.25, 1.3), pytest.raises(DeadlineExceededError):
+    sandbox.faults.add(Fault(delay=3600))
+    with pytest.raises(DeadlineExceededError):
         one.chat(deadline=0.3)
-    sandbox.faults.add(Fault(stall_after_events=2, stall_seconds=20))
-    with took(0.25, 1.3), pytest.raises(APITimeoutError):
-        one.chunks(timeout=0.3)
-    sandbox.faults.add(Fault(stall_after_events=2, stall_seconds=20, stall_comments=0.1))
-    with took(0.25, 1.3), pytest.raises(APITimeoutError):
-        one.chunks(timeout=0.3)
-    sandbox.faults.add(Fault(stall_after_events=2, stall_seconds=0.5))
-    assert len(one.chunks(deadline=0.3)) > 3, "the deadline of a stream ends with its first chunk"
+    sandbox.faults.add(Fault(stall_after_events=2, stall_seconds=3600))
+    with pytest.raises(APITimeoutError):
+        one.chunks(timeout=Timeout(silence=0.5, event=0.5))
+    sandbox.faults.add(Fault(stall_after_events=2, stall_seconds=3600, stall_comments=0.1))
+    with pytest.raises(APITimeoutError):
+        one.chunks(timeout=Timeout(silence=0.5, event=0.5))
+    sandbox.faults.add(Fault(stall_after_events=2, stall_seconds=1.2))
+    assert len(one.chunks(deadline=1.0)) > 3, "the deadline of a stream ends with its first chunk"
 
 
 def test_an_answer_that_trickles_in(bring, serve):
     def script(peer: Peer) -> None:
         peer.request()
         peer.send(b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n")
-        for _ in range(300):
+        while True:
             peer.send(b" ")
             peer.pause(0.05)
 
-    with took(0.25, 1.3), pytest.raises(DeadlineExceededError):
+    with pytest.raises(DeadlineExceededError):
         bring(serve(script).base_url).chat(deadline=0.3)
 
 
@@ -227,10 +228,9 @@ def test_silence_after_done(bring, serve):
     def script(peer: Peer) -> None:
         peer.request()
         peer.events(event("A", "stop"), DONE)
-        peer.left(10)
+        peer.left()
 
-    with took(0.0, 2.0):
-        assert len(bring(serve(script).base_url).chunks()) == 1
+    assert len(bring(serve(script).base_url).chunks()) == 1
 
 
 def test_a_client_that_was_closed_says_so(bring, sandbox):
