@@ -86,7 +86,8 @@ class Chat(_Endpoint):
             MeliousError: The call failed before its first chunk.
         """
         request = chat.stream(self._config, model, messages, params)
-        return ChatStream(*self._driver.open(request, Report(request)))
+        opened, chunks, _ = self._driver.open(request, Report(request))
+        return ChatStream(opened, chunks)
 
 
 class Embeddings(_Endpoint):
