@@ -271,7 +271,7 @@ def test_the_call_goes_over_the_client_and_the_client_over_the_default(
 ) -> None:
     config = ClientConfig.resolve(api_key="sk-mel-test", retry_timeouts=client)
     request = request_of(config, "chat", "chat", {"retry_timeouts": call}, {}, retry_timeouts=default)
-    assert request.retry_timeouts is means
+    assert request.limits.retry_timeouts is means
 
 
 def test_a_stream_that_never_began_is_asked_for_again_where_that_is_wanted(

@@ -34,7 +34,7 @@ from melious import (
     MeliousError,
     StreamTruncatedError,
 )
-from melious.exchange.request import Request
+from melious.exchange.request import Limits, Request
 from melious.exchange.retry import Phase
 from melious.http.driver import CallRunnerBase
 from melious.timeouts import Timeout
@@ -260,7 +260,7 @@ def test_the_callers_own_code_fails_as_it_does(serve, every):
 
 def test_what_a_library_should_not_have_raised_is_an_error_of_the_connection():
     client = MeliousClient(api_key=KEY)
-    request = Request("POST", "chat/completions", "chat", Timeout(), deadline=None, max_retries=2)
+    request = Request("POST", "chat/completions", "chat", Limits(Timeout(), deadline=None, max_retries=2))
     with pytest.raises(ValueError, match="neither") as caught:
         h11.Connection("neither")
     failure = CallRunnerBase(client._driver, request).failed(caught.value, Phase.SENT)

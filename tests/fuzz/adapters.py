@@ -16,8 +16,9 @@ from melious.answers.results import Meta
 from melious.clients.streams import ChatStream
 from melious.endpoints import chat as chat_endpoint
 from melious.exchange.opened import OpenStream
-from melious.exchange.request import Head, Response
+from melious.exchange.request import NO_ORIGIN, Response
 from melious.wire.chunks import ChatStreamParser
+from melious.wire.head import Head
 
 from . import samples
 from .kit import Outcome, Until, encoded, mutated, run
@@ -35,7 +36,7 @@ def _stream(chance: Random) -> ChatStream:
     kind, body = stream_bytes(chance)
     head = Head(200, {**JSON, "content-type": kind})
     parser = ChatStreamParser(head)
-    return ChatStream(OpenStream(parser, (), head, None, 1, 0.0), _chunks(parser, body))
+    return ChatStream(OpenStream(parser, (), head, NO_ORIGIN, 0.0), _chunks(parser, body))
 
 
 def _answer(chance: Random) -> Any:

@@ -16,9 +16,9 @@ from melious.settings.headers import warn_of_hidden_key
 from melious.settings.keys import hide_key
 
 if TYPE_CHECKING:
-    from melious.answers.location import VerifyLocation
     from melious.impact.budget import ImpactBudget
     from melious.routing.fallbacks import FallbackStep
+    from melious.routing.residency import VerifyLocation
 
 
 class ClientOptions(TypedDict, total=False):

@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 from melious.errors import APIStatusError, ResponseDecodeError, RetryEvent
-from melious.exchange.effects import Failure, Instead, ReadBody, Send
-from melious.exchange.exchange import Exchange, Policy, exchange
+from melious.exchange.effects import Failure, ReadBody, Send
+from melious.exchange.exchange import Policy
 from melious.exchange.gate import gate_for
-from melious.exchange.request import Head, Request
+from melious.exchange.opened import OpenStream
+from melious.exchange.request import Otherwise, Request
 from melious.exchange.retry import Phase, RetryBudget
 from melious.http.connections import Deadline
 from melious.http.failures import failure_of, own_error, unexpected
@@ -20,9 +22,13 @@ from melious.http.outgoing import EncodedRequest, Headers, RequestEncoder, head_
 from melious.http.proxies import PROXY_AUTHENTICATION, login_problem
 from melious.settings.config import ClientConfig
 from melious.wire.compression import Collected, Decoder, decoder
+from melious.wire.head import Head
 from melious.wire.refusals import error_object
 
 logger = logging.getLogger("melious")
+
+StreamEnd: TypeAlias = Callable[[OpenStream, bool], object]
+"""Called when a stream has ended and its connection is let go, with whether it was read to its end."""
 
 
 class DriverBase:
@@ -66,7 +72,6 @@ class CallRunnerBase:
 
     def __init__(self, driver: DriverBase, request: Request) -> None:
         self.request = request
-        self.plan: Exchange = exchange(request, driver.policy(request.endpoint))
         self.deadline = Deadline()
         self.decoder: Decoder | None = None
         self._encoder = driver.encoder
@@ -80,7 +85,9 @@ class CallRunnerBase:
         """Make the attempt and set its deadline."""
         self._attempts += 1
         self._sent_at = time.monotonic()
-        self.deadline = Deadline(send.until, self.request.timeout.silence if self.request.stream else None)
+        self.deadline = Deadline(
+            send.until, self.request.limits.timeout.silence if self.request.stream else None
+        )
         return self._encode(send)
 
     def head(self, status: int, headers: Headers) -> Head | Failure:
@@ -145,7 +152,7 @@ class CallRunnerBase:
         )
         return None if self.request.on_retry is None else self.request.on_retry(event)
 
-    def instead(self, effect: Instead) -> None:
+    def instead(self, effect: Otherwise) -> None:
         """Go on with another request."""
         self.request = effect.request
         self._encode = self._encoder.encode(effect.request)

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from melious.exchange.effects import Send
-from melious.exchange.request import Head, Request
+from melious.exchange.request import Request
 from melious.http.library import certificate_variables, check_certificate_variables, user_agent
 from melious.http.origin import Origin
 from melious.http.proxies import names_proxy, proxy_for
 from melious.settings.config import ClientConfig
 from melious.settings.headers import hides_key, warn_of_hidden_key
+from melious.wire.head import Head
 from melious.wire.uploads import Multipart, Upload
 
 Headers = list[tuple[bytes, bytes]]
@@ -98,7 +99,7 @@ class RequestEncoder:
         target = f"{self._path}/{request.path}".encode()
         url = f"{self._base}/{request.path}"
         method = request.method.encode()
-        timeout = request.timeout
+        timeout = request.limits.timeout
         headers = _over(self._usual + ours, theirs) if theirs else self._usual + ours
 
         def attempt(send: Send) -> EncodedRequest:

@@ -12,8 +12,8 @@ ledger counts how many requests reported what.
 """
 
 from melious.impact.facts import BillingCost, EnvironmentImpact, whole_count
-from melious.impact.ledger import Dimension, ImpactLedger
-from melious.impact.totals import Entry, Estimate, Residency, Totals, token_counts
+from melious.impact.ledger import ImpactLedger
+from melious.impact.totals import Dimension, Entry, Estimate, Totals, Verification, token_counts
 from melious.impact.tracking import active_budgets, active_ledgers, track_impact
 
 __all__ = [
@@ -23,8 +23,8 @@ __all__ = [
     "EnvironmentImpact",
     "Estimate",
     "ImpactLedger",
-    "Residency",
     "Totals",
+    "Verification",
     "active_budgets",
     "active_ledgers",
     "token_counts",

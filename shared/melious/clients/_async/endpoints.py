@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from asyncio import to_thread
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from melious.answers.results import (
@@ -17,7 +17,7 @@ from melious.answers.results import (
     Transcription,
 )
 from melious.clients._async.batches import run_batches_async
-from melious.clients.record import Report, verify_location
+from melious.clients.record import UsageRecorder, verify_location
 from melious.clients.streams import AsyncChatStream
 from melious.endpoints import audio, chat, images, models
 from melious.endpoints.audio import AudioFile, TranscriptionParams
@@ -27,7 +27,8 @@ from melious.endpoints.embeddings import EmbeddingParams, EmbeddingsPlan
 from melious.endpoints.images import ImageParams
 from melious.endpoints.models import FindParams, ModelParams
 from melious.endpoints.rerank import RerankParams, RerankPlan
-from melious.exchange.request import Call
+from melious.exchange.opened import OpenStream
+from melious.exchange.request import Operation, Request
 from melious.http._async.driver import AsyncDriver
 from melious.http.asyncio_only import running_loop
 from melious.settings.config import ClientConfig
@@ -47,14 +48,10 @@ class _Endpoint:
         self._config = config
         self._driver = driver
 
-    async def _call(self, call: Call[R]) -> R:
-        report = Report(call.request).begin()
-        try:
-            result = call.read(await self._driver.call(call.request))
-        except BaseException as error:
-            report.failed(error)
-            raise
-        report.whole(result)
+    async def _call(self, operation: Operation[R]) -> R:
+        with UsageRecorder(operation.request) as record:
+            result = operation.read(await self._driver.call(operation.request))
+            record.answered(result)
         verify_location(result)
         return result
 
@@ -79,8 +76,15 @@ class AsyncChat(_Endpoint):
         See `melious.clients._sync.endpoints.Chat.stream` for arguments and errors.
         """
         request = chat.stream(self._config, model, messages, params)
-        report = Report(request)
-        return AsyncChatStream(lambda: self._driver.open(request, report))
+        return AsyncChatStream(lambda: self._open(request))
+
+    async def _open(
+        self, request: Request
+    ) -> tuple[OpenStream, AsyncGenerator[dict[str, Any]], Callable[[], Awaitable[None]]]:
+        with UsageRecorder(request) as record:
+            begun = await self._driver.open(request, record.stream_ended)
+            record.opened()
+        return begun
 
 
 class AsyncEmbeddings(_Endpoint):

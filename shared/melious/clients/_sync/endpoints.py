@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from melious.answers.results import (
@@ -16,7 +16,7 @@ from melious.answers.results import (
     Transcription,
 )
 from melious.clients._sync.batches import run_batches
-from melious.clients.record import Report, verify_location
+from melious.clients.record import UsageRecorder, verify_location
 from melious.clients.streams import ChatStream
 from melious.endpoints import audio, chat, images, models
 from melious.endpoints.audio import AudioFile, TranscriptionParams
@@ -26,7 +26,8 @@ from melious.endpoints.embeddings import EmbeddingParams, EmbeddingsPlan
 from melious.endpoints.images import ImageParams
 from melious.endpoints.models import FindParams, ModelParams
 from melious.endpoints.rerank import RerankParams, RerankPlan
-from melious.exchange.request import Call
+from melious.exchange.opened import OpenStream
+from melious.exchange.request import Operation, Request
 from melious.http._sync.driver import SyncDriver
 from melious.settings.config import ClientConfig
 
@@ -45,14 +46,10 @@ class _Endpoint:
         self._config = config
         self._driver = driver
 
-    def _call(self, call: Call[R]) -> R:
-        report = Report(call.request).begin()
-        try:
-            result = call.read(self._driver.call(call.request))
-        except BaseException as error:
-            report.failed(error)
-            raise
-        report.whole(result)
+    def _call(self, operation: Operation[R]) -> R:
+        with UsageRecorder(operation.request) as record:
+            result = operation.read(self._driver.call(operation.request))
+            record.answered(result)
         verify_location(result)
         return result
 
@@ -86,8 +83,13 @@ class Chat(_Endpoint):
             MeliousError: The call failed before its first chunk.
         """
         request = chat.stream(self._config, model, messages, params)
-        opened, chunks, _ = self._driver.open(request, Report(request))
-        return ChatStream(opened, chunks)
+        return ChatStream(*self._open(request))
+
+    def _open(self, request: Request) -> tuple[OpenStream, Generator[dict[str, Any]]]:
+        with UsageRecorder(request) as record:
+            opened, chunks, _ = self._driver.open(request, record.stream_ended)
+            record.opened()
+        return opened, chunks
 
 
 class Embeddings(_Endpoint):

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
-from melious.clients.record import Report, verify_location
-from melious.exchange.effects import Effect, Instead, ReadBody, ReadSome, Send, Sleep, Tell
+from melious.exchange.effects import Effect, Notify, ReadBody, ReadSome, Send, Sleep
+from melious.exchange.exchange import Exchange, streamed, whole
 from melious.exchange.opened import OpenStream, lost, stream_error
-from melious.exchange.request import Request, Response
+from melious.exchange.request import Otherwise, Request, Response
 from melious.exchange.retry import Phase
 from melious.http._async.borrowed import AsyncClientTransport
 from melious.http._async.primitives import callback_result, check_runtime, decoded, sleep, transport_of
 from melious.http._async.sharing import AsyncPools, shared
 from melious.http.connections import Deadline
-from melious.http.driver import CallRunnerBase, DriverBase
+from melious.http.driver import CallRunnerBase, DriverBase, StreamEnd
 from melious.http.frames import CleanInterruption
 from melious.http.outgoing import EncodedRequest, Headers
 from melious.settings.config import ClientConfig
 from melious.wire.compression import Collected
+
+T = TypeVar("T")
 
 
 class Answer(Protocol):
@@ -70,14 +72,12 @@ class AsyncDriver(DriverBase):
         check_runtime()
         runner = _CallRunner(self, request)
         try:
-            outcome = await runner.run()
+            return await runner.run(whole(request, self.policy(request.endpoint)))
         finally:
             await runner.aclose()
-        assert isinstance(outcome, Response)  # noqa: S101 - the request does not stream
-        return outcome
 
     async def open(
-        self, request: Request, report: Report
+        self, request: Request, on_end: StreamEnd
     ) -> tuple[OpenStream, AsyncGenerator[dict[str, Any]], Callable[[], Awaitable[None]]]:
         """Make a call whose answer streams; gives how it began, its chunks, and what closes its connection.
 
@@ -85,23 +85,17 @@ class AsyncDriver(DriverBase):
             MeliousError: The call failed before its first chunk.
         """
         check_runtime()
-        report.begin()
-        runner: _CallRunner | None = None
+        runner = _CallRunner(self, request)
         try:
-            runner = _CallRunner(self, request)
-            outcome = await runner.run()
-            assert isinstance(outcome, OpenStream)  # noqa: S101 - the request streams
-        except BaseException as error:
-            report.failed(error)
-            if runner is not None:
-                await runner.aclose()
+            opened = await runner.run(streamed(request, self.policy(request.endpoint)))
+        except BaseException:
+            await runner.aclose()
             raise
-        report.opened()
         if request.replay is not None:
             await runner.aclose()  # the answer is here: its connection is free while it is handed out
-        chunks = runner.chunks(outcome, report)
+        chunks = runner.chunks(opened, on_end)
         await anext(chunks)
-        return outcome, chunks, runner.aclose
+        return opened, chunks, runner.aclose
 
     async def sender(self) -> Sender:
         """What sends: the injected client, or the shared pool."""
@@ -123,19 +117,19 @@ class _CallRunner(CallRunnerBase):
         self._answer: Answer | None = None
         self._body: AsyncIterator[bytes] = _nothing()
 
-    async def run(self) -> Response | OpenStream:
-        """Drive the plan to its end."""
+    async def run(self, plan: Exchange[T]) -> T:
+        """Perform what a plan asks for, to its end."""
         result: Any = None
         try:
             with CleanInterruption():
                 while True:
                     try:
-                        effect = self.plan.send(result)
+                        effect = plan.send(result)
                     except StopIteration as done:
                         return done.value  # type: ignore[no-any-return]
                     result = await self._perform(effect)
         finally:
-            self.plan.close()
+            plan.close()
 
     async def _perform(self, effect: Effect) -> Any:
         if isinstance(effect, Send):
@@ -143,10 +137,10 @@ class _CallRunner(CallRunnerBase):
         if isinstance(effect, Sleep):
             await self.aclose()
             return await sleep(effect.seconds)
-        if isinstance(effect, Tell):
+        if isinstance(effect, Notify):
             await self.aclose()
             return await callback_result("on_retry", self.retrying(effect.event))
-        if isinstance(effect, Instead):
+        if isinstance(effect, Otherwise):
             await self.aclose()
             return self.instead(effect)
         try:
@@ -181,10 +175,11 @@ class _CallRunner(CallRunnerBase):
                 break
         return self.whole(effect, collected)
 
-    async def chunks(self, opened: OpenStream, report: Report) -> AsyncGenerator[dict[str, Any]]:
+    async def chunks(self, opened: OpenStream, on_end: StreamEnd) -> AsyncGenerator[dict[str, Any]]:
         """The chunks of an open stream. Once advanced, it owns the connection, whatever happens."""
         with CleanInterruption():
             parser = opened.parser
+            complete = False
             try:
                 yield {}
                 for chunk in opened.first:
@@ -214,10 +209,17 @@ class _CallRunner(CallRunnerBase):
                 problem = stream_error(opened, time.monotonic())
                 if problem is not None:
                     raise problem
+                complete = True
             finally:
-                report.stream(opened)
-                await self.aclose()
-            verify_location(opened)
+                await self._end(opened, on_end, complete)
+
+    async def _end(self, opened: OpenStream, on_end: StreamEnd, complete: bool) -> None:  # noqa: FBT001
+        try:
+            await self.aclose()
+        except BaseException:
+            on_end(opened, False)
+            raise
+        on_end(opened, complete)
 
     async def _drain(self, answer: Answer) -> None:
         """Read what is left of an answer that is whole; that it breaks off there is nothing."""

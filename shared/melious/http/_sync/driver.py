@@ -5,22 +5,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Iterator
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
-from melious.clients.record import Report, verify_location
-from melious.exchange.effects import Effect, Instead, ReadBody, ReadSome, Send, Sleep, Tell
+from melious.exchange.effects import Effect, Notify, ReadBody, ReadSome, Send, Sleep
+from melious.exchange.exchange import Exchange, streamed, whole
 from melious.exchange.opened import OpenStream, lost, stream_error
-from melious.exchange.request import Request, Response
+from melious.exchange.request import Otherwise, Request, Response
 from melious.exchange.retry import Phase
 from melious.http._sync.borrowed import SyncClientTransport
 from melious.http._sync.primitives import callback_result, check_runtime, decoded, sleep, transport_of
 from melious.http._sync.sharing import SyncPools, shared
 from melious.http.connections import Deadline
-from melious.http.driver import CallRunnerBase, DriverBase
+from melious.http.driver import CallRunnerBase, DriverBase, StreamEnd
 from melious.http.frames import CleanInterruption
 from melious.http.outgoing import EncodedRequest, Headers
 from melious.settings.config import ClientConfig
 from melious.wire.compression import Collected
+
+T = TypeVar("T")
 
 
 class Answer(Protocol):
@@ -69,14 +71,12 @@ class SyncDriver(DriverBase):
         check_runtime()
         runner = _CallRunner(self, request)
         try:
-            outcome = runner.run()
+            return runner.run(whole(request, self.policy(request.endpoint)))
         finally:
             runner.close()
-        assert isinstance(outcome, Response)  # noqa: S101 - the request does not stream
-        return outcome
 
     def open(
-        self, request: Request, report: Report
+        self, request: Request, on_end: StreamEnd
     ) -> tuple[OpenStream, Generator[dict[str, Any]], Callable[[], None]]:
         """Make a call whose answer streams; gives how it began, its chunks, and what closes its connection.
 
@@ -84,23 +84,17 @@ class SyncDriver(DriverBase):
             MeliousError: The call failed before its first chunk.
         """
         check_runtime()
-        report.begin()
-        runner: _CallRunner | None = None
+        runner = _CallRunner(self, request)
         try:
-            runner = _CallRunner(self, request)
-            outcome = runner.run()
-            assert isinstance(outcome, OpenStream)  # noqa: S101 - the request streams
-        except BaseException as error:
-            report.failed(error)
-            if runner is not None:
-                runner.close()
+            opened = runner.run(streamed(request, self.policy(request.endpoint)))
+        except BaseException:
+            runner.close()
             raise
-        report.opened()
         if request.replay is not None:
             runner.close()  # the answer is here: its connection is free while it is handed out
-        chunks = runner.chunks(outcome, report)
+        chunks = runner.chunks(opened, on_end)
         next(chunks)
-        return outcome, chunks, runner.close
+        return opened, chunks, runner.close
 
     def sender(self) -> Sender:
         """What sends: the injected client, or the shared pool."""
@@ -122,19 +116,19 @@ class _CallRunner(CallRunnerBase):
         self._answer: Answer | None = None
         self._body: Iterator[bytes] = _nothing()
 
-    def run(self) -> Response | OpenStream:
-        """Drive the plan to its end."""
+    def run(self, plan: Exchange[T]) -> T:
+        """Perform what a plan asks for, to its end."""
         result: Any = None
         try:
             with CleanInterruption():
                 while True:
                     try:
-                        effect = self.plan.send(result)
+                        effect = plan.send(result)
                     except StopIteration as done:
                         return done.value  # type: ignore[no-any-return]
                     result = self._perform(effect)
         finally:
-            self.plan.close()
+            plan.close()
 
     def _perform(self, effect: Effect) -> Any:
         if isinstance(effect, Send):
@@ -142,10 +136,10 @@ class _CallRunner(CallRunnerBase):
         if isinstance(effect, Sleep):
             self.close()
             return sleep(effect.seconds)
-        if isinstance(effect, Tell):
+        if isinstance(effect, Notify):
             self.close()
             return callback_result("on_retry", self.retrying(effect.event))
-        if isinstance(effect, Instead):
+        if isinstance(effect, Otherwise):
             self.close()
             return self.instead(effect)
         try:
@@ -180,10 +174,11 @@ class _CallRunner(CallRunnerBase):
                 break
         return self.whole(effect, collected)
 
-    def chunks(self, opened: OpenStream, report: Report) -> Generator[dict[str, Any]]:
+    def chunks(self, opened: OpenStream, on_end: StreamEnd) -> Generator[dict[str, Any]]:
         """The chunks of an open stream. Once advanced, it owns the connection, whatever happens."""
         with CleanInterruption():
             parser = opened.parser
+            complete = False
             try:
                 yield {}
                 for chunk in opened.first:
@@ -213,10 +208,17 @@ class _CallRunner(CallRunnerBase):
                 problem = stream_error(opened, time.monotonic())
                 if problem is not None:
                     raise problem
+                complete = True
             finally:
-                report.stream(opened)
-                self.close()
-            verify_location(opened)
+                self._end(opened, on_end, complete)
+
+    def _end(self, opened: OpenStream, on_end: StreamEnd, complete: bool) -> None:  # noqa: FBT001
+        try:
+            self.close()
+        except BaseException:
+            on_end(opened, False)
+            raise
+        on_end(opened, complete)
 
     def _drain(self, answer: Answer) -> None:
         """Read what is left of an answer that is whole; that it breaks off there is nothing."""
