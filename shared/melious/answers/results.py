@@ -8,10 +8,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, FiniteFloat, PrivateAttr, field_validator
 
+from melious._figures import whole_count
 from melious.exchange.ratelimit import RateLimit
 from melious.exchange.request import NO_ORIGIN, CallOrigin
-from melious.impact import BillingCost, EnvironmentImpact, whole_count
-from melious.impact.facts import Reported
+from melious.impact.facts import BillingCost, EnvironmentImpact, Reported
 from melious.routing.residency import Residency
 from melious.wire.thinking import thought_in_details
 

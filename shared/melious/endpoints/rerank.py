@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from melious._figures import whole_count
 from melious.answers.reading import json_of, read_as, set_origin
 from melious.answers.results import RerankItem, RerankResult
 from melious.endpoints.batching import (
@@ -21,7 +22,6 @@ from melious.endpoints.common import RoutingOptions, body_of, check_known, encod
 from melious.endpoints.sums import sum_cost, sum_impact, sum_usage
 from melious.errors import InvalidArgumentError, ResponseDecodeError
 from melious.exchange.request import Ends, Request, Response, parsed
-from melious.impact import whole_count
 from melious.settings.config import ClientConfig
 
 PATH = "rerank"

@@ -11,7 +11,8 @@ ledger counts how many requests reported what.
 * `tracking`: which ledgers the running code reports to.
 """
 
-from melious.impact.facts import BillingCost, EnvironmentImpact, whole_count
+from melious._figures import whole_count
+from melious.impact.facts import BillingCost, EnvironmentImpact
 from melious.impact.ledger import ImpactLedger
 from melious.impact.totals import Dimension, Entry, Estimate, Totals, Verification, token_counts
 from melious.impact.tracking import active_budgets, active_ledgers, track_impact

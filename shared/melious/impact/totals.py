@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, fields
 from decimal import Context, Decimal
 from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
-from melious.impact.facts import BillingCost, EnvironmentImpact, whole_count
+from melious._figures import whole_count
+from melious.impact.facts import BillingCost, EnvironmentImpact
 
 Verification: TypeAlias = Literal["verified", "unverified", "outside"]
 """Whether an answer was made in the countries asked for; `unverified` if it does not say where."""
