@@ -122,11 +122,19 @@ class DeadlineBackend:
 
 @dataclass(slots=True, eq=False)
 class PooledConnection:
-    """One connection, and what its pool must know of it."""
+    """One connection, and what its pool must know of it.
+
+    Attributes:
+        connection: The HTTP library's connection.
+        backend: What it reads and writes through.
+        idle_since: The monotonic moment when it was last given back.
+        is_spent: Whether to close it when its request ends.
+    """
 
     connection: Any
     backend: DeadlineBackend
     idle_since: float = 0.0
+    is_spent: bool = False
 
     def blamed(self, error: Exception, origin: Origin) -> Exception:
         """The error as the proxy's, where it broke off before anything of the request was sent through it."""
@@ -203,6 +211,12 @@ class IdleConnections:
         self.idle: list[PooledConnection] = []
         self.all: set[PooledConnection] = set()
         self._is_clean = is_clean
+        self._most = MAX_IDLE
+        self._used_at = time.monotonic()
+
+    def is_cold(self, now: float) -> bool:
+        """Whether none was used for so long that no idle one can be used again."""
+        return now - self._used_at > KEEPALIVE_EXPIRY
 
     def take(self) -> tuple[PooledConnection | None, list[PooledConnection]]:
         """The warmest clean idle connection, if any, and those to be closed: cold, hung up, not clean."""
@@ -222,19 +236,19 @@ class IdleConnections:
         self.all.add(pooled)
 
     def give_back(self, pooled: PooledConnection) -> list[PooledConnection]:
-        """Put a connection back and give those that are to be closed: not clean, too cold, or too many."""
+        """Put a connection back and give those to be closed: spent, not clean, too cold, or too many."""
+        self._used_at = pooled.idle_since = now = time.monotonic()
         if pooled.connection.is_closed():
             self.all.discard(pooled)
             return []
-        if not self._proved(pooled):
+        if pooled.is_spent or not self._proved(pooled):
             self.all.discard(pooled)
             return [pooled]
-        pooled.idle_since = now = time.monotonic()
         self.idle.append(pooled)
         cold = 0
         while cold < len(self.idle) and now - self.idle[cold].idle_since >= KEEPALIVE_EXPIRY:
             cold += 1
-        surplus = max(cold, len(self.idle) - MAX_IDLE)
+        surplus = max(cold, len(self.idle) - self._most)
         closing, self.idle = (self.idle[:surplus], self.idle[surplus:]) if surplus else ([], self.idle)
         self.all.difference_update(closing)
         return closing
@@ -245,10 +259,18 @@ class IdleConnections:
 
     def discard(self, pooled: PooledConnection) -> None:
         """Forget a connection that is of no use any more."""
+        self._used_at = time.monotonic()
         self.all.discard(pooled)
 
     def clear(self) -> list[PooledConnection]:
-        """Forget the idle connections and give them, to be closed."""
+        """Forget the idle connections and give them, to be closed; those in use are spent."""
         closing, self.idle = self.idle, []
         self.all.difference_update(closing)
+        for pooled in self.all:
+            pooled.is_spent = True
         return closing
+
+    def retire(self) -> list[PooledConnection]:
+        """Like `clear`, and keep no connection from now on."""
+        self._most = 0
+        return self.clear()

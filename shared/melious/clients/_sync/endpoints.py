@@ -87,9 +87,9 @@ class Chat(_Endpoint):
 
     def _open(self, request: Request) -> tuple[OpenStream, Generator[dict[str, Any]]]:
         with UsageRecorder(request) as record:
-            begun = self._driver.open(request, record.stream_ended)
+            opened, chunks, _ = self._driver.open(request, record.stream_ended)
             record.opened()
-        return begun
+        return opened, chunks
 
 
 class Embeddings(_Endpoint):

@@ -1,8 +1,4 @@
-"""Sends through an async client of the caller's: one with httpx's interface.
-
-It is used as it is and never closed here. Redirects are not followed, whatever
-it is set to: a redirect would carry the key along.
-"""
+"""Sends through an async client of the caller's."""
 
 from __future__ import annotations
 
@@ -10,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
-from melious.http._sync.borrowed import body_read_before, body_read_seconds, built, headers_of
+from melious.http.borrowed import ClientAnswer, body_read_seconds, built
 from melious.http.connections import DRAIN_BYTES, DRAIN_SECONDS, Deadline
 from melious.http.outgoing import EncodedRequest
 from melious.wire.uploads import AsyncPieces, Multipart
@@ -24,15 +20,8 @@ def _limit(seconds: float | None) -> asyncio.Timeout:
     return asyncio.timeout(None if seconds is None else seconds + _GRACE)
 
 
-class AsyncClientAnswer:
+class AsyncClientAnswer(ClientAnswer):
     """An answer whose body has not been read."""
-
-    def __init__(self, response: Any, deadline: Deadline) -> None:
-        self.status: int = response.status_code
-        self.headers = headers_of(response)
-        self.deadline = deadline
-        self._response = response
-        self._read_before = body_read_before(response)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         if self._read_before is not None:

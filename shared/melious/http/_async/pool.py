@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import ssl
 import time
 from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
+from melious.http._async.primitives import Slots, close_each, new_lock, sleep
 from melious.http.connections import (
     DRAIN_BYTES,
     DRAIN_SECONDS,
@@ -33,13 +33,13 @@ class _Stream:
         self._backend = backend
         backend.streams = [self]
 
-    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         if self._backend.held:
             await self.write(b"", timeout)
         data: bytes = await self.inner.read(max_bytes, self._backend.read_seconds())
         return data
 
-    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         data = self._backend.joined(buffer)
         for start in range(0, len(data), WRITE_BYTES):
             await self.inner.write(data[start : start + WRITE_BYTES], self._backend.bounded(timeout))
@@ -51,7 +51,7 @@ class _Stream:
         self,
         ssl_context: ssl.SSLContext,
         server_hostname: str | None = None,
-        timeout: float | None = None,  # noqa: ARG002, ASYNC109 - part of the time for the connection
+        timeout: float | None = None,  # noqa: ARG002 - part of the time for the connection
     ) -> _Stream:
         seconds = self._backend.handshake_seconds()
         try:
@@ -71,7 +71,7 @@ class _Backend(DeadlineBackend):
         self,
         host: str,
         port: int,
-        timeout: float | None = None,  # noqa: ASYNC109 - the library's interface
+        timeout: float | None = None,
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,  # noqa: ARG002 - ours are the same for every connection
     ) -> _Stream:
@@ -79,7 +79,7 @@ class _Backend(DeadlineBackend):
         return _Stream(await self.inner.connect_tcp(host, port, seconds, local_address, _OPTIONS), self)
 
     async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
+        await sleep(seconds)
 
 
 _OPTIONS = socket_options()
@@ -126,8 +126,8 @@ class AsyncPool:
         self.connections = IdleConnections(asyncio_is_clean)
         self._make = connection_maker(origin, asynchronous=True)
         self._request = request_maker(origin)
-        self._closed = False
-        self._slots = asyncio.Semaphore(origin.max_connections)
+        self._lock = new_lock()
+        self._slots = Slots(origin.max_connections)
 
     async def send(
         self, encoded: EncodedRequest, deadline: Deadline
@@ -141,24 +141,21 @@ class AsyncPool:
         Returns:
             The answer or the error.
         """
-        if self._slots.locked():
-            try:
-                async with asyncio.timeout(deadline.left()):
-                    await self._slots.acquire()
-            except TimeoutError:
-                message = f"all {self.origin.max_connections} connections are in use"
-                return None, library().core.PoolTimeout(message)
-        else:
-            await self._slots.acquire()
+        if not await self._slots.acquire(deadline.left()):
+            message = f"all {self.origin.max_connections} connections are in use"
+            return None, library().core.PoolTimeout(message)
         try:
             pooled, closing = self._take()
         except Exception as error:  # noqa: BLE001 - as below
             self._slots.release()
             return None, error
+        except BaseException:
+            self._slots.release()
+            raise
         pooled.backend.begin(deadline)
         try:
             if closing:
-                await _close(closing)
+                await close_each(closing)
             response = await pooled.connection.handle_async_request(self._request(encoded))
             return AsyncAnswer(response, pooled, self), None
         except Exception as error:  # noqa: BLE001 - handed to the driver, which raises what is not the transport's
@@ -169,11 +166,12 @@ class AsyncPool:
             raise
 
     def _take(self) -> tuple[PooledConnection, list[PooledConnection]]:
-        pooled, closing = self.connections.take()
-        if pooled is None:
-            backend = _Backend(library().core.AnyIOBackend())
-            pooled = PooledConnection(self._make(backend), backend)
-            self.connections.add(pooled)
+        with self._lock:
+            pooled, closing = self.connections.take()
+            if pooled is None:
+                backend = _Backend(library().core.AnyIOBackend())
+                pooled = PooledConnection(self._make(backend), backend)
+                self.connections.add(pooled)
         return pooled, closing
 
     async def release(self, pooled: PooledConnection, response: Any) -> None:
@@ -183,38 +181,37 @@ class AsyncPool:
         except BaseException:
             await self._discard(pooled)
             raise
-        closing = self.connections.give_back(pooled)
-        if self._closed:
-            closing += self.connections.clear()
+        with self._lock:
+            closing = self.connections.give_back(pooled)
         self._slots.release()
         if closing:
-            await _close(closing)
+            await close_each(closing)
 
     async def _discard(self, pooled: PooledConnection) -> None:
-        self.connections.discard(pooled)
+        with self._lock:
+            self.connections.discard(pooled)
         self._slots.release()
         await pooled.connection.aclose()
         for stream in pooled.half_open(self.origin):
             await stream.aclose()
 
-    async def aclose(self) -> None:
+    def is_cold(self, now: float) -> bool:
+        """Whether no connection is in use, and none that is idle can be used again."""
+        return not self._slots.taken and self.connections.is_cold(now)
+
+    async def close_idle(self) -> None:
         """Close the idle connections; those in use close when their requests end."""
-        self._closed = True
-        await _close(self.connections.clear())
+        with self._lock:
+            closing = self.connections.clear()
+        await close_each(closing)
+
+    async def aclose(self) -> None:
+        """Close the connections like `close_idle`, and keep none from now on."""
+        with self._lock:
+            closing = self.connections.retire()
+        await close_each(closing)
 
     def abandon(self) -> None:
         """Let go of the sockets, in the child of a fork."""
         for pooled in self.connections.all:
             pooled.abandon()
-
-
-async def _close(closing: list[PooledConnection]) -> None:
-    """Close connections; a cancellation in between takes effect when all are closed."""
-    cancelled: asyncio.CancelledError | None = None
-    for pooled in closing:
-        try:
-            await pooled.connection.aclose()
-        except asyncio.CancelledError as error:
-            cancelled = error
-    if cancelled is not None:
-        raise cancelled
