@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import weakref
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any, TypeVar
 
 from melious import forks
@@ -47,8 +47,10 @@ class SyncDriver(DriverBase):
         finally:
             line.close()
 
-    def open(self, request: Request, on_end: StreamEnd) -> tuple[OpenStream, Generator[dict[str, Any]]]:
-        """Make a call whose answer streams; gives how it began, and its chunks.
+    def open(
+        self, request: Request, on_end: StreamEnd
+    ) -> tuple[OpenStream, Generator[dict[str, Any]], Callable[[], None]]:
+        """Make a call whose answer streams; gives how it began, its chunks, and what closes its connection.
 
         Raises:
             MeliousError: The call failed before its first chunk.
@@ -63,7 +65,7 @@ class SyncDriver(DriverBase):
             line.close()  # the answer is here: its connection is free while it is handed out
         chunks = line.chunks(opened, on_end)
         next(chunks)
-        return opened, chunks
+        return opened, chunks, line.close
 
     def sender(self) -> SyncPool | SyncClientSender:
         """What sends: the caller's client, or the pool that this process shares."""
