@@ -11,7 +11,7 @@ from llama_index.core.schema import BaseComponent
 from pydantic import SecretStr, ValidationError
 
 import melious
-from melious.clients.base import brought
+from melious.clients.base import checked_http_client
 from melious.errors import InvalidArgumentError
 from melious.routing.filters import filters_to_wire, flavored, routing_told
 from melious.settings.config import (
@@ -236,8 +236,8 @@ class MeliousComponent(BaseComponent):
         if not isinstance(model, str) or not model.strip():
             raise InvalidArgumentError(f"model: must be the name of a model, not {model!r}")
         flavored(model, self.flavor)
-        brought(self.http_client, "blocking")
-        brought(self.async_http_client, "asyncio", "async_http_client")
+        checked_http_client(self.http_client, "blocking")
+        checked_http_client(self.async_http_client, "asyncio", "async_http_client")
 
     def _connection(self) -> dict[str, Any]:
         """The settings that a client is made from; all others go along with each call."""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from melious.impact.budget import ImpactBudget
     from melious.routing.fallbacks import FallbackStep
     from melious.routing.filters import FiltersArgument, Flavor, Preset
-from melious.clients.base import brought
+from melious.clients.base import checked_http_client
 from melious.routing.filters import ProviderFilters, filters_to_wire, flavored, routing_told
 from melious.settings.config import (
     KEY_VARIABLE,
@@ -207,8 +207,8 @@ class MeliousSettings(Copies):
                     raise InvalidArgumentError(f"{type(self).__name__}: {_wrong(error)}") from error
                 flavored(self.model, self.flavor)
                 ClientConfig.resolve(**self._options())
-                brought(self.http_client, "blocking")
-                brought(self.async_http_client, "asyncio", "async_http_client")
+                checked_http_client(self.http_client, "blocking")
+                checked_http_client(self.async_http_client, "asyncio", "async_http_client")
 
     def model_post_init(self, context: Any, /) -> None:
         """Pass on to the framework's own hook, which stands behind this class."""

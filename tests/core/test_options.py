@@ -78,7 +78,7 @@ def test_a_wrong_option_shows_when_the_client_is_made(option: str, value: Any) -
 @pytest.mark.parametrize(
     ("kind", "other"), [(MeliousClient, httpx.AsyncClient), (AsyncMeliousClient, httpx.Client)]
 )
-def test_a_client_that_cannot_be_sent_through_shows_when_it_is_brought(kind: Any, other: Any) -> None:
+def test_a_client_that_cannot_be_sent_through_shows_when_it_is_injected(kind: Any, other: Any) -> None:
     for wrong in (5, object(), other.__new__(other)):
         with pytest.raises(InvalidArgumentError, match=f"http_client.*{type(wrong).__name__}"):
             kind(api_key=KEY, http_client=wrong)

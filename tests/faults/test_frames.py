@@ -22,8 +22,8 @@ from faults_kit import (
     http_chunk,
     whole,
 )
-from test_brought_clients import KINDS
 from test_http_answers import BROKEN
+from test_injected_clients import KINDS
 from test_tls_and_proxies import tls
 
 from melious import (
@@ -36,13 +36,13 @@ from melious import (
 )
 from melious.exchange.request import Limits, Request
 from melious.exchange.retry import Phase
-from melious.http.driver import LineBase
+from melious.http.driver import CallRunnerBase
 from melious.timeouts import Timeout
 
 
 @pytest.fixture(params=[*FACES, *KINDS])
 def every(request):
-    """Make clients of every kind, on our own connections and on those of a client that is brought."""
+    """Make clients of every kind, on our own connections and on those of an injected client."""
     with contextlib.ExitStack() as stack:
 
         def start(base_url, **options):
@@ -241,7 +241,7 @@ def test_what_the_caller_was_handling_is_left_alone(serve, any_face):
 
 def test_the_callers_own_code_fails_as_it_does(serve, every):
     client = every(serve(always(whole())).base_url)
-    if not hasattr(client, "brought"):
+    if not hasattr(client, "injected"):
         pytest.skip("there are no hooks")
 
     def fail(request):
@@ -250,8 +250,8 @@ def test_the_callers_own_code_fails_as_it_does(serve, every):
     async def afail(request):
         raise LookupError("of the hook")
 
-    hook = afail if hasattr(client.brought, "aclose") else fail
-    client.brought.event_hooks = {"request": [hook]}
+    hook = afail if hasattr(client.injected, "aclose") else fail
+    client.injected.event_hooks = {"request": [hook]}
     with pytest.raises(LookupError, match="of the hook") as caught:
         client.chat()
     assert traceback.extract_tb(caught.value.__traceback__)[-1].line == 'raise LookupError("of the hook")'
@@ -263,7 +263,7 @@ def test_what_a_library_should_not_have_raised_is_an_error_of_the_connection():
     request = Request("POST", "chat/completions", "chat", Limits(Timeout(), deadline=None, max_retries=2))
     with pytest.raises(ValueError, match="neither") as caught:
         h11.Connection("neither")
-    failure = LineBase(client._driver, request).failed(caught.value, Phase.SENT)
+    failure = CallRunnerBase(client._driver, request).failed(caught.value, Phase.SENT)
     assert (failure.final, failure.timed_out, failure.cause) == (True, False, caught.value)
     assert failure.message.startswith("no answer from api.melious.ai: ValueError: ")
     assert caught.value.__traceback__ is None

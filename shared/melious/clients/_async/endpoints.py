@@ -80,7 +80,7 @@ class AsyncChat(_Endpoint):
     ) -> AsyncChatStream:
         """Ask for an answer in chunks; see `create` for the arguments.
 
-        Awaiting, entering or iterating over the stream makes the request.
+        Awaiting, entering or iterating over it makes the request.
 
         Raises:
             InvalidArgumentError: An argument is wrong; nothing was sent.

@@ -14,7 +14,7 @@ from melious.clients._sync.endpoints import (
     Models,
     Rerank,
 )
-from melious.clients.base import ClientBase, ClientOptions, brought
+from melious.clients.base import ClientBase, ClientOptions, checked_http_client
 from melious.http._sync.driver import SyncDriver
 from melious.settings.config import ClientConfig
 from melious.settings.keys import hide_key
@@ -25,7 +25,7 @@ class MeliousClient(ClientBase):
 
     Clients that lead to the same place share their connections; nothing is
     opened before the first request. A client can be pickled and copied: the
-    pickle holds the key, and an HTTP client that was brought stays behind.
+    pickle holds the key, and an injected HTTP client stays behind.
 
     Args:
         http_client: A client with httpx's interface to send through, used as
@@ -49,7 +49,7 @@ class MeliousClient(ClientBase):
     def __init__(self, *, http_client: Any = None, **options: Unpack[ClientOptions]) -> None:
         hide_key(options)
         config = ClientConfig.resolve(**options)
-        self._begin(config, brought(http_client, "blocking"), "httpx")
+        self._begin(config, checked_http_client(http_client, "blocking"), "httpx")
 
     def _start(self, config: ClientConfig, http_client: Any) -> None:
         super()._start(config, http_client)

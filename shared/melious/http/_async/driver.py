@@ -1,40 +1,67 @@
-"""Performs what an exchange asks for, with asyncio; nothing is decided here."""
+"""Performs what an exchange asks for; nothing is decided here."""
 
 from __future__ import annotations
 
-import asyncio
 import time
-import weakref
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable
-from typing import Any, TypeVar
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from typing import Any, Protocol, TypeVar
 
-from melious import forks
 from melious.exchange.effects import Effect, Notify, ReadBody, ReadSome, Send, Sleep
 from melious.exchange.exchange import Exchange, streamed, whole
 from melious.exchange.opened import OpenStream, lost, stream_error
 from melious.exchange.request import Otherwise, Request, Response
 from melious.exchange.retry import Phase
-from melious.http._async import sharing as async_registry
-from melious.http._async.aiohttp_pool import AiohttpAnswer
-from melious.http._async.borrowed import AsyncClientAnswer, AsyncClientSender
-from melious.http._async.pool import AsyncAnswer
-from melious.http.asyncio_only import running_loop
-from melious.http.callbacks import awaited
-from melious.http.driver import DriverBase, LineBase, StreamEnd
+from melious.http._async.borrowed import AsyncClientTransport
+from melious.http._async.primitives import callback_result, check_runtime, decoded, sleep, transport_of
+from melious.http._async.sharing import AsyncPools, shared
+from melious.http.connections import Deadline
+from melious.http.driver import CallRunnerBase, DriverBase, StreamEnd
 from melious.http.frames import CleanInterruption
+from melious.http.outgoing import EncodedRequest, Headers
 from melious.settings.config import ClientConfig
-from melious.wire.compression import Collected, Decoder
+from melious.wire.compression import Collected
 
 T = TypeVar("T")
 
 
-class AsyncDriver(DriverBase):
-    """Makes the calls of one client, on any number of event loops."""
+class Answer(Protocol):
+    """An answer whose body has not been read."""
 
-    def __init__(self, config: ClientConfig, http_client: Any = None) -> None:
-        super().__init__(config, http_client, config.async_transport)
-        self._injected = None if http_client is None else AsyncClientSender(http_client)
-        self._holds: dict[int, tuple[async_registry.AsyncHold, weakref.finalize[..., Any]]] = {}
+    status: int
+    headers: Headers
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        """The body as it comes."""
+
+    async def drain(self, body: AsyncIterator[bytes]) -> None:
+        """Read what little is left of the body, so that the connection can be used again."""
+
+    async def aclose(self) -> None:
+        """Be done with the answer."""
+
+
+class Sender(Protocol):
+    """A pool, or an injected client."""
+
+    async def send(
+        self, encoded: EncodedRequest, deadline: Deadline
+    ) -> tuple[Answer | None, Exception | None]:
+        """Send one attempt; gives the answer or the error."""
+
+
+class AsyncDriver(DriverBase):
+    """Makes the calls of one client.
+
+    Args:
+        config: The client's settings.
+        http_client: An injected client to send through.
+        pools: Where connections come from without one.
+    """
+
+    def __init__(self, config: ClientConfig, http_client: Any = None, pools: AsyncPools = shared) -> None:
+        super().__init__(config, http_client, transport_of(config))
+        self._injected = None if http_client is None else AsyncClientTransport(http_client)
+        self._pools = pools
 
     async def call(self, request: Request) -> Response:
         """Make a call and give its whole answer.
@@ -42,12 +69,12 @@ class AsyncDriver(DriverBase):
         Raises:
             MeliousError: The call failed for good.
         """
-        running_loop()
-        line = _Line(self, request)
+        check_runtime()
+        runner = _CallRunner(self, request)
         try:
-            return await line.run(whole(request, self.policy(request.endpoint)))
+            return await runner.run(whole(request, self.policy(request.endpoint)))
         finally:
-            await line.aclose()
+            await runner.aclose()
 
     async def open(
         self, request: Request, on_end: StreamEnd
@@ -57,65 +84,37 @@ class AsyncDriver(DriverBase):
         Raises:
             MeliousError: The call failed before its first chunk.
         """
-        running_loop()
-        line = _Line(self, request)
+        check_runtime()
+        runner = _CallRunner(self, request)
         try:
-            opened = await line.run(streamed(request, self.policy(request.endpoint)))
+            opened = await runner.run(streamed(request, self.policy(request.endpoint)))
         except BaseException:
-            await line.aclose()
+            await runner.aclose()
             raise
         if request.replay is not None:
-            await line.aclose()  # the answer is here: its connection is free while it is handed out
-        chunks = line.chunks(opened, on_end)
+            await runner.aclose()  # the answer is here: its connection is free while it is handed out
+        chunks = runner.chunks(opened, on_end)
         await anext(chunks)
-        return opened, chunks, line.aclose
+        return opened, chunks, runner.aclose
 
-    async def sender(self) -> async_registry.AnyAsyncPool | AsyncClientSender:
-        """What sends: the caller's client, or the pool that the running loop shares."""
-        if self._injected is not None:
-            return self._injected
-        loop = running_loop()
-        share = self._share(loop)
-        if share is None:
-            taken = await async_registry.hold(self.envelope.origin)
-            share = self._share(loop)
-            if share is not None:
-                async_registry.drop(taken)  # another task was faster
-                return share.pool
-            share = taken
-            self._forget_dead()
-            finalizer = weakref.finalize(self, async_registry.drop, share)
-            finalizer.atexit = False
-            self._holds[id(loop)] = (share, finalizer)
-        return share.pool
-
-    def _share(self, loop: asyncio.AbstractEventLoop) -> async_registry.AsyncHold | None:
-        found = self._holds.get(id(loop))
-        if found is None or found[0].loop is not loop or found[0].generation != forks.generation():
-            return None
-        return found[0]
-
-    def _forget_dead(self) -> None:
-        for key, (share, finalizer) in list(self._holds.items()):
-            if share.loop.is_closed() or share.generation != forks.generation():
-                finalizer.detach()
-                self._holds.pop(key, None)
+    async def sender(self) -> Sender:
+        """What sends: the injected client, or the shared pool."""
+        return self._injected or await self._pools.get(self.encoder.origin)
 
     async def aclose(self) -> None:
-        """Give the running loop's share in its pool back; a later call takes a new one."""
-        found = self._holds.pop(id(running_loop()), None)
-        if found is not None and found[0].generation == forks.generation():
-            found[1].detach()
-            await async_registry.close(found[0])
+        """Close the idle connections to the service; a later call opens new ones."""
+        check_runtime()
+        if self._encoder is not None:
+            await self._pools.close_idle(self._encoder.origin)
 
 
-class _Line(LineBase):
-    """One call on its way, over asyncio."""
+class _CallRunner(CallRunnerBase):
+    """One call under way."""
 
     def __init__(self, driver: AsyncDriver, request: Request) -> None:
         super().__init__(driver, request)
         self._sender = driver.sender
-        self._answer: AsyncAnswer | AsyncClientAnswer | AiohttpAnswer | None = None
+        self._answer: Answer | None = None
         self._body: AsyncIterator[bytes] = _nothing()
 
     async def run(self, plan: Exchange[T]) -> T:
@@ -137,10 +136,10 @@ class _Line(LineBase):
             return await self._send(effect)
         if isinstance(effect, Sleep):
             await self.aclose()
-            return await asyncio.sleep(effect.seconds)
+            return await sleep(effect.seconds)
         if isinstance(effect, Notify):
             await self.aclose()
-            return await awaited(self.retrying(effect.event))
+            return await callback_result("on_retry", self.retrying(effect.event))
         if isinstance(effect, Otherwise):
             await self.aclose()
             return self.instead(effect)
@@ -160,13 +159,13 @@ class _Line(LineBase):
     async def _send(self, effect: Send) -> Any:
         await self.aclose()
         sender = await self._sender()
-        answer, error = await sender.send(self.begin(effect), self.clock)
+        answer, error = await sender.send(self.begin(effect), self.deadline)
         if error is not None:
             return self.failed(error, Phase.SENT)
         assert answer is not None  # noqa: S101 - no error, so an answer
         self._answer = answer
         head = self.head(answer.status, answer.headers)
-        self._body = _decoded(self.decoder, answer) if self.decoder else aiter(answer)
+        self._body = decoded(self.decoder, answer) if self.decoder else aiter(answer)
         return head
 
     async def _read_all(self, effect: ReadBody) -> bytes:
@@ -185,7 +184,7 @@ class _Line(LineBase):
                 yield {}
                 for chunk in opened.first:
                     yield chunk
-                self.clock.until = parser.resume()
+                self.deadline.until = parser.resume()
                 failure: Exception | None = None
                 try:
                     if not parser.ended:
@@ -194,7 +193,7 @@ class _Line(LineBase):
                             if chunks:
                                 for chunk in chunks:
                                     yield chunk
-                                self.clock.until = parser.resume()
+                                self.deadline.until = parser.resume()
                             if parser.ended:
                                 break
                         else:
@@ -222,7 +221,7 @@ class _Line(LineBase):
             raise
         on_end(opened, complete)
 
-    async def _drain(self, answer: AsyncAnswer | AsyncClientAnswer | AiohttpAnswer) -> None:
+    async def _drain(self, answer: Answer) -> None:
         """Read what is left of an answer that is whole; that it breaks off there is nothing."""
         problem: Exception | None = None
         try:
@@ -242,11 +241,3 @@ class _Line(LineBase):
 async def _nothing() -> AsyncIterator[bytes]:
     return
     yield b""  # an async generator that gives nothing
-
-
-async def _decoded(decode: Decoder, parts: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
-    async for part in parts:
-        for piece in decode.feed(part):
-            yield piece
-    for piece in decode.finish():
-        yield piece

@@ -31,17 +31,17 @@ def library(name):
 
 
 class Sync:
-    """A blocking client around one that was brought."""
+    """A blocking client around an injected one."""
 
     def __init__(self, name, sandbox_url, key, **options):
         self.seen = []
-        self.brought = library(name).Client(
+        self.injected = library(name).Client(
             headers={"x-marker": "mine"},
             event_hooks={"request": [self.seen.append]},
             follow_redirects=True,
             trust_env=False,
         )
-        self.client = MeliousClient(base_url=sandbox_url, api_key=key, http_client=self.brought, **options)
+        self.client = MeliousClient(base_url=sandbox_url, api_key=key, http_client=self.injected, **options)
 
     def chat(self, **params):
         return self.client.chat.create(**(ASK | params))
@@ -60,10 +60,10 @@ class Sync:
 
     @property
     def closed(self):
-        return self.brought.is_closed
+        return self.injected.is_closed
 
     def end(self):
-        self.brought.close()
+        self.injected.close()
 
 
 class Async:
@@ -76,7 +76,7 @@ class Async:
         async def note(request):
             self.seen.append(request)
 
-        self.brought = library(name).AsyncClient(
+        self.injected = library(name).AsyncClient(
             headers={"x-marker": "mine"},
             event_hooks={"request": [note]},
             follow_redirects=True,
@@ -84,7 +84,7 @@ class Async:
             transport=transport,
         )
         self.client = AsyncMeliousClient(
-            base_url=sandbox_url, api_key=key, http_client=self.brought, **options
+            base_url=sandbox_url, api_key=key, http_client=self.injected, **options
         )
 
     def chat(self, **params):
@@ -108,10 +108,10 @@ class Async:
 
     @property
     def closed(self):
-        return self.brought.is_closed
+        return self.injected.is_closed
 
     def end(self):
-        self.runner.run(self.brought.aclose())
+        self.runner.run(self.injected.aclose())
         self.runner.close()
 
 
@@ -155,7 +155,7 @@ def test_it_is_used_as_it_is_and_never_closed(bring, sandbox):
     assert not one.closed
     assert one.chat().text == text
     with pytest.raises(TypeError):
-        len(one.client)  # the client is what it was, and no proxy of the one it was brought
+        len(one.client)  # the client is what it was, and no proxy of the one it was injected with
     del one.client
     assert not one.closed
 
@@ -253,7 +253,7 @@ def test_what_a_hook_of_the_client_has_read_is_read_all_the_same(bring, serve, s
             await response.aread()
 
         hook = read if isinstance(one, Async) else lambda response: response.read()
-        one.brought.event_hooks = {"response": [hook]}
+        one.injected.event_hooks = {"response": [hook]}
         assert one.chat().text
     assert one.chunks()[-1]["usage"]
 
