@@ -36,7 +36,8 @@ def _stream(chance: Random) -> ChatStream:
     kind, body = stream_bytes(chance)
     head = Head(200, {**JSON, "content-type": kind})
     parser = ChatStreamParser(head)
-    return ChatStream(OpenStream(parser, (), head, NO_ORIGIN, 0.0), _chunks(parser, body))
+    opened = OpenStream(parser, (), head, NO_ORIGIN, 0.0)
+    return ChatStream(lambda: (opened, _chunks(parser, body), lambda: None))
 
 
 def _answer(chance: Random) -> Any:

@@ -93,9 +93,10 @@ class ChatStream(StreamBase):
         ...     print(stream.completion().usage)
     """
 
-    def __init__(self, opened: OpenStream, chunks: Generator[dict[str, Any]]) -> None:
-        self._opened = opened
-        self._chunks = chunks
+    def __init__(
+        self, begin: Callable[[], tuple[OpenStream, Generator[dict[str, Any]], Callable[[], None]]]
+    ) -> None:
+        self._opened, self._chunks, _ = begin()
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         return self._chunks
