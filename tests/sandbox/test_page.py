@@ -289,7 +289,7 @@ def test_records_tell_the_same(sandbox, http):
     request = sandbox.requests[0]
     assert (request.served.model, request.served.provider, request.served.country) == (
         "glm-4.7",
-        "elastx",
+        "berget",
         "SE",
     )
     assert request.served.told == {"environment_impact", "billing_cost"}
