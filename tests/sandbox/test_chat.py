@@ -221,18 +221,6 @@ def test_models_that_do_not_think(ask):
     assert answer["usage"]["completion_tokens_details"]["reasoning_tokens"] == 0
 
 
-def test_quirks_of_single_models(ask):
-    assert ask(model="qwen3.8-max", reasoning_effort="high").status_code == 400
-    assert ask(model="qwen3.8-max", reasoning_effort="low").status_code == 200
-    always = ask(model="gpt-oss-120b", reasoning_effort="none").json()
-    assert always["choices"][0]["message"]["reasoning_content"]
-    hidden = ask(model="qwen3.6-27b").json()
-    assert "reasoning_content" not in hidden["choices"][0]["message"]
-    assert hidden["choices"][0]["message"]["content"].startswith("\n")
-    assert hidden["usage"]["completion_tokens_details"]["reasoning_tokens"] == 0
-    assert hidden["usage"]["completion_tokens"] > tokens.count(hidden["choices"][0]["message"]["content"])
-
-
 def test_images_and_audio_where_the_model_takes_them(ask):
     parts = [{"type": "text", "text": "What is this?"}]
     seen = ask(messages=[user([*parts, WHITE])], model="gemma-3-27b-it")

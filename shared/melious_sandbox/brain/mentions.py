@@ -53,9 +53,8 @@ def numbers(text: str) -> list[float]:
 
 
 def _found(text: str) -> list[tuple[Kind, Any]]:
-    """All mentions in their order; names that begin a sentence last, as any word is written large there."""
-    taken: list[tuple[int, int, Kind, Any]] = []
-    first: list[tuple[int, int, Kind, Any]] = []
+    """All mentions in their order. A word that opens a sentence is a name where the sentence is about it."""
+    found: list[tuple[int, Kind, Any]] = []
     covered = bytearray(len(text))
     for kind, pattern in _PATTERNS:
         for match in pattern.finditer(text):
@@ -64,25 +63,27 @@ def _found(text: str) -> list[tuple[Kind, Any]]:
                 continue
             covered[start:end] = b"\x01" * (end - start)
             value = next((part for part in match.groups() if part), match.group())
-            if kind == "name":
-                opens = _SENTENCE_START.search(text[max(0, start - 8) : start]) is not None
-                name = _without_filler(value) if opens else value
-                last = opens and name == value and not _SUBJECT_OF.match(text, end)
-                if name:
-                    (first if last else taken).append((start, end, kind, name))
-            else:
-                taken.append((start, end, kind, _number(value) if kind == "number" else value))
-    return [(kind, value) for _, _, kind, value in [*sorted(taken, key=_place), *first]]
+            if kind == "number":
+                found.append((start, kind, _number(value)))
+            elif kind != "name":
+                found.append((start, kind, value))
+            elif name := _name(text, value, start, end):
+                found.append((start, kind, name))
+    return [(kind, value) for _, kind, value in sorted(found, key=_place)]
 
 
-def _place(found: tuple[int, int, Kind, Any]) -> int:
+def _name(text: str, written: str, start: int, end: int) -> str:
+    """Give the name in a run of words written large; "" where it is none."""
+    if _SENTENCE_START.search(text[max(0, start - 8) : start]) is None:
+        return written
+    first, _, rest = written.partition(" ")
+    if first.lower() in STOPWORDS:
+        return rest
+    return written if _SUBJECT_OF.match(text, end) else rest
+
+
+def _place(found: tuple[int, Kind, Any]) -> int:
     return found[0]
-
-
-def _without_filler(name: str) -> str:
-    """Leave out the first word of a sentence where it is no part of the name: "The Loire"."""
-    first, _, rest = name.partition(" ")
-    return rest if first.lower() in STOPWORDS else name
 
 
 def _number(text: str) -> float:
