@@ -10,7 +10,8 @@ from llama_index_instrumentation.base import BaseEvent
 from llama_index_instrumentation.dispatcher import Dispatcher
 from pydantic import BaseModel, ConfigDict, field_validator
 
-from melious.answers.results import Meta, Result, Usage
+from melious.answers.meta import Meta
+from melious.answers.results import Result, Usage
 from melious.impact import BillingCost, EnvironmentImpact
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 from melious import forks
 from melious._version import __version__
 from melious.clients import record as reporting
-from melious.clients.record import Observer, Outcome
+from melious.clients.record import CallOutcome, Observer
 from melious.errors import MeliousError
 from melious.exchange.request import Request
 from melious.impact import BillingCost, EnvironmentImpact, token_counts
@@ -131,7 +131,7 @@ class _Unobserved:
     def opened(self) -> None:
         """Nothing to note."""
 
-    def ended(self, outcome: Outcome) -> None:
+    def ended(self, outcome: CallOutcome) -> None:
         """Nothing to note."""
 
 
@@ -170,7 +170,7 @@ class _CallSpan:
         self._span.set_attribute("gen_ai.response.time_to_first_chunk", waited)
         self._recorder.first_chunk.record(waited, self._common, _context(self._span))
 
-    def ended(self, outcome: Outcome) -> None:
+    def ended(self, outcome: CallOutcome) -> None:
         """End the span, and measure."""
         span, entry, error = self._span, outcome.entry, outcome.error
         attributes = {
@@ -194,7 +194,7 @@ class _CallSpan:
         self._measure(outcome, measured)
         span.end()
 
-    def _measure(self, outcome: Outcome, attributes: _Attributes) -> None:
+    def _measure(self, outcome: CallOutcome, attributes: _Attributes) -> None:
         recorder, context, entry = self._recorder, _context(self._span), outcome.entry
         recorder.duration.record(time.perf_counter() - self._began, attributes, context)
         counts = token_counts(entry.usage) if entry.usage else {}
@@ -225,7 +225,7 @@ def _context(span: Span) -> Any:
     return trace.set_span_in_context(span)
 
 
-def _answer(outcome: Outcome) -> _Attributes:
+def _answer(outcome: CallOutcome) -> _Attributes:
     answer = outcome.answer
     counts = token_counts(outcome.entry.usage) if outcome.entry.usage else {}
     return {

@@ -10,7 +10,7 @@ from melious.exchange.effects import Failure, Notify, ReadBody, ReadSome, Send, 
 from melious.exchange.exchange import Exchange, Policy, streamed, whole
 from melious.exchange.gate import RateGate
 from melious.exchange.opened import OpenStream
-from melious.exchange.request import Limits, Request, Response
+from melious.exchange.request import Limits, Otherwise, Request, Response
 from melious.exchange.retry import Phase
 from melious.settings.config import Timeout
 from melious.wire.head import Head
@@ -73,6 +73,7 @@ class Played:
     sleeps: list[float]
     clock: Clock
     told: list[RetryEvent] = field(default_factory=list)
+    instead: list[Otherwise] = field(default_factory=list)
 
     @property
     def seconds(self) -> float:
@@ -133,6 +134,9 @@ def play(request: Request, answers: Iterable[Answer | Lost], policy: Policy | No
             given = None
         elif isinstance(effect, Notify):
             played.told.append(effect.event)
+            given = None
+        elif isinstance(effect, Otherwise):
+            played.instead.append(effect)
             given = None
         elif isinstance(effect, Send):
             played.sends.append(effect)

@@ -12,7 +12,7 @@ from langchain_melious.chat.results import ReadOptions, result_of, summed
 from langchain_melious.chat.streams import ChunkReader
 from llama_index_melious.events import dispatch_usage
 from llama_index_melious.llm.responses import Fold, as_completion, whole
-from melious.answers.results import Meta
+from melious.answers.meta import Meta
 from melious.clients.streams import ChatStream
 from melious.endpoints import chat as chat_endpoint
 from melious.exchange.opened import OpenStream

@@ -15,7 +15,7 @@ from pydantic import Field
 from llama_index_melious import MeliousImpactEventHandler, MeliousUsageEvent
 from llama_index_melious.events import dispatch_usage
 from melious import BillingCost, EmbeddingsResult, EnvironmentImpact, Usage, track_impact
-from melious.answers.results import Meta
+from melious.answers.meta import Meta
 from melious.sandbox import Fault
 
 

@@ -6,7 +6,8 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from melious.answers.results import ChatCompletion, Meta, Result
+from melious.answers.meta import Meta
+from melious.answers.results import ChatCompletion, Result
 from melious.errors import ResponseDecodeError
 from melious.errors.table import status_error
 from melious.exchange.opened import OpenStream

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, FiniteFloat, PrivateAttr, field_validator
 
 from melious._figures import whole_count
+from melious.answers.meta import Meta
 from melious.exchange.ratelimit import RateLimit
-from melious.exchange.request import NO_ORIGIN, CallOrigin
 from melious.impact.facts import BillingCost, EnvironmentImpact, Reported
-from melious.routing.residency import Residency
 from melious.wire.thinking import thought_in_details
 
 
@@ -56,51 +54,6 @@ class Usage(Reported):
     def reasoning_tokens(self) -> int | None:
         """Tokens spent on reasoning."""
         return whole_count((self.completion_tokens_details or {}).get("reasoning_tokens"))
-
-
-@dataclass(frozen=True, slots=True)
-class Meta:
-    """How a result came about.
-
-    Attributes:
-        request_id: The service's id of the request.
-        headers: The headers of the answer.
-        origin: What it took to get the answer.
-    """
-
-    request_id: str | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
-    origin: CallOrigin = NO_ORIGIN
-
-    @property
-    def rate_limit(self) -> RateLimit | None:
-        """What the answer said of the account's limit."""
-        return self.origin.rate_limit
-
-    @property
-    def attempts(self) -> int:
-        """How many requests it took."""
-        return self.origin.attempts
-
-    @property
-    def elapsed(self) -> float:
-        """Seconds from the call to the whole answer."""
-        return self.origin.elapsed
-
-    @property
-    def relaxed(self) -> tuple[str, ...]:
-        """The filters that were given up to find a provider, in order."""
-        return self.origin.routing.relaxed
-
-    @property
-    def residency(self) -> Residency | None:
-        """The countries that the request allowed, where they are verified."""
-        return self.origin.routing.residency
-
-    @property
-    def routing(self) -> str | None:
-        """The flavor, or else the preset, that the request asked for."""
-        return self.origin.routing.preference
 
 
 class Result(BaseModel):

@@ -16,7 +16,7 @@ from melious.impact.totals import Entry, verification
 from melious.routing.terms import RoutingTerms
 
 
-class Outcome(NamedTuple):
+class CallOutcome(NamedTuple):
     """How a call ended.
 
     Attributes:
@@ -40,7 +40,7 @@ class Observer(Protocol):
     def opened(self) -> None:
         """The first chunk of a stream came."""
 
-    def ended(self, outcome: Outcome) -> None:
+    def ended(self, outcome: CallOutcome) -> None:
         """The call ended; called once."""
 
 
@@ -87,7 +87,7 @@ class UsageRecorder:
             answer = result.raw if isinstance(result.raw, dict) else {}
             usage, impact, cost = answer.get("usage"), result.environment_impact, result.billing_cost
             entry = self._entry(usage, impact, cost, result.meta.origin.routing)
-            self._report(Outcome(entry, answer, result.request_id, result.attempts))
+            self._report(CallOutcome(entry, answer, result.request_id, result.attempts))
 
     def stream_ended(self, opened: OpenStream, complete: bool) -> None:  # noqa: FBT001 - a callback
         """Report a stream as far as it came, then verify where it was made; what it left out is unreported.
@@ -111,7 +111,7 @@ class UsageRecorder:
                 failed=error is not None,
             )
             answer = partial.to_wire() if self._observers else {}
-            self._report(Outcome(entry, answer, opened.head.request_id, opened.origin.attempts, error))
+            self._report(CallOutcome(entry, answer, opened.head.request_id, opened.origin.attempts, error))
         if complete and opened.origin.routing.residency is not None:
             from melious.answers.location import verify_stream  # noqa: PLC0415 - for those who ask for it
 
@@ -124,7 +124,7 @@ class UsageRecorder:
             sent = ours is None or ours.attempts > 0
             entry = self._entry(None, None, None, self._request.routing, answered=False, failed=sent)
             self._report(
-                Outcome(entry, {}, ours.request_id if ours else None, ours.attempts if ours else 0, error)
+                CallOutcome(entry, {}, ours.request_id if ours else None, ours.attempts if ours else 0, error)
             )
 
     def _must_report(self) -> bool:
@@ -141,12 +141,13 @@ class UsageRecorder:
         answered: bool = True,
         failed: bool = False,
     ) -> Entry:
+        asked = self._request.routing
         residency = routing.residency if answered else None
         location = None if impact is None else impact.location
         return Entry(
             self._request.endpoint,
-            routing.model,
-            routing.preference,
+            asked.model,
+            asked.preference,
             usage if isinstance(usage, dict) else None,
             impact,
             cost,
@@ -156,7 +157,7 @@ class UsageRecorder:
             residency=None if residency is None else verification(residency.allows(location)),
         )
 
-    def _report(self, outcome: Outcome) -> None:
+    def _report(self, outcome: CallOutcome) -> None:
         entry = outcome.entry
         if entry.answered or entry.failed:
             for sink in self._request.sinks:

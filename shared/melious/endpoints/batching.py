@@ -15,7 +15,8 @@ from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
-from melious.answers.results import Meta, Result
+from melious.answers.meta import Meta
+from melious.answers.results import Result
 from melious.endpoints.otherwise import Alternatives
 from melious.errors import (
     APIStatusError,
@@ -48,7 +49,7 @@ OnAnswer: TypeAlias = Callable[[Result], object]
 """Told of the answer to a request, as soon as it is there."""
 
 
-class Outcome(NamedTuple):
+class BatchOutcome(NamedTuple):
     """What became of a batch: an answer, other batches in its place, or an error that nothing helps against.
 
     Attributes:
@@ -180,7 +181,7 @@ class BatchPlan(ABC, Generic[R]):
             if params.get(name) is not None and not callable(params[name]):
                 raise InvalidArgumentError(f"{name}: {params[name]!r} cannot be called")
         self._relaxed = 0
-        self._told = 0
+        self._reported = 0
         self._began = time.monotonic()
 
     @abstractmethod
@@ -211,7 +212,7 @@ class BatchPlan(ABC, Generic[R]):
             ResponseDecodeError: It is not what the endpoint promises.
         """
 
-    def outcome(self, batch: Batch, answer: Response | BaseException) -> Outcome:
+    def outcome(self, batch: Batch, answer: Response | BaseException) -> BatchOutcome:
         """Decide what becomes of a batch; the same for an error status and an error object in a 200.
 
         Args:
@@ -220,11 +221,11 @@ class BatchPlan(ABC, Generic[R]):
         """
         if isinstance(answer, Response):
             try:
-                return Outcome(self.accept(batch, answer))
+                return BatchOutcome(self.accept(batch, answer))
             except MeliousError as error:
                 answer = error
         instead = self.reject(batch, answer) if isinstance(answer, APIStatusError) else ()
-        return Outcome(instead=instead, error=answer)
+        return BatchOutcome(instead=instead, error=answer)
 
     def reject(self, batch: Batch, error: APIStatusError) -> list[Batch]:
         """Decide what to do with a batch that the service refused.
@@ -258,9 +259,9 @@ class BatchPlan(ABC, Generic[R]):
         if self._on_progress is None:
             return None
         done, count = self._count()
-        if done == self._told:
+        if done == self._reported:
             return None
-        self._told = done
+        self._reported = done
         return self._on_progress(done, count)
 
     def tell(self, answer: Result) -> object:

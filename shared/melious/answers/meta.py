@@ -1,0 +1,55 @@
+"""How a result came about."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from melious.exchange.ratelimit import RateLimit
+from melious.exchange.request import NO_ORIGIN, CallOrigin
+from melious.routing.residency import Residency
+
+
+@dataclass(frozen=True, slots=True)
+class Meta:
+    """How a result came about.
+
+    Attributes:
+        request_id: The service's id of the request.
+        headers: The headers of the answer.
+        origin: What it took to get the answer.
+    """
+
+    request_id: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    origin: CallOrigin = NO_ORIGIN
+
+    @property
+    def rate_limit(self) -> RateLimit | None:
+        """What the answer said of the account's limit."""
+        return self.origin.rate_limit
+
+    @property
+    def attempts(self) -> int:
+        """How many requests it took."""
+        return self.origin.attempts
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds from the call to the whole answer."""
+        return self.origin.elapsed
+
+    @property
+    def relaxed(self) -> tuple[str, ...]:
+        """The filters that were given up to find a provider, in order."""
+        return self.origin.routing.relaxed
+
+    @property
+    def residency(self) -> Residency | None:
+        """The countries that the request allowed, where they are verified."""
+        return self.origin.routing.residency
+
+    @property
+    def routing(self) -> str | None:
+        """The flavor, or else the preset, that the request asked for."""
+        return self.origin.routing.preference
