@@ -20,11 +20,11 @@ except ImportError as error:
         f"melious.sandbox needs {error.name}, which comes with an extra: pip install 'melious[sandbox]'"
     ) from error
 
-from melious_sandbox.faults import Fault, Faults
-from melious_sandbox.records import RecordedRequest, RequestLog, Served, Totals
-from melious_sandbox.replies import Replies
-from melious_sandbox.reply import Reply
-from melious_sandbox.server import Sandbox
+from melious_sandbox.sandbox import Sandbox
+from melious_sandbox.service.faults import Fault, Faults
+from melious_sandbox.service.records import RecordedRequest, RequestLog, Served, Totals
+from melious_sandbox.service.replies import Replies
+from melious_sandbox.service.reply import Reply
 
 __all__ = [
     "Fault",

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 
 from melious.errors import InvalidArgumentError
 from melious_sandbox.greeting import greeting
-from melious_sandbox.profiles import PROFILES
-from melious_sandbox.server import Sandbox, random_key
-from melious_sandbox.service import MAX_BODY_BYTES, without_secrets
+from melious_sandbox.sandbox import Sandbox, random_key
+from melious_sandbox.service.profiles import PROFILES
+from melious_sandbox.service.state import MAX_BODY_BYTES, without_secrets
 
 _DESCRIPTION = """\
 A local server that speaks the wire of Melious: chat, embeddings, rerank, images, audio and models,

@@ -3,16 +3,16 @@
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp
 
-from melious_sandbox.call import Call
-from melious_sandbox.doorman import Doorman
-from melious_sandbox.errors import SandboxError
-from melious_sandbox.gate import Gate
-from melious_sandbox.hosts import HostRule
 from melious_sandbox.page import Page
 from melious_sandbox.page.site import PATH, ROWS_PATH
-from melious_sandbox.responses import Response
 from melious_sandbox.routes import audio, chat, embeddings, images, models, rerank
-from melious_sandbox.service import Service
+from melious_sandbox.server.call import Call
+from melious_sandbox.server.doorman import Doorman
+from melious_sandbox.server.gate import Gate
+from melious_sandbox.service.errors import SandboxError
+from melious_sandbox.service.hosts import HostRule
+from melious_sandbox.service.responses import Response
+from melious_sandbox.service.state import Service
 
 
 def build_app(service: Service) -> ASGIApp:

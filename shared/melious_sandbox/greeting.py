@@ -3,8 +3,8 @@
 import shlex
 from collections.abc import Mapping
 
-from melious_sandbox.profiles import ProfileName
 from melious_sandbox.routes.models import counts
+from melious_sandbox.service.profiles import ProfileName
 
 _PROFILES: Mapping[ProfileName, str] = {
     "live": "the service as it answers today",

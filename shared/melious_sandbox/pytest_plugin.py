@@ -19,7 +19,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from melious_sandbox.server import Sandbox
+from melious_sandbox.sandbox import Sandbox
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,7 @@ from melious import (
     ServerError,
 )
 from melious.sandbox import Fault, Sandbox
-from melious_sandbox.profiles import PROFILES, Reason
+from melious_sandbox.service.profiles import PROFILES, Reason
 
 from .clients import CHAT, QUESTION, Clients
 

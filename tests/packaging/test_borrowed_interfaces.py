@@ -103,18 +103,22 @@ _AIOHTTP += [
     )
 ]
 _FORMS = [
-    Borrowed(f"python_multipart.{where}", f"{SANDBOX}/call.py", why)
+    Borrowed(f"python_multipart.{where}", f"{SANDBOX}/server/call.py", why)
     for where, why in (
         ("multipart:parse_options_header", "the boundary of a form, before it is parsed"),
         ("exceptions:FormParserError", "what a broken form ends in"),
     )
 ]
 _UVICORN = [
-    Borrowed(f"uvicorn.protocols.http.h11_impl:H11Protocol.{name}", f"{SANDBOX}/listener.py", why)
+    Borrowed(f"uvicorn.protocols.http.h11_impl:H11Protocol.{name}", f"{SANDBOX}/server/listener.py", why)
     for name, why in (("connection_made", "the sandbox resets and cuts connections on demand"),)
 ] + [
-    Borrowed("uvicorn:Server.main_loop", f"{SANDBOX}/listener.py", "it starts and stops within milliseconds"),
-    Borrowed("uvicorn:Server.on_tick", f"{SANDBOX}/listener.py", "it starts and stops within milliseconds"),
+    Borrowed(
+        "uvicorn:Server.main_loop", f"{SANDBOX}/server/listener.py", "it starts and stops within milliseconds"
+    ),
+    Borrowed(
+        "uvicorn:Server.on_tick", f"{SANDBOX}/server/listener.py", "it starts and stops within milliseconds"
+    ),
 ]
 _PYDANTIC = [
     Borrowed(
@@ -350,7 +354,7 @@ def test_the_layers_that_may_hold_left_over_bytes_have_their_names(where: str, a
 def test_an_answer_of_uvicorn_can_be_refused_before_it_begins() -> None:
     protocol = import_module("uvicorn.protocols.http.h11_impl").H11Protocol
     assert callable(protocol.send_400_response)
-    assert "send_400_response" in (ROOT / SANDBOX / "listener.py").read_text()
+    assert "send_400_response" in (ROOT / SANDBOX / "server" / "listener.py").read_text()
 
 
 def test_failures_of_aiohttp_are_client_errors() -> None:

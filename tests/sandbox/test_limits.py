@@ -5,7 +5,7 @@ import time
 import httpx
 import pytest
 
-from melious_sandbox.limits import RateLimiter
+from melious_sandbox.service.limits import RateLimiter
 
 HELLO = {"model": "glm-4.7", "messages": [{"role": "user", "content": "Hello"}]}
 EMBED = {"model": "bge-m3", "input": "Hello"}

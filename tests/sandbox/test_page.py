@@ -9,10 +9,10 @@ import httpx
 import pytest
 
 from melious.sandbox import Fault
-from melious_sandbox.impact import Work
 from melious_sandbox.page import figures
 from melious_sandbox.page.rows import cleaner, row_of
-from melious_sandbox.records import RecordedRequest
+from melious_sandbox.service.impact import Work
+from melious_sandbox.service.records import RecordedRequest
 
 CHAT = {"model": "glm-4.7", "messages": [{"role": "user", "content": "What is a lighthouse?"}]}
 HOSTILE = "<script>alert(1)</script>\"'&<!--"

@@ -5,11 +5,11 @@ from decimal import Decimal
 import pytest
 
 from melious.catalogue import find
-from melious_sandbox.errors import SandboxError
-from melious_sandbox.faults import NO_FAULT
-from melious_sandbox.impact import Work, billing_cost, environment_impact, extensions
-from melious_sandbox.profiles import PROFILES
-from melious_sandbox.routing import PROVIDERS, choose
+from melious_sandbox.service.errors import SandboxError
+from melious_sandbox.service.faults import NO_FAULT
+from melious_sandbox.service.impact import Work, billing_cost, environment_impact, extensions
+from melious_sandbox.service.profiles import PROFILES
+from melious_sandbox.service.routing import PROVIDERS, choose
 
 CARD = find("glm-4.7")
 

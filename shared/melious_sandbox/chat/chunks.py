@@ -7,8 +7,8 @@ from melious_sandbox.brain import tokens
 from melious_sandbox.chat import logprobs
 from melious_sandbox.chat.completion import Choice
 from melious_sandbox.chat.request import ChatRequest
-from melious_sandbox.faults import Fault
-from melious_sandbox.responses import DONE, event
+from melious_sandbox.service.faults import Fault
+from melious_sandbox.service.responses import DONE, event
 
 _ARGUMENT_TOKENS = 3
 

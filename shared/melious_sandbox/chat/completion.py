@@ -9,8 +9,8 @@ from melious_sandbox.brain import answers, tokens, tools
 from melious_sandbox.chat import structured
 from melious_sandbox.chat.quirks import always_thinks, hides_thinking, written_call
 from melious_sandbox.chat.request import ChatRequest
-from melious_sandbox.impact import Work
-from melious_sandbox.profiles import Profile
+from melious_sandbox.service.impact import Work
+from melious_sandbox.service.profiles import Profile
 
 _HIDDEN_LEAD = "\n\n"
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any, TypeGuard
 
 from melious_sandbox.brain import tokens
-from melious_sandbox.impact import Work
+from melious_sandbox.service.impact import Work
 
 _MOST_TOKENS = 1_000_000_000
 

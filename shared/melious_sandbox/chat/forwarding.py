@@ -2,13 +2,13 @@
 
 from typing import TYPE_CHECKING, Any
 
-from melious_sandbox.call import Call
 from melious_sandbox.chat.counts import work_of
 from melious_sandbox.chat.request import ChatRequest
-from melious_sandbox.responses import EventsResponse, Response, json_response
+from melious_sandbox.server.call import Call
+from melious_sandbox.service.responses import EventsResponse, Response, json_response
 
 if TYPE_CHECKING:
-    from melious_sandbox.upstream import Upstream
+    from melious_sandbox.service.upstream import Upstream
 
 _PATH = "/chat/completions"
 

@@ -5,8 +5,8 @@ import binascii
 from typing import Any
 
 from melious.catalogue import ModelCard
-from melious_sandbox.errors import SandboxError
-from melious_sandbox.fields import missing
+from melious_sandbox.server.fields import missing
+from melious_sandbox.service.errors import SandboxError
 
 _ROLES = ("system", "user", "assistant", "function", "tool")
 

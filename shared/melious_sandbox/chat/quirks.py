@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from melious.routing.filters import split_flavor
-from melious_sandbox.errors import SandboxError
-from melious_sandbox.profiles import Profile
+from melious_sandbox.service.errors import SandboxError
+from melious_sandbox.service.profiles import Profile
 
 # A request without an effort is refused.
 _WANT_EFFORT = {"qwen3.8-max", "qwen3.8-27b"}

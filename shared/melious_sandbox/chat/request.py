@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from melious.catalogue import ModelCard
-from melious_sandbox import fields
 from melious_sandbox.brain import tokens
-from melious_sandbox.call import Call
 from melious_sandbox.chat.messages import check_messages
 from melious_sandbox.chat.quirks import check_quirks
 from melious_sandbox.chat.schemas import check_schema
-from melious_sandbox.errors import SandboxError
+from melious_sandbox.server import fields
+from melious_sandbox.server.call import Call
+from melious_sandbox.service.errors import SandboxError
 
 _MOST_STOPS = 4
 _MOST_CHOICES = 16

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from melious_sandbox.brain.schemas import resolve
-from melious_sandbox.errors import SandboxError
+from melious_sandbox.service.errors import SandboxError
 
 _MAPS = ("properties", "patternProperties", "$defs", "definitions")
 _LISTS = ("anyOf", "oneOf", "allOf", "prefixItems")

@@ -4,8 +4,8 @@ from melious_sandbox.brain import tokens
 from melious_sandbox.chat.completion import Choice, Completion, call_tokens, tool_call, usage_of
 from melious_sandbox.chat.counts import work_of
 from melious_sandbox.chat.request import ChatRequest
-from melious_sandbox.impact import Work
-from melious_sandbox.reply import Reply
+from melious_sandbox.service.impact import Work
+from melious_sandbox.service.reply import Reply
 
 
 def scripted(request: ChatRequest, reply: Reply, cached_tokens: int) -> Completion:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from decimal import Decimal
 
-from melious_sandbox.impact import Work
+from melious_sandbox.service.impact import Work
 
 NOTHING = "–"  # noqa: RUF001 - a dash stands where there is no figure
 _DIGITS = 3

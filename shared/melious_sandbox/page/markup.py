@@ -9,7 +9,7 @@ from importlib.resources import files
 
 from melious_sandbox.page import figures
 from melious_sandbox.page.rows import Row
-from melious_sandbox.records import Totals
+from melious_sandbox.service.records import Totals
 
 _STYLE = files(__package__).joinpath("style.css").read_text("utf-8")
 _SCRIPT = files(__package__).joinpath("live.js").read_text("utf-8")

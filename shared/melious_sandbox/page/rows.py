@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from melious_sandbox.page import figures
-from melious_sandbox.records import RecordedRequest
+from melious_sandbox.service.records import RecordedRequest
 
 Outcome = Literal["going on", "done", "refused", "broken off"]
 

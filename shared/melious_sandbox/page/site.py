@@ -7,9 +7,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from melious_sandbox.page import markup
 from melious_sandbox.page.rows import cleaner, row_of
-from melious_sandbox.responses import JSON_TYPE, json_bytes
 from melious_sandbox.routes.models import counts
-from melious_sandbox.service import Service, without_secrets
+from melious_sandbox.service.responses import JSON_TYPE, json_bytes
+from melious_sandbox.service.state import Service, without_secrets
 
 PATH = "/"
 ROWS_PATH = "/page/rows"

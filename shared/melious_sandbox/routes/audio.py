@@ -4,12 +4,12 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from melious_sandbox import fields
 from melious_sandbox.brain import sound
-from melious_sandbox.call import Call, Upload
-from melious_sandbox.errors import SandboxError
-from melious_sandbox.impact import Work
-from melious_sandbox.responses import Response, json_response
+from melious_sandbox.server import fields
+from melious_sandbox.server.call import Call, Upload
+from melious_sandbox.service.errors import SandboxError
+from melious_sandbox.service.impact import Work
+from melious_sandbox.service.responses import Response, json_response
 
 _LARGEST = 25 * 1024 * 1024
 _TEXT_TYPE = "text/plain; charset=utf-8"

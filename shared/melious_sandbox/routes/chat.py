@@ -4,13 +4,13 @@ import time
 import uuid
 from typing import Any
 
-from melious_sandbox.call import Call
 from melious_sandbox.chat import chunks, logprobs
 from melious_sandbox.chat.completion import Choice, complete
 from melious_sandbox.chat.forwarding import forward
 from melious_sandbox.chat.request import ChatRequest, read
 from melious_sandbox.chat.scripted import scripted
-from melious_sandbox.responses import EventsResponse, Response, json_response
+from melious_sandbox.server.call import Call
+from melious_sandbox.service.responses import EventsResponse, Response, json_response
 
 _FINGERPRINT = "vllm-0.22.0-sandbox"
 

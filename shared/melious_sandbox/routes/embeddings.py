@@ -6,14 +6,14 @@ from array import array
 from typing import Any
 
 from melious.catalogue import ModelCard
-from melious_sandbox import fields
 from melious_sandbox.brain import tokens, vectors
-from melious_sandbox.call import Call
-from melious_sandbox.errors import SandboxError
-from melious_sandbox.faults import Fault
-from melious_sandbox.impact import Work
-from melious_sandbox.responses import Response, json_response
-from melious_sandbox.turns import in_turns, long_json_response
+from melious_sandbox.server import fields
+from melious_sandbox.server.call import Call
+from melious_sandbox.service.errors import SandboxError
+from melious_sandbox.service.faults import Fault
+from melious_sandbox.service.impact import Work
+from melious_sandbox.service.responses import Response, json_response
+from melious_sandbox.service.turns import in_turns, long_json_response
 
 MOST_INPUTS = 2048
 _TRUNCATED_BY = 6

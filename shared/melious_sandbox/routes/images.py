@@ -5,12 +5,12 @@ import time
 from hashlib import blake2b
 from typing import Any
 
-from melious_sandbox import fields
 from melious_sandbox.brain import pictures
-from melious_sandbox.call import Call
-from melious_sandbox.errors import SandboxError
-from melious_sandbox.impact import Work
-from melious_sandbox.responses import Response, json_response
+from melious_sandbox.server import fields
+from melious_sandbox.server.call import Call
+from melious_sandbox.service.errors import SandboxError
+from melious_sandbox.service.impact import Work
+from melious_sandbox.service.responses import Response, json_response
 
 _DEFAULT_MODEL = "flux-schnell"
 _SIZES_OF_DOCS = ("1024x1024", "1792x1024", "1024x1792")

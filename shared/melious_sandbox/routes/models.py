@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from melious.catalogue import ModelCard, all_models, find
-from melious_sandbox.call import Call
-from melious_sandbox.errors import SandboxError
-from melious_sandbox.responses import Response, json_response
+from melious_sandbox.server.call import Call
+from melious_sandbox.service.errors import SandboxError
+from melious_sandbox.service.responses import Response, json_response
 
 _CREATED = 1_735_689_600  # no page says when a model was created
 

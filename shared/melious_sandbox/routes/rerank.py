@@ -3,13 +3,13 @@
 import uuid
 from typing import Any
 
-from melious_sandbox import fields
 from melious_sandbox.brain import relevance, tokens
-from melious_sandbox.call import Call
-from melious_sandbox.errors import SandboxError
-from melious_sandbox.impact import Work
-from melious_sandbox.responses import Response, json_response
-from melious_sandbox.turns import in_turns
+from melious_sandbox.server import fields
+from melious_sandbox.server.call import Call
+from melious_sandbox.service.errors import SandboxError
+from melious_sandbox.service.impact import Work
+from melious_sandbox.service.responses import Response, json_response
+from melious_sandbox.service.turns import in_turns
 
 
 async def create(call: Call) -> Response:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from melious_sandbox.errors import SandboxError
+from melious_sandbox.service.errors import SandboxError
 
 SCOPES = {
     "chat": "inference.chat",

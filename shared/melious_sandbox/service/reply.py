@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal, NamedTuple, get_args
 
-from melious_sandbox.checks import check_unicode, check_word, refuse
-from melious_sandbox.headers import header_object
-from melious_sandbox.responses import json_bytes
+from melious_sandbox.service.checks import check_unicode, check_word, refuse
+from melious_sandbox.service.headers import header_object
+from melious_sandbox.service.responses import json_bytes
 
 REPLY_HEADER = "x-sandbox-reply"
 

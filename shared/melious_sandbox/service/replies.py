@@ -5,10 +5,10 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import get_args
 
-from melious_sandbox.checks import check_whole, check_word, refuse
-from melious_sandbox.faults import Endpoint
-from melious_sandbox.records import RecordedRequest
-from melious_sandbox.reply import Reply
+from melious_sandbox.service.checks import check_whole, check_word, refuse
+from melious_sandbox.service.faults import Endpoint
+from melious_sandbox.service.records import RecordedRequest
+from melious_sandbox.service.reply import Reply
 
 Predicate = Callable[[RecordedRequest], bool]
 

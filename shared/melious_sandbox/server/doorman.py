@@ -2,11 +2,11 @@
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from melious_sandbox.bodies import Incoming
-from melious_sandbox.errors import SandboxError
-from melious_sandbox.hosts import ForeignHostError, HostRule, MalformedHostError
-from melious_sandbox.profiles import Profile
-from melious_sandbox.responses import JSON_TYPE, json_bytes
+from melious_sandbox.server.bodies import Incoming
+from melious_sandbox.service.errors import SandboxError
+from melious_sandbox.service.hosts import ForeignHostError, HostRule, MalformedHostError
+from melious_sandbox.service.profiles import Profile
+from melious_sandbox.service.responses import JSON_TYPE, json_bytes
 
 
 class Doorman:

@@ -10,9 +10,9 @@ from decimal import Decimal
 from itertools import islice
 from typing import Any, overload
 
-from melious_sandbox.faults import Fault
-from melious_sandbox.impact import Work
-from melious_sandbox.reply import Reply
+from melious_sandbox.service.faults import Fault
+from melious_sandbox.service.impact import Work
+from melious_sandbox.service.reply import Reply
 
 _SECRET = frozenset({"authorization", "x-api-key", "proxy-authorization", "cookie"})
 _FIRST_ERROR = 400

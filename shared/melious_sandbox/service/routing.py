@@ -12,7 +12,7 @@ from typing import Any
 
 from melious.catalogue import ModelCard
 from melious.routing.filters import split_flavor
-from melious_sandbox.errors import SandboxError
+from melious_sandbox.service.errors import SandboxError
 
 
 @dataclass(frozen=True, slots=True)

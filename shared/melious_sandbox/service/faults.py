@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, get_args
 
-from melious_sandbox.checks import (
+from melious_sandbox.service.checks import (
     check_bytes_as_text,
     check_flag,
     check_header,
@@ -16,9 +16,9 @@ from melious_sandbox.checks import (
     check_word,
     refuse,
 )
-from melious_sandbox.headers import header_object
-from melious_sandbox.profiles import REASONS, Reason
-from melious_sandbox.responses import json_bytes
+from melious_sandbox.service.headers import header_object
+from melious_sandbox.service.profiles import REASONS, Reason
+from melious_sandbox.service.responses import json_bytes
 
 FAULT_HEADER = "x-sandbox-fault"
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from melious_sandbox.errors import SandboxError
+from melious_sandbox.service.errors import SandboxError
 
 
 class Crowd:

@@ -5,8 +5,8 @@ from typing import Any
 
 from melious.catalogue import ModelCard, find
 from melious.routing.filters import split_flavor
-from melious_sandbox.call import Call
-from melious_sandbox.errors import SandboxError
+from melious_sandbox.server.call import Call
+from melious_sandbox.service.errors import SandboxError
 
 
 def model_card(call: Call, name: Any, kind: str) -> ModelCard:

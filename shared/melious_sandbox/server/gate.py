@@ -12,17 +12,17 @@ from urllib.parse import parse_qsl
 
 from starlette.types import Receive, Scope, Send
 
-from melious_sandbox.bodies import ClientGoneError, Incoming
-from melious_sandbox.call import Call, Upload, parse_body
-from melious_sandbox.delivery import Delivery
-from melious_sandbox.errors import SandboxError
-from melious_sandbox.faults import FAULT_HEADER, NO_FAULT, Fault
-from melious_sandbox.limits import RateState
-from melious_sandbox.listener import Connection
-from melious_sandbox.profiles import Profile, Reason
-from melious_sandbox.records import RecordedRequest, mask
-from melious_sandbox.responses import EVENTS_TYPE, EventsResponse, Response, json_response
-from melious_sandbox.service import Service
+from melious_sandbox.server.bodies import Incoming
+from melious_sandbox.server.call import Call, Upload, parse_body
+from melious_sandbox.server.delivery import Delivery
+from melious_sandbox.server.listener import Connection
+from melious_sandbox.service.errors import ClientGoneError, SandboxError
+from melious_sandbox.service.faults import FAULT_HEADER, NO_FAULT, Fault
+from melious_sandbox.service.limits import RateState
+from melious_sandbox.service.profiles import Profile, Reason
+from melious_sandbox.service.records import RecordedRequest, mask
+from melious_sandbox.service.responses import EVENTS_TYPE, EventsResponse, Response, json_response
+from melious_sandbox.service.state import Service
 
 Route = Callable[[Call], Awaitable[Response | EventsResponse]]
 

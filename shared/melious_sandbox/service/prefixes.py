@@ -7,7 +7,7 @@ from hashlib import blake2b
 from typing import Any
 
 from melious_sandbox.brain import tokens
-from melious_sandbox.responses import json_bytes
+from melious_sandbox.service.responses import json_bytes
 
 _BLOCK = 64
 _SMALLEST = 1024

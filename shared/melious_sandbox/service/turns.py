@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
-from melious_sandbox.responses import Response, json_bytes
+from melious_sandbox.service.responses import Response, json_bytes
 
 T = TypeVar("T")
 R = TypeVar("R")

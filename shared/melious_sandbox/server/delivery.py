@@ -7,12 +7,12 @@ from http import HTTPStatus
 
 from starlette.types import Send
 
-from melious_sandbox.errors import SandboxError
-from melious_sandbox.faults import Fault
-from melious_sandbox.listener import Connection
-from melious_sandbox.profiles import Profile
-from melious_sandbox.records import RecordedRequest
-from melious_sandbox.responses import DONE, EventsResponse, Response, event
+from melious_sandbox.server.listener import Connection
+from melious_sandbox.service.errors import SandboxError
+from melious_sandbox.service.faults import Fault
+from melious_sandbox.service.profiles import Profile
+from melious_sandbox.service.records import RecordedRequest
+from melious_sandbox.service.responses import DONE, EventsResponse, Response, event
 
 _COMMENT = b": keep-alive\n\n"
 _EVENTS_PER_TURN = 8

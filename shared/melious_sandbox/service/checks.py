@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 from melious.errors import InvalidArgumentError
-from melious_sandbox.hosts import MalformedHostError, host_name
+from melious_sandbox.service.hosts import MalformedHostError, host_name
 
 LONGEST_SECONDS = 86_400.0
 """A day: what is longer is a mistake, and no event loop can wait for it with certainty."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from melious_sandbox.profiles import Profile, Reason
+from melious_sandbox.service.profiles import Profile, Reason
 
 _MESSAGES: dict[Reason, str] = {
     "no_key": "No API key was given. Send it as 'Authorization: Bearer sk-mel-...'.",
@@ -30,6 +30,10 @@ _MESSAGES: dict[Reason, str] = {
     "upstream_timeout": "The model provider did not answer in time.",
     "internal": "An internal error happened.",
 }
+
+
+class ClientGoneError(Exception):
+    """The client closed its connection before it had its answer."""
 
 
 class SandboxError(Exception):

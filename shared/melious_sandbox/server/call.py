@@ -13,13 +13,13 @@ from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from melious.catalogue import ModelCard
-from melious_sandbox import routing
-from melious_sandbox.errors import SandboxError
-from melious_sandbox.faults import NO_FAULT, Fault
-from melious_sandbox.impact import Work, billing_cost, environment_impact, extensions
-from melious_sandbox.records import RecordedRequest, Served
-from melious_sandbox.reply import REPLY_HEADER, Reply
-from melious_sandbox.service import Service
+from melious_sandbox.service import routing
+from melious_sandbox.service.errors import SandboxError
+from melious_sandbox.service.faults import NO_FAULT, Fault
+from melious_sandbox.service.impact import Work, billing_cost, environment_impact, extensions
+from melious_sandbox.service.records import RecordedRequest, Served
+from melious_sandbox.service.reply import REPLY_HEADER, Reply
+from melious_sandbox.service.state import Service
 
 _MOST_OF_A_NAME = 200
 

@@ -8,9 +8,9 @@ from functools import cache
 from typing import Any
 
 from melious.catalogue import ModelCard
-from melious_sandbox.faults import Fault
-from melious_sandbox.profiles import Profile
-from melious_sandbox.routing import Route
+from melious_sandbox.service.faults import Fault
+from melious_sandbox.service.profiles import Profile
+from melious_sandbox.service.routing import Route
 
 _MILLION = Decimal(1_000_000)
 _ENERGY_PER_EURO = 10_000

@@ -10,10 +10,9 @@ import httpx
 from pydantic_core import from_json
 
 from melious.settings.config import is_loopback
-from melious_sandbox.bodies import ClientGoneError
-from melious_sandbox.errors import SandboxError
-from melious_sandbox.profiles import Profile
-from melious_sandbox.responses import DONE, JSON_TYPE, EventsResponse, event, json_bytes
+from melious_sandbox.service.errors import ClientGoneError, SandboxError
+from melious_sandbox.service.profiles import Profile
+from melious_sandbox.service.responses import DONE, JSON_TYPE, EventsResponse, event, json_bytes
 
 LastChunk = Callable[[list[dict[str, Any]]], dict[str, Any]]
 """Gives what the last chunk of a stream carries besides, from all chunks."""

@@ -6,13 +6,13 @@ from types import TracebackType
 from typing import Self
 
 from melious_sandbox.app import build_app
-from melious_sandbox.faults import Faults
-from melious_sandbox.hosts import reachable
-from melious_sandbox.listener import Listener
-from melious_sandbox.profiles import ProfileName
-from melious_sandbox.records import MAX_BYTES_KEPT, RequestLog
-from melious_sandbox.replies import Replies
-from melious_sandbox.service import DEFAULT_KEY, MAX_BODY_BYTES, Service, Settings
+from melious_sandbox.server.listener import Listener
+from melious_sandbox.service.faults import Faults
+from melious_sandbox.service.hosts import reachable
+from melious_sandbox.service.profiles import ProfileName
+from melious_sandbox.service.records import MAX_BYTES_KEPT, RequestLog
+from melious_sandbox.service.replies import Replies
+from melious_sandbox.service.state import DEFAULT_KEY, MAX_BODY_BYTES, Service, Settings
 
 
 def random_key() -> str:

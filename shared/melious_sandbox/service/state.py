@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from melious.errors import InvalidArgumentError
-from melious_sandbox.auth import KeyRing
-from melious_sandbox.checks import (
+from melious_sandbox.service.auth import KeyRing
+from melious_sandbox.service.checks import (
     check_flag,
     check_host,
     check_key,
@@ -21,16 +21,16 @@ from melious_sandbox.checks import (
     check_word,
     refuse,
 )
-from melious_sandbox.crowd import Crowd
-from melious_sandbox.faults import Faults
-from melious_sandbox.limits import UNLIMITED, RateLimiter
-from melious_sandbox.prefixes import PrefixCache
-from melious_sandbox.profiles import PROFILES, Profile, ProfileName
-from melious_sandbox.records import MAX_BYTES_KEPT, RequestLog
-from melious_sandbox.replies import Replies
+from melious_sandbox.service.crowd import Crowd
+from melious_sandbox.service.faults import Faults
+from melious_sandbox.service.limits import UNLIMITED, RateLimiter
+from melious_sandbox.service.prefixes import PrefixCache
+from melious_sandbox.service.profiles import PROFILES, Profile, ProfileName
+from melious_sandbox.service.records import MAX_BYTES_KEPT, RequestLog
+from melious_sandbox.service.replies import Replies
 
 if TYPE_CHECKING:
-    from melious_sandbox.upstream import Upstream
+    from melious_sandbox.service.upstream import Upstream
 
 _PICTURES_KEPT = 64
 _SLOWEST = 1_000.0
@@ -157,6 +157,6 @@ def without_secrets(url: str | None) -> str:
 def _upstream(settings: Settings, profile: Profile) -> "Upstream | None":
     if settings.upstream is None:
         return None
-    from melious_sandbox.upstream import Upstream  # noqa: PLC0415 - brings the whole HTTP client
+    from melious_sandbox.service.upstream import Upstream  # noqa: PLC0415 - brings the whole HTTP client
 
     return Upstream(settings.upstream, settings.upstream_key, profile)

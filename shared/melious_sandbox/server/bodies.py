@@ -6,17 +6,13 @@ from contextlib import suppress
 
 from starlette.types import Receive
 
-from melious_sandbox.errors import SandboxError
+from melious_sandbox.service.errors import ClientGoneError, SandboxError
 
 MOST_UNREAD = 64 * 1024
 """Bytes that are read, and dropped, of a body that nobody wants; a longer one closes the connection."""
 
 _LINGER_BYTES = 2 * 1024 * 1024
 _UNWANTED_SECONDS = 2.0
-
-
-class ClientGoneError(Exception):
-    """The client closed its connection before it had its answer."""
 
 
 class Incoming:

@@ -1,0 +1,1 @@
+"""What the service does for every request: profiles, keys, limits, routes, bills, faults, replies, record."""
