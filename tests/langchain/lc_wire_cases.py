@@ -25,7 +25,7 @@ from pydantic.v1 import Field as FieldV1
 from langchain_melious import ChatMelious
 from melious import ProviderFilters
 
-SEES, HEARS, THINKS, PLAIN = "gemma-4-31b", "voxtral-small-24b-2507", "glm-4.7", "llama-3.3-70b-instruct"
+SEES, HEARS, THINKS, PLAIN = "gemma-4-26b-a4b", "voxtral-small-24b-2507", "glm-4.7", "llama-3.3-70b-instruct"
 
 
 @dataclass(frozen=True)

@@ -289,8 +289,8 @@ def test_the_profile_comes_from_the_catalogue(chat):
     assert profile["reasoning_output"]
     assert not profile["image_inputs"]
     assert not profile["structured_output"]
-    assert chat("gemma-4-31b").profile["structured_output"]
-    assert chat("gemma-4-31b").profile["image_inputs"]
+    assert chat("gemma-4-26b-a4b").profile["structured_output"]
+    assert chat("gemma-4-26b-a4b").profile["image_inputs"]
     assert chat("brand-new").profile is None
     assert chat(profile={"max_input_tokens": 5}).profile == {"max_input_tokens": 5}
 
@@ -304,7 +304,7 @@ def test_tool_images_follow_the_profile(chat, sandbox):
         AIMessage("", tool_calls=[{"name": "draw", "args": {}, "id": "1"}]),
         ToolMessage([image], tool_call_id="1"),
     ]
-    chat("gemma-4-31b").invoke(history)
+    chat("gemma-4-26b-a4b").invoke(history)
     llm = chat("qwen3.5-9b", profile={"image_tool_message": True})
     llm.invoke(history)
     moved, kept = chat_bodies(sandbox)

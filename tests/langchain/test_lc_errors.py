@@ -90,7 +90,7 @@ def test_only_what_may_pass_is_retryable_for_agents():
         (Fault(code="insufficient_quota"), errors.InsufficientBalanceError),
         (Fault(status=500), langchain.ModelAPIError),
         (Fault(cut_after_bytes=0, times=None), langchain.ModelConnectionError),
-        (Fault(delay=3.0), langchain.ModelTimeoutError),
+        (Fault(delay=600.0), langchain.ModelTimeoutError),
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )

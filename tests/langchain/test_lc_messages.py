@@ -155,7 +155,7 @@ def test_a_message_on_the_wire(message, wire):
     ],
 )
 def test_a_block_on_the_wire(block, part):
-    wire = message_to_wire(HumanMessage(["look:", block]), "gemma-4-31b")
+    wire = message_to_wire(HumanMessage(["look:", block]), "gemma-4-26b-a4b")
     assert wire["content"] == [{"type": "text", "text": "look:"}, part]
 
 
@@ -366,7 +366,7 @@ def test_usage(wire, usage):
 
 
 def test_the_same_body_is_sent_on_every_way(way, chat, sandbox):
-    llm = chat("gemma-4-31b")
+    llm = chat("gemma-4-26b-a4b")
     history = [
         SystemMessage("Be brief."),
         HumanMessage([{"type": "text", "text": "What is this?", "id": "x"}, IMAGE]),
@@ -377,7 +377,7 @@ def test_the_same_body_is_sent_on_every_way(way, chat, sandbox):
     way.stream(llm, history)
     whole, streamed = (request.body for request in sandbox.requests.to("chat"))
     assert whole == {
-        "model": "gemma-4-31b",
+        "model": "gemma-4-26b-a4b",
         "messages": [
             {"role": "system", "content": "Be brief."},
             {"role": "user", "content": [{"type": "text", "text": "What is this?"}, IMAGE]},

@@ -1,7 +1,5 @@
 """Options beside the wire's parameters: headers, costs for LangSmith, timeouts, null content, lists of models."""
 
-import time
-
 import pytest
 from langchain_core.callbacks import UsageMetadataCallbackHandler
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, ToolMessage, merge_message_runs
@@ -100,8 +98,7 @@ def test_timeouts_are_seconds_in_every_form(kind, sandbox):
 
 @pytest.mark.parametrize("timeout", [0.3, (2.0, 0.3)])
 def test_an_answer_that_takes_too_long_is_not_bought_twice_unless_that_is_wanted(way, chat, sandbox, timeout):
-    sandbox.faults.add(Fault(delay=3.0, times=None))
-    began = time.monotonic()
+    sandbox.faults.add(Fault(delay=600.0, times=None))
     with pytest.raises(APITimeoutError):
         way.invoke(chat(timeout=timeout), "Hello")
     assert len(sandbox.requests) == 1
@@ -110,7 +107,6 @@ def test_an_answer_that_takes_too_long_is_not_bought_twice_unless_that_is_wanted
     with pytest.raises(APITimeoutError):
         way.invoke(chat(timeout=timeout, max_retries=1), "Hello", retry_timeouts=True)
     assert len(sandbox.requests) == 5
-    assert time.monotonic() - began < 8
 
 
 def test_a_refusal_is_a_refusal(way, chat, sandbox):

@@ -1,7 +1,6 @@
 """`MeliousRerank`: scores, documents, and its place in a chain."""
 
 import pickle
-import time
 from copy import deepcopy
 from operator import itemgetter
 
@@ -125,12 +124,10 @@ def test_long_lists_travel_in_batches_and_are_one_order(way, rerank, sandbox):
 
 
 def test_batches_run_at_the_same_time(way, rerank, start_sandbox):
-    there = start_sandbox(latency=0.2)
+    there = start_sandbox(latency=0.5)
     model = rerank(api_key=there.api_key, base_url=there.base_url, batch_size=1, max_concurrency=4)
-    way.call(model, "rerank", TEXTS[:1], QUERY)
-    began = time.monotonic()
     assert len(way.call(model, "rerank", TEXTS, QUERY)) == 4
-    assert time.monotonic() - began < 0.7
+    assert len({request.connection for request in there.requests}) > 1  # one after the other share one
 
 
 def test_the_score_of_the_search_is_kept_on_request(way, rerank):
