@@ -10,7 +10,7 @@ from llama_index_melious import MeliousToolSpec
 from llama_index_melious.media.recordings import _descriptor, recording_in
 from melious import InvalidArgumentError
 
-SAID = "path: {!r:.100} is not a recording in the folder of recordings"
+SAID = "path: {!r:.100} is not a recording in the audio folder"
 
 
 @pytest.fixture
