@@ -70,14 +70,16 @@ soak: $(VENV)/.dev  ## 80 callers against a server that fails one answer in ten,
 	$(BIN)/python -m tests.soak --transport httpx --seconds $$(($(SOAK_SECONDS) / 2))
 	$(BIN)/python -m tests.soak --transport aiohttp --seconds $$(($(SOAK_SECONDS) / 2))
 
-lint: $(VENV)/.dev  ## ruff, format check, strict types
+lint: $(VENV)/.dev  ## ruff, format check, strict types; the blocking code is what its asyncio code makes
+	$(BIN)/python scripts/unasync.py --check
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-format: $(VENV)/.dev  ## let ruff mend what it can
+format: $(VENV)/.dev  ## let ruff mend what it can, and make the blocking code anew
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+	$(BIN)/python scripts/unasync.py
 
 bench: $(VENV)/.bench $(LLAMA)/.bench  ## side by side with peers: the client, LangChain, LlamaIndex
 	$(BIN)/python -m benchmarks --only core langchain

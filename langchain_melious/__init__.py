@@ -1,9 +1,8 @@
-"""Melious for LangChain: chat models, embeddings, reranking, pictures and transcription.
+"""Melious for LangChain: chat models, embeddings, reranking, images and transcription.
 
-Every answer carries what it cost (`response_metadata["environment_impact"]`,
-`["billing_cost"]`), and every class takes `preset`, `flavor` and `filters` to say
-where its requests may run. Names are loaded when they are first used, so
-importing this package costs nothing.
+Every answer carries its cost (`response_metadata["environment_impact"]`,
+`["billing_cost"]`). Every class takes `preset`, `flavor` and `filters` to control
+where its requests run. Names are loaded on first use, so importing this package is cheap.
 
 Example:
     >>> from langchain_melious import ChatMelious
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from langchain_melious.images import MeliousImageGenerator
     from langchain_melious.rerank.compressor import MeliousRerank
 
-_MISSING = "{} needs langchain-core, which is missing: pip install 'melious[langchain]'"
+_MISSING = "{} needs langchain-core, which is not installed: pip install 'melious[langchain]'"
 
 
 def _has_framework() -> bool:

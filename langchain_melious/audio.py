@@ -12,7 +12,7 @@ from langchain_core.documents import Document
 from langchain_core.documents.base import Blob
 from pydantic import Field
 
-from langchain_melious.callbacks.reports import Asked, areport, report
+from langchain_melious.callbacks.reports import RequestInfo, areport, report
 from langchain_melious.errors import InvalidArgumentError, langchain_errors
 from langchain_melious.settings.fields import MeliousSettings, refuse_fixed
 from melious.routing.filters import split_flavor
@@ -24,53 +24,53 @@ _PARAMETERS = ("language", "prompt", "temperature")
 
 
 class MeliousAudioParser(MeliousSettings, BaseBlobParser):
-    """Writes down what is said in recordings: documents with the words.
+    """Transcribes recordings to documents.
 
     A recording of at most 25 MB (mp3, mp4, mpeg, mpga, m4a, wav or webm) gives one
-    document, or one for each segment with its times. Files are read from the disk
-    as they are sent. The metadata of a document are those of its blob, and:
+    document, or one for each segment. Files are read from disk while they are sent.
+    The metadata of a document are those of its blob, and:
 
-    - `source`: where the recording is, where known;
-    - `model`: the model that was asked, without its flavor;
-    - `language`, `duration` (seconds of the whole recording): where reported;
-    - `segment` (0, 1, ...), `start`, `end` (seconds): of a segment.
+    - `source`: where the recording is, if known;
+    - `model`: the requested model, without its flavor;
+    - `language`, `duration` (seconds of the whole recording): if reported;
+    - `segment` (0, 1, ...), `start`, `end` (seconds): for segments.
 
-    What a request cost goes to `melious.track_impact` and, as the custom event
-    `melious_usage`, to LangChain's callbacks. A call that fails raises one of
+    Costs are reported to `melious.track_impact` and, as the custom event
+    `melious_usage`, to LangChain's callbacks. Errors are those of
     `langchain_melious.errors`.
 
     Args:
         model: The model, with or without a flavor: `whisper-large-v3-turbo`.
         api_key: The key; by default the environment variable `MELIOUS_API_KEY`.
-        base_url: Where the service is; by default `MELIOUS_BASE_URL`, then `https://api.melious.ai/v1`.
-        preset: What routing should favour, such as `environment` or `speed`; not sent by default.
+        base_url: The URL of the service; by default `MELIOUS_BASE_URL`, then `https://api.melious.ai/v1`.
+        preset: What routing favours, such as `environment` or `speed`; not sent by default.
         flavor: The suffix of the model: `balanced`, `speed`, `price`, `eco` or `batch`; none by default.
         filters: Which providers may serve, such as `{"countries": ["DE", "FR"]}`; by default any.
-        verify_location: `warn` or `raise` where an answer came from none of `filters["countries"]`; `off` by
+        verify_location: `warn` or `raise` if an answer comes from outside `filters["countries"]`; `off` by
             default.
-        routing_fallbacks: Filters to give up one by one where no provider fits; none by default.
-        budget: A `melious.ImpactBudget`, the limit of what may be spent; none by default.
-        mode: `single`, the default, for a document of each recording, or `segments` for one of each segment.
-        language: ISO 639-1 code of the language; by default it is found out.
-        prompt: Words that are likely to come up, joined by commas; none by default.
+        routing_fallbacks: Filters to drop one by one while no provider matches; none by default.
+        budget: A `melious.ImpactBudget` that limits spending; none by default.
+        mode: `single`, the default, gives a document for each recording, `segments` one for each segment.
+        language: The ISO 639-1 code of the language; detected by default.
+        prompt: Expected words, separated by commas; none by default.
         temperature: 0 to 1; not sent by default.
         timeout: Seconds for each wait of an attempt, a `melious.Timeout`, an `httpx.Timeout` or
-            `(connect, read)`; what suits audio by default.
-        deadline: Seconds for a whole call, waits and retries included; 600 by default, None for no limit.
-        max_retries: Further attempts after the first, for passing troubles; 2 by default, 0 for none.
-        retry_timeouts: Send again what timed out after it was sent, though it may be billed twice;
+            `(connect, read)`; by default that of audio.
+        deadline: Seconds for a whole call, including retries; 600 by default, None for no limit.
+        max_retries: Further attempts after transient errors; 2 by default, 0 for none.
+        retry_timeouts: Retry requests that timed out after they were sent, which may be billed twice;
             False by default.
-        default_headers: Headers of every request; none by default.
-        extra_body: Fields of every form, sent as they are; none by default.
-        http_client: A client with httpx's interface for blocking calls, never closed; none by default.
+        default_headers: Headers for every request; none by default.
+        extra_body: Fields for every form, sent unchanged; none by default.
+        http_client: An `httpx.Client` or compatible, for blocking calls; never closed; none by default.
         async_http_client: The same for async calls.
         async_transport: `httpx`, the default, or `aiohttp` for async calls (extra `aiohttp`).
         auth, verify, allow_insecure_http, max_connections, max_rate_limit_wait: As in
             `melious.clients.base.ClientOptions`.
 
     Raises:
-        langchain_melious.errors.ConfigurationError: There is no key, or the base URL cannot be used.
-        langchain_melious.errors.InvalidArgumentError: An argument is wrong or unknown.
+        langchain_melious.errors.ConfigurationError: The key is missing or the base URL is not valid.
+        langchain_melious.errors.InvalidArgumentError: An argument is invalid or unknown.
 
     Example:
         >>> import io, wave
@@ -103,22 +103,22 @@ class MeliousAudioParser(MeliousSettings, BaseBlobParser):
     _kind: ClassVar[str] = "audio"
 
     mode: Literal["single", "segments"] = "single"
-    """A document of each recording, or of each segment."""
+    """One document for each recording, or for each segment."""
 
     language: str | None = None
-    """ISO 639-1 code of the language; by default it is found out."""
+    """The ISO 639-1 code of the language; detected by default."""
 
     prompt: str | None = None
-    """Words that are likely to come up, joined by commas."""
+    """Expected words, separated by commas."""
 
     temperature: float | None = Field(default=None, ge=0, le=1)
     """0 to 1."""
 
     def lazy_parse(self, blob: Blob, **options: Any) -> Iterator[Document]:
-        """Write down what is said in a recording.
+        """Transcribe a recording.
 
         Args:
-            blob: The recording; its path or its `source` says by its ending what it is, else its first bytes.
+            blob: The recording; its type is that of its path or `source`, else that of its first bytes.
             **options: For this call: `mode`, `model`, `language`, `prompt`, `temperature`, `preset`,
                 `filters`, `timeout` and the like.
 
@@ -126,29 +126,29 @@ class MeliousAudioParser(MeliousSettings, BaseBlobParser):
             One document, or one for each segment.
 
         Raises:
-            langchain_melious.errors.InvalidArgumentError: The recording is too large, of another kind, or
-                not there; nothing was sent.
+            langchain_melious.errors.InvalidArgumentError: The recording is too large, of an unknown
+                type, or missing; nothing was sent.
             MeliousError: The request failed.
         """
         with langchain_errors:
             mode, call = self._request(blob, options)
             result = self._sync_client().audio.transcribe(**call)
-            asked = self._asked(call)
-            report(asked, [result])
-        yield from _documents(blob, result, asked, mode)
+            info = self._info(call)
+            report(info, [result])
+        yield from _documents(blob, result, info, mode)
 
     async def alazy_parse(self, blob: Blob, **options: Any) -> AsyncIterator[Document]:
-        """Write down what is said in a recording. See `lazy_parse`."""
+        """Transcribe a recording. See `lazy_parse`."""
         with langchain_errors:
             mode, call = self._request(blob, options)
             result = await self._async_client().audio.transcribe(**call)
-            asked = self._asked(call)
-            await areport(asked, [result])
-        for document in _documents(blob, result, asked, mode):
+            info = self._info(call)
+            await areport(info, [result])
+        for document in _documents(blob, result, info, mode):
             yield document
 
     async def aparse(self, blob: Blob, **options: Any) -> list[Document]:
-        """Write down what is said in a recording, as a list. See `lazy_parse`."""
+        """Transcribe a recording to a list of documents. See `lazy_parse`."""
         return [document async for document in self.alazy_parse(blob, **options)]
 
     def _request(self, blob: Blob, options: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -156,25 +156,25 @@ class MeliousAudioParser(MeliousSettings, BaseBlobParser):
         call = {name: getattr(self, name) for name in _PARAMETERS} | {"model": self.model, **options}
         mode = call.pop("mode", self.mode)
         if mode not in ("single", "segments"):
-            raise InvalidArgumentError(f"mode: must be one of single, segments, not {mode!r}")
+            raise InvalidArgumentError(f"mode: must be one of 'single', 'segments', not {mode!r}")
         call.setdefault("response_format", "verbose_json" if mode == "segments" else "json")
         return mode, {**call, "file": _file_of(blob)}
 
-    def _asked(self, call: Mapping[str, Any]) -> Asked:
-        return Asked("audio", call["model"], self._routing(call))
+    def _info(self, call: Mapping[str, Any]) -> RequestInfo:
+        return RequestInfo("audio", call["model"], self._routing(call))
 
 
 def _file_of(blob: Blob) -> Any:
-    """A blob as the core takes recordings: a path, or a name with the bytes."""
+    """A blob in the form that the core takes: a path, or a name and the bytes."""
     if blob.data is None:
         return blob.path
     if isinstance(blob.data, str):
-        raise InvalidArgumentError("blob: holds text, and no recording")
+        raise InvalidArgumentError("blob: must hold a recording, not text")
     return PurePath(str(blob.path or blob.source or "recording")).name, blob.data
 
 
-def _documents(blob: Blob, result: Transcription, asked: Asked, mode: str) -> Iterator[Document]:
-    about: dict[str, Any] = {**deepcopy(blob.metadata), "model": split_flavor(asked.model)[0]}
+def _documents(blob: Blob, result: Transcription, info: RequestInfo, mode: str) -> Iterator[Document]:
+    about: dict[str, Any] = {**deepcopy(blob.metadata), "model": split_flavor(info.model)[0]}
     if blob.source is not None:
         about["source"] = blob.source
     for name in ("language", "duration"):

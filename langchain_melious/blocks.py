@@ -1,7 +1,6 @@
-"""The standard content blocks of answers: registered with LangChain for the provider `melious`.
+"""Standard content blocks of answers, registered with LangChain for the provider `melious`.
 
-`AIMessage.content_blocks` and, through it, `output_version="v1"` and the event
-stream v3 come here.
+`AIMessage.content_blocks` uses them, and so do `output_version="v1"` and the v3 event stream.
 """
 
 from __future__ import annotations
@@ -12,46 +11,46 @@ from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.messages import content as types
 from langchain_core.messages.block_translators import register_translator
 
-from langchain_melious.chat.messages import PROVIDER
+from langchain_melious.provider import PROVIDER
 
 _KNOWS_REFUSALS = "refusal" in types.KNOWN_BLOCK_TYPES
 
 
 def translate_content(message: AIMessage) -> list[types.ContentBlock]:
     """The blocks of a whole answer: reasoning, text, refusal, tool calls."""
-    return [*_said(message), *_calls(message)]
+    return [*_text_blocks(message), *_call_blocks(message)]
 
 
 def translate_content_chunk(message: AIMessageChunk) -> list[types.ContentBlock]:
-    """The blocks of a chunk; tool calls stay pieces until the last chunk is part of it."""
+    """The blocks of a chunk; tool calls stay partial until the last chunk is merged in."""
     if message.chunk_position == "last":
-        return [*_said(message), *_calls(message)]
-    blocks = _said(message)
+        return [*_text_blocks(message), *_call_blocks(message)]
+    blocks = _text_blocks(message)
     for piece in message.tool_call_chunks:
         block = types.ToolCallChunk(
             type="tool_call_chunk", id=piece["id"], name=piece["name"], args=piece["args"]
         )
         if piece["index"] is not None:
-            # Text and reasoning are counted from 0 too: a word of its own keeps the pieces apart from them.
+            # Text and reasoning count from 0 too; a prefix keeps the two numberings apart.
             block["index"] = f"lc_call_{piece['index']}"
         blocks.append(block)
     return blocks
 
 
-def _said(message: AIMessage) -> list[types.ContentBlock]:
-    """Everything but the tool calls."""
+def _text_blocks(message: AIMessage) -> list[types.ContentBlock]:
+    """Text, reasoning and refusal."""
     content = message.content
-    beside = message.additional_kwargs
+    extra = message.additional_kwargs
     blocks: list[types.ContentBlock] = []
     if isinstance(content, str):
-        reasoning = beside.get("reasoning_content")
+        reasoning = extra.get("reasoning_content")
         if reasoning:
             blocks.append(types.ReasoningContentBlock(type="reasoning", reasoning=reasoning))
         if content:
             blocks.append(types.TextContentBlock(type="text", text=content))
     else:
         blocks += [_standard(block) for block in content if not _is_call(block)]
-    refusal = beside.get("refusal")
+    refusal = extra.get("refusal")
     if refusal:
         blocks.append(_standard({"type": "refusal", "refusal": refusal}))
     return blocks
@@ -70,7 +69,7 @@ def _is_call(block: str | dict[str, Any]) -> bool:
     return isinstance(block, dict) and block.get("type") in ("tool_call", "tool_call_chunk")
 
 
-def _calls(message: AIMessage) -> list[types.ContentBlock]:
+def _call_blocks(message: AIMessage) -> list[types.ContentBlock]:
     return [
         types.ToolCall(type="tool_call", id=call["id"], name=call["name"], args=call["args"])
         for call in message.tool_calls

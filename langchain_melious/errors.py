@@ -1,10 +1,10 @@
-"""The errors of Melious as LangChain knows them.
+"""The errors of Melious as LangChain errors.
 
-Each class here is both the error of `melious.errors` with the same name and the
-`langchain_core.exceptions` class for the same condition, so that `except`
-clauses of either family match, and so that agents' retry and summarization
-middleware decide rightly. Everything an error carries (`status_code`, `code`,
-`request_id`, `partial`, ...) is documented on `melious.errors.MeliousError`.
+Each class is both the `melious.errors` class of the same name and the
+`langchain_core.exceptions` class for the same condition, so `except` clauses of
+either family match and agent middleware reacts correctly. Attributes
+(`status_code`, `code`, `request_id`, `partial`, ...) are documented on
+`melious.errors.MeliousError`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from melious import errors as core
 
 
 class ErrorResponse:
-    """What LangChain writes into a trace about an answer that was an error."""
+    """What LangChain writes into a trace about an error response."""
 
     def __init__(self, error: core.MeliousError) -> None:
         self.status_code: int | None = error.status_code
@@ -26,24 +26,24 @@ class ErrorResponse:
         self._body = error.body
 
     def json(self) -> Any:
-        """The body of the answer, parsed where it was JSON."""
+        """The response body, parsed if it was JSON."""
         return self._body
 
 
 class ConfigurationError(core.ConfigurationError, langchain.ModelError):
-    """The client cannot be made from what it was given."""
+    """The client cannot be created from these settings."""
 
 
 class InvalidArgumentError(core.InvalidArgumentError, langchain.ModelInvalidRequestError):
-    """An argument was refused before anything was sent."""
+    """An argument is invalid; nothing was sent."""
 
 
 class APIConnectionError(core.APIConnectionError, langchain.ModelConnectionError):
-    """No answer came."""
+    """The service could not be reached, or did not answer."""
 
 
 class StreamTruncatedError(APIConnectionError, core.StreamTruncatedError):
-    """A stream ended before the answer did."""
+    """A stream ended before the answer was complete."""
 
 
 class APITimeoutError(core.APITimeoutError, langchain.ModelTimeoutError):
@@ -51,11 +51,11 @@ class APITimeoutError(core.APITimeoutError, langchain.ModelTimeoutError):
 
 
 class DeadlineExceededError(APITimeoutError, core.DeadlineExceededError):
-    """The call as a whole took too long."""
+    """The whole call took too long."""
 
 
 class ResponseDecodeError(core.ResponseDecodeError, langchain.ModelAPIError):
-    """An answer that cannot be read."""
+    """The response cannot be read."""
 
 
 class BudgetExceededError(core.BudgetExceededError, langchain.ModelError):
@@ -63,7 +63,7 @@ class BudgetExceededError(core.BudgetExceededError, langchain.ModelError):
 
 
 class ResidencyError(core.ResidencyError, langchain.ModelError):
-    """An answer was not made where it may be, or does not say where."""
+    """An answer came from outside the allowed countries, or its country is unknown."""
 
 
 class APIStatusError(core.APIStatusError, langchain.ModelError):
@@ -76,17 +76,17 @@ class APIStatusError(core.APIStatusError, langchain.ModelError):
 
 
 class BadRequestError(APIStatusError, core.BadRequestError, langchain.ModelInvalidRequestError):
-    """The request is not valid as it is."""
+    """The request is invalid."""
 
 
 class ContextLengthExceededError(
     BadRequestError, core.ContextLengthExceededError, langchain.ContextOverflowError
 ):
-    """The input is longer than the model takes."""
+    """The input is longer than the model's context."""
 
 
 class AuthenticationError(APIStatusError, core.AuthenticationError, langchain.ModelAuthenticationError):
-    """The key is missing, wrong, revoked or expired."""
+    """The key is missing, invalid, revoked or expired."""
 
 
 class PermissionDeniedError(APIStatusError, core.PermissionDeniedError, langchain.ModelPermissionDeniedError):
@@ -96,15 +96,15 @@ class PermissionDeniedError(APIStatusError, core.PermissionDeniedError, langchai
 class InsufficientBalanceError(
     APIStatusError, core.InsufficientBalanceError, langchain.ModelPermissionDeniedError
 ):
-    """The account has run out of energy or credits."""
+    """The account is out of energy or credits."""
 
 
 class NotFoundError(APIStatusError, core.NotFoundError, langchain.ModelNotFoundError):
-    """There is nothing at this address."""
+    """The resource does not exist."""
 
 
 class ModelNotFoundError(NotFoundError, core.ModelNotFoundError):
-    """The model does not exist, or is not open to this key."""
+    """The model does not exist, or this key may not use it."""
 
 
 class RateLimitError(APIStatusError, core.RateLimitError, langchain.ModelRateLimitError):
@@ -112,7 +112,7 @@ class RateLimitError(APIStatusError, core.RateLimitError, langchain.ModelRateLim
 
 
 class ServerError(APIStatusError, core.ServerError, langchain.ModelAPIError):
-    """The service, or something on the way to it, is in trouble."""
+    """The service, or a proxy in front of it, failed."""
 
 
 class ProviderError(ServerError, core.ProviderError):
@@ -120,36 +120,19 @@ class ProviderError(ServerError, core.ProviderError):
 
 
 class NoProvidersAvailableError(ServerError, core.NoProvidersAvailableError):
-    """No provider fits what the request allows."""
+    """No provider matches the routing of the request."""
 
 
 _OURS: dict[type[core.MeliousError], type[core.MeliousError]] = {
-    core.ConfigurationError: ConfigurationError,
-    core.InvalidArgumentError: InvalidArgumentError,
-    core.APIConnectionError: APIConnectionError,
-    core.StreamTruncatedError: StreamTruncatedError,
-    core.APITimeoutError: APITimeoutError,
-    core.DeadlineExceededError: DeadlineExceededError,
-    core.ResponseDecodeError: ResponseDecodeError,
-    core.BudgetExceededError: BudgetExceededError,
-    core.ResidencyError: ResidencyError,
-    core.APIStatusError: APIStatusError,
-    core.BadRequestError: BadRequestError,
-    core.ContextLengthExceededError: ContextLengthExceededError,
-    core.AuthenticationError: AuthenticationError,
-    core.PermissionDeniedError: PermissionDeniedError,
-    core.InsufficientBalanceError: InsufficientBalanceError,
-    core.NotFoundError: NotFoundError,
-    core.ModelNotFoundError: ModelNotFoundError,
-    core.RateLimitError: RateLimitError,
-    core.ServerError: ServerError,
-    core.ProviderError: ProviderError,
-    core.NoProvidersAvailableError: NoProvidersAvailableError,
+    getattr(core, name): kind
+    for name, kind in list(globals().items())
+    if isinstance(kind, type) and issubclass(kind, core.MeliousError)
 }
+"""The class of this module for each class of the core, which has the same name."""
 
 
 def for_langchain(error: core.MeliousError) -> core.MeliousError:
-    """Give an error of the core as the class here that corresponds to it, with all it carries.
+    """Convert an error of the core to the class here with the same name, attributes included.
 
     Example:
         >>> for_langchain(core.RateLimitError("slow down", status_code=429)).is_retryable
@@ -165,7 +148,7 @@ def for_langchain(error: core.MeliousError) -> core.MeliousError:
 
 
 class LangChainErrors:
-    """A with block whose errors of the core leave it as errors of this module. Has no state: share it."""
+    """A context manager that converts errors of the core to errors of this module. Stateless, so shared."""
 
     def __enter__(self) -> None:
         pass
@@ -183,12 +166,12 @@ langchain_errors: LangChainErrors = LangChainErrors()
 
 
 def needs_asyncio() -> None:
-    """Refuse an async call where no asyncio event loop runs, before LangChain's own steps fail for it.
+    """Check that an asyncio event loop is running, before LangChain's own code fails less clearly.
 
     Raises:
-        ConfigurationError: None runs: the code is under trio or curio, or outside of any loop.
+        ConfigurationError: None is running: the code runs under trio or curio, or outside any loop.
     """
-    from melious.http.asyncio_only import running_loop  # noqa: PLC0415 - blocking code does without
+    from melious.http.asyncio_only import running_loop  # noqa: PLC0415 - blocking code does not need it
 
     with langchain_errors:
         running_loop()

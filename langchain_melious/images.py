@@ -1,4 +1,4 @@
-"""`MeliousImageGenerator`: the picture models of Melious as a tool for LangChain's agents."""
+"""`MeliousImageGenerator`: the image models of Melious as a tool for LangChain agents."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NotRequired
 from langchain_core.tools import ArgsSchema, BaseTool
 from pydantic import BaseModel, Field, SkipValidation
 
-from langchain_melious.callbacks.reports import Asked, areport, report, usage_of
+from langchain_melious.callbacks.reports import RequestInfo, areport, report, usage_of
 from langchain_melious.errors import ResponseDecodeError, langchain_errors
 from langchain_melious.settings.fields import MeliousSettings
 from melious.endpoints.images import check_params, media_type_of
@@ -34,7 +34,7 @@ _PARAMETERS = (
 
 
 class ImageInput(BaseModel):
-    """What a model says to have a picture made."""
+    """The arguments of the tool."""
 
     prompt: str = Field(
         description="What the picture shows, in full: subject, surroundings, style, light, colours."
@@ -45,13 +45,13 @@ class ImageInput(BaseModel):
 
 
 class GeneratedImage(TypedDict):
-    """A picture, as the artifact of a tool message holds it.
+    """An image in the artifact of a tool message.
 
     Attributes:
-        mime_type: What kind of picture it is, such as `image/png`; absent for a URL.
-        data: The picture's bytes; absent for a URL.
-        url: Where it can be fetched, from services that host pictures.
-        revised_prompt: The prompt as the model understood it, where reported.
+        mime_type: Its type, such as `image/png`; absent for a URL.
+        data: Its bytes; absent for a URL.
+        url: Its URL, from services that host images.
+        revised_prompt: The prompt as the model understood it, if reported.
     """
 
     mime_type: NotRequired[str]
@@ -61,16 +61,16 @@ class GeneratedImage(TypedDict):
 
 
 class ImageArtifact(TypedDict):
-    """All that came of a request for pictures; what the service did not report is absent.
+    """The result of an image request, without what the service did not report.
 
     Attributes:
-        prompt: What was asked for.
-        images: The pictures.
-        model: The model that was asked, without its flavor.
-        routing: What was asked of the routing.
+        prompt: The prompt.
+        images: The images.
+        model: The requested model, without its flavor.
+        routing: The requested routing.
         usage: Token counts.
-        environment_impact: Energy, carbon and water, and where it ran.
-        billing_cost: The money, as decimal strings.
+        environment_impact: Energy, carbon and water, provider and country.
+        billing_cost: The cost, as decimal strings.
         request_id: The service's id of the request.
     """
 
@@ -85,47 +85,47 @@ class ImageArtifact(TypedDict):
 
 
 class MeliousImageGenerator(MeliousSettings, BaseTool):
-    """A tool that makes pictures of words.
+    """A tool that generates images from descriptions.
 
-    The message for the model says what was made and shows it, as standard
-    `image` blocks; the artifact (`ImageArtifact`, plain data) holds the bytes,
-    revised prompts, impact, cost and request id. Give `show_images=False` in
-    agents whose chat model does not take images. What a request cost goes to
-    `melious.track_impact` and, as the custom event `melious_usage`, to LangChain's
-    callbacks. A call that fails raises one of `langchain_melious.errors`.
+    The tool message holds a short text and the images as standard `image` blocks;
+    its artifact (`ImageArtifact`, plain data) holds bytes, revised prompts, impact,
+    cost and request id. Set `show_images=False` if the agent's chat model does not
+    take images. Costs are reported to `melious.track_impact` and, as the custom event
+    `melious_usage`, to LangChain's callbacks. Errors are those of
+    `langchain_melious.errors`.
 
     Args:
         model: The model, with or without a flavor: `flux-schnell`.
         api_key: The key; by default the environment variable `MELIOUS_API_KEY`.
-        base_url: Where the service is; by default `MELIOUS_BASE_URL`, then `https://api.melious.ai/v1`.
-        preset: What routing should favour, such as `environment` or `speed`; not sent by default.
+        base_url: The URL of the service; by default `MELIOUS_BASE_URL`, then `https://api.melious.ai/v1`.
+        preset: What routing favours, such as `environment` or `speed`; not sent by default.
         flavor: The suffix of the model: `balanced`, `speed`, `price`, `eco` or `batch`; none by default.
         filters: Which providers may serve, such as `{"countries": ["DE", "FR"]}`; by default any.
-        verify_location: `warn` or `raise` where an answer came from none of `filters["countries"]`; `off` by
+        verify_location: `warn` or `raise` if an answer comes from outside `filters["countries"]`; `off` by
             default.
-        routing_fallbacks: Filters to give up one by one where no provider fits; none by default.
-        budget: A `melious.ImpactBudget`, the limit of what may be spent; none by default.
-        n: How many pictures for each call, 1 to 10 (older services take 4); by default 1.
-        size: Width x height in pixels; by default the service's own, 1024x1024. The chat model may ask
-            for another.
-        width, height: The same in pixels, for models that take these instead of `size`; not sent by default.
+        routing_fallbacks: Filters to drop one by one while no provider matches; none by default.
+        budget: A `melious.ImpactBudget` that limits spending; none by default.
+        n: The number of images per call, 1 to 10 (older services take 4); by default 1.
+        size: Width x height in pixels; by default the service's own, 1024x1024. The chat model may choose
+            another.
+        width, height: In pixels, for models that take these instead of `size`; not sent by default.
         quality: `standard` or `hd`; not sent by default.
-        style: A style that the model knows; not sent by default.
-        output_format: `png`, `jpeg` or another that the model knows; not sent by default.
-        output_quality: 0 to 100, where the model knows it; not sent by default.
-        seed: For pictures that can be had again, where the model knows it; not sent by default.
-        user: Who the requests are for; not sent by default.
-        image_format: How pictures travel: `b64_json`, the default, or `url`, from services that host them.
-        show_images: Whether the message for the model holds the pictures, beside the words; True by default.
+        style: A style that the model supports; not sent by default.
+        output_format: `png`, `jpeg` or another that the model supports; not sent by default.
+        output_quality: 0 to 100, if the model supports it; not sent by default.
+        seed: For reproducible images, if the model supports it; not sent by default.
+        user: Your identifier for the end user; not sent by default.
+        image_format: How images are returned: `b64_json`, the default, or `url`, if the service hosts them.
+        show_images: Whether the tool message holds the images; True by default.
         timeout: Seconds for each wait of an attempt, a `melious.Timeout`, an `httpx.Timeout` or
             `(connect, read)`; 180 s for an answer by default.
-        deadline: Seconds for a whole call, waits and retries included; 600 by default, None for no limit.
-        max_retries: Further attempts after the first, for passing troubles; 2 by default, 0 for none.
-        retry_timeouts: Send again what timed out after it was sent, though it may be billed twice;
+        deadline: Seconds for a whole call, including retries; 600 by default, None for no limit.
+        max_retries: Further attempts after transient errors; 2 by default, 0 for none.
+        retry_timeouts: Retry requests that timed out after they were sent, which may be billed twice;
             False by default.
-        default_headers: Headers of every request; none by default.
-        extra_body: Fields of every body, sent as they are; none by default.
-        http_client: A client with httpx's interface for blocking calls, never closed; none by default.
+        default_headers: Headers for every request; none by default.
+        extra_body: Fields for every body, sent unchanged; none by default.
+        http_client: An `httpx.Client` or compatible, for blocking calls; never closed; none by default.
         async_http_client: The same for async calls.
         async_transport: `httpx`, the default, or `aiohttp` for async calls (extra `aiohttp`).
         auth, verify, allow_insecure_http, max_connections, max_rate_limit_wait: As in
@@ -133,8 +133,8 @@ class MeliousImageGenerator(MeliousSettings, BaseTool):
         name, description, callbacks, tags, metadata, return_direct: As in LangChain's `BaseTool`.
 
     Raises:
-        langchain_melious.errors.ConfigurationError: There is no key, or the base URL cannot be used.
-        langchain_melious.errors.InvalidArgumentError: An argument is wrong or unknown.
+        langchain_melious.errors.ConfigurationError: The key is missing or the base URL is not valid.
+        langchain_melious.errors.InvalidArgumentError: An argument is invalid or unknown.
 
     Example:
         >>> from langchain_melious import MeliousImageGenerator
@@ -162,19 +162,19 @@ class MeliousImageGenerator(MeliousSettings, BaseTool):
     _kind: ClassVar[str] = "image"
 
     name: str = "generate_image"
-    """What the chat model calls it."""
+    """The tool's name for the chat model."""
 
     description: str = "Make a picture from a description in words. Returns the picture."
-    """What the chat model is told of it."""
+    """The tool's description for the chat model."""
 
     args_schema: Annotated[ArgsSchema | None, SkipValidation()] = ImageInput
-    """What the chat model may say."""
+    """The arguments that the chat model can give."""
 
     response_format: Literal["content", "content_and_artifact"] = "content_and_artifact"
-    """The pictures' bytes are an artifact, out of the chat model's sight."""
+    """The bytes of the images are an artifact, which the chat model does not see."""
 
     n: int | None = None
-    """How many pictures for each call, 1 to 10."""
+    """The number of images per call, 1 to 10."""
 
     size: str | None = None
     """Width x height in pixels, as in `1024x1024`."""
@@ -183,33 +183,33 @@ class MeliousImageGenerator(MeliousSettings, BaseTool):
     """Width in pixels, for models that take it instead of `size`."""
 
     height: int | None = None
-    """Height in pixels, likewise."""
+    """Height in pixels, for models that take it instead of `size`."""
 
     quality: str | None = None
     """`standard` or `hd`."""
 
     style: str | None = None
-    """A style that the model knows."""
+    """A style that the model supports."""
 
     output_format: str | None = None
-    """`png`, `jpeg` or another that the model knows."""
+    """`png`, `jpeg` or another that the model supports."""
 
     output_quality: int | None = None
-    """0 to 100, where the model knows it."""
+    """0 to 100, if the model supports it."""
 
     seed: int | None = None
-    """For pictures that can be had again, where the model knows it."""
+    """For reproducible images, if the model supports it."""
 
     user: str | None = None
-    """Who the requests are for."""
+    """Your identifier for the end user."""
 
     image_format: Literal["b64_json", "url"] = "b64_json"
-    """How pictures travel."""
+    """How images are returned."""
 
     show_images: bool = True
-    """Whether the message for the chat model holds the pictures, beside the words."""
+    """Whether the tool message holds the images."""
 
-    if not TYPE_CHECKING:  # for a checker, the fields above are the signature
+    if not TYPE_CHECKING:  # for type checkers, the fields are the signature
 
         def __init__(self, **arguments: Any) -> None:
             hide_key(arguments)
@@ -226,9 +226,9 @@ class MeliousImageGenerator(MeliousSettings, BaseTool):
         with langchain_errors:
             call = self._request(prompt, size)
             result = self._sync_client().images.generate(**call)
-            asked = self._asked(call)
-            report(asked, [result])
-            return self._told(prompt, asked, result)
+            info = self._info(call)
+            report(info, [result])
+            return self._outcome(prompt, info, result)
 
     async def _arun(
         self,
@@ -239,9 +239,9 @@ class MeliousImageGenerator(MeliousSettings, BaseTool):
         with langchain_errors:
             call = self._request(prompt, size)
             result = await self._async_client().images.generate(**call)
-            asked = self._asked(call)
-            await areport(asked, [result])
-            return self._told(prompt, asked, result)
+            info = self._info(call)
+            await areport(info, [result])
+            return self._outcome(prompt, info, result)
 
     def _parameters(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in _PARAMETERS} | {"response_format": self.image_format}
@@ -252,14 +252,14 @@ class MeliousImageGenerator(MeliousSettings, BaseTool):
             call |= {"size": size, "width": None, "height": None}
         return call
 
-    def _asked(self, call: Mapping[str, Any]) -> Asked:
-        return Asked("images", call["model"], self._routing(call))
+    def _info(self, call: Mapping[str, Any]) -> RequestInfo:
+        return RequestInfo("images", call["model"], self._routing(call))
 
-    def _told(
-        self, prompt: str, asked: Asked, result: ImagesResult
+    def _outcome(
+        self, prompt: str, info: RequestInfo, result: ImagesResult
     ) -> tuple[list[str | dict[str, Any]], ImageArtifact]:
-        """What the chat model gets to see, and all there is."""
-        cost = usage_of(asked, result)
+        """The content of the tool message and its artifact."""
+        cost = usage_of(info, result)
         del cost["endpoint"]
         images = [_image_of(image, result) for image in result.data]
         artifact: dict[str, Any] = {"prompt": prompt, "images": images, **cost}
@@ -276,22 +276,20 @@ def _image_of(image: Image, result: ImagesResult) -> GeneratedImage:
             made["data"] = image.to_bytes()
         except ValueError as error:
             raise ResponseDecodeError(
-                f"images: the base64 of a picture is broken: {error}", request_id=result.request_id
+                f"images: the base64 of an image is not valid: {error}", request_id=result.request_id
             ) from error
         made["mime_type"] = media_type_of(made["data"])
     elif image.url is not None:
         made["url"] = image.url
     else:
-        raise ResponseDecodeError(
-            "images: a picture has neither bytes nor a URL", request_id=result.request_id
-        )
+        raise ResponseDecodeError("images: an image has neither data nor a URL", request_id=result.request_id)
     if image.revised_prompt:
         made["revised_prompt"] = image.revised_prompt
     return made
 
 
 def _words(images: list[GeneratedImage]) -> str:
-    """What was made, in a few words; the user sees the pictures by other ways."""
+    """A short text for the chat model about the images."""
     made = "1 picture was made" if len(images) == 1 else f"{len(images)} pictures were made"
     lines = [f"{made}."]
     for image in images:

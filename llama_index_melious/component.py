@@ -10,7 +10,7 @@ from llama_index.core.callbacks import CallbackManager
 from llama_index.core.schema import BaseComponent
 from pydantic import SecretStr, ValidationError
 
-from melious.clients.base import brought
+from melious.clients.base import checked_http_client
 from melious.errors import InvalidArgumentError
 from melious.errors.arguments import invalid_arguments
 from melious.routing.filters import filters_to_wire, flavored, routing_told
@@ -246,8 +246,8 @@ class MeliousComponent(BaseComponent):
         if not isinstance(model, str) or not model.strip():
             raise InvalidArgumentError(f"model: must be the name of a model, not {model!r}", param="model")
         flavored(model, self.flavor)
-        brought(self.http_client, "blocking")
-        brought(self.async_http_client, "asyncio", "async_http_client")
+        checked_http_client(self.http_client, "blocking")
+        checked_http_client(self.async_http_client, "asyncio", "async_http_client")
 
     def _client_settings(self) -> dict[str, Any]:
         """The settings that a client is made from; the others are sent with each call."""

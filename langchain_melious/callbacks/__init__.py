@@ -1,1 +1,1 @@
-"""What is told to LangChain's callbacks, and handlers of our own."""
+"""What LangChain's callbacks learn of requests: cost, retries, and totals by run and tag."""

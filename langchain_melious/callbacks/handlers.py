@@ -1,4 +1,4 @@
-"""`MeliousImpactHandler`: a callback that adds up what calls cost, in carbon, water, energy and money."""
+"""`MeliousImpactHandler`: a callback handler that adds up carbon, water, energy and money."""
 
 from __future__ import annotations
 
@@ -15,23 +15,22 @@ from langchain_core.tracers.context import register_configure_hook
 from typing_extensions import override
 
 from langchain_melious.callbacks.reports import USAGE_EVENT
-from langchain_melious.callbacks.run_totals import Asked, RunBook, RunTotals
-from langchain_melious.chat.messages import PROVIDER
+from langchain_melious.callbacks.run_totals import RequestedModel, RunTotals, RunTracker
+from langchain_melious.provider import PROVIDER
 from melious.errors import MeliousError
 from melious.impact import BillingCost, Entry, EnvironmentImpact, ImpactLedger, Totals
 from melious.routing.filters import routing_of, split_flavor
 
 
 class MeliousImpactHandler(BaseCallbackHandler):
-    """A callback handler that adds up what the calls of Melious under it cost.
+    """A callback handler that adds up the costs of all Melious calls under it.
 
-    It hears of chat models, streamed or not, of embeddings and of rerankers, and
-    leaves models of other providers and answers from a cache out. One handler can
-    be used by any number of runs, threads and tasks.
+    It counts chat models, streamed or not, embeddings and rerankers, but not other
+    providers' models or cached answers. Runs, threads and tasks can share a handler.
 
     Attributes:
-        ledger: The sums, with breakdowns by model, provider, country, endpoint and routing.
-            Calls of chat models that failed are counted in `failed`.
+        ledger: The sums, by model, provider, country, endpoint and routing. Failed
+            calls of chat models are counted in `failed`.
 
     Example:
         >>> from langchain_melious import ChatMelious, MeliousImpactHandler
@@ -46,17 +45,17 @@ class MeliousImpactHandler(BaseCallbackHandler):
         [('ChatMelious', 1)]
     """
 
-    run_inline = True  # it never waits, so async runs need no thread for it
+    run_inline = True  # it never blocks, so async runs need no thread for it
 
     def __init__(self, ledger: ImpactLedger | None = None) -> None:
-        """Begin.
+        """Start counting.
 
         Args:
-            ledger: Where to add up; by default a new one.
+            ledger: The ledger to add to; by default a new one.
         """
         super().__init__()
         self.ledger: ImpactLedger = ImpactLedger() if ledger is None else ledger
-        self._book = RunBook()
+        self._runs = RunTracker()
         self._around: MeliousImpactHandler | None = None
 
     @property
@@ -65,20 +64,20 @@ class MeliousImpactHandler(BaseCallbackHandler):
         return self.ledger.total
 
     def by_run(self) -> dict[UUID, RunTotals]:
-        """The sums by outermost run: a call of a chain, an agent or a model, with all that it called.
+        """The sums by outermost run: a call of a chain, an agent or a model, with everything it called.
 
         Returns:
-            Name, tags and sums by run id, oldest first; of the latest 1000 runs that cost something.
+            Name, tags and sums by run id, oldest first, for the latest 1000 runs with costs.
         """
-        return self._book.by_run()
+        return self._runs.by_run()
 
     def by_tag(self) -> dict[str, Totals]:
-        """The sums by tag; a call with several tags counts for each, so they add up to more than the total.
+        """The sums by tag. A call with several tags counts for each.
 
         Returns:
             The sums of the first 256 tags, and of the rest as `other`.
         """
-        return self._book.by_tag()
+        return self._runs.by_tag()
 
     @override
     def on_chain_start(
@@ -91,7 +90,7 @@ class MeliousImpactHandler(BaseCallbackHandler):
         tags: list[str] | None = None,
         **kwargs: Any,
     ) -> None:
-        """Note to whom a run belongs."""
+        """Record the parent of a run."""
         self._begin(serialized, run_id, parent_run_id, tags, kwargs)
 
     @override
@@ -105,7 +104,7 @@ class MeliousImpactHandler(BaseCallbackHandler):
         tags: list[str] | None = None,
         **kwargs: Any,
     ) -> None:
-        """Note to whom a run belongs."""
+        """Record the parent of a run."""
         self._begin(serialized, run_id, parent_run_id, tags, kwargs)
 
     @override
@@ -119,7 +118,7 @@ class MeliousImpactHandler(BaseCallbackHandler):
         tags: list[str] | None = None,
         **kwargs: Any,
     ) -> None:
-        """Note to whom a run belongs."""
+        """Record the parent of a run."""
         self._begin(serialized, run_id, parent_run_id, tags, kwargs)
 
     @override
@@ -134,11 +133,11 @@ class MeliousImpactHandler(BaseCallbackHandler):
         metadata: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        """Note to whom a run belongs, and which model it asks."""
-        told = metadata or {}
-        is_ours = told.get("ls_provider") == PROVIDER
-        asked = _asked(told, kwargs.get("invocation_params") or {}) if is_ours else None
-        self._begin(serialized, run_id, parent_run_id, tags, kwargs, asked)
+        """Record the parent of a run and the model that it requests."""
+        about = metadata or {}
+        is_ours = about.get("ls_provider") == PROVIDER
+        requested = _requested(about, kwargs.get("invocation_params") or {}) if is_ours else None
+        self._begin(serialized, run_id, parent_run_id, tags, kwargs, requested)
 
     def _begin(
         self,
@@ -146,11 +145,11 @@ class MeliousImpactHandler(BaseCallbackHandler):
         run_id: UUID,
         parent_run_id: UUID | None,
         tags: list[str] | None,
-        told: Mapping[str, Any],
-        asked: Asked | None = None,
+        details: Mapping[str, Any],
+        requested: RequestedModel | None = None,
     ) -> None:
-        name = told.get("name") or (serialized or {}).get("name") or "run"
-        self._book.begin(run_id, parent_run_id, str(name), tags, asked)
+        name = details.get("name") or (serialized or {}).get("name") or "run"
+        self._runs.begin(run_id, parent_run_id, str(name), tags, requested)
 
     @override
     def on_llm_end(
@@ -168,10 +167,10 @@ class MeliousImpactHandler(BaseCallbackHandler):
             message = first.message if isinstance(first, ChatGeneration) else None
             if not isinstance(message, AIMessage) or _is_from_cache(message):
                 continue
-            told = message.response_metadata
-            if told.get("model_provider") == PROVIDER:
-                model = split_flavor(str(told.get("model_name") or ""))[0]
-                self._count(run_id, tags, _entry("chat", model, told, told.get("token_usage")))
+            metadata = message.response_metadata
+            if metadata.get("model_provider") == PROVIDER:
+                model = split_flavor(str(metadata.get("model_name") or ""))[0]
+                self._count(run_id, tags, _entry("chat", model, metadata, metadata.get("token_usage")))
 
     @override
     def on_llm_error(
@@ -183,9 +182,9 @@ class MeliousImpactHandler(BaseCallbackHandler):
         tags: list[str] | None = None,
         **kwargs: Any,
     ) -> None:
-        """Count a call of a chat model that was sent and failed, in a column of its own."""
+        """Count a call of a chat model that failed after it was sent."""
         if isinstance(error, MeliousError) and error.attempts:
-            model, routing = self._book.asked_of(run_id) or Asked()
+            model, routing = self._runs.requested_by(run_id) or RequestedModel()
             begun = error.partial is not None
             self._count(run_id, tags, Entry("chat", model, routing, answered=begun, failed=True))
 
@@ -206,9 +205,9 @@ class MeliousImpactHandler(BaseCallbackHandler):
 
     def _count(self, run_id: UUID, tags: list[str] | None, entry: Entry) -> None:
         self.ledger.record(entry)
-        self._book.count(run_id, tags, entry)
-        # A run that began before this block has told the block around it already.
-        if self._around is not None and not self._around._book.knows(run_id):  # noqa: SLF001 - its own class
+        self._runs.count(run_id, tags, entry)
+        # A run that began before this block already reports to the block around it.
+        if self._around is not None and not self._around._runs.knows(run_id):  # noqa: SLF001 - its own class
             self._around._count(run_id, tags, entry)  # noqa: SLF001 - its own class
 
 
@@ -218,11 +217,11 @@ register_configure_hook(_active, inheritable=True)
 
 @contextmanager
 def get_melious_callback() -> Iterator[MeliousImpactHandler]:
-    """Add up what everything inside the block costs: chat, embeddings, rerank, chains and agents.
+    """Add up the costs of everything inside the block: chat, embeddings, rerank, chains and agents.
 
     Yields:
-        The handler, whose `total` and `ledger` grow as the calls end. A block inside
-        another counts for both.
+        The handler; its `total` and `ledger` grow as calls end. Nested blocks count for
+        the outer ones too.
 
     Example:
         >>> from langchain_melious import MeliousEmbeddings, get_melious_callback
@@ -245,25 +244,25 @@ def get_melious_callback() -> Iterator[MeliousImpactHandler]:
 
 
 def _is_from_cache(message: AIMessage) -> bool:
-    """LangChain marks an answer out of its cache with a cost of exactly the whole number 0."""
+    """Whether the answer is cached, which LangChain marks with a cost of the integer 0."""
     usage: Mapping[str, Any] = message.usage_metadata or {}
     cost = usage.get("total_cost")
     return type(cost) is int and cost == 0
 
 
-def _asked(told: Mapping[str, Any], parameters: Mapping[str, Any]) -> Asked:
-    """What a run asks for, by what callbacks are told at its start."""
-    body = {"model": told.get("ls_model_name"), "preset": parameters.get("preset")}
+def _requested(metadata: Mapping[str, Any], parameters: Mapping[str, Any]) -> RequestedModel:
+    """The model and routing that a run requests, from the arguments of its start callback."""
+    body = {"model": metadata.get("ls_model_name"), "preset": parameters.get("preset")}
     extra = parameters.get("extra_body")
     if isinstance(extra, Mapping):
         body |= extra
     model, flavor = split_flavor(str(body["model"] or ""))
-    return Asked(model, flavor or parameters.get("flavor") or routing_of(body))
+    return RequestedModel(model, flavor or parameters.get("flavor") or routing_of(body))
 
 
-def _entry(endpoint: str, model: str, told: Mapping[str, Any], usage: Any) -> Entry:
-    routing = told.get("routing") or {}
-    impact, cost = told.get("environment_impact"), told.get("billing_cost")
+def _entry(endpoint: str, model: str, report: Mapping[str, Any], usage: Any) -> Entry:
+    routing = report.get("routing") or {}
+    impact, cost = report.get("environment_impact"), report.get("billing_cost")
     return Entry(
         endpoint,
         model,

@@ -1,7 +1,7 @@
-"""Telling callbacks what a request cost where LangChain's interface returns no message: embeddings, rerank.
+"""Reports the cost of requests that return no message, such as embeddings, to LangChain's callbacks.
 
 Each request is one custom event, `melious_usage`. Inside a chain it goes to the
-callbacks of the run around it, else to those that are active here.
+callbacks of the surrounding run, otherwise to the active ones.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ USAGE_EVENT = "melious_usage"
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What a call asked for.
+class RequestInfo:
+    """What a call requests.
 
     Attributes:
-        endpoint: `embeddings` or `rerank`.
+        endpoint: `embeddings`, `rerank`, `images` or `audio`.
         model: The model, with or without a flavor.
-        routing: What was asked of the routing.
+        routing: The requested routing.
     """
 
     endpoint: str
@@ -38,49 +38,49 @@ class Asked:
     routing: Mapping[str, Any]
 
 
-def report(asked: Asked, results: Iterable[Result]) -> None:
-    """Tell the callbacks what each of the requests of a call cost."""
+def report(info: RequestInfo, results: Iterable[Result]) -> None:
+    """Report the cost of each request of a call."""
     manager = _manager("CallbackManager")
     if manager is not None:
         for result in results:
-            manager.on_custom_event(USAGE_EVENT, usage_of(asked, result), manager.parent_run_id)
+            manager.on_custom_event(USAGE_EVENT, usage_of(info, result), manager.parent_run_id)
 
 
-async def areport(asked: Asked, results: Iterable[Result]) -> None:
-    """Tell the callbacks what each of the requests of a call cost."""
+async def areport(info: RequestInfo, results: Iterable[Result]) -> None:
+    """Report the cost of each request of a call."""
     manager = _manager("AsyncCallbackManager")
     if manager is not None:
         for result in results:
-            await manager.on_custom_event(USAGE_EVENT, usage_of(asked, result), manager.parent_run_id)
+            await manager.on_custom_event(USAGE_EVENT, usage_of(info, result), manager.parent_run_id)
 
 
 @contextmanager
-def reported(asked: Asked, call: dict[str, Any]) -> Iterator[None]:
-    """Tell the callbacks what each request of a call cost, also where another one fails.
+def reported(info: RequestInfo, call: dict[str, Any]) -> Iterator[None]:
+    """Report the cost of each request of a call, even if another one fails.
 
     Args:
-        asked: What the call asks for.
+        info: What the call requests.
         call: Its arguments; `on_answer` is added.
     """
     answers = _answers_to(call)
     try:
         yield
     finally:
-        report(asked, answers)
+        report(info, answers)
 
 
 @asynccontextmanager
-async def areported(asked: Asked, call: dict[str, Any]) -> AsyncIterator[None]:
-    """Tell the callbacks what each request of a call cost, also where another one fails."""
+async def areported(info: RequestInfo, call: dict[str, Any]) -> AsyncIterator[None]:
+    """Report the cost of each request of a call, even if another one fails."""
     answers = _answers_to(call)
     try:
         yield
     finally:
-        await areport(asked, answers)
+        await areport(info, answers)
 
 
 def _answers_to(call: dict[str, Any]) -> list[Result]:
-    """Collect the answers to a call, beside what its caller does with them."""
+    """Collect the answers to a call, and still call the caller's `on_answer`."""
     answers: list[Result] = []
     on_answer = call.get("on_answer")
 
@@ -93,16 +93,16 @@ def _answers_to(call: dict[str, Any]) -> list[Result]:
     return answers
 
 
-def usage_of(asked: Asked, result: Result) -> dict[str, Any]:
-    """What a request cost, as plain data; what the service did not report is absent.
+def usage_of(info: RequestInfo, result: Result) -> dict[str, Any]:
+    """The cost of a request as plain data, without what the service did not report.
 
     Example:
         >>> from melious.answers.results import Result
-        >>> usage_of(Asked("rerank", "bge-reranker-v2-m3", {}), Result(usage={"total_tokens": 9}))
+        >>> usage_of(RequestInfo("rerank", "bge-reranker-v2-m3", {}), Result(usage={"total_tokens": 9}))
         {'endpoint': 'rerank', 'model': 'bge-reranker-v2-m3', 'usage': {'total_tokens': 9}}
     """
-    event: dict[str, Any] = {"endpoint": asked.endpoint, "model": split_flavor(asked.model)[0]}
-    routing = {**asked.routing, "relaxed": list(result.relaxed)} if result.relaxed else dict(asked.routing)
+    event: dict[str, Any] = {"endpoint": info.endpoint, "model": split_flavor(info.model)[0]}
+    routing = {**info.routing, "relaxed": list(result.relaxed)} if result.relaxed else dict(info.routing)
     if routing:
         event["routing"] = routing
     for name in ("usage", "environment_impact", "billing_cost"):
@@ -115,11 +115,9 @@ def usage_of(asked: Asked, result: Result) -> dict[str, Any]:
 
 
 def _manager(kind: str) -> Any:
-    """The callbacks of the run around this call and those that are active everywhere, if there are any."""
+    """The callbacks of the surrounding run and the active ones, or None if there are none."""
     if "langchain_core.tracers.context" not in sys.modules:
-        return (
-            None  # no run has begun and no callback is active yet, and to ask would cost a second of imports
-        )
+        return None  # no run or callback can be active yet, and asking would import for a second
     around = var_child_runnable_config.get()
     callbacks = around.get("callbacks") if around else None
     manager = getattr(callbacks_manager, kind).configure(inheritable_callbacks=callbacks)

@@ -1,4 +1,4 @@
-"""Retries of the core as LangChain's callbacks know them."""
+"""Reports the core's retries to LangChain's callbacks."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
     from melious.errors import RetryEvent
 
 
-def with_retries_told(
+def with_retry_callback(
     given: dict[str, Any], run_manager: CallbackManagerForLLMRun | AsyncCallbackManagerForLLMRun | None
 ) -> Mapping[str, Any]:
-    """Add to the arguments of a call that the callbacks of its run (`on_retry`) hear of retries."""
+    """Add an `on_retry` to the arguments of a call that notifies the callbacks of its run."""
     if run_manager is None or not run_manager.handlers or "on_retry" in given:
         return given
     return {**given, "on_retry": lambda event: run_manager.on_retry(retry_state(event))}
 
 
 def retry_state(event: RetryEvent) -> RetryCallState:
-    """Make the state that `on_retry` takes: which attempt failed, how, and the wait before the next."""
-    from tenacity import Future, RetryCallState, Retrying  # noqa: PLC0415 - only where something failed
+    """Build the argument of `on_retry`: the failed attempt, its error, and the wait before the next."""
+    from tenacity import Future, RetryCallState, Retrying  # noqa: PLC0415 - only needed after a failure
 
     state = RetryCallState(Retrying(), fn=None, args=(), kwargs={})
     state.attempt_number = event.attempt

@@ -1,4 +1,4 @@
-"""What runs cost, by the outermost run that they belong to and by their tags."""
+"""The costs of runs, by outermost run and by tag."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ OTHER = "other"
 
 @dataclass(frozen=True, slots=True)
 class RunTotals:
-    """What one outermost run cost, everything under it included.
+    """The costs of one outermost run, including all runs under it.
 
     Attributes:
-        name: The name of the run: that of the chain, agent or model that was called.
+        name: The name of the run: that of the chain, agent or model.
         tags: Its tags.
         totals: The sums.
 
@@ -39,8 +39,8 @@ class RunTotals:
     totals: Totals = field(default_factory=Totals)
 
 
-class Asked(NamedTuple):
-    """What a chat model of Melious is asked for.
+class RequestedModel(NamedTuple):
+    """The model and routing of a chat request.
 
     Attributes:
         model: The model, without its flavor.
@@ -56,14 +56,14 @@ class _Traced:
     root: UUID
     name: str
     tags: tuple[str, ...]
-    asked: Asked | None
+    requested: RequestedModel | None
 
 
-class RunBook:
-    """Which runs belong together, and what they cost; bounded, and safe over threads.
+class RunTracker:
+    """Groups runs by outermost run and adds up their costs. Bounded and thread-safe.
 
-    It keeps the latest 1000 outermost runs that cost something and 256 tags;
-    later tags are counted as `other`.
+    It keeps the latest 1000 outermost runs with costs and the first 256 tags;
+    further tags count as `other`.
     """
 
     def __init__(self) -> None:
@@ -78,26 +78,26 @@ class RunBook:
         parent_run_id: UUID | None,
         name: str,
         tags: Iterable[str] | None,
-        asked: Asked | None = None,
+        requested: RequestedModel | None = None,
     ) -> None:
-        """Note a run; it belongs to the outermost run that was seen above it."""
+        """Record a run under the outermost run seen above it."""
         with self._lock:
             above = None if parent_run_id is None else self._touched(parent_run_id)
             root = above.root if above else run_id
-            self._traced[run_id] = _Traced(root, name, tuple(tags or ()), asked)
+            self._traced[run_id] = _Traced(root, name, tuple(tags or ()), requested)
             if len(self._traced) > MAX_TRACED:
                 self._traced.popitem(last=False)
 
     def knows(self, run_id: UUID) -> bool:
-        """Whether a run was noted here."""
+        """Whether a run was recorded."""
         with self._lock:
             return run_id in self._traced
 
-    def asked_of(self, run_id: UUID) -> Asked | None:
-        """What a run asks of a chat model of Melious, if it does."""
+    def requested_by(self, run_id: UUID) -> RequestedModel | None:
+        """The model that a run requests, if it is a chat model of Melious."""
         with self._lock:
             traced = self._traced.get(run_id)
-            return traced.asked if traced else None
+            return traced.requested if traced else None
 
     def count(self, run_id: UUID | None, tags: Iterable[str] | None, entry: Entry) -> None:
         """Add one request to its run and its tags."""

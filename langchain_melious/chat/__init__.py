@@ -1,1 +1,1 @@
-"""`ChatMelious`, part by part."""
+"""The chat model: requests, messages, answers whole and streamed, tools, structured output."""

@@ -1,4 +1,4 @@
-"""Content blocks of messages as the parts of the wire: text, `image_url` and `input_audio`. Pure."""
+"""Converts content blocks to parts of the wire: text, `image_url` and `input_audio`. Pure."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _AUDIO_FORMATS = {
     "mp4": "m4a",
     "x-flac": "flac",
 }
-"""Media types whose subtype is not the word that the wire wants."""
+"""The wire's names of audio formats, by media subtype, where they differ."""
 
 _TEXT_SUBTYPES = ("json", "xml", "yaml", "x-yaml", "toml", "javascript", "x-sh", "sql", "csv", "x-ndjson")
 
@@ -34,18 +34,18 @@ _CONTENT = _TEXTS | _DATA | {"refusal", "image_url", "input_audio", "json", "sea
 
 
 def part_of(block: str | Mapping[str, Any], model: str) -> dict[str, Any] | None:
-    """Make a wire part of one content block, in LangChain's, OpenAI's or Anthropic's form.
+    """Convert a content block in LangChain's, OpenAI's or Anthropic's form.
 
     Args:
-        block: The block. Only what the wire knows is taken over, so bookkeeping
-            such as `id`, `index`, `extras` or `cache_control` stays behind.
-        model: Who it is for, to be named in an error.
+        block: The block. Keys that the wire does not have, such as `id`, `index`,
+            `extras` or `cache_control`, are dropped.
+        model: The model, named in errors.
 
     Returns:
         A part, or None for a block that is not content (a tool call, reasoning, empty text).
 
     Raises:
-        InvalidArgumentError: The wire has no form for it.
+        InvalidArgumentError: The block cannot be sent.
 
     Example:
         >>> part_of({"type": "audio", "base64": "SUQz", "mime_type": "audio/mpeg"}, "voxtral")
@@ -78,7 +78,7 @@ def part_of(block: str | Mapping[str, Any], model: str) -> dict[str, Any] | None
 
 
 def is_content(block: str | Mapping[str, Any]) -> bool:
-    """Whether a block is something said or shown, and not a record of what a provider did on its own side."""
+    """Whether a block is content, and not a record of a provider's server-side work."""
     if isinstance(block, str):
         return True
     value = block.get("value") if block.get("type") == "non_standard" else block
@@ -89,7 +89,7 @@ def is_content(block: str | Mapping[str, Any]) -> bool:
 
 
 def _unified(block: Mapping[str, Any]) -> dict[str, Any]:
-    """Bring the spellings of a data block to LangChain's: `base64` or `url` or `text`, and `mime_type`."""
+    """Normalize the forms of a data block: its data, URL or text, its `mime_type` and its name."""
     source: Mapping[str, Any] = block
     if isinstance(block.get("source"), Mapping):  # Anthropic
         source = block["source"]
@@ -142,14 +142,14 @@ def _data_part(data: dict[str, Any], block: Mapping[str, Any], model: str) -> di
 
 
 def _reads_as_text(family: str, subtype: str) -> bool | None:
-    """Whether a media type means text: True, False for one that LangChain gives to any file, None for no."""
+    """Whether a media type means text: True, None for no, False for PDF, which LangChain gives any file."""
     if family == "text" or subtype.endswith(("+json", "+xml")) or subtype in _TEXT_SUBTYPES:
         return True
     return False if subtype == "pdf" else None
 
 
 def _found(block: Mapping[str, Any]) -> str:
-    """What a search found, under its title and source."""
+    """The text of a search result, after its title and source."""
     content = block.get("content") or ()
     texts = [str(part.get("text") or "") for part in content if isinstance(part, Mapping)]
     return "\n".join(str(line) for line in (block.get("title"), block.get("source"), *texts) if line)
@@ -159,7 +159,7 @@ def _openai_image(block: Mapping[str, Any], model: str) -> dict[str, Any]:
     image = block.get("image_url")
     url = image.get("url") if isinstance(image, Mapping) else image
     if not isinstance(url, str) or not url:
-        raise _refused(block, model, "it has no url")
+        raise _refused(block, model, "it has no URL")
     part: dict[str, Any] = {"url": url}
     if isinstance(image, Mapping) and image.get("detail"):
         part["detail"] = image["detail"]
@@ -168,14 +168,14 @@ def _openai_image(block: Mapping[str, Any], model: str) -> dict[str, Any]:
 
 def _audio(data: Any, form: str, block: Mapping[str, Any], model: str) -> dict[str, Any]:
     if not isinstance(data, str) or not data:
-        raise _refused(block, model, "audio can only be sent as base64, not as a URL")
+        raise _refused(block, model, "audio must be sent as base64, not as a URL")
     if not form:
         raise _refused(block, model, "audio needs its mime_type")
     return {"type": "input_audio", "input_audio": {"data": data, "format": _AUDIO_FORMATS.get(form, form)}}
 
 
 def _inline(text: str, name: Any) -> dict[str, Any]:
-    """A text file as text, under its name if it has one."""
+    """A text file as text, after its name if it has one."""
     return {"type": "text", "text": f"{name}:\n{text}" if name else text}
 
 

@@ -1,4 +1,4 @@
-"""What LangChain and its tracers are told of a chat model: arguments, profile, version, dumps."""
+"""How a chat model describes itself to LangChain and its tracers: arguments, profile, version, dumps."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from langchain_core.language_models.model_profile import ModelProfile
 from pydantic import model_validator
 from typing_extensions import override
 
-from langchain_melious.chat.messages import PROVIDER
-from langchain_melious.chat.parameters import PARAMETERS, ChatParameters
+from langchain_melious.chat.options import ChatOptions
+from langchain_melious.chat.parameters import PARAMETERS
 from langchain_melious.chat.profiles import CatalogueProfile, profile_of
 from langchain_melious.chat.tokens import EstimatesTokens
+from langchain_melious.provider import PROVIDER
 from langchain_melious.settings.fields import ROUTING, plain
 from melious._version import __version__
 
-_CALLING = (
+_CALL_OPTIONS = (
     "routing_fallbacks",
     "verify_location",
     "stream_impact",
@@ -26,16 +27,22 @@ _CALLING = (
     "retry_timeouts",
     "base_url",
 )
-_IDENTIFYING = ("model", *ROUTING, *PARAMETERS, "extra_body", *_CALLING)
+_IDENTIFYING = ("model", *ROUTING, *PARAMETERS, "extra_body", *_CALL_OPTIONS)
 
 
-class DescribedModel(ChatParameters, EstimatesTokens):
-    """A chat model that says what it is."""
+class DescribedModel(ChatOptions, EstimatesTokens):
+    """A chat model that describes itself."""
 
     @classmethod
     @override
     def is_lc_serializable(cls) -> bool:
         return True
+
+    @classmethod
+    @override
+    def get_lc_namespace(cls) -> list[str]:
+        """Name the package and not the module, so that dumps stay valid when the module moves."""
+        return ["langchain_melious"]
 
     @property
     @override
@@ -57,7 +64,7 @@ class DescribedModel(ChatParameters, EstimatesTokens):
     @model_validator(mode="before")
     @classmethod
     def _forget_the_profile_of_another_model(cls, arguments: Any) -> Any:
-        """A configurable model is made anew from all fields of another, its profile included."""
+        """Configurable models are created from all fields of another model, including its profile."""
         if isinstance(arguments, dict) and isinstance(arguments.get("profile"), CatalogueProfile):
             return {name: value for name, value in arguments.items() if name != "profile"}
         return arguments

@@ -1,13 +1,14 @@
-"""Streamed answers of the core as the events of LangChain's stream protocol, without chunks in between."""
+"""Streamed answers of the core converted to events of LangChain's stream protocol, without message chunks."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
-from langchain_melious.chat.messages import PROVIDER, calls_from_wire
-from langchain_melious.chat.results import Reading
+from langchain_melious.chat.messages import calls_from_wire
+from langchain_melious.chat.results import ReadOptions
 from langchain_melious.chat.streams import DeltaReader, Piece
+from langchain_melious.provider import PROVIDER
 
 if TYPE_CHECKING:
     from langchain_protocol.protocol import MessagesData
@@ -16,27 +17,27 @@ if TYPE_CHECKING:
 
 
 class EventWriter(DeltaReader):
-    """Makes protocol events of the chunks of one stream.
+    """Converts the chunks of one stream to protocol events.
 
-    Blocks open when their first piece comes and are all closed at the end, in
-    the order in which they were opened.
+    A block starts with its first part; all blocks finish at the end, in the
+    order in which they started.
     """
 
-    def __init__(self, reading: Reading, *, message_id: str = "") -> None:
-        """Begin.
+    def __init__(self, read_options: ReadOptions, *, message_id: str = "") -> None:
+        """Start with an empty answer.
 
         Args:
-            reading: How the answer is to be read.
-            message_id: The id of the message that the events make up.
+            read_options: How to read the answer.
+            message_id: The id of the message that the events form.
         """
-        super().__init__(reading)
+        super().__init__(read_options)
         self._message_id = message_id
         self._begun = False
         self._blocks: dict[str, tuple[int, dict[str, Any], list[str]]] = {}
-        self._beside: dict[str, list[str]] = {}
+        self._extra: dict[str, list[str]] = {}
 
     def read(self, chunk: Mapping[str, Any]) -> list[MessagesData]:
-        """The events for a chunk of the wire."""
+        """The events for a chunk."""
         piece = self._piece(chunk)
         if piece is None:
             return []
@@ -45,7 +46,7 @@ class EventWriter(DeltaReader):
         return events
 
     def end(self, stream: StreamBase) -> list[MessagesData]:
-        """The events that close the blocks and the message."""
+        """The events that finish the blocks and the message."""
         piece, metadata, usage = self._end(stream)
         events: list[Any] = [] if self._begun else [self._begin(metadata.get("model_name"))]
         self._write(piece, events)
@@ -57,8 +58,8 @@ class EventWriter(DeltaReader):
         if usage is not None:
             finish["usage"] = usage
         finish["metadata"] = metadata
-        if self._beside:
-            finish["additional_kwargs"] = {name: "".join(parts) for name, parts in self._beside.items()}
+        if self._extra:
+            finish["additional_kwargs"] = {name: "".join(parts) for name, parts in self._extra.items()}
         events.append(finish)
         return events
 
@@ -69,10 +70,10 @@ class EventWriter(DeltaReader):
         return cast("MessagesData", start)
 
     def _write(self, piece: Piece, events: list[Any]) -> None:
-        content, beside, calls = piece
-        for name, text in beside.items():
-            self._beside.setdefault(name, []).append(text)
-        reasoning = beside.get("reasoning_content")
+        content, extra, calls = piece
+        for name, text in extra.items():
+            self._extra.setdefault(name, []).append(text)
+        reasoning = extra.get("reasoning_content")
         if reasoning:
             self._add("reasoning", {"type": "reasoning", "reasoning": ""}, reasoning, events)
         if content:
@@ -110,7 +111,7 @@ _DELTAS: Mapping[str, Any] = {
 
 
 def _finished(block: Mapping[str, Any], parts: list[str]) -> dict[str, Any]:
-    """A block with all that came for it; a tool call with its arguments, or as invalid with their text."""
+    """A complete block: a tool call with its arguments, or an invalid one with their text."""
     text = "".join(parts)
     if block["type"] != "tool_call_chunk":
         return {**block, block["type"]: text}

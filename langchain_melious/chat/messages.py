@@ -1,7 +1,6 @@
-"""LangChain's messages as messages of the wire, and back. Free functions without state.
+"""Converts LangChain messages to and from messages of the wire. Pure.
 
-Messages that other providers' models wrote come out clean: only what this
-wire knows is taken over, and nothing that LangChain adds for itself.
+Messages of other providers' models are reduced to what this wire supports.
 """
 
 from __future__ import annotations
@@ -23,10 +22,10 @@ from pydantic_core import to_json
 
 from langchain_melious.chat.content import REASONING, is_content, part_of
 from langchain_melious.errors import InvalidArgumentError
+from langchain_melious.provider import PROVIDER
 from melious.wire import codec
 from melious.wire.thinking import split_thinking, thought_in_details
 
-PROVIDER = "melious"
 _ROLES = {
     "system": "system",
     "developer": "system",
@@ -51,18 +50,18 @@ def messages_to_wire(
     null_content: bool = False,
     tool_images: bool = False,
 ) -> list[dict[str, Any]]:
-    """Make the `messages` of a request.
+    """Convert a conversation to the `messages` of a request.
 
     Args:
         messages: The conversation, oldest first.
-        model: Who it is for, to be named in errors.
-        replay_reasoning: Send back what the model thought before it called a tool.
-        null_content: Send null and not "" where there is no text beside tool calls.
-        tool_images: The model takes images in tool results; for others they go
-            into a user's message behind the results.
+        model: The model, named in errors.
+        replay_reasoning: Send back the reasoning that preceded a tool call.
+        null_content: Send null instead of "" if there is no text beside tool calls.
+        tool_images: Whether the model takes images in tool results; otherwise they go
+            into a user message after the results.
 
     Raises:
-        InvalidArgumentError: A message or one of its blocks has no form on the wire.
+        InvalidArgumentError: A message or one of its blocks cannot be sent.
     """
     wire: list[dict[str, Any]] = []
     images: list[dict[str, Any]] = []
@@ -84,7 +83,7 @@ def messages_to_wire(
 
 
 def _with_tool_messages(messages: Iterable[BaseMessage]) -> Iterator[BaseMessage]:
-    """Give tool results in users' messages, as Anthropic has them, as messages of their own."""
+    """Turn tool results in user messages, Anthropic's form, into tool messages."""
     for message in messages:
         if not isinstance(message, HumanMessage) or isinstance(message.content, str):
             yield message
@@ -100,10 +99,10 @@ def _with_tool_messages(messages: Iterable[BaseMessage]) -> Iterator[BaseMessage
 
 
 def message_to_wire(message: BaseMessage, model: str, *, replay_reasoning: bool = True) -> dict[str, Any]:
-    """Make one message of the wire.
+    """Convert one message.
 
     Raises:
-        InvalidArgumentError: The message or one of its blocks has no form on the wire.
+        InvalidArgumentError: The message or one of its blocks cannot be sent.
 
     Example:
         >>> message_to_wire(HumanMessage("Hello!"), "glm-4.7")
@@ -140,7 +139,7 @@ def _assistant(message: AIMessage, model: str, *, replay_reasoning: bool) -> dic
     content = _joined(_content(blocks, model), "")
     if not content and isinstance(message.additional_kwargs.get("refusal"), str):
         content = message.additional_kwargs["refusal"]
-    # `content` stays beside tool calls even when it is empty: the service refuses its absence.
+    # The service requires `content` beside tool calls, even if empty.
     out: dict[str, Any] = {"role": "assistant", "content": content}
     if message.name:
         out["name"] = message.name
@@ -166,7 +165,7 @@ def _call_to_wire(call: Mapping[str, Any], arguments: str, position: int) -> dic
 
 
 def _valid_arguments(text: Any) -> str:
-    """Arguments that were no JSON object, as one: chat templates parse them and fail on anything else."""
+    """Arguments wrapped in a JSON object unless they are one: chat templates fail on anything else."""
     try:
         if isinstance(text, str) and isinstance(codec.loads(text), dict):
             return text
@@ -176,7 +175,7 @@ def _valid_arguments(text: Any) -> str:
 
 
 def _json_of(arguments: Any) -> str:
-    """Arguments as JSON that every parser takes: what is no finite number is null."""
+    """Arguments as strict JSON: NaN and infinities become null."""
     try:
         return codec.dumps(arguments, finite=True).decode()
     except ValueError:
@@ -184,7 +183,7 @@ def _json_of(arguments: Any) -> str:
 
 
 def _content(content: str | Iterable[str | dict[str, Any]], model: str) -> str | list[dict[str, Any]]:
-    """Content as text, or as parts where there are several or other than text."""
+    """Content as text if it is a single text, else as parts."""
     if isinstance(content, str):
         return content
     parts = [part for block in content if (part := part_of(block, model)) is not None]
@@ -196,14 +195,14 @@ def _content(content: str | Iterable[str | dict[str, Any]], model: str) -> str |
 
 
 def _joined(content: str | list[dict[str, Any]], separator: str) -> str | list[dict[str, Any]]:
-    """Several texts as one, for the roles whose templates want text; other parts stay."""
+    """Texts joined, for roles whose templates require text; content with other parts stays as it is."""
     if isinstance(content, str) or any(part["type"] != "text" for part in content):
         return content
     return separator.join(part["text"] for part in content)
 
 
 def reasoning_of(message: AIMessage) -> str:
-    """What the model thought before it answered: the text beside the content, or the blocks in it."""
+    """The reasoning of a message, from its additional kwargs or its content blocks."""
     thought = message.additional_kwargs.get("reasoning_content")
     if isinstance(thought, str) and thought:
         return thought
@@ -219,7 +218,7 @@ def reasoning_of(message: AIMessage) -> str:
 
 
 def _text_in(thought: Any) -> str:
-    """The text of a thought: some providers' models wrap it, or cut it into parts."""
+    """The text of a reasoning block, which some providers wrap or split."""
     if isinstance(thought, list):
         return "".join(map(_text_in, thought))
     if isinstance(thought, Mapping):
@@ -231,11 +230,11 @@ def _text_in(thought: Any) -> str:
 
 
 def message_from_wire(message: Mapping[str, Any], *, think_tags: bool = True) -> AIMessage:
-    """Make a message of an answer's choice; what belongs to the answer as a whole is not in it.
+    """Convert the message of a choice, without facts about the whole answer.
 
     Args:
-        message: The choice's message.
-        think_tags: Take a leading `<think>` part of the text as reasoning.
+        message: The message.
+        think_tags: Treat a leading `<think>` part of the text as reasoning.
 
     Example:
         >>> message_from_wire({"role": "assistant", "content": "Hello!"}).content
@@ -248,39 +247,39 @@ def message_from_wire(message: Mapping[str, Any], *, think_tags: bool = True) ->
             for part in content
             if isinstance(part, str | dict)
         )
-    beside = _beside(message)
+    extra = _extra(message)
     if think_tags and content:
         thought, content = split_thinking(content)
         if thought:
-            beside["reasoning_content"] = beside.get("reasoning_content", "") + thought.strip()
+            extra["reasoning_content"] = extra.get("reasoning_content", "") + thought.strip()
     valid, invalid = calls_from_wire(message.get("tool_calls"))
     return AIMessage(
         content=content or "",
-        additional_kwargs=beside,
+        additional_kwargs=extra,
         tool_calls=valid,
         invalid_tool_calls=invalid,
         response_metadata={"model_provider": PROVIDER},
     )
 
 
-def _beside(message: Mapping[str, Any]) -> dict[str, Any]:
-    """Reasoning and refusal, under any of the names that servers give the first."""
-    beside: dict[str, Any] = {}
+def _extra(message: Mapping[str, Any]) -> dict[str, Any]:
+    """Reasoning, under any of the names that servers use, and refusal."""
+    extra: dict[str, Any] = {}
     details = message.get("reasoning_details")
     reasoning = message.get("reasoning_content") or message.get("reasoning")
     if not reasoning:
         reasoning = thought_in_details(details)
     if isinstance(reasoning, str) and reasoning:
-        beside["reasoning_content"] = reasoning
+        extra["reasoning_content"] = reasoning
     if details:
-        beside["reasoning_details"] = details
+        extra["reasoning_details"] = details
     if message.get("refusal"):
-        beside["refusal"] = str(message["refusal"])
-    return beside
+        extra["refusal"] = str(message["refusal"])
+    return extra
 
 
 def calls_from_wire(calls: Any) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Make tool calls; those whose arguments are no JSON object come second, with text and reason."""
+    """Convert tool calls: the valid ones, and those whose arguments are not a JSON object."""
     valid: list[dict[str, Any]] = []
     invalid: list[dict[str, Any]] = []
     for call in calls if isinstance(calls, list) else ():
@@ -300,7 +299,7 @@ def calls_from_wire(calls: Any) -> tuple[list[dict[str, Any]], list[dict[str, An
 
 
 def _parsed_arguments(given: Any) -> dict[str, Any]:
-    """Arguments as a dict; none at all is an empty one, and JSON that was encoded twice is opened twice."""
+    """Arguments as a dict: empty if there are none, decoded twice if they were encoded twice."""
     if given is None or (isinstance(given, str) and not given.strip()):
         return {}
     parsed = codec.loads(given) if isinstance(given, str) else given
@@ -314,7 +313,7 @@ def _parsed_arguments(given: Any) -> dict[str, Any]:
 
 
 def usage_from_wire(usage: Any) -> UsageMetadata | None:
-    """Make LangChain's usage of the wire's: whole numbers only, and None where a count is missing."""
+    """Convert token counts to LangChain's usage; None if a count is missing or not an integer."""
     if not isinstance(usage, dict):
         return None
     read, written, total = (

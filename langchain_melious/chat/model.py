@@ -15,11 +15,12 @@ from langchain_core.utils.utils import LC_ID_PREFIX
 from typing_extensions import override
 
 import langchain_melious.blocks  # noqa: F401 - registers the content blocks
-from langchain_melious.callbacks.retries import with_retries_told
+from langchain_melious.callbacks.retries import with_retry_callback
 from langchain_melious.chat.described import DescribedModel
 from langchain_melious.chat.events import EventWriter
-from langchain_melious.chat.requests import call_of, own_of
-from langchain_melious.chat.results import Reading, result_of, summed
+from langchain_melious.chat.options import per_call
+from langchain_melious.chat.requests import call_of
+from langchain_melious.chat.results import ReadOptions, result_of, summed
 from langchain_melious.chat.streams import ChunkReader
 from langchain_melious.chat.structured import Method, Schema, structured_output
 from langchain_melious.chat.tools import ToolArgument, ToolChoice, choice_to_wire, tools_to_wire
@@ -32,51 +33,51 @@ if TYPE_CHECKING:
 class ChatMelious(DescribedModel):
     """A chat model of Melious.
 
-    Every argument can also be given per call (`llm.invoke(..., temperature=0)`) or bound
-    (`llm.bind(preset="speed")`), `model` included, but for those that make the client, from `api_key` to
-    `verify`: `llm.model_copy(update={...})` changes them. What an answer cost is in
-    `response_metadata["environment_impact"]` and `["billing_cost"]`, where the service reported it;
-    who served it is in `["routing"]`. A call that fails raises one of `langchain_melious.errors`.
+    Arguments, `model` included, can also be given per call (`llm.invoke(..., temperature=0)`) or bound
+    (`llm.bind(preset="speed")`). Those of the client, such as `api_key` or `verify`, cannot: use
+    `llm.model_copy(update={...})`. The cost of an answer is in `response_metadata["environment_impact"]` and
+    `["billing_cost"]`, if the service reported it; its provider is in `["routing"]`. Errors are those of
+    `langchain_melious.errors`.
 
     Args:
         model: The model, with or without a flavor: `glm-4.7`, `glm-4.7:eco`.
         api_key: The key; by default the environment variable `MELIOUS_API_KEY`.
-        base_url: Where the service is; by default `MELIOUS_BASE_URL`, then `https://api.melious.ai/v1`.
-        preset: What routing should favour, such as `environment` or `speed`; not sent by default.
+        base_url: The URL of the service; by default `MELIOUS_BASE_URL`, then `https://api.melious.ai/v1`.
+        preset: What routing favours, such as `environment` or `speed`; not sent by default.
         flavor: The suffix of the model: `balanced`, `speed`, `price`, `eco` or `batch`; none by default.
         filters: Which providers may serve, such as `{"countries": ["DE", "FR"]}`; by default any.
-        verify_location: `warn` or `raise` where an answer came from none of `filters["countries"]`; `off` by
+        verify_location: `warn` or `raise` if an answer comes from outside `filters["countries"]`; `off` by
             default.
-        routing_fallbacks: Filters to give up one by one where no provider fits; none by default.
-        budget: A `melious.ImpactBudget`, the limit of what may be spent; none by default.
+        routing_fallbacks: Filters to drop one by one while no provider matches; none by default.
+        budget: A `melious.ImpactBudget` that limits spending; none by default.
         temperature: 0 to 2; by default the model's own.
-        max_tokens: The most tokens to write, reasoning included; by default the model's maximum.
+        max_tokens: The most tokens to generate, including reasoning; by default the model's maximum.
         top_p, stop, seed, ...: The rest of `melious.endpoints.chat.ChatParams`; not sent by default.
-        streaming: True makes `invoke` stream under the hood, so that callbacks see tokens; False has even
-            `stream` ask for the whole answer; None, the default, does as it is called.
-        stream_usage: Ask for the token counts of streamed answers; True by default.
-        stream_impact: `buffer` has streams ask for the whole answer, whose cost the service reports;
-            `native`, the default, streams truly.
-        replay_reasoning: Send back what the model thought before it called a tool; True by default.
-        null_content: Send null and not "" where there is no text beside tool calls; False by default.
-        think_tags: Take a `<think>` part at the beginning of an answer as reasoning; True by default.
-        include_response_headers: Put the headers into `response_metadata["headers"]`; False by default.
-        langsmith_cost: Put the cost of whole answers, in euro, into `usage_metadata["total_cost"]`; False by
-            default, because LangChain's own usage callback adds up whole numbers only.
+        streaming: True makes `invoke` stream internally, so that callbacks see tokens; False makes `stream`
+            request the whole answer; None, the default, streams only where `stream` is called.
+        stream_usage: Request the token counts of streamed answers; True by default.
+        stream_impact: `buffer` makes streams request the whole answer, whose cost the service reports;
+            `native`, the default, really streams.
+        replay_reasoning: Send back the reasoning that preceded a tool call; True by default.
+        null_content: Send null instead of "" if there is no text beside tool calls; False by default.
+        think_tags: Treat a leading `<think>` part of an answer as reasoning; True by default.
+        include_response_headers: Include the headers as `response_metadata["headers"]`; False by default.
+        langsmith_cost: Include the cost of whole answers, in euro, as `usage_metadata["total_cost"]`; False
+            by default, because LangChain's own usage callback only adds integers.
         timeout: Seconds for each wait of an attempt, a `melious.Timeout`, an `httpx.Timeout` or
             `(connect, read)`; 300 s for an answer by default.
-        deadline: Seconds for a whole call, waits and retries included; 600 by default, None for no limit.
-        max_retries: Further attempts after the first, for passing troubles; 2 by default, 0 for none.
-        retry_timeouts: Send again what timed out after it was sent, though it may be billed twice;
+        deadline: Seconds for a whole call, including retries; 600 by default, None for no limit.
+        max_retries: Further attempts after transient errors; 2 by default, 0 for none.
+        retry_timeouts: Retry requests that timed out after they were sent, which may be billed twice;
             False by default.
-        default_headers, extra_body: Headers of every request, and fields of every body; none by default.
-        http_client, async_http_client: Clients with httpx's interface, never closed; none by default.
+        default_headers, extra_body: Headers for every request, fields for every body; none by default.
+        http_client, async_http_client: Your own httpx clients, never closed; none by default.
         async_transport: `httpx`, the default, or `aiohttp` for async calls (extra `aiohttp`).
         auth, verify, max_connections, ...: The rest of `melious.clients.base.ClientOptions`.
 
     Raises:
-        langchain_melious.errors.ConfigurationError: There is no key, or the base URL cannot be used.
-        langchain_melious.errors.InvalidArgumentError: An argument is wrong or unknown.
+        langchain_melious.errors.ConfigurationError: The key is missing or the base URL is not valid.
+        langchain_melious.errors.InvalidArgumentError: An argument is invalid or unknown.
 
     Example:
         >>> from langchain_melious import ChatMelious
@@ -89,51 +90,21 @@ class ChatMelious(DescribedModel):
 
     _kind: ClassVar[str] = "chat"
 
-    streaming: bool | None = None
-    """True makes `invoke` stream under the hood, so that callbacks see tokens; False never streams."""
-
-    stream_usage: bool = True
-    """Ask for the token counts of streamed answers."""
-
-    stream_impact: Literal["native", "buffer"] = "native"
-    """`buffer` has `stream` ask for the whole answer and give it in chunks, because the service reports what
-    a request cost on whole answers only."""
-
-    replay_reasoning: bool = True
-    """Send back what the model thought before it called a tool; reasoning models go on better with it."""
-
-    null_content: bool = False
-    """Send `null` and not `""` where there is no text beside tool calls, for a model that insists on it."""
-
-    think_tags: bool = True
-    """Take a `<think>` part at the beginning of an answer as reasoning and not as text."""
-
-    include_response_headers: bool = False
-    """Put the headers of every answer into `response_metadata["headers"]`."""
-
-    langsmith_cost: bool = False
-    """Put the cost of whole answers, in euro, into `usage_metadata["total_cost"]`, for LangSmith.
-
-    Off by default: LangSmith takes the figure for dollars, and LangChain's own `UsageMetadataCallbackHandler`
-    adds up whole numbers only and stops counting at a cost. Streams go without: chunks could not be added up.
-    """
-
     @override
     def _combine_llm_outputs(self, llm_outputs: list[dict[str, Any] | None]) -> dict[str, Any]:
         if len(llm_outputs) == 1:
             return llm_outputs[0] or {}
         return summed(llm_outputs)
 
-    @override
-    def _more_options(self) -> dict[str, Any]:
-        return {"stream_impact": self.stream_impact}
-
     # --- requests ------------------------------------------------------------------------------------
 
-    def _reading(self, call: Mapping[str, Any], given: Mapping[str, Any]) -> Reading:
-        own = own_of(self, given)
-        return Reading(
-            self._routing(call), own["think_tags"], own["include_response_headers"], own["langsmith_cost"]
+    def _read_options(self, call: Mapping[str, Any], given: Mapping[str, Any]) -> ReadOptions:
+        options = per_call(self, given)
+        return ReadOptions(
+            self._routing(call),
+            options["think_tags"],
+            options["include_response_headers"],
+            options["langsmith_cost"],
         )
 
     @override
@@ -148,7 +119,7 @@ class ChatMelious(DescribedModel):
             kwargs["stream"] = kwargs["streaming"]
         return super()._should_stream(async_api=async_api, run_manager=run_manager, **kwargs)
 
-    # LangChain's own steps around an async call need asyncio too, and say so obscurely.
+    # LangChain's own code around async calls needs asyncio too, and fails less clearly without it.
 
     @override
     async def agenerate(self, *args: Any, **kwargs: Any) -> LLMResult:
@@ -181,10 +152,10 @@ class ChatMelious(DescribedModel):
         **kwargs: Any,
     ) -> ChatResult:
         with langchain_errors:
-            given = with_retries_told(kwargs, run_manager)
+            given = with_retry_callback(kwargs, run_manager)
             call = call_of(self, messages, stop, given, stream=False)
-            reading = self._reading(call, given)
-            return result_of(self._sync_client().chat.create(**call), reading)
+            read_options = self._read_options(call, given)
+            return result_of(self._sync_client().chat.create(**call), read_options)
 
     @override
     async def _agenerate(
@@ -195,10 +166,10 @@ class ChatMelious(DescribedModel):
         **kwargs: Any,
     ) -> ChatResult:
         with langchain_errors:
-            given = with_retries_told(kwargs, run_manager)
+            given = with_retry_callback(kwargs, run_manager)
             call = call_of(self, messages, stop, given, stream=False)
-            reading = self._reading(call, given)
-            return result_of(await self._async_client().chat.create(**call), reading)
+            read_options = self._read_options(call, given)
+            return result_of(await self._async_client().chat.create(**call), read_options)
 
     @override
     def _stream(
@@ -208,7 +179,7 @@ class ChatMelious(DescribedModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        return self._streamed(messages, stop, with_retries_told(kwargs, run_manager), ChunkReader)
+        return self._streamed(messages, stop, with_retry_callback(kwargs, run_manager), ChunkReader)
 
     @override
     def _astream(
@@ -218,7 +189,7 @@ class ChatMelious(DescribedModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        return self._astreamed(messages, stop, with_retries_told(kwargs, run_manager), ChunkReader)
+        return self._astreamed(messages, stop, with_retry_callback(kwargs, run_manager), ChunkReader)
 
     def _stream_chat_model_events(
         self,
@@ -227,9 +198,9 @@ class ChatMelious(DescribedModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[MessagesData]:
-        """The events of `stream_events(version="v3")`; LangChain looks for this name."""
+        """The events of `stream_events(version="v3")`; LangChain looks up this name."""
         kind = partial(EventWriter, message_id=_id_of(run_manager))
-        return self._streamed(messages, stop, with_retries_told(kwargs, run_manager), kind)
+        return self._streamed(messages, stop, with_retry_callback(kwargs, run_manager), kind)
 
     def _astream_chat_model_events(
         self,
@@ -238,9 +209,9 @@ class ChatMelious(DescribedModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[MessagesData]:
-        """The events of `astream_events(version="v3")`; LangChain looks for this name."""
+        """The events of `astream_events(version="v3")`; LangChain looks up this name."""
         kind = partial(EventWriter, message_id=_id_of(run_manager))
-        return self._astreamed(messages, stop, with_retries_told(kwargs, run_manager), kind)
+        return self._astreamed(messages, stop, with_retry_callback(kwargs, run_manager), kind)
 
     def _streamed(
         self,
@@ -251,7 +222,7 @@ class ChatMelious(DescribedModel):
     ) -> Generator[Any]:
         with langchain_errors:
             call = call_of(self, messages, stop, given, stream=True)
-            reader = kind(self._reading(call, given))
+            reader = kind(self._read_options(call, given))
             with self._sync_client().chat.stream(**call) as stream:
                 for chunk in stream:
                     yield from reader.read(chunk)
@@ -266,13 +237,13 @@ class ChatMelious(DescribedModel):
     ) -> AsyncGenerator[Any]:
         with langchain_errors:
             call = call_of(self, messages, stop, given, stream=True)
-            reader = kind(self._reading(call, given))
+            reader = kind(self._read_options(call, given))
             async with self._async_client().chat.stream(**call) as stream:
                 async for chunk in stream:
-                    for made in reader.read(chunk):
-                        yield made
-                for made in reader.end(stream):
-                    yield made
+                    for item in reader.read(chunk):
+                        yield item
+                for item in reader.end(stream):
+                    yield item
 
     # --- tools and structured output -----------------------------------------------------------------
 
@@ -292,13 +263,13 @@ class ChatMelious(DescribedModel):
             tools: Functions, pydantic or TypedDict classes, LangChain tools, JSON
                 schemas, or dicts in OpenAI's or Anthropic's form.
             tool_choice: `auto`, `none`, `any` or `required`, True (for required)
-                or False (for none), a tool's name, or a dict that names one.
-            parallel_tool_calls: Whether several calls may come at once.
-            strict: Ask for arguments that hold the schema exactly, where the model can.
+                or False (for none), a tool's name, or a dict with one.
+            parallel_tool_calls: Whether one answer may call several tools.
+            strict: Request arguments that match the schema exactly, if the model supports it.
             **kwargs: Further parameters to bind.
 
         Raises:
-            langchain_melious.errors.InvalidArgumentError: `tool_choice` names none of the tools.
+            langchain_melious.errors.InvalidArgumentError: `tool_choice` is not one of the tools.
         """
         wire = tools_to_wire(tools, strict=strict)
         if wire:
@@ -320,29 +291,28 @@ class ChatMelious(DescribedModel):
         strict: bool | None = None,
         **kwargs: Any,
     ) -> Runnable[LanguageModelInput, Any]:
-        """Make a runnable that answers with instances of a schema.
+        """Make a runnable that returns instances of a schema.
 
         Args:
             schema: A pydantic class (v2 or v1), a TypedDict, a JSON schema, or a
-                function or a `response_format` in OpenAI's form. Pydantic classes are
-                validated and give instances, the others give dicts. None, with
-                `json_mode`, for any JSON object.
-            method: `json_schema` has the service hold the schema,
-                `function_calling` asks for a tool call, `json_mode` for any JSON
-                (then the prompt must ask for JSON and say which). `auto` takes
-                `json_schema` where the model's profile says that it can.
-            include_raw: Give `{"raw": message, "parsed": ..., "parsing_error": ...}`
-                instead; then a parsing error is given and not raised.
-            strict: Ask the service to hold the schema exactly.
+                function or `response_format` in OpenAI's form. Pydantic classes give
+                validated instances, the others dicts. None, with `json_mode`, allows
+                any JSON object.
+            method: `json_schema` makes the service enforce the schema,
+                `function_calling` requests a tool call, `json_mode` any JSON (the
+                prompt must then describe it). `auto` takes `json_schema` if the model's
+                profile supports it.
+            include_raw: Return `{"raw": message, "parsed": ..., "parsing_error": ...}`
+                and never raise parsing errors.
+            strict: Make the service enforce the schema exactly.
             **kwargs: Further parameters to bind.
 
         Raises:
-            langchain_melious.errors.InvalidArgumentError: The schema cannot be described
-                to a model, or there is no such method.
-            OutputParserException: At run time: the answer was no instance of the
-                schema; the error says what came instead.
-            ModelRefusalError: At run time: the model refused (from langchain-core
-                1.7.5; before, an OutputParserException).
+            langchain_melious.errors.InvalidArgumentError: The schema cannot be converted,
+                or the method is unknown.
+            OutputParserException: At run time: the answer does not match the schema.
+            ModelRefusalError: At run time: the model refused (langchain-core 1.7.5 or
+                newer; before, an OutputParserException).
         """
         return structured_output(
             self, schema, method=method, include_raw=include_raw, strict=strict, bound=kwargs

@@ -1,4 +1,4 @@
-"""What a chat request takes beside its messages and tools, as fields of the model."""
+"""The parameters of chat requests other than messages and tools, as fields of the model."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from langchain_melious.settings.fields import MeliousSettings
 
 
 class ChatParameters(MeliousSettings):
-    """The parameters that are sent with every request, under the same names; None is not sent."""
+    """Parameters sent with every request, under the same names; None is not sent."""
 
     temperature: float | None = None
     """0 to 2; by default the model's own."""
 
     max_tokens: int | None = None
-    """The most tokens to write, reasoning included; by default the model's maximum."""
+    """The most tokens to generate, including reasoning; by default the model's maximum."""
 
     max_completion_tokens: int | None = None
     """OpenAI's newer name for the same; the service documents `max_tokens`."""
@@ -25,10 +25,10 @@ class ChatParameters(MeliousSettings):
     """0 to 1."""
 
     top_k: int | None = None
-    """How many tokens to sample from, where the provider knows it."""
+    """How many tokens to sample from, if the provider supports it."""
 
     min_p: float | None = None
-    """0 to 1, where the provider knows it."""
+    """0 to 1, if the provider supports it."""
 
     frequency_penalty: float | None = None
     """-2 to 2."""
@@ -37,37 +37,37 @@ class ChatParameters(MeliousSettings):
     """-2 to 2."""
 
     stop: str | list[str] | None = None
-    """One text or several at which the answer ends."""
+    """A text, or several, that ends the answer."""
 
     seed: int | None = None
-    """For answers that can be had again, where the provider knows it."""
+    """For reproducible answers, if the provider supports it."""
 
     n: int | None = Field(default=None, ge=1)
-    """How many answers; more than one only with `generate`."""
+    """The number of answers; more than one only with `generate`."""
 
     logprobs: bool | None = None
-    """Whether to give the log probabilities of the tokens."""
+    """Whether to return the log probabilities of the tokens."""
 
     top_logprobs: int | None = None
-    """How many alternatives of each token to give."""
+    """The number of alternatives to return for each token."""
 
     logit_bias: dict[str, float] | None = None
-    """Token ids and what to add to their chances."""
+    """Token ids and the bias to add to each."""
 
     response_format: dict[str, Any] | None = None
-    """The form of the answer; `with_structured_output` is the comfortable way."""
+    """The format of the answer; `with_structured_output` is more convenient."""
 
     reasoning_effort: str | None = None
-    """How much to think: `low`, `medium`, `high`; some models take others."""
+    """`low`, `medium` or `high`; some models accept others."""
 
     user: str | None = None
-    """Who the requests are for."""
+    """Your identifier for the end user."""
 
     mode: str | None = None
-    """A routing word of the older pages, sent as it is."""
+    """A routing parameter of older API versions, sent unchanged."""
 
     custom_weights: dict[str, float] | None = None
-    """Routing weights of the older pages, sent as they are."""
+    """Routing weights of older API versions, sent unchanged."""
 
 
 PARAMETERS = tuple(name for name in ChatParameters.model_fields if name not in MeliousSettings.model_fields)

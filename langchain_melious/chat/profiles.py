@@ -1,4 +1,4 @@
-"""What LangChain wants to know of a model beforehand, from the catalogue."""
+"""The profiles of models for LangChain, from the catalogue."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from melious.catalogue import known
 
 
 class CatalogueProfile(dict[str, Any]):
-    """A profile that was looked up and not given: one for another model can take its place."""
+    """A profile that was looked up and not passed in, so it may be replaced when the model changes."""
 
 
 def profile_of(model: str, base_url: str | None = None) -> ModelProfile | None:
-    """The profile of a model; None for one that the catalogue does not know. Nothing is fetched.
+    """The profile of a model, or None if the catalogue does not have it. Nothing is fetched.
 
     Args:
         model: The model, with or without a flavor.
-        base_url: Where the service is: what it said in this process of its models counts first.
+        base_url: The URL of the service; a model list that it sent to this process takes precedence.
 
     Example:
         >>> profile_of("glm-4.7:eco")["tool_calling"]
@@ -52,5 +52,5 @@ def profile_of(model: str, base_url: str | None = None) -> ModelProfile | None:
         "mid_conversation_system_messages": True,
     }
     declared = ModelProfile.__annotations__
-    told = {name: value for name, value in profile.items() if value is not None and name in declared}
-    return cast("ModelProfile", CatalogueProfile(told))
+    known_values = {name: value for name, value in profile.items() if value is not None and name in declared}
+    return cast("ModelProfile", CatalogueProfile(known_values))

@@ -1,4 +1,4 @@
-"""LangChain's arguments of a chat call as the arguments of the core's. Pure."""
+"""The arguments of LangChain's chat calls, converted to those of the core. Pure."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from langchain_melious.chat.messages import messages_to_wire
+from langchain_melious.chat.options import PER_CALL, per_call
 from langchain_melious.chat.parameters import PARAMETERS
 from langchain_melious.chat.profiles import profile_of
 from langchain_melious.chat.structured import response_format_of
@@ -17,45 +18,36 @@ from melious.routing.filters import split_flavor
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
 
-    from langchain_melious.chat.model import ChatMelious
+    from langchain_melious.chat.described import DescribedModel
 
-# What LangChain passes along for itself.
+# Arguments that LangChain passes for its own use.
 _NOT_SENT = ("stream", "streaming", "ls_structured_output_format", "structured_output_format")
-# What says how a request is made and its answer read, and is no part of it.
-_OWN = (
-    "stream_usage",
-    "replay_reasoning",
-    "null_content",
-    "think_tags",
-    "include_response_headers",
-    "langsmith_cost",
-)
 
 
 def call_of(
-    llm: ChatMelious,
+    llm: DescribedModel,
     messages: list[BaseMessage],
     stop: list[str] | None,
     given: Mapping[str, Any],
     *,
     stream: bool,
 ) -> dict[str, Any]:
-    """Make the arguments of the core's call: the model's fields, and over them what a call brings.
+    """Build the arguments of the core's call from the model's fields and the arguments of this call.
 
     Args:
         llm: The model.
         messages: The conversation, oldest first.
-        stop: Texts at which the answer ends, over all others.
-        given: What was given for this call, or bound.
-        stream: The answer is to come in chunks.
+        stop: Texts that end the answer; they override all others.
+        given: The arguments of this call, bound ones included.
+        stream: Whether the answer is streamed.
 
     Raises:
-        InvalidArgumentError: An argument or a message has no form on the wire.
+        InvalidArgumentError: An argument or a message cannot be sent.
     """
     refuse_fixed(given)
-    own = own_of(llm, given)
+    options = per_call(llm, given)
     call = {name: getattr(llm, name) for name in PARAMETERS} | dict(given)
-    for name in (*_NOT_SENT, *_OWN):
+    for name in (*_NOT_SENT, *PER_CALL):
         call.pop(name, None)
     call["stop"] = (call.get("stop") if stop is None else stop) or None
     model = call["model"] = call.get("model") or llm.model
@@ -70,20 +62,15 @@ def call_of(
         call.pop("stream_options", None)
     else:
         if call.get("n") not in (None, 1):
-            raise InvalidArgumentError("n: a stream carries one answer; use generate() for several")
-        if call.get("stream_options") is None and not own["stream_usage"]:
+            raise InvalidArgumentError("n: a stream has one answer only; use generate() for several")
+        if call.get("stream_options") is None and not options["stream_usage"]:
             call["stream_options"] = {"include_usage": False}
     profile = llm.profile if model == llm.model else profile_of(model, llm.base_url)
     call["messages"] = messages_to_wire(
         messages,
         model,
-        replay_reasoning=own["replay_reasoning"],
-        null_content=own["null_content"],
+        replay_reasoning=options["replay_reasoning"],
+        null_content=options["null_content"],
         tool_images=bool((profile or {}).get("image_tool_message")),
     )
     return call
-
-
-def own_of(llm: ChatMelious, given: Mapping[str, Any]) -> dict[str, Any]:
-    """How a request is made and its answer read: as the call says, else as the model does."""
-    return {name: getattr(llm, name) if given.get(name) is None else given[name] for name in _OWN}

@@ -1,4 +1,4 @@
-"""Whole answers of the core as LangChain's results, and what is said about an answer."""
+"""Whole answers of the core converted to LangChain results, and the metadata of answers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_core.outputs import ChatGeneration, ChatResult
 
-from langchain_melious.chat.messages import PROVIDER, message_from_wire, usage_from_wire
+from langchain_melious.chat.messages import message_from_wire, usage_from_wire
+from langchain_melious.provider import PROVIDER
 
 if TYPE_CHECKING:
     from langchain_core.messages.ai import UsageMetadata
@@ -19,15 +20,15 @@ _FACTS = ("id", "created", "system_fingerprint", "service_tier")
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """How the answer to one call is to be read.
+class ReadOptions:
+    """How to read the answer to one call.
 
     Attributes:
-        routing: What was asked of the routing, for the metadata.
-        think_tags: Take a leading `<think>` part of the text as reasoning.
-        response_headers: Put the headers of the answer into the metadata.
-        langsmith_cost: Put the cost of a whole answer into its usage, for LangSmith. Never of a stream:
-            LangChain cannot add up chunks whose usage holds a fraction.
+        routing: The requested routing, for the metadata.
+        think_tags: Treat a leading `<think>` part of the text as reasoning.
+        response_headers: Include the headers in the metadata.
+        langsmith_cost: Include the cost of whole answers in their usage, for LangSmith. Never for streams:
+            LangChain cannot add chunks whose usage has a fraction.
     """
 
     routing: Mapping[str, Any] = field(default_factory=dict)
@@ -43,14 +44,14 @@ class Reading:
         headers: Mapping[str, str] | None = None,
         relaxed: Sequence[str] = (),
     ) -> dict[str, Any]:
-        """What `response_metadata` says of an answer; what the service did not report is absent.
+        """The `response_metadata` of an answer, without what the service did not report.
 
         Args:
-            raw: The answer as a whole, as the wire has it.
+            raw: The whole answer, as received.
             finish_reason: Why the answer ended.
             request_id: The service's id of the request.
             headers: The headers of the answer.
-            relaxed: The filters that were given up to find a provider.
+            relaxed: The filters that were dropped to find a provider.
         """
         metadata: dict[str, Any] = {"model_provider": PROVIDER}
         if raw.get("model"):
@@ -78,7 +79,7 @@ class Reading:
         return metadata
 
     def usage_with_cost(self, raw: Mapping[str, Any]) -> UsageMetadata | None:
-        """The token counts of a whole answer, with its cost where that is wanted and known."""
+        """The token counts of a whole answer, with its cost if requested and known."""
         usage = usage_from_wire(raw.get("usage"))
         cost = raw.get("billing_cost")
         if self.langsmith_cost and usage is not None and isinstance(cost, dict):
@@ -90,20 +91,20 @@ class Reading:
         return usage
 
 
-def result_of(completion: ChatCompletion, reading: Reading) -> ChatResult:
-    """Make LangChain's result of a whole answer; with `n`, the first generation carries its costs."""
+def result_of(completion: ChatCompletion, read_options: ReadOptions) -> ChatResult:
+    """Convert a whole answer to LangChain's result; with `n`, the first generation carries the costs."""
     raw = completion.raw
     generations = []
     for position, choice in enumerate(raw["choices"]):
-        message = message_from_wire(choice.get("message") or {}, think_tags=reading.think_tags)
+        message = message_from_wire(choice.get("message") or {}, think_tags=read_options.think_tags)
         whole = raw if position == 0 else {name: raw.get(name) for name in ("model", *_FACTS)}
-        message.response_metadata = reading.metadata(
+        message.response_metadata = read_options.metadata(
             whole, choice.get("finish_reason"), completion.request_id, completion.headers, completion.relaxed
         )
         if choice.get("logprobs"):
             message.response_metadata["logprobs"] = choice["logprobs"]
         if position == 0:
-            message.usage_metadata = reading.usage_with_cost(raw)
+            message.usage_metadata = read_options.usage_with_cost(raw)
         generations.append(ChatGeneration(message=message))
     first = generations[0].message.response_metadata
     output = {
@@ -115,7 +116,7 @@ def result_of(completion: ChatCompletion, reading: Reading) -> ChatResult:
 
 
 def summed(outputs: list[dict[str, Any] | None]) -> dict[str, Any]:
-    """Add up what several answers cost; a figure that none of them reported is absent."""
+    """Add up the costs of several answers, without figures that none of them reported."""
     from melious.impact import BillingCost, Entry, EnvironmentImpact, Totals  # noqa: PLC0415 - rarely needed
 
     totals = Totals()

@@ -1,4 +1,4 @@
-"""Schemas in all the forms that users have them in, as LangChain's converters take them. Pure."""
+"""Converts the schemas that users pass to forms that LangChain's converters accept. Pure."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _DESCRIBING = ("properties", "type", "$ref", "anyOf", "allOf")
 
 
 def regular_schema(schema: Any) -> Any:
-    """Bring a schema to a form that LangChain converts.
+    """Convert a schema to a form that LangChain accepts.
 
     Args:
-        schema: A class, a function, a JSON schema, with or without a title, or the `json_schema` of
-            a `response_format`, as a whole or its inner part. Keys of a TypedDict that are not
-            required may be left out.
+        schema: A class, a function, a JSON schema, with or without a title, or a `response_format`
+            of type `json_schema`, whole or its inner part. Keys of a TypedDict that are not
+            required stay optional.
 
     Example:
         >>> regular_schema({"type": "object", "properties": {}})["title"]
@@ -33,27 +33,27 @@ def regular_schema(schema: Any) -> Any:
 
 
 def tool_of_schema(schema: Any, *, strict: bool | None = None) -> dict[str, Any]:
-    """A regular schema as a function in OpenAI's form.
+    """Convert a regular schema to a function in OpenAI's form.
 
     Raises:
-        InvalidArgumentError: It is no schema.
+        InvalidArgumentError: It is not a schema.
     """
     try:
         return convert_to_openai_tool(schema, strict=strict)
     except (TypeError, ValueError, AttributeError) as error:
-        raise _no_schema(schema, error) from error
+        raise _not_a_schema(schema, error) from error
 
 
 def json_schema_of(schema: Any, *, strict: bool | None = None) -> dict[str, Any]:
-    """A regular schema as a JSON schema.
+    """Convert a regular schema to a JSON schema.
 
     Raises:
-        InvalidArgumentError: It is no schema.
+        InvalidArgumentError: It is not a schema.
     """
     try:
         return convert_to_json_schema(schema, strict=strict)
     except (TypeError, ValueError, AttributeError) as error:
-        raise _no_schema(schema, error) from error
+        raise _not_a_schema(schema, error) from error
 
 
 def _named(schema: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -69,7 +69,7 @@ def _named(schema: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def with_optional_keys(schema: Any) -> Any:
-    """A TypedDict with its `NotRequired` keys as LangChain wants them: with a default. Others as they are."""
+    """Give the `NotRequired` keys of a TypedDict a default, as LangChain expects; return others unchanged."""
     if not is_typeddict(schema):
         return schema
     try:
@@ -97,8 +97,8 @@ def _key(hint: Any) -> Any:
     return Annotated[kind, None]
 
 
-def _no_schema(schema: Any, error: Exception) -> InvalidArgumentError:
+def _not_a_schema(schema: Any, error: Exception) -> InvalidArgumentError:
     return InvalidArgumentError(
-        f"schema: {schema!r:.100} cannot be described to a model; give a pydantic class, a TypedDict or a "
-        f"JSON schema (for a list, a class that has it as a field): {error}"
+        f"schema: must be a pydantic class, a TypedDict or a JSON schema (for a list, a class with a list "
+        f"field), not {schema!r:.100}: {error}"
     )

@@ -1,4 +1,4 @@
-"""Streamed answers of the core as message chunks; the last one alone says how the answer ended."""
+"""Streamed answers of the core converted to message chunks; only the last one has the finish reason."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.messages import AIMessageChunk, ToolCallChunk
 from langchain_core.outputs import ChatGenerationChunk
 
-from langchain_melious.chat.messages import PROVIDER, usage_from_wire
-from langchain_melious.chat.results import Reading
+from langchain_melious.chat.messages import usage_from_wire
+from langchain_melious.chat.results import ReadOptions
+from langchain_melious.provider import PROVIDER
 from melious.wire.thinking import ThinkSplitter
 
 if TYPE_CHECKING:
@@ -18,24 +19,20 @@ if TYPE_CHECKING:
     from melious.clients.streams import StreamBase
 
 Piece = tuple[str, dict[str, Any], list[dict[str, Any]]]
-"""What one chunk of the wire adds: text, what stands beside it (reasoning, refusal), pieces of tool calls."""
+"""What one chunk adds: text, additional kwargs (reasoning, refusal), parts of tool calls."""
 
 
 class DeltaReader:
-    """Reads the chunks of one stream; what belongs to the answer as a whole is kept for its end."""
+    """Reads the chunks of one stream, and keeps facts about the whole answer for its end."""
 
-    def __init__(self, reading: Reading) -> None:
-        """Begin.
-
-        Args:
-            reading: How the answer is to be read.
-        """
-        self._reading = reading
-        self._splitter = ThinkSplitter() if reading.think_tags else None
+    def __init__(self, read_options: ReadOptions) -> None:
+        """Start with an empty answer."""
+        self._read_options = read_options
+        self._splitter = ThinkSplitter() if read_options.think_tags else None
         self._logprobs: dict[str, list[Any]] = {}
 
     def _piece(self, chunk: Mapping[str, Any]) -> Piece | None:
-        """What a chunk adds to the first answer; None where it says nothing new."""
+        """What a chunk adds to the first answer, or None."""
         for choice in chunk["choices"]:
             if choice.get("index"):
                 continue
@@ -43,16 +40,16 @@ class DeltaReader:
                 self._keep(choice["logprobs"])
             delta = choice["delta"]
             content = delta.get("content") or ""
-            beside = {name: delta[name] for name in ("reasoning_content", "refusal") if delta.get(name)}
+            extra = {name: delta[name] for name in ("reasoning_content", "refusal") if delta.get(name)}
             if content and self._splitter is not None:
-                content = self._split(content, beside)
+                content = self._split(content, extra)
             calls = delta.get("tool_calls")
-            if content or beside or calls:
-                return content, beside, calls or []
+            if content or extra or calls:
+                return content, extra, calls or []
         return None
 
     def _end(self, stream: StreamBase) -> tuple[Piece, dict[str, Any], UsageMetadata | None]:
-        """What was held back, the metadata and the usage of an answer that is whole."""
+        """The text still held back, the metadata and the usage of a finished answer."""
         partial = stream.partial
         raw = {
             **partial.facts,
@@ -60,25 +57,25 @@ class DeltaReader:
             "environment_impact": partial.environment_impact,
             "billing_cost": partial.billing_cost,
         }
-        headers = stream.headers if self._reading.response_headers else None
-        metadata = self._reading.metadata(
+        headers = stream.headers if self._read_options.response_headers else None
+        metadata = self._read_options.metadata(
             raw, partial.finish_reason, stream.request_id, headers, stream.relaxed
         )
         if self._logprobs:
             metadata["logprobs"] = self._logprobs
-        thought, said = self._splitter.rest() if self._splitter else ("", "")
-        beside = {"reasoning_content": thought} if thought else {}
-        return (said, beside, []), metadata, usage_from_wire(partial.usage)
+        thought, text = self._splitter.rest() if self._splitter else ("", "")
+        extra = {"reasoning_content": thought} if thought else {}
+        return (text, extra, []), metadata, usage_from_wire(partial.usage)
 
-    def _split(self, content: str, beside: dict[str, Any]) -> str:
-        """Move what is thought from the text to the reasoning; give what is said."""
+    def _split(self, content: str, extra: dict[str, Any]) -> str:
+        """Move thinking from the text to the reasoning, and return the rest."""
         assert self._splitter is not None  # noqa: S101 - narrows the type for the checker
-        thought, said = self._splitter.split(content)
+        thought, text = self._splitter.split(content)
         if thought:
-            beside["reasoning_content"] = beside.get("reasoning_content", "") + thought
+            extra["reasoning_content"] = extra.get("reasoning_content", "") + thought
         if self._splitter.over:
             self._splitter = None
-        return said
+        return text
 
     def _keep(self, logprobs: Mapping[str, Any]) -> None:
         for name, items in logprobs.items():
@@ -87,35 +84,35 @@ class DeltaReader:
 
 
 class ChunkReader(DeltaReader):
-    """Makes message chunks of the chunks of one stream."""
+    """Converts the chunks of one stream to message chunks."""
 
     def read(self, chunk: Mapping[str, Any]) -> list[ChatGenerationChunk]:
-        """The message chunk for a chunk of the wire, if it says anything new."""
+        """The message chunk for a chunk, if it adds anything."""
         piece = self._piece(chunk)
         if piece is None:
             return []
-        content, beside, calls = piece
+        content, extra, calls = piece
         if calls:
             message = AIMessageChunk(
                 content=content,
-                additional_kwargs=beside,
+                additional_kwargs=extra,
                 tool_call_chunks=[_call_chunk(call) for call in calls],
                 response_metadata={"model_provider": PROVIDER},
             )
         else:
             message = AIMessageChunk(
                 content=content,
-                additional_kwargs=beside,
+                additional_kwargs=extra,
                 response_metadata={"model_provider": PROVIDER},
             )
         return [ChatGenerationChunk(message=message)]
 
     def end(self, stream: StreamBase) -> list[ChatGenerationChunk]:
-        """The one chunk that says how the answer ended and what it cost."""
-        (content, beside, _), metadata, usage = self._end(stream)
+        """The last message chunk, with the finish reason and the usage."""
+        (content, extra, _), metadata, usage = self._end(stream)
         message = AIMessageChunk(
             content=content,
-            additional_kwargs=beside,
+            additional_kwargs=extra,
             response_metadata=metadata,
             usage_metadata=usage,
             chunk_position="last",

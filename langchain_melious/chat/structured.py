@@ -1,4 +1,4 @@
-"""Structured output: asking for instances of a schema, and reading them out of whatever comes."""
+"""Structured output: requesting instances of a schema and parsing them from answers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from langchain_melious.errors import InvalidArgumentError
 from melious.wire import codec
 
 if TYPE_CHECKING:
-    from langchain_melious.chat.model import ChatMelious
+    from langchain_melious.chat.described import DescribedModel
 
 Schema: TypeAlias = type | Mapping[str, Any] | None
 Method: TypeAlias = Literal["json_schema", "function_calling", "json_mode"]
@@ -35,11 +35,11 @@ _THOUGHT = re.compile(r"^\s*<think>.*?(?:</think>\s*|\Z)", re.DOTALL)
 _FENCED = re.compile(r"```[a-zA-Z0-9_-]*\s*\n(.*?)(?:```|\Z)", re.DOTALL)
 _SHOWN = 300
 _REFUSAL_ERROR = getattr(exceptions, "ModelRefusalError", None)
-"""LangChain's own class for an answer that the model refused to give, where it has one (1.7.5)."""
+"""LangChain's error for refusals, if it has one (1.7.5)."""
 
 
 def structured_output(
-    llm: ChatMelious,
+    llm: DescribedModel,
     schema: Schema,
     *,
     method: Method | Literal["auto"],
@@ -54,7 +54,7 @@ def structured_output(
             f"method: must be one of 'auto', {', '.join(map(repr, METHODS))}, not {method!r}"
         )
     if schema is None and chosen != "json_mode":
-        raise InvalidArgumentError(f"schema: {chosen} needs one; only json_mode goes without")
+        raise InvalidArgumentError(f"schema: must be given; only json_mode works without one, not {chosen}")
     wanted = regular_schema(schema)
     tool = None if wanted is None else tool_of_schema(wanted)
     if tool:
@@ -81,7 +81,7 @@ def structured_output(
 
 
 def default_method(profile: Mapping[str, Any] | None) -> Method:
-    """The method that suits a model, by its profile; tool calls for a model that is not known."""
+    """The best method for a model by its profile; `function_calling` if it is unknown."""
     profile = profile or {}
     if profile.get("structured_output"):
         return "json_schema"
@@ -89,7 +89,7 @@ def default_method(profile: Mapping[str, Any] | None) -> Method:
 
 
 def response_format_of(schema: Schema, *, strict: bool | None = None) -> dict[str, Any]:
-    """Make the `response_format` that has the service hold a schema.
+    """Build the `response_format` that makes the service enforce a schema.
 
     Example:
         >>> response_format_of({"title": "Answer", "type": "object", "properties": {}})["json_schema"]["name"]
@@ -107,14 +107,13 @@ def response_format_of(schema: Schema, *, strict: bool | None = None) -> dict[st
 
 
 class StructuredOutputParser(BaseTransformOutputParser[Any]):
-    """Reads an instance of a schema out of a message; streamed, it gives what is there so far.
+    """Parses an instance of a schema from a message; from a stream, also partial ones.
 
-    JSON is found within a code fence, behind a `<think>` part and within prose.
-    An answer without it raises an error that says what came instead.
+    JSON is found in a code fence, after a `<think>` part and within prose.
 
     Attributes:
-        target: The pydantic class to make instances of; None gives dicts.
-        tool: The tool whose arguments are the answer; None reads the text.
+        target: The pydantic class to instantiate; None gives dicts.
+        tool: The tool whose arguments are the answer; None parses the text.
     """
 
     model_config: ClassVar[ConfigDict] = ConfigDict(arbitrary_types_allowed=True)
@@ -123,25 +122,25 @@ class StructuredOutputParser(BaseTransformOutputParser[Any]):
     tool: str | None = None
 
     def parse(self, text: str) -> Any:
-        """Read an answer that is text alone."""
+        """Parse an answer that is only text."""
         return self.parse_result([Generation(text=text)])
 
     def parse_result(self, result: list[Generation], *, partial: bool = False) -> Any:
-        """Read the first of the answers.
+        """Parse the first of the answers.
 
         Raises:
-            ModelRefusalError: The model refused, and langchain-core has this class.
-            OutputParserException: It is no instance of the schema.
+            ModelRefusalError: The model refused, if langchain-core has this class.
+            OutputParserException: The answer does not match the schema.
         """
         first = result[0]
         message = first.message if isinstance(first, ChatGeneration) else AIMessage(first.text)
         if partial:
-            return self._so_far(message)
+            return self._parse_partial(message)
         found = _from_calls(message, self.tool) if self.tool else None
         if found is None:
             found = _from_text(_text_of(message))
         if found is None:
-            raise self._nothing(message)
+            raise self._no_instance(message)
         if self.target is None:
             return found
         try:
@@ -152,8 +151,8 @@ class StructuredOutputParser(BaseTransformOutputParser[Any]):
                 llm_output=codec.dumps(found).decode(),
             ) from error
 
-    def _so_far(self, message: BaseMessage) -> Any:
-        """What can be read of an answer that is still coming; None as long as nothing can."""
+    def _parse_partial(self, message: BaseMessage) -> Any:
+        """What can be parsed of an unfinished answer, or None."""
         if self.tool:
             calls = message.tool_calls if isinstance(message, AIMessage) else []
             found = next((call["args"] for call in calls if call["name"] == self.tool), None)
@@ -166,74 +165,74 @@ class StructuredOutputParser(BaseTransformOutputParser[Any]):
         except ValueError:
             return None
 
-    def _nothing(self, message: BaseMessage) -> Exception:
+    def _no_instance(self, message: BaseMessage) -> Exception:
         text = _text_of(message).strip()
         refusal = _refusal_in(message)
         invalid = message.invalid_tool_calls if isinstance(message, AIMessage) else []
         wanted = f"a call of {self.tool!r}" if self.tool else "JSON"
         if refusal:
-            said = f"The model refused: {refusal}"
+            reason = f"The model refused: {refusal}"
             if _REFUSAL_ERROR is not None:
-                return cast("Exception", _REFUSAL_ERROR(said, raw_message=message))
+                return cast("Exception", _REFUSAL_ERROR(reason, raw_message=message))
         elif invalid:
             call = invalid[0]
-            said = f"The arguments of {call['name']!r} are not a JSON object: {_shown(call['args'])}"
+            reason = f"The arguments of {call['name']!r} are not a JSON object: {_shown(call['args'])}"
         elif text:
-            said = f"The model answered with prose instead of {wanted}: {_shown(text)}"
+            reason = f"The model answered with prose instead of {wanted}: {_shown(text)}"
         else:
-            said = f"The model answered with nothing instead of {wanted}"
-        return OutputParserException(said + _cut(message), llm_output=text or refusal)
+            reason = f"The model answered with nothing instead of {wanted}"
+        return OutputParserException(reason + _cut(message), llm_output=text or refusal)
 
     # --- streams -------------------------------------------------------------------------------------
 
-    def _transform(self, input: Iterator[str | BaseMessage]) -> Iterator[Any]:  # noqa: A002 - the base's word
-        reading = _Reading(self)
+    def _transform(self, input: Iterator[str | BaseMessage]) -> Iterator[Any]:  # noqa: A002 - the base's name
+        stream = _StreamedParse(self)
         for chunk in input:
-            parsed = reading.take(chunk)
+            parsed = stream.take(chunk)
             if parsed is not None:
                 yield parsed
-        parsed = reading.end()
+        parsed = stream.end()
         if parsed is not None:
             yield parsed
 
     async def _atransform(
         self,
-        input: AsyncIterator[str | BaseMessage],  # noqa: A002 - the base's word
+        input: AsyncIterator[str | BaseMessage],  # noqa: A002 - the base's name
     ) -> AsyncIterator[Any]:
-        reading = _Reading(self)
+        stream = _StreamedParse(self)
         async for chunk in input:
-            parsed = reading.take(chunk)
+            parsed = stream.take(chunk)
             if parsed is not None:
                 yield parsed
-        parsed = reading.end()
+        parsed = stream.end()
         if parsed is not None:
             yield parsed
 
 
-class _Reading:
-    """A streamed answer while it is read."""
+class _StreamedParse:
+    """Parses a streamed answer as it grows."""
 
     def __init__(self, parser: StructuredOutputParser) -> None:
         self._parser = parser
         self._whole: BaseMessage | None = None
-        self._given: Any = None
+        self._last: Any = None
 
     def take(self, chunk: str | BaseMessage) -> Any:
-        """What is new since the last chunk, or None."""
+        """The instance after this chunk, or None if it did not change."""
         message = chunk if isinstance(chunk, BaseMessage) else AIMessageChunk(content=chunk)
         self._whole = message if self._whole is None else self._whole + message  # type: ignore[assignment]
         return self._new(partial=True)
 
     def end(self) -> Any:
-        """The whole answer, unless it was given already; raises where there is none."""
+        """The final instance, or None if it was returned already; raises if there is none."""
         return None if self._whole is None else self._new(partial=False)
 
     def _new(self, *, partial: bool) -> Any:
         assert self._whole is not None  # noqa: S101 - narrows the type for the checker
         parsed = self._parser.parse_result([ChatGeneration(message=self._whole)], partial=partial)
-        if parsed is None or parsed == self._given:
+        if parsed is None or parsed == self._last:
             return None
-        self._given = parsed
+        self._last = parsed
         return parsed
 
 
@@ -247,7 +246,7 @@ def _from_calls(message: BaseMessage, tool: str | None) -> Any:
 
 
 def _refusal_in(message: BaseMessage) -> str:
-    """What the model said in refusing: beside the text, or as a block of it."""
+    """The refusal of a message, from its additional kwargs or its content blocks."""
     if isinstance(message.content, list):
         for block in message.content:
             if isinstance(block, dict) and block.get("type") == "refusal":
@@ -260,7 +259,7 @@ def _text_of(message: BaseMessage) -> str:
 
 
 def _from_text(text: str) -> Any:
-    """The JSON object in a text: the text itself, a fenced part of it, or the first one in its prose."""
+    """The JSON object in a text: the text itself, a fenced part, or the first one in prose."""
     for candidate in (text, *_FENCED.findall(text)):
         try:
             found = codec.loads(candidate)
@@ -294,7 +293,7 @@ def _partial(text: str) -> Any:
 
 def _cut(message: BaseMessage) -> str:
     if message.response_metadata.get("finish_reason") == "length":
-        return " (the answer was cut off at its limit of tokens: raise max_tokens)"
+        return " (the answer was cut off at the token limit: raise max_tokens)"
     return ""
 
 

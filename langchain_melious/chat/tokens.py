@@ -1,4 +1,4 @@
-"""Token counts without a tokenizer, which would have to be downloaded."""
+"""Token counts without a tokenizer, so nothing has to be downloaded."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from typing_extensions import override
 
 
 class EstimatesTokens(BaseChatModel):
-    """A chat model that estimates tokens, or counts them as its user says."""
+    """A chat model that estimates tokens, or counts them with `custom_get_token_ids`."""
 
     @override
     def get_token_ids(self, text: str) -> list[int]:
-        """Give the token ids of a text, by `custom_get_token_ids`.
+        """The token ids of a text, from `custom_get_token_ids`.
 
         Raises:
-            NotImplementedError: That was not given; there is no tokenizer to ask.
+            NotImplementedError: `custom_get_token_ids` is not set; there is no other tokenizer.
         """
         if self.custom_get_token_ids is None:
             raise NotImplementedError(
-                "the tokenizers of the models are not part of this package: pass custom_get_token_ids=..., "
-                "or count with get_num_tokens, which estimates"
+                "this package has no tokenizers: pass custom_get_token_ids=..., "
+                "or use get_num_tokens, which estimates"
             )
         return self.custom_get_token_ids(text)
 
     @override
     def get_num_tokens(self, text: str) -> int:
-        """Estimate the tokens of a text, or count them by `custom_get_token_ids`; nothing is downloaded."""
+        """Estimate the tokens of a text, or count them with `custom_get_token_ids`; nothing is downloaded."""
         if self.custom_get_token_ids is not None:
             return len(self.custom_get_token_ids(text))
         return count_tokens_approximately([text], extra_tokens_per_message=0)

@@ -1,4 +1,4 @@
-"""Tools and the choice among them, as the wire has them. Pure."""
+"""Converts tools and tool choices to the wire. Pure."""
 
 from __future__ import annotations
 
@@ -16,41 +16,43 @@ if TYPE_CHECKING:
 
     ToolArgument: TypeAlias = Mapping[str, Any] | type | Callable[..., Any] | BaseTool
 else:
-    ToolArgument = Any  # LangChain evaluates annotations at run time, and tools take long to import
+    ToolArgument = (
+        Any  # LangChain evaluates annotations at run time, and langchain_core.tools is slow to import
+    )
 ToolChoice: TypeAlias = str | bool | Mapping[str, Any] | None
 
 
 def tools_to_wire(tools: Sequence[ToolArgument], *, strict: bool | None = None) -> list[dict[str, Any]]:
-    """Make the `tools` of a request.
+    """Convert tools to the `tools` of a request.
 
     Args:
         tools: Functions, pydantic or TypedDict classes, LangChain tools, JSON
             schemas, or dicts in OpenAI's or Anthropic's form.
-        strict: Ask for arguments that hold the schema exactly, where the model can.
+        strict: Request arguments that match the schema exactly, if the model supports it.
 
     Raises:
-        InvalidArgumentError: A tool of another kind than a function; the wire has no other.
+        InvalidArgumentError: A tool is not a function.
     """
     wire = []
     for tool in tools:
         made = convert_to_openai_tool(with_optional_keys(tool), strict=strict)
         if made.get("type") != "function" or not isinstance(made.get("function"), dict):
-            raise InvalidArgumentError(f"tools: the service takes functions only, not {made.get('type')!r}")
+            raise InvalidArgumentError(f"tools: must be functions, not {made.get('type')!r}")
         wire.append(made)
     return wire
 
 
 def choice_to_wire(choice: ToolChoice, tools: Sequence[Mapping[str, Any]]) -> str | dict[str, Any] | None:
-    """Make the `tool_choice` of a request.
+    """Convert a choice to the `tool_choice` of a request.
 
     Args:
         choice: `auto`, `none`, `any` or `required`, True (for required) or
-            False (for none), a tool's name, or a dict that names one in OpenAI's
-            or Anthropic's form.
-        tools: The tools of the request, as the wire has them.
+            False (for none), a tool's name, or a dict with one in OpenAI's or
+            Anthropic's form.
+        tools: The tools of the request, already converted.
 
     Raises:
-        InvalidArgumentError: The tool named is none of `tools`.
+        InvalidArgumentError: The choice is not one of `tools`.
 
     Example:
         >>> choice_to_wire("any", [{"type": "function", "function": {"name": "search"}}])
@@ -87,5 +89,5 @@ def _unknown(name: str, names: list[str]) -> InvalidArgumentError:
     near = get_close_matches(name, [*names, "auto", "none", "any", "required"], n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     return InvalidArgumentError(
-        f"tool_choice: {name!r} is neither 'auto', 'none', 'any' nor a tool ({', '.join(names)}){hint}"
+        f"tool_choice: must be 'auto', 'none', 'any' or a tool ({', '.join(names)}), not {name!r}{hint}"
     )

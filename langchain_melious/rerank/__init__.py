@@ -1,1 +1,1 @@
-"""`MeliousRerank`, a document compressor."""
+"""Reranking: the document compressor, and the chain step that it makes."""

@@ -11,7 +11,7 @@ from langchain_core.documents import BaseDocumentCompressor, Document
 from pydantic import Field
 from typing_extensions import override
 
-from langchain_melious.callbacks.reports import Asked, areported, reported, usage_of
+from langchain_melious.callbacks.reports import RequestInfo, areported, reported, usage_of
 from langchain_melious.errors import InvalidArgumentError, langchain_errors
 from langchain_melious.settings.fields import MeliousSettings, refuse_fixed
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from langchain_core.callbacks import Callbacks
     from langchain_core.runnables import Runnable
 
+    from langchain_melious.rerank.step import RerankInput
     from melious.answers.results import RerankResult
 
 Rankable = str | Document | Mapping[str, Any]
@@ -35,66 +36,58 @@ _SCORE = "relevance_score"
 _PLAIN = frozenset({str, int, float, bool, type(None)})
 
 
-class RerankInput(TypedDict):
-    """What a chain hands to `MeliousRerank`."""
-
-    query: str
-    documents: Sequence[Document]
-
-
 class Ranked(TypedDict):
-    """A document's place: its position in what was given, and how well it fits the query."""
+    """A document's position in the input and its relevance to the query."""
 
     index: int
     relevance_score: float
 
 
 class MeliousRerank(MeliousSettings, BaseDocumentCompressor):
-    """Puts documents in order of relevance to a query, best first.
+    """Sorts documents by relevance to a query, best first.
 
-    It is a document compressor; `as_runnable` makes a step of a chain of it.
-    Documents given are never changed: copies come back, with `relevance_score`
-    in their metadata. Long lists travel in batches, several at a time. In traces it is
-    a run whose outputs say what it cost; each request is also the custom event
-    `melious_usage`. A call that fails raises one of `langchain_melious.errors`.
+    It is a document compressor; `as_runnable` turns it into a chain step. It returns
+    copies, with `relevance_score` in their metadata. Long lists are sent in concurrent
+    batches. In traces it is a run whose outputs include the cost; each request is also
+    the custom event `melious_usage`. Errors are those of `langchain_melious.errors`.
 
     Args:
         model: The model, with or without a flavor: `bge-reranker-v2-m3`, `bge-reranker-v2-m3:eco`.
         api_key: The key; by default the environment variable `MELIOUS_API_KEY`.
-        base_url: Where the service is; by default `MELIOUS_BASE_URL`, then `https://api.melious.ai/v1`.
-        preset: What routing should favour, such as `environment` or `speed`; not sent by default.
+        base_url: The URL of the service; by default `MELIOUS_BASE_URL`, then `https://api.melious.ai/v1`.
+        preset: What routing favours, such as `environment` or `speed`; not sent by default.
         flavor: The suffix of the model: `balanced`, `speed`, `price`, `eco` or `batch`; none by default.
         filters: Which providers may serve, such as `{"countries": ["DE", "FR"]}`; by default any.
-        verify_location: `warn` or `raise` where an answer came from none of `filters["countries"]`; `off` by
+        verify_location: `warn` or `raise` if an answer comes from outside `filters["countries"]`; `off` by
             default.
-        routing_fallbacks: Filters to give up one by one where no provider fits; none by default.
-        budget: A `melious.ImpactBudget`, the limit of what may be spent; none by default.
-        top_n: How many of the best to give; None, the default, for all.
-        min_score: Leave out what fits worse than this, 0 to 1; None, the default, leaves nothing out.
-        max_chunks_per_doc: Into how many pieces a long document may be cut; not sent by default.
-        keep_retrieval_score: Keep a `relevance_score` that a document came with, as `retrieval_score`;
+        routing_fallbacks: Filters to drop one by one while no provider matches; none by default.
+        budget: A `melious.ImpactBudget` that limits spending; none by default.
+        top_n: The number of documents to return; None, the default, for all.
+        min_score: Drop documents with a lower score, 0 to 1; None, the default, drops none.
+        max_chunks_per_doc: The most chunks to split a long document into; not sent by default.
+        keep_retrieval_score: Keep a document's earlier `relevance_score` as `retrieval_score`;
             False by default.
-        batch_size: The most documents in one request; by default 256, and fewer where they are long.
-        max_concurrency: The most requests at a time for one call; 4 by default.
-        user: Who the requests are for; not sent by default.
-        mode, custom_weights: Routing words of the older pages, one of the two; not sent by default.
+        batch_size: The most documents in one request; by default 256, fewer if they are long.
+        max_concurrency: The most concurrent requests of one call; 4 by default.
+        user: Your identifier for the end user; not sent by default.
+        mode, custom_weights: Routing parameters of older API versions, one of the two; not sent by default.
         timeout: Seconds for each wait of an attempt, a `melious.Timeout`, an `httpx.Timeout` or
             `(connect, read)`; 60 s for an answer by default.
-        deadline: Seconds for a whole call, waits and retries included; 600 by default, None for no limit.
-        max_retries: Further attempts after the first, for passing troubles; 2 by default, 0 for none.
-        retry_timeouts: Send again what timed out after it was sent, though it may be billed twice;
+        deadline: Seconds for a whole call, including retries; 600 by default, None for no limit.
+        max_retries: Further attempts after transient errors; 2 by default, 0 for none.
+        retry_timeouts: Retry requests that timed out after they were sent, which may be billed twice;
             True by default.
-        default_headers: Headers of every request; none by default.
-        extra_body: Fields of every body, sent as they are; none by default.
-        http_client: A client with httpx's interface for blocking calls, never closed; none by default.
+        default_headers: Headers for every request; none by default.
+        extra_body: Fields for every body, sent unchanged; none by default.
+        http_client: An `httpx.Client` or compatible, for blocking calls; never closed; none by default.
         async_http_client: The same for async calls.
         async_transport: `httpx`, the default, or `aiohttp` for async calls (extra `aiohttp`).
         auth, verify, allow_insecure_http, max_connections, max_rate_limit_wait: As in
             `melious.clients.base.ClientOptions`.
 
     Raises:
-        langchain_melious.errors.ConfigurationError: There is no key, or the base URL cannot be used.
-        langchain_melious.errors.InvalidArgumentError: An argument is wrong or unknown.
+        langchain_melious.errors.ConfigurationError: The key is missing or the base URL is not valid.
+        langchain_melious.errors.InvalidArgumentError: An argument is invalid or unknown.
 
     Example:
         >>> from langchain_melious import MeliousRerank
@@ -108,31 +101,31 @@ class MeliousRerank(MeliousSettings, BaseDocumentCompressor):
     _kind: ClassVar[str] = "rerank"
 
     top_n: int | None = Field(default=None, gt=0)
-    """How many of the best to give; None for all."""
+    """The number of documents to return; None for all."""
 
     min_score: float | None = None
-    """Leave out what fits worse than this, 0 to 1."""
+    """Drop documents with a lower score, 0 to 1."""
 
     max_chunks_per_doc: int | None = Field(default=None, gt=0)
-    """Into how many pieces a long document may be cut."""
+    """The most chunks to split a long document into."""
 
     keep_retrieval_score: bool = False
-    """Keep a `relevance_score` that a document came with, as `retrieval_score`."""
+    """Keep a document's earlier `relevance_score` as `retrieval_score`."""
 
     batch_size: int | None = Field(default=None, gt=0)
-    """The most documents in one request; by default 256, and fewer where they are long."""
+    """The most documents in one request; by default 256, fewer if they are long."""
 
     max_concurrency: int | None = Field(default=None, gt=0, le=1024)
-    """The most requests at a time for one call; 4 by default."""
+    """The most concurrent requests of one call; 4 by default."""
 
     user: str | None = None
-    """Who the requests are for."""
+    """Your identifier for the end user."""
 
     mode: str | None = None
-    """A routing word of the older pages; not together with `custom_weights`."""
+    """A routing parameter of older API versions; not together with `custom_weights`."""
 
     custom_weights: dict[str, float] | None = None
-    """Routing weights of the older pages, sent as they are."""
+    """Routing weights of older API versions, sent unchanged."""
 
     # --- scores --------------------------------------------------------------------------------------
 
@@ -141,7 +134,7 @@ class MeliousRerank(MeliousSettings, BaseDocumentCompressor):
 
         Args:
             documents: Texts, documents, or dicts with `text`.
-            query: What is looked for.
+            query: The query.
             **options: For this call: `model`, `top_n`, `min_score`, `preset`,
                 `filters`, `timeout` and the like.
 
@@ -149,7 +142,7 @@ class MeliousRerank(MeliousSettings, BaseDocumentCompressor):
             Positions and scores, best first.
 
         Raises:
-            langchain_melious.errors.InvalidArgumentError: An argument is wrong; nothing was sent.
+            langchain_melious.errors.InvalidArgumentError: An argument is invalid; nothing was sent.
             MeliousError: The request failed.
         """
         return self._score(documents, query, options)[0]
@@ -161,15 +154,15 @@ class MeliousRerank(MeliousSettings, BaseDocumentCompressor):
     def _score(
         self, documents: Sequence[Rankable], query: str, options: Mapping[str, Any]
     ) -> tuple[list[Ranked], dict[str, Any]]:
-        """Positions and scores, and what they cost."""
+        """Positions and scores, and their cost."""
         with langchain_errors:
             call, min_score = self._request(documents, query, options)
             if not call["documents"]:
                 return [], {}
-            asked = Asked("rerank", call["model"], self._routing(call))
-            with reported(asked, call):
+            info = RequestInfo("rerank", call["model"], self._routing(call))
+            with reported(info, call):
                 result = self._sync_client().rerank.create(**call)
-            return _ranked(result, min_score), usage_of(asked, result)
+            return _ranked(result, min_score), usage_of(info, result)
 
     async def _ascore(
         self, documents: Sequence[Rankable], query: str, options: Mapping[str, Any]
@@ -178,10 +171,10 @@ class MeliousRerank(MeliousSettings, BaseDocumentCompressor):
             call, min_score = self._request(documents, query, options)
             if not call["documents"]:
                 return [], {}
-            asked = Asked("rerank", call["model"], self._routing(call))
-            async with areported(asked, call):
+            info = RequestInfo("rerank", call["model"], self._routing(call))
+            async with areported(info, call):
                 result = await self._async_client().rerank.create(**call)
-            return _ranked(result, min_score), usage_of(asked, result)
+            return _ranked(result, min_score), usage_of(info, result)
 
     # --- documents -----------------------------------------------------------------------------------
 
@@ -189,34 +182,34 @@ class MeliousRerank(MeliousSettings, BaseDocumentCompressor):
     def compress_documents(
         self, documents: Sequence[Document], query: str, callbacks: Callbacks | None = None, **options: Any
     ) -> list[Document]:
-        """Put documents in order of relevance to a query, best first; in traces it is a run of its own.
+        """Sort documents by relevance to a query, best first; in traces this is a run.
 
         Args:
-            documents: The documents; they are not changed.
-            query: What is looked for.
+            documents: The documents.
+            query: The query.
             callbacks: Callbacks of this run.
             **options: For this call, as for `rerank`.
 
         Returns:
-            Copies, with `relevance_score` in their metadata. A blank document is not
-            sent; it comes last, with a score of 0.
+            Copies, with `relevance_score` in their metadata. Blank documents are not
+            sent; they come last, with a score of 0.
 
         Raises:
             MeliousError: The request failed.
         """
-        given = RerankInput(query=query, documents=documents)
+        given: RerankInput = {"query": query, "documents": documents}
         return self.as_runnable(**options).invoke(given, {"callbacks": callbacks})
 
     @override
     async def acompress_documents(
         self, documents: Sequence[Document], query: str, callbacks: Callbacks | None = None, **options: Any
     ) -> list[Document]:
-        """Put documents in order of relevance to a query, best first. See `compress_documents`."""
-        given = RerankInput(query=query, documents=documents)
+        """Sort documents by relevance to a query, best first. See `compress_documents`."""
+        given: RerankInput = {"query": query, "documents": documents}
         return await self.as_runnable(**options).ainvoke(given, {"callbacks": callbacks})
 
     def as_runnable(self, **options: Any) -> Runnable[RerankInput, list[Document]]:
-        """Make a step of a chain that takes `{"query": ..., "documents": [...]}`.
+        """Make a chain step that takes `{"query": ..., "documents": [...]}`.
 
         Args:
             **options: For every call, as for `rerank`.
@@ -246,7 +239,7 @@ class MeliousRerank(MeliousSettings, BaseDocumentCompressor):
         if min_score is not None and (isinstance(min_score, bool) or not isinstance(min_score, int | float)):
             raise InvalidArgumentError(f"min_score: must be a number, not {min_score!r}")
         if isinstance(documents, str) or not isinstance(documents, Iterable):
-            raise InvalidArgumentError(f"documents: needs a list, not {type(documents).__name__}")
+            raise InvalidArgumentError(f"documents: must be a list, not {type(documents).__name__}")
         texts = [_text_of(document, position) for position, document in enumerate(documents)]
         return {**call, "documents": texts, "query": query, "return_documents": False}, min_score
 
@@ -257,7 +250,7 @@ class MeliousRerank(MeliousSettings, BaseDocumentCompressor):
         blank: list[Document],
         options: Mapping[str, Any],
     ) -> list[Document]:
-        """Copies in their new order, with their scores; blank documents last, as far as they are wanted."""
+        """Copies in their new order, with scores; blank documents last, unless `min_score` drops them."""
         best = [(written[item["index"]], item["relevance_score"]) for item in ranked]
         if (options.get("min_score", self.min_score) or 0.0) <= 0.0:
             best += [(document, 0.0) for document in blank]
@@ -266,7 +259,7 @@ class MeliousRerank(MeliousSettings, BaseDocumentCompressor):
 
 
 def _scored(document: Document, score: float, *, keep: bool) -> Document:
-    """A copy with its score, and with the one it came with where that is to be kept."""
+    """A copy with its score, and its earlier one if that is kept."""
     metadata = {
         name: value if type(value) in _PLAIN else deepcopy(value) for name, value in document.metadata.items()
     }
@@ -277,24 +270,24 @@ def _scored(document: Document, score: float, *, keep: bool) -> Document:
 
 
 def _read(given: RerankInput) -> tuple[str, list[Document], list[Document]]:
-    """The query, the documents with text and the blank ones of what a chain hands over."""
+    """The query, the documents with text and the blank ones from the input of a chain step."""
     with langchain_errors:
         if not isinstance(given, Mapping) or not {"query", "documents"} <= given.keys():
-            raise InvalidArgumentError('input: needs {"query": ..., "documents": [...]}')
+            raise InvalidArgumentError('input: must be {"query": ..., "documents": [...]}')
         return given["query"], *_split(given["documents"])
 
 
 def _split(documents: Sequence[Document]) -> tuple[list[Document], list[Document]]:
-    """Documents with text, and blank ones, which the service would refuse."""
+    """Documents with text, and blank ones, which the service rejects."""
     if isinstance(documents, str) or not isinstance(documents, Iterable):
-        raise InvalidArgumentError(f"documents: needs a list, not {type(documents).__name__}")
+        raise InvalidArgumentError(f"documents: must be a list, not {type(documents).__name__}")
     written: list[Document] = []
     blank: list[Document] = []
     for position, document in enumerate(documents):
         if not isinstance(document, Document):
             raise InvalidArgumentError(
-                f"documents[{position}]: needs a Document, not {type(document).__name__}; "
-                "rerank() takes texts and dicts too"
+                f"documents[{position}]: must be a Document, not {type(document).__name__}; "
+                "rerank() also takes strings and dicts"
             )
         text = document.page_content
         (blank if not text or text.isspace() else written).append(document)
@@ -306,7 +299,9 @@ def _text_of(document: Rankable, position: int) -> str:
         return document
     text = document.get("text") if isinstance(document, Mapping) else getattr(document, "page_content", None)
     if not isinstance(text, str):
-        raise InvalidArgumentError(f"documents[{position}]: needs text, a document, or a dict with text")
+        raise InvalidArgumentError(
+            f"documents[{position}]: must be a string, a Document, or a dict with text"
+        )
     return text
 
 

@@ -1,20 +1,26 @@
-"""A step of a chain that gives documents, and is a run of its own in traces. Imported on first use."""
+"""A chain step that returns documents and is a run in traces. Imported on first use."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Any, cast
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypedDict, cast
 
 from langchain_core.documents import Document
 from langchain_core.runnables import Runnable, RunnableConfig
 from typing_extensions import override
 
 from langchain_melious.errors import needs_asyncio
-from langchain_melious.rerank.compressor import RerankInput
+
+
+class RerankInput(TypedDict):
+    """The input of a rerank step."""
+
+    query: str
+    documents: Sequence[Document]
 
 
 class RerankStep(Runnable[RerankInput, list[Document]]):
-    """Reorders documents; in traces, the run's outputs also say what that cost."""
+    """Sorts documents by relevance; in traces, the outputs of the run include the cost."""
 
     def __init__(
         self,
@@ -25,9 +31,9 @@ class RerankStep(Runnable[RerankInput, list[Document]]):
         """Make a step.
 
         Args:
-            name: What traces call it.
-            run: Gives the `documents` and, beside them, what the run's outputs are to say.
-            arun: The same, awaited.
+            name: Its name in traces.
+            run: Returns the outputs of the run, `documents` among them.
+            arun: The same, as a coroutine function.
         """
         self.name: str | None = name
         self._run = run
@@ -40,7 +46,7 @@ class RerankStep(Runnable[RerankInput, list[Document]]):
         config: RunnableConfig | None = None,
         **kwargs: Any,
     ) -> list[Document]:
-        """Reorder the documents of `{"query": ..., "documents": [...]}`, best first."""
+        """Sort the documents of `{"query": ..., "documents": [...]}`, best first."""
         outputs: Any = self._call_with_config(self._run, input, config, **kwargs)
         return cast("list[Document]", outputs["documents"])
 
@@ -51,7 +57,7 @@ class RerankStep(Runnable[RerankInput, list[Document]]):
         config: RunnableConfig | None = None,
         **kwargs: Any,
     ) -> list[Document]:
-        """Reorder the documents of `{"query": ..., "documents": [...]}`, best first."""
+        """Sort the documents of `{"query": ..., "documents": [...]}`, best first."""
         needs_asyncio()
         outputs: Any = await self._acall_with_config(self._arun, input, config, **kwargs)
         return cast("list[Document]", outputs["documents"])

@@ -1,1 +1,1 @@
-"""The settings that every class shares."""
+"""What all classes of this package share: constructor arguments, core clients, copies and pickles."""

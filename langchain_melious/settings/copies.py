@@ -1,4 +1,4 @@
-"""Changed, copied, compared, pickled: what is not shared is left out, what was derived is made anew."""
+"""Copying, comparing and pickling of settings: clients are not copied, derived values are recomputed."""
 
 from __future__ import annotations
 
@@ -10,25 +10,27 @@ from pydantic import BaseModel, PrivateAttr, SecretStr
 from langchain_melious.errors import langchain_errors
 from melious.settings.config import reject_unknown
 
-_LEFT_BEHIND = ("http_client", "async_http_client")
-_CARRIED_ALONG = (*_LEFT_BEHIND, "verify")
+_NOT_PICKLED = ("http_client", "async_http_client")
+_SHARED_BY_COPIES = (*_NOT_PICKLED, "verify")
 
 
 class Copies(BaseModel):
-    """Settings whose copies hold no clients of others; a pickle leaves injected HTTP clients behind."""
+    """Settings whose copies create their own clients; pickles leave out injected HTTP clients."""
 
-    _held: dict[str, tuple[dict[str, Any], Any]] = PrivateAttr(default_factory=dict)
+    _clients: dict[str, tuple[dict[str, Any], Any]] = PrivateAttr(default_factory=dict)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """Change an argument. A key stays a secret; what was made from the old value is made anew."""
+        """Change a setting. A key stays a secret; values derived from the old one are recomputed."""
         super().__setattr__(name, SecretStr(value) if name == "api_key" and isinstance(value, str) else value)
-        self.__dict__.pop("_serialized", None)  # LangChain's memory of the arguments: keys of caches, traces
+        self.__dict__.pop(
+            "_serialized", None
+        )  # LangChain's cached copy of the arguments, for cache keys and traces
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """Make a copy, with other values for some of the arguments.
+        """Make a copy with some settings changed.
 
         Raises:
-            InvalidArgumentError: There is no such argument.
+            InvalidArgumentError: A name in `update` is unknown.
         """
         changes = dict(update or {})
         with langchain_errors:
@@ -40,27 +42,27 @@ class Copies(BaseModel):
 
     def __getstate__(self) -> dict[Any, Any]:
         state = super().__getstate__()
-        fields = {**state["__dict__"], **dict.fromkeys(_LEFT_BEHIND)}
-        private = {**(state["__pydantic_private__"] or {}), "_held": {}}
+        fields = {**state["__dict__"], **dict.fromkeys(_NOT_PICKLED)}
+        private = {**(state["__pydantic_private__"] or {}), "_clients": {}}
         return {**state, "__dict__": fields, "__pydantic_private__": private}
 
     def __eq__(self, other: object) -> bool:
-        """Whether the arguments are the same; whether one of the two has been used does not matter."""
+        """Whether all settings are equal; whether either was used already does not matter."""
         return type(other) is type(self) and all(
             getattr(self, name) == getattr(other, name) for name in type(self).model_fields
         )
 
-    __hash__ = None  # type: ignore[assignment]  # its fields can change
+    __hash__ = None  # type: ignore[assignment]  # it is mutable
 
     def __copy__(self) -> Self:
         copied = super().__copy__()
-        copied._held = {}  # noqa: SLF001 - its own class
+        copied._clients = {}  # noqa: SLF001 - its own class
         return copied
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
         memo = {} if memo is None else memo
-        memo[id(self._held)] = {}
-        for name in _CARRIED_ALONG:
+        memo[id(self._clients)] = {}
+        for name in _SHARED_BY_COPIES:
             shared = getattr(self, name)
             if shared is not None:
                 memo[id(shared)] = shared

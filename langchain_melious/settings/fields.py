@@ -1,4 +1,4 @@
-"""The constructor arguments that every class here shares, and the core clients made from them."""
+"""The constructor arguments that all classes share, and the core clients created from them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from melious.impact.budget import ImpactBudget
     from melious.routing.fallbacks import FallbackStep
     from melious.routing.filters import FiltersArgument, Flavor, Preset
-from melious.clients.base import brought
+from melious.clients.base import checked_http_client
 from melious.errors.arguments import invalid_arguments
 from melious.routing.filters import ProviderFilters, filters_to_wire, flavored, routing_told
 from melious.settings.config import (
@@ -62,11 +62,11 @@ OPTIONS = (
     "max_rate_limit_wait",
     "async_transport",
 )
-"""The fields that become options of the core clients, under the same names."""
+"""The fields passed to the core clients, under the same names."""
 
 ROUTING = ("preset", "flavor", "filters")
 
-_OF_THE_CLIENT = frozenset(
+_CLIENT_ONLY = frozenset(
     {
         "api_key",
         "base_url",
@@ -84,18 +84,17 @@ _OF_THE_CLIENT = frozenset(
         "embedding_cache_ttl",
     }
 )
-"""The fields that no call can change, since the client is made from them."""
+"""The fields that a call cannot change, because the client is created from them."""
 
 _KINDS = {"embedding": "embeddings", "reranker": "rerank"}
-"""Other words that lists of models have been seen to use."""
+"""Other names for these kinds, seen in model lists."""
 
 
 class MeliousSettings(Copies):
-    """What every class here takes. Arguments that are not known are refused, with the nearest known one.
+    """The settings that all classes share. An unknown argument is an error that suggests the closest name.
 
-    The core clients behind a model are made when they are first needed and
-    made anew when a field changes; connections are shared by all models that
-    lead to the same place.
+    The core clients are created on first use and again after a field changes.
+    Models with the same base URL share connections.
     """
 
     model_config: ClassVar[ConfigDict] = ConfigDict(
@@ -107,23 +106,23 @@ class MeliousSettings(Copies):
     model: str = Field(min_length=1)
     """The model, with or without a flavor: `glm-4.7`, `glm-4.7:eco`."""
 
-    if TYPE_CHECKING:  # what may be given; it is kept as a secret
+    if TYPE_CHECKING:  # what is accepted; it is stored as a secret
         api_key: str | SecretStr | None = None
     else:
         api_key: SecretStr | None = Field(default_factory=secret_from_env(KEY_VARIABLE, default=None))
     """The key; by default the environment variable `MELIOUS_API_KEY`."""
 
     base_url: str | None = Field(default_factory=from_env(URL_VARIABLE, default=None))
-    """Where the service is, in any spelling; by default `MELIOUS_BASE_URL`, then the public service."""
+    """The URL of the service, in any spelling; by default `MELIOUS_BASE_URL`, then the public service."""
 
-    if TYPE_CHECKING:  # what may be given; the core checks it, in its own words
+    if TYPE_CHECKING:  # what is accepted; the core checks it
         preset: Preset | None = None
         flavor: Flavor | None = None
         filters: FiltersArgument | None = None
     else:
         preset: str | None = None
-        """What routing should favour: `balanced`, `speed`, `price`, `quality`, `environment`, or another
-        word. It does nothing where the model has a flavor."""
+        """What routing favours: `balanced`, `speed`, `price`, `quality`, `environment`, or another
+        preset. Without effect if the model has a flavor."""
 
         flavor: str | None = None
         """The suffix of the model: `balanced`, `speed`, `price`, `eco` or `batch`."""
@@ -133,41 +132,41 @@ class MeliousSettings(Copies):
         are ISO 3166 alpha-2 codes."""
 
     verify_location: Literal["off", "warn", "raise"] = "off"
-    """Hold where an answer came from against `filters["countries"]`, which must be given; `warn` or `raise`
-    where it is another country, or not reported."""
+    """Check the country of each answer against `filters["countries"]`, which is then required; `warn` or
+    `raise` if it is another one or not reported."""
 
-    if TYPE_CHECKING:  # naming these types for pydantic would import them
+    if TYPE_CHECKING:  # pydantic would import these types
         routing_fallbacks: Sequence[FallbackStep] | None = None
         budget: ImpactBudget | None = None
     else:
         routing_fallbacks: Any = None
-        """Filters to give up step by step where no provider fits: names, or filters with milder values."""
+        """Filters to drop one by one while no provider matches: names, or filters with looser values."""
 
         budget: Any = Field(default=None, exclude=True)
-        """What may be spent: money, carbon, energy, water, requests; copies share it, dumps go without."""
+        """A limit on money, carbon, energy, water or requests. Copies share it; dumps leave it out."""
 
     timeout: SkipValidation[TimeoutArgument] = None
     """Seconds for each wait of an attempt, a `melious.Timeout`, an `httpx.Timeout` or `(connect, read)`; by
-    default what suits the endpoint."""
+    default that of the endpoint."""
 
     deadline: float | None = 600.0
-    """Seconds for a whole call, waits and retries included; None for no limit."""
+    """Seconds for a whole call, including retries; None for no limit."""
 
     max_retries: int = Field(default=2, ge=0)
-    """Further attempts after the first, for passing troubles; 0 for none."""
+    """Further attempts after transient errors; 0 for none."""
 
     retry_timeouts: bool | None = None
-    """Send again what timed out after it was sent, though it may be billed twice; None for what suits the
-    endpoint: embeddings and rerank yes, chat no."""
+    """Retry requests that timed out after they were sent, which may be billed twice; by default True for
+    embeddings and rerank, False for chat."""
 
     default_headers: Mapping[str, str] | None = Field(default=None, exclude=True, repr=False)
-    """Headers of every request. Not part of a dump: they may hold secrets."""
+    """Headers for every request. Dumps leave them out, since they may hold secrets."""
 
     extra_body: Mapping[str, Any] | None = None
-    """Fields of every body, sent as they are."""
+    """Fields for every body, sent unchanged."""
 
     http_client: Any = Field(default=None, exclude=True, repr=False)
-    """A client with httpx's interface for the sync methods; used as it is and never closed."""
+    """An `httpx.Client` or compatible for the sync methods; used unchanged and never closed."""
 
     async_http_client: Any = Field(default=None, exclude=True, repr=False)
     """The same for the async methods."""
@@ -179,18 +178,18 @@ class MeliousSettings(Copies):
     """True, a path to CA certificates, an `ssl.SSLContext`, or False."""
 
     allow_insecure_http: bool = False
-    """Let the key go in clear to a host that is not this machine."""
+    """Allow sending the key unencrypted to another machine."""
 
     max_connections: int = 256
-    """The most connections, and so requests, at a time."""
+    """The most connections, and so concurrent requests."""
 
     max_rate_limit_wait: float = 60.0
-    """Seconds that a request may be held back because of its endpoint's rate limit; 0 sends regardless."""
+    """The most seconds that a request waits for its endpoint's rate limit; 0 never waits."""
 
     async_transport: Literal["httpx", "aiohttp"] = "httpx"
-    """`aiohttp` runs the async methods on aiohttp's connections (extra `aiohttp`)."""
+    """`aiohttp` uses aiohttp for the async methods (extra `aiohttp`)."""
 
-    if not TYPE_CHECKING:  # for a checker, the fields above are the signature
+    if not TYPE_CHECKING:  # for type checkers, the fields are the signature
 
         def __init__(self, **arguments: Any) -> None:
             hide_key(arguments)
@@ -208,16 +207,16 @@ class MeliousSettings(Copies):
                     raise invalid_arguments(type(self).__name__, error) from error
                 flavored(self.model, self.flavor)
                 ClientConfig.resolve(**self._options())
-                brought(self.http_client, "blocking")
-                brought(self.async_http_client, "asyncio", "async_http_client")
+                checked_http_client(self.http_client, "blocking")
+                checked_http_client(self.async_http_client, "asyncio", "async_http_client")
 
     def model_post_init(self, context: Any, /) -> None:
-        """Pass on to the framework's own hook, which stands behind this class."""
+        """Call the hook of the LangChain class behind this one."""
         super().model_post_init(context)
 
     @property
     def lc_secrets(self) -> dict[str, str]:
-        """The key, which a dump names by its environment variable."""
+        """The key; dumps hold the name of its environment variable instead."""
         return {"api_key": KEY_VARIABLE}
 
     @field_validator("routing_fallbacks")
@@ -228,7 +227,7 @@ class MeliousSettings(Copies):
     # --- clients -------------------------------------------------------------------------------------
 
     def _more_options(self) -> dict[str, Any]:
-        """Options of the core clients that only one kind of class has."""
+        """Client options that only some classes have."""
         return {}
 
     def _options(self) -> dict[str, Any]:
@@ -236,26 +235,26 @@ class MeliousSettings(Copies):
 
     def _sync_client(self) -> MeliousClient:
         options = self._options() | {"http_client": self.http_client}
-        held = self._held.get("sync")
-        if held is None or held[0] != options:
-            from melious.clients._sync.client import MeliousClient  # noqa: PLC0415 - needed by the first call
+        made = self._clients.get("sync")
+        if made is None or made[0] != options:
+            from melious.clients._sync.client import MeliousClient  # noqa: PLC0415 - only needed by calls
 
-            held = self._held["sync"] = options, MeliousClient(**options)
-        client: MeliousClient = held[1]
+            made = self._clients["sync"] = options, MeliousClient(**options)
+        client: MeliousClient = made[1]
         return client
 
     def _async_client(self) -> AsyncMeliousClient:
         options = self._options() | {"http_client": self.async_http_client}
-        held = self._held.get("async")
-        if held is None or held[0] != options:
+        made = self._clients.get("async")
+        if made is None or made[0] != options:
             from melious.clients._async.client import AsyncMeliousClient  # noqa: PLC0415
 
-            held = self._held["async"] = options, AsyncMeliousClient(**options)
-        client: AsyncMeliousClient = held[1]
+            made = self._clients["async"] = options, AsyncMeliousClient(**options)
+        client: AsyncMeliousClient = made[1]
         return client
 
     def _routing(self, call: Mapping[str, Any]) -> dict[str, Any]:
-        """What a call asks of the routing, to be told with its answer: a flavor, or else a preset."""
+        """The routing that a call requests, to be reported with its answer: a flavor, else a preset."""
         sent = {
             "model": flavored(call["model"], self._given("flavor", call)),
             "preset": self._given("preset", call),
@@ -268,21 +267,20 @@ class MeliousSettings(Copies):
         return routing_told(sent)
 
     def _given(self, name: str, options: Mapping[str, Any]) -> Any:
-        """What a call says, else what this object says."""
+        """The value given for a call, else that of this object."""
         return getattr(self, name) if options.get(name) is None else options[name]
 
     def with_routing_fallbacks(self, *steps: FallbackStep) -> Self:
-        """A copy that gives filters up where no provider fits, one step at a time, and says so.
+        """Make a copy that drops filters one step at a time while no provider matches.
 
-        What was given up for an answer is in `response_metadata["routing"]["relaxed"]`, in the
-        ledgers and in the log.
+        `response_metadata["routing"]["relaxed"]`, the ledgers and the log name the dropped filters.
 
         Args:
-            *steps: In their order: the name of a filter to drop, or filters with other values,
+            *steps: In order: the name of a filter to drop, or filters with other values,
                 such as `{"max_carbon_intensity": 400}`; None drops all.
 
         Raises:
-            InvalidArgumentError: A step is not a filter, or its value is wrong; its position is named.
+            InvalidArgumentError: A step is not a filter, or its value is invalid; its position is named.
 
         Example:
             >>> from langchain_melious import ChatMelious
@@ -297,13 +295,13 @@ class MeliousSettings(Copies):
         return self.model_copy(update={"routing_fallbacks": checked})
 
     def available_models(self, **options: Any) -> list[str]:
-        """Ask the service which models of this kind the key may use.
+        """List the models of this kind that the key may use.
 
         Args:
             **options: For this call: `timeout`, `max_retries` and the like.
 
         Returns:
-            Their ids, to be passed as `model`, in the order of the alphabet.
+            Their ids, for `model`, sorted.
 
         Raises:
             MeliousError: The request failed.
@@ -312,12 +310,12 @@ class MeliousSettings(Copies):
             return self._of_this_kind(self._sync_client().models.list(include_meta=True, **options))
 
     async def aavailable_models(self, **options: Any) -> list[str]:
-        """Ask the service which models of this kind the key may use. See `available_models`."""
+        """List the models of this kind that the key may use. See `available_models`."""
         with langchain_errors:
             return self._of_this_kind(await self._async_client().models.list(include_meta=True, **options))
 
     def _of_this_kind(self, listed: ModelList) -> list[str]:
-        """A model of which neither the service nor the catalogue knows the kind is left out."""
+        """The ids; models whose kind neither the service nor the catalogue knows are left out."""
         from melious.catalogue import find  # noqa: PLC0415 - needed by this call only
 
         def kind_of(model: Model) -> str | None:
@@ -328,12 +326,16 @@ class MeliousSettings(Copies):
         return sorted(model.id for model in listed.data if kind_of(model) == self._kind)
 
     def close(self) -> None:
-        """Let go of the connections of the sync methods; a later call takes new ones."""
-        self._sync_client().close()
+        """Close the connections of the sync methods; a later call opens new ones."""
+        made = self._clients.get("sync")
+        if made is not None:
+            made[1].close()
 
     async def aclose(self) -> None:
-        """Let go of the running loop's connections; a later call takes new ones."""
-        await self._async_client().aclose()
+        """Close the connections of the running event loop; a later call opens new ones."""
+        made = self._clients.get("async")
+        if made is not None:
+            await made[1].aclose()
 
     def __enter__(self) -> Self:
         return self
@@ -353,21 +355,21 @@ class MeliousSettings(Copies):
 
 
 def refuse_fixed(options: Iterable[str]) -> None:
-    """Refuse arguments of a call that belong to the model.
+    """Reject call arguments that only the constructor takes.
 
     Raises:
-        InvalidArgumentError: One of them does; it is named.
+        InvalidArgumentError: There is one; the error names it.
     """
     for name in options:
-        if name in _OF_THE_CLIENT:
+        if name in _CLIENT_ONLY:
             raise InvalidArgumentError(
-                f"{name}: belongs to the model and not to a call; take a copy of the model, by "
+                f"{name}: cannot be set per call; make a copy of the model with "
                 f"model_copy(update={{{name!r}: ...}})"
             )
 
 
 def _timeout_of(given: Any) -> TimeoutArgument:
-    """A timeout in any of its forms, that of a dump included."""
+    """A timeout given in any form, including that of a dump."""
     return Timeout(**given) if isinstance(given, dict) else read_timeout(given)
 
 

@@ -60,7 +60,7 @@ def instrument(
     request: several for texts that go in several batches, and for a stream one that
     ends with it. Beside the attributes of the conventions they carry
     `melious.energy_kwh`, `melious.carbon_g_co2`, `melious.water_liters`,
-    `melious.cost_eur`, `melious.provider`, `melious.country`, `melious.routing.filters`,
+    `melious.cost_eur`, `melious.provider`, `melious.country`, `melious.routing`,
     `melious.request_id` and `melious.attempts`; what the service did not report is
     absent. Metrics: the histograms `gen_ai.client.operation.duration`,
     `gen_ai.client.token.usage` and `gen_ai.client.operation.time_to_first_chunk`,
@@ -122,7 +122,7 @@ class _Recorder:
 
     def observe(self, request: Request) -> Observer:
         """Begin the span of a request."""
-        return _Call(self, request) if request.endpoint in OPERATIONS else _Unobserved()
+        return _CallSpan(self, request) if request.endpoint in OPERATIONS else _Unobserved()
 
 
 class _Unobserved:
@@ -135,7 +135,7 @@ class _Unobserved:
         """Nothing to note."""
 
 
-class _Call:
+class _CallSpan:
     """The span of one request."""
 
     def __init__(self, recorder: _Recorder, request: Request) -> None:
@@ -146,7 +146,7 @@ class _Call:
             {
                 "gen_ai.operation.name": operation,
                 "gen_ai.provider.name": "melious",
-                "gen_ai.request.model": request.model or None,
+                "gen_ai.request.model": request.routing.model or None,
                 "server.address": origin.hostname,
                 "server.port": origin.port or (80 if origin.scheme == "http" else 443),
             }
@@ -156,12 +156,12 @@ class _Call:
                 **self._common,
                 "gen_ai.output.type": output,
                 "gen_ai.request.stream": request.stream or None,
-                "melious.routing.filters": request.routing,
+                "melious.routing": request.routing.preference,
             }
         )
         self._began = time.perf_counter()
         self._span: Span = recorder.tracer.start_span(
-            f"{operation} {request.model}".strip(), kind=trace.SpanKind.CLIENT, attributes=attributes
+            f"{operation} {request.routing.model}".strip(), kind=trace.SpanKind.CLIENT, attributes=attributes
         )
 
     def opened(self) -> None:
@@ -180,7 +180,7 @@ class _Call:
             "melious.request_id": outcome.request_id,
             "melious.attempts": outcome.attempts or None,
             "melious.relaxed": list(entry.relaxed) or None,
-            "melious.answers.location": entry.residency,
+            "melious.residency": entry.residency,
         }
         measured = _known({**self._common, "gen_ai.response.model": attributes["gen_ai.response.model"]})
         if error is not None:

@@ -13,6 +13,7 @@ From a shell: ``melious sandbox``. A page at the server's address shows the requ
 try:
     import python_multipart  # noqa: F401 - starlette needs it for forms, and says so only when one arrives
     import starlette  # noqa: F401
+    import tinytag  # noqa: F401
     import uvicorn  # noqa: F401
 except ImportError as error:
     raise ImportError(

@@ -30,7 +30,7 @@ def refuse(name: str, what: str, value: Any = None) -> NoReturn:
 
 
 def check_whole(name: str, value: Any, least: int, most: int | None = None) -> None:
-    """Check a whole number; True and False are none."""
+    """Check an integer; True and False are not integers."""
     scope = f"of at least {least}" if most is None else f"from {least} to {most}"
     fits = isinstance(value, int) and not isinstance(value, bool) and value >= least
     if not fits or (most is not None and value > most):
@@ -38,7 +38,7 @@ def check_whole(name: str, value: Any, least: int, most: int | None = None) -> N
 
 
 def check_number(name: str, value: Any, most: float, unit: str = "") -> None:
-    """Check a number from 0 to some limit; NaN is none."""
+    """Check a number from 0 to a limit; NaN is refused."""
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if not number or not 0 <= value <= most or not math.isfinite(value):
         refuse(name, f"a number{unit} from 0 to {most:,.0f}", value)
@@ -56,7 +56,7 @@ def check_flag(name: str, value: Any) -> None:
 
 
 def check_word(name: str, value: Any, words: Collection[str]) -> None:
-    """Check a word out of a few."""
+    """Check that a value is one of a few words."""
     if not isinstance(value, str) or value not in words:
         refuse(name, f"one of {', '.join(words)}", value)
 
@@ -64,7 +64,7 @@ def check_word(name: str, value: Any, words: Collection[str]) -> None:
 def check_key(name: str, value: Any) -> None:
     """Check an API key, and do not show it."""
     if not isinstance(value, str) or not _PRINTABLE.fullmatch(value):
-        refuse(name, "a text of printable ASCII characters without spaces")
+        refuse(name, "a string of printable ASCII characters without spaces")
 
 
 def check_keys(name: str, value: Any) -> None:
@@ -74,9 +74,9 @@ def check_keys(name: str, value: Any) -> None:
     for position, (key, scopes) in enumerate(value.items()):
         check_key(f"{name}, key {position},", key)
         if isinstance(scopes, str) or not isinstance(scopes, Collection):
-            refuse(f"{name}, the scopes of key {position},", "a list of texts", scopes)
+            refuse(f"{name}, the scopes of key {position},", "a list of strings", scopes)
         if not all(isinstance(scope, str) for scope in scopes):
-            refuse(f"{name}, the scopes of key {position},", "texts", scopes)
+            refuse(f"{name}, the scopes of key {position},", "strings", scopes)
 
 
 def check_host(name: str, value: Any) -> None:
@@ -95,7 +95,7 @@ def check_names(name: str, value: Any) -> None:
 
 def check_url(name: str, value: Any) -> None:
     """Check the base URL of a server, and do not show it: it may hold a password."""
-    what = "an http or https URL with a host, as http://127.0.0.1:11434/v1"
+    what = "an http or https URL with a host, such as http://127.0.0.1:11434/v1"
     if not isinstance(value, str) or not _PRINTABLE.fullmatch(value):
         refuse(name, what)
     try:
@@ -119,23 +119,23 @@ def check_header(where: str, name: Any, value: Any) -> None:
 def check_header_value(name: str, value: Any) -> None:
     """Check the value of a header: Latin-1, on one line, without white space around it."""
     if not isinstance(value, str) or not _HEADER_VALUE.fullmatch(value):
-        refuse(name, "a text that can stand in a header", value)
+        refuse(name, "a valid HTTP header value", value)
 
 
 def check_unicode(name: str, value: Any) -> None:
     """Check a text that UTF-8 can carry."""
     if not isinstance(value, str):
-        refuse(name, "a text", value)
+        refuse(name, "a string", value)
     try:
         value.encode()
     except UnicodeEncodeError:
-        refuse(name, "a text without lone surrogates", value)
+        refuse(name, "a string without lone surrogates", value)
 
 
 def check_bytes_as_text(name: str, value: Any) -> None:
     """Check a text each of whose characters is one byte."""
     if not isinstance(value, str) or any(character > "\xff" for character in value):
-        refuse(name, "a text in which each character is one byte, U+0000 to U+00FF", value)
+        refuse(name, "a string in which each character is one byte, U+0000 to U+00FF", value)
 
 
 def _is_name(value: str) -> bool:

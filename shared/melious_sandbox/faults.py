@@ -158,21 +158,19 @@ class Fault:
             check_header_value("content_type", self.content_type)
         if self.raw is not None:
             if not isinstance(self.raw, tuple | list):
-                refuse("raw", "a list or a tuple of texts", self.raw)
+                refuse("raw", "a list or tuple of strings", self.raw)
             for position, text in enumerate(self.raw):
                 check_bytes_as_text(f"raw[{position}]", text)
         if self.garbage is not None:
             check_bytes_as_text("garbage", self.garbage)
         if self.body is not None:
             if not isinstance(self.body, str | bytes | Mapping):
-                refuse("body", "a text, bytes, or a mapping", self.body)
+                refuse("body", "a string, bytes or a mapping", self.body)
             try:
                 self.to_header()
                 self.body_bytes()
             except (TypeError, ValueError, RecursionError):
-                refuse(
-                    "body", "something that can be sent: text in UTF-8, bytes, or a mapping of JSON values"
-                )
+                refuse("body", "a string that UTF-8 can encode, bytes, or a mapping of JSON values")
 
     def body_bytes(self) -> bytes:
         """Give the body of the answer as it is sent."""

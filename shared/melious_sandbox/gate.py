@@ -99,7 +99,8 @@ class Gate:
             body=body,
         )
         try:
-            await self._serve(call, refusal, incoming, send, connection)
+            with self._service.crowd.joined(self._endpoint):
+                await self._serve(call, refusal, incoming, send, connection)
         except ClientGoneError:
             return
         finally:

@@ -47,7 +47,7 @@ Serves, under {base_url}
 {serves}
   {"GET /models":<28}{sum(models.values()):>3} in all
 
-Point code at it
+Connect your code
   export MELIOUS_BASE_URL={base_url}
   export MELIOUS_API_KEY={shlex.quote(api_key)}
 

@@ -46,7 +46,7 @@ class Served:
         ...     vectors = client.embeddings.create(model="bge-m3:eco", input=["lighthouse"])
         ...     served = sandbox.requests[0].served
         >>> served.model, served.provider, served.country
-        ('bge-m3', 'elastx', 'SE')
+        ('bge-m3', 'berget', 'SE')
     """
 
     model: str

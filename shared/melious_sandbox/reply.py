@@ -106,7 +106,7 @@ class Reply:
             else:
                 _check_object(f"{where}, the arguments,", arguments)
             if call_id is not None and not (isinstance(call_id, str) and call_id):
-                refuse(f"{where}, the id,", "a text", call_id)
+                refuse(f"{where}, the id,", "a non-empty string", call_id)
 
     def _check_chunks(self) -> None:
         if self.chunks is None:
@@ -114,7 +114,7 @@ class Reply:
         if self.text is not None:
             refuse("chunks", "given without text: the chunks are the text, in pieces")
         if isinstance(self.chunks, str) or not isinstance(self.chunks, Sequence):
-            refuse("chunks", "a list of texts", self.chunks)
+            refuse("chunks", "a list of strings", self.chunks)
         for position, chunk in enumerate(self.chunks):
             check_unicode(f"chunks[{position}]", chunk)
 
@@ -166,7 +166,7 @@ def _plain(value: Any) -> Any:
 
 def _check_object(name: str, value: Any) -> None:
     if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
-        refuse(name, "a mapping of texts to JSON values", value)
+        refuse(name, "a mapping of strings to JSON values", value)
     _check_sendable(name, value)
 
 
@@ -175,4 +175,4 @@ def _check_sendable(name: str, value: Any) -> None:
         json_bytes(_plain(value)).decode()
         json.dumps(_plain(value))
     except (TypeError, ValueError, RecursionError):
-        refuse(name, "something that can be sent as JSON")
+        refuse(name, "serializable as JSON")

@@ -44,13 +44,16 @@ class Provider:
 
 PROVIDERS: tuple[Provider, ...] = (
     Provider("melious", "FI", 132.0, 1.12, 96.5, 340, Decimal("1.00"), 0.1, 0.85),
-    Provider("nebius", "NL", 268.0, 1.18, 85.0, 420, Decimal("1.10"), 1.2, 0.90),
+    Provider("nebius", "FI", 132.0, 1.18, 85.0, 420, Decimal("1.10"), 1.2, 0.90),
     Provider("ovhcloud", "FR", 56.0, 1.26, 93.4, 260, Decimal("1.05"), 0.3, 0.80),
     Provider("scaleway", "FR", 56.0, 1.15, 93.4, 540, Decimal("1.40"), 0.2, 0.95),
     Provider("ionos", "DE", 363.0, 1.15, 92.0, 180, Decimal("0.85"), 1.9, 0.75),
     Provider("infercom", "DE", 363.0, 1.22, 60.3, 820, Decimal("1.60"), 1.6, 0.70),
     Provider("regolo", "IT", 416.0, 1.2, 100, 120, Decimal("0.70"), 0.0, 0.65),
-    Provider("elastx", "SE", 20.0, 1.08, 99.1, 220, Decimal("1.08"), 0.0, 0.72),
+    Provider("berget", "SE", 20.0, 1.08, 99.1, 220, Decimal("1.08"), 0.0, 0.72),
+    Provider("tensorix", "IE", 290.0, 1.24, 42.0, 200, Decimal("1.15"), 0.4, 0.68),
+    Provider("tensorix", "FI", 132.0, 1.20, 90.0, 200, Decimal("1.20"), 0.3, 0.68),
+    Provider("verda", "FI", 132.0, 1.14, 95.0, 240, Decimal("1.12"), 0.1, 0.74),
 )
 
 _Weights = Mapping[str, float]

@@ -46,6 +46,8 @@ class Sandbox:
         stream_delay: Seconds between two events of a stream.
         stream_impact: Whether the last chunk of a stream carries impact and bill; None leaves it to the
             profile.
+        spurious_malformed: Whether every second chat request that overlaps with another gets the 400
+            "malformed" that the live service gives under concurrency; sent again, it passes.
         keepalive: Seconds of silence in a stream after which a comment line is sent.
         max_requests_kept: How many requests ``requests`` keeps.
         max_bytes_kept: How much memory they may take, in bytes, 64 MiB by default. Beyond it the oldest lose
@@ -90,6 +92,7 @@ class Sandbox:
         pace: float = 0.0,
         stream_delay: float = 0.0,
         stream_impact: bool | None = None,
+        spurious_malformed: bool = False,
         keepalive: float = 10.0,
         max_requests_kept: int = 10_000,
         max_bytes_kept: int = MAX_BYTES_KEPT,
@@ -110,6 +113,7 @@ class Sandbox:
             pace=pace,
             stream_delay=stream_delay,
             stream_impact=stream_impact,
+            spurious_malformed=spurious_malformed,
             keepalive=keepalive,
             max_requests_kept=max_requests_kept,
             max_bytes_kept=max_bytes_kept,

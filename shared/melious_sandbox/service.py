@@ -21,6 +21,7 @@ from melious_sandbox.checks import (
     check_word,
     refuse,
 )
+from melious_sandbox.crowd import Crowd
 from melious_sandbox.faults import Faults
 from melious_sandbox.limits import UNLIMITED, RateLimiter
 from melious_sandbox.prefixes import PrefixCache
@@ -58,6 +59,7 @@ class Settings:
     pace: float = 0.0
     stream_delay: float = 0.0
     stream_impact: bool | None = None
+    spurious_malformed: bool = False
     keepalive: float = 10.0
     max_requests_kept: int = 10_000
     max_bytes_kept: int = MAX_BYTES_KEPT
@@ -80,6 +82,7 @@ class Settings:
         check_seconds("stream_delay", self.stream_delay)
         if self.stream_impact is not None:
             check_flag("stream_impact", self.stream_impact)
+        check_flag("spurious_malformed", self.spurious_malformed)
         check_seconds("keepalive", self.keepalive)
         for name in ("rate_window", "keepalive"):
             if not getattr(self, name):
@@ -107,6 +110,7 @@ class Service:
         self.replies = Replies()
         self.requests = RequestLog(settings.max_requests_kept, settings.max_bytes_kept)
         self.prefixes = PrefixCache()
+        self.crowd = Crowd(refuses=settings.spurious_malformed)
         self.upstream = _upstream(settings, self.profile)
         self._pictures: OrderedDict[str, bytes] = OrderedDict()
 
@@ -138,6 +142,7 @@ class Service:
         self.replies.clear()
         self.limiter.reset()
         self.prefixes.clear()
+        self.crowd.clear()
         self._pictures.clear()
 
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from melious import MeliousError
-from melious.exchange.effects import ReadBody, Send, Sleep, Tell
-from melious.exchange.exchange import Policy, exchange
+from melious.exchange.effects import Notify, ReadBody, Send, Sleep
+from melious.exchange.exchange import Policy, whole
 from melious.exchange.gate import RateGate
-from melious.exchange.request import Head
 from melious.exchange.retry import RetryBudget
+from melious.wire.head import Head
 
 from .exchanges import EPOCH, request_with
 
@@ -226,7 +226,7 @@ class Burst:
 
     def _call(self, started: float, changes: dict[str, Any]) -> Iterator[float | None]:
         """One call; yields the moment at which it goes on, or None to wait for a connection."""
-        plan = exchange(request_with(**changes), self.policy)
+        plan = whole(request_with(**changes), self.policy)
         sent, given, network = 0, None, self.network
         while True:
             try:
@@ -259,5 +259,5 @@ class Burst:
                 if self._queue:
                     self._at(self.now, self._queue.popleft())
             else:
-                assert isinstance(effect, Tell)
+                assert isinstance(effect, Notify)
         self.outcome.requests.append(sent)

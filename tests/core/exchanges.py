@@ -6,13 +6,14 @@ from typing import Any
 
 from melious import MeliousError
 from melious.errors import RetryEvent
-from melious.exchange.effects import Failure, ReadBody, ReadSome, Send, Sleep, Tell
-from melious.exchange.exchange import Policy, exchange
+from melious.exchange.effects import Failure, Notify, ReadBody, ReadSome, Send, Sleep
+from melious.exchange.exchange import Exchange, Policy, streamed, whole
 from melious.exchange.gate import RateGate
 from melious.exchange.opened import OpenStream
-from melious.exchange.request import Head, Request, Response
+from melious.exchange.request import Limits, Request, Response
 from melious.exchange.retry import Phase
 from melious.settings.config import Timeout
+from melious.wire.head import Head
 
 EPOCH = 1_700_000_000.0
 
@@ -81,21 +82,31 @@ class Played:
 
 def request_with(**changes: Any) -> Request:
     """A chat request, with other settings."""
+    limits = {name: changes.pop(name) for name in Limits.__slots__ if name in changes}
     settings: dict[str, Any] = {
         "method": "POST",
         "path": "chat/completions",
         "endpoint": "chat",
-        "timeout": Timeout(),
-        "deadline": 600.0,
-        "max_retries": 2,
+        "limits": Limits(**({"timeout": Timeout(), "deadline": 600.0, "max_retries": 2} | limits)),
         "body": b"{}",
     }
     return Request(**(settings | changes))
 
 
+def exchange(request: Request, policy: Policy) -> Exchange[Response] | Exchange[OpenStream]:
+    """The plan of a call, for a stream or for a whole answer, as the request says."""
+    return streamed(request, policy) if request.stream else whole(request, policy)
+
+
+def middle(least: float, most: float) -> float:
+    """What is drawn instead of a random number."""
+    return (least + most) / 2
+
+
 def policy_with(clock: Clock, **changes: Any) -> Policy:
-    """A policy with a gate and a budget of its own."""
-    return Policy(**({"gate": RateGate(), "clock": clock, "wall_clock": clock.wall} | changes))
+    """A policy with a gate and a budget of its own; the gate leaves nothing to chance."""
+    usual = {"gate": RateGate(middle), "clock": clock, "wall_clock": clock.wall}
+    return Policy(**(usual | changes))
 
 
 def play(request: Request, answers: Iterable[Answer | Lost], policy: Policy | None = None) -> Played:
@@ -120,7 +131,7 @@ def play(request: Request, answers: Iterable[Answer | Lost], policy: Policy | No
             clock.now += effect.seconds
             played.sleeps.append(effect.seconds)
             given = None
-        elif isinstance(effect, Tell):
+        elif isinstance(effect, Notify):
             played.told.append(effect.event)
             given = None
         elif isinstance(effect, Send):

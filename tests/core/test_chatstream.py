@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from melious import APIConnectionError, APITimeoutError, ChatCompletion, MeliousError, StreamTruncatedError
-from melious.exchange.request import Head
 from melious.wire.chunks import ChatStreamParser
 from melious.wire.completion import PartialChoice, PartialCompletion
+from melious.wire.head import Head
 
 from .exchanges import Clock
 

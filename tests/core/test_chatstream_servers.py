@@ -5,8 +5,8 @@ import json
 import pytest
 
 from melious import APIStatusError, AuthenticationError, MeliousError, ResponseDecodeError
-from melious.exchange.request import Head
 from melious.wire.chunks import ChatStreamParser
+from melious.wire.head import Head
 
 EVENTS = {"content-type": "text/event-stream"}
 HI = b'data: {"choices": [{"index": 0, "delta": {"content": "Hi"}}]}\n\n'

@@ -17,6 +17,7 @@ from melious.sandbox import Fault, Sandbox
 from melious.settings.config import ClientConfig
 
 from .clients import EMBEDDINGS, Clients
+from .held_server import HeldServer, Script
 
 TEXTS = [f"lighthouse number {number} on the coast" for number in range(7)]
 
@@ -263,15 +264,20 @@ def test_every_text_is_in_one_batch(texts: list[str], size: int) -> None:
 
 @pytest.mark.parametrize("bound", [1, 3])
 def test_no_more_requests_at_a_time_than_allowed(
-    sandbox: Sandbox, embed: Callable[..., Any], bound: int
+    clients: Clients, serve: Callable[[Script], HeldServer], bound: int
 ) -> None:
-    delay = 0.06
-    sandbox.faults.add(Fault(delay=delay, times=None))
-    embed(TEXTS[:6], batch_size=1, max_concurrency=bound)
-    moments = sorted(request.received_at for request in sandbox.requests)
-    assert len(moments) == 6
-    at_once = [sum(start <= moment < start + delay * 0.9 for moment in moments) for start in moments]
-    assert max(at_once) == bound
+    # Each answer is held until as many are asked for as may be.
+    server = serve(lambda asked: asked.once_asked(bound))
+    clients.call(
+        clients.client(server),
+        "embeddings.create",
+        model=EMBEDDINGS,
+        input=TEXTS[:6],
+        batch_size=1,
+        max_concurrency=bound,
+    )
+    assert len(server.asked) == 6
+    assert server.at_once == bound
 
 
 # --- too large -----------------------------------------------------------------------------------------

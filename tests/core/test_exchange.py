@@ -13,12 +13,13 @@ from melious import (
     StreamTruncatedError,
 )
 from melious.exchange.effects import Failure, ReadBody, Send, Sleep
-from melious.exchange.exchange import exchange
+from melious.exchange.exchange import whole
 from melious.exchange.gate import Turn
 from melious.exchange.opened import OpenStream
 from melious.exchange.ratelimit import RateLimit
-from melious.exchange.request import Head, Response
+from melious.exchange.request import Response
 from melious.exchange.retry import Phase, RetryBudget
+from melious.wire.head import Head
 
 from .exchanges import EPOCH, Answer, Clock, Lost, play, policy_with, request_with
 
@@ -70,7 +71,7 @@ def test_every_answer_tells_the_gate_what_remains() -> None:
     headers = {"x-ratelimit-remaining": "0", "x-ratelimit-reset": "1700000010"}
     played = play(request_with(), [Answer(headers=headers)], policy)
     assert isinstance(played.outcome, Response)
-    assert played.outcome.rate_limit == RateLimit(None, 0, pytest.approx(9.9))
+    assert played.outcome.origin.rate_limit == RateLimit(None, 0, pytest.approx(9.9))
     assert play(request_with(), [OK], policy).sleeps != []
 
 
@@ -117,22 +118,22 @@ def test_a_probe_that_is_dropped_frees_its_place() -> None:
     policy = policy_with(clock)
     play(request_with(), [LONG], policy)
     clock.now += 60.0
-    plan = exchange(request_with(), policy)
+    plan = whole(request_with(), policy)
     assert isinstance(next(plan), Send)
-    assert isinstance(next(exchange(request_with(), policy)), Sleep), "others wait for its outcome"
+    assert isinstance(next(whole(request_with(), policy)), Sleep), "others wait for its outcome"
     plan.close()
-    assert isinstance(next(exchange(request_with(), policy)), Send)
+    assert isinstance(next(whole(request_with(), policy)), Send)
 
 
 def test_others_wait_for_a_probe_longer_than_for_a_closed_gate() -> None:
     clock = Clock()
     policy = policy_with(clock, max_rate_limit_wait=10.0)
     play(request_with(), [LONG], policy)
-    other = exchange(request_with(), policy)
+    other = whole(request_with(), policy)
     effect = next(other)
     assert isinstance(effect, Sleep)
     clock.now += effect.seconds
-    probe = exchange(request_with(), policy)
+    probe = whole(request_with(), policy)
     assert isinstance(next(probe), Send)
     asked = 0
     while clock.now < 1015.0:
@@ -185,7 +186,7 @@ def _stream(*reads: bytes | Failure) -> Answer:
 def test_a_stream_that_fails_before_its_first_chunk_is_asked_for_again(first: tuple[Any, ...]) -> None:
     played = play(request_with(stream=True), [_stream(*first), _stream(TEXT)])
     assert isinstance(played.outcome, OpenStream)
-    assert played.outcome.attempts == 2
+    assert played.outcome.origin.attempts == 2
     assert played.outcome.first[0]["choices"][0]["delta"]["content"] == "Hi"
 
 

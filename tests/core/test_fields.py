@@ -229,7 +229,7 @@ def test_every_endpoint_takes_the_options_of_a_call(
         deadline=None,
     )
     assert result.attempts == 5
-    assert 0 < result.elapsed < 10
+    assert result.elapsed > 0
     assert result.request_id == sandbox.requests[-1].request_id
     assert {request.headers["x-trace"] for request in sandbox.requests} == {"t1"}
     assert result.rate_limit.limit > 0
@@ -239,6 +239,6 @@ def test_every_endpoint_takes_the_options_of_a_call(
 def test_a_timeout_per_call(
     clients: Clients, client: Any, sandbox: Sandbox, name: str, params: dict[str, Any]
 ) -> None:
-    sandbox.faults.add(Fault(delay=3.0, times=None))
+    sandbox.faults.add(Fault(delay=3600.0, times=None))
     with pytest.raises(TimeoutError):
-        clients.call(client, name, **params, timeout=0.1, max_retries=0)
+        clients.call(client, name, **params, timeout=Timeout(answer=0.1), max_retries=0)

@@ -1,14 +1,14 @@
 """Callers of one key wait together, rather than send requests that must fail."""
 
-import time
 from typing import Any
 
 import pytest
 
-from melious import APITimeoutError, DeadlineExceededError, RateLimitError
+from melious import APITimeoutError, DeadlineExceededError, RateLimitError, Timeout
 from melious.sandbox import Fault, Sandbox
 
 from .clients import CHAT, EMBEDDINGS, QUESTION, RERANK, Clients
+from .held_server import until
 
 CALL = {"model": RERANK, "query": "light", "documents": ["a lighthouse", "a lamp"]}
 CALLERS = 64
@@ -57,24 +57,22 @@ def test_clients_of_a_key_share_what_they_were_told(clients: Clients, sandbox: S
 
 def test_another_endpoint_is_not_held_back(clients: Clients, sandbox: Sandbox) -> None:
     client = _told_to_wait(clients, sandbox, "30")
-    assert clients.call(client, "models.list", deadline=1.0).data
-    assert clients.call(client, "embeddings.create", model="bge-m3", input=["a"], deadline=1.0).embeddings
+    assert clients.call(client, "models.list", deadline=25.0).data
+    assert clients.call(client, "embeddings.create", model="bge-m3", input=["a"], deadline=25.0).embeddings
 
 
 def test_another_key_is_not_held_back(clients: Clients, start_sandbox: Any) -> None:
     sandbox = start_sandbox(keys={"sk-mel-other": ["*"]})
     _told_to_wait(clients, sandbox, "30")
     other = clients.client(sandbox, api_key="sk-mel-other")
-    assert clients.call(other, "rerank.create", **CALL, deadline=1.0).results
+    assert clients.call(other, "rerank.create", **CALL, deadline=25.0).results
 
 
 def test_the_wait_is_bounded_by_the_deadline_and_nothing_is_sent(clients: Clients, sandbox: Sandbox) -> None:
     client = _told_to_wait(clients, sandbox, "30")
-    started = time.monotonic()
     with pytest.raises(RateLimitError, match="not sent") as caught:
         clients.call(client, "rerank.create", **CALL, deadline=5.0)
-    assert time.monotonic() - started < 1.0, "what cannot be waited for is not waited for"
-    assert 29 < caught.value.retry_after <= 30.3
+    assert 0 < caught.value.retry_after <= 30.3
     assert caught.value.attempts == 0
     assert len(sandbox.requests) == 1
 
@@ -113,7 +111,7 @@ def test_an_empty_balance_holds_nobody_back(clients: Clients, sandbox: Sandbox) 
     sandbox.faults.add(Fault(code="insufficient_quota", headers={"retry-after": "30"}))
     with pytest.raises(Exception, match="Top up"):
         clients.call(client, "rerank.create", **CALL)
-    assert clients.call(client, "rerank.create", **CALL, deadline=1.0).results
+    assert clients.call(client, "rerank.create", **CALL, deadline=25.0).results
 
 
 def test_a_429_is_retried_when_its_time_has_come(clients: Clients, sandbox: Sandbox) -> None:
@@ -143,32 +141,28 @@ def test_what_remains_is_told_with_every_answer(clients: Clients, start_sandbox:
 # --- deadlines over the wire ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("timeout", "kind"), [(None, DeadlineExceededError), (0.1, APITimeoutError)])
+@pytest.mark.parametrize(
+    ("timeout", "kind"), [(None, DeadlineExceededError), (Timeout(answer=0.1), APITimeoutError)]
+)
 def test_the_deadline_ends_a_call_and_its_retries(
-    clients: Clients, sandbox: Sandbox, timeout: float | None, kind: type[Exception]
+    clients: Clients, sandbox: Sandbox, timeout: Timeout | None, kind: type[Exception]
 ) -> None:
-    sandbox.faults.add(Fault(delay=5.0, times=None))
+    sandbox.faults.add(Fault(delay=3600.0, times=None))
     client = clients.client(sandbox, max_retries=50)
-    started = time.monotonic()
     with pytest.raises(kind) as caught:
         clients.call(client, "rerank.create", **CALL, deadline=0.4, timeout=timeout)
-    assert time.monotonic() - started < 1.0
     assert isinstance(caught.value, TimeoutError)
-    while len(sandbox.requests) < caught.value.attempts and time.monotonic() - started < 2.0:
-        time.sleep(0.01)  # the last one may have been given up before the server saw it
-    assert caught.value.attempts == len(sandbox.requests) >= 1
-    assert 0.09 < caught.value.elapsed < 1.0
+    assert 1 <= caught.value.attempts < 51
+    until(lambda: len(sandbox.requests) == caught.value.attempts)
 
 
 def test_the_deadline_covers_a_body_that_trickles(clients: Clients, sandbox: Sandbox) -> None:
-    sandbox.faults.add(Fault(stall_after_events=1, stall_seconds=5.0, stall_comments=0.05, times=None))
-    started = time.monotonic()
+    sandbox.faults.add(Fault(stall_after_events=1, stall_seconds=3600.0, stall_comments=0.05, times=None))
     got = clients.stream(
         clients.client(sandbox),
         model="llama-3.1-8b-instruct",
         messages=[{"role": "user", "content": "x"}],
-        timeout=0.4,
+        timeout=Timeout(event=0.4),
     )
     assert isinstance(got.error, TimeoutError)
     assert "stalled" in str(got.error)
-    assert 0.3 < time.monotonic() - started < 2.0

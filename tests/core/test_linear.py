@@ -10,8 +10,8 @@ from typing import Any, SupportsIndex
 
 import pytest
 
-from melious.exchange.request import Head
 from melious.wire.chunks import ChatStreamParser
+from melious.wire.head import Head
 from melious.wire.sse import SSEDecoder
 from melious.wire.thinking import ThinkSplitter
 from melious.wire.wholeobject import WholeObject

@@ -14,8 +14,9 @@ from melious import BillingCost, EnvironmentImpact, MeliousError, ProviderError,
 from melious.answers.results import Usage
 from melious.endpoints import audio, chat
 from melious.endpoints.replay import chunks_of
-from melious.exchange.request import Head, Response
+from melious.exchange.request import Response
 from melious.wire.chunks import ChatStreamParser
+from melious.wire.head import Head
 
 FIRST = b'data: {"choices": [{"index": 0, "delta": {"content": "Half"}}]}\n\n'
 

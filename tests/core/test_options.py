@@ -2,7 +2,6 @@
 
 import logging
 import pickle
-import time
 from typing import Any
 
 import httpx
@@ -78,7 +77,7 @@ def test_a_wrong_option_shows_when_the_client_is_made(option: str, value: Any) -
 @pytest.mark.parametrize(
     ("kind", "other"), [(MeliousClient, httpx.AsyncClient), (AsyncMeliousClient, httpx.Client)]
 )
-def test_a_client_that_cannot_be_sent_through_shows_when_it_is_brought(kind: Any, other: Any) -> None:
+def test_a_client_that_cannot_be_sent_through_shows_when_it_is_injected(kind: Any, other: Any) -> None:
     for wrong in (5, object(), other.__new__(other)):
         with pytest.raises(InvalidArgumentError, match=f"http_client.*{type(wrong).__name__}"):
             kind(api_key=KEY, http_client=wrong)
@@ -179,20 +178,18 @@ def test_a_timeout_in_no_words(clients: Clients, client: Any, sandbox: Sandbox, 
     assert len(sandbox.requests) == 0
 
 
-@pytest.mark.parametrize("given", [httpx.Timeout(0.15), (1.0, 0.15)], ids=["httpx", "tuple"])
+@pytest.mark.parametrize("given", [httpx.Timeout(30.0, read=0.15), (30.0, 0.15)], ids=["httpx", "tuple"])
 @pytest.mark.parametrize("where", ["client", "call"])
 def test_a_timeout_of_httpx_ends_an_attempt(
     clients: Clients, sandbox: Sandbox, given: Any, where: str
 ) -> None:
-    sandbox.faults.add(Fault(delay=2.0))
+    sandbox.faults.add(Fault(delay=3600.0))
     options = {"timeout": given}
     client = clients.client(sandbox, **(options if where == "client" else {}))
-    started = time.monotonic()
     with pytest.raises(APITimeoutError):
         clients.call(
             client, "chat.create", model=CHAT, messages=QUESTION, **(options if where == "call" else {})
         )
-    assert time.monotonic() - started < 1.0
 
 
 # --- headers of answers ----------------------------------------------------------------------------------------------

@@ -83,7 +83,7 @@ def test_a_chat_answer_is_a_span_of_the_conventions(
         "gen_ai.response.finish_reasons": ("stop",),
         "gen_ai.usage.input_tokens": answer.usage.prompt_tokens,
         "gen_ai.usage.output_tokens": answer.usage.completion_tokens,
-        "melious.routing.filters": "eco",
+        "melious.routing": "eco",
         "melious.energy_kwh": impact.energy_kwh,
         "melious.carbon_g_co2": impact.carbon_g_co2,
         "melious.water_liters": impact.water_liters,

@@ -299,15 +299,15 @@ def test_a_proxy_that_is_not_asked_is_not_looked_at(monkeypatch: pytest.MonkeyPa
     MeliousClient(api_key=KEY)
 
 
-def test_a_client_that_is_brought_has_an_environment_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Brought:
+def test_a_client_that_is_injected_has_an_environment_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Injected:
         def build_request(self) -> None: ...
         def send(self) -> None: ...
         def close(self) -> None: ...
 
     monkeypatch.setenv("HTTPS_PROXY", "ftp://nonsense")
     monkeypatch.setenv("SSL_CERT_FILE", "/not/there")
-    MeliousClient(api_key=KEY, http_client=Brought())
+    MeliousClient(api_key=KEY, http_client=Injected())
 
 
 @pytest.mark.parametrize("variable", ["HTTPS_PROXY", "Https_Proxy"])

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from melious.endpoints import chat
-from melious.exchange.request import Head, Response
+from melious.exchange.request import Response
 from melious.wire.chunks import ChatStreamParser
+from melious.wire.head import Head
 
 PARTS = [
     {

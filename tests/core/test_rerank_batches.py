@@ -1,6 +1,5 @@
 """Reranking more documents than fit into one request: batches, merging, sums, progress."""
 
-import time
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
@@ -18,6 +17,7 @@ from melious.settings.config import ClientConfig
 from melious.wire import codec
 
 from .clients import RERANK, Clients
+from .held_server import HeldServer, Script
 
 QUERY = "a light that guides ships"
 DOCUMENTS = [
@@ -113,11 +113,17 @@ def test_256_documents_fill_a_request(sandbox: Sandbox, rerank: Callable[..., An
     assert sorted(item.index for item in result.results) == list(range(600))
 
 
-def test_batches_run_at_a_time(sandbox: Sandbox, rerank: Callable[..., Any]) -> None:
-    sandbox.faults.add(Fault(delay=0.15, times=None))
-    started = time.monotonic()
-    rerank(DOCUMENTS[:4], batch_size=1)
-    assert time.monotonic() - started < 0.45, "four batches of 0.15 s by default run together"
+def test_batches_run_at_a_time(clients: Clients, serve: Callable[[Script], HeldServer]) -> None:
+    server = serve(lambda asked: asked.once_asked(4))
+    clients.call(
+        clients.client(server),
+        "rerank.create",
+        model=RERANK,
+        query=QUERY,
+        documents=DOCUMENTS[:4],
+        batch_size=1,
+    )
+    assert server.at_once == 4
 
 
 def test_what_the_batches_cost_is_on_the_books(rerank: Callable[..., Any]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from melious import InvalidArgumentError, MeliousClient, ResidencyError, ResidencyWarning, track_impact
-from melious.answers.location import Residency
+from melious.routing.residency import Residency
 from melious.sandbox import Fault, Sandbox
 
 from .clients import AUDIO, CHAT, EMBEDDINGS, IMAGES, QUESTION, RERANK, Clients

@@ -45,8 +45,8 @@ def test_attempts_are_one_and_the_retries(status: int, retries: int) -> None:
 def test_a_retry_that_works_is_a_success(status: int) -> None:
     played = play(request_with(), [Answer(status), OK])
     assert isinstance(played.outcome, Response)
-    assert (played.outcome.body, played.outcome.attempts) == (b'{"ok": true}', 2)
-    assert played.outcome.elapsed == pytest.approx(played.seconds)
+    assert (played.outcome.body, played.outcome.origin.attempts) == (b'{"ok": true}', 2)
+    assert played.outcome.origin.elapsed == pytest.approx(played.seconds)
 
 
 TERMINAL = [
@@ -235,7 +235,7 @@ def test_an_error_object_with_status_200_is_tried_again(code: str) -> None:
     reported = Answer(200, _error_body(code), headers={"retry-after": "3"})
     played = play(request_with(), [reported, OK])
     assert isinstance(played.outcome, Response)
-    assert (played.outcome.attempts, played.outcome.body) == (2, OK.body)
+    assert (played.outcome.origin.attempts, played.outcome.body) == (2, OK.body)
     assert 3.0 <= played.sleeps[0] <= 3.3
 
 

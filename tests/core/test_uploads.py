@@ -68,11 +68,11 @@ async def send(
     params: dict[str, Any] = {"model": AUDIO, "file": file, "on_retry": on_retry}
     async with AsyncExitStack() as stack:
         if kind.startswith("sync"):
-            if "brought" in kind:
+            if "injected" in kind:
                 options["http_client"] = stack.enter_context(httpx.Client(trust_env=False))
             blocking = stack.enter_context(MeliousClient(**options))
             return await asyncio.to_thread(blocking.audio.transcribe, **params)
-        if "brought" in kind:
+        if "injected" in kind:
             transport = pytest.importorskip("httpx_aiohttp").AiohttpTransport() if "aiohttp" in kind else None
             own = httpx.AsyncClient(trust_env=False, transport=transport)
             options["http_client"] = await stack.enter_async_context(own)
@@ -82,7 +82,7 @@ async def send(
         return await client.audio.transcribe(**params)
 
 
-WAYS = ["sync", "sync brought", "async", "async brought", "async aiohttp", "async brought aiohttp"]
+WAYS = ["sync", "sync injected", "async", "async injected", "async aiohttp", "async injected aiohttp"]
 
 
 each_way = pytest.mark.parametrize("kind", WAYS)
@@ -163,7 +163,7 @@ async def test_a_file_is_not_held_open_between_attempts(kind: str, sandbox: Sand
     assert held == [False, False]
 
 
-@pytest.mark.parametrize("kind", ["async", "async aiohttp", "async brought"])
+@pytest.mark.parametrize("kind", ["async", "async aiohttp", "async injected"])
 async def test_a_slow_disk_holds_nothing_up(kind: str, sandbox: Sandbox, tmp_path: Path) -> None:
     """A file whose every read takes long: other tasks go on meanwhile."""
     (tmp_path / "talk.wav").write_bytes(recordings.wav(30.0))
@@ -305,7 +305,7 @@ def test_pictures_that_no_service_makes(
     assert not sandbox.requests
 
 
-@pytest.mark.parametrize("kind", ["async", "async brought", "async aiohttp", "async brought aiohttp"])
+@pytest.mark.parametrize("kind", ["async", "async injected", "async aiohttp", "async injected aiohttp"])
 async def test_a_cancelled_upload_leaves_nothing_behind(kind: str, large: Path, tmp_path: Path) -> None:
     """A service that stops reading, a caller who stops waiting; the next upload goes through."""
     counting, begun, over, connections = Counting(), asyncio.Event(), asyncio.Event(), 0

@@ -48,9 +48,9 @@ def _nothing_from_the_test_before() -> Iterator[None]:
     """Close what dropped clients left warm, so that tests can count connections; open every gate."""
     yield
     from melious.exchange import gate
-    from melious.http._sync import sharing as sync_registry
+    from melious.http._sync.sharing import shared
 
-    sync_registry.close_all()
+    shared.close()
     gate.forget_gates()
 
 

@@ -4,6 +4,7 @@ import json
 
 from fault_kinds_connection import EVERY, WIDE
 from fault_server import Ask, Kind, Outcome, Play
+from faults_kit import head
 
 from melious import (
     APIStatusError,
@@ -64,8 +65,9 @@ def _body_without_end(ask: Ask) -> None:
 
 def _one_then_another(ask: Ask) -> None:
     """A refusal that another answer stands behind: the retry must not get it."""
-    refusal("503 Unavailable", AGAIN)(ask)
-    ask.send(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")
+    refused = head("503 Unavailable", AGAIN, "content-type: application/json", "content-length: 2")
+    # In one piece: a retry may be sent before a second piece arrives, and nothing can tell the two apart then.
+    ask.send(refused + b"{}" + head("200 OK", "content-length: 2") + b"{}")
 
 
 def _object(value: object) -> bytes:

@@ -1,12 +1,11 @@
 """One face for the three kinds of clients: blocking, asyncio, and asyncio on aiohttp."""
 
 import asyncio
-import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from faults_kit import ASK
+from faults_kit import ASK, eventually
 
 import melious
 
@@ -69,8 +68,9 @@ class SyncFace:
             next(stream)
             raise LookupError
 
-    def pause(self, seconds: float) -> None:
-        time.sleep(seconds)
+    def eventually(self, condition: Callable[[], bool]) -> bool:
+        """Wait until something is true; False if it does not come true at all."""
+        return eventually(condition)
 
     def close(self) -> None:
         self.client.close()
@@ -161,9 +161,13 @@ class AsyncFace:
 
         self.run(read())
 
-    def pause(self, seconds: float) -> None:
-        """Let the loop run on: what was dropped is closed by the loop itself."""
-        self.run(asyncio.sleep(seconds))
+    def eventually(self, condition: Callable[[], bool]) -> bool:
+        """The same while the loop runs on: what was dropped is closed by the loop itself."""
+
+        async def wait() -> bool:
+            return await asyncio.to_thread(eventually, condition)
+
+        return self.run(wait())
 
     def close(self) -> None:
         self.run(self.client.aclose())

@@ -1,4 +1,4 @@
-"""Compressed answers over a real connection, on every kind of client, its own and brought ones."""
+"""Compressed answers over a real connection, on every kind of client, its own and injected ones."""
 
 import gzip
 import json
@@ -24,7 +24,7 @@ from faults_kit import (
     http_chunk,
     whole,
 )
-from test_brought_clients import KINDS
+from test_injected_clients import KINDS
 
 from melious import (
     APIConnectionError,
@@ -45,7 +45,7 @@ WAV = ("talk.wav", b"RIFF\0\0\0\0WAVEfmt ")
 
 @pytest.fixture(params=[*OWN, *KINDS])
 def every_client(request):
-    """Make clients of one kind, own or around a brought one; `run` gives what a call of theirs gives."""
+    """Make clients of one kind, own or around an injected one; `run` gives what a call of theirs gives."""
     with ExitStack() as stack:
 
         def make(base_url, **options):

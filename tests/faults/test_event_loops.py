@@ -5,7 +5,7 @@ import gc
 import threading
 
 import pytest
-from faults_kit import ASK, KEY, always, eventually, open_sockets, whole
+from faults_kit import ASK, eventually, open_sockets
 
 from melious import AsyncMeliousClient
 
@@ -83,7 +83,7 @@ def test_loops_that_nobody_ends_properly(client, sandbox):
     assert eventually(lambda: sandbox.open_connections == 0)
 
 
-def test_first_requests_at_the_same_time_take_one_share(client, sandbox):
+def test_first_requests_at_the_same_time_share_a_pool(client, sandbox):
     async def main():
         await asyncio.gather(*(client.models.list() for _ in range(8)))
         await client.aclose()
@@ -92,18 +92,39 @@ def test_first_requests_at_the_same_time_take_one_share(client, sandbox):
     assert asyncio.run(main()), "aclose left connections open"
 
 
-def test_closing_one_client_leaves_the_other_its_connection(client, sandbox):
+def test_closing_one_client_costs_the_other_a_connection_and_no_more(client, sandbox):
     async def main():
         other = client.with_options(max_retries=1)
         await client.models.list()
         await other.models.list()
+        assert len({request.connection for request in sandbox.requests}) == 1
         await client.aclose()
+        assert await asyncio.to_thread(eventually, lambda: sandbox.open_connections == 0)
+        await other.models.list()
         await other.models.list()
         await other.aclose()
         return await asyncio.to_thread(eventually, lambda: sandbox.open_connections == 0)
 
     assert asyncio.run(main())
-    assert len({request.connection for request in sandbox.requests}) == 1
+    assert len({request.connection for request in sandbox.requests}) == 2
+
+
+def test_closing_one_client_spoils_no_request_of_another(client, sandbox):
+    async def main():
+        other = client.with_options(max_retries=1)
+        async with other.chat.stream(**ASK) as stream:
+            first = await anext(aiter(stream))
+            await other.models.list()
+            await client.aclose()
+            await other.models.list()
+            rest = [chunk async for chunk in stream]
+        await other.aclose()
+        return first, rest, await asyncio.to_thread(eventually, lambda: sandbox.open_connections == 0)
+
+    first, rest, closed = asyncio.run(main())
+    assert first
+    assert rest[-1]["choices"] == [] or rest[-1]["choices"][0]["finish_reason"] == "stop"
+    assert closed
 
 
 def test_a_closed_client_works_again(client, sandbox):
@@ -139,33 +160,5 @@ def test_a_cancelled_aclose_closes_all_the_same(sandbox):
         closing.cancel()
         await asyncio.wait([closing])
         return await asyncio.to_thread(eventually, lambda: sandbox.open_connections == 0)
-
-    assert asyncio.run(main())
-
-
-def test_a_pool_that_nobody_holds_is_closed_once_it_is_cold(serve, monkeypatch):
-    """A loop that runs for days does not collect the connections of clients long gone."""
-    from melious.http import connections as lanes
-    from melious.http import sharing as registry
-
-    monkeypatch.setattr(registry, "KEEPALIVE_EXPIRY", 0.05)
-    monkeypatch.setattr(lanes, "KEEPALIVE_EXPIRY", 0.05)
-    gone = []
-
-    def script(peer):
-        peer.request()
-        peer.send(whole())
-        gone.append(peer.left())
-
-    old, new = serve(script), serve(always(whole()))
-
-    async def main():
-        await AsyncMeliousClient(base_url=old.base_url, api_key=KEY).chat.create(**ASK)
-        gc.collect()
-        await asyncio.sleep(0.1)
-        await AsyncMeliousClient(base_url=new.base_url, api_key=KEY).chat.create(**ASK)
-        await asyncio.sleep(0.1)  # it was counted as dropped by that request, and is cold now
-        await AsyncMeliousClient(base_url=new.base_url, api_key=KEY).chat.create(**ASK)
-        return await asyncio.to_thread(eventually, lambda: gone == [True])
 
     assert asyncio.run(main())

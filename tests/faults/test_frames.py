@@ -22,8 +22,8 @@ from faults_kit import (
     http_chunk,
     whole,
 )
-from test_brought_clients import KINDS
 from test_http_answers import BROKEN
+from test_injected_clients import KINDS
 from test_tls_and_proxies import tls
 
 from melious import (
@@ -34,15 +34,15 @@ from melious import (
     MeliousError,
     StreamTruncatedError,
 )
-from melious.exchange.request import Request
+from melious.exchange.request import Limits, Request
 from melious.exchange.retry import Phase
-from melious.http.driver import LineBase
+from melious.http.driver import CallRunnerBase
 from melious.timeouts import Timeout
 
 
 @pytest.fixture(params=[*FACES, *KINDS])
 def every(request):
-    """Make clients of every kind, on our own connections and on those of a client that is brought."""
+    """Make clients of every kind, on our own connections and on those of an injected client."""
     with contextlib.ExitStack() as stack:
 
         def start(base_url, **options):
@@ -63,11 +63,11 @@ def every(request):
 
 def never_answers(peer: Peer) -> None:
     peer.request()
-    peer.left(10)
+    peer.left()
 
 
 def never_reads(peer: Peer) -> None:
-    peer.pause(10)
+    peer.pause(3600)
 
 
 def resets_a_long_request(peer: Peer) -> None:
@@ -78,7 +78,7 @@ def resets_a_long_request(peer: Peer) -> None:
 def begins_a_stream(peer: Peer) -> None:
     peer.request()
     peer.send(EVENTS_HEAD, http_chunk(event("A")))
-    peer.left(10)
+    peer.left()
 
 
 LONG = [{"role": "user", "content": "x" * 16_000_000}]
@@ -135,13 +135,13 @@ def test_a_certificate_that_is_not_trusted(serve, every):
 
 def test_no_answer_in_time(serve, every):
     with pytest.raises(APITimeoutError) as caught:
-        every(serve(never_answers).base_url, timeout=0.2).chat()
+        every(serve(never_answers).base_url, timeout=Timeout(answer=0.2)).chat()
     assert_no_key_in_frames(caught.value)
 
 
 def test_no_chunk_in_time(serve, every):
     with pytest.raises(MeliousError) as caught:
-        every(serve(begins_a_stream).base_url, timeout=0.2).chunks()
+        every(serve(begins_a_stream).base_url, timeout=Timeout(silence=0.2, event=0.2)).chunks()
     assert_no_key_in_frames(caught.value)
 
 
@@ -170,7 +170,7 @@ def test_a_header_that_cannot_be_encoded(serve, every):
 
 
 async def limited(call):
-    async with asyncio.timeout(0.3):
+    async with asyncio.timeout(1.0):
         await call
 
 
@@ -209,7 +209,7 @@ def test_ctrl_c(ask, serve, every):
         if ask == "chunks":
             peer.send(EVENTS_HEAD, http_chunk(event("A")))
         signal.pthread_kill(main.ident or 0, signal.SIGINT)
-        peer.left(10)
+        peer.left()
 
     client = every(serve(script).base_url)
     with pytest.raises(KeyboardInterrupt) as caught:
@@ -241,7 +241,7 @@ def test_what_the_caller_was_handling_is_left_alone(serve, any_face):
 
 def test_the_callers_own_code_fails_as_it_does(serve, every):
     client = every(serve(always(whole())).base_url)
-    if not hasattr(client, "brought"):
+    if not hasattr(client, "injected"):
         pytest.skip("there are no hooks")
 
     def fail(request):
@@ -250,8 +250,8 @@ def test_the_callers_own_code_fails_as_it_does(serve, every):
     async def afail(request):
         raise LookupError("of the hook")
 
-    hook = afail if hasattr(client.brought, "aclose") else fail
-    client.brought.event_hooks = {"request": [hook]}
+    hook = afail if hasattr(client.injected, "aclose") else fail
+    client.injected.event_hooks = {"request": [hook]}
     with pytest.raises(LookupError, match="of the hook") as caught:
         client.chat()
     assert traceback.extract_tb(caught.value.__traceback__)[-1].line == 'raise LookupError("of the hook")'
@@ -260,10 +260,10 @@ def test_the_callers_own_code_fails_as_it_does(serve, every):
 
 def test_what_a_library_should_not_have_raised_is_an_error_of_the_connection():
     client = MeliousClient(api_key=KEY)
-    request = Request("POST", "chat/completions", "chat", Timeout(), deadline=None, max_retries=2)
+    request = Request("POST", "chat/completions", "chat", Limits(Timeout(), deadline=None, max_retries=2))
     with pytest.raises(ValueError, match="neither") as caught:
         h11.Connection("neither")
-    failure = LineBase(client._driver, request).failed(caught.value, Phase.SENT)
+    failure = CallRunnerBase(client._driver, request).failed(caught.value, Phase.SENT)
     assert (failure.final, failure.timed_out, failure.cause) == (True, False, caught.value)
     assert failure.message.startswith("no answer from api.melious.ai: ValueError: ")
     assert caught.value.__traceback__ is None

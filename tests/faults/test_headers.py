@@ -40,7 +40,7 @@ def sent(head: bytes) -> dict[str, list[str]]:
     return found
 
 
-class Brought:
+class Injected:
     """A client around one that the caller brings, behind the face of the others."""
 
     def __init__(self, base_url: str, **options: Any) -> None:
@@ -58,7 +58,7 @@ class Brought:
         self._http.close()
 
 
-class AsyncBrought(Brought):
+class AsyncInjected(Injected):
     """The same for asyncio."""
 
     def __init__(self, base_url: str, **options: Any) -> None:
@@ -90,14 +90,14 @@ KINDS = {
     "sync": SyncFace,
     "async": AsyncFace,
     "aiohttp": AiohttpFace,
-    "brought": Brought,
-    "async brought": AsyncBrought,
+    "injected": Injected,
+    "async injected": AsyncInjected,
 }
 
 
 @pytest.fixture(params=KINDS)
 def every_face(request):
-    """Clients of every kind, the brought ones among them."""
+    """Clients of every kind, the injected ones among them."""
     made = []
 
     def make(base_url: str, **options: Any) -> Any:

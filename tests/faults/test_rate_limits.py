@@ -124,7 +124,7 @@ def test_when_the_one_is_cancelled_another_tries(kind, serve):
                 peer.send(A_MONTH)
             elif count == 2:
                 probing.set()
-                peer.left(30.0)
+                peer.left()
                 return
             else:
                 peer.send(whole())

@@ -3,11 +3,10 @@
 import asyncio
 import socket
 import threading
-import time
 
 import pytest
 from faults_faces import AsyncFace
-from faults_kit import ANSWER, ASK, DONE, LAST_CHUNK, Peer, Script, always, event, eventually, took, whole
+from faults_kit import ANSWER, ASK, DONE, LAST_CHUNK, PATIENCE, Peer, Script, always, event, eventually, whole
 
 from melious import (
     APIConnectionError,
@@ -144,51 +143,42 @@ def test_the_budget_ends_a_storm(sandbox, face):
 
 def test_retry_after_is_honoured(sandbox, face):
     sandbox.faults.add(Fault(code="rate_limit", headers={"retry-after": "0.4"}))
-    with took(0.4, 2.0):
-        assert face(sandbox.base_url, api_key=sandbox.api_key).chat().attempts == 2
+    assert face(sandbox.base_url, api_key=sandbox.api_key).chat().attempts == 2
+    first, second = sandbox.requests
+    assert second.received_at - first.received_at >= 0.39
 
 
 def test_one_refusal_holds_all_callers_of_the_key_back(sandbox):
-    sandbox.faults.add(Fault(code="rate_limit", headers={"retry-after": "0.5"}))
     options = {"base_url": sandbox.base_url, "api_key": sandbox.api_key}
-    times = []
-
-    def work():
-        MeliousClient(**options).models.list()
-        times.append(time.monotonic())
-
-    started = time.monotonic()
-    MeliousClient(**options).models.list()
-    threads = [threading.Thread(target=work) for _ in range(8)]
-    assert time.monotonic() - started > 0.45
     sandbox.faults.add(Fault(code="rate_limit", headers={"retry-after": "0.5"}))
     with pytest.raises(RateLimitError):
         MeliousClient(max_retries=0, **options).models.list()
-    before = len(sandbox.requests)
-    started = time.monotonic()
+    threads = [threading.Thread(target=MeliousClient(**options).models.list) for _ in range(8)]
     for thread in threads:
         thread.start()
-    assert len(sandbox.requests) == before
     for thread in threads:
         thread.join()
-    assert min(times) - started > 0.4
-    assert {request.status for request in list(sandbox.requests)[before:]} == {200}
+    refused, *others = sandbox.requests
+    assert [request.status for request in others] == [200] * 8
+    assert min(request.received_at for request in others) - refused.received_at >= 0.5
 
 
 def test_cancelled_between_two_attempts(sandbox):
     from melious import AsyncMeliousClient
 
-    sandbox.faults.add(Fault(status=503, headers={"retry-after": "20"}, times=None))
+    sandbox.faults.add(Fault(status=503, headers={"retry-after": "60"}, times=None))
 
     async def main():
         client = AsyncMeliousClient(base_url=sandbox.base_url, api_key=sandbox.api_key)
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.3):
-                await client.chat.create(**ASK)
+        waits = asyncio.Event()
+        call = asyncio.ensure_future(client.chat.create(**ASK, on_retry=lambda _: waits.set()))
+        await waits.wait()
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
         await client.aclose()
 
-    with took(0.2, 2.0):
-        asyncio.run(main())
+    asyncio.run(main())
     assert len(sandbox.requests) == 1
 
 
@@ -202,7 +192,7 @@ def warm(count: int, then: Script) -> Script:
     def script(peer: Peer) -> None:
         if peer.number <= count:
             peer.request()
-            barrier.wait(5)
+            barrier.wait(PATIENCE)
             peer.send(whole())
         then(peer)
 
@@ -239,7 +229,7 @@ def test_connections_that_were_closed_while_idle_cost_nothing(how, ask, serve, a
         if peer.number > 10:
             always(whole(ANSWER | {"data": []}))(peer)
             return
-        closing.wait(5)
+        closing.wait()
         if how == "reset":
             peer.reset()
         else:
@@ -252,7 +242,7 @@ def test_connections_that_were_closed_while_idle_cost_nothing(how, ask, serve, a
     client.chats(10)
     closing.set()
     for _ in range(10):
-        assert closed.acquire(timeout=5)
+        assert closed.acquire(timeout=PATIENCE)
     for _ in range(3):
         getattr(client, ask)()
     assert (server.connections, len(server.requests)) == (11, 13)
@@ -273,17 +263,18 @@ def test_a_server_that_ends_every_connection_after_its_answer(serve, any_face):
     for number in range(1, 4):
         answer = client.chat()
         assert (answer.text, answer.attempts, server.connections) == ("A light.", 1, number)
-        assert ended.acquire(timeout=5)
+        assert ended.acquire(timeout=PATIENCE)
 
 
 def test_an_embeddings_call_ends_with_its_deadline(sandbox, face):
     """Many requests under one call, one deadline over all of them."""
-    sandbox.faults.add(Fault(endpoint="embeddings", delay=0.4, times=None))
+    sandbox.faults.add(Fault(endpoint="embeddings", delay=0.15, times=None))
     client = face(sandbox.base_url, api_key=sandbox.api_key)
-    with took(0.8, 2.2), pytest.raises(APITimeoutError):
+    with pytest.raises(APITimeoutError):
         client.embed(
             [f"text {number}" for number in range(10)], batch_size=1, max_concurrency=1, deadline=1.0
         )
+    assert len(sandbox.requests) < 10
 
 
 def test_a_batch_that_fails_ends_the_call_and_leaves_nothing_running(sandbox, face):
@@ -299,7 +290,4 @@ def test_a_batch_that_fails_ends_the_call_and_leaves_nothing_running(sandbox, fa
 
         assert client.run(tasks()) == 1
     assert eventually(lambda: threading.active_count() <= threads)
-    client.pause(0.1)  # what was on its way when the call ended may still arrive
-    sent = len(sandbox.requests)
-    client.pause(0.1)
-    assert len(sandbox.requests) == sent < 20
+    assert len(sandbox.requests) < 20

@@ -73,23 +73,23 @@ RUNNERS: dict[str, Callable[[Callable[[], Awaitable[Any]]], Any]] = {"trio": tri
 
 
 @pytest.mark.parametrize("runner", RUNNERS)
-@pytest.mark.parametrize("transport", ["httpx", "aiohttp", "brought"])
+@pytest.mark.parametrize("transport", ["httpx", "aiohttp", "injected"])
 @pytest.mark.parametrize("call", CORE)
 def test_calls_say_that_they_need_asyncio(call, transport, runner, serve):
     server = serve(always(whole()))
     options: dict[str, Any] = {"async_transport": transport}
-    brought = None
-    if transport == "brought":
-        brought = pytest.importorskip("httpx").AsyncClient(trust_env=False)
-        options = {"http_client": brought}
+    injected = None
+    if transport == "injected":
+        injected = pytest.importorskip("httpx").AsyncClient(trust_env=False)
+        options = {"http_client": injected}
     client = AsyncMeliousClient(base_url=server.base_url, api_key=KEY, embedding_cache_size=10, **options)
     for _ in range(2):
         with pytest.raises(ConfigurationError, match="running asyncio event loop") as caught:
             RUNNERS[runner](lambda: CORE[call](client))
         assert "trio" in str(caught.value)
     assert server.connections == 0
-    if brought is not None:
-        asyncio.run(brought.aclose())
+    if injected is not None:
+        asyncio.run(injected.aclose())
 
 
 def test_the_same_client_goes_on_with_asyncio(serve):

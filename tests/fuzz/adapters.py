@@ -8,7 +8,7 @@ from typing import Any
 
 from langchain_core.outputs import ChatGenerationChunk
 
-from langchain_melious.chat.results import Reading, result_of, summed
+from langchain_melious.chat.results import ReadOptions, result_of, summed
 from langchain_melious.chat.streams import ChunkReader
 from llama_index_melious.events import dispatch_usage
 from llama_index_melious.llm.responses import Fold, as_completion, whole
@@ -16,8 +16,9 @@ from melious.answers.results import Meta
 from melious.clients.streams import ChatStream
 from melious.endpoints import chat as chat_endpoint
 from melious.exchange.opened import OpenStream
-from melious.exchange.request import Head, Response
+from melious.exchange.request import NO_ORIGIN, Response
 from melious.wire.chunks import ChatStreamParser
+from melious.wire.head import Head
 
 from . import samples
 from .kit import Outcome, Until, encoded, mutated, run
@@ -35,7 +36,8 @@ def _stream(chance: Random) -> ChatStream:
     kind, body = stream_bytes(chance)
     head = Head(200, {**JSON, "content-type": kind})
     parser = ChatStreamParser(head)
-    return ChatStream(OpenStream(parser, (), head, None, 1, 0.0), _chunks(parser, body))
+    opened = OpenStream(parser, (), head, NO_ORIGIN, 0.0)
+    return ChatStream(lambda: (opened, _chunks(parser, body), lambda: None))
 
 
 def _answer(chance: Random) -> Any:
@@ -46,7 +48,7 @@ def langchain(seed: int, until: Until) -> Outcome:
     """Whole answers and streams as LangChain's messages."""
 
     def attempt(chance: Random) -> None:
-        reading = Reading(langsmith_cost=True)
+        reading = ReadOptions(langsmith_cost=True)
         if chance.random() < 0.5:
             result = result_of(_answer(chance), reading)
             assert all(type(one.message.content) is str for one in result.generations)

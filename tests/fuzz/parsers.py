@@ -8,9 +8,9 @@ from random import Random
 from typing import Any
 
 from melious import BillingCost, EnvironmentImpact, ResponseDecodeError
+from melious.answers.reading import completion_of
 from melious.answers.results import ChatCompletion, Result
 from melious.catalogue.heard import Shelf
-from melious.clients.streams import completion_of
 from melious.endpoints import audio as audio_endpoint
 from melious.endpoints import chat as chat_endpoint
 from melious.endpoints import embeddings as embeddings_endpoint
@@ -20,10 +20,11 @@ from melious.endpoints import rerank as rerank_endpoint
 from melious.endpoints.replay import chunks_of
 from melious.errors.table import status_error
 from melious.exchange.opened import OpenStream
-from melious.exchange.request import Head, Response
+from melious.exchange.request import NO_ORIGIN, Response
 from melious.impact import Entry, ImpactLedger
 from melious.wire import codec
 from melious.wire.chunks import ChatStreamParser
+from melious.wire.head import Head
 from melious.wire.sse import ServerSentEvent, SSEDecoder
 
 from . import samples
@@ -122,7 +123,7 @@ def _check_partial(parser: ChatStreamParser, head: Head) -> None:
         assert parser.error.request_id == "req_1"
         str(parser.error)
         return
-    _use(completion_of(OpenStream(parser, (), head, None, 1, 0.0)))
+    _use(completion_of(OpenStream(parser, (), head, NO_ORIGIN, 0.0)))
 
 
 def _use(answer: Result) -> None:

@@ -127,10 +127,10 @@ def test_a_reranker_keeps_the_score_of_a_search_per_call_too(way, rerank):
 @pytest.mark.parametrize(
     ("method", "arguments", "more", "problem"),
     [
-        ("rerank", ["heat", "query"], {}, "documents: needs a list"),
+        ("rerank", ["heat", "query"], {}, "documents: must be a list"),
         ("rerank", [["heat"], "query"], {"min_score": "high"}, "min_score: must be a number, not 'high'"),
-        ("compress_documents", ["heat", "query"], {}, "documents: needs a list"),
-        ("compress_documents", [["heat"], "query"], {}, r"documents\[0\]: needs a Document, not str"),
+        ("compress_documents", ["heat", "query"], {}, "documents: must be a list"),
+        ("compress_documents", [["heat"], "query"], {}, r"documents\[0\]: must be a Document, not str"),
     ],
 )
 def test_what_a_reranker_cannot_take_is_named_and_not_sent(
@@ -143,17 +143,17 @@ def test_what_a_reranker_cannot_take_is_named_and_not_sent(
 
 @pytest.mark.parametrize("given", ["heat", {"question": "heat", "documents": []}])
 def test_a_step_of_a_chain_says_what_it_needs(way, rerank, given):
-    with pytest.raises(InvalidArgumentError, match=r"^input: needs"):
+    with pytest.raises(InvalidArgumentError, match=r"^input: must be"):
         way.invoke(rerank().as_runnable(), given)
 
 
 @pytest.mark.parametrize(
     ("method", "given", "problem"),
     [
-        ("embed_documents", None, "texts: needs a list of texts, not NoneType"),
-        ("embed_documents", ["heat", ""], r"texts\[1\]: must be text to embed, not ''"),
-        ("embed_documents", ["heat", 5], r"texts\[1\]: must be text to embed, not 5"),
-        ("embed_query", None, "text: must be text to embed, not None"),
+        ("embed_documents", None, "texts: must be a list of strings, not NoneType"),
+        ("embed_documents", ["heat", ""], r"texts\[1\]: must be a string that is not empty, not ''"),
+        ("embed_documents", ["heat", 5], r"texts\[1\]: must be a string that is not empty, not 5"),
+        ("embed_query", None, "text: must be a string that is not empty, not None"),
     ],
 )
 def test_what_cannot_be_embedded_is_named_and_not_sent(way, embeddings, sandbox, method, given, problem):

@@ -21,6 +21,8 @@ from langchain_core.vectorstores import InMemoryVectorStore
 from langgraph.store.memory import InMemoryStore
 from pydantic import BaseModel
 
+from melious.sandbox import Reply
+
 MODEL = "llama-3.3-70b-instruct"
 
 
@@ -41,6 +43,9 @@ def multiply(a: int, b: int) -> int:
     return a * b
 
 
+CALL = Reply(reasoning="I look it up.", tool_calls=[("get_weather", {"city": "Rome"})])
+TODO = {"content": "Look at the weather", "status": "pending"}
+ANSWER = Reply(text="It is sunny.")
 ASKED = {"messages": [HumanMessage("What is the weather in Rome?")]}
 
 
@@ -53,16 +58,20 @@ def bodies(sandbox):
 
 def test_tools_are_chosen_beforehand_by_a_schema_that_is_made_for_it(way, chat, sandbox):
     choose = LLMToolSelectorMiddleware(model=chat(MODEL), always_include=["get_weather"], max_tools=1)
+    selection = Reply(text='{"tools": ["multiply"]}')
+    sandbox.replies.add(selection, CALL, selection, ANSWER)
     state = way.invoke(create_agent(chat(MODEL), [get_weather, multiply], middleware=[choose]), ASKED)
-    assert "sunny in Rome" in state["messages"][-1].text
-    chosen, *asked = bodies(sandbox)
+    assert state["messages"][-1].text == "It is sunny."
+    chosen, *asked = bodies(sandbox)[0], *bodies(sandbox)[1::2]
     options = chosen["response_format"]["json_schema"]["schema"]["properties"]["tools"]["items"]
     assert "multiply" in str(options)
-    assert "get_weather" in [offered["function"]["name"] for offered in asked[0]["tools"]]
+    for body in asked:
+        assert {offered["function"]["name"] for offered in body["tools"]} == {"get_weather", "multiply"}
 
 
 def test_old_results_are_cleared_by_the_models_own_count(way, chat, sandbox):
     edit = ContextEditingMiddleware(edits=[ClearToolUsesEdit(trigger=10, keep=0)], token_count_method="model")
+    sandbox.replies.add(CALL, ANSWER)
     state = way.invoke(create_agent(chat(MODEL), [get_weather], middleware=[edit]), ASKED)
     assert "[cleared]" in bodies(sandbox)[-1]["messages"][-1]["content"]
     assert "sunny in Rome" in state["messages"][2].text
@@ -70,7 +79,8 @@ def test_old_results_are_cleared_by_the_models_own_count(way, chat, sandbox):
 
 def test_a_list_of_things_to_do(way, chat, sandbox):
     agent = create_agent(chat(MODEL), [get_weather], middleware=[TodoListMiddleware()])
-    assert "sunny in Rome" in way.invoke(agent, ASKED)["messages"][-1].text
+    sandbox.replies.add(Reply(tool_calls=[("write_todos", {"todos": [TODO]})]), ANSWER)
+    assert way.invoke(agent, ASKED)["todos"] == [TODO]
     names = [offered["function"]["name"] for offered in bodies(sandbox)[0]["tools"]]
     assert set(names) == {"get_weather", "write_todos"}
 
@@ -83,7 +93,9 @@ def test_model_and_settings_are_chosen_for_each_call(chat, sandbox):
         settings = {"temperature": 0.0, "preset": "speed"}
         return handler(request.override(model=other, model_settings=settings))
 
+    sandbox.replies.add(CALL, ANSWER)
     create_agent(chat(MODEL), [get_weather], middleware=[choose]).invoke(ASKED)
+    assert len(bodies(sandbox)) == 2
     for body in bodies(sandbox):
         assert (body["model"], body["temperature"], body["preset"]) == ("qwen3-32b", 0.0, "speed")
 
@@ -91,6 +103,7 @@ def test_model_and_settings_are_chosen_for_each_call(chat, sandbox):
 @pytest.mark.parametrize("schema", [Report, Report.model_json_schema()], ids=["class", "JSON schema"])
 def test_a_schema_is_held_strictly(way, chat, sandbox, schema):
     agent = create_agent(chat(MODEL), [get_weather], response_format=ProviderStrategy(schema, strict=True))
+    sandbox.replies.add(CALL, Reply(text='{"city": "Rome", "degrees": 21}'))
     made = way.invoke(agent, ASKED)["structured_response"]
     assert (made if isinstance(made, dict) else made.model_dump()) == {"city": "Rome", "degrees": 21}
     assert bodies(sandbox)[0]["response_format"]["json_schema"]["strict"] is True
@@ -100,15 +113,16 @@ def test_a_schema_is_held_strictly(way, chat, sandbox, schema):
 
 
 @pytest.mark.filterwarnings("ignore::langchain_core._api.LangChainBetaWarning")
-def test_an_agents_events_are_those_of_the_model(way, chat):
+def test_an_agents_events_are_those_of_the_model(way, chat, sandbox):
+    sandbox.replies.add(CALL, Reply(chunks=list("It is sunny.")))
     agent = create_agent(chat("glm-4.7"), [get_weather])
 
     async def collected():
         return [event async for event in await agent.astream_events(ASKED, version="v3")]
 
     events = asyncio.run(collected()) if way.asynchronous else list(agent.stream_events(ASKED, version="v3"))
-    told = [event["params"]["data"] for event in events if event["method"] == "messages"]
-    inner = [data[0] if isinstance(data, tuple | list) else data for data in told]
+    reported = [event["params"]["data"] for event in events if event["method"] == "messages"]
+    inner = [data[0] if isinstance(data, tuple | list) else data for data in reported]
     kinds = [data["event"] for data in inner if "event" in data]
     assert kinds.count("message-start") == kinds.count("message-finish") == 2
     assert kinds.count("content-block-delta") > 10
@@ -150,14 +164,17 @@ def test_messages_are_trimmed_by_the_models_own_count(chat, sandbox):
 # --- langchain-classic -------------------------------------------------------------------------------
 
 
-def test_the_older_agent_executor(way, chat):
+def test_the_older_agent_executor(way, chat, sandbox):
+    calls = [("get_weather", {"city": "Rome"}), ("multiply", {"a": 12, "b": 7})]
+    sandbox.replies.add(*2 * [Reply(tool_calls=calls), ANSWER])
     tools = [tool(get_weather), tool(multiply)]
     prompt = ChatPromptTemplate.from_messages([("human", "{input}"), ("placeholder", "{agent_scratchpad}")])
     executor = AgentExecutor(agent=create_tool_calling_agent(chat(MODEL), tools, prompt), tools=tools)
     asked = {"input": "What is the weather in Rome, and what is 12 * 7?"}
     answer = way.invoke(executor, asked)["output"]
-    assert "sunny in Rome" in answer
-    assert "84" in answer
+    assert answer == "It is sunny."
+    results = [message["content"] for message in bodies(sandbox)[-1]["messages"] if message["role"] == "tool"]
+    assert results == ["It is sunny in Rome, 21 degrees.", "84"]
     steps = way.stream(executor, asked)
     assert steps[-1]["output"] == answer
 

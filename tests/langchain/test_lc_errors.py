@@ -35,13 +35,14 @@ EXPECTED = {
 
 
 def kinds(of=core.MeliousError):
-    return [
-        kind for sub in of.__subclasses__() for kind in (sub, *kinds(sub)) if kind.__module__ == core.__name__
-    ]
+    return [kind for sub in of.__subclasses__() for kind in (sub, *kinds(sub)) if kind.__name__ in vars(core)]
 
 
 def test_none_is_forgotten():
     assert {kind.__name__ for kind in kinds()} == set(EXPECTED)
+    assert {
+        kind.__name__ for kind in kinds(langchain.ModelError) if kind.__module__ == errors.__name__
+    } == set(EXPECTED)
 
 
 @pytest.mark.parametrize("name", EXPECTED)

@@ -138,7 +138,7 @@ def test_kinds_prefixes_and_prompts_as_services_send_them(way, draw, sandbox):
 @pytest.mark.parametrize("picture", [{}, {"b64_json": "/9j"}], ids=["neither", "broken"])
 def test_an_answer_without_a_picture_is_an_error(way, draw, sandbox, picture):
     sandbox.faults.add(Fault(body={"data": [picture]}))
-    with pytest.raises(ResponseDecodeError, match="picture") as caught:
+    with pytest.raises(ResponseDecodeError, match="images: ") as caught:
         way.invoke(draw(), "a lighthouse")
     assert caught.value.request_id == sandbox.requests[-1].request_id
 

@@ -16,7 +16,7 @@ from langchain_core.tracers.run_collector import RunCollectorCallbackHandler
 from langchain_core.vectorstores import InMemoryVectorStore
 
 from langchain_melious import MeliousImpactHandler, get_melious_callback
-from langchain_melious.callbacks.run_totals import MAX_RUNS, MAX_TAGS, RunBook
+from langchain_melious.callbacks.run_totals import MAX_RUNS, MAX_TAGS, RunTracker
 from melious import MeliousError, track_impact
 from melious.impact import Entry
 from melious.sandbox import Fault
@@ -255,7 +255,7 @@ async def test_tasks_share_a_handler_and_need_no_threads(chat):
 
 
 def test_memory_is_bounded_by_the_latest_runs_and_the_first_tags():
-    book = RunBook()
+    book = RunTracker()
     for number in range(3 * MAX_RUNS):
         run = uuid4()
         book.begin(run, None, f"run {number}", [f"tag {number}"])
@@ -268,7 +268,7 @@ def test_memory_is_bounded_by_the_latest_runs_and_the_first_tags():
 
 
 def test_a_long_run_keeps_its_children():
-    book, root = RunBook(), uuid4()
+    book, root = RunTracker(), uuid4()
     book.begin(root, None, "agent", None)
     for _ in range(12_000):
         child = uuid4()

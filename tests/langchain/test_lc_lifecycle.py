@@ -168,7 +168,9 @@ def test_closing(used, start_sandbox):
         assert there.open_connections == 1
     _wait_for(lambda: there.open_connections == 0)
     assert call(made)
+    made.max_retries = -1  # no client can be made of that
     made.close()
+    _wait_for(lambda: there.open_connections == 0)
 
 
 def test_closing_asynchronously(start_sandbox, chat):
@@ -180,13 +182,23 @@ def test_closing_asynchronously(start_sandbox, chat):
             assert there.open_connections == 1
         await asyncio.to_thread(_wait_for, lambda: there.open_connections == 0)
         assert (await llm.ainvoke("Hello")).content
+        llm.max_retries = -1  # no client can be made of that
         await llm.aclose()
+        await asyncio.to_thread(_wait_for, lambda: there.open_connections == 0)
 
     asyncio.run(run())
 
 
+def test_closing_before_use(used):
+    make, call = used
+    made = make()
+    made.close()
+    asyncio.run(made.aclose())
+    assert call(made)
+
+
 def _wait_for(condition) -> None:
-    deadline = time.monotonic() + 3
+    deadline = time.monotonic() + 60
     while not condition() and time.monotonic() < deadline:
         time.sleep(0.01)
     assert condition()
@@ -231,15 +243,12 @@ def test_aiohttp_underneath(chat):
 # --- the package --------------------------------------------------------------------------------------
 
 
-def test_the_package_costs_nothing_and_says_what_is_missing():
+def test_the_package_loads_nothing_heavy_and_says_what_is_missing():
     probe = """
-import sys, time
-begun = time.process_time()
+import sys
 import langchain_melious
-spent = time.process_time() - begun
 heavy = {"langchain_core", "pydantic", "httpx", "httpx2"} & set(sys.modules)
 assert not heavy, heavy
-assert spent < 0.1, spent
 assert {"ChatMelious", "MeliousEmbeddings", "MeliousRerank"} <= set(dir(langchain_melious))
 class Missing:
     def find_spec(self, name, path=None, target=None):

@@ -19,7 +19,7 @@ from langchain_melious.errors import (
     ResidencyError,
 )
 from melious import ImpactBudget, ProviderFilters, track_impact
-from melious.answers.location import ResidencyWarning
+from melious.errors import ResidencyWarning
 from melious.sandbox import Fault
 
 

@@ -171,7 +171,7 @@ def test_a_block_on_the_wire(block, part):
         ({"type": "audio", "base64": "SUQz"}, ["mime_type"]),
         ({"type": "image", "base64": "iVBORw0KGgo="}, ["mime_type"]),
         ({"type": "image", "file_id": "f"}, ["base64 or url"]),
-        ({"type": "image_url", "image_url": {}}, ["no url"]),
+        ({"type": "image_url", "image_url": {}}, ["no URL"]),
         ({"type": "file", "base64": "//79", "mime_type": "text/plain"}, ["not text in base64"]),
         ({"type": "hologram"}, ["'hologram'"]),
         ({"type": "non_standard", "value": {"type": "hologram"}}, ["'hologram'"]),

@@ -9,7 +9,7 @@ from langchain_core.language_models._compat_bridge import chunks_to_events
 from langchain_core.messages import AIMessageChunk, HumanMessage
 from langchain_tests.utils.stream_lifecycle import assert_valid_event_stream
 
-from langchain_melious.chat.results import Reading
+from langchain_melious.chat.results import ReadOptions
 from langchain_melious.chat.streams import ChunkReader
 from langchain_melious.errors import (
     APIStatusError,
@@ -18,7 +18,12 @@ from langchain_melious.errors import (
     ServerError,
     StreamTruncatedError,
 )
-from melious.sandbox import Fault
+from melious.sandbox import Fault, Reply
+
+PARIS = Reply(reasoning="I look it up.", tool_calls=[("get_weather", {"city": "Paris"})])
+PARIS_AND_ROME = Reply(
+    reasoning="Two tools.", tool_calls=[("get_weather", {"city": "Paris"}), ("get_weather", {"city": "Rome"})]
+)
 
 
 def get_weather(city: str) -> str:
@@ -93,7 +98,10 @@ def test_a_server_that_does_not_know_stream_options(way, chat, sandbox, whole, o
     assert "stream_options" not in sandbox.requests[-1].body
 
 
-def test_tool_calls_in_pieces(way, chat, whole):
+def test_tool_calls_in_pieces(way, chat, sandbox, whole):
+    sandbox.replies.add(
+        Reply(tool_calls=[("get_weather", {"city": "Paris"}), ("get_time", {"city": "Rome"})])
+    )
     llm = chat().bind_tools([get_weather, get_time])
     chunks = way.stream(llm, "What is the weather in Paris, and what is the time in Rome?")
     pieces = [piece for chunk in chunks for piece in chunk.tool_call_chunks]
@@ -110,7 +118,8 @@ def test_tool_calls_in_pieces(way, chat, whole):
 
 
 @pytest.mark.parametrize("version", ["v0", "v1"])
-def test_blocks_of_every_chunk(way, chat, whole, version):
+def test_blocks_of_every_chunk(way, chat, sandbox, whole, version):
+    sandbox.replies.add(PARIS, times=2)
     llm = chat(output_version=version).bind_tools([get_weather])
     chunks = way.stream(llm, "What is the weather in Paris?")
     kinds = {block["type"] for chunk in chunks for block in chunk.content_blocks}
@@ -124,7 +133,8 @@ def test_blocks_of_every_chunk(way, chat, whole, version):
     assert asked.content_blocks[0]["reasoning"] == blocks[0]["reasoning"]
 
 
-def test_parallel_calls_under_v1(way, chat, whole):
+def test_parallel_calls_under_v1(way, chat, sandbox, whole):
+    sandbox.replies.add(PARIS_AND_ROME)
     llm = chat(output_version="v1").bind_tools([get_weather])
     message = whole(way.stream(llm, "What is the weather in Paris and Rome?"))
     assert [call["args"] for call in message.tool_calls] == [{"city": "Paris"}, {"city": "Rome"}]
@@ -133,7 +143,8 @@ def test_parallel_calls_under_v1(way, chat, whole):
 
 
 @pytest.mark.filterwarnings("ignore::langchain_core._api.LangChainBetaWarning")
-def test_events_of_version_3(chat):
+def test_events_of_version_3(chat, sandbox):
+    sandbox.replies.add(PARIS, times=2)
     llm = chat().bind_tools([get_weather])
     assert_valid_event_stream(list(llm.stream_events("What is the weather in Paris?", version="v3")))
     stream = llm.stream_events("What is the weather in Paris?", version="v3")
@@ -156,9 +167,12 @@ def in_kind(events):
     return events
 
 
-@pytest.mark.parametrize("asked", ["Hello", "What is the weather in Paris and Rome?"])
-def test_events_of_its_own_are_those_that_langchain_makes_of_chunks(chat, asked):
-    llm, messages = chat().bind_tools([get_weather]), [HumanMessage(asked)]
+@pytest.mark.parametrize(
+    "reply", [Reply(reasoning="Hm.", text="Hello!"), PARIS_AND_ROME], ids=["text", "calls"]
+)
+def test_events_of_its_own_are_those_that_langchain_makes_of_chunks(chat, sandbox, reply):
+    sandbox.replies.add(reply, times=2)
+    llm, messages = chat().bind_tools([get_weather]), [HumanMessage("Hello")]
     own = list(llm.bound._stream_chat_model_events(messages, **llm.kwargs))
     made = list(chunks_to_events(llm.bound._stream(messages, **llm.kwargs)))
     assert in_kind(own) == in_kind(made)
@@ -205,11 +219,10 @@ def test_a_cut_stream_is_an_error_and_not_sent_again(way, chat, sandbox):
 
 
 def test_a_stalled_stream_ends_though_comments_go_on(way, chat, sandbox):
-    sandbox.faults.add(Fault(stall_after_events=3, stall_seconds=20, stall_comments=0.05))
-    started = time.monotonic()
+    sandbox.faults.add(Fault(stall_after_events=3, stall_seconds=600, stall_comments=0.05))
     with pytest.raises(APITimeoutError):
         way.stream(chat(timeout=0.4), "Hello")
-    assert time.monotonic() - started < 5
+    assert not sandbox.requests[0].complete
 
 
 def test_what_fails_before_the_first_chunk_is_tried_again(way, chat, sandbox, whole):
@@ -240,7 +253,7 @@ def test_odd_pieces_of_calls_come_out_regular(way, chat, sandbox, whole, delta):
 
 
 def test_chunks_that_say_nothing_are_left_out_and_other_answers_ignored():
-    reader = ChunkReader(Reading())
+    reader = ChunkReader(ReadOptions())
     assert reader.read({"choices": []}) == []
     assert reader.read({"choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}}]}) == []
     assert reader.read({"choices": [{"index": 1, "delta": {"content": "other"}}]}) == []
@@ -266,7 +279,7 @@ def test_breaking_off_lets_go_of_the_connection(start_sandbox, chat):
 
     asyncio.run(some())
     llm.close()
-    deadline = time.monotonic() + 3
+    deadline = time.monotonic() + 60
     while there.open_connections and time.monotonic() < deadline:
         time.sleep(0.01)
     assert there.open_connections == 0

@@ -1,7 +1,5 @@
 """Structured output: three methods, four kinds of schema, whole and streamed, and whatever comes instead."""
 
-import json
-
 import pytest
 from langchain_core.exceptions import OutputParserException
 from langchain_core.messages import AIMessage
@@ -11,7 +9,7 @@ from pydantic.v1 import Field as FieldV1
 from typing_extensions import TypedDict
 
 from langchain_melious.chat.structured import StructuredOutputParser, default_method, response_format_of
-from melious.sandbox import Fault
+from melious.sandbox import Reply
 
 
 class Person(BaseModel):
@@ -55,12 +53,11 @@ def fields(made):
     return made.dict() if isinstance(made, BaseModelV1) else made
 
 
-def answered(sandbox, content, finish_reason="stop", **message):
-    """Let the next answer be this one."""
-    choice = {"index": 0, "message": {"role": "assistant", "content": content, **message}}
-    sandbox.faults.add(
-        Fault(status=200, body={"model": "m", "choices": [{**choice, "finish_reason": finish_reason}]})
-    )
+def reply(method, schema=Person):
+    """Maria, in the form that a method asks for; a stream sends the text in pieces."""
+    if method == "function_calling":
+        return Reply(tool_calls=[(getattr(schema, "__name__", "Person"), JSON)])
+    return Reply(chunks=['{"name": "Ma', 'ria", "age"', ": 52}"])
 
 
 @pytest.mark.parametrize("include_raw", [False, True], ids=["parsed", "raw"])
@@ -68,8 +65,7 @@ def answered(sandbox, content, finish_reason="stop", **message):
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("schema", SCHEMAS, ids=["pydantic", "pydantic v1", "TypedDict", "JSON schema"])
 def test_all_together(way, chat, sandbox, schema, method, strict, include_raw):
-    if method == "json_mode":
-        answered(sandbox, JSON)  # the sandbox cannot know that the age is a number
+    sandbox.replies.add(reply(method, schema))
     llm = chat("glm-5.3").with_structured_output(
         schema, method=method, strict=strict, include_raw=include_raw
     )
@@ -84,10 +80,10 @@ def test_all_together(way, chat, sandbox, schema, method, strict, include_raw):
 
 
 def test_what_is_asked_for_on_the_wire(chat, sandbox):
+    sandbox.replies.add(*map(reply, METHODS))
     llm = chat("glm-5.3")
     llm.with_structured_output(Person, method="json_schema", strict=True).invoke(PROMPT)
     llm.with_structured_output(Person, method="function_calling", strict=True).invoke(PROMPT)
-    answered(sandbox, JSON)
     llm.with_structured_output(Person, method="json_mode").invoke(PROMPT)
     schema, function, mode = (request.body for request in sandbox.requests.to("chat"))
     asked = schema["response_format"]
@@ -104,6 +100,7 @@ def test_what_is_asked_for_on_the_wire(chat, sandbox):
 
 
 def test_the_method_follows_the_profile(chat, sandbox):
+    sandbox.replies.add(reply("json_schema"), reply("function_calling"))
     chat("glm-5.3").with_structured_output(Person).invoke(PROMPT)
     chat("glm-4.7").with_structured_output(Person).invoke(PROMPT)
     first, second = (request.body for request in sandbox.requests.to("chat"))
@@ -118,7 +115,8 @@ def test_the_method_follows_the_profile(chat, sandbox):
 @pytest.mark.parametrize("include_raw", [False, True], ids=["parsed", "raw"])
 @pytest.mark.parametrize("method", ["json_schema", "function_calling"])
 @pytest.mark.parametrize("schema", SCHEMAS, ids=["pydantic", "pydantic v1", "TypedDict", "JSON schema"])
-def test_streamed(way, chat, schema, method, include_raw):
+def test_streamed(way, chat, sandbox, schema, method, include_raw):
+    sandbox.replies.add(reply(method, schema))
     llm = chat("glm-5.3").with_structured_output(schema, method=method, include_raw=include_raw)
     parts = way.stream(llm, PROMPT)
     if include_raw:
@@ -150,58 +148,40 @@ TEXTS = {
 @pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
 def test_json_is_found_in_whatever_holds_it(way, chat, sandbox, text, method, streamed):
     llm = chat("glm-5.3", think_tags=streamed).with_structured_output(Person, method=method)
-    if streamed:
-        cut = len(text) // 2
-        said = [
-            {"choices": [{"index": 0, "delta": {"content": part}, "finish_reason": end}]}
-            for part, end in ((text[:cut], None), (text[cut:], "stop"))
-        ]
-        sandbox.faults.add(Fault(raw=[f"data: {json.dumps(part)}\n\n" for part in said]))
-        made = way.stream(llm, PROMPT)[-1]
-    else:
-        answered(sandbox, text)
-        made = way.invoke(llm, PROMPT)
+    sandbox.replies.add(Reply(chunks=[text[: len(text) // 2], text[len(text) // 2 :]]))
+    made = way.stream(llm, PROMPT)[-1] if streamed else way.invoke(llm, PROMPT)
     assert made == Person(name="Maria", age=52)
 
 
 BAD = [
-    ("Maria is 52.", {}, "stop", "prose instead"),
-    ('{"name": "Maria"', {}, "length", "raise max_tokens"),
-    ("", {}, "length", "nothing.*raise max_tokens"),
-    ("<think>Well, well", {}, "length", "nothing.*raise max_tokens"),
-    ('{"name": "Maria", "age": "old"}', {}, "stop", "does not fit Person"),
-    ("[1, 2]", {}, "stop", "prose instead"),
-    (
-        None,
-        {"tool_calls": [{"id": "1", "function": {"name": "Person", "arguments": '{"name": "Ma'}}]},
-        "length",
-        "Person.*raise max_tokens",
-    ),
+    (Reply(text="Maria is 52."), "prose instead"),
+    (Reply(text='{"name": "Maria"', finish_reason="length"), "raise max_tokens"),
+    (Reply(text="", finish_reason="length"), "nothing.*raise max_tokens"),
+    (Reply(text="<think>Well, well", finish_reason="length"), "nothing.*raise max_tokens"),
+    (Reply(text='{"name": "Maria", "age": "old"}'), "does not fit Person"),
+    (Reply(text="[1, 2]"), "prose instead"),
+    (Reply(tool_calls=[("Person", '{"name": "Ma')], finish_reason="length"), "Person.*raise max_tokens"),
 ]
 
 
-@pytest.mark.parametrize(("content", "message", "finish_reason", "said"), BAD)
+@pytest.mark.parametrize(("bad", "reason"), BAD)
 @pytest.mark.parametrize("method", METHODS)
-def test_an_answer_without_an_instance_says_so(
-    way, chat, sandbox, method, content, message, finish_reason, said
-):
-    if "tool_calls" in message and method != "function_calling":
-        said = "arguments|nothing"
+def test_an_answer_without_an_instance_says_so(way, chat, sandbox, method, bad, reason):
+    if bad.tool_calls and method != "function_calling":
+        reason = "arguments|nothing"
     llm = chat("glm-5.3")
-    answered(sandbox, content, finish_reason, **message)
-    with pytest.raises(OutputParserException, match=f"(?s){said}"):
+    sandbox.replies.add(bad, times=2)
+    with pytest.raises(OutputParserException, match=f"(?s){reason}"):
         way.invoke(llm.with_structured_output(Person, method=method), PROMPT)
-    answered(sandbox, content, finish_reason, **message)
     both = way.invoke(llm.with_structured_output(Person, method=method, include_raw=True), PROMPT)
     assert both["parsed"] is None
     assert isinstance(both["parsing_error"], OutputParserException)
-    assert both["raw"].text == (content or "").partition("<think>")[0]
+    assert both["raw"].text == (bad.text or "").partition("<think>")[0]
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_stream_of_prose_is_an_error_and_not_silence(way, chat, sandbox, method):
-    said = {"choices": [{"index": 0, "delta": {"content": "Maria is 52."}, "finish_reason": "stop"}]}
-    sandbox.faults.add(Fault(raw=[f"data: {json.dumps(said)}\n\n"]))
+    sandbox.replies.add(Reply(text="Maria is 52."))
     with pytest.raises(OutputParserException, match="prose"):
         way.stream(chat("glm-5.3").with_structured_output(Person, method=method), PROMPT)
 
@@ -218,6 +198,7 @@ def test_a_response_format_that_was_bound_as_agents_do(way, chat, sandbox):
         "type": "json_schema",
         "json_schema": {"name": "Person", "schema": Person.model_json_schema()},
     }
+    sandbox.replies.add(Reply(text=JSON), times=2)
     message = way.invoke(chat("glm-5.3").bind(response_format=asked), PROMPT)
     assert Person.model_validate_json(message.text) == Person(name="Maria", age=52)
     assert sandbox.requests.to("chat")[-1].body["response_format"] == asked
@@ -225,7 +206,8 @@ def test_a_response_format_that_was_bound_as_agents_do(way, chat, sandbox):
     assert Person.model_validate_json(message.text).name == "Maria"
 
 
-def test_a_function_in_openais_form(way, chat):
+def test_a_function_in_openais_form(way, chat, sandbox):
+    sandbox.replies.add(reply("function_calling"))
     llm = chat("glm-5.3").with_structured_output(FUNCTION, method="function_calling")
     assert way.invoke(llm, PROMPT) == {"name": "Maria", "age": 52}
 

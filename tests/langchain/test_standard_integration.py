@@ -109,7 +109,7 @@ class TestSeeingModel(_ChatSuite):
 
     @property
     def chat_model_params(self) -> dict[str, Any]:
-        return {"model": "gemma-4-31b", **self.place}
+        return {"model": "gemma-4-31b:speed", **self.place}
 
     @property
     def supports_image_inputs(self) -> bool:

@@ -12,7 +12,7 @@ from melious import (
     NoProvidersAvailableError,
     ResidencyError,
 )
-from melious.answers.location import ResidencyWarning
+from melious.errors import ResidencyWarning
 from melious.sandbox import Fault
 
 NODES = [NodeWithScore(node=TextNode(text=text), score=0.5) for text in ("A heat pump.", "An oven.")]

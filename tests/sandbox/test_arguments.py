@@ -80,6 +80,7 @@ ARGUMENTS = {
     "pace": [-1, "1", math.nan, math.inf, 1e9, None, True],
     "stream_delay": NO_SECONDS,
     "stream_impact": [1, "yes"],
+    "spurious_malformed": [1, "yes", None],
     "keepalive": [0, *NO_SECONDS],
     "max_requests_kept": [None, *NO_WHOLE],
     "max_bytes_kept": [None, *NO_WHOLE],

@@ -221,24 +221,12 @@ def test_models_that_do_not_think(ask):
     assert answer["usage"]["completion_tokens_details"]["reasoning_tokens"] == 0
 
 
-def test_quirks_of_single_models(ask):
-    assert ask(model="qwen3.8-max", reasoning_effort="high").status_code == 400
-    assert ask(model="qwen3.8-max", reasoning_effort="low").status_code == 200
-    always = ask(model="gpt-oss-120b", reasoning_effort="none").json()
-    assert always["choices"][0]["message"]["reasoning_content"]
-    hidden = ask(model="qwen3.6-27b").json()
-    assert "reasoning_content" not in hidden["choices"][0]["message"]
-    assert hidden["choices"][0]["message"]["content"].startswith("\n")
-    assert hidden["usage"]["completion_tokens_details"]["reasoning_tokens"] == 0
-    assert hidden["usage"]["completion_tokens"] > tokens.count(hidden["choices"][0]["message"]["content"])
-
-
 def test_images_and_audio_where_the_model_takes_them(ask):
     parts = [{"type": "text", "text": "What is this?"}]
     seen = ask(messages=[user([*parts, WHITE])], model="gemma-3-27b-it")
     heard = ask(messages=[user([SOUND, *parts])], model="voxtral-small-24b-2507")
     assert "image" in seen.json()["choices"][0]["message"]["content"].lower()
-    assert "audio" in heard.json()["choices"][0]["message"]["content"].lower()
+    assert "sound" in heard.json()["choices"][0]["message"]["content"].lower()
     assert seen.json()["usage"]["prompt_tokens"] > tokens.IMAGE_TOKENS
 
 
@@ -300,8 +288,8 @@ def test_json_mode_takes_its_shape_from_the_prompt(ask):
 def test_structured_output_reads_what_the_tools_gave_back(ask):
     schema = {
         "type": "object",
-        "properties": {"degrees": {"type": "number"}, "summary": {"type": "string"}},
-        "required": ["degrees", "summary"],
+        "properties": {"degrees": {"type": "number"}, "city": {"type": "string"}},
+        "required": ["degrees", "city"],
     }
     function = {"name": "get_weather", "arguments": '{"city": "Paris"}'}
     calls = [{"id": "call_1", "type": "function", "function": function}]
@@ -312,7 +300,7 @@ def test_structured_output_reads_what_the_tools_gave_back(ask):
     ]
     wanted = {"type": "json_schema", "json_schema": {"name": "report", "schema": schema}}
     made = ask(messages=messages, response_format=wanted).json()["choices"][0]["message"]["content"]
-    assert json.loads(made) == {"degrees": 21.5, "summary": "get_weather: 21.5 degrees and sunny"}
+    assert json.loads(made) == {"degrees": 21.5, "city": "Paris"}
 
 
 def test_tool_choice_none_and_required(ask):

@@ -51,7 +51,7 @@ def test_its_lines_for_a_shell_can_be_pasted(printed, sandbox):
         check=True,
     )
     assert '"environment_impact"' in done.stdout
-    assert sandbox.requests[0].served.provider == "elastx"
+    assert sandbox.requests[0].served.provider == "berget"
     assert sandbox.requests[0].status == 200
 
 

@@ -61,7 +61,7 @@ def test_a_model_that_only_it_knows_gets_impact_and_bill(front, behind, client):
     assert behind.requests[0].body == CHAT
     assert behind.requests[0].headers["authorization"] == "Bearer ***"
     assert (answer.text, answer.usage.total_tokens) == ("A port.", 15)
-    assert answer.environment_impact.provider_id == "elastx"
+    assert answer.environment_impact.provider_id == "berget"
     assert answer.environment_impact.carbon_g_co2 > 0
     assert answer.billing_cost.energy > 0
     assert front.requests[0].served.work.output_tokens == 3

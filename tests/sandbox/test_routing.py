@@ -26,22 +26,22 @@ def provider(endpoint="chat", model="glm-4.7", **request):
         ({"preset": "speed"}, "infercom"),
         ({"preset": "non_reasoning"}, "infercom"),
         ({"preset": "price"}, "regolo"),
-        ({"preset": "environment"}, "elastx"),
+        ({"preset": "environment"}, "berget"),
         ({"preset": "quality"}, "scaleway"),
         ({"preset": "reasoning"}, "scaleway"),
         ({"preset": "something newer"}, "melious"),
-        ({"mode": "environment"}, "elastx"),
-        ({"mode": "environment", "preset": "speed"}, "elastx"),
-        ({"model": "glm-4.7:eco"}, "elastx"),
+        ({"mode": "environment"}, "berget"),
+        ({"mode": "environment", "preset": "speed"}, "berget"),
+        ({"model": "glm-4.7:eco"}, "berget"),
         ({"model": "glm-4.7:speed", "preset": "environment"}, "infercom"),
         ({"model": "glm-4.7:batch"}, "regolo"),
         ({"custom_weights": {"speed": 1}}, "infercom"),
-        ({"custom_weights": {"environment": 3, "quality": 0.1}}, "elastx"),
+        ({"custom_weights": {"environment": 3, "quality": 0.1}}, "berget"),
         ({"filters": {"countries": ["DE"]}}, "infercom"),
         ({"filters": {"countries": ["DE"]}, "preset": "price"}, "ionos"),
-        ({"filters": {"countries": ["de", "NL"], "min_speed_tps": 500}}, "infercom"),
+        ({"filters": {"countries": ["de", "IE"], "min_speed_tps": 500}}, "infercom"),
         (
-            {"filters": {"countries": ["NL", "FR", "DE"], "max_carbon_intensity": 200, "min_speed_tps": 500}},
+            {"filters": {"countries": ["IE", "FR", "DE"], "max_carbon_intensity": 200, "min_speed_tps": 500}},
             "scaleway",
         ),
         ({"filters": {"max_input_cost": 0.6}}, "regolo"),
@@ -51,6 +51,15 @@ def provider(endpoint="chat", model="glm-4.7", **request):
 )
 def test_choice_for_chat(request_fields, expected):
     assert provider(**request_fields) == expected
+
+
+def test_the_countries_are_those_of_the_service():
+    assert {found.country for found in PROVIDERS} == {"DE", "FR", "IT", "IE", "FI", "SE"}
+
+
+@pytest.mark.parametrize(("country", "expected"), [("IE", "tensorix"), ("FI", "melious"), ("SE", "berget")])
+def test_each_country_has_a_provider(country, expected):
+    assert provider(filters={"countries": [country]}) == expected
 
 
 def test_embeddings_go_where_it_is_cheap_unless_told_otherwise():

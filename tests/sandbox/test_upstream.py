@@ -26,7 +26,7 @@ def test_chat_is_forwarded_and_dressed(pair):
     ).json()
     forwarded = behind.requests[-1].body
     assert forwarded == CHAT | {"temperature": 0.5}
-    assert body["environment_impact"]["provider_id"] == "elastx"
+    assert body["environment_impact"]["provider_id"] == "berget"
     assert body["model"] == CHAT["model"]
     assert "sandbox" in body["choices"][0]["message"]["content"]
 

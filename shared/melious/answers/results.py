@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, FiniteFloat, PrivateAttr, field_validator
 
+from melious._figures import whole_count
 from melious.exchange.ratelimit import RateLimit
-from melious.impact import BillingCost, EnvironmentImpact, whole_count
-from melious.impact.facts import Reported
+from melious.exchange.request import NO_ORIGIN, CallOrigin
+from melious.impact.facts import BillingCost, EnvironmentImpact, Reported
+from melious.routing.residency import Residency
 from melious.wire.thinking import thought_in_details
-
-if TYPE_CHECKING:
-    from melious.answers.location import Residency
 
 
 class Usage(Reported):
@@ -65,23 +64,43 @@ class Meta:
 
     Attributes:
         request_id: The service's id of the request.
-        rate_limit: What the answer said of the account's limit.
-        attempts: How many requests it took.
-        elapsed: Seconds from the call to the whole answer.
         headers: The headers of the answer.
-        relaxed: The filters that were given up to find a provider, in order.
-        residency: The countries that the request allowed, where they are to be verified.
-        routing: The flavor, or else the preset, that the request asked for.
+        origin: What it took to get the answer.
     """
 
     request_id: str | None = None
-    rate_limit: RateLimit | None = None
-    attempts: int = 1
-    elapsed: float = 0.0
     headers: Mapping[str, str] = field(default_factory=dict)
-    relaxed: tuple[str, ...] = ()
-    residency: Residency | None = None
-    routing: str | None = None
+    origin: CallOrigin = NO_ORIGIN
+
+    @property
+    def rate_limit(self) -> RateLimit | None:
+        """What the answer said of the account's limit."""
+        return self.origin.rate_limit
+
+    @property
+    def attempts(self) -> int:
+        """How many requests it took."""
+        return self.origin.attempts
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds from the call to the whole answer."""
+        return self.origin.elapsed
+
+    @property
+    def relaxed(self) -> tuple[str, ...]:
+        """The filters that were given up to find a provider, in order."""
+        return self.origin.routing.relaxed
+
+    @property
+    def residency(self) -> Residency | None:
+        """The countries that the request allowed, where they are verified."""
+        return self.origin.routing.residency
+
+    @property
+    def routing(self) -> str | None:
+        """The flavor, or else the preset, that the request asked for."""
+        return self.origin.routing.preference
 
 
 class Result(BaseModel):
@@ -154,11 +173,6 @@ class Result(BaseModel):
     def routing(self) -> str | None:
         """The flavor, or else the preset, that the request asked for; a flavor wins over a preset."""
         return self._meta.routing
-
-    def with_origin(self, raw: Any, meta: Meta) -> None:
-        """Note where the result comes from; used by the endpoints."""
-        self._raw = raw
-        self._meta = meta
 
 
 class Message(BaseModel):

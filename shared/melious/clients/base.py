@@ -16,9 +16,9 @@ from melious.settings.headers import warn_of_hidden_key
 from melious.settings.keys import hide_key
 
 if TYPE_CHECKING:
-    from melious.answers.location import VerifyLocation
     from melious.impact.budget import ImpactBudget
     from melious.routing.fallbacks import FallbackStep
+    from melious.routing.residency import VerifyLocation
 
 
 class ClientOptions(TypedDict, total=False):
@@ -49,7 +49,7 @@ class ClientOptions(TypedDict, total=False):
         verify: True for the system's certificates and what `SSL_CERT_FILE` and `SSL_CERT_DIR`
             name, a path to CA certificates, an `ssl.SSLContext`, or False. Proxies come from
             `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`, see `melious.http.proxies`;
-            an HTTP client that is brought has its own.
+            an injected HTTP client has its own.
         allow_insecure_http: Let the key go in clear to a host that is not this machine.
         max_connections: The most connections, and so requests, at a time.
         max_rate_limit_wait: Seconds that a request may be held back because of
@@ -96,11 +96,13 @@ class ClientOptions(TypedDict, total=False):
     routing_fallbacks: Sequence[FallbackStep] | None
 
 
-def brought(http_client: Any, kind: Literal["blocking", "asyncio"], name: str = "http_client") -> Any:
-    """Check a caller's HTTP client; None is none.
+def checked_http_client(
+    http_client: Any, kind: Literal["blocking", "asyncio"], name: str = "http_client"
+) -> Any:
+    """Check an injected HTTP client; None means that there is none.
 
     Raises:
-        InvalidArgumentError: It has not httpx's interface, or is of the other kind.
+        InvalidArgumentError: It does not have httpx's interface, or is of the other kind.
     """
     if http_client is None:
         return None

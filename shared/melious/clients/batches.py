@@ -15,7 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from melious.answers.results import Result
-from melious.clients.record import Report
+from melious.clients.record import UsageRecorder
 from melious.errors import APIStatusError, MeliousError
 
 if TYPE_CHECKING:
@@ -27,11 +27,11 @@ R = TypeVar("R", bound=Result)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sending:
-    """A batch under way: its request, and the report that ends with its answer."""
+    """A batch under way: its request, and the record that ends with its answer."""
 
     batch: Batch
     request: Request
-    report: Report
+    record: UsageRecorder
 
 
 class BatchRun(Generic[R]):
@@ -64,7 +64,7 @@ class BatchRun(Generic[R]):
         except Exception as error:  # noqa: BLE001 - raised once what is under way has ended
             self.fail(error)
             return None
-        sending = Sending(batch, request, Report(request).begin())
+        sending = Sending(batch, request, UsageRecorder(request).begin())
         self._under_way.add(sending)
         return sending
 
@@ -84,13 +84,13 @@ class BatchRun(Generic[R]):
         try:
             outcome = self.plan.outcome(sending.batch, answer)
         except BaseException as error:
-            sending.report.failed(error)
+            sending.record.failed(error)
             raise
         if outcome.answer is not None:
-            sending.report.whole(outcome.answer)
+            sending.record.answered(outcome.answer)
             return outcome.answer
         assert outcome.error is not None  # noqa: S101 - there is no answer
-        sending.report.failed(outcome.error)
+        sending.record.failed(outcome.error)
         if outcome.instead:
             self._waiting.extendleft(reversed(outcome.instead))
         else:
@@ -115,6 +115,6 @@ class BatchRun(Generic[R]):
     def close(self) -> None:
         """Report what nobody waits for any more as failed, and give up what others may wait for."""
         for sending in self._under_way:
-            sending.report.failed(self._failure or CancelledError())
+            sending.record.failed(self._failure or CancelledError())
         self._under_way.clear()
         self.plan.release()

@@ -1,25 +1,26 @@
-"""Tells the ledgers, and whoever else observes calls, what a request cost."""
+"""Reports what a call cost to ledgers, budgets and whoever else observes calls."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
+from dataclasses import replace
+from types import TracebackType
+from typing import Any, NamedTuple, Protocol, Self
 
 from melious.answers.results import Result
 from melious.errors import MeliousError
 from melious.exchange.opened import OpenStream
 from melious.exchange.request import Request
-from melious.impact import BillingCost, Entry, EnvironmentImpact, active_ledgers
-
-if TYPE_CHECKING:
-    from melious.answers.location import Residency
+from melious.impact.facts import BillingCost, EnvironmentImpact
+from melious.impact.totals import Entry, verification
+from melious.routing.terms import RoutingTerms
 
 
 class Outcome(NamedTuple):
     """How a call ended.
 
     Attributes:
-        entry: What the ledgers are told of it.
+        entry: What the sinks record of it.
         answer: The answer as the service sent it, a stream's as far as it came; empty where there is none.
         request_id: The service's id of the request.
         attempts: How many requests it took.
@@ -47,27 +48,19 @@ observers: tuple[Callable[[Request], Observer], ...] = ()
 """Asked for an observer of every call that begins."""
 
 
-class Books(Protocol):
-    """What is told of every call that was sent: a ledger, or a budget."""
+class UsageRecorder:
+    """Reports one call to the sinks of its request, and to observers.
 
-    def record(self, entry: Entry) -> None:
-        """Add one request."""
-
-
-class Report:
-    """One call's report to the ledgers that were active when it was asked for, its budgets and observers.
-
-    It ends with one of `whole`, `stream` and `failed`.
+    It is a context manager around the call: an error that leaves it is reported as the
+    call's failure. What is reported first counts.
     """
 
-    __slots__ = ("_ledgers", "_observers", "_request")
+    __slots__ = ("_ended", "_observers", "_request")
 
     def __init__(self, request: Request) -> None:
         self._request = request
-        self._ledgers: tuple[Books, ...] = active_ledgers()
-        if request.budgets:
-            self._ledgers += request.budgets
         self._observers: tuple[Observer, ...] = ()
+        self._ended = False
 
     def begin(self) -> Self:
         """The call begins."""
@@ -75,96 +68,110 @@ class Report:
             self._observers = tuple(observe(self._request) for observe in observers)
         return self
 
+    __enter__ = begin
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None:
+            self.failed(error)
+
     def opened(self) -> None:
         """The first chunk of a stream came."""
         for observer in self._observers:
             observer.opened()
 
-    def whole(self, result: Result) -> None:
+    def answered(self, result: Result) -> None:
         """Report a whole answer."""
-        if self._ledgers or self._observers:
+        if self._must_report():
             answer = result.raw if isinstance(result.raw, dict) else {}
-            entry = self._entry(
-                answer.get("usage"),
-                result.environment_impact,
-                result.billing_cost,
-                relaxed=result.relaxed,
-                residency=result.meta.residency,
-            )
-            self._tell(Outcome(entry, answer, result.request_id, result.attempts))
+            usage, impact, cost = answer.get("usage"), result.environment_impact, result.billing_cost
+            entry = self._entry(usage, impact, cost, result.meta.origin.routing)
+            self._report(Outcome(entry, answer, result.request_id, result.attempts))
 
-    def stream(self, opened: OpenStream) -> None:
-        """Report a stream, as far as it came: what it did not say counts as unreported."""
-        if self._ledgers or self._observers:
+    def stream_ended(self, opened: OpenStream, complete: bool) -> None:  # noqa: FBT001 - a callback
+        """Report a stream as far as it came, then verify where it was made; what it left out is unreported.
+
+        Args:
+            opened: The stream.
+            complete: It was read to its end, and without an error.
+
+        Raises:
+            ResidencyError: It was not made where it may be, and the request said `raise`.
+        """
+        if self._must_report():
             partial, error = opened.parser.partial, opened.parser.error
             impact, cost = partial.environment_impact, partial.billing_cost
+            routing = opened.origin.routing
             entry = self._entry(
                 partial.usage,
                 EnvironmentImpact.model_validate(impact) if isinstance(impact, dict) and impact else None,
                 BillingCost.model_validate(cost) if isinstance(cost, dict) and cost else None,
+                routing if error is None else replace(routing, residency=None),
                 failed=error is not None,
-                relaxed=opened.relaxed,
-                residency=opened.residency if error is None else None,
             )
             answer = partial.to_wire() if self._observers else {}
-            self._tell(Outcome(entry, answer, opened.head.request_id, opened.attempts, error))
+            self._report(Outcome(entry, answer, opened.head.request_id, opened.origin.attempts, error))
+        if complete and opened.origin.routing.residency is not None:
+            from melious.answers.location import verify_stream  # noqa: PLC0415 - for those who ask for it
+
+            verify_stream(opened)
 
     def failed(self, error: BaseException) -> None:
-        """Report a call without an answer; to the ledgers only if it was sent."""
-        if self._ledgers or self._observers:
+        """Report a call without an answer; to the sinks only if it was sent."""
+        if self._must_report():
             ours = error if isinstance(error, MeliousError) else None
-            entry = self._entry(None, None, None, answered=False, failed=ours is None or ours.attempts > 0)
-            self._tell(
+            sent = ours is None or ours.attempts > 0
+            entry = self._entry(None, None, None, self._request.routing, answered=False, failed=sent)
+            self._report(
                 Outcome(entry, {}, ours.request_id if ours else None, ours.attempts if ours else 0, error)
             )
+
+    def _must_report(self) -> bool:
+        ended, self._ended = self._ended, True
+        return not ended and bool(self._request.sinks or self._observers)
 
     def _entry(
         self,
         usage: Any,
         impact: EnvironmentImpact | None,
         cost: BillingCost | None,
+        routing: RoutingTerms,
         *,
         answered: bool = True,
         failed: bool = False,
-        relaxed: tuple[str, ...] = (),
-        residency: Residency | None = None,
     ) -> Entry:
-        request = self._request
+        residency = routing.residency if answered else None
         location = None if impact is None else impact.location
         return Entry(
-            request.endpoint,
-            request.model,
-            request.routing,
+            self._request.endpoint,
+            routing.model,
+            routing.preference,
             usage if isinstance(usage, dict) else None,
             impact,
             cost,
             answered=answered,
             failed=failed,
-            relaxed=relaxed,
-            residency=None if residency is None else residency.finding(location),
+            relaxed=routing.relaxed if answered else (),
+            residency=None if residency is None else verification(residency.allows(location)),
         )
 
-    def _tell(self, outcome: Outcome) -> None:
+    def _report(self, outcome: Outcome) -> None:
         entry = outcome.entry
         if entry.answered or entry.failed:
-            for ledger in self._ledgers:
-                ledger.record(entry)
+            for sink in self._request.sinks:
+                sink.record(entry)
         for observer in self._observers:
             observer.ended(outcome)
 
 
-def verify_location(answer: Result | OpenStream) -> None:
-    """Hold an answer, once it is reported, against the countries that its request asked for, if any.
+def verify_location(result: Result) -> None:
+    """Check an answer, once it is reported, against the countries that its request asked for, if any.
 
     Raises:
-        ResidencyError: It is from elsewhere or from nobody knows where, and that is to be raised.
+        ResidencyError: It is from elsewhere or does not say where it was made, and that is to be raised.
     """
-    if isinstance(answer, OpenStream):
-        if answer.residency is not None:
-            from melious.answers.location import verify_stream  # noqa: PLC0415
+    if result.meta.residency is not None:
+        from melious.answers.location import verify  # noqa: PLC0415 - only for those who ask for it
 
-            verify_stream(answer)
-    elif answer.meta.residency is not None:
-        from melious.answers.location import verify  # noqa: PLC0415
-
-        verify(answer)
+        verify(result)

@@ -6,12 +6,12 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from types import TracebackType
 from typing import Any, Self
 
+from melious.answers.reading import completion_of
 from melious.answers.results import ChatCompletion
-from melious.endpoints.common import read_as
 from melious.exchange.opened import OpenStream
 from melious.exchange.ratelimit import RateLimit
-from melious.exchange.request import Response, without_cookies
 from melious.wire.completion import PartialCompletion
+from melious.wire.head import without_cookies
 
 
 class StreamBase:
@@ -32,22 +32,22 @@ class StreamBase:
     @property
     def rate_limit(self) -> RateLimit | None:
         """What the answer said of the account's limit."""
-        return self._head().rate_limit
+        return self._head().origin.rate_limit
 
     @property
     def attempts(self) -> int:
         """How many requests it took to begin."""
-        return self._head().attempts
+        return self._head().origin.attempts
 
     @property
     def relaxed(self) -> tuple[str, ...]:
         """The filters that `routing_fallbacks` gave up to find a provider, in order; () for none."""
-        return self._head().relaxed
+        return self._head().origin.routing.relaxed
 
     @property
     def routing(self) -> str | None:
         """The flavor, or else the preset, that the request asked for; a flavor wins over a preset."""
-        return self._head().routing
+        return self._head().origin.routing.preference
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -66,26 +66,6 @@ class StreamBase:
             ResponseDecodeError: The chunks do not make an answer.
         """
         return completion_of(self._head())
-
-
-def completion_of(opened: OpenStream) -> ChatCompletion:
-    """What has arrived of a stream, as a whole answer.
-
-    Raises:
-        ResponseDecodeError: The chunks do not make an answer.
-    """
-    head = opened.head
-    whole = Response(
-        head.status,
-        head.headers,
-        b"",
-        opened.rate_limit,
-        opened.attempts,
-        relaxed=opened.relaxed,
-        residency=opened.residency,
-        routing=opened.routing,
-    )
-    return read_as(ChatCompletion, opened.parser.partial.to_wire(), whole, "chat")
 
 
 class ChatStream(StreamBase):
@@ -113,9 +93,10 @@ class ChatStream(StreamBase):
         ...     print(stream.completion().usage)
     """
 
-    def __init__(self, opened: OpenStream, chunks: Generator[dict[str, Any]]) -> None:
-        self._opened = opened
-        self._chunks = chunks
+    def __init__(
+        self, begin: Callable[[], tuple[OpenStream, Generator[dict[str, Any]], Callable[[], None]]]
+    ) -> None:
+        self._opened, self._chunks, _ = begin()
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         return self._chunks

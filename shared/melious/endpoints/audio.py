@@ -8,18 +8,11 @@ from pathlib import Path
 from shlex import quote
 from typing import IO, Any, TypeAlias
 
+from melious.answers.reading import json_of, read_as
 from melious.answers.results import Transcription
-from melious.endpoints.common import (
-    RoutingOptions,
-    body_of,
-    check_known,
-    check_utf8,
-    json_of,
-    read_as,
-    request_of,
-)
+from melious.endpoints.common import RoutingOptions, body_of, check_known, check_utf8, request_of
 from melious.errors import InvalidArgumentError, ResponseDecodeError
-from melious.exchange.request import Call, Response
+from melious.exchange.request import Operation, Response
 from melious.settings.config import ClientConfig
 from melious.wire import codec
 from melious.wire.uploads import FileContent, FileOnDisk, OpenFile, Upload, piece_of, size_of
@@ -75,7 +68,7 @@ class TranscriptionParams(RoutingOptions, total=False):
 
 def create(
     config: ClientConfig, model: str, file: AudioFile, params: TranscriptionParams
-) -> Call[Transcription]:
+) -> Operation[Transcription]:
     """A call that writes down what is said in a recording of at most 25 MB."""
     check_known(params, TranscriptionParams, "audio")
     form = params.get("response_format")
@@ -90,7 +83,7 @@ def create(
     # A disk can hold names that are not UTF-8: they go out as the bytes that they are.
     upload = Upload(fields, *_checked(check_utf8("file", name, "surrogateescape"), content))
     plain = form in ("text", "srt", "vtt")
-    return Call(
+    return Operation(
         request_of(config, "audio", PATH, params, upload), lambda response: _parse(response, plain=plain)
     )
 

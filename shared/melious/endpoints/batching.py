@@ -12,9 +12,11 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 from melious.answers.results import Meta, Result
+from melious.endpoints.otherwise import Alternatives
 from melious.errors import (
     APIStatusError,
     BadRequestError,
@@ -23,7 +25,7 @@ from melious.errors import (
     MeliousError,
     ServerError,
 )
-from melious.exchange.request import Ends, Request, Response
+from melious.exchange.request import CallOrigin, Ends, Request, Response
 
 R = TypeVar("R", bound=Result)
 
@@ -196,9 +198,10 @@ class BatchPlan(ABC, Generic[R]):
 
     def _as_relaxed(self, request: Request) -> Request:
         """A request that begins where others of this call had to give way, and not with what fits nobody."""
-        if request.fallbacks is None or not self._relaxed:
+        others = request.otherwise
+        if not self._relaxed or not isinstance(others, Alternatives):
             return request
-        return request.fallbacks.request(request, self._relaxed)
+        return others.relaxed(request, self._relaxed)
 
     @abstractmethod
     def accept(self, batch: Batch, response: Response) -> Result:
@@ -294,13 +297,7 @@ class BatchPlan(ABC, Generic[R]):
         last = answers[-1].meta
         attempts = sum(answer.attempts for answer in answers)
         relaxed = tuple(dict.fromkeys(step for answer in answers for step in answer.relaxed))
-        meta = Meta(
-            last.request_id,
-            last.rate_limit,
-            attempts,
-            self._spent(),
-            last.headers,
-            relaxed,
-            routing=last.routing,
-        )
-        return [answer.raw for answer in answers], meta
+        # Verified answer by answer, and not as a whole.
+        routing = replace(last.origin.routing, relaxed=relaxed, residency=None)
+        origin = CallOrigin(attempts, self._spent(), last.rate_limit, routing)
+        return [answer.raw for answer in answers], Meta(last.request_id, last.headers, origin)

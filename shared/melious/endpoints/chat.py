@@ -7,18 +7,11 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from melious.answers.reading import json_of, read_as
 from melious.answers.results import ChatCompletion
-from melious.endpoints.common import (
-    RoutingOptions,
-    body_of,
-    check_known,
-    is_list,
-    json_of,
-    read_as,
-    request_of,
-)
+from melious.endpoints.common import RoutingOptions, body_of, check_known, is_list, request_of
 from melious.errors import APIStatusError, InvalidArgumentError, MeliousError, ResponseDecodeError
-from melious.exchange.request import Call, Request, Response
+from melious.exchange.request import Operation, Otherwise, Request, Response
 from melious.exchange.retry import is_malformed
 from melious.settings.config import ClientConfig, StreamImpact, check_stream_impact
 from melious.wire import codec
@@ -93,9 +86,9 @@ PARAMETERS = frozenset(ChatParams.__annotations__) | frozenset(RoutingOptions.__
 
 def create(
     config: ClientConfig, model: str, messages: Sequence[Mapping[str, Any]], params: ChatParams
-) -> Call[ChatCompletion]:
+) -> Operation[ChatCompletion]:
     """A call for a whole answer."""
-    return Call(_request(config, model, messages, params, stream=False), parse)
+    return Operation(_request(config, model, messages, params, stream=False), parse)
 
 
 def stream(
@@ -129,7 +122,7 @@ def _request(
     details: dict[str, Any] = {"stream": stream}
     options = params.get(_OPTIONS)
     if stream and not (isinstance(options, Mapping) and any(options.values())):
-        details["leaner"] = _without_usage
+        details["simpler"] = (_without_usage,)
     how = params.get("stream_impact")
     if how is None:
         how = config.stream_impact
@@ -153,17 +146,19 @@ def _advice(error: MeliousError, body: Mapping[str, Any], base_url: str) -> str 
     return advice_for(body, base_url)
 
 
-def _without_usage(request: Request, error: APIStatusError) -> Request | None:
+def _without_usage(request: Request, error: MeliousError) -> Otherwise | None:
     """The request without `stream_options`, where an error complains of that; None for others."""
     if (
-        error.status_code not in (None, 400, 422)
+        not isinstance(error, APIStatusError)
+        or error.status_code not in (None, 400, 422)
         or _OPTIONS not in f"{error.param} {error.message} {error.body}"
     ):
         return None
     body = codec.loads(request.body) if isinstance(request.body, bytes) else {}
     if body.pop(_OPTIONS, None) is None:
         return None
-    return replace(request, body=codec.dumps(body))
+    why = f"a field was refused ({error.status_code or 'in the stream'}), trying again without it"
+    return Otherwise(replace(request, body=codec.dumps(body)), why)
 
 
 def _checked(messages: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

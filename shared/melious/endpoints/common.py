@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
-from pydantic import ValidationError
-
-from melious.answers.results import Meta, Result
-from melious.errors import InvalidArgumentError, ResponseDecodeError, RetryEvent
-from melious.errors.table import status_error
-from melious.exchange.request import Request, Response, without_cookies
-from melious.impact import active_budgets
+from melious.answers.results import Result
+from melious.endpoints.otherwise import Alternatives, Simplify
+from melious.errors import InvalidArgumentError, RetryEvent
+from melious.exchange.request import Limits, Request
+from melious.impact import active_budgets, active_ledgers
+from melious.routing.fallbacks import FallbackStep, Relaxation, checked_steps, relaxations
 from melious.routing.filters import (
     FiltersArgument,
     Flavor,
@@ -25,6 +25,8 @@ from melious.routing.filters import (
     split_flavor,
     warn_of_idle_preset,
 )
+from melious.routing.residency import Residency, VerifyLocation, check_verifiable
+from melious.routing.terms import RoutingTerms
 from melious.settings.config import (
     ClientConfig,
     TimeoutArgument,
@@ -39,8 +41,7 @@ from melious.wire import codec
 from melious.wire.uploads import Upload
 
 if TYPE_CHECKING:
-    from melious.answers.location import VerifyLocation
-    from melious.routing.fallbacks import FallbackStep
+    from melious.impact.budget import ImpactBudget
 
 R = TypeVar("R", bound=Result)
 
@@ -167,8 +168,6 @@ def body_of(
         warn_of_idle_preset(body)
     verify_location = _given(params, "verify_location", config.verify_location)
     if verify_location != "off":
-        from melious.answers.location import check_verifiable  # noqa: PLC0415 - only for those who ask for it
-
         check_verifiable(verify_location, filters_in(body))
     return body
 
@@ -186,6 +185,9 @@ def request_of(
     body: dict[str, Any] | Upload | None,
     *,
     retry_timeouts: bool = False,
+    retry_malformed: bool = False,
+    spent: float = 0.0,
+    simpler: tuple[Simplify, ...] = (),
     **details: Any,
 ) -> Request:
     """Make a request of a body, with the options of the call and the client.
@@ -197,6 +199,9 @@ def request_of(
         params: The parameters of the call.
         body: What to send.
         retry_timeouts: Whether the endpoint's work may be done twice, if neither says.
+        retry_malformed: Whether the gateway's spurious "malformed" 400 gets one more try.
+        spent: Seconds of the deadline that the call has used already.
+        simpler: Ways to leave out what the service refuses.
         **details: Other fields of the request.
 
     Raises:
@@ -212,40 +217,52 @@ def request_of(
     if on_retry is not None and not callable(on_retry):
         raise InvalidArgumentError(f"on_retry: {on_retry!r} cannot be called")
     fields = body.fields if isinstance(body, Upload) else body or {}
-    model, _ = split_flavor(str(fields.get("model", "")))
-    budgets = active_budgets()
-    if config.budget is not None and config.budget not in budgets:
-        budgets = (config.budget, *budgets)
+    filters = filters_in(fields)
+    steps: tuple[Relaxation, ...] = ()
+    asked_steps = _given(params, "routing_fallbacks", config.routing_fallbacks)
+    if asked_steps is not None and body is not None:
+        steps = relaxations(filters, checked_steps(asked_steps))
     verify_location = _given(params, "verify_location", config.verify_location)
-    if verify_location != "off":
-        from melious.answers.location import Residency  # noqa: PLC0415 - only for those who ask for it
-
-        details["residency"] = Residency.asked(verify_location, filters_in(fields))
-    steps = _given(params, "routing_fallbacks", config.routing_fallbacks)
-    if steps is not None and body is not None:
-        from melious.routing.fallbacks import Fallbacks, checked_steps, relaxations  # noqa: PLC0415
-
-        relaxed = relaxations(filters_in(fields), checked_steps(steps))
-        if relaxed:
-            details["fallbacks"] = Fallbacks(body, relaxed)
+    budgets = () if body is None else _budgets(config)
     return Request(
         method="GET" if body is None else "POST",
         path=path,
         endpoint=endpoint,
-        timeout=timeout_for(endpoint, _given(params, "timeout", config.timeout)),
-        deadline=deadline,
-        max_retries=max_retries,
+        limits=Limits(
+            timeout=timeout_for(endpoint, _given(params, "timeout", config.timeout)),
+            deadline=deadline,
+            max_retries=max_retries,
+            spent=spent,
+            retry_timeouts=retry_timeouts if again is None else again,
+            retry_malformed=retry_malformed,
+            retry_no_providers="filters" not in fields,
+        ),
         body=encoded(body) if isinstance(body, dict) else body,
         headers=checked_headers("extra_headers", params.get("extra_headers")),
-        retry_no_providers="filters" not in fields,
-        model=model,
-        routing=routing_of(fields),
         base_url=config.base_url,
-        retry_timeouts=retry_timeouts if again is None else again,
+        routing=RoutingTerms(
+            model=split_flavor(str(fields.get("model", "")))[0],
+            preference=routing_of(fields),
+            residency=None if verify_location == "off" else Residency.asked(verify_location, filters),
+        ),
         on_retry=on_retry,
-        budgets=() if body is None else budgets,
+        otherwise=Alternatives(simpler, steps) if simpler or steps else None,
+        admit=_admission(budgets) if budgets else None,
+        sinks=(*active_ledgers(), *budgets),
         **details,
     )
+
+
+def _budgets(config: ClientConfig) -> tuple[ImpactBudget, ...]:
+    """The budgets that a request counts against: the client's own, and those of the blocks around it."""
+    active = active_budgets()
+    return active if config.budget is None or config.budget in active else (config.budget, *active)
+
+
+def _admission(budgets: tuple[ImpactBudget, ...]) -> Callable[[], None]:
+    from melious.impact.budget import admit  # noqa: PLC0415 - only for those who have one
+
+    return partial(admit, budgets)
 
 
 def trust_of(config: ClientConfig, params: Mapping[str, Any]) -> bytes:
@@ -253,15 +270,6 @@ def trust_of(config: ClientConfig, params: Mapping[str, Any]) -> bytes:
     verified = _given(params, "verify_location", config.verify_location) == "raise"
     steps = _given(params, "routing_fallbacks", config.routing_fallbacks)
     return repr((verified, list(steps or ()))).encode() if verified or steps else b""
-
-
-def is_trusted(answer: Result) -> bool:
-    """Whether an answer may stand for later ones: not if it is about to be raised for where it was made."""
-    residency = answer.meta.residency
-    if residency is None or residency.mode != "raise":
-        return True
-    impact = answer.environment_impact
-    return residency.finding(impact.location if impact else None) == "verified"
 
 
 def encoded(body: dict[str, Any]) -> bytes:
@@ -275,70 +283,3 @@ def encoded(body: dict[str, Any]) -> bytes:
             except (TypeError, ValueError) as problem:
                 raise InvalidArgumentError(f"{name}: cannot be sent as JSON ({problem})") from None
         raise InvalidArgumentError(f"the body cannot be sent as JSON ({error})") from None
-
-
-def json_of(response: Response, endpoint: str) -> dict[str, Any]:
-    """Parse an answer that must be a JSON object; an error inside a 200 is raised as an error.
-
-    Raises:
-        ResponseDecodeError: It is something else.
-        APIStatusError: It is an error object.
-    """
-    try:
-        raw = codec.loads(response.body)
-    except ValueError:
-        raw = None
-    if not isinstance(raw, dict):
-        shown = " ".join(response.body[:200].decode("utf-8", "replace").split())
-        raise ResponseDecodeError(
-            f"{endpoint}: the answer is not a JSON object: "
-            f"content-type {response.content_type or 'missing'}, beginning {shown!r}",
-            status_code=response.status,
-            request_id=response.request_id,
-            body=shown,
-        )
-    if raw.get("error") or raw.get("object") == "error":
-        raise status_error(None, raw, request_id=response.request_id, endpoint=endpoint)
-    return raw
-
-
-def read_as(model: type[R], raw: Any, response: Response, endpoint: str, fields: Any = None) -> R:
-    """Make a result of a parsed answer.
-
-    Args:
-        model: The result's class.
-        raw: The parsed answer, kept as `.raw`.
-        response: Where it came from.
-        endpoint: The endpoint's name, for an error.
-        fields: What to read the result from, where that is not `raw`.
-
-    Raises:
-        ResponseDecodeError: The answer lacks what the endpoint promises.
-    """
-    try:
-        result = model.model_validate(raw if fields is None else fields)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise ResponseDecodeError(
-            f"{endpoint}: the answer is not as promised at {place}: {first['msg']}",
-            status_code=response.status,
-            request_id=response.request_id,
-            body=raw,
-        ) from None
-    result.with_origin(raw, meta_of(response))
-    return result
-
-
-def meta_of(response: Response) -> Meta:
-    """How an answer came about."""
-    return Meta(
-        response.request_id,
-        response.rate_limit,
-        response.attempts,
-        response.elapsed,
-        without_cookies(response.headers),
-        response.relaxed,
-        response.residency,
-        response.routing,
-    )

@@ -10,6 +10,7 @@ from concurrent.futures import Future
 from importlib import import_module
 from typing import Any
 
+from melious.answers.reading import is_trusted, json_of, read_as, set_origin
 from melious.answers.results import EmbeddingsResult
 from melious.endpoints.batching import (
     Batch,
@@ -22,22 +23,12 @@ from melious.endpoints.batching import (
     size_of,
     whole_from,
 )
-from melious.endpoints.common import (
-    RoutingOptions,
-    body_of,
-    check_known,
-    encoded,
-    is_trusted,
-    json_of,
-    read_as,
-    request_of,
-    trust_of,
-)
+from melious.endpoints.common import RoutingOptions, body_of, check_known, encoded, request_of, trust_of
 from melious.endpoints.embedding_cache import EmbeddingCache
 from melious.endpoints.sums import sum_cost, sum_impact, sum_usage
 from melious.endpoints.vectors import in_order
 from melious.errors import APIStatusError, InvalidArgumentError
-from melious.exchange.request import Ends, Request, Response, read
+from melious.exchange.request import Ends, Request, Response, parsed
 from melious.settings.config import ClientConfig
 
 PATH = "embeddings"
@@ -280,7 +271,7 @@ class EmbeddingsPlan(BatchPlan[EmbeddingsResult]):
         Raises:
             ResponseDecodeError: It does not hold one whole vector for each text.
         """
-        vectors, answer = read(response, lambda response: _parse(response, len(batch)))
+        vectors, answer = parsed(response, lambda response: _parse(response, len(batch)))
         self._relaxed = max(self._relaxed, len(answer.relaxed))
         trusted = self._cache is not None and is_trusted(answer)
         for place, vector in zip(batch, vectors, strict=True):
@@ -331,7 +322,7 @@ class EmbeddingsPlan(BatchPlan[EmbeddingsResult]):
         )
         result.embeddings = self._as_numpy() if self._params.get("as_numpy") else list(self._lists())
         if self._answers:
-            result.with_origin(*self._origin(self._answers))
+            set_origin(result, *self._origin(self._answers))
         return self._verified(result, self._answers)
 
     def _lists(self) -> Iterator[list[float]]:

@@ -6,10 +6,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from melious.answers.reading import json_of, read_as
 from melious.answers.results import ImagesResult
-from melious.endpoints.common import RoutingOptions, body_of, check_known, json_of, read_as, request_of
+from melious.endpoints.common import RoutingOptions, body_of, check_known, request_of
 from melious.errors import InvalidArgumentError, ResponseDecodeError
-from melious.exchange.request import Call, Response
+from melious.exchange.request import Operation, Response
 from melious.settings.config import ClientConfig
 
 PATH = "images/generations"
@@ -56,14 +57,14 @@ class ImageParams(RoutingOptions, total=False):
     user: str | None
 
 
-def create(config: ClientConfig, model: str, prompt: str, params: ImageParams) -> Call[ImagesResult]:
+def create(config: ClientConfig, model: str, prompt: str, params: ImageParams) -> Operation[ImagesResult]:
     """A call that makes pictures."""
     check_known(params, ImageParams, "images")
     check_params(params)
     if not isinstance(prompt, str) or not prompt.strip():
         raise InvalidArgumentError(f"prompt: {prompt!r} describes no picture")
     body = body_of(config, model, {"prompt": prompt, "response_format": "b64_json"}, params)
-    return Call(request_of(config, "images", PATH, params, body), _parse)
+    return Operation(request_of(config, "images", PATH, params, body), _parse)
 
 
 def check_params(params: Mapping[str, Any]) -> None:

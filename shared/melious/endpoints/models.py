@@ -7,19 +7,11 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from melious.answers.reading import json_of, meta_of, read_as, set_origin
 from melious.answers.results import Model, ModelList
-from melious.endpoints.common import (
-    CallOptions,
-    check_known,
-    check_model,
-    check_utf8,
-    json_of,
-    meta_of,
-    read_as,
-    request_of,
-)
+from melious.endpoints.common import CallOptions, check_known, check_model, check_utf8, request_of
 from melious.errors import InvalidArgumentError, ResponseDecodeError
-from melious.exchange.request import Call, Response
+from melious.exchange.request import Operation, Response
 from melious.settings.config import ClientConfig
 
 if TYPE_CHECKING:
@@ -61,7 +53,7 @@ class FindParams(ModelParams, total=False):
     max_age: float
 
 
-def find(config: ClientConfig, params: FindParams) -> tuple[Selection, float, Call[ModelList]]:
+def find(config: ClientConfig, params: FindParams) -> tuple[Selection, float, Operation[ModelList]]:
     """Check what is wanted: the choice, the age that the list may have, and a call for a newer one.
 
     Raises:
@@ -93,20 +85,22 @@ def told_by(models: ModelList) -> Iterator[Told]:
     return (Told(model.id, model.owned_by, model.card) for model in models.data)
 
 
-def list_all(config: ClientConfig, params: ModelParams, *, include_meta: bool) -> Call[ModelList]:
+def list_all(config: ClientConfig, params: ModelParams, *, include_meta: bool) -> Operation[ModelList]:
     """A call for every model that the key may use."""
     _check(params)
-    return Call(
+    return Operation(
         request_of(config, "models", _with_meta(PATH, include_meta), params, None, retry_timeouts=True), _list
     )
 
 
-def retrieve(config: ClientConfig, model: str, params: ModelParams, *, include_meta: bool) -> Call[Model]:
+def retrieve(
+    config: ClientConfig, model: str, params: ModelParams, *, include_meta: bool
+) -> Operation[Model]:
     """A call for one model."""
     _check(params)
     name = check_utf8("model", check_model(model))
     path = _with_meta(f"{PATH}/{quote(name, safe=':')}", include_meta)
-    return Call(request_of(config, "models", path, params, None, retry_timeouts=True), _one)
+    return Operation(request_of(config, "models", path, params, None, retry_timeouts=True), _one)
 
 
 def _check(params: ModelParams) -> None:
@@ -128,7 +122,7 @@ def _list(response: Response) -> ModelList:
         )
     result = read_as(ModelList, raw, response, "models")
     for model, item in zip(result.data, data, strict=True):
-        model.with_origin(item, meta_of(response))
+        set_origin(model, item, meta_of(response))
     return result
 
 

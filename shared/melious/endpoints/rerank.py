@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from melious._figures import whole_count
+from melious.answers.reading import json_of, read_as, set_origin
 from melious.answers.results import RerankItem, RerankResult
 from melious.endpoints.batching import (
     Batch,
@@ -16,20 +18,10 @@ from melious.endpoints.batching import (
     size_of,
     whole_from,
 )
-from melious.endpoints.common import (
-    RoutingOptions,
-    body_of,
-    check_known,
-    encoded,
-    is_list,
-    json_of,
-    read_as,
-    request_of,
-)
+from melious.endpoints.common import RoutingOptions, body_of, check_known, encoded, is_list, request_of
 from melious.endpoints.sums import sum_cost, sum_impact, sum_usage
 from melious.errors import InvalidArgumentError, ResponseDecodeError
-from melious.exchange.request import Ends, Request, Response, read
-from melious.impact import whole_count
+from melious.exchange.request import Ends, Request, Response, parsed
 from melious.settings.config import ClientConfig
 
 PATH = "rerank"
@@ -155,7 +147,7 @@ class RerankPlan(BatchPlan[RerankResult]):
         Raises:
             ResponseDecodeError: It is no list of documents that were sent.
         """
-        answer = read(response, lambda response: _parse(response, len(batch)))
+        answer = parsed(response, lambda response: _parse(response, len(batch)))
         self._relaxed = max(self._relaxed, len(answer.relaxed))
         if len(batch) < len(self._documents):
             answer.results = [_placed(item, batch[item.index]) for item in answer.results]
@@ -181,7 +173,7 @@ class RerankPlan(BatchPlan[RerankResult]):
             results=ranked[: self._top_n],
             batches=[*answers],
         )
-        result.with_origin(*self._origin(answers))
+        set_origin(result, *self._origin(answers))
         return self._verified(result, answers)
 
 

@@ -8,8 +8,8 @@ import sys
 from array import array
 from typing import Any
 
+from melious._figures import whole_count
 from melious.errors import ResponseDecodeError
-from melious.impact import whole_count
 
 _SWAP = sys.byteorder == "big"
 

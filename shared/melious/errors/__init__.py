@@ -55,3 +55,6 @@ __all__ = [
     "ServerError",
     "StreamTruncatedError",
 ]
+
+for _name in __all__:  # tracebacks name the classes as users import them
+    globals()[_name].__module__ = __name__

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from melious.errors import MeliousError, RetryEvent
-from melious.exchange.request import Request
+from melious.exchange.request import Otherwise
 from melious.exchange.retry import Phase
 
 
@@ -51,26 +51,14 @@ class Sleep:
 
 
 @dataclass(frozen=True, slots=True)
-class Tell:
-    """Tell the log, and the caller who asked for it, that another attempt follows, and give None."""
+class Notify:
+    """Report to the log, and to the caller's `on_retry`, that another attempt follows, and give None."""
 
     event: RetryEvent
 
 
-@dataclass(frozen=True, slots=True)
-class Instead:
-    """From now on send another request, say so to the log, and give None.
-
-    Attributes:
-        request: The request.
-        why: What was wrong with the one before, and what this one gives up.
-    """
-
-    request: Request
-    why: str
-
-
-Effect: TypeAlias = Send | ReadBody | ReadSome | Sleep | Tell | Instead
+Effect: TypeAlias = Send | ReadBody | ReadSome | Sleep | Notify | Otherwise
+"""What a driver performs. `Otherwise` is noted and logged: what is sent from then on is its request."""
 
 
 @dataclass(frozen=True, slots=True)

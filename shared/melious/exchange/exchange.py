@@ -12,24 +12,23 @@ import secrets
 import time
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from functools import partial
+from typing import Any, TypeAlias, TypeVar
 
 from melious.errors import (
     APIConnectionError,
-    APIStatusError,
     APITimeoutError,
     Attempt,
     DeadlineExceededError,
     MeliousError,
-    NoProvidersAvailableError,
     RateLimitError,
     RetryEvent,
 )
-from melious.exchange.effects import Effect, Failure, Instead, ReadBody, ReadSome, Send, Sleep, Tell
+from melious.exchange.effects import Effect, Failure, Notify, ReadBody, ReadSome, Send, Sleep
 from melious.exchange.gate import RateGate, Turn
 from melious.exchange.opened import OpenStream, with_history
 from melious.exchange.ratelimit import RateLimit, parse_rate_limit, parse_retry_after
-from melious.exchange.request import Head, Replay, Request, Response, read
+from melious.exchange.request import CallOrigin, Otherwise, Replay, Request, Response, parsed
 from melious.exchange.retry import (
     SERVER_DELAY_CAP,
     Phase,
@@ -41,7 +40,10 @@ from melious.exchange.retry import (
     worth_retrying,
 )
 from melious.wire.chunks import ChatStreamParser
+from melious.wire.head import Head
 from melious.wire.refusals import MAX_ERROR_BODY, error_object, parsed_or_text, refusal
+
+T = TypeVar("T")
 
 _LOOK = 0.25
 """Seconds of a wait after which a call that others can end looks whether they have."""
@@ -59,59 +61,68 @@ class Policy:
     wall_clock: Callable[[], float] = time.time
 
 
-Exchange: TypeAlias = Generator[Effect, Any, Response | OpenStream]
+Exchange: TypeAlias = Generator[Effect, Any, T]
+"""A call under way: yields the effects to perform, and returns its answer."""
 
 
-def exchange(request: Request, policy: Policy) -> Exchange:
-    """Make a call.
-
-    Yields:
-        The effects to perform.
-
-    Returns:
-        A `Response`, or an `OpenStream` for a request that streams.
+def whole(request: Request, policy: Policy) -> Exchange[Response]:
+    """Make a call for a whole answer.
 
     Raises:
         MeliousError: The call failed for good; attempts, time and history are on it.
     """
     call = _CallState(request, policy)
+    return (yield from _attempts(call, call.read_whole))
+
+
+def streamed(request: Request, policy: Policy) -> Exchange[OpenStream]:
+    """Make a call for a stream, up to its first chunk.
+
+    Raises:
+        MeliousError: The call failed for good; attempts, time and history are on it.
+    """
+    call = _CallState(request, policy)
+    replay = request.replay
+    read = call.read_stream if replay is None else partial(call.read_replayed, replay)
+    return (yield from _attempts(call, read))
+
+
+def _attempts(call: _CallState, read: _Read[T]) -> Exchange[T]:
     try:
-        return (yield from _attempts(call))
+        return (yield from _until_answered(call, read))
     finally:
-        policy.gate.leave(call.turn)
+        call.policy.gate.leave(call.turn)
 
 
-def _attempts(call: _CallState) -> Exchange:
-    request, policy = call.request, call.policy
+def _until_answered(call: _CallState, read: _Read[T]) -> Exchange[T]:
+    request = call.request
     idempotency = _idempotency()
-    admitted = not request.budgets
+    admit = request.admit
     while True:
         yield from call.pass_gate()
         headers = [idempotency] if request.method == "POST" else []
         if call.tries:
             headers.append(("x-retry-count", str(call.tries)))
         call.begin_attempt()
-        if not admitted:
-            from melious.impact.budget import admit  # noqa: PLC0415 - only for those who have one
-
-            admit(request.budgets)
-            admitted = True
+        if admit is not None:
+            admit()
+            admit = None
         head = yield Send(tuple(headers), call.attempt_until)
         if isinstance(head, Failure):
             error, phase, timed_out = call.failed(head), head.phase, head.timed_out
         else:
-            outcome = yield from call.read(head)
+            outcome = yield from call.read(head, read)
             if not isinstance(outcome, _Failed):
-                policy.budget.refund()
+                call.policy.budget.refund()
                 return outcome
             error, phase, timed_out = outcome.error, outcome.phase, outcome.timed_out
-        instead = call.give_way(error)
+        instead = call.otherwise(error)
         if instead is not None:
             idempotency = _idempotency()
             yield instead
             continue
         delay = call.delay_or_raise(error, phase, timed_out=timed_out)
-        yield Tell(RetryEvent(call.attempts, error, delay))
+        yield Notify(RetryEvent(call.attempts, error, delay))
         yield from call.pause(delay)
 
 
@@ -126,6 +137,9 @@ class _Failed:
     timed_out: bool = False
 
 
+_Read: TypeAlias = Callable[[Head, RateLimit | None], Exchange[T | _Failed]]
+
+
 class _CallState:
     """One call: its clock, its attempts, its history."""
 
@@ -134,14 +148,14 @@ class _CallState:
         self.policy = policy
         self.turn = Turn()
         self.started = policy.clock()
-        self.until = None if request.deadline is None else self.started + request.deadline - request.spent
+        limits = self.limits = request.limits
+        self.until = None if limits.deadline is None else self.started + limits.deadline - limits.spent
         self.attempts = 0
         self.attempt_started = self.started
         self.attempt_until = self.until
         self.history: list[Attempt] = []
         self.refusals = 0
         self.malformed = 0
-        self.refused: MeliousError | None = None
 
     @property
     def tries(self) -> int:
@@ -154,7 +168,7 @@ class _CallState:
         if not most:
             return
         waited = 0.0
-        spare = self.tries < self.request.max_retries
+        spare = self.tries < self.limits.max_retries
         while wait := gate.wait(self.turn, now := policy.clock(), spare=spare):
             # Who has waited long enough still waits to hear what becomes of another one's attempt.
             patience = (2 * most if gate.is_probing(now) else most) - waited
@@ -186,27 +200,29 @@ class _CallState:
             self._check_wanted(self.request.ends)
         now = self.policy.clock()
         if self.until is not None and now >= self.until:
-            error = DeadlineExceededError(f"the deadline of {self.request.deadline:g} s passed; not sent")
+            error = DeadlineExceededError(f"the deadline of {self.limits.deadline:g} s passed; not sent")
             raise self.final(error)
         self.attempts += 1
         self.attempt_started = now
-        answer = self.request.timeout.answer
+        answer = self.limits.timeout.answer
         ends = [
             moment for moment in (self.until, None if answer is None else now + answer) if moment is not None
         ]
         self.attempt_until = min(ends, default=None)
 
-    def read(self, head: Head) -> Generator[Effect, Any, Response | OpenStream | _Failed]:
+    def read(self, head: Head, read: _Read[T]) -> Exchange[T | _Failed]:
         """Read an answer: a result, or what the service or the connection had against it."""
-        policy, now = self.policy, self.policy.wall_clock()
+        now = self.policy.wall_clock()
         rate_limit = parse_rate_limit(head.headers, now)
-        if not 200 <= head.status < 300:  # noqa: PLR2004
-            body = yield ReadBody(MAX_ERROR_BODY, self.attempt_until, cut=True)
-            said = parsed_or_text(b"" if isinstance(body, Failure) else body)
-            return _Failed(self._refusal(head, said, rate_limit, now))
-        if self.request.stream:
-            policy.gate.passed(self.turn, rate_limit, policy.clock())
-            return (yield from self._open_stream(head, rate_limit))
+        if 200 <= head.status < 300:  # noqa: PLR2004
+            return (yield from read(head, rate_limit))
+        body = yield ReadBody(MAX_ERROR_BODY, self.attempt_until, cut=True)
+        said = parsed_or_text(b"" if isinstance(body, Failure) else body)
+        return _Failed(self._refusal(head, said, rate_limit, now))
+
+    def read_whole(self, head: Head, rate_limit: RateLimit | None) -> Exchange[Response | _Failed]:
+        """Read a whole answer."""
+        policy, now = self.policy, self.policy.wall_clock()
         body = yield ReadBody(MAX_BODY, self.attempt_until)
         if isinstance(body, Failure):
             return _Failed(self.failed(body, head), body.phase, body.timed_out)
@@ -214,27 +230,15 @@ class _CallState:
         if said is not None:
             return _Failed(self._refusal(head, said, rate_limit, now))
         policy.gate.passed(self.turn, rate_limit, policy.clock())
-        elapsed = policy.clock() - self.started
-        response = Response(
-            head.status,
-            head.headers,
-            body,
-            rate_limit,
-            self.attempts,
-            elapsed,
-            self.request.relaxed,
-            self.request.residency,
-            self.request.routing,
-        )
-        return (
-            response if self.request.replay is None else self._replayed(head, response, self.request.replay)
+        return Response(
+            head.status, head.headers, body, self._origin(rate_limit, policy.clock() - self.started)
         )
 
-    def _open_stream(
-        self, head: Head, rate_limit: RateLimit | None
-    ) -> Generator[Effect, Any, OpenStream | _Failed]:
+    def read_stream(self, head: Head, rate_limit: RateLimit | None) -> Exchange[OpenStream | _Failed]:
         """Read until there is a chunk to hand over; up to then the attempt can be made again."""
-        parser = ChatStreamParser(head, event_timeout=self.request.timeout.event, clock=self.policy.clock)
+        policy = self.policy
+        policy.gate.passed(self.turn, rate_limit, policy.clock())
+        parser = ChatStreamParser(head, event_timeout=self.limits.timeout.event, clock=policy.clock)
         chunks: list[dict[str, Any]] = []
         while not chunks and not parser.ended:
             data = yield ReadSome()
@@ -242,38 +246,31 @@ class _CallState:
                 return _Failed(self.failed(data, head), data.phase, data.timed_out)
             chunks = parser.feed(data) if data else parser.close()
         if parser.error is not None and not any(_says_something(chunk) for chunk in chunks):
-            self._pace(parser.error, head, rate_limit, self.policy.wall_clock())
+            self._pace(parser.error, head, rate_limit, policy.wall_clock())
             return _Failed(parser.error, timed_out=isinstance(parser.error, APITimeoutError))
-        return self._opened(parser, chunks, head, rate_limit)
+        return self._opened(parser, chunks, head, self._origin(rate_limit))
 
-    def _replayed(self, head: Head, response: Response, replay: Replay) -> OpenStream:
-        """Make a stream of a whole answer."""
+    def read_replayed(
+        self, replay: Replay, head: Head, rate_limit: RateLimit | None
+    ) -> Exchange[OpenStream | _Failed]:
+        """Read a whole answer and make a stream of it."""
+        response = yield from self.read_whole(head, rate_limit)
+        if isinstance(response, _Failed):
+            return response
         try:
-            whole, chunks = read(response, replay)
+            raw, chunks = parsed(response, replay)
         except MeliousError as error:
             raise self.final(error) from error.__cause__
         parser = ChatStreamParser(head, clock=self.policy.clock)
-        return self._opened(parser, parser.replay(whole, chunks), head, response.rate_limit)
+        return self._opened(parser, parser.replay(raw, chunks), head, self._origin(rate_limit))
 
     def _opened(
-        self,
-        parser: ChatStreamParser,
-        first: Iterable[dict[str, Any]],
-        head: Head,
-        rate_limit: RateLimit | None,
+        self, parser: ChatStreamParser, first: Iterable[dict[str, Any]], head: Head, origin: CallOrigin
     ) -> OpenStream:
-        return OpenStream(
-            parser,
-            first,
-            head,
-            rate_limit,
-            self.attempts,
-            self.started,
-            tuple(self.history),
-            self.request.relaxed,
-            self.request.residency,
-            self.request.routing,
-        )
+        return OpenStream(parser, first, head, origin, self.started, tuple(self.history))
+
+    def _origin(self, rate_limit: RateLimit | None, elapsed: float = 0.0) -> CallOrigin:
+        return CallOrigin(self.attempts, elapsed, rate_limit, self.request.routing)
 
     def _refusal(self, head: Head, said: Any, rate_limit: RateLimit | None, now: float) -> MeliousError:
         """The error for what the service said, with an error status or in place of an answer."""
@@ -303,7 +300,7 @@ class _CallState:
         error: MeliousError
         if self.until is not None and failure.timed_out and self.policy.clock() >= self.until - 0.01:
             error = DeadlineExceededError(
-                f"the deadline of {self.request.deadline:g} s passed: {failure.message}"
+                f"the deadline of {self.limits.deadline:g} s passed: {failure.message}"
             )
         elif failure.timed_out:
             error = APITimeoutError(failure.message)
@@ -315,43 +312,29 @@ class _CallState:
         error.request_id = head.request_id if head is not None else None
         return error
 
-    def give_way(self, error: MeliousError) -> Instead | None:
-        """What to send instead where the service refuses a field or no provider fits, or nothing.
+    def otherwise(self, error: MeliousError) -> Otherwise | None:
+        """What to send instead of a request that failed, if anything.
 
         Raises:
-            NoProvidersAvailableError: Everything is given up; the error of the first request.
+            MeliousError: There was something, and nothing is left of it.
         """
-        leaner = self.request.leaner
-        request = leaner(self.request, error) if leaner and isinstance(error, APIStatusError) else None
-        if request is not None:
-            why = f"a field was refused ({error.status_code or 'in the stream'}), trying again without it"
-            return self._instead(request, error, why)
-        fallbacks = self.request.fallbacks
-        if fallbacks is None or not isinstance(error, NoProvidersAvailableError):
-            return None
-        self.refused = self.refused or error
-        relaxed = self.request.relaxed
-        if len(relaxed) == len(fallbacks.steps):
-            self.refused.add_note(f"Nor did a provider fit with this given up: {'; '.join(relaxed)}")
-            raise self.final(self.refused)
-        request = fallbacks.request(self.request, len(relaxed) + 1)
-        why = f"no provider fits the filters, trying again with this given up: {request.relaxed[-1]}"
-        return self._instead(request, error, why)
-
-    def _instead(self, request: Request, error: MeliousError, why: str) -> Instead:
-        self._note(error)
-        self.refusals += 1
-        self.request = request
-        return Instead(request, why)
+        found = None if self.request.otherwise is None else self.request.otherwise(self.request, error)
+        if isinstance(found, MeliousError):
+            raise self.final(found)
+        if found is not None:
+            self._note(error)
+            self.refusals += 1
+            self.request = found.request
+        return found
 
     def delay_or_raise(self, error: MeliousError, phase: Phase, *, timed_out: bool) -> float:
         """Seconds until the next attempt, or the error where there is none."""
         now = self.policy.clock()
         spent = now - self.attempt_started
         self.malformed += is_malformed(error)
-        retryable = self.tries <= self.request.max_retries and worth_retrying(
+        retryable = self.tries <= self.limits.max_retries and worth_retrying(
             error,
-            self.request,
+            self.limits,
             phase,
             attempts=self.tries,
             malformed=self.malformed,

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from melious.errors import APITimeoutError, Attempt, MeliousError, StreamTruncatedError
 from melious.exchange.effects import Failure
-from melious.exchange.ratelimit import RateLimit
-from melious.exchange.request import Head
+from melious.exchange.request import CallOrigin
 from melious.wire.chunks import ChatStreamParser
-
-if TYPE_CHECKING:
-    from melious.answers.location import Residency
+from melious.wire.head import Head
 
 
 @dataclass(slots=True)
@@ -24,25 +21,17 @@ class OpenStream:
         parser: Where further reads go.
         first: The chunks that are already there, to be gone through once.
         head: Status and headers.
-        rate_limit: What the answer said of the limit.
-        attempts: How many requests it took.
+        origin: What it took to get the first chunk; its `elapsed` is not known.
         started: The monotonic moment at which the call began.
         history: The attempts that failed before.
-        relaxed: The filters that were given up to find a provider, in order.
-        residency: The countries that the answer must come from, where that is to be verified.
-        routing: The flavor, or else the preset, that was asked for.
     """
 
     parser: ChatStreamParser
     first: Iterable[dict[str, Any]]
     head: Head
-    rate_limit: RateLimit | None
-    attempts: int
+    origin: CallOrigin
     started: float
     history: tuple[Attempt, ...] = ()
-    relaxed: tuple[str, ...] = ()
-    residency: Residency | None = None
-    routing: str | None = None
 
 
 def lost(opened: OpenStream, failure: Failure) -> list[dict[str, Any]]:
@@ -56,7 +45,9 @@ def stream_error(opened: OpenStream, now: float) -> MeliousError | None:
     """What to raise after the last chunk of a stream, if anything."""
     error = opened.parser.error
     return (
-        None if error is None else with_history(error, opened.attempts, now - opened.started, opened.history)
+        None
+        if error is None
+        else with_history(error, opened.origin.attempts, now - opened.started, opened.history)
     )
 
 

@@ -20,7 +20,7 @@ from melious.errors import (
 
 if TYPE_CHECKING:
     from melious.exchange.ratelimit import RateLimit
-    from melious.exchange.request import Request
+    from melious.exchange.request import Limits
 
 BACKOFF_BASE = 0.5
 BACKOFF_CAP = 8.0
@@ -90,7 +90,7 @@ def is_malformed(error: MeliousError) -> bool:
 
 def worth_retrying(
     error: MeliousError,
-    request: Request,
+    limits: Limits,
     phase: Phase,
     *,
     attempts: int,
@@ -103,7 +103,7 @@ def worth_retrying(
     Args:
         error: What the attempt came to. `x-should-retry` of the answer, where
             it is there, has already set `is_retryable` of this error.
-        request: The request.
+        limits: What is tried again.
         phase: How far the attempt had come.
         attempts: How many attempts there were, this one included.
         malformed: How many of them were called malformed, this one included.
@@ -116,9 +116,9 @@ def worth_retrying(
         return error.is_retryable
     if isinstance(error, APIStatusError):
         if isinstance(error, NoProvidersAvailableError):
-            return request.retry_no_providers and attempts == 1
+            return limits.retry_no_providers and attempts == 1
         if is_malformed(error):
-            return request.retry_malformed and malformed == 1
+            return limits.retry_malformed and malformed == 1
         status = error.status_code
         if status is None:
             return error.is_retryable
@@ -128,7 +128,7 @@ def worth_retrying(
     if phase is Phase.CONNECT:
         return True
     if timed_out:
-        return request.retry_timeouts
+        return limits.retry_timeouts
     return error.is_retryable and spent < GATEWAY_CUT
 
 

@@ -1,61 +1,33 @@
-"""What sync and async pools have in common: lanes, their clocks, and which of them to keep.
+"""What sync and async pools have in common: connections, their deadlines, and which of them to keep.
 
-A lane is one connection of the HTTP library. A request takes an idle lane, or
-a new one, in constant time, however many there are; whatever happens to a
-request, an error, a cancellation, a dropped stream, spoils its own lane at the
-most, and that one is thrown away. The order is last in, first out, so that few
-connections stay warm and the rest grow cold and are closed.
+A request takes an idle connection, or a new one, in constant time, however
+many there are. Whatever happens to a request, an error, a cancellation, a
+dropped stream, spoils only its own connection, and that one is thrown away.
+The order is last in, first out: few connections stay warm, and the rest grow
+cold and are closed.
 """
 
 from __future__ import annotations
 
 import os
-import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from melious.http.library import KEEPALIVE_EXPIRY, library, ssl_context
-from melious.http.proxies import Proxy
-
-if TYPE_CHECKING:
-    from melious.http.outgoing import Outgoing
+from melious.http.origin import Origin
+from melious.http.outgoing import EncodedRequest
 
 MAX_IDLE = 20
 DRAIN_SECONDS = 0.05
 DRAIN_BYTES = 64 * 1024
 WRITE_BYTES = 1024 * 1024
 _MOMENT = 0.001
-"""Seconds for a step that is begun too late: long enough to fail as one that takes too long."""
+"""Seconds for a step that begins too late: long enough to fail as one that takes too long."""
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Where a pool leads: all that two clients must agree on to share one."""
-
-    scheme: str
-    host: str
-    port: int
-    verify: bool | str | ssl.SSLContext = True
-    max_connections: int = 256
-    transport: str = "httpx"
-    proxy: Proxy | None = None
-    certificates: tuple[str | None, str | None] = (None, None)
-
-    @property
-    def needs_tls(self) -> bool:
-        """Whether there is TLS anywhere on the way."""
-        return self.scheme == "https" or (self.proxy is not None and self.proxy.scheme == "https")
-
-    @property
-    def netloc(self) -> str:
-        """Host and, where it is not the usual one, port: the `Host` header."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port == {"http": 80, "https": 443}[self.scheme] else f"{host}:{self.port}"
-
-
-class ReadClock:
+class Deadline:
     """Bounds the waits of one attempt.
 
     Attributes:
@@ -70,7 +42,7 @@ class ReadClock:
         self.silence = silence
 
     def left(self) -> float | None:
-        """Seconds until the end, 0.0 at the least; None if there is none."""
+        """Seconds until the end, never below 0.0; None without an end."""
         return None if self.until is None else max(0.0, self.until - time.monotonic())
 
     def seconds(self) -> float | None:
@@ -81,26 +53,26 @@ class ReadClock:
         return left if self.silence is None else min(left, self.silence)
 
 
-class NetworkHook:
-    """Puts a lane's clock around every wait: what the sync and the async network backend share.
+class DeadlineBackend:
+    """Binds every wait of a connection to the deadline of its request; the base of both network backends.
 
     Attributes:
         streams: The network stream, the outermost one, once there is a connection.
         held: The head of a request that waits for its body.
-        sent: The request itself has begun to be written, past what a proxy is told first.
+        sent: The request itself has begun to be written, after what goes to a proxy first.
     """
 
     def __init__(self, inner: Any) -> None:
         self.inner = inner
-        self.clock = ReadClock()
+        self.deadline = Deadline()
         self.streams: list[Any] = []
         self.held = b""
         self.sent = False
         self._connected_by: float | None = None
 
-    def begin(self, clock: ReadClock) -> None:
-        """Set the clock of the next request."""
-        self.clock = clock
+    def begin(self, deadline: Deadline) -> None:
+        """Set the deadline of the next request."""
+        self.deadline = deadline
         self.sent = False
 
     def read_seconds(self) -> float | None:
@@ -109,29 +81,30 @@ class NetworkHook:
         Raises:
             ReadTimeout: of the HTTP library, if the time is up.
         """
-        seconds = self.clock.seconds()
+        seconds = self.deadline.seconds()
         if seconds is not None and seconds <= 0.0:
             raise library().core.ReadTimeout("the time is up")
         return seconds
 
     def joined(self, buffer: bytes) -> bytes:
-        """What to write for a piece of a request: a head waits for its body, and both go in one packet.
+        """What to write for a piece of a request: its head waits for the body, and both go in one packet.
 
-        What is held when the library begins to read is written before.
+        What is still held when the library reads must be written first.
         """
-        if not self.held and buffer.startswith(b"POST "):
+        if self.sent:
+            if self.held:
+                buffer, self.held = self.held + buffer, b""
+            return buffer
+        if buffer.startswith(b"POST "):
             self.sent = True
             self.held = buffer
             return b""
-        if self.held:
-            buffer, self.held = self.held + buffer, b""
-        elif buffer.startswith(b"GET "):
-            self.sent = True
+        self.sent = buffer.startswith(b"GET ")
         return buffer
 
     def bounded(self, seconds: float | None) -> float | None:
-        """How long a step that is not a read may take, if it should take so many seconds at the most."""
-        left = self.clock.left()
+        """How long a step that is not a read may take, if it should take at most so many seconds."""
+        left = self.deadline.left()
         if left is None:
             return seconds
         return max(_MOMENT, left if seconds is None else min(left, seconds))
@@ -148,34 +121,42 @@ class NetworkHook:
 
 
 @dataclass(slots=True, eq=False)
-class Lane:
-    """One connection, and what its pool must know of it."""
+class PooledConnection:
+    """One connection, and what its pool must know of it.
+
+    Attributes:
+        connection: The HTTP library's connection.
+        backend: What it reads and writes through.
+        idle_since: The monotonic moment when it was last given back.
+        is_spent: Whether to close it when its request ends.
+    """
 
     connection: Any
-    hook: NetworkHook
+    backend: DeadlineBackend
     idle_since: float = 0.0
+    is_spent: bool = False
 
     def blamed(self, error: Exception, origin: Origin) -> Exception:
         """The error as the proxy's, where it broke off before anything of the request was sent through it."""
         core = library().core
         broken = isinstance(error, core.NetworkError | core.ProtocolError | core.ReadTimeout)
-        if origin.proxy is None or self.hook.sent or not broken or isinstance(error, core.ConnectError):
+        if origin.proxy is None or self.backend.sent or not broken or isinstance(error, core.ConnectError):
             return error
         kind = core.ConnectTimeout if isinstance(error, core.ReadTimeout) else core.ProxyError
         # Without the error itself: the frames of a handshake with a proxy hold the user and password.
         blamed: Exception = kind(str(error) or type(error).__name__)
         return blamed
 
-    def half_made(self, origin: Origin) -> list[Any]:
+    def half_open(self, origin: Origin) -> list[Any]:
         """The streams that the library forgets if a SOCKS proxy does not let a connection through."""
-        return self.hook.streams if origin.proxy is not None and origin.proxy.is_socks else []
+        return self.backend.streams if origin.proxy is not None and origin.proxy.is_socks else []
 
     def abandon(self) -> None:
         """Take the socket away from a forked child's copy: no farewell, no lock, unnoticed by the parent.
 
         Whatever still holds the socket holds a way to nowhere from now on.
         """
-        for stream in self.hook.streams:
+        for stream in self.backend.streams:
             sock = stream.get_extra_info("socket")
             if sock is not None and sock.fileno() >= 0:
                 nowhere = os.open(os.devnull, os.O_RDWR)
@@ -184,7 +165,7 @@ class Lane:
 
 
 def connection_maker(origin: Origin, *, asynchronous: bool) -> Callable[[Any], Any]:
-    """Give a function that makes a connection around a network hook; the TLS settings are made here.
+    """Give a function that makes a connection around a network backend; the TLS settings are made here.
 
     The library's pools only serve to make connections, straight or through a
     proxy: what else they do costs a fifth of a request, and is done here.
@@ -203,79 +184,93 @@ def connection_maker(origin: Origin, *, asynchronous: bool) -> Callable[[Any], A
             options["proxy_ssl_context"] = context
     make = getattr(core, kind)
     to = core.Origin(origin.scheme.encode(), origin.host.encode("ascii"), origin.port)
-    return lambda hook: make(network_backend=hook, **options).create_connection(to)
+    return lambda backend: make(network_backend=backend, **options).create_connection(to)
 
 
-def request_maker(origin: Origin) -> Callable[[Outgoing], Any]:
+def request_maker(origin: Origin) -> Callable[[EncodedRequest], Any]:
     """Give a function that makes the HTTP library's request for an attempt."""
     core = library().core
     scheme, host, port = origin.scheme.encode(), origin.host.encode("ascii"), origin.port
 
-    def make(outgoing: Outgoing) -> Any:
+    def make(encoded: EncodedRequest) -> Any:
         return core.Request(
-            outgoing.method,
-            core.URL(scheme=scheme, host=host, port=port, target=outgoing.target),
-            headers=outgoing.headers,
-            content=outgoing.body,
-            extensions={"timeout": {"connect": outgoing.connect, "write": outgoing.write}},
+            encoded.method,
+            core.URL(scheme=scheme, host=host, port=port, target=encoded.target),
+            headers=encoded.headers,
+            content=encoded.body,
+            extensions={"timeout": {"connect": encoded.connect, "write": encoded.write}},
         )
 
     return make
 
 
-class LaneShelf:
-    """The idle lanes of a pool; callers hold the pool's lock, or are alone on their event loop."""
+class IdleConnections:
+    """The idle connections of a pool; callers hold the pool's lock, or are alone on their event loop."""
 
     def __init__(self, is_clean: Callable[[Any, Any], bool]) -> None:
-        self.idle: list[Lane] = []
-        self.all: set[Lane] = set()
+        self.idle: list[PooledConnection] = []
+        self.all: set[PooledConnection] = set()
         self._is_clean = is_clean
+        self._most = MAX_IDLE
+        self._used_at = time.monotonic()
 
-    def take(self) -> tuple[Lane | None, list[Lane]]:
-        """The warmest idle lane that is clean, if any, and those to be closed: cold, hung up, not clean."""
-        closing: list[Lane] = []
+    def is_cold(self, now: float) -> bool:
+        """Whether none was used for so long that no idle one can be used again."""
+        return now - self._used_at > KEEPALIVE_EXPIRY
+
+    def take(self) -> tuple[PooledConnection | None, list[PooledConnection]]:
+        """The warmest clean idle connection, if any, and those to be closed: cold, hung up, not clean."""
+        closing: list[PooledConnection] = []
         found = None
         while found is None and self.idle:
-            lane = self.idle.pop()
-            if lane.connection.has_expired() or not self._proved(lane):
-                closing.append(lane)
+            pooled = self.idle.pop()
+            if pooled.connection.has_expired() or not self._proved(pooled):
+                closing.append(pooled)
             else:
-                found = lane
+                found = pooled
         self.all.difference_update(closing)
         return found, closing
 
-    def add(self, lane: Lane) -> None:
-        """Note a new lane."""
-        self.all.add(lane)
+    def add(self, pooled: PooledConnection) -> None:
+        """Note a new connection."""
+        self.all.add(pooled)
 
-    def give_back(self, lane: Lane) -> list[Lane]:
-        """Put a lane back and give those that are to be closed: not clean, too cold, or too many."""
-        if lane.connection.is_closed():
-            self.all.discard(lane)
+    def give_back(self, pooled: PooledConnection) -> list[PooledConnection]:
+        """Put a connection back and give those to be closed: spent, not clean, too cold, or too many."""
+        self._used_at = pooled.idle_since = now = time.monotonic()
+        if pooled.connection.is_closed():
+            self.all.discard(pooled)
             return []
-        if not self._proved(lane):
-            self.all.discard(lane)
-            return [lane]
-        lane.idle_since = now = time.monotonic()
-        self.idle.append(lane)
+        if pooled.is_spent or not self._proved(pooled):
+            self.all.discard(pooled)
+            return [pooled]
+        self.idle.append(pooled)
         cold = 0
         while cold < len(self.idle) and now - self.idle[cold].idle_since >= KEEPALIVE_EXPIRY:
             cold += 1
-        surplus = max(cold, len(self.idle) - MAX_IDLE)
+        surplus = max(cold, len(self.idle) - self._most)
         closing, self.idle = (self.idle[:surplus], self.idle[surplus:]) if surplus else ([], self.idle)
         self.all.difference_update(closing)
         return closing
 
-    def _proved(self, lane: Lane) -> bool:
-        streams = lane.hook.streams
-        return bool(streams) and self._is_clean(lane.connection, streams[0].inner)
+    def _proved(self, pooled: PooledConnection) -> bool:
+        streams = pooled.backend.streams
+        return bool(streams) and self._is_clean(pooled.connection, streams[0].inner)
 
-    def discard(self, lane: Lane) -> None:
-        """Forget a lane that is of no use any more."""
-        self.all.discard(lane)
+    def discard(self, pooled: PooledConnection) -> None:
+        """Forget a connection that is of no use any more."""
+        self._used_at = time.monotonic()
+        self.all.discard(pooled)
 
-    def clear(self) -> list[Lane]:
-        """Forget the idle lanes and give them, to be closed."""
+    def clear(self) -> list[PooledConnection]:
+        """Forget the idle connections and give them, to be closed; those in use are spent."""
         closing, self.idle = self.idle, []
         self.all.difference_update(closing)
+        for pooled in self.all:
+            pooled.is_spent = True
         return closing
+
+    def retire(self) -> list[PooledConnection]:
+        """Like `clear`, and keep no connection from now on."""
+        self._most = 0
+        return self.clear()

@@ -5,24 +5,30 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 from melious.errors import APIStatusError, ResponseDecodeError, RetryEvent
-from melious.exchange.effects import Failure, Instead, ReadBody, Send
-from melious.exchange.exchange import Exchange, Policy, exchange
+from melious.exchange.effects import Failure, ReadBody, Send
+from melious.exchange.exchange import Policy
 from melious.exchange.gate import gate_for
-from melious.exchange.request import Head, Request
+from melious.exchange.opened import OpenStream
+from melious.exchange.request import Otherwise, Request
 from melious.exchange.retry import Phase, RetryBudget
-from melious.http.connections import ReadClock
+from melious.http.connections import Deadline
 from melious.http.failures import failure_of, own_error, unexpected
 from melious.http.frames import drop_frames, drop_library_frames, raised_by_library
-from melious.http.outgoing import Envelope, Headers, Outgoing, head_of
+from melious.http.outgoing import EncodedRequest, Headers, RequestEncoder, head_of
 from melious.http.proxies import PROXY_AUTHENTICATION, login_problem
 from melious.settings.config import ClientConfig
 from melious.wire.compression import Collected, Decoder, decoder
+from melious.wire.head import Head
 from melious.wire.refusals import error_object
 
 logger = logging.getLogger("melious")
+
+StreamEnd: TypeAlias = Callable[[OpenStream, bool], object]
+"""Called when a stream has ended and its connection is let go, with whether it was read to its end."""
 
 
 class DriverBase:
@@ -33,17 +39,17 @@ class DriverBase:
         self._http_client = http_client
         self._transport = transport if http_client is None else None
         self._budget = RetryBudget()
-        self._envelope: Envelope | None = None
+        self._encoder: RequestEncoder | None = None
 
     @property
-    def envelope(self) -> Envelope:
+    def encoder(self) -> RequestEncoder:
         """What every request of this client has in common; made without a lock that a fork could jam."""
-        if self._envelope is None:
-            self._envelope = Envelope(self.config, self._transport)
-        return self._envelope
+        if self._encoder is None:
+            self._encoder = RequestEncoder(self.config, self._transport)
+        return self._encoder
 
     @property
-    def has_brought_client(self) -> bool:
+    def has_injected_client(self) -> bool:
         """Whether the caller's own client sends."""
         return self._http_client is not None
 
@@ -57,8 +63,8 @@ class DriverBase:
         return Policy(gate, self._budget, self.config.max_rate_limit_wait)
 
 
-class LineBase:
-    """One call on its way: the attempt that is being made, and its answer.
+class CallRunnerBase:
+    """One call under way: the attempt that is being made, and its answer.
 
     What is pure about performing an effect is here, so that the two drivers
     cannot drift apart.
@@ -66,28 +72,29 @@ class LineBase:
 
     def __init__(self, driver: DriverBase, request: Request) -> None:
         self.request = request
-        self.plan: Exchange = exchange(request, driver.policy(request.endpoint))
-        self.clock = ReadClock()
+        self.deadline = Deadline()
         self.decoder: Decoder | None = None
-        self._envelope = driver.envelope
-        self._seal = self._envelope.seal(request)
-        self._host = self._envelope.origin.netloc
-        self._brought = driver.has_brought_client
+        self._encoder = driver.encoder
+        self._encode = self._encoder.encode(request)
+        self._host = self._encoder.origin.netloc
+        self._injected = driver.has_injected_client
         self._attempts = 0
         self._sent_at = 0.0
 
-    def begin(self, send: Send) -> Outgoing:
-        """Make the attempt and set its clock."""
+    def begin(self, send: Send) -> EncodedRequest:
+        """Make the attempt and set its deadline."""
         self._attempts += 1
         self._sent_at = time.monotonic()
-        self.clock = ReadClock(send.until, self.request.timeout.silence if self.request.stream else None)
-        return self._seal(send)
+        self.deadline = Deadline(
+            send.until, self.request.limits.timeout.silence if self.request.stream else None
+        )
+        return self._encode(send)
 
     def head(self, status: int, headers: Headers) -> Head | Failure:
         """Note the head of an answer; a failure where it is the proxy that answers."""
         head = head_of(status, headers)
         self._log(str(status), head.request_id)
-        if status == PROXY_AUTHENTICATION and (proxy := self._envelope.origin.proxy) is not None:
+        if status == PROXY_AUTHENTICATION and (proxy := self._encoder.origin.proxy) is not None:
             message = login_problem(proxy, str(status)) or ""
             return Failure(Phase.CONNECT, timed_out=False, message=message, final=True)
         self.decoder = decoder(headers, streamed=self.request.stream)
@@ -96,11 +103,11 @@ class LineBase:
     def whole(self, effect: ReadBody, collected: Collected) -> bytes:
         """A body as far as it was read; one that says what is wrong, without the key."""
         body = collected.body()
-        return self._envelope.without_key(body) if effect.cut or error_object(body) is not None else body
+        return self._encoder.without_key(body) if effect.cut or error_object(body) is not None else body
 
     def first(self, data: bytes) -> bytes:
         """A read of a stream before its first chunk; an error in it, without the key."""
-        return self._envelope.without_key(data) if b"error" in data else data
+        return self._encoder.without_key(data) if b"error" in data else data
 
     def failed(self, error: Exception, phase: Phase) -> Failure:
         """Read an exception of the transport, or raise it on if it is not the transport's.
@@ -116,8 +123,8 @@ class LineBase:
         if ours is not None:
             drop_library_frames(ours, handled)
             raise ours from ours.__cause__
-        failure = failure_of(error, phase, self._host, self._envelope.origin.proxy)
-        if failure is None and not self._brought and raised_by_library(error):
+        failure = failure_of(error, phase, self._host, self._encoder.origin.proxy)
+        if failure is None and not self._injected and raised_by_library(error):
             failure = unexpected(error, phase, self._host)
         if failure is None:
             drop_library_frames(error, handled)
@@ -145,10 +152,10 @@ class LineBase:
         )
         return None if self.request.on_retry is None else self.request.on_retry(event)
 
-    def instead(self, effect: Instead) -> None:
+    def instead(self, effect: Otherwise) -> None:
         """Go on with another request."""
         self.request = effect.request
-        self._seal = self._envelope.seal(effect.request)
+        self._encode = self._encoder.encode(effect.request)
         logger.info("%s /%s: %s", self.request.method, self.request.path, effect.why)
 
     def _log(self, outcome: str, request_id: str | None) -> None:

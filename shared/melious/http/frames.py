@@ -20,8 +20,12 @@ _LIBRARIES = frozenset(
 )
 _OF_OURS = frozenset(
     {
-        *("melious.http.connections", "melious.http.outgoing", "melious.http._async.aiohttp_pool"),
-        *(f"melious.http._{colour}.{name}" for colour in ("async", "sync") for name in ("pool", "borrowed")),
+        *(f"melious.http.{name}" for name in ("borrowed", "connections", "outgoing", "_async.aiohttp_pool")),
+        *(
+            f"melious.http._{colour}.{name}"
+            for colour in ("async", "sync")
+            for name in ("borrowed", "pool", "primitives")
+        ),
     }
 )
 

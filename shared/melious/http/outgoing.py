@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from melious.exchange.effects import Send
-from melious.exchange.request import Head, Request
-from melious.http.connections import Origin
+from melious.exchange.request import Request
 from melious.http.library import certificate_variables, check_certificate_variables, user_agent
+from melious.http.origin import Origin
 from melious.http.proxies import names_proxy, proxy_for
 from melious.settings.config import ClientConfig
 from melious.settings.headers import hides_key, warn_of_hidden_key
+from melious.wire.head import Head
 from melious.wire.uploads import Multipart, Upload
 
 Headers = list[tuple[bytes, bytes]]
@@ -22,7 +23,7 @@ _LEAST_KEY = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Outgoing:
+class EncodedRequest:
     """One attempt, ready to be sent.
 
     Attributes:
@@ -44,13 +45,13 @@ class Outgoing:
     write: float | None
 
 
-class Envelope:
-    """Makes attempts of requests: the headers that every request of a client has are made once.
+class RequestEncoder:
+    """Encodes requests; the headers that all requests of a client share are encoded once.
 
     Args:
         config: The client's settings.
-        transport: What the connections are of: `httpx` or `aiohttp`; None for a client that the
-            caller brings, which knows the environment's proxies and certificates in its own way.
+        transport: What the connections are of: `httpx` or `aiohttp`; None for an injected
+            client, which has its own way with the environment's proxies and certificates.
     """
 
     def __init__(self, config: ClientConfig, transport: str | None) -> None:
@@ -73,7 +74,7 @@ class Envelope:
         # What may fail comes first: no frame that has the key in its locals is part of an error.
         self._usual = [*_encoded(usual), _auth(config)]
 
-    def seal(self, request: Request) -> Callable[[Send], Outgoing]:
+    def encode(self, request: Request) -> Callable[[Send], EncodedRequest]:
         """Encode a request once and give the function that makes each attempt of it."""
         theirs = self._theirs
         if request.headers:
@@ -98,14 +99,14 @@ class Envelope:
         target = f"{self._path}/{request.path}".encode()
         url = f"{self._base}/{request.path}"
         method = request.method.encode()
-        timeout = request.timeout
+        timeout = request.limits.timeout
         headers = _over(self._usual + ours, theirs) if theirs else self._usual + ours
 
-        def attempt(send: Send) -> Outgoing:
+        def attempt(send: Send) -> EncodedRequest:
             extra = _encoded(send.headers)
             if theirs:
                 extra = _without(extra, theirs)
-            return Outgoing(method, url, target, headers + extra, body, timeout.connect, timeout.write)
+            return EncodedRequest(method, url, target, headers + extra, body, timeout.connect, timeout.write)
 
         return attempt
 

@@ -1,72 +1,55 @@
-"""Pools shared by everyone who leads to the same place: per process for threads, per event loop for asyncio.
+"""Pools shared by all clients of one origin: per process for threads, per event loop for asyncio.
 
 Clients, and the framework objects around them, are made by the thousand and
-dropped; what they share here makes that cheap. Nothing is made before the
-first request. A pool is closed when its last holder closes it; holders that
-are merely dropped leave it warm, until the interpreter or the event loop ends
-or somebody sweeps it away after it has been cold for a while.
+dropped; sharing makes that cheap. Nothing is made before the first request,
+and nobody counts who uses a pool. A client that is closed closes the idle
+connections of its pool; another client of the same origin connects anew. A
+pool that has been cold for a while is swept away when a new one is made.
 """
 
 from __future__ import annotations
 
 import time
-from collections import deque
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Hashable
+from typing import Generic, Protocol, TypeVar
 
 from melious import forks
-from melious.http.library import KEEPALIVE_EXPIRY
-
-P = TypeVar("P")
 
 
-class Hold(Generic[P]):
-    """A pool and how many hold a share in it.
+class Pool(Protocol):
+    """What is asked of a pool of either kind."""
 
-    Attributes:
-        pool: The pool.
-        generation: The process it belongs to, as `forks` counts them.
-        holders: How many hold a share, apart from drops that were not settled yet.
+    def is_cold(self, now: float) -> bool:
+        """Whether no connection is in use, and none that is idle can be used again."""
+
+    def abandon(self) -> None:
+        """Let go of the sockets, in the child of a fork."""
+
+
+K = TypeVar("K", bound=Hashable)
+P = TypeVar("P", bound=Pool)
+
+
+class PoolsBase(Generic[K, P]):
+    """The pools of a process or of its event loops, by what must be the same to share one.
+
+    Args:
+        clock: Gives the monotonic time.
     """
 
-    def __init__(self, pool: P) -> None:
-        self.pool = pool
-        self.generation = forks.generation()
-        self.holders = 0
-        self._unheld_since = 0.0
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = forks.new_lock()
+        self._pools: dict[K, P] = {}
+        self._abandoned: list[P] = []
 
-    def give_back(self) -> None:
-        """Count a share that was given back."""
-        self.holders -= 1
-        self._unheld_since = time.monotonic()
+    def abandon(self) -> None:
+        """Forget the parent's pools, in the child of a fork.
 
-    def is_cold(self) -> bool:
-        """Whether nobody has held it for so long that its connections are of no use."""
-        return self.holders <= 0 and time.monotonic() - self._unheld_since > KEEPALIVE_EXPIRY
-
-
-H = TypeVar("H", bound=Hold[Any])
-
-
-class Drops(Generic[H]):
-    """Shares whose holders are gone.
-
-    `add` is called by finalizers: at any moment and in any thread, even one
-    that is inside a registry's lock. So it only takes note; `settle`, under
-    the lock, counts.
-    """
-
-    def __init__(self) -> None:
-        self._dropped: deque[H] = deque()
-
-    def add(self, hold: H) -> None:
-        """Give a share back without closing anything."""
-        self._dropped.append(hold)
-
-    def settle(self) -> None:
-        """Count the shares that were dropped since."""
-        while self._dropped:
-            self._dropped.popleft().give_back()
-
-    def clear(self) -> None:
-        """Forget them all."""
-        self._dropped.clear()
+        They are kept: a socket that is collected complains of not being closed, and what an event
+        loop's pool ends with would reach into the parent's loop.
+        """
+        for pool in self._pools.values():
+            pool.abandon()
+        self._abandoned.extend(self._pools.values())
+        self._pools.clear()

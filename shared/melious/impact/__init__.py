@@ -11,9 +11,10 @@ ledger counts how many requests reported what.
 * `tracking`: which ledgers the running code reports to.
 """
 
-from melious.impact.facts import BillingCost, EnvironmentImpact, whole_count
-from melious.impact.ledger import Dimension, ImpactLedger
-from melious.impact.totals import Entry, Estimate, Residency, Totals, token_counts
+from melious._figures import whole_count
+from melious.impact.facts import BillingCost, EnvironmentImpact
+from melious.impact.ledger import ImpactLedger
+from melious.impact.totals import Dimension, Entry, Estimate, Totals, Verification, token_counts
 from melious.impact.tracking import active_budgets, active_ledgers, track_impact
 
 __all__ = [
@@ -23,8 +24,8 @@ __all__ = [
     "EnvironmentImpact",
     "Estimate",
     "ImpactLedger",
-    "Residency",
     "Totals",
+    "Verification",
     "active_budgets",
     "active_ledgers",
     "token_counts",

@@ -11,8 +11,8 @@ from typing import Any, Literal, Self, TypeAlias, get_args
 
 from melious import forks
 from melious.errors import BudgetExceededError, InvalidArgumentError
-from melious.impact import Entry, Totals
 from melious.impact.estimates import Estimator
+from melious.impact.totals import Entry, Totals
 
 OnUnreported: TypeAlias = Literal["ignore", "estimate", "refuse"]
 

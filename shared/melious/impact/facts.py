@@ -5,30 +5,12 @@ Missing is not zero: a figure that was not reported, or cannot be one, stays Non
 
 from __future__ import annotations
 
-import math
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, field_validator, model_validator
 
-
-def _known(value: Any) -> Any:
-    """A figure from the wire; what cannot be one (negative, no number, true or false) is unknown."""
-    if isinstance(value, bool):
-        return None
-    try:
-        number = float(value)
-    except (TypeError, ValueError, OverflowError):
-        return None
-    return number if math.isfinite(number) and number >= 0 else None
-
-
-def whole_count(value: Any) -> int | None:
-    """A count from the wire; what cannot be one is unknown."""
-    if type(value) is int:
-        return value if value >= 0 else None
-    number = _known(value)
-    return int(number) if number is not None and number.is_integer() else None
+from melious._figures import known_figure
 
 
 def _is_sound(text: str) -> bool:
@@ -47,7 +29,7 @@ def _known_amount(value: Any) -> Decimal | None:
         amount = Decimal(str(value))
     except (InvalidOperation, ValueError):
         return None
-    return None if _known(amount) is None else amount
+    return None if known_figure(amount) is None else amount
 
 
 class Reported(BaseModel):
@@ -91,7 +73,7 @@ class EnvironmentImpact(Reported):
     @field_validator("energy_kwh", "carbon_g_co2", "water_liters", "renewable_percent", "pue", mode="before")
     @classmethod
     def _figure(cls, value: Any) -> Any:
-        return _known(value)
+        return known_figure(value)
 
     @field_validator("provider_id", "location", mode="before")
     @classmethod

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Literal, TextIO, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 from melious import forks
-from melious.impact.totals import OTHER, Entry, Totals
+from melious.impact.totals import DIMENSIONS, OTHER, Cell, Dimension, Entry, Totals
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -15,13 +15,10 @@ if TYPE_CHECKING:
 
     from melious.impact.estimates import Estimator
 
-Dimension: TypeAlias = Literal["endpoint", "model", "provider", "country", "routing"]
-DIMENSIONS: tuple[Dimension, ...] = ("endpoint", "model", "provider", "country", "routing")
 MAX_LABELS = 256
 MAX_CELLS = 4096
 _MAX_LABEL = 200
 _PROVIDER, _COUNTRY = DIMENSIONS.index("provider"), DIMENSIONS.index("country")
-Cell: TypeAlias = tuple[str | None, ...]
 K = TypeVar("K")
 
 

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from decimal import Context, Decimal
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
-from melious.impact.facts import BillingCost, EnvironmentImpact, whole_count
+from melious._figures import whole_count
+from melious.impact.facts import BillingCost, EnvironmentImpact
 
-Residency: TypeAlias = Literal["verified", "unverified", "outside"]
+Verification: TypeAlias = Literal["verified", "unverified", "outside"]
+"""Whether an answer was made in the countries asked for; `unverified` if it does not say where."""
+
+Dimension: TypeAlias = Literal["endpoint", "model", "provider", "country", "routing"]
+DIMENSIONS: tuple[Dimension, ...] = ("endpoint", "model", "provider", "country", "routing")
+Cell: TypeAlias = tuple[str | None, ...]
+"""A combination of names, one for each dimension."""
 
 OTHER = "other"
 MAX_BALANCES = 16
@@ -44,7 +52,30 @@ class Entry(NamedTuple):
     answered: bool = True
     failed: bool = False
     relaxed: tuple[str, ...] = ()
-    residency: Residency | None = None
+    residency: Verification | None = None
+
+
+class UsageSink(Protocol):
+    """Takes an entry for every request that was sent: a ledger, or a budget."""
+
+    def record(self, entry: Entry) -> None:
+        """Add one request."""
+
+
+class Sums(Protocol):
+    """What a view shows: sums over requests, in total and by each dimension."""
+
+    estimates: bool
+
+    @property
+    def total(self) -> Totals:
+        """The sums over all requests."""
+
+    def by(self, dimension: Dimension) -> dict[str | None, Totals]:
+        """The sums by one dimension."""
+
+    def cells(self) -> Iterator[tuple[Cell, Totals]]:
+        """The sums of every combination."""
 
 
 class Estimate(NamedTuple):
@@ -239,3 +270,10 @@ def _tokens(usage: dict[str, Any]) -> tuple[int | None, int | None, int | None, 
         cached,
         whole_count(more.get("reasoning_tokens")) if isinstance(more, dict) else None,
     )
+
+
+def verification(allowed: bool | None) -> Verification:  # noqa: FBT001 - one of three answers
+    """The word for whether the location of an answer is allowed; None where it is not known."""
+    if allowed is None:
+        return "unverified"
+    return "verified" if allowed else "outside"

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from melious.answers.location import Residency
 from melious.errors import InvalidArgumentError
-from melious.exchange.request import Request
 from melious.routing.filters import FilterName, Filters, ProviderFilters, check_filter_name, filters_to_wire
-from melious.wire import codec
-from melious.wire.uploads import Upload
 
 FallbackStep: TypeAlias = FilterName | Filters | ProviderFilters | None
 """A filter to drop, by name; filters to replace, or with None to drop; or None, which drops all there are."""
@@ -29,36 +25,6 @@ class Relaxation:
 
     name: str
     filters: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Fallbacks:
-    """What a request may be sent as instead, in order.
-
-    Attributes:
-        fields: The body, or the form, as it was first sent.
-        steps: What is given up, one after the other.
-    """
-
-    fields: dict[str, Any] | Upload
-    steps: tuple[Relaxation, ...]
-
-    def request(self, request: Request, number: int) -> Request:
-        """The request after so many steps."""
-        filters = self.steps[number - 1].filters
-        body: bytes | Upload
-        if isinstance(self.fields, Upload):
-            given = {name: value for name, value in self.fields.fields.items() if name != "filters"}
-            if filters:
-                given["filters"] = codec.dumps(filters).decode()
-            body = replace(self.fields, fields=given)
-        else:
-            left = {name: value for name, value in self.fields.items() if name != "filters"}
-            body = codec.dumps(left | {"filters": filters} if filters else left)
-        old = request.residency
-        residency = None if old is None else Residency.asked(old.mode, filters)
-        relaxed = tuple(step.name for step in self.steps[:number])
-        return replace(request, body=body, residency=residency, relaxed=relaxed)
 
 
 def checked_steps(steps: object) -> tuple[_Step, ...]:

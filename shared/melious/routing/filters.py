@@ -7,6 +7,7 @@ to the model's name. Where a request has both a flavor and a preset, the flavor 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from math import inf
@@ -16,7 +17,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from melious._stacklevel import warn_once
 from melious.errors import InvalidArgumentError
-from melious.wire import codec
 
 KnownPreset: TypeAlias = Literal[
     "balanced", "speed", "price", "quality", "environment", "reasoning", "non_reasoning"
@@ -176,8 +176,8 @@ def filters_in(fields: Mapping[str, Any]) -> Any:
     if not isinstance(filters, str):
         return filters
     try:
-        return codec.loads(filters)
-    except ValueError:  # a text of `extra_body`, which is sent unchanged
+        return json.loads(filters)
+    except (ValueError, RecursionError):  # a text of `extra_body`, which is sent unchanged
         return filters
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from melious.errors import InvalidArgumentError
 from melious.impact import ImpactLedger, Totals
-from melious.impact.ledger import Cell
+from melious.impact.totals import Cell
 
 _MONEY = frozenset({"eur", "estimated_eur"})
 _COLUMNS = frozenset(item.name for item in fields(Totals))

@@ -18,6 +18,7 @@ from pydantic import Secret, SecretStr
 from melious.errors import InvalidArgumentError
 from melious.errors.suggestions import nearest
 from melious.routing.filters import check_preset, filters_in, filters_to_wire, flavored
+from melious.routing.residency import VerifyLocation, check_verifiable
 from melious.settings.base_url import DEFAULT_BASE_URL, URL_VARIABLE, is_loopback, resolve_base_url
 from melious.settings.headers import checked_headers
 from melious.settings.keys import KEY_VARIABLE, hidden, hide_key, resolve_key
@@ -34,7 +35,6 @@ from melious.timeouts import (
 if TYPE_CHECKING:
     import ssl
 
-    from melious.answers.location import VerifyLocation
     from melious.impact.budget import ImpactBudget
     from melious.routing.fallbacks import FallbackStep
 
@@ -191,8 +191,6 @@ class ClientConfig:
 
             check_budget(self.budget)
         if self.verify_location != "off":
-            from melious.answers.location import check_verifiable  # noqa: PLC0415
-
             sent = {"filters": self.filters, **(self.extra_body or {})}
             check_verifiable(self.verify_location, filters_in(sent))
         check_stream_impact(self.stream_impact)

@@ -15,9 +15,9 @@ from melious.errors import (
     StreamTruncatedError,
 )
 from melious.errors.table import status_error
-from melious.exchange.request import Head
 from melious.wire import codec
 from melious.wire.completion import PartialChoice, PartialCompletion, part_content, whole_number
+from melious.wire.head import Head
 from melious.wire.regular import delta_of, items_of, only_text, usage_of
 from melious.wire.sse import ServerSentEvent, SSEDecoder
 from melious.wire.thinking import thought_in_details

@@ -6,8 +6,8 @@ from typing import Any
 
 from melious.errors import APIStatusError
 from melious.errors.table import status_error
-from melious.exchange.request import Head
 from melious.wire import codec
+from melious.wire.head import Head
 
 MAX_ERROR_BODY = 64 * 1024
 _REDIRECTED = "It redirects to {}. Redirects are not followed, since the key would go along: set `base_url`"

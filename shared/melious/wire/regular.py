@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from melious.impact.facts import whole_count
+from melious._figures import whole_count
 from melious.wire import codec
 
 _COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")

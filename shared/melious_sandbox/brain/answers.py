@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from melious_sandbox.brain.media import picture_or_sound
-from melious_sandbox.brain.prompts import Passage, Reading, read
+from melious_sandbox.brain.prompts import Passage, Prompt, read
 from melious_sandbox.brain.relevance import scores
 from melious_sandbox.brain.words import content_stems, sentences, stem
 
@@ -35,16 +35,14 @@ def answer(messages: Sequence[Mapping[str, Any]]) -> str:
     >>> answer([{"role": "user", "content": prompt}])
     'Ada was born in 1815.'
     """
-    reading = read(messages)
-    if reading.results:
-        return _from_results(reading)
-    if reading.passages:
-        found = _from_passages(reading.question, reading.passages, cites=reading.cites)
-        if found or not reading.surmised:
-            return found or _nothing_about(reading.question)
-    if remembered := _from_memory(reading):
-        return remembered
-    return _plainly(reading)
+    prompt = read(messages)
+    if prompt.results:
+        return _from_results(prompt)
+    if prompt.passages:
+        found = _from_passages(prompt.question, prompt.passages, cites=prompt.cites)
+        if found or prompt.marked:
+            return found or _nothing_about(prompt.question)
+    return _plainly(prompt)
 
 
 def reasoning(messages: Sequence[Mapping[str, Any]], effort: str | None = None) -> str:
@@ -58,30 +56,24 @@ def reasoning(messages: Sequence[Mapping[str, Any]], effort: str | None = None) 
     steps = {"none": 0, "minimal": 1, "low": 2, "high": 5}.get(effort or "medium", 3)
     if not steps:
         return ""
-    reading = read(messages)
-    lines = [f"The user asks: {_shortened(reading.question)}"]
+    prompt = read(messages)
+    lines = [f"The user asks: {_shortened(prompt.question)}"]
     if steps > 1:
-        lines.append(f"The words that matter: {', '.join(_subjects(reading.question)) or 'none'}.")
-        lines.append(_stock(reading))
-    candidates = _candidates(reading.passages, reading.question) if steps > 2 else []  # noqa: PLR2004
-    best = sorted(candidates, key=lambda found: -found.score)[: 2 * steps]
-    lines += [f"Fit {found.score:.2f}: {_shortened(found.text)}" for found in best]
+        lines.append(f"The words that matter: {', '.join(_subjects(prompt.question)) or 'none'}.")
+        lines.append(_stock(prompt))
     if steps > 2:  # noqa: PLR2004
         lines.append("I weigh how many of these words each sentence has, the rare ones more.")
+    best = sorted(_candidates(prompt.passages, prompt.question), key=lambda found: -found.score)
+    lines += [f"Fit {found.score:.2f}: {_shortened(found.text)}" for found in best[: 2 * (steps - 1)]]
     if steps > 3:  # noqa: PLR2004
-        lines += [
-            f"Check: {_shortened(found.text)} It has {', '.join(found.shared) or 'none'} of them."
-            for found in best
-        ]
-        lines.append(
-            "I keep the order in which the sentences were given, so that the answer reads as a whole."
-        )
+        lines.append("I keep the order in which the sentences were given, so that the answer reads well.")
+        lines.append(f"Nothing else was asked than this: {_shortened(prompt.question)}")
     return "\n".join(lines)
 
 
-def _stock(reading: Reading) -> str:
-    sources = f"{len(reading.passages)} passages" if reading.passages else "no passages"
-    results = f"{len(reading.results)} tool results" if reading.results else "no tool results"
+def _stock(prompt: Prompt) -> str:
+    sources = f"{len(prompt.passages)} passages" if prompt.passages else "no passages"
+    results = f"{len(prompt.results)} tool results" if prompt.results else "no tool results"
     return f"I have {sources} and {results} to answer from."
 
 
@@ -90,7 +82,6 @@ class _Candidate:
     text: str
     marker: str | None
     score: float
-    shared: tuple[str, ...]
 
 
 def _nothing_about(question: str) -> str:
@@ -129,49 +120,21 @@ def _cited(found: _Candidate) -> str:
 
 
 def _candidates(passages: Sequence[Passage], question: str) -> list[_Candidate]:
-    """Every sentence of the passages with its fit.
-
-    The words of the sentence count most; then those of its passage and of the heading it stands under, and if
-    it comes first there, as the sentence that tells what a thing is need not repeat its name.
-    """
-    parts = [_parts(passage.text) for passage in passages]
-    numbered = list(enumerate(told for _, told in parts))
-    spread = [(text, index, place) for index, told in numbered for place, text in enumerate(told)]
-    if not spread:
-        return []
-    asked = frozenset(content_stems(question))
-    own = scores(question, [text for text, _, _ in spread])
+    """Every sentence of the passages with its fit: its own words count most, then those of its passage."""
+    spread = [(text, place) for place, passage in enumerate(passages) for text in _prose(passage.text)]
+    own = scores(question, [text for text, _ in spread])
     around = scores(question, [passage.text for passage in passages])
-    headed = scores(question, [heading for heading, _ in parts])
+    asked = frozenset(content_stems(question))
     found = []
-    for (text, index, place), score, before in zip(spread, own, [0.0, *own[:-1]], strict=True):
-        shared = tuple(dict.fromkeys(word for word in content_stems(text) if word in asked))
-        whole = score + _OF_THE_NAME * before if place and _PRONOUN.match(text) else score
-        fit = whole * (1.0 + 0.5 * around[index]) + _defines(text, asked)
-        fit += headed[index] * (_UNDER_HEADING if place else _FIRST_UNDER_HEADING)
-        if not shared and not (headed[index] and place == 0):
-            fit = 0.0
-        found.append(_Candidate(text, passages[index].marker, fit * _completeness(text), shared))
+    for (text, place), score in zip(spread, own, strict=True):
+        fit = score * (1.0 + 0.5 * around[place]) + _defines(text, asked) if score else 0.0
+        found.append(_Candidate(text, passages[place].marker, fit * (1.0 if _ENDED.search(text) else 0.5)))
     return found
 
 
-_PRONOUN = re.compile(r"(?:It|Its|He|His|She|Her|They|Their)\b")
-_OF_THE_NAME = 0.5  # what a sentence about "it" gets of the score of the one before, which names it
-_UNDER_HEADING, _FIRST_UNDER_HEADING = 0.1, 0.6
-
-
-_ENTRY = re.compile(r"\*\*[^*]+\*\* - ")  # of a list of references
-
-
-def _completeness(sentence: str) -> float:
-    """Less for what introduces a listing, and for what is no sentence."""
-    if _ENTRY.match(sentence):
-        return 0.62
-    closed = sentence.rstrip("\"')]\u201d\u2019*")[-1:]
-    return {".": 1.0, "!": 1.0, "?": 0.8, ":": 0.7}.get(closed, 0.5)
-
-
-_DEFINING = re.compile(r"\b(?:is|are|was|were|means|used to|refers to|creates?|guarantees?|specif\w+)\b")
+_ENDED = re.compile(r"[.!?][\"')\]\u201d\u2019*]*$")
+_DEFINING = re.compile(r"\b(?:is|are|was|were|means|used to|refers to|creates?)\b")
+_OPENING = 6  # words
 
 
 def _defines(sentence: str, asked: frozenset[str]) -> float:
@@ -180,44 +143,29 @@ def _defines(sentence: str, asked: frozenset[str]) -> float:
     if not verb or not asked:
         return 0.0
     opening = frozenset(content_stems(sentence[: verb.start()]))
-    return 0.2 * len(opening & asked) / len(asked) if len(opening) < 6 else 0.0  # noqa: PLR2004
+    return 0.2 * len(opening & asked) / len(asked) if len(opening) < _OPENING else 0.0
 
 
-_METADATA = re.compile(r"^[\w \-]{1,24}:\s*\S+$")
-_UNDERLINE = re.compile(r"^\s*([*=\-~^\"#+])\1{2,}\s*$")
-_CODE = re.compile(
-    r"::=|^\s*(?:>>>|\.\.\. )|^\s{3,}[\w.]+(?:\(.*\))? = |^\s*(?:def|class|async def|return)\b.*[:)]$"
+_NO_PROSE = re.compile(
+    r"^[\w \-]{1,24}:\s*\S+$|^\s*([*=\-~^\"#+])\1{2,}\s*$|::=|^\s*(?:>>>|\.\.\. )|^\s{3,}[\w.]+(?:\(.*\))? = "
+    r"|^\s*(?:def|class|async def|return)\b.*[:)]$"
 )
 _SHORTEST = 3
 
 
-def _parts(text: str) -> tuple[str, list[str]]:
-    """Headings and sentences of a passage, without metadata lines, code and grammar."""
-    headings: list[str] = []
-    kept: list[str] = []
-    lines = text.expandtabs().split("\n")
-    for line, following in zip(lines, [*lines[1:], ""], strict=True):
-        if _UNDERLINE.match(line):
-            kept.append("")
-        elif (line.strip() and _UNDERLINE.match(following)) or line.startswith("# ") or _METADATA.match(line):
-            headings.append(line.strip("# "))
-            kept.append("")
-        else:
-            kept.append("" if _CODE.search(line) else line)
-    found = sentences("\n".join(kept))
-    whole = [part for part in found if len(part.split()) >= _SHORTEST and _completeness(part) > _COMPLETE]
-    return " ".join(headings), whole or found
+def _prose(text: str) -> list[str]:
+    """Sentences of a passage, without headings, metadata lines, code and grammar."""
+    lines = ["" if _NO_PROSE.search(line) else line for line in text.expandtabs().split("\n")]
+    found = sentences("\n".join(lines))
+    return [part for part in found if len(part.split()) >= _SHORTEST] or found
 
 
-_COMPLETE = 0.6
-
-
-def _from_results(reading: Reading) -> str:
+def _from_results(prompt: Prompt) -> str:
     parts = []
-    for result in reading.results:
+    for result in prompt.results:
         text = _unquoted(result.content.strip())
         if len(text) > _WHOLE_RESULT:
-            fitting = _from_passages(reading.question, [Passage(text)], cites=False)
+            fitting = _from_passages(prompt.question, [Passage(text)], cites=False)
             text = fitting or f"{text[:_WHOLE_RESULT]}…"
         parts.append(f"{result.name}: {text or 'nothing'}")
     return "\n".join(parts)
@@ -233,24 +181,14 @@ def _unquoted(text: str) -> str:
     return text
 
 
-def _from_memory(reading: Reading) -> str:
-    """A sentence the user said earlier that holds most of the words of the question."""
-    asked = set(content_stems(reading.question))
-    said = [sentence for text in reading.said for sentence in sentences(text) if not sentence.endswith("?")]
-    if not asked or not said:
-        return ""
-    best = max(said, key=lambda sentence: len(asked.intersection(content_stems(sentence))))
-    return f"You said: {best}" if 2 * len(asked.intersection(content_stems(best))) > len(asked) else ""
-
-
-def _plainly(reading: Reading) -> str:
+def _plainly(prompt: Prompt) -> str:
     lines = ["This is the Melious sandbox, not a model: it answers from the context and tools it is given."]
-    if reading.question:
-        lines.append(f'You wrote: "{_shortened(reading.question)}"')
-        if subjects := _subjects(reading.question):
+    if prompt.question:
+        lines.append(f'You wrote: "{_shortened(prompt.question)}"')
+        if subjects := _subjects(prompt.question):
             lines.append(f"It is about: {', '.join(subjects)}.")
-    lines += [f"It came with {picture_or_sound(part)}." for part in reading.media]
-    if not reading.question and not reading.media:
+    lines += [f"It came with {picture_or_sound(part)}." for part in prompt.media]
+    if not prompt.question and not prompt.media:
         lines.append("There was no user message to answer.")
     return "\n".join(lines)
 

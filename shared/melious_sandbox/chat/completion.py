@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
 
-from melious_sandbox.brain import answers, tokens, toolcalls
+from melious_sandbox.brain import answers, tokens, tools
 from melious_sandbox.chat import structured
-from melious_sandbox.chat.quirks import always_thinks, hides_thinking
+from melious_sandbox.chat.quirks import always_thinks, hides_thinking, written_call
 from melious_sandbox.chat.request import ChatRequest
 from melious_sandbox.impact import Work
 from melious_sandbox.profiles import Profile
@@ -75,13 +75,22 @@ def usage_of(request: ChatRequest, written: int, reasoning_tokens: int, cached_t
 def _choice(request: ChatRequest, profile: Profile) -> Choice:
     calls = _tool_calls(request)
     choice = Choice(reasoning=tokens.pieces(_reasoning(request, profile)), tool_calls=calls)
-    if calls:
+    written = _written(request, profile, calls)
+    if written is not None:
+        choice.tool_calls, choice.content = [], tokens.pieces(written)
+    elif calls:
         choice.finish_reason = "tool_calls"
     else:
         choice.content = tokens.pieces(_stopped(_text(request), request.stop))
     if request.max_tokens is not None:
         _shorten(choice, request.max_tokens)
     return choice
+
+
+def _written(request: ChatRequest, profile: Profile, calls: list[dict[str, Any]]) -> str | None:
+    if not calls or request.tool_choice == "auto":
+        return None
+    return written_call(profile, request.card.id, calls[0]["function"]["name"])
 
 
 def _reasoning(request: ChatRequest, profile: Profile) -> str:
@@ -109,14 +118,12 @@ def _stopped(text: str, stops: list[str]) -> str:
 def _tool_calls(request: ChatRequest) -> list[dict[str, Any]]:
     if not request.tools or request.tool_choice == "none":
         return []
-    chosen = toolcalls.choose(
-        request.messages, request.tools, request.tool_choice, request.parallel_tool_calls
-    )
+    chosen = tools.choose(request.messages, request.tools, request.tool_choice)
+    if chosen is None:
+        return []
+    name, arguments = chosen
     seed = f"{len(request.messages)}:{request.prompt_tokens}"
-    return [
-        tool_call(f"{seed}:{number}", name, json.dumps(arguments, ensure_ascii=False))
-        for number, (name, arguments) in enumerate(chosen)
-    ]
+    return [tool_call(seed, name, json.dumps(arguments, ensure_ascii=False))]
 
 
 def tool_call(seed: str, name: str, arguments: str, call_id: str | None = None) -> dict[str, Any]:

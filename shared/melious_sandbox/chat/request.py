@@ -9,7 +9,7 @@ from melious_sandbox import fields
 from melious_sandbox.brain import tokens
 from melious_sandbox.call import Call
 from melious_sandbox.chat.messages import check_messages
-from melious_sandbox.chat.quirks import check_effort
+from melious_sandbox.chat.quirks import check_quirks
 from melious_sandbox.chat.schemas import check_schema
 from melious_sandbox.errors import SandboxError
 
@@ -58,7 +58,15 @@ def read(call: Call) -> ChatRequest:
         fields.number(body, name, low, high)
     fields.integer(body, "seed", -(2**63))
     effort = fields.text(body, "reasoning_effort")
-    check_effort(call.service.profile, card.id, effort)
+    response_format = _response_format(body.get("response_format"))
+    check_quirks(
+        call.service.profile,
+        body["model"],
+        effort=effort,
+        messages=messages,
+        response_format=response_format,
+    )
+    call.service.crowd.check()
     logprobs = fields.flag(body, "logprobs")
     top_logprobs = fields.integer(body, "top_logprobs", 0, 20, default=0) or 0
     if top_logprobs and not logprobs:
@@ -71,7 +79,7 @@ def read(call: Call) -> ChatRequest:
         tools=tools,
         tool_choice=_tool_choice(body.get("tool_choice"), tools),
         parallel_tool_calls=fields.flag(body, "parallel_tool_calls", default=True),
-        response_format=_response_format(body.get("response_format")),
+        response_format=response_format,
         n=fields.integer(body, "n", 1, _MOST_CHOICES, default=1) or 1,
         stop=_stop(body.get("stop")),
         max_tokens=fields.integer(body, "max_tokens", 1) or fields.integer(body, "max_completion_tokens", 1),

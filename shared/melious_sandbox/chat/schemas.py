@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from melious_sandbox.brain import validation
+from melious_sandbox.brain.schemas import resolve
 from melious_sandbox.errors import SandboxError
 
 _MAPS = ("properties", "patternProperties", "$defs", "definitions")
@@ -39,7 +39,7 @@ def _resolves(schema: Mapping[str, Any], root: Mapping[str, Any]) -> bool:
     if not isinstance(schema["$ref"], str):
         return False
     try:
-        validation.resolve(schema, root)
+        resolve(schema, root)
     except ValueError:
         return False
     return True

@@ -5,9 +5,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from melious_sandbox.brain import answers, schema
-from melious_sandbox.brain.extract import Words
-from melious_sandbox.brain.prompts import text_of, turn_text
+from melious_sandbox.brain import answers, instances
+from melious_sandbox.brain.prompts import read, text_of, turn_text
 
 _NAMED = r"[\"'`][A-Za-z_]\w*[\"'`]"
 _KEYS = r"\b(?:keys?|fields?|propert(?:y|ies))\b"
@@ -28,8 +27,9 @@ def instance(messages: Sequence[Mapping[str, Any]], wanted: Mapping[str, Any] | 
     if shape is None:
         return json.dumps({"answer": answers.answer(messages)}, ensure_ascii=False)
     text = turn_text(messages) or text_of(messages[-1])
-    filler = schema.Filler(shape, Words(text), answers.answer(messages))
-    return json.dumps(filler.fill(), ensure_ascii=False)
+    prompt = read(messages)
+    spare = answers.answer(messages) if prompt.passages or prompt.results else ""
+    return json.dumps(instances.fill(shape, text, spare), ensure_ascii=False)
 
 
 def _shape_in(text: str) -> Mapping[str, Any] | None:

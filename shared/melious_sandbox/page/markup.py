@@ -19,7 +19,7 @@ _ICON = (
 )
 _COLUMNS = ("Time", "Request", "Route", "Status", "Took", "Tokens", "Cost", "CO₂")
 _OPEN = ("going on", "broken off")
-_UNTOLD = "the sandbox knows, but the answer does not say"
+_UNTOLD = "computed by the sandbox, but not sent to your client"
 
 
 def _hash_of(text: str) -> str:
@@ -86,7 +86,7 @@ def page(scene: Scene, version: str, rows: list[Row], totals: Totals) -> str:
 <tbody id="rows">{"".join(map(row, rows))}</tbody>
 </table>
 <section class="start">
-<h2>Point code at it</h2>
+<h2>Connect your code</h2>
 <pre tabindex="0"><code>export MELIOUS_BASE_URL={escape(base_url)}
 export MELIOUS_API_KEY=…   # the key that was given to the sandbox; this page never shows it
 
@@ -94,7 +94,7 @@ curl {escape(base_url)}/chat/completions \\
   -H "authorization: Bearer $MELIOUS_API_KEY" -H "content-type: application/json" \\
   -d '{{"model":"glm-4.7:eco","messages":[{{"role":"user","content":"What is a lighthouse?"}}]}}'</code></pre>
 <p>It serves {models} models. {answers}
-<span class="untold">Figures like this</span> are known here, but the answer did not carry them.</p>
+<span class="untold">Figures like this</span> were computed by the sandbox but not sent to your client.</p>
 </section>
 </main>
 <script>{_SCRIPT}</script>

@@ -17,7 +17,7 @@ R = TypeVar("R", bound=Result)
 _Send: TypeAlias = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
-async def run_batches_async(plan: BatchPlan[R], send: _Send) -> R:
+async def run_batches(plan: BatchPlan[R], send: _Send) -> R:
     """Run a plan with tasks; a single batch runs in the caller's own."""
     run = BatchRun(plan)
     try:

@@ -13,7 +13,7 @@ from melious.clients._async.endpoints import (
     AsyncModels,
     AsyncRerank,
 )
-from melious.clients.base import ClientBase, ClientOptions, brought
+from melious.clients.base import ClientBase, ClientOptions, checked_http_client
 from melious.http._async.driver import AsyncDriver
 from melious.settings.config import ClientConfig
 from melious.settings.keys import hide_key
@@ -27,7 +27,7 @@ class AsyncMeliousClient(ClientBase):
 
     Clients that lead to the same place share the connections of a loop; nothing is
     opened before the first request. A client can be pickled and copied: the
-    pickle holds the key, and an HTTP client that was brought stays behind.
+    pickle holds the key, and an injected HTTP client stays behind.
 
     Args:
         http_client: A client with httpx's interface to send through, used as
@@ -51,7 +51,7 @@ class AsyncMeliousClient(ClientBase):
     def __init__(self, *, http_client: Any = None, **options: Unpack[ClientOptions]) -> None:
         hide_key(options)
         config = ClientConfig.resolve(**options)
-        self._begin(config, brought(http_client, "asyncio"), config.async_transport)
+        self._begin(config, checked_http_client(http_client, "asyncio"), config.async_transport)
 
     def _start(self, config: ClientConfig, http_client: Any) -> None:
         super()._start(config, http_client)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 from base64 import b64encode
 from collections.abc import AsyncIterator
 from contextvars import ContextVar
@@ -13,11 +14,12 @@ from typing import Any
 from weakref import WeakSet
 
 from melious.errors import ConfigurationError
-from melious.http._sync.borrowed import body_read_seconds, timeouts
-from melious.http.connections import DRAIN_BYTES, DRAIN_SECONDS, WRITE_BYTES, Origin, ReadClock
+from melious.http.borrowed import body_read_seconds, timeouts
+from melious.http.connections import DRAIN_BYTES, DRAIN_SECONDS, WRITE_BYTES, Deadline
 from melious.http.leftovers import aiohttp_is_clean
 from melious.http.library import KEEPALIVE_EXPIRY, ssl_context
-from melious.http.outgoing import Headers, Outgoing
+from melious.http.origin import Origin
+from melious.http.outgoing import EncodedRequest, Headers
 from melious.http.proxies import Proxy
 from melious.wire.uploads import AsyncPieces, Multipart
 
@@ -29,11 +31,12 @@ class AiohttpAnswer:
     together, by one timer that closes the connection.
     """
 
-    def __init__(self, response: Any, clock: ReadClock) -> None:
+    def __init__(self, response: Any, deadline: Deadline, session: _Session) -> None:
         self.status: int = response.status
         self.headers: Headers = response.raw_headers
-        self.clock = clock
+        self.deadline = deadline
         self._response = response
+        self._session: _Session | None = session
         self._late = False
         self._due = math.inf
         self._timer: asyncio.TimerHandle | None = None
@@ -43,7 +46,7 @@ class AiohttpAnswer:
         try:
             async for data in self._response.content.iter_any():
                 yield data
-                until = self.clock.until
+                until = self.deadline.until
                 if until is not None and until < self._due:
                     self._watch()
         except Exception:
@@ -54,12 +57,12 @@ class AiohttpAnswer:
     def _watch(self) -> None:
         """Close the connection when the time is up; where the end has been put off, look again then."""
         self._unwatch()
-        left = self.clock.left()
+        left = self.deadline.left()
         if left == 0.0:
             self._late = True
             self._response.close()
         elif left is not None:
-            self._due = self.clock.until or 0.0
+            self._due = self.deadline.until or 0.0
             self._timer = asyncio.get_running_loop().call_later(left, self._watch)
 
     def _unwatch(self) -> None:
@@ -81,6 +84,9 @@ class AiohttpAnswer:
         """Be done with the answer; if it was read to its end, its connection has been given back already."""
         self._unwatch()
         self._response.close()
+        session, self._session = self._session, None
+        if session is not None:
+            await session.release()
 
 
 class _Attempt:
@@ -124,6 +130,29 @@ def _connector_class() -> Any:
     return Connector
 
 
+class _Session:
+    """A session of aiohttp's, which can only be closed as a whole, with the connections in use."""
+
+    def __init__(self, session: Any) -> None:
+        self.session = session
+        self.in_use = 0
+        self.used_at = time.monotonic()
+        self._is_spent = False
+
+    async def release(self) -> None:
+        """A request ended; the last one closes a session that is spent."""
+        self.in_use -= 1
+        self.used_at = time.monotonic()
+        if self._is_spent and not self.in_use:
+            await self.session.close()
+
+    async def retire(self) -> None:
+        """Close the session, at once or when its last request ends."""
+        self._is_spent = True
+        if not self.in_use:
+            await self.session.close()
+
+
 class AiohttpPool:
     """Sends requests to one origin."""
 
@@ -139,23 +168,26 @@ class AiohttpPool:
         self._context = ssl_context(origin.verify) if origin.needs_tls else False
         self._proxy = None if origin.proxy is None else origin.proxy.url
         self._proxy_headers = _authority(origin.proxy)
-        self._session: Any = None
+        self._session: _Session | None = None
 
     async def send(
-        self, outgoing: Outgoing, clock: ReadClock
+        self, encoded: EncodedRequest, deadline: Deadline
     ) -> tuple[AiohttpAnswer | None, Exception | None]:
         """Send one attempt; gives the answer or the error."""
         if self._session is None:
-            self._session = self._open()
-        waits = timeouts(outgoing, clock, body_read_seconds(clock))
+            self._session = _Session(self._open())
+        session = self._session
+        waits = timeouts(encoded, deadline, body_read_seconds(deadline))
         attempt = _attempt.set(_Attempt())
+        session.in_use += 1
+        answer = None
         try:
-            async with asyncio.timeout(clock.left()):
-                response = await self._session.request(
-                    outgoing.method.decode(),
-                    self._url(outgoing.url, encoded=True),
-                    headers=[(name.decode(), value.decode()) for name, value in outgoing.headers],
-                    data=_content(outgoing.body),
+            async with asyncio.timeout(deadline.left()):
+                response = await session.session.request(
+                    encoded.method.decode(),
+                    self._url(encoded.url, encoded=True),
+                    headers=[(name.decode(), value.decode()) for name, value in encoded.headers],
+                    data=_content(encoded.body),
                     allow_redirects=False,
                     timeout=self._aiohttp.ClientTimeout(
                         total=None, sock_connect=waits["connect"], sock_read=waits["read"]
@@ -163,11 +195,14 @@ class AiohttpPool:
                     proxy=self._proxy,
                     proxy_headers=self._proxy_headers,
                 )
+            answer = AiohttpAnswer(response, deadline, session)
         except Exception as error:  # noqa: BLE001 - handed to the driver, which raises what is not the transport's
             return None, error
         finally:
             _attempt.reset(attempt)
-        return AiohttpAnswer(response, clock), None
+            if answer is None:
+                await session.release()
+        return answer, None
 
     def _open(self) -> Any:
         connector = _connector_class()(
@@ -176,10 +211,21 @@ class AiohttpPool:
         no_cookies = self._aiohttp.DummyCookieJar()
         return self._aiohttp.ClientSession(connector=connector, cookie_jar=no_cookies, auto_decompress=False)
 
+    def is_cold(self, now: float) -> bool:
+        """Whether no connection is in use, and none that is idle can be used again."""
+        session = self._session
+        return session is None or (not session.in_use and now - session.used_at > KEEPALIVE_EXPIRY)
+
+    async def close_idle(self) -> None:
+        """Close the idle connections; those in use close when the last of their requests ends."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.retire()
+
     async def aclose(self) -> None:
         """Close the connections."""
         if self._session is not None:
-            await self._session.close()
+            await self._session.session.close()
 
     def abandon(self) -> None:
         """Do nothing in the child of a fork: aiohttp's sockets cannot be reached; they stay as they are."""

@@ -1,8 +1,4 @@
-"""Sending through an async client that the caller brings: one with httpx's interface.
-
-It is used as it is and never closed here. Redirects are not followed, whatever
-it is set to: a redirect would carry the key along.
-"""
+"""Sends through an async client of the caller's."""
 
 from __future__ import annotations
 
@@ -10,9 +6,9 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
-from melious.http._sync.borrowed import body_read_before, body_read_seconds, built, headers_of
-from melious.http.connections import DRAIN_BYTES, DRAIN_SECONDS, ReadClock
-from melious.http.outgoing import Outgoing
+from melious.http.borrowed import ClientAnswer, body_read_seconds, built
+from melious.http.connections import DRAIN_BYTES, DRAIN_SECONDS, Deadline
+from melious.http.outgoing import EncodedRequest
 from melious.wire.uploads import AsyncPieces, Multipart
 
 _GRACE = 0.05
@@ -24,15 +20,8 @@ def _limit(seconds: float | None) -> asyncio.Timeout:
     return asyncio.timeout(None if seconds is None else seconds + _GRACE)
 
 
-class AsyncClientAnswer:
+class AsyncClientAnswer(ClientAnswer):
     """An answer whose body has not been read."""
-
-    def __init__(self, response: Any, clock: ReadClock) -> None:
-        self.status: int = response.status_code
-        self.headers = headers_of(response)
-        self.clock = clock
-        self._response = response
-        self._read_before = body_read_before(response)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         if self._read_before is not None:
@@ -40,10 +29,10 @@ class AsyncClientAnswer:
             return
         parts = aiter(self._response.aiter_raw())
         while True:
-            if self.clock.left() == 0.0:
+            if self.deadline.left() == 0.0:
                 raise TimeoutError("the time is up")
             try:
-                async with _limit(self.clock.seconds()):
+                async with _limit(self.deadline.seconds()):
                     data = await anext(parts)
             except StopAsyncIteration:
                 return
@@ -63,23 +52,23 @@ class AsyncClientAnswer:
         await self._response.aclose()
 
 
-class AsyncClientSender:
+class AsyncClientTransport:
     """Sends through an async client."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
 
     async def send(
-        self, outgoing: Outgoing, clock: ReadClock
+        self, encoded: EncodedRequest, deadline: Deadline
     ) -> tuple[AsyncClientAnswer | None, Exception | None]:
         """Send one attempt; gives the answer or the error."""
-        read = body_read_seconds(clock)  # until the head is there, `_limit` is the shorter one
-        body = outgoing.body
+        read = body_read_seconds(deadline)  # until the head is there, `_limit` is the shorter one
+        body = encoded.body
         content = AsyncPieces(body) if isinstance(body, Multipart) else body
-        request = built(self._client, outgoing, content, clock, read)
+        request = built(self._client, encoded, content, deadline, read)
         try:
-            async with _limit(clock.left()):
+            async with _limit(deadline.left()):
                 response = await self._client.send(request, stream=True, follow_redirects=False)
         except Exception as error:  # noqa: BLE001 - handed to the driver, which raises what is not the transport's
             return None, error
-        return AsyncClientAnswer(response, clock), None
+        return AsyncClientAnswer(response, deadline), None

@@ -1,38 +1,67 @@
-"""Performs what an exchange asks for, with asyncio; nothing is decided here."""
+"""Performs what an exchange asks for; nothing is decided here."""
 
 from __future__ import annotations
 
-import asyncio
 import time
-import weakref
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable
-from typing import Any
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from typing import Any, Protocol, TypeVar
 
-from melious import forks
-from melious.clients.record import Report, verify_location
-from melious.exchange.effects import Effect, Instead, ReadBody, ReadSome, Send, Sleep, Tell
+from melious.exchange.effects import Effect, Notify, ReadBody, ReadSome, Send, Sleep
+from melious.exchange.exchange import Exchange, streamed, whole
 from melious.exchange.opened import OpenStream, lost, stream_error
-from melious.exchange.request import Request, Response
+from melious.exchange.request import Otherwise, Request, Response
 from melious.exchange.retry import Phase
-from melious.http._async import sharing as async_registry
-from melious.http._async.aiohttp_pool import AiohttpAnswer
-from melious.http._async.borrowed import AsyncClientAnswer, AsyncClientSender
-from melious.http._async.pool import AsyncAnswer
-from melious.http.asyncio_only import running_loop
-from melious.http.callbacks import awaited
-from melious.http.driver import DriverBase, LineBase
+from melious.http._async.borrowed import AsyncClientTransport
+from melious.http._async.primitives import callback_result, check_runtime, decoded, sleep, transport_of
+from melious.http._async.sharing import AsyncPools, shared
+from melious.http.connections import Deadline
+from melious.http.driver import CallRunnerBase, DriverBase, StreamEnd
 from melious.http.frames import CleanInterruption
+from melious.http.outgoing import EncodedRequest, Headers
 from melious.settings.config import ClientConfig
-from melious.wire.compression import Collected, Decoder
+from melious.wire.compression import Collected
+
+T = TypeVar("T")
+
+
+class Answer(Protocol):
+    """An answer whose body has not been read."""
+
+    status: int
+    headers: Headers
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        """The body as it comes."""
+
+    async def drain(self, body: AsyncIterator[bytes]) -> None:
+        """Read what little is left of the body, so that the connection can be used again."""
+
+    async def aclose(self) -> None:
+        """Be done with the answer."""
+
+
+class Sender(Protocol):
+    """A pool, or an injected client."""
+
+    async def send(
+        self, encoded: EncodedRequest, deadline: Deadline
+    ) -> tuple[Answer | None, Exception | None]:
+        """Send one attempt; gives the answer or the error."""
 
 
 class AsyncDriver(DriverBase):
-    """Makes the calls of one client, on any number of event loops."""
+    """Makes the calls of one client.
 
-    def __init__(self, config: ClientConfig, http_client: Any = None) -> None:
-        super().__init__(config, http_client, config.async_transport)
-        self._injected = None if http_client is None else AsyncClientSender(http_client)
-        self._holds: dict[int, tuple[async_registry.AsyncHold, weakref.finalize[..., Any]]] = {}
+    Args:
+        config: The client's settings.
+        http_client: An injected client to send through.
+        pools: Where connections come from without one.
+    """
+
+    def __init__(self, config: ClientConfig, http_client: Any = None, pools: AsyncPools = shared) -> None:
+        super().__init__(config, http_client, transport_of(config))
+        self._injected = None if http_client is None else AsyncClientTransport(http_client)
+        self._pools = pools
 
     async def call(self, request: Request) -> Response:
         """Make a call and give its whole answer.
@@ -40,114 +69,78 @@ class AsyncDriver(DriverBase):
         Raises:
             MeliousError: The call failed for good.
         """
-        running_loop()
-        line = _Line(self, request)
+        check_runtime()
+        runner = _CallRunner(self, request)
         try:
-            outcome = await line.run()
+            return await runner.run(whole(request, self.policy(request.endpoint)))
         finally:
-            await line.aclose()
-        assert isinstance(outcome, Response)  # noqa: S101 - the request does not stream
-        return outcome
+            await runner.aclose()
 
     async def open(
-        self, request: Request, report: Report
+        self, request: Request, on_end: StreamEnd
     ) -> tuple[OpenStream, AsyncGenerator[dict[str, Any]], Callable[[], Awaitable[None]]]:
         """Make a call whose answer streams; gives how it began, its chunks, and what closes its connection.
 
         Raises:
             MeliousError: The call failed before its first chunk.
         """
-        running_loop()
-        report.begin()
-        line: _Line | None = None
+        check_runtime()
+        runner = _CallRunner(self, request)
         try:
-            line = _Line(self, request)
-            outcome = await line.run()
-            assert isinstance(outcome, OpenStream)  # noqa: S101 - the request streams
-        except BaseException as error:
-            report.failed(error)
-            if line is not None:
-                await line.aclose()
+            opened = await runner.run(streamed(request, self.policy(request.endpoint)))
+        except BaseException:
+            await runner.aclose()
             raise
-        report.opened()
         if request.replay is not None:
-            await line.aclose()  # the answer is here: its connection is free while it is handed out
-        chunks = line.chunks(outcome, report)
+            await runner.aclose()  # the answer is here: its connection is free while it is handed out
+        chunks = runner.chunks(opened, on_end)
         await anext(chunks)
-        return outcome, chunks, line.aclose
+        return opened, chunks, runner.aclose
 
-    async def sender(self) -> async_registry.AnyAsyncPool | AsyncClientSender:
-        """What sends: the caller's client, or the pool that the running loop shares."""
-        if self._injected is not None:
-            return self._injected
-        loop = running_loop()
-        share = self._share(loop)
-        if share is None:
-            taken = await async_registry.hold(self.envelope.origin)
-            share = self._share(loop)
-            if share is not None:
-                async_registry.drop(taken)  # another task was faster
-                return share.pool
-            share = taken
-            self._forget_dead()
-            finalizer = weakref.finalize(self, async_registry.drop, share)
-            finalizer.atexit = False
-            self._holds[id(loop)] = (share, finalizer)
-        return share.pool
-
-    def _share(self, loop: asyncio.AbstractEventLoop) -> async_registry.AsyncHold | None:
-        found = self._holds.get(id(loop))
-        if found is None or found[0].loop is not loop or found[0].generation != forks.generation():
-            return None
-        return found[0]
-
-    def _forget_dead(self) -> None:
-        for key, (share, finalizer) in list(self._holds.items()):
-            if share.loop.is_closed() or share.generation != forks.generation():
-                finalizer.detach()
-                self._holds.pop(key, None)
+    async def sender(self) -> Sender:
+        """What sends: the injected client, or the shared pool."""
+        return self._injected or await self._pools.get(self.encoder.origin)
 
     async def aclose(self) -> None:
-        """Give the running loop's share in its pool back; a later call takes a new one."""
-        found = self._holds.pop(id(running_loop()), None)
-        if found is not None and found[0].generation == forks.generation():
-            found[1].detach()
-            await async_registry.close(found[0])
+        """Close the idle connections to the service; a later call opens new ones."""
+        check_runtime()
+        if self._encoder is not None:
+            await self._pools.close_idle(self._encoder.origin)
 
 
-class _Line(LineBase):
-    """One call on its way, over asyncio."""
+class _CallRunner(CallRunnerBase):
+    """One call under way."""
 
     def __init__(self, driver: AsyncDriver, request: Request) -> None:
         super().__init__(driver, request)
         self._sender = driver.sender
-        self._answer: AsyncAnswer | AsyncClientAnswer | AiohttpAnswer | None = None
+        self._answer: Answer | None = None
         self._body: AsyncIterator[bytes] = _nothing()
 
-    async def run(self) -> Response | OpenStream:
-        """Drive the plan to its end."""
+    async def run(self, plan: Exchange[T]) -> T:
+        """Perform what a plan asks for, to its end."""
         result: Any = None
         try:
             with CleanInterruption():
                 while True:
                     try:
-                        effect = self.plan.send(result)
+                        effect = plan.send(result)
                     except StopIteration as done:
                         return done.value  # type: ignore[no-any-return]
                     result = await self._perform(effect)
         finally:
-            self.plan.close()
+            plan.close()
 
     async def _perform(self, effect: Effect) -> Any:
         if isinstance(effect, Send):
             return await self._send(effect)
         if isinstance(effect, Sleep):
             await self.aclose()
-            return await asyncio.sleep(effect.seconds)
-        if isinstance(effect, Tell):
+            return await sleep(effect.seconds)
+        if isinstance(effect, Notify):
             await self.aclose()
-            return await awaited(self.retrying(effect.event))
-        if isinstance(effect, Instead):
+            return await callback_result("on_retry", self.retrying(effect.event))
+        if isinstance(effect, Otherwise):
             await self.aclose()
             return self.instead(effect)
         try:
@@ -166,13 +159,13 @@ class _Line(LineBase):
     async def _send(self, effect: Send) -> Any:
         await self.aclose()
         sender = await self._sender()
-        answer, error = await sender.send(self.begin(effect), self.clock)
+        answer, error = await sender.send(self.begin(effect), self.deadline)
         if error is not None:
             return self.failed(error, Phase.SENT)
         assert answer is not None  # noqa: S101 - no error, so an answer
         self._answer = answer
         head = self.head(answer.status, answer.headers)
-        self._body = _decoded(self.decoder, answer) if self.decoder else aiter(answer)
+        self._body = decoded(self.decoder, answer) if self.decoder else aiter(answer)
         return head
 
     async def _read_all(self, effect: ReadBody) -> bytes:
@@ -182,15 +175,16 @@ class _Line(LineBase):
                 break
         return self.whole(effect, collected)
 
-    async def chunks(self, opened: OpenStream, report: Report) -> AsyncGenerator[dict[str, Any]]:
+    async def chunks(self, opened: OpenStream, on_end: StreamEnd) -> AsyncGenerator[dict[str, Any]]:
         """The chunks of an open stream. Once advanced, it owns the connection, whatever happens."""
         with CleanInterruption():
             parser = opened.parser
+            complete = False
             try:
                 yield {}
                 for chunk in opened.first:
                     yield chunk
-                self.clock.until = parser.resume()
+                self.deadline.until = parser.resume()
                 failure: Exception | None = None
                 try:
                     if not parser.ended:
@@ -199,7 +193,7 @@ class _Line(LineBase):
                             if chunks:
                                 for chunk in chunks:
                                     yield chunk
-                                self.clock.until = parser.resume()
+                                self.deadline.until = parser.resume()
                             if parser.ended:
                                 break
                         else:
@@ -215,12 +209,19 @@ class _Line(LineBase):
                 problem = stream_error(opened, time.monotonic())
                 if problem is not None:
                     raise problem
+                complete = True
             finally:
-                report.stream(opened)
-                await self.aclose()
-            verify_location(opened)
+                await self._end(opened, on_end, complete)
 
-    async def _drain(self, answer: AsyncAnswer | AsyncClientAnswer | AiohttpAnswer) -> None:
+    async def _end(self, opened: OpenStream, on_end: StreamEnd, complete: bool) -> None:  # noqa: FBT001
+        try:
+            await self.aclose()
+        except BaseException:
+            on_end(opened, False)
+            raise
+        on_end(opened, complete)
+
+    async def _drain(self, answer: Answer) -> None:
         """Read what is left of an answer that is whole; that it breaks off there is nothing."""
         problem: Exception | None = None
         try:
@@ -240,11 +241,3 @@ class _Line(LineBase):
 async def _nothing() -> AsyncIterator[bytes]:
     return
     yield b""  # an async generator that gives nothing
-
-
-async def _decoded(decode: Decoder, parts: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
-    async for part in parts:
-        for piece in decode.feed(part):
-            yield piece
-    for piece in decode.finish():
-        yield piece

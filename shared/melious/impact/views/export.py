@@ -10,8 +10,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from melious.impact.ledger import DIMENSIONS, ImpactLedger
-from melious.impact.totals import Totals
+from melious.impact.totals import DIMENSIONS, Sums, Totals
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,7 +21,7 @@ _FLOATS = tuple(name for name in _COLUMNS if name.endswith(("_kwh", "_co2", "_li
 _BALANCES = ("credits", "energy")
 
 
-def rows_of(ledger: ImpactLedger) -> tuple[list[str], list[dict[str, Any]]]:
+def rows_of(ledger: Sums) -> tuple[list[str], list[dict[str, Any]]]:
     """The columns, and a row for each combination of the dimensions; what was not reported is None."""
     cells = list(ledger.cells())
     balances = sorted({*_BALANCES, *(balance for _, totals in cells for balance in totals.charged)})
@@ -40,7 +39,7 @@ def rows_of(ledger: ImpactLedger) -> tuple[list[str], list[dict[str, Any]]]:
     return columns, rows
 
 
-def csv_of(ledger: ImpactLedger, to: str | PathLike[str] | TextIO | None) -> str | None:
+def csv_of(ledger: Sums, to: str | PathLike[str] | TextIO | None) -> str | None:
     """The rows as CSV, into a file or as text."""
     if to is None:
         out = io.StringIO(newline="")
@@ -54,7 +53,7 @@ def csv_of(ledger: ImpactLedger, to: str | PathLike[str] | TextIO | None) -> str
     return None
 
 
-def _write(ledger: ImpactLedger, out: TextIO) -> None:
+def _write(ledger: Sums, out: TextIO) -> None:
     columns, rows = rows_of(ledger)
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(columns)
@@ -71,7 +70,7 @@ def _texts(values: Iterable[Any]) -> list[Any]:
     ]
 
 
-def frame(ledger: ImpactLedger, *, exact: bool) -> pd.DataFrame:
+def frame(ledger: Sums, *, exact: bool) -> pd.DataFrame:
     """The rows as a pandas frame."""
     try:
         import pandas as pd  # noqa: PLC0415 - an extra

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from html import escape
 
-from melious.impact.ledger import ImpactLedger
-from melious.impact.totals import Totals
+from melious.impact.totals import Sums, Totals
 from melious.impact.views.sections import (
     UNREPORTED,
     Section,
@@ -49,7 +48,7 @@ _STYLE = f"""
 """.strip()
 
 
-def html(ledger: ImpactLedger) -> str:
+def html(ledger: Sums) -> str:
     """The total as tiles, each breakdown of several rows as a table, estimates in one of their own."""
     total = ledger.total
     units = Units.of(total)

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, TypeAlias
 
-from melious.impact.ledger import Dimension, ImpactLedger
-from melious.impact.totals import Totals
+from melious.impact.totals import Dimension, Sums, Totals
 from melious.impact.views.sections import TITLES, Units
 from melious.impact.views.sections import figure as shown
 
@@ -35,7 +34,7 @@ class _Measure:
     label: Callable[[float], str]
 
 
-def figure(ledger: ImpactLedger) -> Figure:
+def figure(ledger: Sums) -> Figure:
     """Draw a ledger.
 
     Raises:
@@ -172,7 +171,7 @@ def _title(total: Totals, units: Units) -> str:
     return "   ·   ".join(parts)
 
 
-def _rows(ledger: ImpactLedger, dimension: Dimension) -> list[_Row]:
+def _rows(ledger: Sums, dimension: Dimension) -> list[_Row]:
     """The rows, largest first; what was not reported after them, the rest in one."""
     parts = ledger.by(dimension)
     nameless = parts.pop(None, None)

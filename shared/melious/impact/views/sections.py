@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TypeAlias
 
-from melious.impact.ledger import DIMENSIONS, Dimension, ImpactLedger
-from melious.impact.totals import Totals
+from melious.impact.totals import DIMENSIONS, Dimension, Sums, Totals
 
 UNREPORTED = "—"
 MAX_ROWS = 15
@@ -73,14 +72,14 @@ class Units:
         return f"{value:,.{self.decimals}f}"
 
 
-def sections(ledger: ImpactLedger) -> list[Section]:
+def sections(ledger: Sums) -> list[Section]:
     """The breakdowns that have more than one row, largest first."""
     columns = reported_columns(ledger.total, Units.of(ledger.total))
     shown = [Section(TITLES[each], columns, _rows(ledger, each)) for each in DIMENSIONS]
     return [section for section in shown if len(section.rows) > 1]
 
 
-def estimated_section(ledger: ImpactLedger) -> Section | None:
+def estimated_section(ledger: Sums) -> Section | None:
     """What was estimated, by model; None where nothing was."""
     total = ledger.total
     if not total.estimated:
@@ -146,7 +145,7 @@ def tokens(count: int | None) -> str:
     return f"{count / 1e9:,.0f}G"
 
 
-def notes(ledger: ImpactLedger) -> list[str]:
+def notes(ledger: Sums) -> list[str]:
     """What else is to be said of the total, in sentences."""
     total = ledger.total
     said = []
@@ -185,7 +184,7 @@ def requests(total: Totals) -> str:
     return f"{total.requests:,} request" + ("" if total.requests == 1 else "s")
 
 
-def _rows(ledger: ImpactLedger, dimension: Dimension) -> tuple[tuple[str, Totals], ...]:
+def _rows(ledger: Sums, dimension: Dimension) -> tuple[tuple[str, Totals], ...]:
     nameless = _NAMELESS.get(dimension, "not reported")
     ranked = sorted(
         ledger.by(dimension).items(),

@@ -6,8 +6,7 @@ import textwrap
 from collections.abc import Iterator
 from unicodedata import combining, east_asian_width
 
-from melious.impact.ledger import ImpactLedger
-from melious.impact.totals import Totals
+from melious.impact.totals import Sums, Totals
 from melious.impact.views.sections import (
     Column,
     Section,
@@ -26,7 +25,7 @@ _NAME = 14
 _SPARE = ("failed", "no cost", "no impact", "tok in", "tok out")
 
 
-def text(ledger: ImpactLedger) -> str:
+def text(ledger: Sums) -> str:
     """The total, each breakdown of several rows, estimates, and what is to be said of them."""
     total = ledger.total
     lines = [requests(total)]

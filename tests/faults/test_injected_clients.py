@@ -6,7 +6,7 @@ import json
 from importlib.util import find_spec
 
 import pytest
-from faults_kit import ANSWER, ASK, DONE, EVENTS_HEAD, KEY, Peer, always, event, http_chunk, took, whole
+from faults_kit import ANSWER, ASK, DONE, EVENTS_HEAD, KEY, Peer, always, event, http_chunk, whole
 
 from melious import (
     APIConnectionError,
@@ -17,6 +17,7 @@ from melious import (
     MeliousClient,
     ServerError,
     StreamTruncatedError,
+    Timeout,
 )
 from melious.sandbox import Fault
 
@@ -31,17 +32,17 @@ def library(name):
 
 
 class Sync:
-    """A blocking client around one that was brought."""
+    """A blocking client around an injected one."""
 
     def __init__(self, name, sandbox_url, key, **options):
         self.seen = []
-        self.brought = library(name).Client(
+        self.injected = library(name).Client(
             headers={"x-marker": "mine"},
             event_hooks={"request": [self.seen.append]},
             follow_redirects=True,
             trust_env=False,
         )
-        self.client = MeliousClient(base_url=sandbox_url, api_key=key, http_client=self.brought, **options)
+        self.client = MeliousClient(base_url=sandbox_url, api_key=key, http_client=self.injected, **options)
 
     def chat(self, **params):
         return self.client.chat.create(**(ASK | params))
@@ -60,10 +61,10 @@ class Sync:
 
     @property
     def closed(self):
-        return self.brought.is_closed
+        return self.injected.is_closed
 
     def end(self):
-        self.brought.close()
+        self.injected.close()
 
 
 class Async:
@@ -76,7 +77,7 @@ class Async:
         async def note(request):
             self.seen.append(request)
 
-        self.brought = library(name).AsyncClient(
+        self.injected = library(name).AsyncClient(
             headers={"x-marker": "mine"},
             event_hooks={"request": [note]},
             follow_redirects=True,
@@ -84,7 +85,7 @@ class Async:
             transport=transport,
         )
         self.client = AsyncMeliousClient(
-            base_url=sandbox_url, api_key=key, http_client=self.brought, **options
+            base_url=sandbox_url, api_key=key, http_client=self.injected, **options
         )
 
     def chat(self, **params):
@@ -108,10 +109,10 @@ class Async:
 
     @property
     def closed(self):
-        return self.brought.is_closed
+        return self.injected.is_closed
 
     def end(self):
-        self.runner.run(self.brought.aclose())
+        self.runner.run(self.injected.aclose())
         self.runner.close()
 
 
@@ -155,7 +156,7 @@ def test_it_is_used_as_it_is_and_never_closed(bring, sandbox):
     assert not one.closed
     assert one.chat().text == text
     with pytest.raises(TypeError):
-        len(one.client)  # the client is what it was, and no proxy of the one it was brought
+        len(one.client)  # the client is what it was, and no proxy of the one it was injected with
     del one.client
     assert not one.closed
 
@@ -198,28 +199,28 @@ def test_no_redirect_is_followed_whatever_the_client_would_do(bring, serve):
 
 def test_deadlines_and_timeouts(bring, sandbox):
     one = bring(sandbox.base_url, sandbox.api_key)
-    sandbox.faults.add(Fault(delay=20))
-    with took(0.25, 1.3), pytest.raises(DeadlineExceededError):
+    sandbox.faults.add(Fault(delay=3600))
+    with pytest.raises(DeadlineExceededError):
         one.chat(deadline=0.3)
-    sandbox.faults.add(Fault(stall_after_events=2, stall_seconds=20))
-    with took(0.25, 1.3), pytest.raises(APITimeoutError):
-        one.chunks(timeout=0.3)
-    sandbox.faults.add(Fault(stall_after_events=2, stall_seconds=20, stall_comments=0.1))
-    with took(0.25, 1.3), pytest.raises(APITimeoutError):
-        one.chunks(timeout=0.3)
-    sandbox.faults.add(Fault(stall_after_events=2, stall_seconds=0.5))
-    assert len(one.chunks(deadline=0.3)) > 3, "the deadline of a stream ends with its first chunk"
+    sandbox.faults.add(Fault(stall_after_events=2, stall_seconds=3600))
+    with pytest.raises(APITimeoutError):
+        one.chunks(timeout=Timeout(silence=0.5, event=0.5))
+    sandbox.faults.add(Fault(stall_after_events=2, stall_seconds=3600, stall_comments=0.1))
+    with pytest.raises(APITimeoutError):
+        one.chunks(timeout=Timeout(silence=0.5, event=0.5))
+    sandbox.faults.add(Fault(stall_after_events=2, stall_seconds=1.2))
+    assert len(one.chunks(deadline=1.0)) > 3, "the deadline of a stream ends with its first chunk"
 
 
 def test_an_answer_that_trickles_in(bring, serve):
     def script(peer: Peer) -> None:
         peer.request()
         peer.send(b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n")
-        for _ in range(300):
+        while True:
             peer.send(b" ")
             peer.pause(0.05)
 
-    with took(0.25, 1.3), pytest.raises(DeadlineExceededError):
+    with pytest.raises(DeadlineExceededError):
         bring(serve(script).base_url).chat(deadline=0.3)
 
 
@@ -227,10 +228,9 @@ def test_silence_after_done(bring, serve):
     def script(peer: Peer) -> None:
         peer.request()
         peer.events(event("A", "stop"), DONE)
-        peer.left(10)
+        peer.left()
 
-    with took(0.0, 2.0):
-        assert len(bring(serve(script).base_url).chunks()) == 1
+    assert len(bring(serve(script).base_url).chunks()) == 1
 
 
 def test_a_client_that_was_closed_says_so(bring, sandbox):
@@ -253,7 +253,7 @@ def test_what_a_hook_of_the_client_has_read_is_read_all_the_same(bring, serve, s
             await response.aread()
 
         hook = read if isinstance(one, Async) else lambda response: response.read()
-        one.brought.event_hooks = {"response": [hook]}
+        one.injected.event_hooks = {"response": [hook]}
         assert one.chat().text
     assert one.chunks()[-1]["usage"]
 

@@ -1,0 +1,105 @@
+"""How an answer becomes a result."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from melious.answers.results import ChatCompletion, Meta, Result
+from melious.errors import ResponseDecodeError
+from melious.errors.table import status_error
+from melious.exchange.opened import OpenStream
+from melious.exchange.request import Response
+from melious.wire import codec
+from melious.wire.head import without_cookies
+
+R = TypeVar("R", bound=Result)
+
+
+def json_of(response: Response, endpoint: str) -> dict[str, Any]:
+    """Parse an answer that must be a JSON object; an error inside a 200 is raised as an error.
+
+    Raises:
+        ResponseDecodeError: It is something else.
+        APIStatusError: It is an error object.
+    """
+    try:
+        raw = codec.loads(response.body)
+    except ValueError:
+        raw = None
+    if not isinstance(raw, dict):
+        shown = " ".join(response.body[:200].decode("utf-8", "replace").split())
+        raise ResponseDecodeError(
+            f"{endpoint}: the answer is not a JSON object: "
+            f"content-type {response.content_type or 'missing'}, beginning {shown!r}",
+            status_code=response.status,
+            request_id=response.request_id,
+            body=shown,
+        )
+    if raw.get("error") or raw.get("object") == "error":
+        raise status_error(None, raw, request_id=response.request_id, endpoint=endpoint)
+    return raw
+
+
+def read_as(model: type[R], raw: Any, response: Response, endpoint: str, fields: Any = None) -> R:
+    """Make a result of a parsed answer.
+
+    Args:
+        model: The result's class.
+        raw: The parsed answer, kept as `.raw`.
+        response: Where it came from.
+        endpoint: The endpoint's name, for an error.
+        fields: What to read the result from, where that is not `raw`.
+
+    Raises:
+        ResponseDecodeError: The answer lacks what the endpoint promises.
+    """
+    try:
+        result = model.model_validate(raw if fields is None else fields)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise ResponseDecodeError(
+            f"{endpoint}: the answer is not as promised at {place}: {first['msg']}",
+            status_code=response.status,
+            request_id=response.request_id,
+            body=raw,
+        ) from None
+    set_origin(result, raw, meta_of(response))
+    return result
+
+
+def meta_of(response: Response) -> Meta:
+    """How an answer came about."""
+    return Meta(response.request_id, without_cookies(response.headers), response.origin)
+
+
+def set_origin(result: Result, raw: Any, meta: Meta) -> None:
+    """Note on a result where it comes from."""
+    result._raw, result._meta = raw, meta  # noqa: SLF001 - the other half of the class
+
+
+def completion_of(opened: OpenStream) -> ChatCompletion:
+    """What has arrived of a stream, as a whole answer.
+
+    Raises:
+        ResponseDecodeError: The chunks do not make an answer.
+    """
+    head = opened.head
+    whole = Response(
+        head.status,
+        head.headers,
+        b"",
+        opened.origin,
+    )
+    return read_as(ChatCompletion, opened.parser.partial.to_wire(), whole, "chat")
+
+
+def is_trusted(answer: Result) -> bool:
+    """Whether an answer may stand for later ones: not if it is about to be raised for where it was made."""
+    residency = answer.meta.residency
+    if residency is None or residency.mode != "raise":
+        return True
+    impact = answer.environment_impact
+    return residency.allows(impact.location if impact else None) is True

@@ -1,0 +1,33 @@
+"""The address of a pool, and the settings that decide who may share it."""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass
+
+from melious.http.proxies import Proxy
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What two clients must agree on to share a pool."""
+
+    scheme: str
+    host: str
+    port: int
+    verify: bool | str | ssl.SSLContext = True
+    max_connections: int = 256
+    transport: str = "httpx"
+    proxy: Proxy | None = None
+    certificates: tuple[str | None, str | None] = (None, None)
+
+    @property
+    def needs_tls(self) -> bool:
+        """Whether there is TLS anywhere on the way."""
+        return self.scheme == "https" or (self.proxy is not None and self.proxy.scheme == "https")
+
+    @property
+    def netloc(self) -> str:
+        """Host and, where it is not the usual one, port: the `Host` header."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == {"http": 80, "https": 443}[self.scheme] else f"{host}:{self.port}"

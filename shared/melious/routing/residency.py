@@ -1,0 +1,80 @@
+"""The countries that answers may come from, and what to do about an answer from elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from melious.errors import InvalidArgumentError
+
+VerifyLocation: TypeAlias = Literal["off", "warn", "raise"]
+"""What to do about an answer from outside `filters.countries`, or one that does not say where it was made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Residency:
+    """The countries that a request allows, and what to do about another one.
+
+    Attributes:
+        mode: `warn` or `raise`.
+        countries: ISO 3166 alpha-2 codes, as the caller wrote them.
+
+    Example:
+        >>> residency = Residency("raise", ("DE", "fr"))
+        >>> residency.allows("FR"), residency.allows("IT"), residency.allows(None)
+        (True, False, None)
+    """
+
+    mode: VerifyLocation
+    countries: tuple[str, ...]
+
+    @classmethod
+    def asked(cls, mode: object, filters: object) -> Residency | None:
+        """What a request with these filters asks for; None if there is nothing to verify.
+
+        Raises:
+            InvalidArgumentError: The mode is not known.
+        """
+        check_mode(mode)
+        countries = filters.get("countries") if isinstance(filters, Mapping) else None
+        if isinstance(countries, str):
+            countries = [countries]
+        if mode == "off" or not isinstance(countries, Sequence):
+            return None
+        named = tuple(country for country in countries if isinstance(country, str))
+        return cls(mode, named) if named else None  # type: ignore[arg-type]  # it is a known word by now
+
+    def allows(self, location: str | None) -> bool | None:
+        """Whether a location is one of the countries, in either case; None if it is not known."""
+        if location is None:
+            return None
+        return location.strip().upper() in {country.strip().upper() for country in self.countries}
+
+
+def check_mode(mode: object) -> None:
+    """Refuse what is not one of the modes.
+
+    Raises:
+        InvalidArgumentError: It is something else.
+    """
+    if mode not in ("off", "warn", "raise"):
+        raise InvalidArgumentError(f"verify_location: must be one of 'off', 'warn', 'raise', not {mode!r}")
+
+
+def check_verifiable(mode: object, filters: object) -> None:
+    """Refuse a mode that checks the location where no country is named to check it against.
+
+    Args:
+        mode: Any of the modes.
+        filters: Those that are sent.
+
+    Raises:
+        InvalidArgumentError: The mode is not known, or there are no countries.
+    """
+    check_mode(mode)
+    if mode != "off" and Residency.asked(mode, filters) is None:
+        raise InvalidArgumentError(
+            f"verify_location: {mode!r} needs countries to check answers against; give them as "
+            "filters={'countries': [...]}, or turn it off with verify_location='off'"
+        )

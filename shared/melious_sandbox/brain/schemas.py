@@ -1,0 +1,88 @@
+"""JSON schemas: references followed, alternatives listed, the type of an instance."""
+
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["Schema", "branches", "kind_of", "merged", "nullable", "resolve"]
+
+Schema = Mapping[str, Any]
+
+_DEEPEST = 64
+
+
+def resolve(schema: Schema, root: Schema) -> Schema:
+    """Follow ``$ref`` from ``schema`` within ``root``; keywords beside the reference are kept.
+
+    Raises:
+        ValueError: The reference points nowhere, outside, or at itself.
+    """
+    beside: dict[str, Any] = {}
+    for _ in range(_DEEPEST):
+        reference = schema.get("$ref")
+        if not isinstance(reference, str):
+            return {**schema, **beside} if beside else schema
+        beside = {**{key: value for key, value in schema.items() if key != "$ref"}, **beside}
+        schema = _pointed(reference, root)
+    raise ValueError(f"the schema reference {reference!r} goes in a circle")
+
+
+def _pointed(reference: str, root: Schema) -> Schema:
+    if not reference.startswith("#"):
+        raise ValueError(f"the schema reference {reference!r} leaves the schema")
+    found: Any = root
+    for step in reference[1:].strip("/").split("/"):
+        if not step:
+            continue
+        name = step.replace("~1", "/").replace("~0", "~")
+        if isinstance(found, list) and name.isdigit() and int(name) < len(found):
+            found = found[int(name)]
+        elif isinstance(found, Mapping) and name in found:
+            found = found[name]
+        else:
+            raise ValueError(f"the schema reference {reference!r} points at nothing")
+    return found if isinstance(found, Mapping) else {}
+
+
+def merged(schema: Schema, root: Schema) -> Schema:
+    """``schema`` with its references followed and its ``allOf`` folded in."""
+    schema = resolve(schema, root)
+    parts = schema.get("allOf")
+    if not isinstance(parts, list):
+        return schema
+    whole: dict[str, Any] = {key: value for key, value in schema.items() if key != "allOf"}
+    for part in parts:
+        if not isinstance(part, Mapping):
+            continue
+        for key, value in merged(part, root).items():
+            if key == "properties" and isinstance(whole.get(key), Mapping):
+                whole[key] = {**value, **whole[key]}
+            elif key == "required" and isinstance(whole.get(key), list):
+                whole[key] = list(dict.fromkeys([*whole[key], *value]))
+            else:
+                whole.setdefault(key, value)
+    return whole
+
+
+def branches(schema: Schema) -> list[Schema]:
+    """The alternatives of a schema, from ``anyOf`` and ``oneOf``."""
+    return [part for key in ("anyOf", "oneOf") for part in schema.get(key) or () if isinstance(part, Mapping)]
+
+
+def kind_of(schema: Schema) -> str:
+    """The JSON type to make: the declared one, null only if alone, else what the keywords suggest."""
+    kinds = schema.get("type")
+    if isinstance(kinds, str):
+        return kinds
+    if isinstance(kinds, list):
+        return next((kind for kind in kinds if kind != "null"), "null")
+    if "properties" in schema or "additionalProperties" in schema:
+        return "object"
+    return "array" if "items" in schema or "prefixItems" in schema else "string"
+
+
+def nullable(schema: Schema, root: Schema) -> bool:
+    """Whether null is an instance."""
+    kinds = schema.get("type")
+    if kinds == "null" or (isinstance(kinds, list) and "null" in kinds):
+        return True
+    return any(merged(branch, root).get("type") == "null" for branch in branches(schema))
