@@ -1,7 +1,6 @@
 """Melious, the European inference gateway, for LlamaIndex.
 
-Importing this package costs nothing: the classes are loaded when they are
-first used.
+Importing this package costs nothing: each class is loaded when first used.
 
 Example:
     >>> from llama_index.core import Document, VectorStoreIndex
@@ -34,12 +33,12 @@ if TYPE_CHECKING:
     from llama_index_melious.media.tool_spec import MeliousToolSpec
     from llama_index_melious.rerank.postprocessor import MeliousRerank
 
-_MISSING = "{} needs llama-index-core, which comes with an extra: pip install 'melious[llama-index]'"
+_MISSING = "{} needs llama-index-core. Install the extra: pip install 'melious[llama-index]'"
 
 
 def _has_framework() -> bool:
     try:
-        # Not `llama_index`: that is a namespace, part of which comes with this very package.
+        # Not `llama_index`, a namespace package to which this project also belongs.
         return find_spec("llama_index.core") is not None
     except ImportError:
         return False

@@ -1,4 +1,4 @@
-"""What can go wrong here beside the errors of `melious`."""
+"""Errors of these classes, beside those of `melious`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from melious.errors import ResponseDecodeError
 
 
 class _UnreadableAnswerError(ResponseDecodeError, ValueError):
-    """The model answered, but not with what was asked for.
+    """The model answered, but the answer cannot be used.
 
     Attributes:
         text: What it wrote.
@@ -24,21 +24,21 @@ class _UnreadableAnswerError(ResponseDecodeError, ValueError):
 
 
 class StructuredOutputError(_UnreadableAnswerError):
-    """The model did not answer with an object of the class that was asked for.
+    """The model did not answer with an object of the requested class.
 
     Attributes:
-        text: What it answered; for a refusal, what it says instead.
+        text: The answer, or the refusal.
         finish_reason: Why it stopped; `length` means that the object was cut off.
     """
 
-    advice = "Ask again, take a model that supports json_schema, or set `pydantic_program_mode`"
+    advice = "Ask again, use a model that supports json_schema, or set `pydantic_program_mode`"
 
 
 class ToolArgumentsError(_UnreadableAnswerError):
-    """The model called a tool with arguments that are no JSON object.
+    """The model called a tool with arguments that are not a JSON object.
 
     Attributes:
-        tool_name: The tool.
+        tool_name: The name of the tool.
         text: The arguments, as the model wrote them.
         finish_reason: Why it stopped; `length` means that the arguments were cut off.
     """

@@ -1,4 +1,4 @@
-"""`MeliousUsageEvent`: what each request cost, told to LlamaIndex's event handlers."""
+"""`MeliousUsageEvent` reports to LlamaIndex's event handlers what each request cost."""
 
 from __future__ import annotations
 
@@ -21,24 +21,23 @@ dispatcher: Dispatcher = get_dispatcher(__name__)
 
 
 class MeliousUsageEvent(BaseEvent):
-    """What one request to the service used and cost. What the service did not report is None, never zero.
+    """What one answered request used and cost. Anything not reported by the service is None, never zero.
 
-    One event for each request that was answered: several for texts that went in several batches, one for a
-    stream, after its last chunk.
+    Each batch of texts has its own event. A stream has one, after its last chunk.
 
     Attributes:
         endpoint: `chat`, `embeddings`, `rerank`, `images` or `audio`.
         model: The model that answered, as the service names it.
         request_id: The service's id of the request.
-        routing: The flavor, or else the preset, that the request asked for; a flavor wins over a preset.
-        relaxed: The filters that `routing_fallbacks` gave up to find a provider, in order.
+        routing: The request's flavor, or else its preset.
+        relaxed: The filters that `routing_fallbacks` relaxed, in order.
         usage: Token counts.
-        environment_impact: Energy in kWh, carbon in grams of CO2, water in litres, and where it ran.
-        billing_cost: The money, as exact decimals.
-        span_id: The span in which the request was made.
-        timestamp: When the answer was there.
-        id_: The event's own id.
-        tags: The tags that were active, see `llama_index.core.instrumentation`.
+        environment_impact: Energy in kWh, carbon in grams of CO2, water in litres, and the location.
+        billing_cost: The price, in exact decimals.
+        span_id: The span of the request.
+        timestamp: When the answer arrived.
+        id_: The id of the event.
+        tags: The active tags; see `llama_index.core.instrumentation`.
 
     Example:
         >>> from llama_index.core.instrumentation import get_dispatcher
@@ -70,7 +69,7 @@ class MeliousUsageEvent(BaseEvent):
 
     @field_validator("usage", "environment_impact", "billing_cost", mode="before")
     @classmethod
-    def _object_or_nothing(cls, value: Any) -> Any:
+    def _object_or_none(cls, value: Any) -> Any:
         return value if isinstance(value, dict | BaseModel) and value else None
 
     @field_validator("model", mode="before")
@@ -91,25 +90,24 @@ def dispatch_usage(
     origin: Meta | StreamBase,
     span_id: str | None = None,
 ) -> None:
-    """Tell LlamaIndex's handlers what one request cost.
+    """Report to LlamaIndex's handlers what one request cost.
 
     Args:
         endpoint: `chat`, `embeddings`, `rerank`, `images` or `audio`.
-        answer: The answer, or its JSON as the service sent it.
-        origin: How the answer was requested: its `meta`, or the stream that it came as.
-        span_id: The span in which the request was made; by default the active one. For streams, whose end
-            comes when that span is over.
+        answer: The answer, or its JSON.
+        origin: The answer's `meta`, or its stream.
+        span_id: The span of the request, by default the active one. A stream outlives its span.
     """
-    told = answer if isinstance(answer, Mapping) else dict(answer)
+    reported = answer if isinstance(answer, Mapping) else dict(answer)
     event = MeliousUsageEvent(
         endpoint=endpoint,
-        model=told.get("model"),
+        model=reported.get("model"),
         request_id=origin.request_id,
         routing=origin.routing,
         relaxed=origin.relaxed,
-        usage=told.get("usage"),
-        environment_impact=told.get("environment_impact"),
-        billing_cost=told.get("billing_cost"),
+        usage=reported.get("usage"),
+        environment_impact=reported.get("environment_impact"),
+        billing_cost=reported.get("billing_cost"),
     )
     if span_id is not None:
         event.span_id = span_id

@@ -1,4 +1,4 @@
-"""`MeliousImpactEventHandler`: adds up what requests cost, as LlamaIndex's events tell it."""
+"""`MeliousImpactEventHandler` adds up the usage events."""
 
 from __future__ import annotations
 
@@ -17,14 +17,13 @@ OTHER = "other"
 
 
 class MeliousImpactEventHandler(BaseEventHandler):
-    """Adds up what every request of the LLM, the embedding model and the reranker cost.
+    """Adds up what all requests cost.
 
-    Added to the root dispatcher it hears all of them, from any thread or task;
-    `track_impact()` does the same for a block of code.
+    On the root dispatcher it counts the requests of every thread and task. For a
+    block of code, use `track_impact()`.
 
     Attributes:
-        ledger: The sums, with breakdowns by endpoint, model (as the service names it), provider,
-            country and routing.
+        ledger: The sums, also by endpoint, model (as the service names it), provider, country and routing.
 
     Example:
         >>> from llama_index.core.instrumentation import get_dispatcher
@@ -53,25 +52,25 @@ class MeliousImpactEventHandler(BaseEventHandler):
 
     @property
     def total(self) -> Totals:
-        """The sums over all requests so far."""
+        """The sums of all requests so far."""
         return self.ledger.total
 
     def by_tag(self) -> dict[tuple[str, str], Totals]:
-        """The sums by tag (`instrument_tags`), as name and value.
+        """The sums by tag (`instrument_tags`), a pair of name and value.
 
         Returns:
-            The sums of the first 256 tags, and of the rest as `("other", "other")`. A request with several
-            tags counts for each.
+            The sums of the first 256 tags, and of all others under `("other", "other")`. A request counts
+            once for each of its tags.
         """
         with self._lock:
             return {tag: totals.copy() for tag, totals in self._tags.items()}
 
     def handle(self, event: BaseEvent, **kwargs: Any) -> None:  # noqa: ARG002 - the interface
-        """Count a request; other events are left alone.
+        """Count a request; other events are ignored.
 
         Args:
             event: Any event.
-            **kwargs: Not used.
+            **kwargs: Ignored.
         """
         if not isinstance(event, MeliousUsageEvent):
             return

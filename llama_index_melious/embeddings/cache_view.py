@@ -1,4 +1,4 @@
-"""A view of LlamaIndex's `embeddings_cache` in which no two kinds of vectors share a key."""
+"""A view of LlamaIndex's `embeddings_cache` that keeps different kinds of vectors apart."""
 
 from __future__ import annotations
 
@@ -6,15 +6,14 @@ from typing import Any
 
 
 class CacheView:
-    """A key-value store as one kind of vectors uses it.
+    """A key-value store for one kind of vectors.
 
-    LlamaIndex keeps vectors under the bare text, so that a query would get the
-    vector of a document of the same words, and one model that of another. Here
-    every key begins with what makes vectors differ.
+    LlamaIndex uses the bare text as the key, so queries and documents, or two
+    models, would share vectors. Here every key has a prefix.
 
     Args:
-        store: The store, anything with the methods of LlamaIndex's `BaseKVStore`.
-        kind: What every key begins with.
+        store: A store with the methods of LlamaIndex's `BaseKVStore`.
+        kind: The prefix.
 
     Example:
         >>> from llama_index.core.storage.kvstore import SimpleKVStore
@@ -29,7 +28,7 @@ class CacheView:
         self._kind = kind
 
     def get(self, key: str, collection: str) -> Any:
-        """What the store has for a text, or None."""
+        """The stored value of a text, or None."""
         return self._store.get(key=self._kind + key, collection=collection)
 
     async def aget(self, key: str, collection: str) -> Any:
@@ -37,7 +36,7 @@ class CacheView:
         return await self._store.aget(key=self._kind + key, collection=collection)
 
     def put(self, key: str, val: dict[str, Any], collection: str) -> None:
-        """Keep a vector for a text."""
+        """Store a vector for a text."""
         self._store.put(key=self._kind + key, val=val, collection=collection)
 
     async def aput(self, key: str, val: dict[str, Any], collection: str) -> None:

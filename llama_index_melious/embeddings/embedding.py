@@ -1,4 +1,4 @@
-"""`MeliousEmbedding`: the embedding models of Melious for LlamaIndex."""
+"""`MeliousEmbedding`, the embedding models of Melious for LlamaIndex."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _PARAMETERS = frozenset(EmbeddingParams.__annotations__)
 
 dispatcher: Dispatcher = get_dispatcher(__name__)
 
-# LlamaIndex's own methods without their spans, for the methods here have spans of the same names.
+# LlamaIndex's methods without their spans: the methods here open spans of the same names.
 _get_query_embedding = inspect.unwrap(BaseEmbedding.get_query_embedding)
 _aget_query_embedding = inspect.unwrap(BaseEmbedding.aget_query_embedding)
 _get_text_embedding = inspect.unwrap(BaseEmbedding.get_text_embedding)
@@ -38,79 +38,78 @@ _get_text_embedding_batch = inspect.unwrap(BaseEmbedding.get_text_embedding_batc
 _aget_text_embedding_batch = inspect.unwrap(BaseEmbedding.aget_text_embedding_batch)
 
 
-class _Run:
-    """The batches of one async call; after one has failed no other begins."""
+class _BatchRun:
+    """The batches of one async call; none starts after one has failed."""
 
     failed = False
 
 
-_run: ContextVar[_Run | None] = ContextVar("melious_embedding_run", default=None)
+_run: ContextVar[_BatchRun | None] = ContextVar("melious_embedding_run", default=None)
 
 
-class _Gate:
-    """Lets so many in at a time, on each event loop. Copies and pickles of it are new ones."""
+class _ConcurrencyLimit:
+    """Limits concurrent requests on each event loop. Copies and pickles start afresh."""
 
     def __init__(self) -> None:
-        self._used: dict[tuple[asyncio.AbstractEventLoop, int], list[Any]] = {}
+        self._in_use: dict[tuple[asyncio.AbstractEventLoop, int], list[Any]] = {}
 
     @asynccontextmanager
     async def of(self, limit: int | None) -> AsyncIterator[None]:
         if limit is None:
             yield
             return
-        place = running_loop(), limit
-        gate = self._used.setdefault(place, [asyncio.Semaphore(limit), 0])
-        gate[1] += 1
+        key = running_loop(), limit
+        semaphore = self._in_use.setdefault(key, [asyncio.Semaphore(limit), 0])
+        semaphore[1] += 1
         try:
-            async with gate[0]:
+            async with semaphore[0]:
                 yield
         finally:
-            gate[1] -= 1
-            if not gate[1]:  # an idle gate would keep a loop that is closed
-                del self._used[place]
+            semaphore[1] -= 1
+            if not semaphore[1]:  # an idle one would keep a closed loop alive
+                del self._in_use[key]
 
-    def __reduce__(self) -> tuple[type[_Gate], tuple[()]]:
-        return _Gate, ()
+    def __reduce__(self) -> tuple[type[_ConcurrencyLimit], tuple[()]]:
+        return _ConcurrencyLimit, ()
 
 
 class MeliousEmbedding(MeliousComponent, BaseEmbedding):
     """The embedding models of Melious.
 
-    Texts are sent as they are, in batches of `embed_batch_size`; async calls
-    run `num_workers` batches at a time. The service's vectors are not of unit
-    length unless `normalize` is set. Several texts give `list[list[float]]`,
-    n x dim, in the order of the texts. A call that fails raises a
-    `melious.MeliousError`; its subclass says how. What each request cost is
-    told by a `MeliousUsageEvent`.
+    Texts are sent unchanged, in batches of `embed_batch_size`; async calls run
+    `num_workers` batches at a time. Vectors have unit length only if `normalize`
+    is set. Several texts give `list[list[float]]`, n x dim, in the order of the
+    texts. A failed call raises a `melious.MeliousError`. A `MeliousUsageEvent`
+    reports what each request cost.
 
     Args:
-        model: The model, with or without a flavor; `model_name` is LlamaIndex's word for it.
-        api_key: The key; by default the environment variable `MELIOUS_API_KEY`.
-        base_url: Where the service is; by default `MELIOUS_BASE_URL`, then `https://api.melious.ai/v1`.
-        api_base: Another word for `base_url`.
+        model: The model, with or without a flavor; LlamaIndex calls it `model_name`.
+        api_key: The API key; by default the environment variable `MELIOUS_API_KEY`.
+        base_url: The URL of the service; by default `MELIOUS_BASE_URL`, then `https://api.melious.ai/v1`.
+        api_base: LlamaIndex's name for `base_url`.
         preset: What routing should favour, such as `environment` or `speed`; not sent by default.
         flavor: The suffix of the model: `balanced`, `speed`, `price`, `eco` or `batch`; none by default.
         filters: Which providers may serve, such as `{"countries": ["DE", "FR"]}`; by default any.
-        dimensions: The length of the vectors, for models that can be cut; by default the model's own.
-        query_instruction: What to put before every query, as it is; nothing by default.
-        text_instruction: What to put before every text of a document, as it is; nothing by default.
-        normalize: Bring vectors to unit length; False by default.
-        embed_batch_size: The most texts in one request, up to 2048; 100 by default.
-        num_workers: The most requests at a time in async batches; 4 by default, None for no limit.
-        encoding_format: How vectors travel, `base64` (the default) or `float`; the result is the same.
-        mode, custom_weights: Routing words of the older pages, one of the two; not sent by default.
+        dimensions: The length of the vectors, if the model supports several; by default the model's own.
+        query_instruction: A prefix for every query; none by default.
+        text_instruction: A prefix for every text of a document; none by default.
+        normalize: Scale vectors to unit length; False by default.
+        embed_batch_size: Maximum texts in one request, up to 2048; 100 by default.
+        num_workers: Maximum concurrent requests of async batches; 4 by default, None for no limit.
+        encoding_format: `base64` (the default) or `float` on the wire; the result is the same.
+        mode, custom_weights: Routing parameters of the older API, one of the two; not sent by default.
         timeout: Seconds for each wait of an attempt, or a `melious.Timeout`; 60 s for an answer by default.
         deadline: Seconds for a whole call, waits and retries included; 600 by default, None for no limit.
-        max_retries: Further attempts after the first, for passing troubles; 2 by default, 0 for none.
+        max_retries: Attempts after the first, for transient errors; 2 by default.
         default_headers: Headers of every request; none by default.
-        extra_body: Fields of every body, sent as they are; none by default.
+        extra_body: Fields added to every request body unchanged; none by default.
         additional_kwargs: Further parameters of every request; those of a call replace them.
-        http_client: A client with httpx's interface for blocking calls, never closed; none by default.
+        http_client: An HTTP client with httpx's interface for blocking calls, never closed; none by default.
         async_http_client: The same for async calls.
         async_transport: `httpx`, the default, or `aiohttp` for async calls (extra `aiohttp`).
         auth, allow_insecure_http: As in `melious.clients.base.ClientOptions`.
-        embeddings_cache: A `BaseKVStore` of LlamaIndex to keep vectors in, under keys that tell models,
-            dimensions and instructions apart. It is left out of `to_dict`, and kept by pickles and copies.
+        embeddings_cache: A LlamaIndex `BaseKVStore` that caches vectors by text, model, dimensions and
+            instruction. Pickles and copies keep it, `to_dict` does not.
         **arguments: See LlamaIndex's `BaseEmbedding` for `callback_manager` and `rate_limiter`.
 
     Raises:
@@ -137,7 +136,7 @@ class MeliousEmbedding(MeliousComponent, BaseEmbedding):
         "model": "model_name",
     }
 
-    if TYPE_CHECKING:  # one of the two is needed
+    if TYPE_CHECKING:  # one of the two must be given
         model: str = ""
         model_name: str = ""
     else:
@@ -145,46 +144,48 @@ class MeliousEmbedding(MeliousComponent, BaseEmbedding):
 
         @property
         def model(self) -> str:
-            """Another word for `model_name`."""
+            """The same as `model_name`."""
             return self.model_name
 
         @model.setter
         def model(self, name: str) -> None:
             self.model_name = name
 
-    embed_batch_size: int = Field(default=100, gt=0, le=2048, description="The most texts in one request.")
+    embed_batch_size: int = Field(default=100, gt=0, le=2048, description="Maximum texts in one request.")
     num_workers: int | None = Field(
-        default=4, gt=0, description="The most requests at a time in async batches; None for no limit."
+        default=4, gt=0, description="Maximum concurrent requests of async batches; None for no limit."
     )
-    embeddings_cache: Any = Field(default=None, exclude=True, description="Where vectors are kept.")
+    embeddings_cache: Any = Field(default=None, exclude=True, description="A cache for vectors.")
     dimensions: int | None = Field(
-        default=None, gt=0, description="The length of the vectors, for models that can be cut."
+        default=None, gt=0, description="The length of the vectors, if the model supports several."
     )
-    query_instruction: str = Field(default="", description="What to put before every query.")
-    text_instruction: str = Field(default="", description="What to put before every text.")
-    normalize: bool = Field(default=False, description="Bring vectors to unit length.")
+    query_instruction: str = Field(default="", description="A prefix for every query.")
+    text_instruction: str = Field(default="", description="A prefix for every text of a document.")
+    normalize: bool = Field(default=False, description="Scale vectors to unit length.")
     encoding_format: Literal["base64", "float"] = Field(
-        default="base64", description="How vectors travel; the result is the same."
+        default="base64", description="The format on the wire; the result is the same."
     )
-    mode: str | None = Field(default=None, description="A routing word of the service's older pages.")
+    mode: str | None = Field(default=None, description="A routing parameter of the older API.")
     custom_weights: dict[str, float] | None = Field(
-        default=None, description="Routing weights of the service's older pages; not together with `mode`."
+        default=None, description="Routing weights of the older API; not together with `mode`."
     )
 
-    _gate: _Gate = PrivateAttr(default_factory=_Gate)
+    _concurrency: _ConcurrencyLimit = PrivateAttr(default_factory=_ConcurrencyLimit)
 
     @classmethod
     def class_name(cls) -> str:
-        """The name under which LlamaIndex serialises the class."""
+        """The name for LlamaIndex's serialisation."""
         return "MeliousEmbedding"
 
     def _check(self) -> None:
         super()._check()
         if self.mode is not None and self.custom_weights is not None:
-            raise InvalidArgumentError("mode: cannot be combined with custom_weights; give one of them")
+            raise InvalidArgumentError(
+                "mode: cannot be combined with custom_weights; give one of them", param="mode"
+            )
 
     def to_payload(self) -> dict[str, Any]:
-        """What events tell about this model; no key and no header."""
+        """What events show of this model: neither the key nor headers."""
         return {
             "class_name": self.class_name(),
             "model_name": self.model_name,
@@ -201,7 +202,7 @@ class MeliousEmbedding(MeliousComponent, BaseEmbedding):
             "custom_weights": self.custom_weights,
             "as_numpy": self.normalize,
             "max_concurrency": 1,  # `num_workers` decides
-            "on_answer": _tell,
+            "on_answer": _report_usage,
         }
         return {"model": self.model_name, "input": texts, **self._parameters(_PARAMETERS, own, {})}
 
@@ -237,10 +238,10 @@ class MeliousEmbedding(MeliousComponent, BaseEmbedding):
 
     @dispatcher.span
     async def _aget_text_embeddings(self, texts: list[str]) -> list[Embedding]:
-        run = _run.get() or _Run()
-        async with self._gate.of(self.num_workers):
+        run = _run.get() or _BatchRun()
+        async with self._concurrency.of(self.num_workers):
             if run.failed:
-                # LlamaIndex has raised already and lets its other batches run on, unheard.
+                # LlamaIndex has raised already, but lets its other batches run.
                 raise asyncio.CancelledError
             try:
                 return await self._aembed(_instructed(self.text_instruction, texts))
@@ -249,7 +250,7 @@ class MeliousEmbedding(MeliousComponent, BaseEmbedding):
                 raise
 
     def _ready(self, options: dict[str, Any], *, query: bool = False) -> Self:
-        """This model with the options of a call, and with a cache that tells what it is asked for."""
+        """This model with the options of a call, and a cache for this kind of vectors only."""
         chosen = self.with_options(**options) if options else self
         if chosen.embeddings_cache is None:
             return chosen
@@ -260,7 +261,7 @@ class MeliousEmbedding(MeliousComponent, BaseEmbedding):
         return chosen.model_copy(update={"embeddings_cache": CacheView(chosen.embeddings_cache, kind)})
 
     def get_query_embedding(self, query: str, **options: Any) -> Embedding:
-        """Turn a query into a vector.
+        """Embed a query.
 
         Args:
             query: The query.
@@ -268,7 +269,7 @@ class MeliousEmbedding(MeliousComponent, BaseEmbedding):
 
         Raises:
             InvalidArgumentError: An option is wrong or unknown, or the query is empty.
-            MeliousError: The call failed; its subclass says how.
+            MeliousError: The call failed.
         """
         vector: Embedding = _get_query_embedding(self._ready(options, query=True), query)
         return vector
@@ -279,7 +280,7 @@ class MeliousEmbedding(MeliousComponent, BaseEmbedding):
         return vector
 
     def get_text_embedding(self, text: str, **options: Any) -> Embedding:
-        """Turn a text of a document into a vector; see `get_query_embedding` for options and errors."""
+        """Embed a text of a document; see `get_query_embedding` for options and errors."""
         vector: Embedding = _get_text_embedding(self._ready(options), text)
         return vector
 
@@ -294,20 +295,20 @@ class MeliousEmbedding(MeliousComponent, BaseEmbedding):
         show_progress: bool = False,  # noqa: FBT001, FBT002 - the base class's signature
         **kwargs: Any,
     ) -> list[Embedding]:
-        """Turn texts of documents into vectors, one request after the other.
+        """Embed texts of documents, one request after the other.
 
         Args:
             texts: The texts; none may be empty.
-            show_progress: Draw a progress bar.
-            **kwargs: Any of the constructor's arguments, for this call only. Others are left alone, since
-                ingestion pipelines hand theirs to all of their steps.
+            show_progress: Show a progress bar.
+            **kwargs: Any of the constructor's arguments, for this call only. Others are ignored, since
+                ingestion pipelines pass theirs to every step.
 
         Returns:
             The vectors, n x dim, in the order of the texts.
 
         Raises:
-            InvalidArgumentError: An argument is wrong, or a text is empty; its place is named.
-            MeliousError: A request failed; its subclass says how.
+            InvalidArgumentError: An argument is wrong, or a text is empty; the error names its position.
+            MeliousError: A request failed.
         """
         ready = self._ready(self._own(kwargs))
         vectors: list[Embedding] = _get_text_embedding_batch(ready, texts, show_progress)
@@ -319,13 +320,13 @@ class MeliousEmbedding(MeliousComponent, BaseEmbedding):
         show_progress: bool = False,  # noqa: FBT001, FBT002 - the base class's signature
         **kwargs: Any,
     ) -> list[Embedding]:
-        """Like `get_text_embedding_batch`, for asyncio, `num_workers` requests at a time.
+        """Like `get_text_embedding_batch`, for asyncio, with `num_workers` concurrent requests.
 
-        After one has failed no further one is sent.
+        After one has failed, no other is sent.
         """
         running_loop()
         ready = self._ready(self._own(kwargs))
-        token = _run.set(_Run())
+        token = _run.set(_BatchRun())
         try:
             vectors: list[Embedding] = await _aget_text_embedding_batch(ready, texts, show_progress)
         finally:
@@ -337,7 +338,7 @@ class MeliousEmbedding(MeliousComponent, BaseEmbedding):
         return {name: value for name, value in arguments.items() if name in known}
 
     async def _aget_text_embeddings_cached(self, texts: list[str]) -> list[Embedding]:
-        # Of all paths LlamaIndex leaves this one alone without its rate limiter.
+        # LlamaIndex applies its rate limiter everywhere but here.
         limiter = getattr(self, "rate_limiter", None)
         if limiter is not None:
             await limiter.async_acquire()
@@ -345,10 +346,10 @@ class MeliousEmbedding(MeliousComponent, BaseEmbedding):
         return vectors
 
 
-def _tell(answer: Result) -> None:
+def _report_usage(answer: Result) -> None:
     dispatch_usage("embeddings", answer, origin=answer.meta)
 
 
 def _instructed(instruction: str, texts: list[str]) -> list[str]:
-    """The texts with their prefix; what is not text stays as it is, so that it is refused by its position."""
+    """The texts with their prefix; anything else is left for the core to refuse by its position."""
     return [instruction + text if isinstance(text, str) and text else text for text in texts]

@@ -1,4 +1,4 @@
-"""LlamaIndex's messages as the wire carries them. Pure: the caller's messages are only read."""
+"""Converts LlamaIndex's messages to the wire format. Pure: the caller's messages never change."""
 
 from __future__ import annotations
 
@@ -52,21 +52,20 @@ def to_wire(
     echo_thinking: bool = False,
     takes_video: bool = False,
 ) -> list[dict[str, Any]]:
-    """Write a conversation for the wire.
+    """Convert a conversation to the wire format.
 
     Args:
         messages: The conversation, oldest first.
         model: The model, for errors.
         echo_thinking: Send earlier reasoning back as `reasoning_content`.
-        takes_video: Whether the model takes videos.
+        takes_video: Whether the model accepts videos.
 
     Raises:
-        InvalidArgumentError: A block has no form on the wire, or calls of tools
-            and their results do not belong together.
+        InvalidArgumentError: A block cannot be sent, or tool calls and results do not match.
     """
-    place = f"{model}: messages" if model else "messages"
+    where = f"{model}: messages" if model else "messages"
     wire = [
-        _message(message, f"{place}[{position}]", echo_thinking=echo_thinking, takes_video=takes_video)
+        _message(message, f"{where}[{position}]", echo_thinking=echo_thinking, takes_video=takes_video)
         for position, message in enumerate(messages)
     ]
     _check_calls_answered(wire)
@@ -75,13 +74,15 @@ def to_wire(
 
 def _message(message: ChatMessage, where: str, *, echo_thinking: bool, takes_video: bool) -> dict[str, Any]:
     if not isinstance(message, ChatMessage):
-        raise InvalidArgumentError(f"{where}: needs a ChatMessage, not {type(message).__name__}")
+        raise InvalidArgumentError(
+            f"{where}: must be a ChatMessage, not {type(message).__name__}", param="messages"
+        )
     role = _ROLES[message.role]
     text_only = role in _TEXT_ONLY
     parts = [
         part
         for block in message.blocks
-        if not (text_only and _is_no_text(block))
+        if not (text_only and _is_media(block))
         for part in _parts(block, where, takes_video=takes_video)
     ]
     out: dict[str, Any] = {"role": role, "content": _content(role, parts)}
@@ -102,23 +103,23 @@ def _message(message: ChatMessage, where: str, *, echo_thinking: bool, takes_vid
             call_id = _legacy_id(out.pop("name"))
         if not isinstance(call_id, str):
             raise InvalidArgumentError(
-                f"{where}: a tool's message needs the id of the call that it answers, "
-                "as additional_kwargs['tool_call_id']"
+                f"{where}: a tool message needs the id of its tool call in additional_kwargs['tool_call_id']",
+                param="messages",
             )
         out["tool_call_id"] = call_id
     return out
 
 
 def _content(role: str, parts: list[Part]) -> str | list[Part]:
-    """Text as one string, wherever text is all there is or all that the role may carry."""
+    """One string if there is only text, or if the role allows nothing else."""
     if role in _TEXT_ONLY or all(part["type"] == "text" for part in parts):
         return "\n".join(part["text"] for part in parts if part["type"] == "text")
-    # Models listen better to what comes before the question.
+    # Models answer better about audio that comes before the question.
     return sorted(parts, key=lambda part: part["type"] != "input_audio")
 
 
 def _parts(block: Any, where: str, *, takes_video: bool) -> Iterable[Part]:
-    """The parts of content that a block becomes; calls of tools and thoughts are not content."""
+    """The parts of a block; tool calls and thinking have none."""
     match block:
         case TextBlock():
             return [_text(block.text)]
@@ -138,7 +139,9 @@ def _parts(block: Any, where: str, *, takes_video: bool) -> Iterable[Part]:
             return [*inner, _text(f"[{block.title}, {block.source}]")]
         case CachePoint() | ThinkingBlock() | ToolCallBlock():
             return []
-    raise InvalidArgumentError(f"{where}: {type(block).__name__} has no form in a chat request")
+    raise InvalidArgumentError(
+        f"{where}: {type(block).__name__} cannot be sent in a chat request", param="messages"
+    )
 
 
 def _text(text: str) -> Part:
@@ -158,7 +161,7 @@ def _image(block: ImageBlock, where: str) -> Part:
 
 
 def _image_type(data: str) -> str:
-    """The type of a picture by its first bytes, for pictures that came without one."""
+    """The type of an image, from its first bytes."""
     for start, kind in (("iVBOR", "png"), ("/9j/", "jpeg"), ("R0lG", "gif"), ("UklGR", "webp")):
         if data.startswith(start):
             return f"image/{kind}"
@@ -169,7 +172,9 @@ def _audio(block: AudioBlock, where: str) -> Part:
     data = _base64_of(block.audio, block.path, where, "audio", url=block.url)
     kind = block.format or _audio_type(data)
     if kind is None:
-        raise InvalidArgumentError(f"{where}: an AudioBlock needs `format`, e.g. 'mp3'")
+        raise InvalidArgumentError(
+            f"{where}: an AudioBlock needs a `format`, such as 'mp3'", param="messages"
+        )
     return {"type": "input_audio", "input_audio": {"data": data, "format": kind}}
 
 
@@ -182,7 +187,7 @@ def _audio_type(data: str) -> str | None:
 
 def _video(block: VideoBlock, where: str, *, takes_video: bool) -> Part:
     if not takes_video:
-        raise InvalidArgumentError(f"{where}: a VideoBlock, but the model takes no videos")
+        raise InvalidArgumentError(f"{where}: the model does not accept videos", param="messages")
     if block.url is not None:
         url = str(block.url)
     else:
@@ -191,15 +196,15 @@ def _video(block: VideoBlock, where: str, *, takes_video: bool) -> Part:
     return {"type": "video_url", "video_url": {"url": url}}
 
 
-def _is_no_text(block: Any) -> bool:
-    """Whether a message that may carry texts alone goes without this block."""
+def _is_media(block: Any) -> bool:
+    """Whether a role that allows text only must leave out this block."""
     if isinstance(block, DocumentBlock):
         return _BINARY.match(_document_type(block)) is not None
     return isinstance(block, ImageBlock | AudioBlock | VideoBlock)
 
 
 def _document(block: DocumentBlock, where: str) -> Part:
-    """A document that is text, inline; whether it is, its type says, or else its bytes."""
+    """A text document inline. Its type decides whether it is text, or else its bytes."""
     name, kind = block.title or "document", _document_type(block)
     text = None
     if not _BINARY.match(kind):
@@ -208,7 +213,8 @@ def _document(block: DocumentBlock, where: str) -> Part:
     if text is None:
         raise InvalidArgumentError(
             f"{where}: the document {name!r} ({kind or 'of unknown type'}) cannot be part of a chat request; "
-            "turn it into text first, e.g. with POST /v1/documents/convert"
+            "convert it to text first, e.g. with POST /v1/documents/convert",
+            param="messages",
         )
     return _text(f"{name}:\n{text}")
 
@@ -218,7 +224,7 @@ def _document_type(block: DocumentBlock) -> str:
 
 
 def _text_in(data: bytes) -> str | None:
-    """The text that the bytes are, or None."""
+    """The bytes as text, or None."""
     try:
         return None if b"\0" in data else data.decode()
     except UnicodeDecodeError:
@@ -226,33 +232,35 @@ def _text_in(data: bytes) -> str | None:
 
 
 def _base64_of(data: Any, path: Any, where: str, kind: str, *, url: Any = None) -> str:
-    """The base64 of what a block holds or where its path leads; nothing is fetched."""
+    """The content of a block or of its file, in base64. URLs are not fetched."""
     if data is None and path is None and url is not None:
         head, comma, inline = str(url).partition(",")
         if head.startswith("data:") and head.endswith(";base64") and comma:
             return inline
-        raise InvalidArgumentError(f"{where}: the {kind} is a URL; fetch it and pass its bytes")
+        raise InvalidArgumentError(
+            f"{where}: the {kind} is a URL; download it and pass its bytes", param="messages"
+        )
     if data is None and path is None:
-        raise InvalidArgumentError(f"{where}: the {kind} is empty")
+        raise InvalidArgumentError(f"{where}: the {kind} is empty", param="messages")
     if isinstance(data, bytes):
         try:
             base64.b64decode(data, validate=True)
-        except ValueError:  # a block keeps its bytes as base64, unless LlamaIndex took them for that already
+        except ValueError:  # blocks hold base64, unless LlamaIndex mistook the bytes for base64
             return base64.b64encode(data).decode("ascii")
         return data.decode("ascii")
     if data is not None:
         data.seek(0)
         raw = data.read()
     else:
-        with open(path, "rb") as file:  # noqa: PTH123 - a path or its text, either will do
+        with open(path, "rb") as file:  # noqa: PTH123 - a path or a string
             raw = file.read()
     if not raw:
-        raise InvalidArgumentError(f"{where}: the {kind} is empty")
+        raise InvalidArgumentError(f"{where}: the {kind} is empty", param="messages")
     return base64.b64encode(raw).decode("ascii")
 
 
 def _tool_calls(message: ChatMessage, where: str) -> list[dict[str, Any]]:
-    """The calls of an assistant's message: from its blocks, else from where older histories keep them."""
+    """The tool calls of a message, from its blocks or, in older histories, its additional_kwargs."""
     blocks = [block for block in message.blocks if isinstance(block, ToolCallBlock)]
     if blocks:
         return [_call(block.tool_call_id, block.tool_name, block.tool_kwargs, where) for block in blocks]
@@ -266,12 +274,12 @@ def _tool_calls(message: ChatMessage, where: str) -> list[dict[str, Any]]:
 
 
 def _legacy_id(name: Any) -> str:
-    """The id of a call from before calls had ids: a function is called and answers by its name."""
+    """The id of a call in the old `function_call` form, which has only a name."""
     return f"call_{name}"
 
 
 def plain_call(call: Any, where: str = "message") -> dict[str, Any]:
-    """A call as a plain dict, also where another integration kept an object.
+    """A tool call as a dict; some integrations keep a pydantic object.
 
     Raises:
         InvalidArgumentError: It is neither.
@@ -280,11 +288,13 @@ def plain_call(call: Any, where: str = "message") -> dict[str, Any]:
         return call.model_dump()
     if isinstance(call, Mapping):
         return dict(call)
-    raise InvalidArgumentError(f"{where}: {call!r:.80} in additional_kwargs is not a call of a tool")
+    raise InvalidArgumentError(
+        f"{where}: {call!r:.80} in additional_kwargs is not a tool call", param="messages"
+    )
 
 
 def function_of(call: Mapping[str, Any]) -> tuple[str, Any]:
-    """Name and arguments of a call, in OpenAI's words or in Anthropic's."""
+    """The name and arguments of a tool call in OpenAI's or Anthropic's format."""
     function = call.get("function") or call
     arguments = function.get("arguments")
     return function.get("name") or "", function.get("input") if arguments is None else arguments
@@ -295,9 +305,9 @@ def _call(call_id: str | None, name: str, arguments: Any, where: str) -> dict[st
         text = arguments if isinstance(arguments, str) else codec.dumps(arguments or {}).decode()
     except (TypeError, ValueError) as error:
         raise InvalidArgumentError(
-            f"{where}: the arguments for {name!r} have no JSON form ({error})"
+            f"{where}: the arguments for {name!r} cannot be written as JSON ({error})", param="messages"
         ) from None
-    # Where calls have no ids, their results go by their names.
+    # The result of a call without an id refers to its name.
     return {
         "id": call_id or name,
         "type": "function",
@@ -306,18 +316,19 @@ def _call(call_id: str | None, name: str, arguments: Any, where: str) -> dict[st
 
 
 def _check_calls_answered(wire: list[dict[str, Any]]) -> None:
-    """Every result answers a call just before it, and every call is answered before the talk goes on.
+    """Check that every tool call is followed by its result, and every result has a call.
 
     Raises:
-        InvalidArgumentError: One does not; memories that drop old messages produce such histories.
+        InvalidArgumentError: One does not, as when a chat memory drops old messages.
     """
-    open_calls: list[str] = []  # some servers give several calls of a message one id
+    open_calls: list[str] = []  # a list: some servers repeat an id within a message
     for position, message in enumerate(wire):
         if message["role"] == "tool":
             if message["tool_call_id"] not in open_calls:
                 raise InvalidArgumentError(
-                    f"messages[{position}]: answers the tool call {message['tool_call_id']!r}, "
-                    "which no assistant message before it makes; has a memory cut the history in between?"
+                    f"messages[{position}]: is the result of the tool call {message['tool_call_id']!r}, "
+                    "but no assistant message before it makes that call; did a chat memory drop it?",
+                    param="messages",
                 )
             open_calls.remove(message["tool_call_id"])
             continue
@@ -327,5 +338,6 @@ def _check_calls_answered(wire: list[dict[str, Any]]) -> None:
     if open_calls:
         raise InvalidArgumentError(
             f"messages: the tool calls {', '.join(map(repr, sorted(open_calls)))} have no result; "
-            "add a message of role tool for each, or leave the assistant message out"
+            "add a tool message for each, or remove the assistant message",
+            param="messages",
         )

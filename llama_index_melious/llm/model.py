@@ -1,4 +1,4 @@
-"""`Melious`: the chat models of Melious as a LlamaIndex LLM."""
+"""`Melious`, an LLM with the chat models of Melious."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_ca
 
 from llama_index_melious.component import MeliousComponent
 from llama_index_melious.llm.messages import to_wire
-from llama_index_melious.llm.responses import Fold, as_completion, whole
+from llama_index_melious.llm.responses import ResponseBuilder, as_completion, chat_response
 from llama_index_melious.llm.streaming import (
-    ChatReading,
-    CompletionReading,
-    Reading,
+    ChatResponseStream,
+    CompletionResponseStream,
+    ResponseStream,
     astream_callback,
     stream_callback,
 )
@@ -53,41 +53,40 @@ _OWN = (
 class Melious(StructuredPredict, MeliousComponent):
     """The chat models of Melious.
 
-    Everything that routing understands can be given here, for every request, or
-    with each call: `llm.chat(messages, preset="speed")`. Each response carries
-    the answer of the service as `raw` (a plain dict) and in `additional_kwargs`
-    the token counts, `finish_reason`, `environment_impact`, `billing_cost`,
-    `request_id` and the `model` that served, as far as the service reports
-    them; in a stream the last response does. A call that fails raises a
-    `melious.MeliousError`; its subclass says how.
+    Routing can be set here, for every request, or per call:
+    `llm.chat(messages, preset="speed")`. A response, in a stream the last one,
+    carries the service's answer as `raw` (a dict) and in `additional_kwargs` the
+    token counts, `finish_reason`, `environment_impact`, `billing_cost`,
+    `request_id` and the `model` that answered, as far as reported. A failed call
+    raises a `melious.MeliousError`.
 
     Args:
         model: The model, with or without a flavor: `glm-4.7`, `glm-4.7:eco`.
-        api_key: The key; by default the environment variable `MELIOUS_API_KEY`.
-        base_url: Where the service is; by default `MELIOUS_BASE_URL`, then `https://api.melious.ai/v1`.
-        api_base: Another word for `base_url`.
+        api_key: The API key; by default the environment variable `MELIOUS_API_KEY`.
+        base_url: The URL of the service; by default `MELIOUS_BASE_URL`, then `https://api.melious.ai/v1`.
+        api_base: LlamaIndex's name for `base_url`.
         preset: What routing should favour, such as `environment` or `speed`; not sent by default.
         flavor: The suffix of the model: `balanced`, `speed`, `price`, `eco` or `batch`; none by default.
         filters: Which providers may serve, such as `{"countries": ["DE", "FR"]}`; by default any.
-        temperature: 0 to 2; by default not sent, so that the model's own holds.
-        max_tokens: The most tokens to write, reasoning included; by default the model's maximum.
+        temperature: 0 to 2; not sent by default, so the model's own applies.
+        max_tokens: Maximum tokens to generate, reasoning included; by default the model's maximum.
         top_p, stop, seed, reasoning_effort, logprobs, top_logprobs: As in
             `melious.endpoints.chat.ChatParams`; not sent by default.
-        context_window: Tokens the model can read; by default what the catalogue says.
-        is_function_calling_model: Whether the model calls tools; by default what the catalogue says.
+        context_window: Tokens the model can read; by default as in the catalogue.
+        is_function_calling_model: Whether the model supports tools; by default as in the catalogue.
         strict: Ask for tool arguments that follow the schema exactly; False by default.
-        think_tags: Take a `<think>` part at the beginning of an answer as reasoning; True by default.
+        think_tags: Treat a leading `<think>` part of an answer as reasoning; True by default.
         echo_thinking: Send earlier reasoning back to the model as `reasoning_content`; False by default.
         timeout: Seconds for each wait of an attempt, a `melious.Timeout`, an `httpx.Timeout` or
             `(connect, read)`; 300 s for an answer by default.
         deadline: Seconds for a whole call, waits and retries included; 600 by default, None for no limit.
-        max_retries: Further attempts after the first, for passing troubles; 2 by default, 0 for none.
-        retry_timeouts: Whether what timed out after it was sent is sent again; by default not, since it
-            may be billed twice.
+        max_retries: Attempts after the first, for transient errors; 2 by default.
+        retry_timeouts: Retry requests that timed out after they were sent; False by default, since both may
+            be billed.
         default_headers: Headers of every request; none by default.
-        extra_body: Fields of every body, sent as they are; none by default.
+        extra_body: Fields added to every request body unchanged; none by default.
         additional_kwargs: Further parameters of every request; those of a call replace them.
-        http_client: A client with httpx's interface for blocking calls, never closed; none by default.
+        http_client: An HTTP client with httpx's interface for blocking calls, never closed; none by default.
         async_http_client: The same for async calls.
         async_transport: `httpx`, the default, or `aiohttp` for async calls (extra `aiohttp`).
         auth, allow_insecure_http: As in `melious.clients.base.ClientOptions`.
@@ -113,52 +112,52 @@ class Melious(StructuredPredict, MeliousComponent):
     temperature: float | None = Field(
         default=None, ge=0, le=2, allow_inf_nan=False, description="0 to 2; by default not sent."
     )
-    max_tokens: int | None = Field(default=None, gt=0, description="The most tokens to write.")
+    max_tokens: int | None = Field(default=None, gt=0, description="Maximum tokens to generate.")
     top_p: float | None = Field(default=None, ge=0, le=1, allow_inf_nan=False, description="0 to 1.")
-    stop: list[str] | str | None = Field(default=None, description="Texts at which the answer ends.")
-    seed: int | None = Field(default=None, description="For answers that can be had again.")
+    stop: list[str] | str | None = Field(default=None, description="Texts that end the answer.")
+    seed: int | None = Field(default=None, description="Makes answers reproducible.")
     reasoning_effort: str | None = Field(
-        default=None, description="How much to think: low, medium, high; some models take others."
+        default=None, description="How much to reason: low, medium or high; some models accept others."
     )
-    logprobs: bool | None = Field(default=None, description="Give the log probabilities of the tokens.")
+    logprobs: bool | None = Field(default=None, description="Return the log probabilities of the tokens.")
     top_logprobs: int | None = Field(
-        default=None, ge=0, description="How many alternatives of each token to give."
+        default=None, ge=0, description="How many alternatives of each token to return."
     )
     stream_impact: Literal["native", "buffer"] = Field(
         default="native",
-        description="`buffer` has streams ask for the whole answer and give it in chunks, because the "
-        "service reports what a request cost on whole answers only.",
+        description="With `buffer`, streams request the whole answer and return it in chunks, because the "
+        "service reports the impact of whole answers only.",
     )
     context_window: int | None = Field(
-        default=None, gt=0, description="Tokens the model can read; by default what the catalogue says."
+        default=None, gt=0, description="Tokens the model can read; by default as in the catalogue."
     )
     is_function_calling_model: bool | None = Field(
-        default=None, description="Whether the model calls tools; by default what the catalogue says."
+        default=None, description="Whether the model supports tools; by default as in the catalogue."
     )
     think_tags: bool = Field(
-        default=True, description="Take a `<think>` part at the beginning of an answer as reasoning."
+        default=True, description="Treat a leading `<think>` part of an answer as reasoning."
     )
     echo_thinking: bool = Field(
         default=False, description="Send earlier reasoning back to the model as `reasoning_content`."
     )
 
-    if not TYPE_CHECKING:  # for a checker, the fields above are the signature
+    if not TYPE_CHECKING:  # type checkers take the signature from the fields
 
         def __init__(self, **arguments: Any) -> None:
-            hide_key(arguments)  # LlamaIndex has a constructor in between
+            hide_key(arguments)  # before LlamaIndex's own constructor, whose frame would show it
             super().__init__(**arguments)
 
     @classmethod
     def class_name(cls) -> str:
-        """The name under which LlamaIndex serialises the class."""
+        """The name for LlamaIndex's serialisation."""
         return "Melious_llm"
 
     @property
     def metadata(self) -> LLMMetadata:
-        """What the model is: from the arguments, then the catalogue, then generous defaults.
+        """The model's properties, from the arguments, else the catalogue, else generous defaults.
 
-        The catalogue is the shipped one and what the service said of its models in this process, as in
-        `available_models`. Nothing is fetched, and no model is unknown enough for an error.
+        The catalogue is the shipped one, updated by `available_models` in this process. Nothing is fetched,
+        and an unknown model is not an error.
         """
         card = catalogue.known(self.model, self.base_url)
         return LLMMetadata(
@@ -174,24 +173,24 @@ class Melious(StructuredPredict, MeliousComponent):
             return self.is_function_calling_model
         if card is None or card.tools is not None:
             return card is None or bool(card.tools)
-        return not card.capabilities  # where any are named, one that is not named is not there
+        return not card.capabilities  # a card that lists capabilities lists all of them
 
     def available_models(self, **wanted: Any) -> list[ModelCard]:
-        """Ask which chat models the key may use.
+        """Find the chat models that the key may use.
 
-        What the service says of them (context window, tools) counts in `metadata` from now on. Its list is
-        kept for five minutes.
+        `metadata` uses their properties (context window, tools) from then on. The list is cached for five
+        minutes.
 
         Args:
-            **wanted: What they must be able to do and cost, such as `vision=True`, `order_by="price"`; see
+            **wanted: Requirements and order, such as `vision=True`, `order_by="price"`; see
                 `melious.MeliousClient.models.find`.
 
         Returns:
-            Their cards: `id` is the name.
+            Their cards; `id` is the name.
 
         Raises:
             InvalidArgumentError: An argument is wrong.
-            MeliousError: The call failed; its subclass says how.
+            MeliousError: The call failed.
         """
         return self._client().models.find(**self._search(wanted))
 
@@ -204,7 +203,7 @@ class Melious(StructuredPredict, MeliousComponent):
         return {"type": "chat", **{name: getattr(self, name) for name in names}, **wanted}
 
     def to_payload(self) -> dict[str, Any]:
-        """What events tell about this LLM; no key and no header."""
+        """What events show of this LLM: neither the key nor headers."""
         return {
             "class_name": self.class_name(),
             **self.metadata.model_dump(),
@@ -215,7 +214,7 @@ class Melious(StructuredPredict, MeliousComponent):
         }
 
     def _extend_messages(self, messages: Sequence[ChatMessage]) -> list[ChatMessage]:
-        """Put the system prompt first, once: some of LlamaIndex's programs do so before they ask."""
+        """Put the system prompt first, unless one of LlamaIndex's programs has done so."""
         if self.system_prompt and not (
             messages and messages[0].role == MessageRole.SYSTEM and messages[0].content == self.system_prompt
         ):
@@ -223,18 +222,18 @@ class Melious(StructuredPredict, MeliousComponent):
         return list(messages)
 
     def _request(self, messages: Sequence[ChatMessage], call: Mapping[str, Any]) -> dict[str, Any]:
-        """The arguments for the core's chat, from the settings and what the call gives."""
-        from melious.endpoints.chat import PARAMETERS  # noqa: PLC0415 - a fifth of the import, for later
+        """The arguments of the core's chat, from the settings and the call."""
+        from melious.endpoints.chat import PARAMETERS  # noqa: PLC0415 - a fifth of the import time
 
         params = dict(call)
         if "stream" in params:
             raise InvalidArgumentError(
-                "chat: 'stream' is not an argument; call stream_chat or stream_complete"
+                "chat: 'stream' is not an argument; call stream_chat or stream_complete", param="stream"
             )
         model = params.pop("model", None) or self.model
         if not isinstance(model, str):
-            raise InvalidArgumentError(f"model: must be the name of a model, not {model!r}")
-        if "tools" in params and not params["tools"]:  # nothing is said of tools that are not there
+            raise InvalidArgumentError(f"model: must be the name of a model, not {model!r}", param="model")
+        if "tools" in params and not params["tools"]:  # the service refuses options for no tools
             params = {name: value for name, value in params.items() if name not in _ABOUT_TOOLS}
         card = catalogue.known(model, self.base_url)
         wire = to_wire(
@@ -254,11 +253,11 @@ class Melious(StructuredPredict, MeliousComponent):
 
         Args:
             messages: The conversation, oldest first.
-            **kwargs: Any parameter of the endpoint or of routing, for this call.
+            **kwargs: Any parameter of the endpoint or of routing, for this call only.
 
         Raises:
             InvalidArgumentError: An argument is wrong; nothing was sent.
-            MeliousError: The call failed; its subclass says how.
+            MeliousError: The call failed.
         """
         return self._chat(messages, kwargs)
 
@@ -270,49 +269,53 @@ class Melious(StructuredPredict, MeliousComponent):
     @stream_callback(llm_chat_callback)
     def stream_chat(
         self, messages: Sequence[ChatMessage], **kwargs: Any
-    ) -> Reading[ChatStream, ChatResponse]:
-        """Answer a conversation piece by piece; the request is made at once.
+    ) -> ResponseStream[ChatStream, ChatResponse]:
+        """Answer a conversation in pieces; the request is sent at once.
 
-        Each response holds the message so far and in `delta` what is new. The
-        last one holds the whole message, usage, impact and cost. Closing or
-        dropping the generator closes the connection.
+        Each response holds the message so far, and the new text in `delta`. The last
+        one holds the whole message, usage, impact and cost. Closing or dropping the
+        generator closes the connection.
         """
-        return ChatReading(*self._stream(messages, kwargs))
+        return ChatResponseStream(*self._stream(messages, kwargs))
 
     @astream_callback(llm_chat_callback)
     async def astream_chat(
         self, messages: Sequence[ChatMessage], **kwargs: Any
-    ) -> Reading[AsyncChatStream, ChatResponse]:
-        """Like `stream_chat`, for asyncio; the request is made when this is awaited."""
-        return ChatReading(*await self._astream(messages, kwargs))
+    ) -> ResponseStream[AsyncChatStream, ChatResponse]:
+        """Like `stream_chat`, for asyncio; the request is sent when this is awaited."""
+        return ChatResponseStream(*await self._astream(messages, kwargs))
 
     def _chat(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> ChatResponse:
         request = self._request(messages, kwargs)
-        return self._whole(self._client().chat.create(**request), request)
+        return self._response(self._client().chat.create(**request), request)
 
     async def _achat(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> ChatResponse:
         request = self._request(messages, kwargs)
-        return self._whole(await self._aclient().chat.create(**request), request)
+        return self._response(await self._aclient().chat.create(**request), request)
 
-    def _whole(self, completion: ChatCompletion, request: Mapping[str, Any]) -> ChatResponse:
-        from llama_index_melious.events import dispatch_usage  # noqa: PLC0415 - not before there is an answer
+    def _response(self, completion: ChatCompletion, request: Mapping[str, Any]) -> ChatResponse:
+        from llama_index_melious.events import dispatch_usage  # noqa: PLC0415 - needed by the first answer
 
         dispatch_usage("chat", completion, origin=completion.meta)
-        return whole(completion, **self._reading(request))
+        return chat_response(completion, **self._response_options(request))
 
-    def _reading(self, request: Mapping[str, Any]) -> dict[str, bool]:
-        """How the answer to a request is to be read."""
+    def _response_options(self, request: Mapping[str, Any]) -> dict[str, bool]:
+        """How to read the answer to a request."""
         return {"think_tags": self.think_tags, "single_call": request.get("parallel_tool_calls") is False}
 
-    def _stream(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> tuple[ChatStream, Fold]:
+    def _stream(
+        self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]
+    ) -> tuple[ChatStream, ResponseBuilder]:
         request = self._request(messages, kwargs)
-        return self._client().chat.stream(**request), Fold(**self._reading(request))
+        return self._client().chat.stream(**request), ResponseBuilder(**self._response_options(request))
 
     async def _astream(
         self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]
-    ) -> tuple[AsyncChatStream, Fold]:
+    ) -> tuple[AsyncChatStream, ResponseBuilder]:
         request = self._request(messages, kwargs)
-        return await self._aclient().chat.stream(**request), Fold(**self._reading(request))
+        return await self._aclient().chat.stream(**request), ResponseBuilder(
+            **self._response_options(request)
+        )
 
     # --- completion: a prompt is a conversation of one message ------------------------------------
 
@@ -336,9 +339,9 @@ class Melious(StructuredPredict, MeliousComponent):
         prompt: str,
         formatted: bool = False,  # noqa: FBT001, FBT002 - the base class's signature
         **kwargs: Any,
-    ) -> Reading[ChatStream, CompletionResponse]:
-        """Answer a prompt piece by piece; see `stream_chat`."""
-        return CompletionReading(*self._stream(self._prompt(prompt, formatted=formatted), kwargs))
+    ) -> ResponseStream[ChatStream, CompletionResponse]:
+        """Answer a prompt in pieces; see `stream_chat`."""
+        return CompletionResponseStream(*self._stream(self._prompt(prompt, formatted=formatted), kwargs))
 
     @astream_callback(llm_completion_callback)
     async def astream_complete(
@@ -346,6 +349,8 @@ class Melious(StructuredPredict, MeliousComponent):
         prompt: str,
         formatted: bool = False,  # noqa: FBT001, FBT002 - the base class's signature
         **kwargs: Any,
-    ) -> Reading[AsyncChatStream, CompletionResponse]:
-        """Like `stream_complete`, for asyncio; the request is made when this is awaited."""
-        return CompletionReading(*await self._astream(self._prompt(prompt, formatted=formatted), kwargs))
+    ) -> ResponseStream[AsyncChatStream, CompletionResponse]:
+        """Like `stream_complete`, for asyncio; the request is sent when this is awaited."""
+        return CompletionResponseStream(
+            *await self._astream(self._prompt(prompt, formatted=formatted), kwargs)
+        )

@@ -1,4 +1,4 @@
-"""Answers of the wire as LlamaIndex's responses: whole ones, and streams folded chunk by chunk. Pure."""
+"""Converts answers of the wire to LlamaIndex's responses, whole ones and streams. Pure."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ _HUGE = 10**9
 _NO_CALL = ToolCallBlock(tool_name="", tool_kwargs="")
 
 
-def whole(completion: ChatCompletion, *, think_tags: bool, single_call: bool = False) -> ChatResponse:
+def chat_response(completion: ChatCompletion, *, think_tags: bool, single_call: bool = False) -> ChatResponse:
     """The first choice of an answer that was not streamed.
 
     Args:
         completion: The answer.
-        think_tags: Take a leading `<think>` part of the text as reasoning.
-        single_call: Leave out all tool calls but the first: some models make several all the same.
+        think_tags: Treat a leading `<think>` part of the text as reasoning.
+        single_call: Keep the first tool call only; some models ignore that several are not allowed.
     """
     raw = completion.raw
     calls = [_identified(call) for call in completion.tool_calls[: 1 if single_call else None]]
@@ -59,21 +59,21 @@ def whole(completion: ChatCompletion, *, think_tags: bool, single_call: bool = F
 
 
 def facts(raw: dict[str, Any], answer: ChatCompletion | StreamBase, refusal: Any = None) -> dict[str, Any]:
-    """What an answer says about itself; what it does not say is absent.
+    """The usage, impact, cost and origin of an answer, as far as reported.
 
-    Token counts stand flat, where readers of other integrations look for them, and in full under `usage`.
+    Token counts are at the top level, as in other integrations, and in full under `usage`.
     """
-    said: dict[str, Any] = {}
+    found: dict[str, Any] = {}
     usage = raw.get("usage")
     if isinstance(usage, dict) and usage:
         for name in ("prompt_tokens", "completion_tokens", "total_tokens"):
             count = whole_count(usage.get(name))
             if count is not None:
-                said[name] = count
-        said["usage"] = usage
+                found[name] = count
+        found["usage"] = usage
     for name in ("environment_impact", "billing_cost"):
         if isinstance(raw.get(name), dict) and raw[name]:
-            said[name] = raw[name]
+            found[name] = raw[name]
     choices = raw.get("choices")
     finish = choices[0].get("finish_reason") if choices else None
     origin = {
@@ -83,11 +83,11 @@ def facts(raw: dict[str, Any], answer: ChatCompletion | StreamBase, refusal: Any
         "relaxed": list(answer.relaxed),
         "refusal": refusal,
     }
-    return said | {name: value for name, value in origin.items() if value}
+    return found | {name: value for name, value in origin.items() if value}
 
 
 def as_completion(response: ChatResponse) -> CompletionResponse:
-    """A chat response as the answer to a prompt, with everything that it knows."""
+    """A chat response as a completion response."""
     return CompletionResponse(
         text=response.message.content or "",
         additional_kwargs=response.additional_kwargs,
@@ -126,7 +126,7 @@ def _block(call: dict[str, Any]) -> ToolCallBlock:
 
 
 def _identified(call: dict[str, Any]) -> dict[str, Any]:
-    """A call with an id, made up where the server gave none: results name the call that they answer."""
+    """A tool call with an id, generated if the server sent none: results refer to it."""
     given = call.get("id")
     if isinstance(given, str) and given:
         return call
@@ -140,12 +140,12 @@ def _reasoning_tokens(raw: dict[str, Any]) -> int | None:
 
 
 def _logprobs(choice: dict[str, Any]) -> list[list[LogProb]] | None:
-    """For each token the alternatives that were asked for, or else the token itself.
+    """The requested alternatives of each token, or else the token itself.
 
-    What is no token with a number is left out; `raw` has it.
+    Malformed tokens are left out; `raw` has them.
     """
-    told = choice.get("logprobs")
-    tokens = told.get("content") if isinstance(told, dict) else None
+    logprobs = choice.get("logprobs")
+    tokens = logprobs.get("content") if isinstance(logprobs, dict) else None
     if not tokens or not isinstance(tokens, list):
         return None
     return [
@@ -166,29 +166,24 @@ def _is_probability(value: Any) -> bool:
 
 
 def _alternatives(token: dict[str, Any]) -> list[Any]:
-    told = token.get("top_logprobs")
-    return told if told and isinstance(told, list) else [token]
+    found = token.get("top_logprobs")
+    return found if found and isinstance(found, list) else [token]
 
 
 def _bytes(value: Any) -> list[int]:
     return value if isinstance(value, list) and all(type(byte) is int for byte in value) else []
 
 
-class Fold:
-    """Makes responses of a stream's chunks: each with all that has come so far, and with what is new.
+class ResponseBuilder:
+    """Builds responses from the chunks of a stream, each with the message so far and the new text.
 
-    `add` gives a response for every chunk that brings something; `finish` gives
-    the last one, which has the message in full and, as `raw`, the answer as if
-    it had not been streamed.
+    `add` returns a response for each chunk with content. `finish` returns the
+    last one, with the whole message and, as `raw`, the answer as if it had not
+    been streamed.
     """
 
     def __init__(self, *, think_tags: bool, single_call: bool = False) -> None:
-        """Begin.
-
-        Args:
-            think_tags: Take a leading `<think>` part of the text as reasoning.
-            single_call: Leave out all tool calls but the first: some models make several all the same.
-        """
+        """See `chat_response` for the arguments."""
         self._single_call = single_call
         self._choice: int | None = None
         self._splitter = ThinkSplitter() if think_tags else None
@@ -201,7 +196,7 @@ class Fold:
         self._logprobs: list[list[LogProb]] = []
 
     def add(self, chunk: dict[str, Any]) -> ChatResponse | None:
-        """Take a chunk; None if it brings the first choice nothing to show."""
+        """Take a chunk; None if it adds nothing to the first choice."""
         choices = chunk["choices"]
         if not choices:
             return None
@@ -237,17 +232,17 @@ class Fold:
         return None
 
     def _chosen(self, choices: list[dict[str, Any]]) -> dict[str, Any] | None:
-        """The choice that the answer is made of: number 0, or the first that is seen where there is none."""
+        """The first choice of the answer: number 0, or the lowest of the first chunk."""
         if self._choice is None:
             self._choice = min(choice["index"] for choice in choices)
         return next((choice for choice in choices if choice["index"] == self._choice), None)
 
     def _split(self, thought: str, content: str) -> tuple[str, str]:
-        """What is thought and what is said in a delta, as far as that is known."""
+        """The reasoning and the text of a delta, as far as known."""
         assert self._splitter is not None  # noqa: S101 - narrows the type for the checker
         if thought:
             held = self._splitter.rest()[1]
-            self._splitter = None  # what is told apart already holds no tags
+            self._splitter = None  # a model with a field for reasoning writes no tags
             return thought, held + content
         if not content:
             return "", ""
@@ -266,7 +261,7 @@ class Fold:
         if self._calls:
             blocks += self._blocks
             kept["tool_calls"] = [*self._calls]
-        # Built of checked blocks as it is, at half the price of checking them once more.
+        # The blocks are valid; validating them again would double the cost.
         message = ChatMessage.model_construct(role=_ASSISTANT, blocks=blocks, additional_kwargs=kept)
         if thought:
             return ChatResponse(
@@ -279,20 +274,20 @@ class Fold:
         return ChatResponse(message=message, raw=chunk, delta=content, logprobs=logprobs)
 
     def _add_piece(self, piece: dict[str, Any]) -> bool:
-        """Take a piece of a tool call, if it is wanted; responses given out before keep what they have."""
+        """Take a piece of a tool call; False if it is dropped. Earlier responses do not change."""
         index = piece["index"]
         function = piece["function"]
-        place = bisect_left(self._indices, index)
-        if place == len(self._indices) or self._indices[place] != index:
+        position = bisect_left(self._indices, index)
+        if position == len(self._indices) or self._indices[position] != index:
             if self._single_call and self._calls:
                 return False
-            # Calls stand in the order of their indices, whichever came first.
-            self._indices.insert(place, index)
-            self._calls.insert(place, {})
-            self._blocks.insert(place, _NO_CALL)
+            # Calls are in the order of their indices, whichever came first.
+            self._indices.insert(position, index)
+            self._calls.insert(position, {})
+            self._blocks.insert(position, _NO_CALL)
             call_id, name, arguments = piece.get("id"), function.get("name"), function["arguments"]
         else:
-            known = self._calls[place]
+            known = self._calls[position]
             call_id = known["id"] or piece.get("id")
             name = known["function"]["name"] or function.get("name")
             arguments = known["function"]["arguments"] + function["arguments"]
@@ -302,15 +297,15 @@ class Fold:
             "function": {"name": name or "", "arguments": arguments},
         }
         block = ToolCallBlock(tool_call_id=call_id or "", tool_name=name or "", tool_kwargs=arguments)
-        self._calls[place] = call
-        self._blocks[place] = block
+        self._calls[position] = call
+        self._blocks[position] = block
         return True
 
     def finish(self, stream: StreamBase) -> ChatResponse:
-        """The last response, after the last chunk; new in it is at most what may still have become a tag."""
-        thought, said = ("", "") if self._splitter is None else self._splitter.rest()
+        """The last response. Its `delta` is text that was held back because it could have become a tag."""
+        thought, text = ("", "") if self._splitter is None else self._splitter.rest()
         self._thoughts += thought
-        self._text += said
+        self._text += text
         raw = stream.partial.to_wire()
         known = facts(raw, stream, self._refusal)
         calls = [_identified(call) for call in self._calls]
@@ -318,7 +313,7 @@ class Fold:
         return ChatResponse(
             message=_message(self._text, self._thoughts, blocks, calls, _reasoning_tokens(raw)),
             raw=raw,
-            delta=said,
+            delta=text,
             logprobs=self._logprobs or None,
             additional_kwargs=known | {"thinking_delta": thought} if thought else known,
         )

@@ -1,10 +1,10 @@
-"""Streams of an LLM: chunks become responses, and LlamaIndex's callbacks and events are told of them.
+"""Turns the chunks of a stream into responses, and reports them to LlamaIndex's callbacks and events.
 
-LlamaIndex's decorators make an event of every response, whether or not there
-is a handler, and check the whole conversation each time: a third of what a
-chunk costs, and more the longer the conversation is. Here they are told of the
-first and the last response, and of those in between while anybody listens. All
-else stays theirs: traces, the beginning, the end, errors, the rate limiter.
+LlamaIndex's decorators create an event for every response, with or without a
+handler, and validate the whole conversation each time: a third of the cost of a
+chunk, and more in long conversations. Here they see the first and the last
+response, and those in between only while there is a handler. They still do
+everything else: traces, start, end, errors, the rate limiter.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from llama_index_instrumentation.dispatcher import Dispatcher
 from llama_index_instrumentation.event_handlers import NullEventHandler
 from llama_index_instrumentation.span import active_span_id
 
-from llama_index_melious.llm.responses import Fold, as_completion
+from llama_index_melious.llm.responses import ResponseBuilder, as_completion
 
 if TYPE_CHECKING:
     from melious.clients.streams import AsyncChatStream, ChatStream, StreamBase
@@ -35,51 +35,51 @@ Callback: TypeAlias = Callable[[], Callable[..., Any]]
 _dispatcher: Dispatcher = get_dispatcher("llama_index.core.llms.callbacks")
 
 
-class Reading(Generic[S, R]):
-    """An open stream, and the responses that its chunks become.
+class ResponseStream(Generic[S, R]):
+    """An open stream, and the responses built from its chunks.
 
     Attributes:
         stream: The stream.
-        take: Gives the response of a chunk; None for one that brings nothing.
+        take: Returns the response of a chunk, or None if it adds nothing.
     """
 
     take: Callable[[dict[str, Any]], R | None]
 
-    def __init__(self, stream: S, fold: Fold) -> None:
+    def __init__(self, stream: S, builder: ResponseBuilder) -> None:
         self.stream = stream
-        self._fold = fold
+        self._builder = builder
         self._span_id = active_span_id.get()
 
     def _last(self) -> ChatResponse:
-        from llama_index_melious.events import dispatch_usage  # noqa: PLC0415 - not before there is an answer
+        from llama_index_melious.events import dispatch_usage  # noqa: PLC0415 - needed by the first answer
 
-        last = self._fold.finish(self.stream)
+        last = self._builder.finish(self.stream)
         dispatch_usage("chat", last.raw or {}, origin=self.stream, span_id=self._span_id)
         return last
 
     def end(self) -> R:
-        """The last response, after the last chunk; what it all cost is told by an event."""
+        """The last response; reports the usage."""
         raise NotImplementedError
 
 
-class ChatReading(Reading[S, ChatResponse]):
-    """A stream as the answer to a conversation."""
+class ChatResponseStream(ResponseStream[S, ChatResponse]):
+    """A stream of chat responses."""
 
-    def __init__(self, stream: S, fold: Fold) -> None:
-        super().__init__(stream, fold)
-        self.take: Callable[[dict[str, Any]], ChatResponse | None] = fold.add
+    def __init__(self, stream: S, builder: ResponseBuilder) -> None:
+        super().__init__(stream, builder)
+        self.take: Callable[[dict[str, Any]], ChatResponse | None] = builder.add
 
     def end(self) -> ChatResponse:
         """The last response."""
         return self._last()
 
 
-class CompletionReading(Reading[S, CompletionResponse]):
-    """A stream as the answer to a prompt."""
+class CompletionResponseStream(ResponseStream[S, CompletionResponse]):
+    """A stream of completion responses."""
 
     def take(self, chunk: dict[str, Any]) -> CompletionResponse | None:
         """The response of a chunk."""
-        response = self._fold.add(chunk)
+        response = self._builder.add(chunk)
         return None if response is None else as_completion(response)
 
     def end(self) -> CompletionResponse:
@@ -89,27 +89,27 @@ class CompletionReading(Reading[S, CompletionResponse]):
 
 def stream_callback(
     callback: Callback,
-) -> Callable[[Callable[P, Reading[ChatStream, R]]], Callable[P, Generator[R, None, None]]]:
-    """What `callback` is for other methods, for one that opens a stream: calling it then gives the responses.
+) -> Callable[[Callable[P, ResponseStream[ChatStream, R]]], Callable[P, Generator[R, None, None]]]:
+    """Apply `callback` to a method that opens a stream; the result returns the responses.
 
     Args:
         callback: `llm_chat_callback` or `llm_completion_callback`.
     """
 
-    def decorate(method: Callable[P, Reading[ChatStream, R]]) -> Callable[P, Generator[R, None, None]]:
+    def decorate(method: Callable[P, ResponseStream[ChatStream, R]]) -> Callable[P, Generator[R, None, None]]:
         @wraps(method)
         def stream(*args: P.args, **kwargs: P.kwargs) -> Generator[R, None, None]:
             tap: _Tap[R] = _Tap()
-            opened: list[Reading[ChatStream, R]] = []
+            opened: list[ResponseStream[ChatStream, R]] = []
 
             def begin(*args: P.args, **kwargs: P.kwargs) -> Generator[R, None, None]:
                 opened.append(method(*args, **kwargs))
-                return tap.told()
+                return tap.responses()
 
-            told = callback()(begin)(*args, **kwargs)
-            return _responses(opened.pop(), tap, told)
+            observed = callback()(begin)(*args, **kwargs)
+            return _responses(opened.pop(), tap, observed)
 
-        _show(stream, "Generator")
+        _show_return_type(stream, "Generator")
         return stream
 
     return decorate
@@ -118,56 +118,56 @@ def stream_callback(
 def astream_callback(
     callback: Callback,
 ) -> Callable[
-    [Callable[P, Coroutine[Any, Any, Reading[AsyncChatStream, R]]]],
+    [Callable[P, Coroutine[Any, Any, ResponseStream[AsyncChatStream, R]]]],
     Callable[P, Coroutine[Any, Any, AsyncGenerator[R, None]]],
 ]:
     """Like `stream_callback`, for asyncio."""
 
     def decorate(
-        method: Callable[P, Coroutine[Any, Any, Reading[AsyncChatStream, R]]],
+        method: Callable[P, Coroutine[Any, Any, ResponseStream[AsyncChatStream, R]]],
     ) -> Callable[P, Coroutine[Any, Any, AsyncGenerator[R, None]]]:
         @wraps(method)
         async def stream(*args: P.args, **kwargs: P.kwargs) -> AsyncGenerator[R, None]:
             tap: _Tap[R] = _Tap()
-            opened: list[Reading[AsyncChatStream, R]] = []
+            opened: list[ResponseStream[AsyncChatStream, R]] = []
 
             async def begin(*args: P.args, **kwargs: P.kwargs) -> AsyncGenerator[R, None]:
                 opened.append(await method(*args, **kwargs))
-                return tap.atold()
+                return tap.aresponses()
 
-            told = await callback()(begin)(*args, **kwargs)
-            return _aresponses(opened.pop(), tap, told)
+            observed = await callback()(begin)(*args, **kwargs)
+            return _aresponses(opened.pop(), tap, observed)
 
-        _show(stream, "AsyncGenerator")
+        _show_return_type(stream, "AsyncGenerator")
         return stream
 
     return decorate
 
 
-def _show(stream: Any, returns: str) -> None:
-    """Let `help` and editors show what callers get, and not the reading that it is made of."""
+def _show_return_type(stream: Any, returns: str) -> None:
+    """Show callers the generator in `help` and editors, not the open stream."""
     stream.__signature__ = inspect.signature(stream).replace(return_annotation=returns)
 
 
 class _Tap(Generic[R]):
-    """What LlamaIndex's callbacks see of a stream.
+    """The part of a stream that LlamaIndex's callbacks see.
 
     Attributes:
-        response: What they are told next; None once the stream is over.
-        error: What the stream ended with, if it failed.
+        response: The next response for them; None at the end of the stream.
+        error: The error of a failed stream.
     """
 
     response: R | None = None
     error: BaseException | None = None
 
-    def told(self) -> Generator[R, None, None]:
-        """The stream as the callbacks have it."""
+    def responses(self) -> Generator[R, None, None]:
+        """The responses for the callbacks."""
         while self.response is not None:
             yield self.response
         self._end()
 
-    async def atold(self) -> AsyncGenerator[R, None]:
-        """Like `told`, for asyncio."""
+    async def aresponses(self) -> AsyncGenerator[R, None]:
+        """Like `responses`, for asyncio."""
         while self.response is not None:
             yield self.response
         self._end()
@@ -178,11 +178,11 @@ class _Tap(Generic[R]):
             try:
                 raise error
             finally:
-                del error  # it holds this frame, and so what the stream holds
+                del error  # its traceback holds this frame, and so the stream
 
 
-def _is_heard() -> bool:
-    """Whether any handler hears what LlamaIndex's callbacks tell."""
+def _has_handler() -> bool:
+    """Whether any handler receives the events of LlamaIndex's callbacks."""
     node = _dispatcher
     while True:
         for handler in node.event_handlers:
@@ -193,52 +193,52 @@ def _is_heard() -> bool:
         node = node.parent
 
 
-# `told` may be closed already, by the collector or by the end of an event loop: then nobody is left to tell.
+# `observed` may be closed already, by the garbage collector or the end of an event loop; hence the defaults.
 
 
 def _responses(
-    reading: Reading[ChatStream, R], tap: _Tap[R], told: Generator[R, None, None]
+    opened: ResponseStream[ChatStream, R], tap: _Tap[R], observed: Generator[R, None, None]
 ) -> Generator[R, None, None]:
-    take = reading.take
+    take = opened.take
     try:
-        with reading.stream as stream:
+        with opened.stream as stream:
             for chunk in stream:
                 response = take(chunk)
                 if response is not None:
-                    if tap.response is None or _is_heard():
+                    if tap.response is None or _has_handler():
                         tap.response = response
-                        next(told, None)
+                        next(observed, None)
                     yield response
-        tap.response = last = reading.end()
-        next(told, None)
+        tap.response = last = opened.end()
+        next(observed, None)
         yield last
     except BaseException as error:
         tap.response, tap.error = None, error
-        next(told, None)  # which tells of the error, and raises it
+        next(observed, None)  # reports the error, and raises it
         raise
     tap.response = None
-    next(told, None)
+    next(observed, None)
 
 
 async def _aresponses(
-    reading: Reading[AsyncChatStream, R], tap: _Tap[R], told: AsyncGenerator[R, None]
+    opened: ResponseStream[AsyncChatStream, R], tap: _Tap[R], observed: AsyncGenerator[R, None]
 ) -> AsyncGenerator[R, None]:
-    take = reading.take
+    take = opened.take
     try:
-        async with reading.stream as stream:
+        async with opened.stream as stream:
             async for chunk in stream:
                 response = take(chunk)
                 if response is not None:
-                    if tap.response is None or _is_heard():
+                    if tap.response is None or _has_handler():
                         tap.response = response
-                        await anext(told, None)
+                        await anext(observed, None)
                     yield response
-        tap.response = last = reading.end()
-        await anext(told, None)
+        tap.response = last = opened.end()
+        await anext(observed, None)
         yield last
     except BaseException as error:
         tap.response, tap.error = None, error
-        await anext(told, None)  # which tells of the error, and raises it
+        await anext(observed, None)  # reports the error, and raises it
         raise
     tap.response = None
-    await anext(told, None)
+    await anext(observed, None)

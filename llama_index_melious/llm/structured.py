@@ -1,4 +1,4 @@
-"""Objects of a pydantic class as the answer: asking for them by schema, reading them whole or partial."""
+"""Structured output: requests for objects of a pydantic class, and objects read from answers."""
 
 from __future__ import annotations
 
@@ -18,21 +18,27 @@ from llama_index_melious.llm.tools import allows_strict, partial_json
 M = TypeVar("M", bound=BaseModel)
 
 TextOf = Callable[[ChatResponse], str]
-"""Where the object's JSON is in a response."""
+"""Finds the JSON of the object in a response."""
 
 _DECODER = json.JSONDecoder(strict=False)
 _BRACE = re.compile(r"\{")
 _BRACKET = re.compile(r"[\[{]")
-_NOT_HERE = ("tool_choice", "tool_required", "allow_parallel_tool_calls", "tools", "parallel_tool_calls")
+_TOOL_PARAMETERS = (
+    "tool_choice",
+    "tool_required",
+    "allow_parallel_tool_calls",
+    "tools",
+    "parallel_tool_calls",
+)
 
 
 def without_tools(llm_kwargs: dict[str, Any] | None) -> dict[str, Any]:
-    """The parameters of a call but those about tools; the caller's own stay as they are."""
-    return {name: value for name, value in (llm_kwargs or {}).items() if name not in _NOT_HERE}
+    """A copy of the parameters without those for tools."""
+    return {name: value for name, value in (llm_kwargs or {}).items() if name not in _TOOL_PARAMETERS}
 
 
 def with_schema(llm_kwargs: dict[str, Any] | None, output_cls: type[BaseModel]) -> dict[str, Any]:
-    """The parameters of a request for an object; the caller's own stay as they are."""
+    """A copy of the parameters with the schema of the object."""
     parameters = without_tools(llm_kwargs)
     schema = output_cls.model_json_schema()
     described: dict[str, Any] = {
@@ -45,20 +51,20 @@ def with_schema(llm_kwargs: dict[str, Any] | None, output_cls: type[BaseModel]) 
     return parameters
 
 
-def told_schema(messages: Sequence[ChatMessage], output_cls: type[BaseModel]) -> list[ChatMessage]:
-    """A conversation at whose end the user asks for an answer by schema, in words."""
+def with_schema_in_prompt(messages: Sequence[ChatMessage], output_cls: type[BaseModel]) -> list[ChatMessage]:
+    """A conversation whose last user message asks for the schema in words."""
     parser: PydanticOutputParser[BaseModel] = PydanticOutputParser(output_cls=output_cls)
-    asked = TextBlock(text=parser.get_format_string(escape_json=False).strip())
+    instruction = TextBlock(text=parser.get_format_string(escape_json=False).strip())
     last = messages[-1] if messages else None
     if last is None or last.role != MessageRole.USER:
-        return [*messages, ChatMessage(role=MessageRole.USER, blocks=[asked])]
-    return [*messages[:-1], last.model_copy(update={"blocks": [*last.blocks, asked]})]
+        return [*messages, ChatMessage(role=MessageRole.USER, blocks=[instruction])]
+    return [*messages[:-1], last.model_copy(update={"blocks": [*last.blocks, instruction]})]
 
 
 def content_of(response: ChatResponse) -> str:
-    """The JSON in an answer's text, from where it begins.
+    """The text of an answer from the start of its JSON.
 
-    Models put fences and prose before it when nobody enforces the schema.
+    Without an enforced schema, models write fences and prose before it.
     """
     text = response.message.content or ""
     start = text.lstrip()
@@ -69,46 +75,46 @@ def content_of(response: ChatResponse) -> str:
 
 
 def _validated(text: str, output_cls: type[M]) -> M:
-    """The object in a text that begins with its JSON, whatever fence or prose comes after that.
+    """The object at the start of a text; fences and prose after it are ignored.
 
     Raises:
-        ValidationError: There is none.
+        ValidationError: There is no valid object.
     """
     try:
         value, end = _DECODER.raw_decode(text)
     except (ValueError, RecursionError):
-        return output_cls.model_validate_json(_readable(text))  # where it is wrong is for the class to say
+        return output_cls.model_validate_json(_readable(text))  # pydantic's error names the position
     try:
         return output_cls.model_validate_json(_readable(text[:end]))
     except ValidationError as error:
         if error.errors(include_url=False, include_input=False)[0]["type"] != "json_invalid":
             raise
-        # What pydantic's parser does not take and models write: line breaks in texts, half a character.
+        # Models write line breaks and half characters in strings, which pydantic's parser refuses.
         return output_cls.model_validate(value)
 
 
 def _readable(text: str) -> str:
-    """The text without the halves of characters, which pydantic's parser does not even look at."""
+    """The text without half characters, which pydantic's parser does not accept."""
     return text.encode("utf-8", "replace").decode()
 
 
-def read(response: ChatResponse, output_cls: type[M], text_of: TextOf) -> M:
-    """The object that a whole answer holds.
+def parse_object(response: ChatResponse, output_cls: type[M], text_of: TextOf) -> M:
+    """The object in a whole answer.
 
     Raises:
-        StructuredOutputError: It holds none.
+        StructuredOutputError: The answer has no valid object.
     """
     try:
         return _validated(text_of(response), output_cls)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"])
-        said = f"{place}: {first['msg']}" if place else first["msg"]
+        problem = f"{place}: {first['msg']}" if place else first["msg"]
         known = response.additional_kwargs
         content, found = response.message.content or "", text_of(response)
         text = (content if found in content else found) or known.get("refusal") or ""
         raise StructuredOutputError(
-            f"the answer is no {output_cls.__name__} ({said}): {text[:200]!r}",
+            f"the answer is not a valid {output_cls.__name__} ({problem}): {text[:200]!r}",
             text=text,
             finish_reason=known.get("finish_reason"),
             request_id=known.get("request_id"),
@@ -117,10 +123,10 @@ def read(response: ChatResponse, output_cls: type[M], text_of: TextOf) -> M:
 
 
 class PartialReader(Generic[M]):
-    """Reads the object out of a streamed answer as it grows.
+    """Reads the growing object from a streamed answer.
 
-    What is complete enough is an object of the class itself, what is not is
-    one of a looser class with the same fields, all of them optional.
+    A partial object is of the class itself if it is valid, else of a class with
+    the same fields, all optional.
     """
 
     def __init__(self, output_cls: type[M], text_of: TextOf) -> None:
@@ -153,8 +159,8 @@ class PartialReader(Generic[M]):
         """The whole object, after the last response.
 
         Raises:
-            StructuredOutputError: The answer holds none.
+            StructuredOutputError: The answer has no valid object.
         """
         if self._last is None:
-            raise StructuredOutputError(f"no answer came that could be a {self._cls.__name__}", text="")
-        return read(self._last, self._cls, self._text_of)
+            raise StructuredOutputError(f"the stream ended without a {self._cls.__name__}", text="")
+        return parse_object(self._last, self._cls, self._text_of)

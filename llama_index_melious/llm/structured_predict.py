@@ -1,4 +1,4 @@
-"""Structured prediction of an LLM: by JSON schema, through a tool call, or through the text of the prompt."""
+"""Structured prediction: by JSON schema, by a tool call, or by instructions in the prompt."""
 
 from __future__ import annotations
 
@@ -22,13 +22,14 @@ from llama_index_melious.llm.structured import (
     PartialReader,
     TextOf,
     content_of,
-    read,
-    told_schema,
+    parse_object,
     with_schema,
+    with_schema_in_prompt,
     without_tools,
 )
 from llama_index_melious.llm.tool_calling import ToolCalling
 from llama_index_melious.llm.tools import arguments_of
+from melious.errors import InvalidArgumentError
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -37,19 +38,18 @@ dispatcher: Dispatcher = get_dispatcher(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    """A request for an object: the arguments of `chat`, and where in the answer the object is."""
+    """The arguments of `chat`, and where to find the object in the answer."""
 
     arguments: dict[str, Any]
     text_of: TextOf
 
 
 class StructuredPredict(ToolCalling):
-    """The four ways to ask for an object; all of them put the system prompt in.
+    """The ways to ask for an object, all with the system prompt.
 
-    With `pydantic_program_mode` left at its default the schema goes along with
-    the request. `PydanticProgramMode.FUNCTION` asks through a tool call,
-    `PydanticProgramMode.LLM` through the text of the prompt; the other modes
-    are those of LlamaIndex's own programs.
+    By default the request carries the schema. `PydanticProgramMode.FUNCTION`
+    uses a tool call, `PydanticProgramMode.LLM` the text of the prompt; the other
+    modes use LlamaIndex's own programs.
     """
 
     def _object_request(
@@ -59,8 +59,8 @@ class StructuredPredict(ToolCalling):
         llm_kwargs: dict[str, Any] | None,
         prompt_args: dict[str, Any],
     ) -> _Request | None:
-        """The request for an object; None in the modes that need a program of LlamaIndex."""
-        messages = self._asked(prompt, prompt_args)
+        """The request for an object; None in the modes that use a program of LlamaIndex."""
+        messages = self._formatted(prompt, prompt_args)
         match self.pydantic_program_mode:
             case PydanticProgramMode.DEFAULT:
                 arguments = {"messages": messages, **with_schema(llm_kwargs, output_cls)}
@@ -68,11 +68,11 @@ class StructuredPredict(ToolCalling):
             case PydanticProgramMode.FUNCTION:
                 return _Request(self._through_tool(output_cls, messages, llm_kwargs), arguments_of)
             case PydanticProgramMode.LLM:
-                told = {"messages": told_schema(messages, output_cls), **without_tools(llm_kwargs)}
-                return _Request(told, content_of)
+                asking = with_schema_in_prompt(messages, output_cls)
+                return _Request({"messages": asking, **without_tools(llm_kwargs)}, content_of)
         return None
 
-    def _asked(self, prompt: BasePromptTemplate, prompt_args: dict[str, Any]) -> list[ChatMessage]:
+    def _formatted(self, prompt: BasePromptTemplate, prompt_args: dict[str, Any]) -> list[ChatMessage]:
         return list(self._extend_messages(prompt.format_messages(llm=self, **prompt_args)))
 
     def _through_tool(
@@ -81,9 +81,10 @@ class StructuredPredict(ToolCalling):
         from llama_index.core.program.function_program import get_function_tool  # noqa: PLC0415
 
         if not self.metadata.is_function_calling_model:
-            raise ValueError(
-                f"{self.metadata.model_name} calls no tools: set `pydantic_program_mode` to its default, "
-                "or `is_function_calling_model` to True"
+            raise InvalidArgumentError(
+                f"pydantic_program_mode: {self.metadata.model_name} does not support tools; use the default "
+                "mode, or set `is_function_calling_model=True`",
+                param="pydantic_program_mode",
             )
         return self._prepare_chat_with_tools(
             [get_function_tool(output_cls)],
@@ -93,9 +94,9 @@ class StructuredPredict(ToolCalling):
         )
 
     def _through_program(self, prompt: BasePromptTemplate, prompt_args: dict[str, Any]) -> PromptTemplate:
-        """The prompt with its values and the system prompt in place: not every program puts that in."""
-        filled = ChatPromptTemplate(message_templates=self._asked(prompt, prompt_args))
-        return cast("PromptTemplate", filled)  # the programs take any template, whatever their signature says
+        """The prompt with its values and the system prompt, which some programs leave out."""
+        filled = ChatPromptTemplate(message_templates=self._formatted(prompt, prompt_args))
+        return cast("PromptTemplate", filled)  # the programs accept any template
 
     @dispatcher.span
     def structured_predict(
@@ -114,15 +115,15 @@ class StructuredPredict(ToolCalling):
             **prompt_args: Values for the prompt.
 
         Raises:
-            StructuredOutputError: The model answered something else.
-            MeliousError: The call failed; its subclass says how.
+            StructuredOutputError: The answer is not a valid object.
+            MeliousError: The call failed.
         """
         request = self._object_request(output_cls, prompt, llm_kwargs, prompt_args)
         if request is None:
             through = self._through_program(prompt, prompt_args)
             return cast("M", super().structured_predict(output_cls, through, dict(llm_kwargs or {})))
-        _begin(output_cls, prompt, prompt_args)
-        output = read(self.chat(**request.arguments), output_cls, request.text_of)
+        _report_start(output_cls, prompt, prompt_args)
+        output = parse_object(self.chat(**request.arguments), output_cls, request.text_of)
         dispatcher.event(LLMStructuredPredictEndEvent(output=output))
         return output
 
@@ -139,8 +140,8 @@ class StructuredPredict(ToolCalling):
         if request is None:
             through = self._through_program(prompt, prompt_args)
             return cast("M", await super().astructured_predict(output_cls, through, dict(llm_kwargs or {})))
-        _begin(output_cls, prompt, prompt_args)
-        output = read(await self.achat(**request.arguments), output_cls, request.text_of)
+        _report_start(output_cls, prompt, prompt_args)
+        output = parse_object(await self.achat(**request.arguments), output_cls, request.text_of)
         dispatcher.event(LLMStructuredPredictEndEvent(output=output))
         return output
 
@@ -151,7 +152,7 @@ class StructuredPredict(ToolCalling):
         llm_kwargs: dict[str, Any] | None = None,
         **prompt_args: Any,
     ) -> Generator[M | list[M] | FlexibleModel | list[FlexibleModel], None, None]:
-        """The object as it grows; the last one is whole, or there is an error."""
+        """The growing object; the last one is whole, else an error is raised."""
         request = self._object_request(output_cls, prompt, llm_kwargs, prompt_args)
         if request is None:
             yield from super()._structured_stream_call(
@@ -172,7 +173,7 @@ class StructuredPredict(ToolCalling):
         llm_kwargs: dict[str, Any] | None = None,
         **prompt_args: Any,
     ) -> AsyncGenerator[M | list[M] | FlexibleModel | list[FlexibleModel], None]:
-        """Like `_structured_stream_call`, for asyncio; the request is made when this is awaited."""
+        """Like `_structured_stream_call`, for asyncio; the request is sent when this is awaited."""
         request = self._object_request(output_cls, prompt, llm_kwargs, prompt_args)
         if request is None:
             return await super()._structured_astream_call(
@@ -191,7 +192,9 @@ class StructuredPredict(ToolCalling):
         return objects()
 
 
-def _begin(output_cls: type[BaseModel], prompt: BasePromptTemplate, prompt_args: dict[str, Any]) -> None:
+def _report_start(
+    output_cls: type[BaseModel], prompt: BasePromptTemplate, prompt_args: dict[str, Any]
+) -> None:
     dispatcher.event(
         LLMStructuredPredictStartEvent(output_cls=output_cls, template=prompt, template_args=prompt_args)
     )

@@ -1,4 +1,4 @@
-"""Calling tools with an LLM: how they are offered, and which of the calls are taken."""
+"""The interface for tools: offering them, and reading the calls of a response."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 
 class ToolCalling(FunctionCallingLLM):
-    """What LlamaIndex asks of an LLM that calls tools."""
+    """LlamaIndex's interface of an LLM that calls tools."""
 
     strict: bool = Field(
         default=False,
-        description="Ask for tool arguments that follow the schema exactly.",
+        description="Require tool arguments to follow the schema exactly.",
     )
 
     def _prepare_chat_with_tools(
@@ -36,7 +36,7 @@ class ToolCalling(FunctionCallingLLM):
         strict: bool | None = None,  # noqa: FBT001 - LlamaIndex's peers have it like this
         **kwargs: Any,
     ) -> dict[str, Any]:
-        """The arguments of `chat` that offer tools; the history that was given stays as it is."""
+        """The arguments of `chat` with the tools; the given history does not change."""
         messages = list(chat_history or [])
         if user_msg is not None:
             messages.append(
@@ -59,17 +59,17 @@ class ToolCalling(FunctionCallingLLM):
         error_on_no_tool_call: bool = True,  # noqa: FBT001, FBT002 - the base class's signature
         **kwargs: Any,  # noqa: ARG002 - the base class's signature
     ) -> list[ToolSelection]:
-        """The tools that a response calls; while it streams, with the arguments that have come so far.
+        """The tool calls of a response; in a stream, with the arguments received so far.
 
         Args:
             response: A response, whole or partial.
-            error_on_no_tool_call: Refuse a response that calls none, or a whole one whose arguments are no
-                JSON object. Agents pass False: there, such arguments are none at all, with a warning in the
-                log, and the tool's own complaint goes back to the model, unless the answer was cut off.
-            **kwargs: Not used.
+            error_on_no_tool_call: Raise if there is no call, or if arguments of a whole answer are not a
+                JSON object. Agents pass False: such arguments are then empty, with a warning in the log,
+                and the tool's error goes back to the model, unless the answer was cut off.
+            **kwargs: Ignored.
 
         Raises:
-            ToolArgumentsError: The answer is whole, and arguments in it are no JSON object.
-            ValueError: The response calls no tool, and that was not to be.
+            ToolArgumentsError: Arguments of a whole answer are not a JSON object.
+            ValueError: There is no call, and `error_on_no_tool_call` is set.
         """
         return selections(response, error_on_none=error_on_no_tool_call)

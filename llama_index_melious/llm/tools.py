@@ -1,4 +1,4 @@
-"""Tools as the wire carries them, and calls of tools as LlamaIndex selects them. Pure."""
+"""Converts tools to the wire format, and tool calls to LlamaIndex's `ToolSelection`. Pure."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 _SHOWN = 200
 _CONTAINERS = (dict, list)
-_MOST_READ = 32
-_read_lately: dict[int, tuple[str, dict[str, Any]]] = {}
+_CACHE_SIZE = 32
+_parsed_lately: dict[int, tuple[str, dict[str, Any]]] = {}
 logger: logging.Logger = logging.getLogger("melious")
 
 
@@ -32,14 +32,14 @@ def tool_parameters(
     parallel: bool,
     strict: bool,
 ) -> dict[str, Any]:
-    """The parameters of a request that offers tools; none at all where there are no tools.
+    """The parameters of a request with tools; empty if there are none.
 
     Args:
         tools: The tools.
         tool_choice: `none`, `auto`, `required`, the name of a tool, or the wire's own form.
-        required: Whether a tool must be called, where `tool_choice` says nothing.
-        parallel: Whether several calls may come at once.
-        strict: Ask for arguments that follow the schema exactly, of tools whose schema allows it.
+        required: Require a tool call if `tool_choice` is None.
+        parallel: Allow several calls in one answer.
+        strict: Require exact arguments of the tools whose schema allows it.
     """
     if not tools:
         return {}
@@ -54,7 +54,7 @@ def _specification(tool: BaseTool, *, strict: bool) -> dict[str, Any]:
     specification = tool.metadata.to_openai_tool(skip_length_check=True)
     if strict:
         function = specification["function"]
-        # LlamaIndex leaves out what a schema says of further properties; a tool takes none.
+        # LlamaIndex drops `additionalProperties` from schemas; a tool takes none.
         closed = {"additionalProperties": False, **(function.get("parameters") or {})}
         if allows_strict(closed):
             specification["function"] = {**function, "parameters": closed, "strict": True}
@@ -70,7 +70,7 @@ def _choice(tool_choice: str | Mapping[str, Any] | None, *, required: bool) -> s
 
 
 def allows_strict(schema: Any) -> bool:
-    """Whether every object in a schema names all its properties as required and forbids others."""
+    """Whether every object in a schema requires all its properties and forbids others."""
     if isinstance(schema, list):
         return all(allows_strict(item) for item in schema)
     if not isinstance(schema, dict):
@@ -85,15 +85,14 @@ def allows_strict(schema: Any) -> bool:
 
 
 def selections(response: ChatResponse, *, error_on_none: bool) -> list[ToolSelection]:
-    """The tool calls of a response, whole or still coming in.
+    """The tool calls of a response, whole or partial.
 
-    Broken arguments of a whole answer are an error where a call must be there. Elsewhere, as in an agent's
-    loop, they are none at all, as LlamaIndex has it: the tool's own complaint goes back to the model. Where
-    the answer was cut off at its limit of tokens, they are always an error: another try would end alike.
+    Invalid arguments of a whole answer are an error if `error_on_none` is set. Otherwise, as in an agent's
+    loop, they are empty, as in LlamaIndex: the tool's error goes back to the model. If the answer was cut off
+    at its token limit they are always an error, since another try would end the same way.
 
     Raises:
-        ToolArgumentsError: The answer is whole, its arguments are not a JSON object, and `error_on_none`
-            is set.
+        ToolArgumentsError: Arguments of a whole answer are not a JSON object.
         ValueError: There is no call, and `error_on_none` is set.
     """
     blocks = [block for block in response.message.blocks if isinstance(block, ToolCallBlock)]
@@ -111,7 +110,7 @@ def selections(response: ChatResponse, *, error_on_none: bool) -> list[ToolSelec
         ToolSelection(
             tool_id=call_id or "",
             tool_name=name or "",
-            tool_kwargs=_whole_or_none(name or "", given, response, raises=error_on_none)
+            tool_kwargs=_arguments_or_empty(name or "", given, response, raises=error_on_none)
             if is_whole
             else _arguments(given),
         )
@@ -120,20 +119,20 @@ def selections(response: ChatResponse, *, error_on_none: bool) -> list[ToolSelec
 
 
 def _is_whole(response: ChatResponse) -> bool:
-    """Whether the answer has ended. Only what is known to be whole can be wrong; all else may still grow."""
+    """Whether the answer has ended; before that, its arguments may still grow."""
     if response.additional_kwargs.get("finish_reason"):
         return True
     choices = response.raw.get("choices") if isinstance(response.raw, dict) else None
     return bool(choices and "message" in choices[0] and "delta" not in choices[0])
 
 
-def _whole_or_none(name: str, given: Any, response: ChatResponse, *, raises: bool) -> dict[str, Any]:
+def _arguments_or_empty(name: str, given: Any, response: ChatResponse, *, raises: bool) -> dict[str, Any]:
     try:
         return whole_arguments(name, given, response)
     except ToolArgumentsError as error:
         if raises or error.finish_reason == "length":
             raise
-        logger.warning("Called without arguments: %s", error.message)
+        logger.warning("calling a tool without arguments: %s", error.message)
         return {}
 
 
@@ -143,7 +142,7 @@ def _kept_calls(message: ChatMessage) -> list[tuple[str | None, str | None, Any]
 
 
 def whole_arguments(name: str, given: Any, response: ChatResponse) -> dict[str, Any]:
-    """The arguments of a call in a whole answer; those of a tool that takes none may be empty or null.
+    """The arguments of a call in a whole answer; empty text and null are no arguments.
 
     Raises:
         ToolArgumentsError: They are not a JSON object.
@@ -185,31 +184,31 @@ def _arguments(given: Any) -> dict[str, Any]:
 
 
 def _parsed(text: str) -> dict[str, Any]:
-    """Arguments as far as they have come. Agents ask again with every chunk, mostly about the same text."""
-    known = _read_lately.get(id(text))
+    """Arguments received so far, cached: agents parse the same text again with every chunk."""
+    known = _parsed_lately.get(id(text))
     if known is not None and known[0] is text:
         return known[1]
     value = partial_json(text)
     if not isinstance(value, dict):
         value = {}
-    if len(_read_lately) >= _MOST_READ:
-        _read_lately.clear()
-    _read_lately[id(text)] = text, value  # which keeps the text, and so its id its own
+    if len(_parsed_lately) >= _CACHE_SIZE:
+        _parsed_lately.clear()
+    _parsed_lately[id(text)] = text, value  # holding the text keeps its id unique
     return value
 
 
 def partial_json(text: str) -> Any:
-    """JSON as far as it has come; None where it cannot be read."""
+    """Incomplete JSON; None if it is invalid."""
     try:
         return from_json(text, allow_partial="trailing-strings")
-    except TypeError:  # half a character in it
+    except TypeError:  # there is half a character
         return partial_json(text.encode("utf-8", "replace").decode())
     except ValueError:
         return None
 
 
 def _copy(value: Any) -> Any:
-    """A copy that a tool may change without changing what is remembered."""
+    """A copy, so that a tool cannot change the cache."""
     if isinstance(value, dict):
         return {key: _copy(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -218,7 +217,7 @@ def _copy(value: Any) -> Any:
 
 
 def arguments_of(response: ChatResponse) -> str:
-    """The arguments of a response's first tool call, as far as they have come; empty where there is none."""
+    """The arguments of the first tool call received so far; empty if there is none."""
     for call in response.message.additional_kwargs.get("tool_calls") or ():
         return str((call.get("function") or {}).get("arguments") or "")
     return ""

@@ -1,4 +1,4 @@
-"""`MeliousAudioReader`: the transcription models of Melious as a LlamaIndex reader of recordings."""
+"""`MeliousAudioReader`, a reader that transcribes recordings."""
 
 from __future__ import annotations
 
@@ -22,47 +22,45 @@ from melious.routing.filters import split_flavor
 _PARAMETERS = frozenset(TranscriptionParams.__annotations__)
 _OWN = ("language", "prompt", "temperature")
 _FOR_PROGRAMS = ("model", "duration", "segment", "start", "end")
-"""Metadata that neither models nor embeddings have to read."""
+"""Metadata left out of the text for models and embeddings."""
 
 
 class MeliousAudioReader(MeliousComponent, BasePydanticReader):
-    """Writes down what is said in recordings: documents with the words.
+    """Transcribes recordings into documents.
 
     A recording of at most 25 MB (mp3, mp4, mpeg, mpga, m4a, wav or webm) gives one
-    document, or one for each segment with its times. Files are read from the disk
-    as they are sent; async calls wait for the service without a thread. The metadata of a
-    document are those given, and:
+    document, or one for each segment with its times. Files are sent as they are
+    read. A document has the given metadata, and:
 
-    - `file_name`, `file_path`: of the recording, unless they are given;
-    - `model`: the model that was asked, without its flavor;
-    - `language`, `duration` (seconds of the whole recording): where reported;
+    - `file_name`, `file_path`: of the recording, unless given;
+    - `model`: the requested model without its flavor;
+    - `language`, `duration` (seconds of the whole recording): if reported;
     - `segment` (0, 1, ...), `start`, `end` (seconds): of a segment.
 
-    A call that fails raises a `melious.MeliousError`; its subclass says how. What
-    each request cost is told by a `MeliousUsageEvent`.
+    A failed call raises a `melious.MeliousError`. A `MeliousUsageEvent` reports what
+    each request cost.
 
     Args:
         model: The model, with or without a flavor: `whisper-large-v3-turbo`.
-        api_key: The key; by default the environment variable `MELIOUS_API_KEY`.
-        base_url: Where the service is; by default `MELIOUS_BASE_URL`, then `https://api.melious.ai/v1`.
-        api_base: Another word for `base_url`.
+        api_key: The API key; by default the environment variable `MELIOUS_API_KEY`.
+        base_url: The URL of the service; by default `MELIOUS_BASE_URL`, then `https://api.melious.ai/v1`.
+        api_base: LlamaIndex's name for `base_url`.
         preset: What routing should favour, such as `environment` or `speed`; not sent by default.
         flavor: The suffix of the model: `balanced`, `speed`, `price`, `eco` or `batch`; none by default.
         filters: Which providers may serve, such as `{"countries": ["DE", "FR"]}`; by default any.
-        verify_location: `warn` or `raise` where an answer came from none of `filters["countries"]`; `off` by
-            default.
-        budget: A `melious.ImpactBudget`, the limit of what may be spent; none by default.
+        verify_location: `warn` or `raise` if an answer is not from `filters["countries"]`; off by default.
+        budget: A `melious.ImpactBudget` that limits spending; none by default.
         return_full_document: One document for each recording, the default, or one for each segment.
-        language: ISO 639-1 code of the language; by default it is found out.
-        prompt: Words that are likely to come up, joined by commas; none by default.
+        language: ISO 639-1 code of the language; by default it is detected.
+        prompt: Expected words, separated by commas; none by default.
         temperature: 0 to 1; not sent by default.
-        timeout: Seconds for each wait of an attempt, or a `melious.Timeout`; by default what suits audio.
+        timeout: Seconds for each wait of an attempt, or a `melious.Timeout`; by default that of audio.
         deadline: Seconds for a whole call, waits and retries included; 600 by default, None for no limit.
-        max_retries: Further attempts after the first, for passing troubles; 2 by default, 0 for none.
+        max_retries: Attempts after the first, for transient errors; 2 by default.
         default_headers: Headers of every request; none by default.
-        extra_body: Fields of every form, sent as they are; none by default.
+        extra_body: Fields added to every form unchanged; none by default.
         additional_kwargs: Further parameters of every request; those of a call replace them.
-        http_client: A client with httpx's interface for blocking calls, never closed; none by default.
+        http_client: An HTTP client with httpx's interface for blocking calls, never closed; none by default.
         async_http_client: The same for async calls.
         async_transport: `httpx`, the default, or `aiohttp` for async calls (extra `aiohttp`).
         auth, allow_insecure_http: As in `melious.clients.base.ClientOptions`.
@@ -91,7 +89,7 @@ class MeliousAudioReader(MeliousComponent, BasePydanticReader):
         >>> documents[0].metadata["file_name"], documents[0].metadata["start"], documents[-1].metadata["end"]
         ('talk.wav', 0.0, 1.0)
 
-        A folder in which there are recordings too:
+        A folder with recordings among its files:
 
         >>> from llama_index.core import SimpleDirectoryReader
         >>> documents = SimpleDirectoryReader(  # doctest: +SKIP
@@ -99,18 +97,18 @@ class MeliousAudioReader(MeliousComponent, BasePydanticReader):
         ... ).load_data()
     """
 
-    is_remote: bool = Field(default=False, description="Recordings are read from here.")
+    is_remote: bool = Field(default=False, description="Recordings are local.")
     model: str = Field(description="The model, with or without a flavor.")
     return_full_document: bool = Field(
         default=True, description="One document for each recording, not for each segment."
     )
-    language: str | None = Field(default=None, description="ISO 639-1 code; None to find it out.")
-    prompt: str | None = Field(default=None, description="Words that are likely to come up.")
+    language: str | None = Field(default=None, description="ISO 639-1 code; None to detect it.")
+    prompt: str | None = Field(default=None, description="Expected words, separated by commas.")
     temperature: float | None = Field(default=None, ge=0, le=1, description="0 to 1.")
 
     @classmethod
     def class_name(cls) -> str:
-        """The name under which LlamaIndex serialises the class."""
+        """The name for LlamaIndex's serialisation."""
         return "MeliousAudioReader"
 
     def load_data(
@@ -120,10 +118,10 @@ class MeliousAudioReader(MeliousComponent, BasePydanticReader):
         fs: Any = None,
         **options: Any,
     ) -> list[Document]:
-        """Write down what is said in a recording.
+        """Transcribe a recording.
 
         Args:
-            file: Where it is; its ending, or else its first bytes, say what it is.
+            file: The path; its extension, or else its first bytes, give the format.
             extra_info: Metadata for the documents.
             fs: The file system, of `fsspec`; by default the local one.
             **options: For this call: `return_full_document`, `model`, and the parameters of
@@ -133,10 +131,10 @@ class MeliousAudioReader(MeliousComponent, BasePydanticReader):
             One document, or one for each segment.
 
         Raises:
-            InvalidArgumentError: The recording is too large, of another kind, or not there; nothing was sent.
+            InvalidArgumentError: The recording is missing, too large or of another format; nothing was sent.
             MeliousError: The request failed.
         """
-        chosen, call = self._begun(options)
+        chosen, call = self._prepare(options)
         if fs is None:
             result = self._client().audio.transcribe(file=file, **call)
         else:
@@ -151,8 +149,8 @@ class MeliousAudioReader(MeliousComponent, BasePydanticReader):
         fs: Any = None,
         **options: Any,
     ) -> list[Document]:
-        """Write down what is said in a recording. See `load_data`."""
-        chosen, call = self._begun(options)
+        """Like `load_data`, for asyncio, without a thread while it waits for the service."""
+        chosen, call = self._prepare(options)
         if fs is None:
             result = await self._aclient().audio.transcribe(file=file, **call)
         else:
@@ -167,7 +165,7 @@ class MeliousAudioReader(MeliousComponent, BasePydanticReader):
         fs: Any = None,
         **options: Any,
     ) -> Iterable[Document]:
-        """Write down what is said in a recording once its first document is asked for. See `load_data`."""
+        """Like `load_data`; transcribes when the first document is requested."""
         yield from self.load_data(file, extra_info, fs, **options)
 
     async def alazy_load_data(
@@ -177,11 +175,11 @@ class MeliousAudioReader(MeliousComponent, BasePydanticReader):
         fs: Any = None,
         **options: Any,
     ) -> Iterable[Document]:
-        """Write down what is said in a recording, as it is awaited. See `load_data`."""
+        """Like `aload_data`."""
         return await self.aload_data(file, extra_info, fs, **options)
 
-    def _begun(self, options: Mapping[str, Any]) -> tuple[MeliousAudioReader, dict[str, Any]]:
-        """The settings that hold for a call, and the arguments of its request."""
+    def _prepare(self, options: Mapping[str, Any]) -> tuple[MeliousAudioReader, dict[str, Any]]:
+        """This reader with the options of a call, and the arguments of its request."""
         own = {"model", "return_full_document"}
         changes = {name: value for name, value in options.items() if name in own}
         call = {name: value for name, value in options.items() if name not in own}

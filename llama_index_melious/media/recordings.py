@@ -1,4 +1,4 @@
-"""Recordings that a model may name: those in one folder, with not a word on any other file."""
+"""Opens the recordings of one folder, and reveals nothing about other files."""
 
 from __future__ import annotations
 
@@ -17,22 +17,24 @@ _FILE: int = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY"
 
 
 def recording_in(folder: str, path: object) -> IO[bytes]:
-    """Open a recording that a model named. What is opened is what will be read, whatever becomes of its name.
+    """Open a recording named by a model. Later changes of the path do not affect the open file.
 
     Args:
-        folder: The folder that it must be in; links that lead out of it are not followed.
-        path: What the model wrote: a path in the folder.
+        folder: The folder of the recordings; links out of it are not followed.
+        path: A path in the folder, as the model wrote it.
 
     Raises:
-        InvalidArgumentError: There is none. The text is the same for a file that does not exist, is not a
-            recording, or is elsewhere: the model that gets to read it learns nothing of the disk.
+        InvalidArgumentError: There is no such recording. The text is the same for a missing file, another
+            kind of file and a file elsewhere, so the model learns nothing about the disk.
     """
     try:
         file = _opened(folder, path) if isinstance(path, str) else None
-    except (OSError, ValueError, RuntimeError):  # also for a NUL, half a character, a name too long, a loop
+    except (OSError, ValueError, RuntimeError):  # also a NUL, half a character, a long name, a loop of links
         file = None
     if file is None:
-        raise InvalidArgumentError(f"path: {path!r:.100} is not a recording in the folder of recordings")
+        raise InvalidArgumentError(
+            f"path: {path!r:.100} is not a recording in the audio folder", param="path"
+        )
     return file
 
 
@@ -42,7 +44,7 @@ def _opened(folder: str, path: str) -> IO[bytes] | None:
     if place == root or not place.is_relative_to(root):
         return None
     parts = place.relative_to(root).parts
-    file = open(place, "rb", opener=partial(_descriptor, root, parts))  # noqa: SIM115 - it is handed on
+    file = open(place, "rb", opener=partial(_descriptor, root, parts))  # noqa: SIM115 - returned open
     try:
         if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             beginning = file.read(12)
@@ -57,7 +59,7 @@ def _opened(folder: str, path: str) -> IO[bytes] | None:
 
 
 def _descriptor(root: Path, parts: tuple[str, ...], name: str, _: int) -> int:
-    """Open what lies below a folder, part by part: a part may have become a link since it was looked at."""
+    """Open a path below a folder part by part: a part may have become a link since the check."""
     if os.open not in os.supports_dir_fd:
         return os.open(name, _FILE)
     held = os.open(root, _FOLDER)

@@ -1,4 +1,4 @@
-"""`MeliousToolSpec`: the picture and transcription models of Melious as tools for LlamaIndex's agents."""
+"""`MeliousToolSpec`, tools for agents that generate images and transcribe recordings."""
 
 from __future__ import annotations
 
@@ -26,48 +26,45 @@ from melious.routing.filters import flavored
 
 _IMAGES = frozenset(ImageParams.__annotations__)
 _AUDIO = frozenset(TranscriptionParams.__annotations__)
-_PICTURE = ("n", "size", "quality", "style", "seed")
+_IMAGE_SETTINGS = ("n", "size", "quality", "style", "seed")
 
 
 class MeliousToolSpec(MeliousComponent, BaseToolSpec):
-    """Tools that make pictures of words and write down recordings.
+    """Tools that generate images and transcribe recordings.
 
-    The outputs are `ToolOutput`s: that of `generate_image` has the pictures as
-    `ImageBlock`s beside a few words, and the whole `ImagesResult` (revised prompts,
-    impact, cost, request id) as `raw_output`; that of `transcribe` the text, and the
-    `Transcription`. There is a `transcribe` only with an `audio_folder`: the agent's model
-    names files, and gets none from elsewhere. Async calls wait without a thread. A call that
-    fails raises a `melious.MeliousError`, which agents show to their model. What each request
-    cost is told by a `MeliousUsageEvent`.
+    `generate_image` returns a `ToolOutput` with a short text and the images as `ImageBlock`s;
+    its `raw_output` is the `ImagesResult` (revised prompts, impact, cost, request id).
+    `transcribe` returns the text, and the `Transcription` as `raw_output`. It needs an
+    `audio_folder`: the agent's model names files, and can only reach those in the folder. A
+    failed call raises a `melious.MeliousError`, which agents show to their model. A
+    `MeliousUsageEvent` reports what each request cost.
 
     Args:
         image_model: The model of `generate_image`; `flux-schnell` by default, None to leave the tool out.
         audio_model: The model of `transcribe`; `whisper-large-v3-turbo` by default.
-        audio_folder: The folder of the recordings that the agent may have transcribed, folders in it
-            included; without it there is no such tool.
-        api_key: The key; by default the environment variable `MELIOUS_API_KEY`.
-        base_url: Where the service is; by default `MELIOUS_BASE_URL`, then `https://api.melious.ai/v1`.
-        api_base: Another word for `base_url`.
+        audio_folder: The folder of the recordings, with its subfolders; without it there is no `transcribe`.
+        api_key: The API key; by default the environment variable `MELIOUS_API_KEY`.
+        base_url: The URL of the service; by default `MELIOUS_BASE_URL`, then `https://api.melious.ai/v1`.
+        api_base: LlamaIndex's name for `base_url`.
         preset: What routing should favour, such as `environment` or `speed`; not sent by default.
         flavor: The suffix of both models: `balanced`, `speed`, `price`, `eco` or `batch`; none by default.
         filters: Which providers may serve, such as `{"countries": ["DE", "FR"]}`; by default any.
-        verify_location: `warn` or `raise` where an answer came from none of `filters["countries"]`; `off` by
-            default.
-        budget: A `melious.ImpactBudget`, the limit of what may be spent; none by default.
-        n: How many pictures for each call, 1 to 10 (older services take 4); by default 1.
-        size: Width x height in pixels, unless a call says otherwise; by default the service's, 1024x1024.
+        verify_location: `warn` or `raise` if an answer is not from `filters["countries"]`; off by default.
+        budget: A `melious.ImpactBudget` that limits spending; none by default.
+        n: Images per call, 1 to 10 (older services allow 4); by default 1.
+        size: Width x height in pixels, unless given in the call; by default the service's, 1024x1024.
         quality: `standard` or `hd`; not sent by default.
-        style: A style that the model knows; not sent by default.
-        seed: For pictures that can be had again, where the model knows it; not sent by default.
-        show_images: Whether the model of the agent gets the pictures; True by default, False for models that
-            do not take images.
-        language: ISO 639-1 code of recordings; by default it is found out.
-        timeout: Seconds for each wait of an attempt, or a `melious.Timeout`; by default what suits the work.
+        style: A style of the model; not sent by default.
+        seed: Makes images reproducible if the model supports it; not sent by default.
+        show_images: Show the images to the agent's model; True by default. Use False for a model that does
+            not accept images.
+        language: ISO 639-1 code of the recordings; by default it is detected.
+        timeout: Seconds for each wait of an attempt, or a `melious.Timeout`; by default that of the endpoint.
         deadline: Seconds for a whole call, waits and retries included; 600 by default, None for no limit.
-        max_retries: Further attempts after the first, for passing troubles; 2 by default, 0 for none.
+        max_retries: Attempts after the first, for transient errors; 2 by default.
         default_headers: Headers of every request; none by default.
-        extra_body: Fields of every body, sent as they are; none by default.
-        http_client: A client with httpx's interface for blocking calls, never closed; none by default.
+        extra_body: Fields added to every request body unchanged; none by default.
+        http_client: An HTTP client with httpx's interface for blocking calls, never closed; none by default.
         async_http_client: The same for async calls.
         async_transport: `httpx`, the default, or `aiohttp` for async calls (extra `aiohttp`).
         auth, allow_insecure_http: As in `melious.clients.base.ClientOptions`.
@@ -102,28 +99,28 @@ class MeliousToolSpec(MeliousComponent, BaseToolSpec):
         "model": "image_model",
     }
 
-    image_model: str | None = Field(default="flux-schnell", description="The model that makes pictures.")
+    image_model: str | None = Field(default="flux-schnell", description="The model that generates images.")
     audio_model: str | None = Field(
-        default="whisper-large-v3-turbo", description="The model that writes down recordings."
+        default="whisper-large-v3-turbo", description="The model that transcribes recordings."
     )
-    n: int | None = Field(default=None, description="How many pictures for each call, 1 to 10.")
+    n: int | None = Field(default=None, description="Images per call, 1 to 10.")
     size: str | None = Field(default=None, description="Width x height in pixels, as in `1024x1024`.")
     quality: str | None = Field(default=None, description="`standard` or `hd`.")
-    style: str | None = Field(default=None, description="A style that the model knows.")
-    seed: int | None = Field(default=None, description="For pictures that can be had again.")
-    show_images: bool = Field(default=True, description="Whether the agent's model gets the pictures.")
-    if TYPE_CHECKING:  # what may be given; it is kept as text
+    style: str | None = Field(default=None, description="A style of the model.")
+    seed: int | None = Field(default=None, description="Makes images reproducible.")
+    show_images: bool = Field(default=True, description="Show the images to the agent's model.")
+    if TYPE_CHECKING:  # a path is accepted and stored as text
         audio_folder: str | PathLike[str] | None = None
     else:
         audio_folder: str | None = Field(
             default=None,
             min_length=1,
-            description="The folder of the recordings; without it none can be transcribed.",
+            description="The folder of the recordings; without it there is no `transcribe`.",
         )
-    language: str | None = Field(default=None, description="ISO 639-1 code; None to find it out.")
+    language: str | None = Field(default=None, description="ISO 639-1 code; None to detect it.")
 
     spec_functions: list[SPEC_FUNCTION_TYPE] = Field(
-        default_factory=list, exclude=True, description="The functions that can be called, with async twins."
+        default_factory=list, exclude=True, description="The available functions with their async twins."
     )
 
     @field_validator("audio_folder", mode="before")
@@ -133,50 +130,53 @@ class MeliousToolSpec(MeliousComponent, BaseToolSpec):
 
     @classmethod
     def class_name(cls) -> str:
-        """The name under which LlamaIndex serialises the class."""
+        """The name for LlamaIndex's serialisation."""
         return "MeliousToolSpec"
 
     @property
     def model(self) -> str | None:
-        """The first of the models that there are."""
+        """The image model, or else the audio model."""
         return self.image_model or self.audio_model
 
     def _check(self) -> None:
-        hears = self.audio_model is not None and self.audio_folder is not None
+        transcribes = self.audio_model is not None and self.audio_folder is not None
         if self.model is None:
-            raise InvalidArgumentError("MeliousToolSpec: needs an image_model or an audio_model")
-        if self.image_model is None and not hears:
             raise InvalidArgumentError(
-                "MeliousToolSpec: needs an image_model, or an audio_folder for its audio_model"
+                "MeliousToolSpec: needs an image_model or an audio_model", param="image_model"
+            )
+        if self.image_model is None and not transcribes:
+            raise InvalidArgumentError(
+                "MeliousToolSpec: needs an image_model, or an audio_folder for its audio_model",
+                param="audio_folder",
             )
         super()._check()
         for model in (self.image_model, self.audio_model):
             if model is not None:
                 flavored(model, self.flavor)
-        check_params(self._picture())
+        check_params(self._image_settings())
         twins: list[tuple[bool, SPEC_FUNCTION_TYPE]] = [
             (self.image_model is not None, ("generate_image", "agenerate_image")),
-            (hears, ("transcribe", "atranscribe")),
+            (transcribes, ("transcribe", "atranscribe")),
         ]
         self.spec_functions = [functions for offered, functions in twins if offered]
 
     def generate_image(self, prompt: str, size: str | None = None) -> ToolOutput:
-        """Make a picture from a description in words.
+        """Generate an image from a description in words.
 
         Args:
-            prompt (str): What the picture shows, in full: subject, surroundings, style, light, colours.
+            prompt (str): What the image shows, in full: subject, surroundings, style, light, colours.
             size (str | None): Width x height in pixels, such as 1024x1024, only if a shape is wanted.
         """
         call = self._image_call(prompt, size)
-        return self._shown(prompt, size, self._client().images.generate(**call))
+        return self._image_output(prompt, size, self._client().images.generate(**call))
 
     async def agenerate_image(self, prompt: str, size: str | None = None) -> ToolOutput:
-        """Make a picture from a description in words. See `generate_image`."""
+        """Generate an image from a description in words. See `generate_image`."""
         call = self._image_call(prompt, size)
-        return self._shown(prompt, size, await self._aclient().images.generate(**call))
+        return self._image_output(prompt, size, await self._aclient().images.generate(**call))
 
     def transcribe(self, path: str, language: str | None = None) -> ToolOutput:
-        """Write down what is said in a recording.
+        """Transcribe a recording.
 
         Args:
             path (str): The file's name in the folder: mp3, mp4, m4a, wav or webm, at most 25 MB.
@@ -184,76 +184,76 @@ class MeliousToolSpec(MeliousComponent, BaseToolSpec):
         """
         with self._recording(path) as file:
             call = self._audio_call(file, language)
-            return _written(path, language, self._client().audio.transcribe(**call))
+            return _transcript_output(path, language, self._client().audio.transcribe(**call))
 
     async def atranscribe(self, path: str, language: str | None = None) -> ToolOutput:
-        """Write down what is said in a recording. See `transcribe`."""
+        """Transcribe a recording. See `transcribe`."""
         with await asyncio.to_thread(self._recording, path) as file:
             call = self._audio_call(file, language)
-            return _written(path, language, await self._aclient().audio.transcribe(**call))
+            return _transcript_output(path, language, await self._aclient().audio.transcribe(**call))
 
     def to_tool_list(
         self,
         spec_functions: list[SPEC_FUNCTION_TYPE] | None = None,
         func_to_metadata_mapping: dict[str, ToolMetadata] | None = None,
     ) -> list[FunctionTool]:
-        """Make tools for agents of the functions.
+        """The functions as tools for agents.
 
         Args:
-            spec_functions: Which; by default all that can be called.
-            func_to_metadata_mapping: Names and descriptions to use in place of the own ones.
+            spec_functions: Which functions; by default all that are available.
+            func_to_metadata_mapping: Other names and descriptions for the tools.
 
         Raises:
-            InvalidArgumentError: `transcribe` is asked for without an `audio_folder`.
+            InvalidArgumentError: `transcribe` is requested without an `audio_folder`.
         """
         asked = [
             name for each in spec_functions or () for name in ([each] if isinstance(each, str) else each)
         ]
         if self.audio_folder is None and not {"transcribe", "atranscribe"}.isdisjoint(asked):
-            raise InvalidArgumentError("transcribe: needs an audio_folder, where the recordings are")
+            raise InvalidArgumentError("transcribe: needs an audio_folder", param="audio_folder")
         tools = BaseToolSpec.to_tool_list(self, spec_functions, func_to_metadata_mapping)
-        # LlamaIndex makes text of a `ToolOutput` that a function returns; a callback's it takes as it is.
+        # LlamaIndex turns a `ToolOutput` of a function into text, but leaves that of a callback alone.
         return [
             FunctionTool(
                 fn=tool.fn,
                 metadata=tool.metadata,
                 async_fn=tool.async_fn,
-                callback=_as_it_is,
-                async_callback=_as_it_is_async,
+                callback=_unchanged,
+                async_callback=_unchanged_async,
             )
             for tool in tools
         ]
 
-    def _picture(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in _PICTURE}
+    def _image_settings(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in _IMAGE_SETTINGS}
 
     def _image_call(self, prompt: str, size: str | None) -> dict[str, Any]:
         if self.image_model is None:
-            raise InvalidArgumentError("generate_image: there is no image_model")
-        parameters = self._parameters(_IMAGES, self._picture(), {"size": size})
+            raise InvalidArgumentError("generate_image: needs an image_model", param="image_model")
+        parameters = self._parameters(_IMAGES, self._image_settings(), {"size": size})
         return {"model": self.image_model, "prompt": prompt, **parameters}
 
     def _recording(self, path: str) -> IO[bytes]:
         if self.audio_model is None:
-            raise InvalidArgumentError("transcribe: there is no audio_model")
+            raise InvalidArgumentError("transcribe: needs an audio_model", param="audio_model")
         if self.audio_folder is None:
-            raise InvalidArgumentError("transcribe: needs an audio_folder, where the recordings are")
+            raise InvalidArgumentError("transcribe: needs an audio_folder", param="audio_folder")
         return recording_in(os.fspath(self.audio_folder), path)
 
     def _audio_call(self, file: IO[bytes], language: str | None) -> dict[str, Any]:
         parameters = self._parameters(_AUDIO, {"language": self.language}, {"language": language})
         return {"model": self.audio_model, "file": (Path(file.name).name, file), **parameters}
 
-    def _shown(self, prompt: str, size: str | None, result: ImagesResult) -> ToolOutput:
+    def _image_output(self, prompt: str, size: str | None, result: ImagesResult) -> ToolOutput:
         dispatch_usage("images", result, origin=result.meta)
         images = [_block_of(image, result) for image in result.data]
         count = len(images)
-        lines = ["1 picture was made." if count == 1 else f"{count} pictures were made."]
+        lines = ["1 image was generated." if count == 1 else f"{count} images were generated."]
         for image in result.data:
             if image.revised_prompt:
-                lines.append(f"It was understood as: {image.revised_prompt}")
+                lines.append(f"Revised prompt: {image.revised_prompt}")
             if image.b64_json is None:
-                lines.append(f"It is at {image.url}")
+                lines.append(f"URL: {image.url}")
         blocks: list[ContentBlock] = [TextBlock(text="\n".join(lines))]
         if self.show_images:
             blocks += images
@@ -268,21 +268,19 @@ class MeliousToolSpec(MeliousComponent, BaseToolSpec):
 
 def _block_of(image: Image, result: ImagesResult) -> ImageBlock:
     if image.b64_json is None and image.url is None:
-        raise ResponseDecodeError(
-            "images: a picture has neither bytes nor a URL", request_id=result.request_id
-        )
+        raise ResponseDecodeError("images: an image has neither data nor a URL", request_id=result.request_id)
     if image.b64_json is None:
         return ImageBlock(url=image.url)
     try:
         data = image.to_bytes()
     except ValueError as error:
         raise ResponseDecodeError(
-            f"images: the base64 of a picture is broken: {error}", request_id=result.request_id
+            f"images: the base64 of an image is invalid: {error}", request_id=result.request_id
         ) from error
     return ImageBlock(image=data, image_mimetype=media_type_of(data))
 
 
-def _written(path: str, language: str | None, result: Transcription) -> ToolOutput:
+def _transcript_output(path: str, language: str | None, result: Transcription) -> ToolOutput:
     dispatch_usage("audio", result, origin=result.meta)
     return ToolOutput(
         tool_name="transcribe",
@@ -292,9 +290,9 @@ def _written(path: str, language: str | None, result: Transcription) -> ToolOutp
     )
 
 
-def _as_it_is(output: Any) -> ToolOutput:
+def _unchanged(output: Any) -> ToolOutput:
     return cast("ToolOutput", output)
 
 
-async def _as_it_is_async(output: Any) -> ToolOutput:
+async def _unchanged_async(output: Any) -> ToolOutput:
     return cast("ToolOutput", output)

@@ -1,4 +1,4 @@
-"""`MeliousRerank`: the rerank models of Melious as a LlamaIndex node postprocessor."""
+"""`MeliousRerank`, a node postprocessor with the rerank models of Melious."""
 
 from __future__ import annotations
 
@@ -33,46 +33,44 @@ _SETTINGS = frozenset(
         "num_workers",
     }
 )
-"""What a call may set for itself, beside the parameters of the request."""
+"""The settings that a call may replace, beside the parameters of the request."""
 
 dispatcher: Dispatcher = get_dispatcher(__name__)
 
 
 class MeliousRerank(MeliousComponent, BaseNodePostprocessor):
-    """Puts retrieved nodes in order of relevance to the query.
+    """Sorts retrieved nodes by relevance to the query.
 
-    The nodes that come in are never changed. Async calls wait without a thread.
-    More nodes than fit into one request travel in several, and come back as one
-    list. Nodes without text, and those that the service leaves out, come last,
-    without a score. A call that fails
-    raises a `melious.MeliousError`; its subclass says how. What each request
-    cost is told by a `MeliousUsageEvent`.
+    The given nodes are never changed. Nodes that do not fit into one request are
+    sent in several and returned as one list. Nodes without text, and those that
+    the service leaves out, come last, without a score. A failed call raises a
+    `melious.MeliousError`. A `MeliousUsageEvent` reports what each request cost.
 
     Args:
         model: The model, with or without a flavor: `bge-reranker-v2-m3`, `bge-reranker-v2-m3:eco`.
-        api_key: The key; by default the environment variable `MELIOUS_API_KEY`.
-        base_url: Where the service is; by default `MELIOUS_BASE_URL`, then `https://api.melious.ai/v1`.
-        api_base: Another word for `base_url`.
+        api_key: The API key; by default the environment variable `MELIOUS_API_KEY`.
+        base_url: The URL of the service; by default `MELIOUS_BASE_URL`, then `https://api.melious.ai/v1`.
+        api_base: LlamaIndex's name for `base_url`.
         preset: What routing should favour, such as `environment` or `speed`; not sent by default.
         flavor: The suffix of the model: `balanced`, `speed`, `price`, `eco` or `batch`; none by default.
         filters: Which providers may serve, such as `{"countries": ["DE", "FR"]}`; by default any.
-        top_n: How many of the best to keep; None, the default, keeps all.
-        score_threshold: The least score that a node must have to be kept; None, the default, keeps all.
-        metadata_mode: Which of a node's metadata the model gets to read with its text; `EMBED` by default.
-        max_document_chars: The most characters of a node to send, its beginning; None, the default, for all.
-        keep_retrieval_score: Note the retriever's score as `retrieval_score` in the metadata; not by default.
-        on_error: What to do when the service fails: `raise`, the default, or `passthrough` to go on with the
-            nodes as they were retrieved, with a warning in the log.
-        max_batch_size: The most nodes in one request, up to 10,000; 256 by default.
-        num_workers: The most requests of one call at a time, in async and in blocking calls; 4 by default.
-        mode, custom_weights: Routing words of the older pages, one of the two; not sent by default.
+        top_n: How many of the best nodes to keep; None, the default, keeps all.
+        score_threshold: The lowest score to keep; None, the default, keeps all.
+        metadata_mode: Which metadata of a node the model reads with its text; `EMBED` by default.
+        max_document_chars: Cut the text of a node after so many characters; None, the default, for never.
+        keep_retrieval_score: Store the retriever's score as `retrieval_score` in the metadata; no by default.
+        on_error: When the service fails: `raise`, the default, or `passthrough` to log a warning and return
+            the nodes as retrieved.
+        max_batch_size: Maximum nodes in one request, up to 10,000; 256 by default.
+        num_workers: Maximum concurrent requests of one call, blocking or async; 4 by default.
+        mode, custom_weights: Routing parameters of the older API, one of the two; not sent by default.
         timeout: Seconds for each wait of an attempt, or a `melious.Timeout`; 60 s for an answer by default.
         deadline: Seconds for a whole call, waits and retries included; 600 by default, None for no limit.
-        max_retries: Further attempts after the first, for passing troubles; 2 by default, 0 for none.
+        max_retries: Attempts after the first, for transient errors; 2 by default.
         default_headers: Headers of every request; none by default.
-        extra_body: Fields of every body, sent as they are; none by default.
+        extra_body: Fields added to every request body unchanged; none by default.
         additional_kwargs: Further parameters of every request; those of a call replace them.
-        http_client: A client with httpx's interface for blocking calls, never closed; none by default.
+        http_client: An HTTP client with httpx's interface for blocking calls, never closed; none by default.
         async_http_client: The same for async calls.
         async_transport: `httpx`, the default, or `aiohttp` for async calls (extra `aiohttp`).
         auth, allow_insecure_http: As in `melious.clients.base.ClientOptions`.
@@ -97,42 +95,46 @@ class MeliousRerank(MeliousComponent, BaseNodePostprocessor):
     model_config: ClassVar[ConfigDict] = ConfigDict(validate_assignment=True)
 
     model: str = Field(description="The model, with or without a flavor.")
-    top_n: int | None = Field(default=None, ge=0, description="How many of the best to keep; None keeps all.")
+    top_n: int | None = Field(
+        default=None, ge=0, description="How many of the best nodes to keep; None keeps all."
+    )
     score_threshold: float | None = Field(
-        default=None, allow_inf_nan=False, description="The least score that is kept."
+        default=None, allow_inf_nan=False, description="The lowest score to keep."
     )
     metadata_mode: MetadataMode = Field(
         default=MetadataMode.EMBED, description="Which metadata the model reads with the text."
     )
     max_document_chars: int | None = Field(
-        default=None, gt=0, description="The most characters of a node to send; None sends all."
+        default=None, gt=0, description="Cut the text of a node after so many characters; None for never."
     )
     keep_retrieval_score: bool = Field(
-        default=False, description="Note the retriever's score in the metadata, as `retrieval_score`."
+        default=False, description="Store the retriever's score in the metadata, as `retrieval_score`."
     )
     on_error: Literal["raise", "passthrough"] = Field(
         default="raise", description="What to do when the service fails."
     )
     max_batch_size: int | None = Field(
-        default=None, gt=0, le=MAX_ITEMS, description="The most nodes in one request; None for 256."
+        default=None, gt=0, le=MAX_ITEMS, description="Maximum nodes in one request; None for 256."
     )
     num_workers: int | None = Field(
-        default=None, gt=0, description="The most requests of one call at a time; None for 4."
+        default=None, gt=0, description="Maximum concurrent requests of one call; None for 4."
     )
-    mode: str | None = Field(default=None, description="A routing word of the service's older pages.")
+    mode: str | None = Field(default=None, description="A routing parameter of the older API.")
     custom_weights: dict[str, float] | None = Field(
-        default=None, description="Routing weights of the service's older pages; not together with `mode`."
+        default=None, description="Routing weights of the older API; not together with `mode`."
     )
 
     @classmethod
     def class_name(cls) -> str:
-        """The name under which LlamaIndex serialises the class."""
+        """The name for LlamaIndex's serialisation."""
         return "MeliousRerank"
 
     def _check(self) -> None:
         super()._check()
         if self.mode is not None and self.custom_weights is not None:
-            raise InvalidArgumentError("mode: cannot be combined with custom_weights; give one of them")
+            raise InvalidArgumentError(
+                "mode: cannot be combined with custom_weights; give one of them", param="mode"
+            )
 
     def postprocess_nodes(
         self,
@@ -141,12 +143,12 @@ class MeliousRerank(MeliousComponent, BaseNodePostprocessor):
         query_str: str | None = None,
         **options: Any,
     ) -> list[NodeWithScore]:
-        """Put nodes in order of relevance, best first.
+        """Sort nodes by relevance, best first.
 
         Args:
-            nodes: What was retrieved; it stays as it is.
-            query_bundle: What is looked for.
-            query_str: The same as text; one of the two.
+            nodes: The retrieved nodes; they are not changed.
+            query_bundle: The query.
+            query_str: The query as text; give one of the two.
             **options: For this call only: `model`, `top_n`, `score_threshold`, `metadata_mode`,
                 `max_document_chars`, `keep_retrieval_score`, `on_error`, `max_batch_size`, `num_workers`,
                 and the parameters of `melious.endpoints.rerank.RerankParams`, such as `preset`, `filters`
@@ -171,7 +173,7 @@ class MeliousRerank(MeliousComponent, BaseNodePostprocessor):
     def _postprocess_nodes(
         self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None = None, **options: Any
     ) -> list[NodeWithScore]:
-        job, request = self._begun(nodes, query_bundle, options)
+        job, request = self._prepare(nodes, query_bundle, options)
         with job.observed():
             if not job.texts:
                 job.take([])
@@ -186,7 +188,7 @@ class MeliousRerank(MeliousComponent, BaseNodePostprocessor):
     async def _apostprocess_nodes(
         self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None = None, **options: Any
     ) -> list[NodeWithScore]:
-        job, request = self._begun(nodes, query_bundle, options)
+        job, request = self._prepare(nodes, query_bundle, options)
         with job.observed():
             if not job.texts:
                 job.take([])
@@ -197,10 +199,10 @@ class MeliousRerank(MeliousComponent, BaseNodePostprocessor):
                     job.fail(error)
         return job.result
 
-    def _begun(
+    def _prepare(
         self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None, options: Mapping[str, Any]
     ) -> tuple[Reranking, dict[str, Any]]:
-        """What is to be done for a call, and the arguments of its request."""
+        """The rerank call, and the arguments of its request."""
         settings = {name: value for name, value in options.items() if name in _SETTINGS}
         call = {name: value for name, value in options.items() if name not in _SETTINGS}
         chosen = self.with_options(**settings) if settings else self
@@ -212,7 +214,7 @@ class MeliousRerank(MeliousComponent, BaseNodePostprocessor):
             "custom_weights": self.custom_weights,
             "batch_size": chosen.max_batch_size,
             "max_concurrency": chosen.num_workers,
-            "on_answer": _tell,
+            "on_answer": _report_usage,
         }
         return job, {
             "model": chosen.model,
@@ -222,14 +224,18 @@ class MeliousRerank(MeliousComponent, BaseNodePostprocessor):
         }
 
 
-def _tell(answer: Result) -> None:
+def _report_usage(answer: Result) -> None:
     dispatch_usage("rerank", answer, origin=answer.meta)
 
 
 def _query(query_bundle: QueryBundle | None, query_str: str | None) -> QueryBundle | None:
     if query_bundle is not None and not isinstance(query_bundle, QueryBundle):
         kind = type(query_bundle).__name__
-        raise InvalidArgumentError(f"query_bundle: needs a QueryBundle, not {kind}; text goes as query_str")
+        raise InvalidArgumentError(
+            f"query_bundle: must be a QueryBundle, not {kind}; pass text as query_str", param="query_bundle"
+        )
     if query_bundle is not None and query_str is not None:
-        raise InvalidArgumentError("MeliousRerank: give query_str or query_bundle, not both")
+        raise InvalidArgumentError(
+            "MeliousRerank: give query_str or query_bundle, not both", param="query_str"
+        )
     return query_bundle if query_str is None else QueryBundle(query_str)

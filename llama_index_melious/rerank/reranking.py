@@ -1,4 +1,4 @@
-"""One reranking: what to ask, what the answer makes of the nodes, and what observers are told. No I/O."""
+"""The logic of one rerank call, without I/O: the texts to rank, the nodes to return, the events."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from llama_index.core.schema import MetadataMode
 
 FAILURES = (APIConnectionError, APIStatusError, APITimeoutError, ResponseDecodeError)
-"""What can be the service's doing; mistakes in arguments are never passed over."""
+"""Failures of the service, which `on_error` may let pass. Wrong arguments always raise."""
 
 _RETRIEVAL_SCORE = "retrieval_score"
 
@@ -36,7 +36,7 @@ _logger = logging.getLogger(__name__)
 
 
 class RerankSettings(Protocol):
-    """The settings of a reranker that decide what becomes of the nodes; see `MeliousRerank` for each."""
+    """The settings that a rerank call needs; `MeliousRerank` describes them."""
 
     model: str
     top_n: int | None
@@ -49,37 +49,39 @@ class RerankSettings(Protocol):
 
 
 class Reranking:
-    """One call of a reranker. It begins with the arguments checked and nothing told to anyone.
+    """One rerank call.
 
     Attributes:
-        query: What is looked for.
-        texts: What the model is to read, by the place of its node; nodes without text are not asked about.
-        result: The nodes to give back.
+        query: The query.
+        texts: The texts to rank, by the position of their nodes. Nodes without text are not sent.
+        result: The nodes to return.
     """
 
     def __init__(
         self, settings: RerankSettings, nodes: list[NodeWithScore], query: QueryBundle | None
     ) -> None:
-        """Check the query and take the texts of the nodes.
+        """Check the query and collect the texts of the nodes.
 
         Raises:
             InvalidArgumentError: There is no query.
         """
         if query is None or not query.query_str.strip():
-            raise InvalidArgumentError(f"{type(settings).__name__}: needs a query_str or a query_bundle")
+            raise InvalidArgumentError(
+                f"{type(settings).__name__}: needs a query_str or a query_bundle", param="query_str"
+            )
         self.query = query
         self._settings = settings
         self._nodes = nodes
         self.texts: dict[int, str] = {}
         if settings.top_n != 0:
-            whole = (item.node.get_content(settings.metadata_mode) for item in nodes)
-            most = settings.max_document_chars
-            self.texts = {place: text[:most] for place, text in enumerate(whole) if text}
+            contents = (item.node.get_content(settings.metadata_mode) for item in nodes)
+            limit = settings.max_document_chars
+            self.texts = {position: text[:limit] for position, text in enumerate(contents) if text}
         self.result: list[NodeWithScore] = []
 
     @contextmanager
     def observed(self) -> Iterator[Self]:
-        """Tell observers of the beginning, and of the end however it comes."""
+        """Send the events for the start and the end of the call, also when it fails."""
         settings = self._settings
         top_n = len(self._nodes) if settings.top_n is None else settings.top_n
         payload: dict[str, Any] = {
@@ -99,39 +101,39 @@ class Reranking:
             _dispatcher.event(ReRankEndEvent(nodes=self.result))
 
     def skip(self) -> None:
-        """The nodes stay in their order, with the scores that they came with."""
+        """Return the nodes in their order and with their scores as retrieved."""
         self.result = self._nodes[: self._settings.top_n]
 
     def take(self, results: list[RerankItem]) -> None:
         """Put the nodes in the order of an answer.
 
-        Those of which it does not speak come last, without a score, unless there is a score to reach.
+        Nodes missing from the answer come last, without a score, unless there is a threshold.
         """
         threshold = self._settings.score_threshold
-        places = [*self.texts]
-        order = {places[item.index]: item.relevance_score for item in results}
+        positions = [*self.texts]
+        order = {positions[item.index]: item.relevance_score for item in results}
         ranked = [
-            self._scored(self._nodes[place], score)
-            for place, score in order.items()
+            self._scored(self._nodes[position], score)
+            for position, score in order.items()
             if threshold is None or score >= threshold
         ]
         wanted = len(self._nodes[: self._settings.top_n])
-        if len(order) < min(wanted, len(places)):
-            _logger.warning("the service ranked %d nodes of %d", len(order), len(places))
+        if len(order) < min(wanted, len(positions)):
+            _logger.warning("the service ranked only %d of %d nodes", len(order), len(positions))
         if threshold is None and len(ranked) < wanted:
-            rest = [item for place, item in enumerate(self._nodes) if place not in order]
+            rest = [item for position, item in enumerate(self._nodes) if position not in order]
             ranked += [self._scored(item, None) for item in rest[: wanted - len(ranked)]]
         self.result = ranked[:wanted]
 
     def fail(self, error: MeliousError) -> None:
-        """Go on with the nodes as they were retrieved, where failures are to pass.
+        """Keep the nodes as retrieved if `on_error` is `passthrough`.
 
         Raises:
-            MeliousError: The error, where they are not.
+            MeliousError: The error, if it is `raise`.
         """
         if self._settings.on_error == "raise":
             raise error
-        _logger.warning("reranking failed, going on with the nodes as they were retrieved: %s", error)
+        _logger.warning("reranking failed; the nodes stay as retrieved: %s", error)
         self.skip()
 
     def _scored(self, item: NodeWithScore, score: float | None) -> NodeWithScore:
@@ -140,7 +142,7 @@ class Reranking:
             node = node.model_copy(
                 update={
                     "metadata": {**node.metadata, _RETRIEVAL_SCORE: item.score},
-                    # For programs to read, not for models.
+                    # For programs, not for models.
                     "excluded_llm_metadata_keys": [*node.excluded_llm_metadata_keys, _RETRIEVAL_SCORE],
                     "excluded_embed_metadata_keys": [*node.excluded_embed_metadata_keys, _RETRIEVAL_SCORE],
                 }

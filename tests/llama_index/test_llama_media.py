@@ -97,7 +97,7 @@ async def test_pictures_are_blocks(way, make_spec, sandbox, heard):
         output = given if way.name == "sync" else await given
     assert isinstance(output, ToolOutput)
     text, *pictures = output.blocks
-    assert text.text == "2 pictures were made."
+    assert text.text == "2 images were generated."
     assert [picture_of(picture) for picture in pictures] == [("PNG", 96, 64)] * 2
     assert [picture.image_mimetype for picture in pictures] == ["image/png"] * 2
     assert output.raw_input["kwargs"]["prompt"] == "a lighthouse in fog"
@@ -180,7 +180,7 @@ async def test_answers_without_a_picture_and_failures(way, make_spec, sandbox):
     draw = make_spec(max_retries=0).to_tool_list()[0]
     for picture in ({}, {"b64_json": "/9j"}):
         sandbox.faults.add(Fault(body={"data": [picture]}))
-        with pytest.raises(ResponseDecodeError, match="picture"):
+        with pytest.raises(ResponseDecodeError, match="image"):
             await way(draw, "call", prompt="a lighthouse")
     sandbox.faults.add(Fault(status=502))
     with pytest.raises(ProviderError):

@@ -39,9 +39,9 @@ async def test_pictures_at_an_address_and_words_that_were_changed(way, make_spec
     output = await way(draw, "call", prompt="a lighthouse")
     text, image = output.blocks
     assert text.text.splitlines() == [
-        "1 picture was made.",
-        "It was understood as: a lighthouse, at dawn",
-        "It is at https://example.org/a.png",
+        "1 image was generated.",
+        "Revised prompt: a lighthouse, at dawn",
+        "URL: https://example.org/a.png",
     ]
     assert str(image.url) == "https://example.org/a.png"
 

@@ -146,7 +146,7 @@ def test_cache_points_and_thoughts_are_left_out():
 
 def test_video_only_for_models_that_take_it():
     block = VideoBlock(url="https://example.org/a.mp4")
-    with pytest.raises(InvalidArgumentError, match=r"messages\[0\].*takes no videos"):
+    with pytest.raises(InvalidArgumentError, match=r"messages\[0\].*does not accept videos"):
         content(block)
     wire = to_wire([ChatMessage(role="user", blocks=[block])], takes_video=True)
     assert wire[0]["content"] == [{"type": "video_url", "video_url": {"url": "https://example.org/a.mp4"}}]
@@ -217,7 +217,7 @@ def test_call_ids_go_with_results_only():
 @pytest.mark.parametrize(
     ("history", "said"),
     [
-        ([answer("c1")], "answers the tool call 'c1'"),
+        ([answer("c1")], "is the result of the tool call 'c1'"),
         ([asking(ToolCallBlock(tool_call_id="c1", tool_name="a")), ChatMessage("Hi")], "'c1' have no result"),
         ([asking(ToolCallBlock(tool_call_id="c1", tool_name="a"))], "'c1' have no result"),
         ([ChatMessage("3", role="tool")], "tool_call_id"),
@@ -275,12 +275,14 @@ def test_the_callers_messages_are_only_read():
 
 def test_errors_name_block_and_model():
     message = ChatMessage(role="user", blocks=[VideoBlock(url="https://example.org/a.mp4")])
-    with pytest.raises(InvalidArgumentError, match=r"glm-4\.7: messages\[0\]: a VideoBlock"):
+    with pytest.raises(
+        InvalidArgumentError, match=r"glm-4\.7: messages\[0\]: the model does not accept videos"
+    ):
         to_wire([message], model="glm-4.7")
 
 
 def test_blocks_that_nobody_knows_yet():
     message = ChatMessage(role="user", blocks=[TextBlock(text="a")])
     message.blocks = [object()]
-    with pytest.raises(InvalidArgumentError, match=r"messages\[0\]: object has no form"):
+    with pytest.raises(InvalidArgumentError, match=r"messages\[0\]: object cannot be sent"):
         to_wire([message])

@@ -111,13 +111,15 @@ def test_calls_in_the_words_of_anthropic():
     "kept", [{"tool_calls": ["x"]}, {"tool_calls": [3]}, {"function_call": "auto"}], ids=str
 )
 def test_what_is_no_call_is_refused_by_its_place(kept):
-    with pytest.raises(InvalidArgumentError, match=r"m: messages\[1\]: .* is not a call of a tool"):
+    with pytest.raises(InvalidArgumentError, match=r"m: messages\[1\]: .* is not a tool call"):
         to_wire([ChatMessage("Hi"), calling(**kept)], model="m")
 
 
 def test_arguments_without_a_json_form_are_refused_by_their_place():
     call = ToolCallBlock(tool_call_id="c", tool_name="f", tool_kwargs={"a": object()})
-    with pytest.raises(InvalidArgumentError, match=r"messages\[0\]: the arguments for 'f' have no JSON form"):
+    with pytest.raises(
+        InvalidArgumentError, match=r"messages\[0\]: the arguments for 'f' cannot be written as JSON"
+    ):
         to_wire([calling(call), result("c")])
 
 

@@ -10,7 +10,7 @@ from llama_index_melious import MeliousToolSpec
 from llama_index_melious.media.recordings import _descriptor, recording_in
 from melious import InvalidArgumentError
 
-SAID = "path: {!r:.100} is not a recording in the folder of recordings"
+SAID = "path: {!r:.100} is not a recording in the audio folder"
 
 
 @pytest.fixture
@@ -112,7 +112,7 @@ async def test_of_what_may_be_sent_it_is_told_that_it_is_too_large(way, make_spe
 
 def test_a_folder_that_is_not_there_has_no_recordings(make_spec, folder):
     spec = make_spec(audio_folder=folder / "later")
-    with pytest.raises(InvalidArgumentError, match="is not a recording in the folder"):
+    with pytest.raises(InvalidArgumentError, match="is not a recording in the audio folder"):
         spec.transcribe("talk.wav")
     (folder / "later").mkdir()
     (folder / "talk.wav").rename(folder / "later" / "talk.wav")

@@ -192,7 +192,7 @@ async def test_nodes_that_the_service_leaves_out_come_last(make_rerank, way, san
     assert [item.node.text for item in ranked] == order[:top_n]
     assert [item.score is None for item in ranked] == [place >= len(left) for place in range(len(ranked))]
     short = len(left) < (top_n or 3)
-    assert (f"the service ranked {len(left)} nodes of 3" in caplog.text) is short
+    assert (f"the service ranked only {len(left)} of 3 nodes" in caplog.text) is short
 
 
 @pytest.mark.parametrize("beside", [[], ["Trains run on hydropower."]], ids=["alone", "beside a text"])
@@ -213,7 +213,7 @@ async def test_nodes_without_text_have_no_score(make_rerank, way, beside, thresh
 
 async def test_a_query_as_text_in_the_place_of_a_bundle(make_rerank, way, sandbox):
     with pytest.raises(
-        InvalidArgumentError, match=r"query_bundle: needs a QueryBundle, not str; .* query_str"
+        InvalidArgumentError, match=r"query_bundle: must be a QueryBundle, not str; .* query_str"
     ):
         await way(make_rerank(), "postprocess_nodes", scored("a"), QUERY)
     assert not sandbox.requests

@@ -97,7 +97,7 @@ async def test_a_model_that_is_none(make_llm, way, sandbox, name):
 @pytest.mark.parametrize("mode", [PydanticProgramMode.LLM, PydanticProgramMode.DEFAULT])
 async def test_an_empty_prompt_for_an_object(make_llm, way, mode):
     prompt = ChatPromptTemplate(message_templates=[])
-    with pytest.raises(ValueError, match=r"messages|is no Word"):
+    with pytest.raises(ValueError, match=r"messages|is not a valid Word"):
         await way(make_llm(pydantic_program_mode=mode), "structured_predict", Word, prompt)
 
 

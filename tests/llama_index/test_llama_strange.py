@@ -105,7 +105,7 @@ async def test_whatever_follows_the_object_is_left_out(make_llm, way, sandbox, m
 
 async def test_an_object_nested_beyond_reason_is_no_accident(make_llm, way, sandbox):
     sandbox.faults.add(Fault(body=whole({"content": '{"word":' * 100_000})))
-    with pytest.raises(StructuredOutputError, match="no Word"):
+    with pytest.raises(StructuredOutputError, match="not a valid Word"):
         await way(make_llm(), "structured_predict", Word, PromptTemplate("A word?"))
 
 
@@ -113,8 +113,8 @@ async def test_an_object_nested_beyond_reason_is_no_accident(make_llm, way, sand
     ("wrong", "said"),
     [
         ({"stream": True}, "stream_chat"),
-        ({"extra_body": 3}, "extra_body: needs a dict"),
-        ({"extra_body": [("a", 1)]}, "extra_body: needs a dict"),
+        ({"extra_body": 3}, "extra_body: must be a mapping"),
+        ({"extra_body": [("a", 1)]}, "extra_body: must be a mapping"),
     ],
 )
 async def test_wrong_arguments_of_a_call(make_llm, way, sandbox, wrong, said):
@@ -124,7 +124,7 @@ async def test_wrong_arguments_of_a_call(make_llm, way, sandbox, wrong, said):
 
 
 async def test_what_is_no_message_is_named_by_its_place(make_llm, way, sandbox):
-    with pytest.raises(InvalidArgumentError, match=r"messages\[1\]: needs a ChatMessage, not dict"):
+    with pytest.raises(InvalidArgumentError, match=r"messages\[1\]: must be a ChatMessage, not dict"):
         await way(make_llm(), "chat", [*HELLO, {"role": "user", "content": "Hello"}])
     assert not sandbox.requests
 
