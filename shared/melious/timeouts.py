@@ -6,14 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias, runtime_checkable
 
-from melious.errors import InvalidArgumentError
-
-
-def check_seconds(name: str, value: object) -> None:
-    """Refuse what is not a number of seconds above zero."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not 0 < value < math.inf:  # type: ignore[operator]  # it is a number by now
-        raise InvalidArgumentError(f"{name}: {value!r} is not a number of seconds above zero")
+from melious.errors.checks import check_seconds
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ when the client is made and not at the first request.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -16,18 +15,19 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from pydantic import Secret, SecretStr
 
 from melious.errors import InvalidArgumentError
+from melious.errors.checks import check_choice, check_whole
 from melious.errors.suggestions import nearest
-from melious.routing.filters import check_preset, filters_in, filters_to_wire, flavored
+from melious.routing.filters import filters_in, filters_to_wire
 from melious.routing.residency import VerifyLocation, check_verifiable
 from melious.settings.base_url import DEFAULT_BASE_URL, URL_VARIABLE, is_loopback, resolve_base_url
 from melious.settings.headers import checked_headers
 from melious.settings.keys import KEY_VARIABLE, hidden, hide_key, resolve_key
+from melious.settings.options import CLIENT_CHECKS, check_stream_impact
 from melious.timeouts import (
     Timeout,
     TimeoutArgument,
     TimeoutParts,
     check_deadline,
-    check_seconds,
     read_timeout,
     timeout_for,
 )
@@ -83,24 +83,6 @@ _OTHER_WORDS: Mapping[str, tuple[str, ...]] = {
 
 StreamImpact: TypeAlias = Literal["native", "buffer"]
 """Whether a stream is a stream, or a whole answer that is handed out as one, with its impact and cost."""
-
-
-def check_stream_impact(how: object) -> None:
-    """Refuse what is neither way of streaming."""
-    if how not in ("native", "buffer"):
-        raise InvalidArgumentError(f"stream_impact: must be 'native' or 'buffer', not {how!r}")
-
-
-def check_whole(name: str, value: object, *, least: int = 0) -> None:
-    """Refuse what is not a whole number of at least so much."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise InvalidArgumentError(f"{name}: {value!r} is not a whole number from {least} up")
-
-
-def check_choice(name: str, value: object) -> None:
-    """Refuse what is not True, False or None."""
-    if value is not None and not isinstance(value, bool):
-        raise InvalidArgumentError(f"{name}: must be True, False or None, not {value!r}")
 
 
 @dataclass(frozen=True)
@@ -167,33 +149,11 @@ class ClientConfig:
         return config
 
     def _check(self) -> None:
-        if self.auth not in ("bearer", "x-api-key"):
-            raise InvalidArgumentError(f"auth: must be 'bearer' or 'x-api-key', not {self.auth!r}")
-        if self.async_transport not in ("httpx", "aiohttp"):
-            raise InvalidArgumentError(
-                f"async_transport: must be 'httpx' or 'aiohttp', not {self.async_transport!r}"
-            )
-        check_whole("max_retries", self.max_retries)
-        check_choice("retry_timeouts", self.retry_timeouts)
-        check_whole("max_connections", self.max_connections, least=1)
-        check_whole("embedding_cache_size", self.embedding_cache_size)
-        check_seconds("embedding_cache_ttl", self.embedding_cache_ttl)
-        if self.max_rate_limit_wait != 0 or isinstance(self.max_rate_limit_wait, bool):
-            check_seconds("max_rate_limit_wait", self.max_rate_limit_wait)
-        check_deadline(self.deadline)
-        check_preset(self.preset)
-        _check_verify(self.verify)
-        flavored("", self.flavor)
-        if self.extra_body is not None and not isinstance(self.extra_body, Mapping):
-            raise InvalidArgumentError(f"extra_body: must be a mapping, not {self.extra_body!r}")
-        if self.budget is not None:
-            from melious.impact.budget import check_budget  # noqa: PLC0415 - only for those who have one
-
-            check_budget(self.budget)
+        for name, check in CLIENT_CHECKS:
+            check(name, getattr(self, name))
         if self.verify_location != "off":
             sent = {"filters": self.filters, **(self.extra_body or {})}
             check_verifiable(self.verify_location, filters_in(sent))
-        check_stream_impact(self.stream_impact)
 
     def with_options(self, **changes: Any) -> ClientConfig:
         """A copy with other options, checked again; the key and the base URL stay."""
@@ -219,14 +179,6 @@ def _make_regular(options: dict[str, Any]) -> None:
         from melious.routing.fallbacks import checked_steps  # noqa: PLC0415 - only for those who ask for it
 
         options["routing_fallbacks"] = checked_steps(options["routing_fallbacks"])
-
-
-def _check_verify(verify: object) -> None:
-    if isinstance(verify, str):
-        if not os.path.exists(verify):  # noqa: PTH110 - pathlib costs more than making a client
-            raise InvalidArgumentError(f"verify: there is no file or directory {verify!r}")
-    elif not isinstance(verify, bool) and all(cls.__name__ != "SSLContext" for cls in type(verify).__mro__):
-        raise InvalidArgumentError(f"verify: must be True or False, a path or an SSLContext, not {verify!r}")
 
 
 def reject_unknown(given: Iterable[str], known: Iterable[str], where: str) -> None:
