@@ -12,10 +12,10 @@ export UV_LINK_MODE := copy
 UV := $(BIN)/python -m uv pip install --quiet --python $(BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz soak lint format bench notebooks build clean
+.PHONY: help demo test test-python test-all coverage news fuzz soak lint format bench notebooks build clean
 
 help:  ## say what there is
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
 
 $(BIN)/uv:
 	$(PYTHON) -m venv $(VENV)
@@ -55,13 +55,35 @@ $(SCALE)/.made: $(BIN)/uv pyproject.toml
 demo: $(VENV)/.run  ## the main job on the embedded sandbox: no key, no network
 	$(BIN)/melious demo $(ARGS)
 
-test: $(VENV)/.dev $(OLDEST)/.made $(SCALE)/.made  ## the whole suite; the core on httpx; the adapters on httpx and the oldest versions; Ray and Dask
+test: $(VENV)/.dev $(OLDEST)/.made  ## every test once, a sample of large products; on httpx and the oldest versions what depends on them
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --http-library httpx tests/core tests/faults
-	$(OLDEST)/bin/python -m pytest -n 2 --dist loadfile --http-library httpx \
-		tests/llama_index/check_openai_like.py tests/langchain tests/llama_index
-	$(OLDEST)/bin/python -m pytest tests/packaging/test_borrowed_interfaces.py
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --http-library httpx -m http_library tests/core tests/faults
+	$(OLDEST)/bin/python -m pytest -n 2 --dist loadfile --http-library httpx -m versions tests/langchain tests/llama_index
+	$(OLDEST)/bin/python -m pytest tests/packaging/test_borrowed_interfaces.py tests/llama_index/check_openai_like.py
+
+# One environment for each Python, beside the one of development.
+$(VENV)/python%/.made: $(BIN)/uv pyproject.toml
+	$(BIN)/python -m uv venv --quiet --allow-existing --python $$(.ci/pythons | sed -n "s/^$* //p") $(@D)
+	$(BIN)/python -m uv pip install --quiet --python $(@D)/bin/python -e ".[all]" --group test --group types
+	@touch $@
+
+test-python: $(VENV)/python$(OTHER)/.made  ## make test on another Python: OTHER=3.13
+	$(VENV)/python$(OTHER)/bin/python -m pytest -n 2 --dist loadgroup $(ARGS)
+
+test-all: $(VENV)/.dev $(OLDEST)/.made $(SCALE)/.made  ## everything: whole products, both HTTP libraries, oldest versions, Ray and Dask, every Python found
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --exhaustive
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --exhaustive --http-library httpx tests/core tests/faults
+	$(OLDEST)/bin/python -m pytest -n 2 --dist loadfile --exhaustive --http-library httpx tests/langchain tests/llama_index
+	$(OLDEST)/bin/python -m pytest tests/packaging/test_borrowed_interfaces.py tests/llama_index/check_openai_like.py
 	$(SCALE)/bin/python -m pytest tests/scale/check_arrow.py tests/scale/check_dask.py tests/scale/check_ray.py
+	@own=$$($(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
+	for version in $$(.ci/pythons | cut -d " " -f 1 | grep -vx "$$own"); do \
+		$(MAKE) test-python OTHER=$$version ARGS=--exhaustive || exit 1; \
+	done
+
+coverage: $(VENV)/.dev  ## branch coverage of the packages, once over the whole suite
+	$(BIN)/python -m coverage run -m pytest --exhaustive
+	$(BIN)/python -m coverage report --skip-covered
 
 fuzz: $(VENV)/.dev  ## odd inputs for the parsers, and for the sandbox, by seed: FUZZ_SECONDS=60 SEED=1
 	$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS) $(if $(SEED),--seed $(SEED))
@@ -87,6 +109,9 @@ bench: $(VENV)/.bench $(LLAMA)/.bench  ## side by side with peers: the client, L
 
 notebooks: $(VENV)/.dev  ## run every notebook and keep its outputs
 	$(BIN)/python -m notebooks.run
+
+news: $(VENV)/.dev  ## what the next release would say
+	$(BIN)/python -m towncrier build --draft --version next
 
 build: $(VENV)/.dev  ## wheel and sdist in dist/
 	$(BIN)/python -m uv build --python $(BIN)/python

@@ -1,6 +1,7 @@
-"""Fixtures for every test: a running sandbox, and the choice of the HTTP library under the core."""
+"""Fixtures for every test, and what a run takes of the tests: which HTTP library, which part of large products."""
 
 import sys
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -8,6 +9,27 @@ from typing import Any
 import pytest
 
 from melious.sandbox import Sandbox
+
+_ADAPTERS = ("langchain", "llama_index")
+_MEETS_THE_FRAMEWORK = (
+    "_agents",
+    "_agent",
+    "_callbacks",
+    "_chat",
+    "_conformance",
+    "_embeddings",
+    "_events",
+    "_graph",
+    "_integration",
+    "_llm",
+    "_rerank",
+    "_streams",
+    "_structured",
+    "_tools",
+    "_unit",
+    "_workflows",
+)
+"""Ends of the names of modules whose tests run through the framework, and not only beside it."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -17,6 +39,48 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="httpx2",
         help="library under the core: with httpx, httpx2 cannot be imported",
     )
+
+    parser.addoption(
+        "--exhaustive",
+        action="store_true",
+        help="run the whole products of parameters, and the tests that take long",
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark what runs on the oldest versions too; leave out what only an exhaustive run takes."""
+    for item in items:
+        if item.path.parent.name in _ADAPTERS and item.path.stem.endswith(_MEETS_THE_FRAMEWORK):
+            item.add_marker("versions")
+    if config.getoption("--exhaustive"):
+        return
+    products: defaultdict[str, list[pytest.Item]] = defaultdict(list)
+    for item in items:
+        if item.get_closest_marker("sampled") is not None:
+            products[item.nodeid.partition("[")[0]].append(item)
+    left_out = {item for item in items if item.get_closest_marker("exhaustive") is not None}
+    for product in products.values():
+        left_out |= set(product) - _sample(product)
+    config.hook.pytest_deselected(items=[item for item in items if item in left_out])
+    items[:] = [item for item in items if item not in left_out]
+
+
+def _sample(product: list[pytest.Item]) -> set[pytest.Item]:
+    """Every n-th item of a product, and one for each value of each parameter that is not among them."""
+    marker = product[0].get_closest_marker("sampled")
+    assert marker is not None
+    taken = product[:: marker.args[0]]
+    seen = {value for item in taken for value in _values(item)}
+    for item in product:
+        if not seen.issuperset(_values(item)):
+            taken.append(item)
+            seen.update(_values(item))
+    return set(taken)
+
+
+def _values(item: Any) -> set[tuple[str, int]]:
+    # Cases of a product share the objects that their parameters are given as.
+    return {(name, id(value)) for name, value in item.callspec.params.items()}
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -44,6 +44,7 @@ SERVERS: dict[str, Model] = {
 BURSTS = [(400, 20), (100, 10)]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("start", [1000.0, 1000.9])
 @pytest.mark.parametrize(("callers", "per_second"), BURSTS)
 @pytest.mark.parametrize("server", SERVERS)
@@ -59,6 +60,7 @@ def test_a_burst_is_served_as_fast_as_the_limit_allows(
     assert burst.policy.budget.tokens == RetryBudget.CAPACITY, "waits that are named cost nothing"
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     "network",
     [

@@ -10,6 +10,8 @@ import pytest
 
 from melious import AsyncMeliousClient, MeliousClient
 
+pytestmark = pytest.mark.http_library
+
 BODY = b'{"choices": [{"message": {"content": "here"}, "finish_reason": "stop"}]}'
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n" % len(BODY)
 

@@ -13,6 +13,8 @@ from melious.sandbox import Fault, Sandbox
 from .clients import AUDIO, CHAT, IMAGES, QUESTION, RERANK, TOOL, Clients
 from .pictures import png, png_url
 
+pytestmark = pytest.mark.http_library
+
 # --- chat ------------------------------------------------------------------------------------------------------
 
 

@@ -48,6 +48,7 @@ def test_in_one_piece(case: dict[str, Any]) -> None:
     _check(case, [b"".join(chunks_of(case))])
 
 
+@pytest.mark.sampled(3)
 @by_id
 def test_cut_in_two_anywhere(case: dict[str, Any]) -> None:
     whole = b"".join(chunks_of(case))

@@ -24,6 +24,8 @@ from melious.timeouts import Timeout
 from .clients import CHAT, QUESTION, TOOL, Clients
 from .held_server import until
 
+pytestmark = pytest.mark.http_library
+
 THINKER = "glm-4.7"
 ASK: dict[str, Any] = {"model": CHAT, "messages": QUESTION}
 WEATHER: dict[str, Any] = {

@@ -18,6 +18,8 @@ from melious.sandbox import Fault, Sandbox
 
 from .clients import AUDIO, Clients
 
+pytestmark = pytest.mark.http_library
+
 MB = 1_000_000
 LARGE = 20 * MB + 44
 

@@ -17,6 +17,8 @@ from faults_kit import (
 from melious import AsyncMeliousClient
 from melious.sandbox import Fault
 
+pytestmark = pytest.mark.http_library
+
 KINDS = ["httpx", "aiohttp"]
 
 

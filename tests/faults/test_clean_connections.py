@@ -32,6 +32,8 @@ from test_tls_and_proxies import CA, _plain_environment, proxy_to, tls  # noqa: 
 from melious import MeliousError
 from melious.http.leftovers import aiohttp_is_clean, asyncio_is_clean, blocking_is_clean
 
+pytestmark = pytest.mark.http_library
+
 ESTABLISHED = 1  # as the kernel numbers the states of a connection
 ALICE, BOB = f"{KEY}-of-alice", f"{KEY}-of-bob"
 
@@ -118,6 +120,7 @@ def ask(client: Face, form: str) -> str:
     return client.chat().text
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("encrypted", [False, True], ids=["plain", "tls"])
 @pytest.mark.parametrize("when", ["with it", "behind it", "late", "late and seen"])
 @pytest.mark.parametrize(("planted", "form"), CASES)

@@ -26,6 +26,8 @@ from melious import (
 )
 from melious.sandbox import Fault
 
+pytestmark = pytest.mark.http_library
+
 FOREVER = 3600.0
 """Seconds of a wait that nothing but the end of the test may end."""
 
@@ -75,6 +77,7 @@ def test_a_stream_that_does_not_begin(script, limit, serve, any_face):
         any_face(serve(script).base_url).chunks(**limit)
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("comments", [None, 0.1])
 @pytest.mark.parametrize("timeout", [1.0, Timeout(event=1.0), Timeout(silence=1.0, event=1.0)])
 def test_a_stream_that_stalls(comments, timeout, sandbox, any_face):

@@ -9,6 +9,8 @@ from faults_kit import ASK, eventually, open_sockets
 
 from melious import AsyncMeliousClient
 
+pytestmark = pytest.mark.http_library
+
 
 @pytest.fixture(params=["httpx", "aiohttp"])
 def client(request, sandbox):

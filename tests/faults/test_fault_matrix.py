@@ -21,6 +21,8 @@ from faults_kit import KEY, assert_no_key_in_frames, eventually
 from melious import MeliousError, Timeout
 from melious.exchange import retry
 
+pytestmark = pytest.mark.http_library
+
 TABLES = {
     "connection": CONNECTION,
     "head": HEAD,
@@ -45,7 +47,7 @@ def _no_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retry, "BACKOFF_BASE", 0.0)
 
 
-@pytest.mark.timeout(90)
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("transport", TRANSPORTS)
 @pytest.mark.parametrize(("kind", "endpoint"), CELLS)
 def test_fault(kind: Kind, endpoint: str, transport: str) -> None:

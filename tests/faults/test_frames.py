@@ -84,6 +84,7 @@ def begins_a_stream(peer: Peer) -> None:
 LONG = [{"role": "user", "content": "x" * 16_000_000}]
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("fault", BROKEN)
 def test_broken_answers(fault, serve, every):
     client = every(serve(BROKEN[fault]).base_url, timeout=5)
@@ -95,6 +96,7 @@ def test_broken_answers(fault, serve, every):
     assert_no_key_in_frames(caught.value)
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("fault", ["closed in a chunk", "reset in the body", "a bad status line"])
 def test_broken_streams(fault, serve, every):
     with pytest.raises(MeliousError) as caught:
@@ -145,6 +147,7 @@ def test_no_chunk_in_time(serve, every):
     assert_no_key_in_frames(caught.value)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.filterwarnings("ignore:Sending a large body directly:ResourceWarning")  # aiohttp on the caller
 @pytest.mark.parametrize("script", [never_reads, resets_a_long_request])
 def test_a_request_that_cannot_be_written(script, serve, every):
@@ -319,6 +322,7 @@ def classes():
     }
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("wrong", WRONG)
 @pytest.mark.parametrize("name", classes())
 def test_errors_of_construction(name, wrong):

@@ -13,6 +13,8 @@ from faults_kit import ASK, KEY, Peer, always, whole
 
 from melious import AsyncMeliousClient, InvalidArgumentError, MeliousClient
 
+pytestmark = pytest.mark.http_library
+
 WAV = b"RIFF\x24\0\0\0WAVEfmt " + bytes(32)
 REFUSED = [
     "Connection",

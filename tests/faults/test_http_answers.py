@@ -28,6 +28,8 @@ from melious import (
     ResponseDecodeError,
 )
 
+pytestmark = pytest.mark.http_library
+
 JSON_HEAD = "content-type: application/json"
 BODY = json.dumps(ANSWER).encode()
 

@@ -21,6 +21,8 @@ from melious import (
 )
 from melious.sandbox import Fault
 
+pytestmark = pytest.mark.http_library
+
 LIBRARIES = ["httpx", "httpx2"]
 
 

@@ -2,6 +2,8 @@
 
 import pytest
 
+pytestmark = pytest.mark.http_library
+
 ASK = """
 import asyncio, gc, os, sys, threading
 from melious import AsyncMeliousClient, MeliousClient

@@ -12,6 +12,8 @@ from faults_kit import ASK, DONE, KEY, Peer, event, eventually
 from melious import AsyncMeliousClient, MeliousClient
 from melious.sandbox import Fault
 
+pytestmark = pytest.mark.http_library
+
 
 @pytest.fixture
 def stalled(sandbox):

@@ -8,6 +8,8 @@ from faults_kit import ASK, eventually, open_sockets
 from melious import APITimeoutError, MeliousClient
 from melious.sandbox import Fault
 
+pytestmark = pytest.mark.http_library
+
 
 def together(count, work):
     """Run the same work in many threads that start at the same moment; gives what went wrong."""

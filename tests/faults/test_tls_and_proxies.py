@@ -33,6 +33,8 @@ from melious import (
     Timeout,
 )
 
+pytestmark = pytest.mark.http_library
+
 DATA = Path(__file__).parent / "data"
 CA = str(DATA / "ca.pem")
 

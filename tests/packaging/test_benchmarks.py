@@ -105,7 +105,9 @@ def run_quickly(part: str, written: Path) -> tuple[str, dict[str, Any]]:
 
 
 @pytest.mark.timeout(180)
-@pytest.mark.parametrize("part", TABLES)
+@pytest.mark.parametrize(
+    "part", ["core", *(pytest.param(part, marks=pytest.mark.exhaustive) for part in TABLES if part != "core")]
+)
 def test_every_row_of_a_quick_run_has_a_figure(part: str, tmp_path: Path) -> None:
     printed, run = run_quickly(part, tmp_path / "run.json")
 

@@ -12,6 +12,11 @@ from melious.sandbox import Sandbox
 from notebooks.run import FOLDER, execute
 
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
+# The first ones are run each time, the others take too long for it.
+RUN = [
+    pytest.param(path, marks=[] if path.stem.startswith("quickstart") else pytest.mark.exhaustive)
+    for path in NOTEBOOKS
+]
 every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
 # Places of one machine, and what is secret or differs each time.
@@ -50,7 +55,7 @@ def nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.timeout(180)
 @pytest.mark.usefixtures("nothing_set")
-@every_notebook
+@pytest.mark.parametrize("path", RUN, ids=lambda path: path.stem)
 def test_the_notebook_runs_and_shows_what_is_committed(path: Path) -> None:
     executed, committed = execute(path), nbformat.read(path, as_version=4)
     assert not [output.text for output in outputs_of(executed) if output.get("name") == "stderr"]

@@ -23,6 +23,7 @@ def pool(monkeypatch: pytest.MonkeyPatch) -> Iterator[ProcessPoolExecutor]:
         yield executor
 
 
+@pytest.mark.exhaustive
 def test_workers_on_one_rate_limit_all_succeed(
     pool: ProcessPoolExecutor, start_sandbox: Callable[..., Sandbox]
 ) -> None:

@@ -6,7 +6,7 @@ from .ledger import Ledger
 from .run import soak
 
 
-@pytest.mark.parametrize("transport", ["httpx", "aiohttp"])
+@pytest.mark.parametrize("transport", ["httpx", pytest.param("aiohttp", marks=pytest.mark.exhaustive)])
 async def test_a_short_soak_is_sound(transport: str) -> None:
     shown, sound = await soak(transport=transport, seconds=60.0, tasks=8, threads=4, calls=400)
     assert sound, f"\n{shown}"
