@@ -11,7 +11,7 @@ from langchain_core.outputs import ChatGenerationChunk
 from langchain_melious.chat.results import ReadOptions, result_of, summed
 from langchain_melious.chat.streams import ChunkReader
 from llama_index_melious.events import dispatch_usage
-from llama_index_melious.llm.responses import Fold, as_completion, whole
+from llama_index_melious.llm.responses import ResponseBuilder, as_completion, chat_response
 from melious.answers.meta import Meta
 from melious.clients.streams import ChatStream
 from melious.endpoints import chat as chat_endpoint
@@ -73,12 +73,12 @@ def llama_index(seed: int, until: Until) -> Outcome:
 
     def attempt(chance: Random) -> None:
         if chance.random() < 0.5:
-            response = whole(_answer(chance), think_tags=True)
+            response = chat_response(_answer(chance), think_tags=True)
             as_completion(response)
             dispatch_usage("chat", response.raw or {}, origin=Meta("req_1"))
             return
         stream = _stream(chance)
-        fold = Fold(think_tags=True)
+        fold = ResponseBuilder(think_tags=True)
         for chunk in stream:
             fold.add(chunk)
         last = fold.finish(stream)
