@@ -1,7 +1,9 @@
 """What the tests of the LlamaIndex classes share."""
 
+import asyncio
 import inspect
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -35,6 +37,15 @@ class Way:
             return list(result) if inspect.isgenerator(result) else result
         result = await getattr(owner, f"a{method}")(*args, **kwargs)
         return [item async for item in result] if inspect.isasyncgen(result) else result
+
+
+async def eventually(condition: Callable[[], bool], seconds: float = 30.0) -> bool:
+    """Whether a condition comes true; the time is for machines that are busy, not for the product."""
+    for _ in range(round(seconds / 0.01)):
+        if condition():
+            return True
+        await asyncio.sleep(0.01)
+    return condition()
 
 
 def sse(*chunks: dict[str, Any], done: bool = True) -> list[str]:

@@ -2,13 +2,12 @@
 
 import asyncio
 import gc
-import time
 from itertools import pairwise
 
 import pytest
 from llama_index.core.base.llms.types import ChatMessage, MessageRole, TextBlock, ThinkingBlock
 from llama_index.core.callbacks import CallbackManager, LlamaDebugHandler
-from llama_kit import MODEL, REASONER, Way, piece, sse, usage, whole
+from llama_kit import MODEL, REASONER, Way, eventually, piece, sse, usage, whole
 
 from llama_index_melious import Melious
 from melious import (
@@ -297,20 +296,13 @@ def test_leaving_an_async_stream_closes_its_connection(start_sandbox, how):
             await stream.aclose()
         del stream
         gc.collect()
-        for _ in range(100):
-            await asyncio.sleep(0.01)
-            if not sandbox.open_connections:
-                return
-        raise AssertionError(f"{sandbox.open_connections} connections are open")
+        assert await eventually(lambda: not sandbox.open_connections)
 
     asyncio.run(main())
 
 
 def _await_no_connection(sandbox):
-    deadline = time.monotonic() + 2
-    while sandbox.open_connections and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert not sandbox.open_connections
+    assert asyncio.run(eventually(lambda: not sandbox.open_connections))
 
 
 @pytest.mark.parametrize("when", ["before the first chunk", "between chunks"])
@@ -329,18 +321,11 @@ def test_cancelling_closes_the_connection(start_sandbox, when):
 
     async def main():
         task = asyncio.create_task(read())
-        for _ in range(200):
-            await asyncio.sleep(0.01)
-            if sandbox.requests and (begun or "delay" in fault):
-                break
+        assert await eventually(lambda: bool(sandbox.requests and (begun or "delay" in fault)))
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        for _ in range(200):
-            if not sandbox.open_connections:
-                break
-            await asyncio.sleep(0.01)
-        assert sandbox.open_connections == 0
+        assert await eventually(lambda: not sandbox.open_connections)
         sandbox.faults.clear()
         assert (await llm.achat(HELLO)).message.content
 

@@ -28,10 +28,10 @@ from melious import (
     ResponseDecodeError,
     track_impact,
 )
-from melious.sandbox import Fault
+from melious.sandbox import Fault, Reply
 from melious_sandbox.brain.media import image_size
 
-VISION = "mistral-small-3.2-24b-instruct"
+VISION = "kimi-k2.6"
 AUDIO = "whisper-large-v3-turbo"
 
 # To find its steps, a workflow reads every attribute of an agent, and so the ones that pydantic deprecates.
@@ -201,20 +201,30 @@ class TestAgents:
     async def test_an_agent_draws(self, make_llm, make_spec, sandbox, model):
         tools = make_spec(show_images=model == VISION, audio_model=None).to_tool_list()
         agent = FunctionAgent(tools=tools, llm=make_llm(model=model))
+        sandbox.replies.add(
+            Reply(tool_calls=[("generate_image", {"prompt": "a lighthouse in fog"})]),
+            Reply(text="Here it is."),
+        )
         answer, (result,) = await self.ask(agent, "Please generate an image of a lighthouse in fog.")
-        assert answer
+        assert answer == "Here it is."
         assert not result.tool_output.is_error
         assert image_size(result.tool_output.raw_output.data[0].to_bytes())
         paths = [request.path.rpartition("/v1/")[2] for request in sandbox.requests]
         assert paths == ["chat/completions", "images/generations", "chat/completions"]
         assert ("image_url" in json.dumps(sandbox.requests[-1].body["messages"])) == (model == VISION)
 
-    async def test_an_agent_listens(self, make_llm, make_spec, talk):
+    async def test_an_agent_transcribes(self, make_llm, make_spec, sandbox, talk):
+        sandbox.replies.add(
+            Reply(tool_calls=[("transcribe", {"path": "talk.wav"})]), Reply(text="Someone speaks.")
+        )
         tools = make_spec(image_model=None, audio_folder=talk.parent).to_tool_list()
         agent = FunctionAgent(tools=tools, llm=make_llm())
-        answer, (result,) = await self.ask(agent, f'Please transcribe the recording "{talk}".')
+        answer, (result,) = await self.ask(agent, "What is said in talk.wav?")
         assert (result.tool_name, result.tool_output.is_error) == ("transcribe", False)
-        assert "2.0 seconds" in answer
+        assert answer == "Someone speaks."
+        tool_message = sandbox.requests[-1].body["messages"][-1]
+        assert tool_message["content"] == result.tool_output.content
+        assert "2.0 seconds" in tool_message["content"]
 
 
 # --- reader ------------------------------------------------------------------------------------------

@@ -1,6 +1,5 @@
 """Tools: how they are offered, and how calls are read, whole and streamed."""
 
-import asyncio
 import gc
 import inspect
 import json
@@ -9,7 +8,7 @@ import pickle
 import pytest
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse, TextBlock, ToolCallBlock
 from llama_index.core.tools import FunctionTool
-from llama_kit import MULTIPLY, TOOLS, piece, sse, usage, whole
+from llama_kit import MULTIPLY, TOOLS, eventually, piece, sse, usage, whole
 from pydantic_core import from_json
 
 from llama_index_melious import ToolArgumentsError
@@ -349,11 +348,7 @@ async def test_leaving_a_stream_with_tools_closes_it(make_llm, way, start_sandbo
             await stream.aclose()
     del stream
     gc.collect()
-    for _ in range(200):
-        if not sandbox.open_connections:
-            break
-        await asyncio.sleep(0.01)
-    assert sandbox.open_connections == 0
+    assert await eventually(lambda: not sandbox.open_connections)
 
 
 # --- what is kept from one chunk to the next ---------------------------------------------------------------

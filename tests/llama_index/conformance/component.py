@@ -180,7 +180,7 @@ class ComponentConformance(Factory):
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(20)
+            thread.join()
         assert not failed, f"in threads, {len(failed)} of 8 calls failed: {failed[0]!r}"
         assert attempts(service) == 8
 

@@ -175,7 +175,7 @@ class EmbeddingConformance(ComponentConformance):
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(20)
+            thread.join()
         assert len(found) == 4
         assert all(vector == found[0] for vector in found)
 
