@@ -40,7 +40,7 @@ class Waiting:
             return
         peer.send(*self._first)
         self.asked.set()
-        if peer.left(20):
+        if peer.left():
             self.left.set()
 
 

@@ -122,7 +122,7 @@ def test_a_client_that_leaves_calls_off_the_reading_of_a_refusal():
         peer.request()
         peer.send(head("400 Bad Request", "content-length: 100"), b"{")
         asked.set()
-        if peer.left(20):
+        if peer.left():
             left.set()
 
     content = json.dumps(CHAT | {"stream": True}).encode()

@@ -230,7 +230,7 @@ class RateGate:
         return max(opens, last + self._settled_after()) if self._flying else opens
 
     def _is_certain(self) -> bool:
-        """Whether a request will pass, as far as one can know: what has not proved itself is for others."""
+        """Whether a request is sure to pass, as far as is known; an unproven window is left to other callers."""
         if self._spare_waiting and not self._proved:
             return False
         proven = self._allowance.proven
