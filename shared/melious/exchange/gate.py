@@ -230,7 +230,7 @@ class RateGate:
         return max(opens, last + self._settled_after()) if self._flying else opens
 
     def _is_certain(self) -> bool:
-        """Whether a request is sure to pass, as far as is known; an unproven window is left to other callers."""
+        """Whether a request is sure to pass, as far as is known; others try an unproven window."""
         if self._spare_waiting and not self._proved:
             return False
         proven = self._allowance.proven
