@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from melious_sandbox.brain.words import content_stems, words
 
-__all__ = ["Reading", "score", "scores", "weigh"]
+__all__ = ["Document", "score", "scores", "scores_of"]
 
 _SATURATION = 0.9  # how soon more of the same word stops helping
 _LENGTH_SHARE = 0.35  # how much a long document needs more of it
@@ -33,10 +33,10 @@ def scores(query: str, documents: Sequence[str]) -> list[float]:
     A word of the query weighs more the fewer of the documents have it, so scores of different calls should
     not be compared.
     """
-    return weigh(query, [Reading(document) for document in documents])
+    return scores_of(query, [Document(document) for document in documents])
 
 
-def weigh(query: str, read: Sequence["Reading"]) -> list[float]:
+def scores_of(query: str, read: Sequence["Document"]) -> list[float]:
     """Give the scores of documents that are read already."""
     asked = list(dict.fromkeys(content_stems(query) or words(query)))
     if not asked or not read:
@@ -47,7 +47,7 @@ def weigh(query: str, read: Sequence["Reading"]) -> list[float]:
     return [_fit(reading, weights, pairs, usual) for reading in read]
 
 
-class Reading:
+class Document:
     """What scoring needs to know of a document."""
 
     __slots__ = ("counts", "head", "kin", "length", "pairs")
@@ -61,7 +61,7 @@ class Reading:
         self.length = len(stems)
 
 
-def _weights(asked: list[str], read: Sequence[Reading]) -> dict[str, float]:
+def _weights(asked: list[str], read: Sequence[Document]) -> dict[str, float]:
     total = len(read)
     weights = {}
     for term in asked:
@@ -71,7 +71,7 @@ def _weights(asked: list[str], read: Sequence[Reading]) -> dict[str, float]:
 
 
 def _fit(
-    reading: Reading, weights: dict[str, float], pairs: set[tuple[str, str]], usual_length: float
+    reading: Document, weights: dict[str, float], pairs: set[tuple[str, str]], usual_length: float
 ) -> float:
     slack = _SATURATION * (1.0 - _LENGTH_SHARE + _LENGTH_SHARE * reading.length / usual_length)
     covered = headed = 0.0

@@ -14,7 +14,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 Close = Callable[[], Awaitable[None]]
 
-# A connection that is cut on purpose, or goes away, is nothing that uvicorn should complain about.
+# Connections are cut on purpose here, or go away; uvicorn should not log that as an error.
 _logger = logging.getLogger("melious.sandbox.http")
 _logger.setLevel(logging.CRITICAL)
 
@@ -29,14 +29,14 @@ class Connection:
 
     async def abort(self) -> None:
         """Send what was written so far, then close without ending the answer properly."""
-        # A transport tells nobody when it is drained.
+        # A transport has no event for having been drained.
         while self.transport.get_write_buffer_size() and not self.gone.is_set():  # noqa: ASYNC110
             await asyncio.sleep(0.001)
         self.transport.abort()
 
 
 class _Protocol(H11Protocol):
-    """Hands its connection to the application and stays out of everybody's logs."""
+    """Hands its connection to the application, and logs nothing."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -37,14 +37,14 @@ class ClientGoneError(Exception):
 
 
 class SandboxError(Exception):
-    """An error answer: why, in which words, and about which field.
+    """An error answer.
 
     Args:
         reason: The symbolic reason; the profile decides about status, code and type.
         message: The text for people; the reason's own text by default.
-        param: The field that is meant, where there is one.
+        param: The field that is wrong, if it is one field.
         details: Further facts; only the ``g2`` profile shows them.
-        headers: Headers of the answer besides the usual ones.
+        headers: Further headers of the answer.
     """
 
     def __init__(
@@ -64,6 +64,22 @@ class SandboxError(Exception):
         super().__init__(self.message)
 
     def render(self, profile: Profile) -> tuple[int, dict[str, Any]]:
-        """Give the status and the body of this error in a profile's vocabulary."""
-        word = profile.words[self.reason]
-        return word.status, profile.error_body(word, self.message, self.param, self.details)
+        """Give the status and the body of this error in a profile."""
+        code = profile.error_codes[self.reason]
+        return code.status, profile.error_body(code, self.message, self.param, self.details)
+
+
+def invalid(param: str, problem: str) -> SandboxError:
+    """The error for a field whose value is not allowed: ``'param' must be ...``."""
+    return SandboxError("invalid_value", f"'{param}' {problem}", param=param)
+
+
+def empty(param: str) -> SandboxError:
+    """The error for a field that must not be empty."""
+    return SandboxError("empty_input", f"'{param}' must not be empty.", param=param)
+
+
+def missing(param: str) -> SandboxError:
+    """The error for a required field that is not there."""
+    message = f"The field '{param}' is required."
+    return SandboxError("missing_field", message, param=param, details={"field": param})

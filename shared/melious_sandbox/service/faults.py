@@ -6,17 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, get_args
 
-from melious_sandbox.service.checks import (
-    check_bytes_as_text,
-    check_flag,
-    check_header,
-    check_header_value,
-    check_seconds,
-    check_whole,
-    check_word,
-    refuse,
-)
-from melious_sandbox.service.headers import header_object
+from melious_sandbox.service import checks
+from melious_sandbox.service.checks import known_arguments, optional, refuse, whole
 from melious_sandbox.service.profiles import REASONS, Reason
 from melious_sandbox.service.responses import json_bytes
 
@@ -27,34 +18,52 @@ ImpactDamage = Literal["missing", "partial", "strange"]
 CostDamage = Literal["missing", "partial", "strange", "string", "number", "zero"]
 UsageDamage = Literal["missing"]
 
-_WORDS: Mapping[str, tuple[str, ...]] = {
-    "endpoint": get_args(Endpoint),
-    "code": REASONS,
-    "impact": get_args(ImpactDamage),
-    "cost": get_args(CostDamage),
-    "usage": get_args(UsageDamage),
-}
-_WHOLE: Mapping[str, tuple[int, int | None]] = {
-    "times": (1, None),
-    "status": (200, 599),
-    "cut_after_events": (0, None),
-    "cut_after_bytes": (0, None),
-    "stall_after_events": (0, None),
-    "error_after_events": (0, None),
-}
-_FLAGS = (
-    "no_done",
-    "two_terminals",
-    "truncate_base64",
-    "shuffle_indices",
-    "drop_item",
-    "ignore_encoding",
-    "refuse_base64",
-    "refuse_stream_options",
-)
 _LONGEST_LENGTH = 15
 
 
+def _headers(name: str, value: Any) -> None:
+    checks.headers(name, value)
+    for header, text in value.items():
+        where = f"{name}['{header.lower()}']"
+        if header.lower() == "transfer-encoding" and text.lower() != "chunked":
+            refuse(where, "'chunked', the only encoding of the sandbox", text)
+        digits = text.isascii() and text.isdigit() and len(text) <= _LONGEST_LENGTH
+        if header.lower() == "content-length" and not digits:
+            refuse(where, "a whole number", text)
+
+
+_CHECKS: Mapping[str, checks.Check] = {
+    "endpoint": optional(checks.one_of(get_args(Endpoint))),
+    "times": optional(whole(1)),
+    "after": whole(0),
+    "status": optional(whole(200, 599)),
+    "code": optional(checks.one_of(REASONS)),
+    "headers": _headers,
+    "content_type": optional(checks.header_value),
+    "delay": checks.seconds,
+    "cut_after_events": optional(whole(0)),
+    "cut_after_bytes": optional(whole(0)),
+    "stall_after_events": optional(whole(0)),
+    "stall_seconds": checks.seconds,
+    "stall_comments": optional(checks.seconds),
+    "error_after_events": optional(whole(0)),
+    "no_done": checks.flag,
+    "two_terminals": checks.flag,
+    "raw": optional(checks.list_of(checks.latin_1)),
+    "garbage": optional(checks.latin_1),
+    "truncate_base64": checks.flag,
+    "shuffle_indices": checks.flag,
+    "drop_item": checks.flag,
+    "ignore_encoding": checks.flag,
+    "refuse_base64": checks.flag,
+    "refuse_stream_options": checks.flag,
+    "impact": optional(checks.one_of(get_args(ImpactDamage))),
+    "cost": optional(checks.one_of(get_args(CostDamage))),
+    "usage": optional(checks.one_of(get_args(UsageDamage))),
+}
+
+
+@known_arguments
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
     """One thing that goes wrong on purpose.
@@ -62,23 +71,21 @@ class Fault:
     Attributes:
         endpoint: The endpoint that is hit; None hits any.
         times: How many requests are hit, at least 1; None hits every one.
-        after: How many matching requests pass unharmed first.
-        status: HTTP status of the answer, 200 to 599. Alone it answers with a plausible error body of that
-            status.
-        code: A symbolic reason (``rate_limit``, ``insufficient_quota``, ``provider_error``, ...), answered in
-            the words of the sandbox's profile; ``status`` overrides the profile's status.
+        after: How many matching requests pass first.
+        status: HTTP status of the answer, 200 to 599. Alone it answers with a plausible error body.
+        code: A symbolic reason (``rate_limit``, ``insufficient_quota``, ``provider_error``, ...), answered
+            with the codes of the sandbox's profile; ``status`` overrides the profile's status.
         body: The body of the answer, verbatim; a mapping is sent as JSON.
         headers: Headers of the answer; they replace those of the same name.
         content_type: ``content-type`` of the answer.
-        delay: Seconds before the first byte of the answer, at most a day, as the other times.
+        delay: Seconds before the first byte of the answer; this and other times are at most a day.
         cut_after_events: Close the connection abruptly after so many stream events.
         cut_after_bytes: Close the connection abruptly after so many bytes of the body; 0 closes it before the
             status line.
         stall_after_events: Fall silent after so many stream events, for ``stall_seconds``.
         stall_seconds: Length of the silence in seconds.
         stall_comments: Send a comment line every so many seconds during the silence.
-        error_after_events: Send an error object inside the stream after so many events, and end it;
-            ``code`` says which error.
+        error_after_events: Send an error object (see ``code``) after so many stream events, and end.
         no_done: Leave out the closing ``[DONE]``.
         two_terminals: Send the chunk with the finish reason twice, the second time with the usage.
         raw: The whole answer to a stream, one write per item, each character one byte.
@@ -94,8 +101,7 @@ class Fault:
         usage: ``missing`` leaves the usage out.
 
     Raises:
-        InvalidArgumentError: A value that no request could ever be hit by, or no answer could carry; a
-            ``ValueError`` too.
+        InvalidArgumentError: An argument is unknown, or its value cannot be used; a ``ValueError`` too.
 
     Example:
         >>> from melious_sandbox import Fault
@@ -133,44 +139,14 @@ class Fault:
     usage: UsageDamage | None = None
 
     def __post_init__(self) -> None:
-        for name, words in _WORDS.items():
-            if getattr(self, name) is not None:
-                check_word(name, getattr(self, name), words)
-        for name, (least, most) in _WHOLE.items():
-            if getattr(self, name) is not None:
-                check_whole(name, getattr(self, name), least, most)
-        check_whole("after", self.after, 0)
-        check_seconds("delay", self.delay)
-        check_seconds("stall_seconds", self.stall_seconds)
-        if self.stall_comments is not None:
-            check_seconds("stall_comments", self.stall_comments)
-        for name in _FLAGS:
-            check_flag(name, getattr(self, name))
-        self._check_answer()
-
-    def _check_answer(self) -> None:
-        if not isinstance(self.headers, Mapping):
-            refuse("headers", "a mapping of names to values", self.headers)
-        for name, value in self.headers.items():
-            check_header("headers", name, value)
-            _check_framing(name.lower(), value)
-        if self.content_type is not None:
-            check_header_value("content_type", self.content_type)
-        if self.raw is not None:
-            if not isinstance(self.raw, tuple | list):
-                refuse("raw", "a list or tuple of strings", self.raw)
-            for position, text in enumerate(self.raw):
-                check_bytes_as_text(f"raw[{position}]", text)
-        if self.garbage is not None:
-            check_bytes_as_text("garbage", self.garbage)
-        if self.body is not None:
-            if not isinstance(self.body, str | bytes | Mapping):
-                refuse("body", "a string, bytes or a mapping", self.body)
-            try:
-                self.to_header()
-                self.body_bytes()
-            except (TypeError, ValueError, RecursionError):
-                refuse("body", "a string that UTF-8 can encode, bytes, or a mapping of JSON values")
+        checks.check_all(self, _CHECKS)
+        if not isinstance(self.body, str | bytes | Mapping | None):
+            refuse("body", "a string, bytes or a mapping", self.body)
+        try:
+            self.to_header()
+            self.body_bytes()
+        except (TypeError, ValueError, RecursionError):
+            refuse("body", "a string that UTF-8 can encode, bytes, or a mapping of JSON values")
 
     def body_bytes(self) -> bytes:
         """Give the body of the answer as it is sent."""
@@ -181,8 +157,8 @@ class Fault:
     @property
     def answers(self) -> bool:
         """Whether the fault is itself the answer, so that the request is not looked at."""
-        said = self.code is not None and self.error_after_events is None
-        return said or self.status is not None or self.body is not None or self.raw is not None
+        refuses = self.code is not None and self.error_after_events is None
+        return refuses or self.status is not None or self.body is not None or self.raw is not None
 
     def disordered(self, items: list[Any]) -> list[Any]:
         """Give the items of an answer in another order, or one too few, where that is the fault."""
@@ -214,32 +190,27 @@ class Fault:
         Raises:
             ValueError: The text is not a JSON object of this class's fields.
         """
-        names = [item.name for item in fields(cls)]
-        given = header_object(value, [*names, "body_latin1"])
+        given = checks.header_object(value, [*cls.__dataclass_fields__, "body_latin1"])
         if "body_latin1" in given:
             if "body" in given:
                 raise ValueError("body and body_latin1 exclude each other")
-            check_bytes_as_text("body_latin1", given["body_latin1"])
+            checks.latin_1("body_latin1", given["body_latin1"])
             given["body"] = given.pop("body_latin1").encode("latin-1")
         return cls(**given)
-
-
-def _check_framing(name: str, value: str) -> None:
-    if name == "transfer-encoding" and value.lower() != "chunked":
-        refuse(
-            "headers['transfer-encoding']", "'chunked': the sandbox encodes answers in no other way", value
-        )
-    if name == "content-length" and not (
-        value.isascii() and value.isdigit() and len(value) <= _LONGEST_LENGTH
-    ):
-        refuse("headers['content-length']", "a whole number", value)
 
 
 NO_FAULT = Fault()
 
 
+@dataclass(slots=True)
+class _Waiting:
+    fault: Fault
+    left: int | None
+    skip: int
+
+
 class Faults:
-    """The faults that wait for requests; the first that matches a request is the one that hits it.
+    """The faults that wait for requests; the first that matches a request hits it.
 
     Example:
         >>> from melious_sandbox import Fault, Sandbox
@@ -261,12 +232,12 @@ class Faults:
         """
         for fault in faults:
             if not isinstance(fault, Fault):
-                refuse("faults", "given as Fault objects", fault)
+                refuse("faults", "Fault objects", fault)
         with self._lock:
             self._waiting.extend(_Waiting(fault, fault.times, fault.after) for fault in faults)
 
     def clear(self) -> None:
-        """Call off every fault that has not happened yet."""
+        """Drop every fault that has not happened yet."""
         with self._lock:
             self._waiting.clear()
 
@@ -275,8 +246,6 @@ class Faults:
 
     def take(self, endpoint: str) -> Fault | None:
         """Give the fault that hits a request to this endpoint, and count it."""
-        if not self._waiting:
-            return None
         with self._lock:
             for waiting in self._waiting:
                 if waiting.fault.endpoint not in (None, endpoint):
@@ -290,10 +259,3 @@ class Faults:
                         self._waiting.remove(waiting)
                 return waiting.fault
         return None
-
-
-@dataclass(slots=True)
-class _Waiting:
-    fault: Fault
-    left: int | None
-    skip: int

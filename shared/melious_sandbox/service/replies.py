@@ -5,12 +5,29 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import get_args
 
-from melious_sandbox.service.checks import check_whole, check_word, refuse
+from melious_sandbox.service import checks
+from melious_sandbox.service.checks import refuse
 from melious_sandbox.service.faults import Endpoint
 from melious_sandbox.service.records import RecordedRequest
 from melious_sandbox.service.reply import Reply
 
 Predicate = Callable[[RecordedRequest], bool]
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    reply: Reply
+    left: int | None
+    endpoint: str
+    model: str | None
+    when: Predicate | None
+
+    def matches(self, request: RecordedRequest, models: Collection[str]) -> bool:
+        return (
+            self.endpoint == request.endpoint
+            and (self.model is None or self.model in models)
+            and (self.when is None or bool(self.when(request)))
+        )
 
 
 class Replies:
@@ -55,16 +72,15 @@ class Replies:
         Raises:
             InvalidArgumentError: An argument cannot be used, or the endpoint cannot give such a reply.
         """
-        check_word("endpoint", endpoint, get_args(Endpoint))
+        checks.one_of(get_args(Endpoint))("endpoint", endpoint)
+        checks.optional(checks.whole(1))("times", times)
+        checks.optional(checks.name_of_model)("model", model)
         for reply in replies:
             if not isinstance(reply, Reply):
-                refuse("replies", "given as Reply objects", reply)
+                refuse("replies", "Reply objects", reply)
             if not reply.fits(endpoint):
-                refuse("endpoint", f"'chat' for this reply: '{endpoint}' takes {_taken_by(endpoint)}")
-        if times is not None:
-            check_whole("times", times, 1)
-        if model is not None and not (isinstance(model, str) and model):
-            refuse("model", "the name of a model, or None", model)
+                taken = "text or json" if endpoint == "audio" else "json"
+                refuse("endpoint", f"'chat' for this reply: '{endpoint}' takes {taken}")
         if when is not None and not callable(when):
             refuse("when", "a function that takes the request", when)
         with self._lock:
@@ -95,23 +111,3 @@ class Replies:
                             self._waiting.remove(waiting)
                 return waiting.reply
         return None
-
-
-@dataclass(slots=True, eq=False)
-class _Waiting:
-    reply: Reply
-    left: int | None
-    endpoint: str
-    model: str | None
-    when: Predicate | None
-
-    def matches(self, request: RecordedRequest, models: Collection[str]) -> bool:
-        return (
-            self.endpoint == request.endpoint
-            and (self.model is None or self.model in models)
-            and (self.when is None or bool(self.when(request)))
-        )
-
-
-def _taken_by(endpoint: str) -> str:
-    return "text or json" if endpoint == "audio" else "json"

@@ -1,91 +1,77 @@
-"""One request on its way through the sandbox, and the reading of its body."""
+"""One request on its way through the sandbox."""
 
-import asyncio
-import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pydantic_core import from_json
-from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import parse_options_header
-from starlette.datastructures import Headers, UploadFile
-from starlette.formparsers import MultiPartException, MultiPartParser
-
 from melious.catalogue import ModelCard
+from melious_sandbox.server.bodies import RequestBody
+from melious_sandbox.server.listener import Connection
 from melious_sandbox.service import routing
 from melious_sandbox.service.errors import SandboxError
 from melious_sandbox.service.faults import NO_FAULT, Fault
 from melious_sandbox.service.impact import Work, billing_cost, environment_impact, extensions
 from melious_sandbox.service.records import RecordedRequest, Served
 from melious_sandbox.service.reply import REPLY_HEADER, Reply
+from melious_sandbox.service.responses import Response, json_response
 from melious_sandbox.service.state import Service
 
 _MOST_OF_A_NAME = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Upload:
-    """A file of a form."""
-
-    filename: str
-    content_type: str
-    content: bytes
-
-
 @dataclass(slots=True)
-class Call:
-    """What a route gets to see of a request.
+class RequestContext:
+    """What a route sees of a request.
 
     Attributes:
         service: The state of the sandbox.
         endpoint: The endpoint that was called.
-        request_id: The id that the answer will carry.
         host: Host and port as the client named them.
         headers: Headers with lower-case names.
         query: Parameters of the query.
         path: Parameters of the path.
-        body: The JSON object, or the fields of the form with uploads as ``Upload``.
+        record: The entry of the request in the log.
+        connection: The TCP connection.
+        incoming: The body as it comes in.
+        body: The JSON value, or the fields of the form with each file as ``Upload``.
         fault: What goes wrong with this request.
-        record: Where is noted what becomes of the request.
-        gone: Set once the client has closed its connection.
     """
 
     service: Service
     endpoint: str
-    request_id: str
     host: str
     headers: dict[str, str]
     query: dict[str, str]
     path: dict[str, str]
     record: RecordedRequest
-    gone: asyncio.Event
+    connection: Connection
+    incoming: RequestBody
     body: Any = None
     fault: Fault = field(default=NO_FAULT)
-    _way: tuple[ModelCard, routing.Route] | None = None
+    _routed: tuple[ModelCard, routing.Route] | None = None
 
     @property
     def fields(self) -> dict[str, Any]:
         """The body as an object.
 
         Raises:
-            SandboxError: The body is something else, or no JSON at all.
+            SandboxError: The body is something else, or not JSON at all.
         """
         if not isinstance(self.body, dict):
             raise SandboxError("malformed", "The body of the request must be a JSON object.")
         return self.body
 
     def route(self, card: ModelCard, request: Mapping[str, Any]) -> None:
-        """Choose the provider, from the fields of ``request`` that say so.
+        """Choose the provider by the routing fields of ``request``.
 
         Raises:
             SandboxError: A field has the wrong kind of value, or the filters leave no provider.
         """
         route = routing.choose(card, self.endpoint, request)
-        self._way = card, route
+        self._routed = card, route
         self.record.served = Served(card.id[:_MOST_OF_A_NAME], route.provider.id, route.provider.country)
 
-    def scripted(self, model: str = "") -> Reply | None:
+    def scripted_reply(self, model: str = "") -> Reply | None:
         """Give the scripted reply to this request, from its header or from those that wait.
 
         Args:
@@ -99,15 +85,19 @@ class Call:
         self.record.reply = reply
         return reply
 
+    def scripted_json(self, model: str = "") -> Response | None:
+        """Give the answer to a request to an endpoint that takes no other scripted reply than whole JSON."""
+        reply = self.scripted_reply(model)
+        return None if reply is None else json_response(reply.json)
+
     def _reply_in(self, header: str) -> Reply:
         try:
             reply = Reply.from_header(header)
         except ValueError as error:
             raise SandboxError("invalid_value", f"The header {REPLY_HEADER} is wrong: {error}.") from None
         if not reply.fits(self.endpoint):
-            raise SandboxError(
-                "invalid_value", f"The header {REPLY_HEADER} holds a reply that this endpoint cannot give."
-            )
+            message = f"The header {REPLY_HEADER} holds a reply that this endpoint cannot give."
+            raise SandboxError("invalid_value", message)
         return reply
 
     def _waiting_reply(self, model: str) -> Reply | None:
@@ -115,90 +105,42 @@ class Call:
             return None
         record = self.record
         named = self.body.get("model") if isinstance(self.body, dict) else None
-        # A body too large for the record is there for the predicate.
+        # The predicate sees the body even where the record has no room for it.
         request = replace(record, body=self.body) if record.body_left_out else record
         try:
             return self.service.replies.take(request, (model, named) if isinstance(named, str) else (model,))
         except Exception as error:
             raise SandboxError("internal", f"The `when` of a scripted reply raised {error!r}.") from error
 
-    def cost(self, work: Work, *, told: bool = True) -> dict[str, Any]:
-        """Work out and note what the request cost, once it has a route.
+    def cost(self, work: Work, *, sent: bool = True) -> dict[str, Any]:
+        """Compute and record what the request cost, once it has a route.
 
         Args:
             work: What the provider did.
-            told: Whether the answer has a place for the figures.
+            sent: Whether the answer has a place for the figures.
 
         Returns:
-            The fields that ride on the answer.
+            The fields of the answer that carry them.
         """
-        if self._way is None or self.record.served is None:
-            raise RuntimeError("a request without a route costs nothing")
-        card, route = self._way
-        profile = self.service.profile
-        extra = extensions(profile, card, route, work, self.fault) if told else {}
         served = self.record.served
+        if self._routed is None or served is None:
+            raise RuntimeError("a request without a route costs nothing")
+        card, route = self._routed
+        profile = self.service.profile
+        fields = extensions(profile, card, route, work, self.fault) if sent else {}
         served.work = work
         served.impact = environment_impact(card, route, work)
         served.bill = billing_cost(profile, card, route, work)
-        served.told = frozenset(extra)
-        return extra
+        served.told = frozenset(fields)
+        return fields
 
     @property
     def seconds_per_token(self) -> float:
         """How long the provider takes to write a token, at the pace of the sandbox."""
-        return 0.0 if self._way is None else self.service.settings.pace / self._way[1].provider.speed
+        return 0.0 if self._routed is None else self.service.settings.pace / self._routed[1].provider.speed
 
     @property
     def seconds_of_work(self) -> float:
         """How long it takes to write the answer."""
         work = self.record.served.work if self.record.served is not None else None
         return 0.0 if work is None else work.output_tokens * self.seconds_per_token
-
-
-async def parse_body(raw: bytes, content_type: str) -> Any:
-    """Parse a body as JSON or as a form; text that is neither is given as it is, nothing as None."""
-    if not raw:
-        return None
-    if content_type.startswith("multipart/form-data"):
-        return await _parse_form(raw, content_type)
-    try:
-        return from_json(raw)
-    except ValueError:
-        # The standard library takes what servers and clients really send: lone surrogates, deep nesting.
-        try:
-            return json.loads(raw)
-        except (ValueError, RecursionError):
-            return raw.decode("utf-8", "replace")
-
-
-async def _parse_form(raw: bytes, content_type: str) -> Any:
-    _, options = parse_options_header(content_type)
-    boundary = options.get(b"boundary", b"")
-    # The parser leaves the file of a part without an end open.
-    end = b"\r\n--" + boundary + b"--"
-    if not boundary or end not in b"\r\n" + raw:
-        return raw.decode("utf-8", "replace")
-
-    async def stream() -> AsyncIterator[bytes]:
-        yield raw
-
-    parser = MultiPartParser(Headers({"content-type": content_type}), stream())  # type: ignore[arg-type]
-    try:
-        form = await parser.parse()
-    except (MultiPartException, FormParserError):
-        return raw.decode("utf-8", "replace")
-    fields: dict[str, Any] = {}
-    try:
-        for name, value in form.multi_items():
-            if isinstance(value, UploadFile):
-                fields[name] = Upload(
-                    value.filename or "", value.content_type or "application/octet-stream", await value.read()
-                )
-            elif name.endswith("[]"):
-                fields.setdefault(name.removesuffix("[]"), []).append(value)
-            else:
-                fields[name] = value
-    finally:
-        await form.close()
-    return fields
