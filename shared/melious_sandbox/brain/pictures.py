@@ -5,8 +5,6 @@ import math
 import struct
 import zlib
 
-__all__ = ["png"]
-
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 

@@ -13,8 +13,6 @@ from itertools import pairwise
 
 from melious_sandbox.brain.words import STOPWORDS, content_stems, words
 
-__all__ = ["embed"]
-
 _STEM, _PAIR, _GRAM, _FILLER = 1.0, 0.6, 0.22, 0.02
 _HEAD_WORDS, _HEAD_BOOST = 8, 1.6
 _PREFIX = 256
