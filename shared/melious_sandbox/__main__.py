@@ -33,15 +33,7 @@ _FLAGS: Mapping[str, str] = {"api_key": "--key", "upstream_key": "--upstream-key
 
 
 def main(arguments: Sequence[str] | None = None, program: str = "python -m melious.sandbox") -> int:
-    """Run the sandbox until it is interrupted.
-
-    Args:
-        arguments: The command line; that of the process by default.
-        program: What the command is called in its help.
-
-    Returns:
-        The exit status.
-    """
+    """Run the sandbox until it is interrupted, and give the exit status."""
     parser = _parser(program)
     options = parser.parse_args(arguments)
     try:

@@ -3,8 +3,7 @@
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp
 
-from melious_sandbox.page import Page
-from melious_sandbox.page.site import PATH, ROWS_PATH
+from melious_sandbox.page.site import PATH, ROWS_PATH, Page
 from melious_sandbox.routes import audio, chat, embeddings, images, models, rerank
 from melious_sandbox.server.context import RequestContext
 from melious_sandbox.server.handler import Handler

@@ -22,14 +22,7 @@ _FORWARDED = ("chat", "embeddings")
 
 
 def greeting(base_url: str, api_key: str, profile: ProfileName, upstream: str = "") -> str:
-    """Write the greeting.
-
-    Args:
-        base_url: The base URL for clients.
-        api_key: The key that they need.
-        profile: The generation that is spoken.
-        upstream: The address of the server that answers instead, "" without one.
-    """
+    """Write the greeting; ``upstream`` is the address of the server that answers instead, if any."""
     models = counts()
     page = base_url.removesuffix("/v1")
     serves = "\n".join(

@@ -29,14 +29,9 @@ _BOUNDS = ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum")
 def fill(schema: Schema, text: str, spare: str = "") -> Any:
     """Fill a schema: what is required, or all of it where nothing is.
 
-    A field takes the next mention of its type: a number, an option of an enum, a date, an address, a quote, a
-    name. A text without one gets ``spare``. Everything else is the plainest value that is valid; a list has
-    at least one item, and what may be null is null.
-
-    Args:
-        schema: The schema.
-        text: Where the values are looked for.
-        spare: The value of a free text; ``text`` by default.
+    A field takes the next mention of its type in ``text``: a number, an option of an enum, a date, a quote, a
+    name. A text without one gets ``spare``, else ``text``. Everything else is the plainest value that is
+    valid; a list has at least one item, and what may be null is null.
 
     >>> river = {"type": "object", "required": ["name", "km"], "properties": {
     ...     "name": {"type": "string"}, "km": {"type": "integer"}, "mouth": {"type": "string"}}}

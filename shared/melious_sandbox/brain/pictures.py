@@ -9,15 +9,9 @@ _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 def png(prompt: str, width: int, height: int) -> bytes:
-    r"""Draw ``prompt`` as a pattern of ``width`` x ``height`` pixels, 8-bit RGB, the same for the same words.
+    """Draw ``prompt`` as a pattern of ``width`` x ``height`` pixels, 8-bit RGB, the same for the same words.
 
     The prompt is kept in the file as its ``Description``.
-
-    Raises:
-        ValueError: A side is shorter than one pixel.
-
-    >>> png("a red fox", 64, 32)[:8]
-    b'\x89PNG\r\n\x1a\n'
     """
     if width < 1 or height < 1:
         raise ValueError(f"an image needs at least one pixel each way, not {width} x {height}")

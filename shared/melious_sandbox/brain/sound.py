@@ -16,14 +16,7 @@ _WEBM_RATE = 48_000
 
 @dataclass(frozen=True, slots=True)
 class AudioInfo:
-    """What the headers of an audio file say.
-
-    Attributes:
-        format: The container: ``wav``, ``mp3``, ``mp4``, ``webm`` or ``ogg``.
-        duration_seconds: Playing time; for ``webm`` an estimate by the size of the file.
-        sample_rate: Samples per second and channel.
-        channels: One for mono, two for stereo.
-    """
+    """What the headers of an audio file say: its container, and the playing time in seconds."""
 
     format: str
     duration_seconds: float
@@ -42,11 +35,7 @@ class Segment:
 
 
 def describe(data: bytes, filename: str = "") -> AudioInfo:
-    """Read the headers of a file, whose name only errors show.
-
-    Raises:
-        ValueError: The file has none of the known formats, or is cut off or damaged.
-    """
+    """Read the headers of a file, or raise a ValueError that names it."""
     name = filename or "the file"
     kind = _format(data)
     if kind is None:

@@ -22,21 +22,12 @@ def choose(
     tools: Sequence[Mapping[str, Any]],
     tool_choice: str | Mapping[str, Any] | None = None,
 ) -> tuple[str, dict[str, Any]] | None:
-    """Choose the tool call of the next assistant message.
+    """Choose the tool call of the next assistant message, or None where text should answer.
 
     The tool that shares most words with the last user message is called; words of its name count double. Its
     required fields are filled from the message and from the results since. Each tool is called once a turn,
     so that a loop ends. Where the call is optional, the tool must share one word of its name or two of its
     description, and all the numbers that it requires must be there.
-
-    Args:
-        messages: The request's messages, oldest first.
-        tools: Function tools as the request has them.
-        tool_choice: ``none``, ``auto`` (also None), ``required`` (also ``any``), or an object that names a
-            function.
-
-    Returns:
-        Name and arguments; None where text should answer.
     """
     since = messages[last_user(messages) + 1 :]
     called = {call["function"]["name"] for message in since for call in message.get("tool_calls") or ()}

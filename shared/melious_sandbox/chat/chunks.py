@@ -24,13 +24,8 @@ def stream(
 ) -> Iterator[bytes]:
     """Give the events of a streamed answer.
 
-    Args:
-        head: What each chunk starts with: ``id``, ``object``, ``created``, ``model``.
-        request: The request.
-        choice: The answer, which each of ``n`` choices repeats.
-        usage: The counts; sent only when asked for, or with a second terminal chunk.
-        extensions: Further fields of the last chunk.
-        fault: What goes wrong.
+    Each of ``n`` choices repeats ``choice``; every chunk starts with ``head``, the last one carries
+    ``extensions``, and ``usage`` is sent only when asked for, or with a second terminal chunk.
     """
     usage_asked = request.include_usage and fault.usage is None
     for index in range(request.n):

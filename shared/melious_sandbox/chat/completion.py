@@ -76,13 +76,7 @@ def scripted(request: ChatRequest, reply: Reply, cached_tokens: int) -> Completi
 
 
 def work_of(usage: Any, prompt_tokens: int, written: Iterable[str]) -> Work:
-    """Take the counts of a ``usage``, or count where it has none that can be used.
-
-    Args:
-        usage: The object, whatever it holds.
-        prompt_tokens: The sandbox's own count of the prompt.
-        written: The texts of the answer.
-    """
+    """Take the counts of a ``usage``, whatever it holds, or count where it has none that can be used."""
     if not isinstance(usage, dict) or not _is_count(usage.get("prompt_tokens")):
         return Work(prompt_tokens, tokens.count("".join(written)))
     read, wrote = usage["prompt_tokens"], usage.get("completion_tokens")

@@ -11,11 +11,7 @@ _ROLES = ("system", "user", "assistant", "function", "tool")
 
 
 def check_messages(messages: list[Any], card: ModelCard) -> list[dict[str, Any]]:
-    """Check the messages of a request against the wire and the model.
-
-    Raises:
-        SandboxError: A message is not as the service takes it.
-    """
+    """Check the messages of a request against the wire and the model."""
     for position, message in enumerate(messages):
         _check_message(message, f"messages[{position}]", card)
     return messages

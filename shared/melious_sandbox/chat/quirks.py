@@ -32,17 +32,9 @@ def check_quirks(
     messages: Sequence[Mapping[str, Any]],
     response_format: Mapping[str, Any],
 ) -> None:
-    """Refuse what the model of the live service refuses, with its misleading text.
+    """Refuse what a model of the ``live`` profile refuses, with its misleading text.
 
-    Args:
-        profile: The generation; only ``live`` has quirks.
-        name: The model as the request names it.
-        effort: ``reasoning_effort``.
-        messages: The messages.
-        response_format: The format with its ``type``.
-
-    Raises:
-        SandboxError: The model refuses the request.
+    ``name`` is the model as the request names it, ``effort`` its ``reasoning_effort``.
     """
     if profile.name != "live":
         return

@@ -45,11 +45,7 @@ class ChatRequest:
 
 
 def read(context: RequestContext) -> ChatRequest:
-    """Check a body and read it.
-
-    Raises:
-        SandboxError: Something in it is not as the service wants it.
-    """
+    """Check a body and read it."""
     body = context.fields
     card = fields.model_card(context, body.get("model"), "chat")
     messages = check_messages(fields.required_list(body, "messages"), card)

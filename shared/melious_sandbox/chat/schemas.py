@@ -12,11 +12,7 @@ _SINGLES = ("additionalProperties", "not", "contains")
 
 
 def check_schema(schema: Mapping[str, Any], param: str) -> None:
-    """Refuse a schema whose parts are not schemas or whose references point at nothing.
-
-    Raises:
-        SandboxError: With the service's text for everything that it calls malformed.
-    """
+    """Refuse a schema whose parts are not schemas or whose references point at nothing."""
     try:
         valid = _is_valid(schema, schema)
     except (RecursionError, ValueError):

@@ -31,12 +31,7 @@ class Upload:
 
 
 class RequestBody:
-    """The body of one request.
-
-    Args:
-        receive: The ASGI channel.
-        headers: The headers of the request, names in lower case.
-    """
+    """The body of one request, which comes over the ASGI channel."""
 
     def __init__(self, receive: Receive, headers: Iterable[tuple[bytes, bytes]]) -> None:
         lines = dict(headers)
@@ -52,15 +47,7 @@ class RequestBody:
         return {} if self.ended else {"connection": "close"}
 
     async def read(self, most: int) -> bytes:
-        """Read the body to its end.
-
-        Args:
-            most: How many bytes it may have.
-
-        Raises:
-            SandboxError: It has more.
-            ClientGoneError: The connection closed first.
-        """
+        """Read the body to its end; more than ``most`` bytes are an error."""
         body = bytearray()
         size = self._length
         while size <= most and not self.ended:
@@ -71,12 +58,9 @@ class RequestBody:
         return bytes(body)
 
     async def skip(self) -> bool:
-        """Drop a body of at most 64 KiB, so that the connection can be kept.
+        """Drop a body of at most 64 KiB, so that the connection can be kept; say if the client is connected.
 
         A longer one stays unread, and so does what does not come within two seconds.
-
-        Returns:
-            Whether the client is still connected.
         """
         if self._length > _MOST_SKIPPED or (self._expects_continue and self.is_announced):
             return True

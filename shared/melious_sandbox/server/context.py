@@ -52,34 +52,19 @@ class RequestContext:
 
     @property
     def fields(self) -> dict[str, Any]:
-        """The body as an object.
-
-        Raises:
-            SandboxError: The body is something else, or not JSON at all.
-        """
+        """The body, which must be an object."""
         if not isinstance(self.body, dict):
             raise SandboxError("malformed", "The body of the request must be a JSON object.")
         return self.body
 
     def route(self, card: ModelCard, request: Mapping[str, Any]) -> None:
-        """Choose the provider by the routing fields of ``request``.
-
-        Raises:
-            SandboxError: A field has the wrong kind of value, or the filters leave no provider.
-        """
+        """Choose the provider by the routing fields of ``request``."""
         route = routing.choose(card, self.endpoint, request)
         self._routed = card, route
         self.record.served = Served(card.id[:_MOST_OF_A_NAME], route.provider.id, route.provider.country)
 
     def scripted_reply(self, model: str = "") -> Reply | None:
-        """Give the scripted reply to this request, from its header or from those that wait.
-
-        Args:
-            model: The id of the model, without a flavor.
-
-        Raises:
-            SandboxError: The header is wrong, or a predicate failed.
-        """
+        """Give the scripted reply to this request, from its header or from those that wait."""
         header = self.headers.get(REPLY_HEADER)
         reply = self._waiting_reply(model) if header is None else self._reply_in(header)
         self.record.reply = reply
@@ -115,12 +100,8 @@ class RequestContext:
     def cost(self, work: Work, *, sent: bool = True) -> dict[str, Any]:
         """Compute and record what the request cost, once it has a route.
 
-        Args:
-            work: What the provider did.
-            sent: Whether the answer has a place for the figures.
-
         Returns:
-            The fields of the answer that carry them.
+            The fields of the answer that carry the figures; none unless ``sent``.
         """
         served = self.record.served
         if self._routed is None or served is None:

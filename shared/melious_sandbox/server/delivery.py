@@ -17,12 +17,7 @@ _BODILESS = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
 
 
 class Delivery:
-    """Sends one answer over one connection.
-
-    Args:
-        send: The ASGI channel.
-        context: The request.
-    """
+    """Sends the answer to one request."""
 
     def __init__(self, send: Send, context: RequestContext) -> None:
         settings = context.service.settings

@@ -10,16 +10,7 @@ from melious_sandbox.service.errors import SandboxError, empty, invalid, missing
 
 
 def model_card(context: RequestContext, name: Any, kind: str) -> ModelCard:
-    """Look up the model that a request names.
-
-    Args:
-        context: The request.
-        name: The ``model`` field.
-        kind: The type of model that the endpoint serves.
-
-    Raises:
-        SandboxError: No model, an unknown one, one of another type, or one that is listed but not served.
-    """
+    """Look up the model that a request names, which must be of the type ``kind`` and be served."""
     if name is None or name == "":
         raise missing("model")
     if not isinstance(name, str):

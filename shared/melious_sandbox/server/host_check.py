@@ -13,11 +13,6 @@ class HostCheck:
     """The ASGI application around all paths; it refuses requests that name a host they may not name.
 
     Refused requests leave no record: a foreign page must not be able to push out the records of others.
-
-    Args:
-        app: What answers all other requests.
-        hosts: Which hosts may be named.
-        profile: The profile of a refusal.
     """
 
     def __init__(self, app: ASGIApp, hosts: AllowedHosts, profile: Profile) -> None:

@@ -106,11 +106,7 @@ class _Server(uvicorn.Server):
 class Listener:
     """One server on one address, from ``start`` to ``stop``.
 
-    Args:
-        app: The ASGI application.
-        host: Address to bind.
-        port: Port to bind; 0 takes a free one.
-        close: Called in the server's event loop when it stops.
+    Port 0 takes a free one; ``close`` is called in the server's event loop when it stops.
     """
 
     def __init__(self, app: Any, host: str, port: int, close: Close) -> None:
@@ -146,11 +142,7 @@ class Listener:
         return len(self._server.server_state.connections)
 
     def start(self) -> None:
-        """Start serving and return once requests are taken.
-
-        Raises:
-            RuntimeError: The server did not come up.
-        """
+        """Start serving and return once requests are taken."""
         self._thread.start()
         if not self._ready.wait(10):
             self.stop()

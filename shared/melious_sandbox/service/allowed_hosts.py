@@ -28,9 +28,6 @@ class ForeignHostError(ValueError):
 def host_name(authority: str) -> str:
     """Give the host of ``host[:port]``, in lower case, without brackets and without a final dot.
 
-    Raises:
-        MalformedHostError: It is something else.
-
     >>> host_name("LOCALHOST.:8321"), host_name("[::1]")
     ('localhost', '::1')
     """
@@ -76,10 +73,6 @@ class AllowedHosts:
 
     Bound to loopback: names of this machine and those in ``allowed``. Bound elsewhere: any name, unless some
     are allowed; then these, names of this machine, and the address that the client connected to.
-
-    Args:
-        bound: The host that the sandbox is bound to.
-        allowed: Further hosts, without ports.
     """
 
     def __init__(self, bound: str, allowed: Iterable[str] = ()) -> None:
@@ -87,16 +80,12 @@ class AllowedHosts:
         self._bound = _plain(bound)
 
     def check(self, host: str | None, origins: Iterable[str], address: str) -> None:
-        """Check the names that a request carries.
+        """Check the ``Host`` header and every ``Origin`` header of a request.
 
         Args:
             host: The ``Host`` header; None where HTTP/1.0 sent none.
             origins: Every ``Origin`` header.
             address: The address of this machine that the client connected to.
-
-        Raises:
-            MalformedHostError: ``Host`` is not a host and a port.
-            ForeignHostError: A name is not allowed.
         """
         name = None if host is None else host_name(host)
         on_loopback = self._bound not in _LOOPBACK_OF and is_loopback(address)

@@ -27,16 +27,7 @@ _ASSUMED_BILLIONS = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What a request made the provider do.
-
-    Attributes:
-        input_tokens: Tokens read, the cached ones included.
-        output_tokens: Tokens written.
-        cached_tokens: Tokens of the input that came from the prefix cache.
-        megapixels: Size of all images made.
-        images: Number of images made.
-        audio_seconds: Length of the audio.
-    """
+    """What a request made the provider do; the tokens of the input include the cached ones."""
 
     input_tokens: int = 0
     output_tokens: int = 0

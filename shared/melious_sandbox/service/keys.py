@@ -6,23 +6,17 @@ from melious_sandbox.service.errors import SandboxError
 
 
 class KeyRing:
-    """The keys that the sandbox knows.
+    """The keys that the sandbox knows: the main key, and further ones with their scopes.
 
-    Args:
-        api_key: The main key; it may do everything unless ``keys`` says otherwise.
-        keys: Further keys with their scopes: ``*``, ``inference.*``, ``inference.chat`` and so on. A key
-            without scopes may do everything, as with the oldest keys of the service.
+    A scope is ``*``, ``inference.*`` or one endpoint, as ``inference.chat``. A key without scopes may do
+    everything, as with the oldest keys of the service.
     """
 
     def __init__(self, api_key: str, keys: Mapping[str, Iterable[str]]) -> None:
         self._scopes = {key: frozenset(scopes) for key, scopes in {api_key: (), **keys}.items()}
 
     def check(self, headers: Mapping[str, str], endpoint: str) -> None:
-        """Check the key of a request to an endpoint.
-
-        Raises:
-            SandboxError: No key, an unknown key, or a key without the scope.
-        """
+        """Check the key of a request to an endpoint."""
         scheme, _, key = headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not key.strip():
             key = headers.get("x-api-key", "")

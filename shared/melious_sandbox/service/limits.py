@@ -28,12 +28,7 @@ class RateState:
 
 
 class RateLimiter:
-    """Counts the account's requests in a window that opens with its first request.
-
-    Args:
-        limit: Requests per window, 0 or more.
-        window: Length of the window in seconds.
-    """
+    """Counts the account's requests in a window of so many seconds that opens with its first request."""
 
     def __init__(self, limit: int = UNLIMITED, window: float = 60.0) -> None:
         self._limit = limit
@@ -67,11 +62,7 @@ class RateLimiter:
 
 
 class OverlapRefusals:
-    """Refuses every second chat request that overlaps with another, as the live service may.
-
-    Args:
-        refuses: Whether it refuses at all.
-    """
+    """Refuses every second chat request that overlaps with another, as the live service may."""
 
     def __init__(self, *, refuses: bool) -> None:
         self._refuses = refuses
@@ -89,11 +80,7 @@ class OverlapRefusals:
             self._in_flight -= counts
 
     def check(self) -> None:
-        """Refuse a request that overlaps with another, unless the last such one was refused.
-
-        Raises:
-            SandboxError: With the service's text for everything that it calls malformed.
-        """
+        """Refuse a request that overlaps with another, unless the last such one was refused."""
         if not self._refuses or self._in_flight < 2:  # noqa: PLR2004 - itself and another
             return
         self._overlapping += 1

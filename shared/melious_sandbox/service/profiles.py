@@ -4,10 +4,12 @@ Three profiles: ``live`` (how the service answers today, OpenAI-like codes in sn
 documentation, symbolic codes) and ``g2`` (the newer documentation, numeric codes).
 """
 
+import csv
 import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib.resources import files
 from typing import Any, Literal, NamedTuple, get_args
 
 ProfileName = Literal["live", "g1", "g2"]
@@ -42,7 +44,7 @@ class ErrorCode(NamedTuple):
 
     status: int
     code: str
-    type: str
+    type: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ class Profile:
     """
 
     name: ProfileName
-    error_codes: Mapping[Reason, ErrorCode]
+    error_codes: Mapping[str, ErrorCode]
     error_body: Callable[[ErrorCode, str, str | None, Mapping[str, Any] | None], dict[str, Any]]
     rate_headers: Callable[[int, int, float], list[tuple[str, str]]]
     bill: Callable[[str, str], dict[str, str] | None]
@@ -106,88 +108,22 @@ def _delta_headers(limit: int, remaining: int, reset: float) -> list[tuple[str, 
     ]
 
 
-_INVALID = (400, "invalid_request_error")
-_G1_INVALID = (400, "VALIDATION_INVALID_VALUE")
-# The answers of live, g1 and g2. Seven codes of g1 are published; the rest follow their pattern.
-_ANSWERS: Mapping[Reason, tuple[tuple[int, str], tuple[int, str], tuple[int, str]]] = {
-    "no_key": ((401, "invalid_api_key"), (401, "AUTH_INVALID_API_KEY"), (401, "AUTH_1007")),
-    "auth": ((401, "invalid_api_key"), (401, "AUTH_INVALID_API_KEY"), (401, "AUTH_1008")),
-    "scope": ((403, "insufficient_permissions"), (403, "AUTH_INSUFFICIENT_PERMISSIONS"), (403, "AUTH_1015")),
-    "rate_limit": ((429, "rate_limit_exceeded"), (429, "RATE_LIMIT_EXCEEDED"), (429, "AUTH_1028")),
-    "insufficient_quota": (
-        (429, "insufficient_quota"),
-        (403, "BILLING_INSUFFICIENT_ENERGY"),
-        (402, "BILLING_2003"),
-    ),
-    "invalid_value": (_INVALID, _G1_INVALID, (400, "VALIDATION_4001")),
-    "missing_field": (_INVALID, (400, "VALIDATION_REQUIRED_FIELD"), (400, "VALIDATION_4002")),
-    "empty_input": (_INVALID, _G1_INVALID, (400, "VALIDATION_4005")),
-    "malformed": (_INVALID, _G1_INVALID, (400, "VALIDATION_4001")),
-    "no_vision": (_INVALID, _G1_INVALID, (400, "INFERENCE_3201")),
-    "context_length": (
-        (400, "context_length_exceeded"),
-        (400, "INFERENCE_CONTEXT_LENGTH_EXCEEDED"),
-        (400, "INFERENCE_3207"),
-    ),
-    "model_not_found": (
-        (404, "model_not_found"),
-        (404, "INFERENCE_MODEL_NOT_FOUND"),
-        (404, "INFERENCE_3001"),
-    ),
-    "payload_too_large": (
-        (413, "payload_too_large"),
-        (413, "VALIDATION_PAYLOAD_TOO_LARGE"),
-        (413, "VALIDATION_4013"),
-    ),
-    "not_found": ((404, "not_found"), (404, "NOT_FOUND"), (404, "VALIDATION_4004")),
-    "method_not_allowed": (
-        (405, "method_not_allowed"),
-        (405, "METHOD_NOT_ALLOWED"),
-        (405, "VALIDATION_4006"),
-    ),
-    "provider_error": ((503, "provider_error"), (502, "INFERENCE_PROVIDER_ERROR"), (502, "INFERENCE_3103")),
-    "provider_rate_limit": (
-        (429, "rate_limit_exceeded"),
-        (429, "INFERENCE_PROVIDER_RATE_LIMIT"),
-        (429, "INFERENCE_3108"),
-    ),
-    "no_providers": (
-        (503, "no_providers_available"),
-        (503, "INFERENCE_NO_PROVIDERS_AVAILABLE"),
-        (503, "INFERENCE_3104"),
-    ),
-    "upstream_timeout": (
-        (504, "upstream_timeout"),
-        (504, "INFERENCE_PROVIDER_TIMEOUT"),
-        (504, "INFERENCE_3107"),
-    ),
-    "internal": ((500, "internal_error"), (500, "SYSTEM_INTERNAL_ERROR"), (500, "SYSTEM_9001")),
-}
-_TYPES: Mapping[Reason, str] = {
-    "no_key": "authentication_error",
-    "auth": "authentication_error",
-    "scope": "authentication_error",
-    "rate_limit": "rate_limit_error",
-    "provider_rate_limit": "rate_limit_error",
-    "insufficient_quota": "insufficient_quota",
-    "provider_error": "server_error",
-    "no_providers": "server_error",
-    "upstream_timeout": "server_error",
-    "internal": "server_error",
-}
+# Of g1, seven codes are published; the rest follow their pattern.
+with files(__package__).joinpath("errors.csv").open("r", encoding="utf-8") as _table:
+    _ERRORS = list(csv.DictReader(_table))
+
+MESSAGES: Mapping[str, str] = {row["reason"]: row["message"] for row in _ERRORS}
 
 
-def _codes(position: int, types: Mapping[Reason, str]) -> dict[Reason, ErrorCode]:
-    return {
-        reason: ErrorCode(*answers[position], types.get(reason, "invalid_request_error"))
-        for reason, answers in _ANSWERS.items()
-    }
+def _codes(profile: ProfileName) -> dict[str, ErrorCode]:
+    cells = {row["reason"]: row[profile].split() for row in _ERRORS}
+    return {reason: ErrorCode(int(status), *words) for reason, (status, *words) in cells.items()}
 
 
 PROFILES: dict[ProfileName, Profile] = {
     "live": Profile(
         name="live",
-        error_codes=_codes(0, _TYPES),
+        error_codes=_codes("live"),
         error_body=_live_body,
         rate_headers=_epoch_headers,
         bill=lambda euros, energy: {"credits": euros, "energy": energy, "paid_with": "credits"},
@@ -196,7 +132,7 @@ PROFILES: dict[ProfileName, Profile] = {
     ),
     "g1": Profile(
         name="g1",
-        error_codes=_codes(1, {**_TYPES, "scope": "permission_error"}),
+        error_codes=_codes("g1"),
         error_body=_g1_body,
         rate_headers=_epoch_headers,
         bill=lambda _euros, _energy: None,
@@ -207,7 +143,7 @@ PROFILES: dict[ProfileName, Profile] = {
     ),
     "g2": Profile(
         name="g2",
-        error_codes=_codes(2, _TYPES),
+        error_codes=_codes("g2"),
         error_body=_g2_body,
         rate_headers=_delta_headers,
         bill=lambda _euros, energy: {"energy": energy, "credits": "0.0", "paid_with": "energy"},

@@ -95,12 +95,7 @@ class Replies:
         return len(self._waiting)
 
     def take(self, request: RecordedRequest, models: Collection[str]) -> Reply | None:
-        """Give the reply for a request, and count it.
-
-        Args:
-            request: The request.
-            models: The names by which its model is known.
-        """
+        """Give the reply for a request to a model of one of these names, and count it."""
         # Only the server's one loop takes; a predicate may look at the sandbox, so it runs without the lock.
         for waiting in tuple(self._waiting):
             if waiting.matches(request, models):

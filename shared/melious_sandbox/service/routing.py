@@ -88,18 +88,10 @@ class Route:
 
 
 def choose(card: ModelCard, endpoint: str, request: Mapping[str, Any]) -> Route:
-    """Choose the provider for a request.
+    """Choose the provider for a request to an endpoint.
 
     A flavor in the model's name wins over ``custom_weights``, those and ``mode`` win over ``preset``, and an
     unknown preset leaves the endpoint's default.
-
-    Args:
-        card: The model.
-        endpoint: ``chat``, ``embeddings``, ``rerank``, ``images`` or ``audio``.
-        request: The body, of which ``model``, ``preset``, ``mode``, ``custom_weights`` and ``filters`` count.
-
-    Raises:
-        SandboxError: A field has the wrong kind of value, or the filters leave no provider.
     """
     usual = _DEFAULTS.get(endpoint, _BALANCED)
     default = _best(PROVIDERS, usual)

@@ -49,11 +49,7 @@ _CHECKS: Mapping[str, checks.Check] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """The arguments of ``Sandbox``.
-
-    Raises:
-        InvalidArgumentError: One of them cannot be used.
-    """
+    """The arguments of ``Sandbox``, checked."""
 
     profile: ProfileName
     api_key: str

@@ -44,17 +44,9 @@ class Upstream:
     async def answer(
         self, path: str, body: Mapping[str, Any], model: str, gone: asyncio.Event
     ) -> dict[str, Any]:
-        """Forward a request and give the JSON of the answer.
+        """Forward a request to ``path`` under the base URL and give the JSON of the answer.
 
-        Args:
-            path: The endpoint's path under the base URL.
-            body: The body of the request.
-            model: The name of the model.
-            gone: Set once the client has disconnected; the server's work is cancelled then.
-
-        Raises:
-            SandboxError: The server failed or refused.
-            ClientGoneError: The client disconnected first.
+        Once ``gone`` is set, as the client has disconnected, the server's work is cancelled.
         """
         response = await self._send(path, body, model, gone, stream=False)
         try:
@@ -81,12 +73,8 @@ class Upstream:
             body: The body of the request.
             model: The name of the model that the events carry.
             keepalive: Seconds of silence after which a comment is given.
-            last: Gives what the last chunk carries besides, from all chunks.
+            last: Gives the further fields of the last chunk, from all chunks.
             gone: Set once the client has disconnected; the server's work is cancelled then.
-
-        Raises:
-            SandboxError: The server failed or refused before the first event.
-            ClientGoneError: The client disconnected first.
         """
         response = await self._send(path, body, model, gone, stream=True)
         _, broken = SandboxError("provider_error").render(self._profile)
