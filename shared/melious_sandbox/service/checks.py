@@ -4,10 +4,11 @@ import json
 import math
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
-from functools import wraps
+from functools import cache, wraps
 from inspect import signature
 from ipaddress import IPv6Address
-from typing import Any, NoReturn, TypeVar
+from types import NoneType
+from typing import Any, Literal, NoReturn, TypeVar, get_args, get_origin, get_type_hints
 from urllib.parse import urlsplit
 
 from melious.errors import InvalidArgumentError
@@ -53,15 +54,27 @@ def hint(word: str, known: Iterable[str]) -> str:
     return "" if near is None else f"; did you mean {near!r}?"
 
 
-def check_all(given: Any, checks: Mapping[str, Check]) -> None:
-    """Check attributes of an object, each by its own check."""
-    for name, check in checks.items():
-        check(name, getattr(given, name))
+def check_fields(given: Any) -> None:
+    """Check the fields of a dataclass by their types: ``Annotated`` with a check, a ``Literal``, or bool."""
+    cls: type[object] = type(given)
+    for name, (check, takes_none) in _checks_of(cls).items():
+        value = getattr(given, name)
+        if value is not None or not takes_none:
+            check(name, value)
 
 
-def optional(check: Check) -> Check:
-    """Let None pass, and check the rest."""
-    return lambda name, value: None if value is None else check(name, value)
+@cache
+def _checks_of(cls: type) -> dict[str, tuple[Check, bool]]:
+    found: dict[str, tuple[Check, bool]] = {}
+    for name, kind in get_type_hints(cls, include_extras=True).items():
+        given: tuple[Check, ...] = getattr(kind, "__metadata__", ())
+        plain = get_args(kind)[0] if given else kind
+        options = get_args(plain) if NoneType in get_args(plain) else (plain,)
+        words = [word for option in options if get_origin(option) is Literal for word in get_args(option)]
+        usual = one_of(words) if words else flag if bool in options else None
+        if (check := given[0] if given else usual) is not None:
+            found[name] = check, NoneType in options
+    return found
 
 
 def whole(least: int, most: int | None = None) -> Check:

@@ -4,11 +4,11 @@ import json
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from melious_sandbox.service import checks
-from melious_sandbox.service.checks import known_arguments, optional, refuse, whole
-from melious_sandbox.service.profiles import REASONS, Reason
+from melious_sandbox.service.checks import known_arguments, refuse, whole
+from melious_sandbox.service.profiles import Reason
 from melious_sandbox.service.responses import json_bytes
 
 FAULT_HEADER = "x-sandbox-fault"
@@ -32,35 +32,8 @@ def _headers(name: str, value: Any) -> None:
             refuse(where, "a whole number", text)
 
 
-_CHECKS: Mapping[str, checks.Check] = {
-    "endpoint": optional(checks.one_of(get_args(Endpoint))),
-    "times": optional(whole(1)),
-    "after": whole(0),
-    "status": optional(whole(200, 599)),
-    "code": optional(checks.one_of(REASONS)),
-    "headers": _headers,
-    "content_type": optional(checks.header_value),
-    "delay": checks.seconds,
-    "cut_after_events": optional(whole(0)),
-    "cut_after_bytes": optional(whole(0)),
-    "stall_after_events": optional(whole(0)),
-    "stall_seconds": checks.seconds,
-    "stall_comments": optional(checks.seconds),
-    "error_after_events": optional(whole(0)),
-    "no_done": checks.flag,
-    "two_terminals": checks.flag,
-    "raw": optional(checks.list_of(checks.latin_1)),
-    "garbage": optional(checks.latin_1),
-    "truncate_base64": checks.flag,
-    "shuffle_indices": checks.flag,
-    "drop_item": checks.flag,
-    "ignore_encoding": checks.flag,
-    "refuse_base64": checks.flag,
-    "refuse_stream_options": checks.flag,
-    "impact": optional(checks.one_of(get_args(ImpactDamage))),
-    "cost": optional(checks.one_of(get_args(CostDamage))),
-    "usage": optional(checks.one_of(get_args(UsageDamage))),
-}
+Count = Annotated[int | None, whole(0)]
+Seconds = Annotated[float, checks.seconds]
 
 
 @known_arguments
@@ -110,24 +83,24 @@ class Fault:
     """
 
     endpoint: Endpoint | None = None
-    times: int | None = 1
-    after: int = 0
-    status: int | None = None
+    times: Annotated[int | None, whole(1)] = 1
+    after: Annotated[int, whole(0)] = 0
+    status: Annotated[int | None, whole(200, 599)] = None
     code: Reason | None = None
     body: str | bytes | Mapping[str, Any] | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
-    content_type: str | None = None
-    delay: float = 0.0
-    cut_after_events: int | None = None
-    cut_after_bytes: int | None = None
-    stall_after_events: int | None = None
-    stall_seconds: float = 0.0
-    stall_comments: float | None = None
-    error_after_events: int | None = None
+    headers: Annotated[Mapping[str, str], _headers] = field(default_factory=dict)
+    content_type: Annotated[str | None, checks.header_value] = None
+    delay: Seconds = 0.0
+    cut_after_events: Count = None
+    cut_after_bytes: Count = None
+    stall_after_events: Count = None
+    stall_seconds: Seconds = 0.0
+    stall_comments: Annotated[float | None, checks.seconds] = None
+    error_after_events: Count = None
     no_done: bool = False
     two_terminals: bool = False
-    raw: tuple[str, ...] | list[str] | None = None
-    garbage: str | None = None
+    raw: Annotated[tuple[str, ...] | list[str] | None, checks.list_of(checks.latin_1)] = None
+    garbage: Annotated[str | None, checks.latin_1] = None
     truncate_base64: bool = False
     shuffle_indices: bool = False
     drop_item: bool = False
@@ -139,7 +112,7 @@ class Fault:
     usage: UsageDamage | None = None
 
     def __post_init__(self) -> None:
-        checks.check_all(self, _CHECKS)
+        checks.check_fields(self)
         if not isinstance(self.body, str | bytes | Mapping | None):
             refuse("body", "a string, bytes or a mapping", self.body)
         try:

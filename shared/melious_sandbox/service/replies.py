@@ -73,8 +73,10 @@ class Replies:
             InvalidArgumentError: An argument cannot be used, or the endpoint cannot give such a reply.
         """
         checks.one_of(get_args(Endpoint))("endpoint", endpoint)
-        checks.optional(checks.whole(1))("times", times)
-        checks.optional(checks.name_of_model)("model", model)
+        if times is not None:
+            checks.whole(1)("times", times)
+        if model is not None:
+            checks.name_of_model("model", model)
         for reply in replies:
             if not isinstance(reply, Reply):
                 refuse("replies", "Reply objects", reply)

@@ -3,10 +3,10 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Annotated, Any, Literal, NamedTuple
 
 from melious_sandbox.service import checks
-from melious_sandbox.service.checks import known_arguments, optional, refuse
+from melious_sandbox.service.checks import known_arguments, refuse
 from melious_sandbox.service.responses import json_bytes
 
 REPLY_HEADER = "x-sandbox-reply"
@@ -75,16 +75,8 @@ def _tool_calls(name: str, value: Any) -> None:
             refuse(f"{where}, the id,", "a string that is not empty", call.id)
 
 
-_CHECKS: Mapping[str, checks.Check] = {
-    "text": optional(checks.text),
-    "tool_calls": _tool_calls,
-    "reasoning": optional(checks.text),
-    "usage": optional(_object),
-    "chunks": optional(checks.list_of(checks.text)),
-    "model": optional(checks.name_of_model),
-    "finish_reason": optional(checks.one_of(get_args(FinishReason))),
-    "json": optional(_json),
-}
+Text = Annotated[str | None, checks.text]
+Call = tuple[str, Mapping[str, Any] | str] | tuple[str, Mapping[str, Any] | str, str]
 
 
 @known_arguments
@@ -118,17 +110,17 @@ class Reply:
         '{"tool_calls":[["get_weather",{"city":"Oslo"}]]}'
     """
 
-    text: str | None = None
-    tool_calls: Sequence[tuple[str, Mapping[str, Any] | str] | tuple[str, Mapping[str, Any] | str, str]] = ()
-    reasoning: str | None = None
-    usage: Mapping[str, Any] | None = None
-    chunks: Sequence[str] | None = None
-    model: str | None = None
+    text: Text = None
+    tool_calls: Annotated[Sequence[Call], _tool_calls] = ()
+    reasoning: Text = None
+    usage: Annotated[Mapping[str, Any] | None, _object] = None
+    chunks: Annotated[Sequence[str] | None, checks.list_of(checks.text)] = None
+    model: Annotated[str | None, checks.name_of_model] = None
     finish_reason: FinishReason | None = None
-    json: Mapping[str, Any] | Sequence[Any] | None = None
+    json: Annotated[Mapping[str, Any] | Sequence[Any] | None, _json] = None
 
     def __post_init__(self) -> None:
-        checks.check_all(self, _CHECKS)
+        checks.check_fields(self)
         others = self._given("text", *_CHAT_ONLY)
         if self.json is not None and others:
             refuse("json", f"the only argument: it is the whole body, so {others[0]} has no place")

@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
 
 from melious.errors import InvalidArgumentError
@@ -24,27 +24,10 @@ MAX_BODY_BYTES = 64 * 1024 * 1024
 
 _PICTURES_KEPT = 64
 _SLOWEST = 1_000.0
-_CHECKS: Mapping[str, checks.Check] = {
-    "profile": checks.one_of(PROFILES),
-    "api_key": checks.key,
-    "host": checks.host,
-    "port": checks.whole(0, 65_535),
-    "allowed_hosts": checks.hosts,
-    "keys": checks.keys,
-    "rate_limit": checks.optional(checks.whole(0)),
-    "rate_window": checks.positive_seconds,
-    "latency": checks.seconds,
-    "pace": checks.number(_SLOWEST),
-    "stream_delay": checks.seconds,
-    "stream_impact": checks.optional(checks.flag),
-    "spurious_malformed": checks.flag,
-    "keepalive": checks.positive_seconds,
-    "max_requests_kept": checks.whole(0),
-    "max_bytes_kept": checks.whole(0),
-    "max_body_bytes": checks.whole(0),
-    "upstream": checks.optional(checks.url),
-    "upstream_key": checks.optional(checks.key),
-}
+
+Count = Annotated[int, checks.whole(0)]
+Seconds = Annotated[float, checks.seconds]
+PositiveSeconds = Annotated[float, checks.positive_seconds]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,27 +35,27 @@ class Settings:
     """The arguments of ``Sandbox``, checked."""
 
     profile: ProfileName
-    api_key: str
-    host: str
-    port: int
-    allowed_hosts: Collection[str]
-    keys: Mapping[str, Collection[str]]
-    rate_limit: int | None
-    rate_window: float
-    latency: float
-    pace: float
-    stream_delay: float
+    api_key: Annotated[str, checks.key]
+    host: Annotated[str, checks.host]
+    port: Annotated[int, checks.whole(0, 65_535)]
+    allowed_hosts: Annotated[Collection[str], checks.hosts]
+    keys: Annotated[Mapping[str, Collection[str]], checks.keys]
+    rate_limit: Annotated[int | None, checks.whole(0)]
+    rate_window: PositiveSeconds
+    latency: Seconds
+    pace: Annotated[float, checks.number(_SLOWEST)]
+    stream_delay: Seconds
     stream_impact: bool | None
     spurious_malformed: bool
-    keepalive: float
-    max_requests_kept: int
-    max_bytes_kept: int
-    max_body_bytes: int
-    upstream: str | None
-    upstream_key: str | None
+    keepalive: PositiveSeconds
+    max_requests_kept: Count
+    max_bytes_kept: Count
+    max_body_bytes: Count
+    upstream: Annotated[str | None, checks.url]
+    upstream_key: Annotated[str | None, checks.key]
 
     def __post_init__(self) -> None:
-        checks.check_all(self, _CHECKS)
+        checks.check_fields(self)
         if self.upstream_key is not None and self.upstream is None:
             raise InvalidArgumentError("upstream_key needs upstream", param="upstream_key")
 
