@@ -8,6 +8,7 @@ from http import HTTPStatus
 from importlib.resources import files
 from string import Template
 
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from melious_sandbox.page.rows import caption_of, cleaner, row, totals_of
@@ -25,7 +26,6 @@ _PAGE, _STYLE, _SCRIPT = (
 _STYLE_HASH, _SCRIPT_HASH = (
     base64.b64encode(sha256(text.encode()).digest()).decode() for text in (_STYLE, _SCRIPT)
 )
-_HTML_TYPE = "text/html; charset=utf-8"
 _HEADERS = {
     "cache-control": "no-store",
     "content-security-policy": (
@@ -77,14 +77,16 @@ class Page:
         host = headers.get("host", "{}:{}".format(*scope["server"]))
         version = f'"{self._start}-{self._service.requests.revision}"'
         if scope["path"] == PATH:
-            await _send(send, 200, _HTML_TYPE, self._page(host, version))
+            response = Response(self._page(host, version), media_type="text/html")
         elif headers.get("if-none-match") == version:
-            await _send(send, HTTPStatus.NOT_MODIFIED, JSON_TYPE, b"", version)
+            response = Response(status_code=HTTPStatus.NOT_MODIFIED)
         else:
             totals, caption, rows = self._seen()
             feed = [{"id": name, "html": html} for name, html in rows.items()]
             content = json_bytes({"caption": caption, "totals": totals, "rows": feed})
-            await _send(send, 200, JSON_TYPE, content, version)
+            response = Response(content, media_type=JSON_TYPE)
+        response.headers.update(_HEADERS | {"etag": version})
+        await response(scope, receive, send)
 
     def _page(self, host: str, version: str) -> bytes:
         totals, caption, rows = self._seen()
@@ -103,14 +105,3 @@ class Page:
         rows = {request.request_id: row(request, self._clean) for request in log.last(_MOST_ROWS)}
         totals = log.totals()
         return totals_of(totals), caption_of(len(rows), totals.requests), rows
-
-
-async def _send(send: Send, status: int, kind: str, content: bytes, version: str = "") -> None:
-    headers = _HEADERS | {"content-type": kind, "content-length": str(len(content))}
-    if version:
-        headers["etag"] = version
-    if status == HTTPStatus.NOT_MODIFIED:  # it has no body
-        del headers["content-type"], headers["content-length"]
-    lines = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
-    await send({"type": "http.response.start", "status": status, "headers": lines})
-    await send({"type": "http.response.body", "body": content})

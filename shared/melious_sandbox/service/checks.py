@@ -56,7 +56,7 @@ def hint(word: str, known: Iterable[str]) -> str:
 
 def check_fields(given: Any) -> None:
     """Check the fields of a dataclass by their types: ``Annotated`` with a check, a ``Literal``, or bool."""
-    cls: type[object] = type(given)
+    cls: Any = type(given)
     for name, (check, takes_none) in _checks_of(cls).items():
         value = getattr(given, name)
         if value is not None or not takes_none:
@@ -64,7 +64,7 @@ def check_fields(given: Any) -> None:
 
 
 @cache
-def _checks_of(cls: type) -> dict[str, tuple[Check, bool]]:
+def _checks_of(cls: Any) -> dict[str, tuple[Check, bool]]:
     found: dict[str, tuple[Check, bool]] = {}
     for name, kind in get_type_hints(cls, include_extras=True).items():
         given: tuple[Check, ...] = getattr(kind, "__metadata__", ())

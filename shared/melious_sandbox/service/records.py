@@ -166,12 +166,12 @@ class RequestLog(Sequence[RecordedRequest]):
         self._limit = limit
         self._max_bytes = max_bytes
         self._kept: deque[RecordedRequest] = deque()
-        self._sizes: deque[int] = deque()
         self._bodies: deque[tuple[RecordedRequest, int]] = deque()
         self._held = 0
         self._open: set[str] = set()
         self._totals = Totals()
-        self._revision = 0
+        self.revision = 0
+        """A number that grows with every change."""
 
     def append(self, request: RecordedRequest, body_bytes: int = 0) -> None:
         """Add a request whose body had so many bytes on the wire; one that is too long is not kept."""
@@ -179,18 +179,15 @@ class RequestLog(Sequence[RecordedRequest]):
         body = 0 if request.body is None or body_bytes > most else _size_of(request.body)
         if body_bytes > most or body > most:
             request.body, request.body_left_out, body = None, _TOO_LARGE, 0
-        size = _RECORD_BYTES + len(request.path) + len(request.query)
-        size += sum(_TEXT_BYTES + len(name) + len(value) for name, value in request.headers.items())
         with self._lock:
             self._kept.append(request)
-            self._sizes.append(size)
             if body:
                 self._bodies.append((request, body))
-            self._held += size + body
+            self._held += _size_without_body(request) + body
             self._make_room()
             self._open.add(request.request_id)
             self._totals.requests += 1
-            self._revision += 1
+            self.revision += 1
 
     def _make_room(self) -> None:
         while self._held > self._max_bytes and self._bodies:
@@ -199,7 +196,7 @@ class RequestLog(Sequence[RecordedRequest]):
             self._held -= size
         while self._kept and (self._held > self._max_bytes or len(self._kept) > self._limit):
             oldest = self._kept.popleft()
-            self._held -= self._sizes.popleft()
+            self._held -= _size_without_body(oldest)
             if self._bodies and self._bodies[0][0] is oldest:
                 _, size = self._bodies.popleft()
                 self._held -= size
@@ -211,23 +208,17 @@ class RequestLog(Sequence[RecordedRequest]):
             if request.request_id in self._open:
                 self._open.remove(request.request_id)
                 self._totals.add(request)
-                self._revision += 1
+                self.revision += 1
 
     def clear(self) -> None:
         """Forget all requests, and their totals."""
         with self._lock:
             self._kept.clear()
-            self._sizes.clear()
             self._bodies.clear()
             self._held = 0
             self._open.clear()
             self._totals = Totals()
-            self._revision += 1
-
-    @property
-    def revision(self) -> int:
-        """A number that grows with every change."""
-        return self._revision
+            self.revision += 1
 
     def totals(self) -> Totals:
         """Give the sums so far."""
@@ -266,14 +257,16 @@ class RequestLog(Sequence[RecordedRequest]):
 
 def mask(headers: Mapping[str, str]) -> dict[str, str]:
     """Copy headers with every secret replaced by stars; the scheme of an authorization stays readable."""
-    masked = {}
-    for name, value in headers.items():
-        if name in _SECRET:
-            scheme, space, _ = value.partition(" ")
-            masked[name] = f"{scheme} ***" if space and name == "authorization" else "***"
-        else:
-            masked[name] = value
+    masked = dict(headers)
+    for name in _SECRET & headers.keys():
+        scheme, space, _ = headers[name].partition(" ")
+        masked[name] = f"{scheme} ***" if space and name == "authorization" else "***"
     return masked
+
+
+def _size_without_body(request: RecordedRequest) -> int:
+    texts = sum(_TEXT_BYTES + len(name) + len(value) for name, value in request.headers.items())
+    return _RECORD_BYTES + len(request.path) + len(request.query) + texts
 
 
 def _size_of(value: Any) -> int:

@@ -11,7 +11,7 @@ from pydantic_core import from_json
 
 from melious_sandbox.service.allowed_hosts import is_loopback
 from melious_sandbox.service.errors import ClientGoneError, SandboxError
-from melious_sandbox.service.profiles import Profile
+from melious_sandbox.service.profiles import Profile, Reason
 from melious_sandbox.service.responses import COMMENT, DONE, JSON_TYPE, EventsResponse, event, json_bytes
 
 LastChunk = Callable[[list[dict[str, Any]]], dict[str, Any]]
@@ -22,6 +22,11 @@ _Result = TypeVar("_Result")
 _DONE_DATA = b"[DONE]"
 _OWN_FIELDS = frozenset({"preset", "filters", "mode", "custom_weights"})
 _OWN_EXTENSIONS = frozenset({"environment_impact", "billing_cost"})
+_REASONS: Mapping[int, Reason] = {
+    HTTPStatus.TOO_MANY_REQUESTS: "provider_rate_limit",
+    HTTPStatus.REQUEST_TIMEOUT: "upstream_timeout",
+    HTTPStatus.GATEWAY_TIMEOUT: "upstream_timeout",
+}
 _CONNECT_SECONDS = 10.0
 _ANSWER_SECONDS = 300.0
 
@@ -156,21 +161,15 @@ async def _unless(gone: asyncio.Event, work: Coroutine[Any, Any, _Result]) -> _R
 def _refusal(status: int, content: bytes, model: str) -> SandboxError:
     """Translate the server's refusal into one of the service."""
     message, code = _message(content)
-    match status:
-        case HTTPStatus.NOT_FOUND:
-            text = message or f"The model '{model}' does not exist."
-            return SandboxError("model_not_found", text, param="model")
-        case HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-            return SandboxError("payload_too_large", message)
-        case HTTPStatus.TOO_MANY_REQUESTS:
-            return SandboxError("provider_rate_limit")
-        case HTTPStatus.REQUEST_TIMEOUT | HTTPStatus.GATEWAY_TIMEOUT:
-            return SandboxError("upstream_timeout")
-        case HTTPStatus.BAD_REQUEST | HTTPStatus.UNPROCESSABLE_ENTITY:
-            too_long = code == "context_length_exceeded" or "context length" in (message or "").lower()
-            return SandboxError("context_length" if too_long else "malformed", message)
-        case _:
-            return SandboxError("provider_error")
+    if status == HTTPStatus.NOT_FOUND:
+        text = message or f"The model '{model}' does not exist."
+        return SandboxError("model_not_found", text, param="model")
+    if status in (HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY):
+        too_long = code == "context_length_exceeded" or "context length" in (message or "").lower()
+        return SandboxError("context_length" if too_long else "malformed", message)
+    if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        return SandboxError("payload_too_large", message)
+    return SandboxError(_REASONS.get(status, "provider_error"))
 
 
 def _message(content: bytes) -> tuple[str | None, str | None]:
