@@ -1,7 +1,6 @@
 """Faults on demand: what should go wrong, with which request, how often."""
 
 import json
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Annotated, Any, Literal
@@ -10,6 +9,7 @@ from melious_sandbox.service import checks
 from melious_sandbox.service.checks import known_arguments, refuse, whole
 from melious_sandbox.service.profiles import Reason
 from melious_sandbox.service.responses import json_bytes
+from melious_sandbox.service.waiting import WaitingList
 
 FAULT_HEADER = "x-sandbox-fault"
 
@@ -121,6 +121,10 @@ class Fault:
         except (TypeError, ValueError, RecursionError):
             refuse("body", "a string that UTF-8 can encode, bytes, or a mapping of JSON values")
 
+    def hits(self, endpoint: str) -> bool:
+        """Whether a request to an endpoint can be hit."""
+        return self.endpoint in (None, endpoint)
+
     def body_bytes(self) -> bytes:
         """Give the body of the answer as it is sent."""
         if isinstance(self.body, bytes):
@@ -175,14 +179,7 @@ class Fault:
 NO_FAULT = Fault()
 
 
-@dataclass(slots=True)
-class _Waiting:
-    fault: Fault
-    left: int | None
-    skip: int
-
-
-class Faults:
+class Faults(WaitingList[Fault]):
     """The faults that wait for requests; the first that matches a request hits it.
 
     Example:
@@ -193,10 +190,6 @@ class Faults:
         2
     """
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._waiting: list[_Waiting] = []
-
     def add(self, *faults: Fault) -> None:
         """Let faults happen, in this order.
 
@@ -206,29 +199,5 @@ class Faults:
         for fault in faults:
             if not isinstance(fault, Fault):
                 refuse("faults", "Fault objects", fault)
-        with self._lock:
-            self._waiting.extend(_Waiting(fault, fault.times, fault.after) for fault in faults)
-
-    def clear(self) -> None:
-        """Drop every fault that has not happened yet."""
-        with self._lock:
-            self._waiting.clear()
-
-    def __len__(self) -> int:
-        return len(self._waiting)
-
-    def take(self, endpoint: str) -> Fault | None:
-        """Give the fault that hits a request to this endpoint, and count it."""
-        with self._lock:
-            for waiting in self._waiting:
-                if waiting.fault.endpoint not in (None, endpoint):
-                    continue
-                if waiting.skip:
-                    waiting.skip -= 1
-                    continue
-                if waiting.left is not None:
-                    waiting.left -= 1
-                    if not waiting.left:
-                        self._waiting.remove(waiting)
-                return waiting.fault
-        return None
+        for fault in faults:
+            self._add(fault, fault.times, fault.hits, fault.after)

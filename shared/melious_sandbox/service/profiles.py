@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple
 
 ProfileName = Literal["live", "g1", "g2"]
 
@@ -36,7 +36,6 @@ Reason = Literal[
     "upstream_timeout",
     "internal",
 ]
-REASONS: tuple[Reason, ...] = get_args(Reason)
 
 
 class ErrorCode(NamedTuple):

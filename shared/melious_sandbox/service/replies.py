@@ -1,8 +1,6 @@
 """The scripted replies that wait for requests."""
 
-import threading
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from typing import get_args
 
 from melious_sandbox.service import checks
@@ -10,27 +8,12 @@ from melious_sandbox.service.checks import refuse
 from melious_sandbox.service.faults import Endpoint
 from melious_sandbox.service.records import RecordedRequest
 from melious_sandbox.service.reply import Reply
+from melious_sandbox.service.waiting import WaitingList
 
 Predicate = Callable[[RecordedRequest], bool]
 
 
-@dataclass(slots=True, eq=False)
-class _Waiting:
-    reply: Reply
-    left: int | None
-    endpoint: str
-    model: str | None
-    when: Predicate | None
-
-    def matches(self, request: RecordedRequest, models: Collection[str]) -> bool:
-        return (
-            self.endpoint == request.endpoint
-            and (self.model is None or self.model in models)
-            and (self.when is None or bool(self.when(request)))
-        )
-
-
-class Replies:
+class Replies(WaitingList[Reply]):
     """The scripted replies that wait for requests; the first that matches a request answers it.
 
     Example:
@@ -43,10 +26,6 @@ class Replies:
         ...     client.chat.create(model="gemma-4-31b", messages=question).text
         'Forty-two.'
     """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._waiting: list[_Waiting] = []
 
     def add(
         self,
@@ -85,26 +64,13 @@ class Replies:
                 refuse("endpoint", f"'chat' for this reply: '{endpoint}' takes {taken}")
         if when is not None and not callable(when):
             refuse("when", "a function that takes the request", when)
-        with self._lock:
-            self._waiting.extend(_Waiting(reply, times, endpoint, model, when) for reply in replies)
 
-    def clear(self) -> None:
-        """Drop every reply that has not been given yet."""
-        with self._lock:
-            self._waiting.clear()
+        def matches(request: RecordedRequest, models: Collection[str]) -> bool:
+            return (
+                endpoint == request.endpoint
+                and (model is None or model in models)
+                and (when is None or bool(when(request)))
+            )
 
-    def __len__(self) -> int:
-        return len(self._waiting)
-
-    def take(self, request: RecordedRequest, models: Collection[str]) -> Reply | None:
-        """Give the reply for a request to a model of one of these names, and count it."""
-        # Only the server's one loop takes; a predicate may look at the sandbox, so it runs without the lock.
-        for waiting in tuple(self._waiting):
-            if waiting.matches(request, models):
-                with self._lock:
-                    if waiting.left is not None and waiting in self._waiting:
-                        waiting.left -= 1
-                        if not waiting.left:
-                            self._waiting.remove(waiting)
-                return waiting.reply
-        return None
+        for reply in replies:
+            self._add(reply, times, matches)
