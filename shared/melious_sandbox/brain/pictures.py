@@ -12,6 +12,9 @@ def png(prompt: str, width: int, height: int) -> bytes:
     """Draw ``prompt`` as a pattern of ``width`` x ``height`` pixels, 8-bit RGB, the same for the same words.
 
     The prompt is kept in the file as its ``Description``.
+
+    >>> png("a red fox", 64, 32)[:8]
+    b'\x89PNG\r\n\x1a\n'
     """
     if width < 1 or height < 1:
         raise ValueError(f"an image needs at least one pixel each way, not {width} x {height}")
