@@ -9,7 +9,7 @@ _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 def png(prompt: str, width: int, height: int) -> bytes:
-    """Draw ``prompt`` as a pattern of ``width`` x ``height`` pixels, 8-bit RGB, the same for the same words.
+    r"""Draw ``prompt`` as a pattern of ``width`` x ``height`` pixels, 8-bit RGB, the same for the same words.
 
     The prompt is kept in the file as its ``Description``.
 
