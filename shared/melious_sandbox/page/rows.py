@@ -10,7 +10,7 @@ from string import Template
 from typing import Any
 
 from melious_sandbox.page import figures
-from melious_sandbox.service.records import RecordedRequest, Totals
+from melious_sandbox.service.records import RecordedRequest, Served, Totals
 
 Clean = Callable[[str, int], str]
 
@@ -51,39 +51,23 @@ def row(request: RecordedRequest, clean: Clean) -> str:
     """Write one row of the table."""
 
     def element(html: str, text: str, longest: int = _LONGEST_TEXT) -> str:
-        return html.format(escape(clean(text, longest))) if text else ""
+        shown = escape(clean(text, longest))
+        return html.format(shown) if shown else ""
 
     body: Mapping[str, Any] = request.body if isinstance(request.body, dict) else {}
     received = datetime.fromtimestamp(request.received_at).astimezone()
     outcome = _outcome(request)
     model = _text(body.get("model"))
     served = request.served
-    values = {
-        "provider": _NONE,
-        "served_as": "",
-        "tokens": _NONE,
-        "cached": "",
-        "cost": _NONE,
-        "carbon": _NONE,
-    }
+    provider, served_as = _NONE, ""
     if served is not None:
-        values["provider"] = f'<b>{served.provider}</b> <span class="country">{served.country}</span>'
+        provider = f'<b>{served.provider}</b> <span class="country">{served.country}</span>'
         if model.partition(":")[0] != served.model:
-            values["served_as"] = element('<p class="about">as {}</p>', served.model, _LONGEST_NAME)
-        if served.work is not None:
-            cached = served.work.cached_tokens
-            values["tokens"] = figures.work(served.work)
-            values["cached"] = f"<small>{cached:,} cached</small>" if cached else ""
-        for name, text in (
-            ("billing_cost", figures.bill(served.bill)),
-            ("environment_impact", _carbon(request)),
-        ):
-            shown = text if name in served.told else _UNSENT.format(text)
-            values["cost" if name == "billing_cost" else "carbon"] = (
-                _NONE if text == figures.NOTHING else shown
-            )
+            served_as = element('<p class="about">as {}</p>', served.model, _LONGEST_NAME)
     return _ROW.substitute(
-        values,
+        _figures(served),
+        provider=provider,
+        served_as=served_as,
         id=request.request_id,
         kind=outcome.replace(" ", "-"),
         received=received.isoformat(),
@@ -143,9 +127,24 @@ def _status(request: RecordedRequest, outcome: str) -> str:
     return f"{request.status}{f' {outcome}' if outcome in ('going on', 'broken off') else ''}"
 
 
-def _carbon(request: RecordedRequest) -> str:
-    impact = request.served.impact if request.served is not None else None
-    return figures.NOTHING if impact is None else figures.milligrams(impact["carbon_g_co2"])
+def _figures(served: Served | None) -> dict[str, str]:
+    if served is None or served.work is None or served.impact is None:
+        return {"tokens": _NONE, "cached": "", "cost": _NONE, "carbon": _NONE}
+    cached = served.work.cached_tokens
+    return {
+        "tokens": figures.work(served.work),
+        "cached": f"<small>{cached:,} cached</small>" if cached else "",
+        "cost": _figure(figures.bill(served.bill), sent="billing_cost" in served.told),
+        "carbon": _figure(
+            figures.milligrams(served.impact["carbon_g_co2"]), sent="environment_impact" in served.told
+        ),
+    }
+
+
+def _figure(text: str, *, sent: bool) -> str:
+    if text == figures.NOTHING:
+        return _NONE
+    return text if sent else _UNSENT.format(text)
 
 
 def _about(request: RecordedRequest, body: Mapping[str, Any]) -> str:
