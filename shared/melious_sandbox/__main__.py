@@ -33,32 +33,12 @@ _FLAGS: Mapping[str, str] = {"api_key": "--key", "upstream_key": "--upstream-key
 
 
 def main(arguments: Sequence[str] | None = None, program: str = "python -m melious.sandbox") -> int:
-    """Run the sandbox until it is interrupted.
-
-    Args:
-        arguments: The command line; that of the process by default.
-        program: What the command is called in its help.
-
-    Returns:
-        The exit status.
-    """
+    """Run the sandbox until it is interrupted, and give the exit status."""
     parser = _parser(program)
-    options = parser.parse_args(arguments)
+    options = vars(parser.parse_args(arguments))
+    variable = options.pop("upstream_key_env")
     try:
-        sandbox = Sandbox(
-            options.profile,
-            api_key=random_key() if options.key is None else options.key,
-            host=options.host,
-            port=options.port,
-            allowed_hosts=options.allowed_hosts,
-            rate_limit=options.rate_limit,
-            latency=options.latency,
-            pace=options.pace,
-            stream_delay=options.stream_delay,
-            max_body_bytes=options.max_body_bytes,
-            upstream=options.upstream,
-            upstream_key=_upstream_key(options.upstream_key_env),
-        )
+        sandbox = Sandbox(**options, upstream_key=_upstream_key(variable))
     except InvalidArgumentError as error:
         argument = (error.param or "").partition("[")[0]
         flag = _FLAGS.get(argument, f"--{argument.replace('_', '-')}")
@@ -69,12 +49,11 @@ def main(arguments: Sequence[str] | None = None, program: str = "python -m melio
     try:
         sandbox.start()
     except OSError as error:
-        sys.stderr.write(f"cannot listen on {options.host}:{options.port}: {error.strerror}\n")
+        sys.stderr.write(f"cannot listen on {options['host']}:{options['port']}: {error.strerror}\n")
         return 1
     with sandbox:
-        sys.stdout.write(
-            greeting(sandbox.base_url, sandbox.api_key, sandbox.profile, without_secrets(options.upstream))
-        )
+        upstream = without_secrets(options["upstream"])
+        sys.stdout.write(greeting(sandbox.base_url, sandbox.api_key, sandbox.profile, upstream))
         sys.stdout.flush()
         stopping.wait()
     return 0
@@ -92,7 +71,8 @@ def _parser(program: str) -> argparse.ArgumentParser:
     )
     parser.add_argument("--port", type=int, default=8321, help="port to bind, 0 for a free one (%(default)s)")
     parser.add_argument("--profile", choices=list(PROFILES), default="live", help="generation (%(default)s)")
-    parser.add_argument("--key", help="the API key to accept (a random one, which is printed)")
+    key_help = "the API key to accept (a random one, which is printed)"
+    parser.add_argument("--key", dest="api_key", default=random_key(), help=key_help)
     parser.add_argument(
         "--allowed-hosts",
         nargs="+",

@@ -3,14 +3,13 @@
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp
 
-from melious_sandbox.page import Page
-from melious_sandbox.page.site import PATH, ROWS_PATH
+from melious_sandbox.page.site import PATH, ROWS_PATH, Page
 from melious_sandbox.routes import audio, chat, embeddings, images, models, rerank
-from melious_sandbox.server.call import Call
-from melious_sandbox.server.doorman import Doorman
-from melious_sandbox.server.gate import Gate
+from melious_sandbox.server.context import RequestContext
+from melious_sandbox.server.handler import Handler
+from melious_sandbox.server.host_check import HostCheck
+from melious_sandbox.service.allowed_hosts import AllowedHosts
 from melious_sandbox.service.errors import SandboxError
-from melious_sandbox.service.hosts import HostRule
 from melious_sandbox.service.responses import Response
 from melious_sandbox.service.state import Service
 
@@ -27,11 +26,14 @@ def build_app(service: Service) -> ASGIApp:
         ("/v1/models/{model:path}", "models", models.retrieve, "GET"),
         ("/pictures/{name}", "", images.picture, "GET"),
     ]
-    nowhere = Gate(service, "", _nothing_here, None)
+    nowhere = Handler(service, "", _nothing_here, None)
     page = Page(service, nowhere)
     router = Router(
         [
-            *(Route(path, Gate(service, endpoint, route, method)) for path, endpoint, route, method in paths),
+            *(
+                Route(path, Handler(service, endpoint, route, method))
+                for path, endpoint, route, method in paths
+            ),
             Route(PATH, page),
             Route(ROWS_PATH, page),
         ],
@@ -39,8 +41,8 @@ def build_app(service: Service) -> ASGIApp:
         default=nowhere,
     )
     settings = service.settings
-    return Doorman(router, HostRule(settings.host, settings.allowed_hosts), service.profile)
+    return HostCheck(router, AllowedHosts(settings.host, settings.allowed_hosts), service.profile)
 
 
-async def _nothing_here(_call: Call) -> Response:
+async def _nothing_here(_context: RequestContext) -> Response:
     raise SandboxError("not_found")

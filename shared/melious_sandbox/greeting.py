@@ -2,6 +2,8 @@
 
 import shlex
 from collections.abc import Mapping
+from importlib.resources import files
+from string import Template
 
 from melious_sandbox.routes.models import counts
 from melious_sandbox.service.profiles import ProfileName
@@ -18,57 +20,25 @@ _ENDPOINTS = (
     ("image", "POST /images/generations"),
     ("audio", "POST /audio/transcriptions"),
 )
+_TEXT = files(__package__).joinpath("greeting.txt").read_text("utf-8")
 _FORWARDED = ("chat", "embeddings")
 
 
 def greeting(base_url: str, api_key: str, profile: ProfileName, upstream: str = "") -> str:
-    """Write the greeting.
-
-    Args:
-        base_url: The base URL for clients.
-        api_key: The key that they need.
-        profile: The generation that is spoken.
-        upstream: The address of the server that answers instead, "" without one.
-    """
+    """Write the greeting; ``upstream`` is the address of the server that answers instead, if any."""
     models = counts()
-    page = base_url.removesuffix("/v1")
     serves = "\n".join(
         f"  {path:<28}{models[kind]:>3} {kind.removesuffix('s')} model{'s' if models[kind] > 1 else ''}"
         + (", and any that the server behind knows" if upstream and kind in _FORWARDED else "")
         for kind, path in _ENDPOINTS
     )
     behind = f"\nChat and embeddings are answered by {upstream}\n" if upstream else ""
-    return f"""\
-Melious sandbox, profile {profile}: {_PROFILES[profile]}
-{behind}
-Requests as they come:  {page}/
-
-Serves, under {base_url}
-{serves}
-  {"GET /models":<28}{sum(models.values()):>3} in all
-
-Connect your code
-  export MELIOUS_BASE_URL={base_url}
-  export MELIOUS_API_KEY={shlex.quote(api_key)}
-
-A first request
-  curl $MELIOUS_BASE_URL/chat/completions -H "authorization: Bearer $MELIOUS_API_KEY" \\
-    -H "content-type: application/json" \\
-    -d '{{"model": "glm-4.7:eco", "messages": [{{"role": "user", "content": "Hello"}}]}}'
-
-From Python, with these two variables set
-  from langchain_melious import ChatMelious           # LangChain
-  print(ChatMelious(model="glm-4.7").invoke("Hello").content)
-
-  from llama_index_melious import Melious             # LlamaIndex
-  print(Melious(model="glm-4.7").complete("Hello"))
-
-  from melious import MeliousClient                   # neither
-  hello = [{{"role": "user", "content": "Hello"}}]
-  print(MeliousClient().chat.create(model="glm-4.7", messages=hello).text)
-
-To make one request fail, give it a header
-  x-sandbox-fault: {{"code":"rate_limit","headers":{{"retry-after":"2"}}}}
-
-Ctrl-C stops it.
-"""
+    return Template(_TEXT).substitute(
+        profile=f"{profile}: {_PROFILES[profile]}",
+        behind=behind,
+        page=base_url.removesuffix("/v1"),
+        base_url=base_url,
+        serves=serves,
+        all_models=f"{'GET /models':<28}{sum(models.values()):>3} in all",
+        api_key=shlex.quote(api_key),
+    )

@@ -1,4 +1,4 @@
-"""The sandbox as an object: starts the server, tells its address, shows what it saw, makes it fail."""
+"""The sandbox as an object: starts and stops the server, and gives access to what it does and saw."""
 
 import secrets
 from collections.abc import Collection, Mapping
@@ -7,8 +7,9 @@ from typing import Self
 
 from melious_sandbox.app import build_app
 from melious_sandbox.server.listener import Listener
+from melious_sandbox.service.allowed_hosts import reachable
+from melious_sandbox.service.checks import known_arguments
 from melious_sandbox.service.faults import Faults
-from melious_sandbox.service.hosts import reachable
 from melious_sandbox.service.profiles import ProfileName
 from melious_sandbox.service.records import MAX_BYTES_KEPT, RequestLog
 from melious_sandbox.service.replies import Replies
@@ -16,23 +17,22 @@ from melious_sandbox.service.state import DEFAULT_KEY, MAX_BODY_BYTES, Service, 
 
 
 def random_key() -> str:
-    """Give a key that nobody can guess."""
+    """Make up a key."""
     return f"sk-mel-{secrets.token_hex(16)}"
 
 
+@known_arguments
 class Sandbox:
     """A local server that speaks the wire of Melious, without a key or a network.
 
-    It runs in a thread of its own, so it works in tests, scripts and notebooks alike. Answers are computed
-    from the request, so the same request gets the same answer; nothing in it is a language model. A page at
-    ``page_url`` shows the requests as they come.
+    It runs in a thread of its own. Answers are computed from the request, so the same request gets the same
+    answer; nothing in it is a language model. A page at ``page_url`` shows the requests as they come.
 
     Args:
         profile: The generation of the service to speak like: ``live``, ``g1`` or ``g2``.
-        api_key: The key that may do everything. None: ``sk-mel-sandbox``, or with ``upstream`` a random one;
-            ``api_key`` tells it.
-        host: Address to bind. The page shows what was asked to whoever can reach it. Bound to this machine,
-            as by default, requests that name another host, or come from a web page of another, get 403.
+        api_key: The key that may do everything. None: ``sk-mel-sandbox``, or with ``upstream`` a random one.
+        host: Address to bind. Bound to this machine, as by default, requests that name another host, or come
+            from a web page of another, get 403. Whoever can reach the address sees the page.
         port: Port to bind; 0 takes a free one.
         allowed_hosts: Further hosts that requests may name, without a port, such as ``host.docker.internal``.
             Bound to another address every host may be named, unless some are given here: then only these and
@@ -54,16 +54,15 @@ class Sandbox:
             their bodies; one body may take a sixteenth of it.
         max_body_bytes: How large the body of a request may be, in bytes, 64 MiB by default; a larger one gets
             413. Without a valid key, at most 64 KiB are read, and dropped.
-        upstream: Base URL of an OpenAI-compatible server that answers chat and embeddings instead, such as a
-            local model server: ``http://127.0.0.1:11434/v1`` (Ollama), ``:8000/v1`` (vLLM), ``:8080/v1``
-            (llama.cpp). It gets the model's name without the flavor, and may have models that the catalogue
-            does not know. Everything else stays the sandbox's: keys, checks, limits, filters, faults, routes,
-            impact and bill, which are worked out from the server's token counts, or from the sandbox's own
-            where it gives none.
+        upstream: Base URL of an OpenAI-compatible server that answers chat and embeddings instead, such as
+            ``http://127.0.0.1:11434/v1`` (Ollama), ``:8000/v1`` (vLLM) or ``:8080/v1`` (llama.cpp). It gets
+            the model's name without the flavor, and may have models that the catalogue does not know.
+            Everything else stays the sandbox's; impact and bill are computed from the server's token counts,
+            or from the sandbox's own where it gives none.
         upstream_key: Key for that server, if it wants one.
 
     Raises:
-        InvalidArgumentError: An argument cannot be used; the error names it. It is a ``ValueError`` too.
+        InvalidArgumentError: An argument is unknown or cannot be used; a ``ValueError`` too.
 
     Example:
         >>> import urllib.request
@@ -170,7 +169,7 @@ class Sandbox:
         """Start the server; returns once it takes requests.
 
         Raises:
-            OSError: The address is taken, or is none of this machine.
+            OSError: The address is taken, or does not belong to this machine.
         """
         if self._listener is None:
             settings = self._settings

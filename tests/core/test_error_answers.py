@@ -67,7 +67,7 @@ def test_every_reason_in_every_profile(
 ) -> None:
     profiled.faults.add(Fault(code=reason, times=None))
     client = clients.client(profiled, max_retries=0)
-    word = PROFILES[profiled.profile].words[reason]
+    word = PROFILES[profiled.profile].error_codes[reason]
     calls: list[Callable[..., Any]] = [
         partial(clients.call, client, "chat.create"),
         partial(clients.stream, client),

@@ -103,7 +103,7 @@ _AIOHTTP += [
     )
 ]
 _FORMS = [
-    Borrowed(f"python_multipart.{where}", f"{SANDBOX}/server/call.py", why)
+    Borrowed(f"python_multipart.{where}", f"{SANDBOX}/server/bodies.py", why)
     for where, why in (
         ("multipart:parse_options_header", "the boundary of a form, before it is parsed"),
         ("exceptions:FormParserError", "what a broken form ends in"),

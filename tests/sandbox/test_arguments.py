@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pytest
 
 from melious import InvalidArgumentError
-from melious.sandbox import Fault, Sandbox
+from melious.sandbox import Fault, Reply, Sandbox
 from melious_sandbox.__main__ import main
 
 NO_WHOLE = [-1, 1.5, "1", True, math.nan, [], {}]
@@ -135,6 +135,23 @@ def test_arguments_of_a_sandbox(name, value):
     with pytest.raises(InvalidArgumentError, match=rf"^{name}") as caught:
         Sandbox(**{name: value})
     assert caught.value.param.startswith(name)
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: Sandbox(latancy=1), "Sandbox: unknown argument 'latancy'; did you mean 'latency'?"),
+        (lambda: Fault(statu=503), "Fault: unknown argument 'statu'; did you mean 'status'?"),
+        (lambda: Reply(txt="Hello"), "Reply: unknown argument 'txt'; did you mean 'text'?"),
+        (lambda: Reply(nothing_like_it=1), "Reply: unknown argument 'nothing_like_it'"),
+        (lambda: Sandbox("lvie"), "profile must be one of live, g1, g2, not 'lvie'; did you mean 'live'?"),
+        (lambda: Fault(cost="zeroo"), "did you mean 'zero'?"),
+    ],
+)
+def test_a_misspelt_argument_is_refused_with_the_one_that_was_meant(make, said):
+    with pytest.raises(InvalidArgumentError) as caught:
+        make()
+    assert said in str(caught.value)
 
 
 @pytest.mark.parametrize("value", NO_KEY)

@@ -10,7 +10,7 @@ import pytest
 
 from melious.sandbox import Fault
 from melious_sandbox.page import figures
-from melious_sandbox.page.rows import cleaner, row_of
+from melious_sandbox.page.rows import cleaner, row
 from melious_sandbox.service.impact import Work
 from melious_sandbox.service.records import RecordedRequest
 
@@ -137,6 +137,8 @@ def test_totals_are_those_of_the_answers(look, sandbox, http):
         http.post("/chat/completions", json=CHAT | {"preset": preset}).json() for preset in ("speed", "price")
     ]
     http.post("/chat/completions", json=CHAT | {"temperature": 9})
+    while sandbox.requests[-1].duration is None:  # its end is noted after the client has it
+        time.sleep(0.001)
     totals = sandbox.requests.totals()
     assert (totals.requests, totals.failed) == (3, 1)
     assert totals.input_tokens == sum(answer["usage"]["prompt_tokens"] for answer in answers)
@@ -341,7 +343,7 @@ def test_a_key_is_not_cut_in_half():
         1,
         0.0,
     )
-    assert row_of(request, cleaner([])).model == "m" * 75 + "***"
+    assert f">{'m' * 75}***<" in row(request, cleaner([]))
 
 
 @pytest.mark.parametrize(

@@ -299,7 +299,7 @@ def test_a_header_round_trip(reply):
         ("{", "not valid JSON"),
         ("[]", "must be a JSON object"),
         ("{}", "the reply is empty"),
-        ('{"txt":"a"}', "unknown fields: txt; did you mean text?"),
+        ('{"txt":"a"}', "unknown fields: txt; did you mean 'text'?"),
         ('{"text":5}', "text must be a string, not 5"),
         ('{"tool_calls":[["a"]]}', "tool_calls[0]"),
         ("[" * 30_000, "nested too deeply"),

@@ -1,1 +1,1 @@
-"""What the sandbox knows how to do: pure functions, the same answer for the same request."""
+"""What the sandbox makes up where nothing is scripted: answers, tool calls, vectors, scores, pictures."""

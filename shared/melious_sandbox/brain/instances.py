@@ -8,8 +8,6 @@ from typing import Any
 from melious_sandbox.brain.mentions import Kind, Mentions
 from melious_sandbox.brain.schemas import Schema, branches, kind_of, merged, nullable
 
-__all__ = ["fill", "plain"]
-
 _DEEPEST = 24
 _FORMATS: Mapping[str, tuple[Kind | None, str]] = {
     "date": ("date", "2026-01-01"),
@@ -25,19 +23,15 @@ _FORMATS: Mapping[str, tuple[Kind | None, str]] = {
     "duration": (None, "PT1H"),
 }
 _SAMPLES = ("unknown", "a", "A", "1", "0000", "a1", "A1", "AA-1", "1.0", "a-b", "a_b", "a@b.example", "/a")
+_BOUNDS = ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum")
 
 
 def fill(schema: Schema, text: str, spare: str = "") -> Any:
-    """Fill a schema: what is required, and all of it where nothing is.
+    """Fill a schema: what is required, or all of it where nothing is.
 
-    A field takes the next mention of its type: a number, an option of an enum, a date, an address, a quote, a
-    name. A text without one gets ``spare``. Everything else is the plainest value that is valid; a list has
-    at least one item, and what may be null is null.
-
-    Args:
-        schema: The schema.
-        text: Where the values are looked for.
-        spare: What a free text gets; ``text`` by default.
+    A field takes the next mention of its type in ``text``: a number, an option of an enum, a date, a quote, a
+    name. A text without one gets ``spare``, else ``text``. Everything else is the plainest value that is
+    valid; a list has at least one item, and what may be null is null.
 
     >>> river = {"type": "object", "required": ["name", "km"], "properties": {
     ...     "name": {"type": "string"}, "km": {"type": "integer"}, "mouth": {"type": "string"}}}
@@ -45,15 +39,6 @@ def fill(schema: Schema, text: str, spare: str = "") -> Any:
     {'name': 'Loire', 'km': 1006}
     """
     return _Filler(schema, text, spare or text).value(schema, 0, top=True)
-
-
-def plain(schema: Schema, root: Schema) -> Any:
-    """Make the plainest instance of a schema that stands in ``root``.
-
-    >>> plain({"type": "array", "minItems": 1, "items": {"type": "integer", "minimum": 3}}, {})
-    [3]
-    """
-    return _Filler(root, "", "").value(schema, 0)
 
 
 class _Filler:
@@ -82,20 +67,18 @@ class _Filler:
                 return self._array(schema, depth)
             case "boolean":
                 return False
-            case "integer":
-                return int(self._number(schema, whole=True))
-            case "number":
-                return self._number(schema, whole=False)
+            case "integer" | "number":
+                return self._number(schema)
             case _:
                 return self._string(schema)
 
     def _option(self, options: list[Any]) -> Any:
         """The option that the text names first, else the first."""
-        spelt = [(option, option.lower()) for option in options if isinstance(option, str) and option]
         named = [
             (found.start(), option)
-            for option, word in spelt
-            if (found := re.search(rf"(?<!\w){re.escape(word)}(?!\w)", self._text))
+            for option in options
+            if isinstance(option, str) and option
+            if (found := re.search(rf"(?<!\w){re.escape(option.lower())}(?!\w)", self._text))
         ]
         return min(named)[1] if named else options[0]
 
@@ -121,12 +104,9 @@ class _Filler:
         more = [self.value(items, depth + 1) for _ in range(int(count))]
         return [*made, *(_distinct(more, items) if schema.get("uniqueItems") else more)]
 
-    def _number(self, schema: Schema, *, whole: bool) -> float:
-        def fits(value: float) -> bool:
-            return (not whole or float(value).is_integer()) and _within(value, schema)
-
-        found = self._mentions.take("number", fits)
-        return _plain_number(schema, whole=whole) if found is None else found
+    def _number(self, schema: Schema) -> float:
+        found = self._mentions.take("number", lambda value: _is_number(value, schema))
+        return _plain_number(schema) if found is None else found
 
     def _string(self, schema: Schema) -> str:
         def fits(value: str) -> bool:
@@ -142,33 +122,24 @@ class _Filler:
         return spare if spare and fits(spare) else _plain_string(schema)
 
 
-def _within(value: float, schema: Schema) -> bool:
+def _is_number(value: float, schema: Schema) -> bool:
     step = schema.get("multipleOf")
     return (
-        schema.get("minimum", -math.inf) <= value <= schema.get("maximum", math.inf)
+        (kind_of(schema) != "integer" or float(value).is_integer())
+        and schema.get("minimum", -math.inf) <= value <= schema.get("maximum", math.inf)
         and schema.get("exclusiveMinimum", -math.inf) < value < schema.get("exclusiveMaximum", math.inf)
         and (not step or math.isclose(value / step, round(value / step)))
     )
 
 
-def _plain_number(schema: Schema, *, whole: bool) -> float:
-    """The number nearest to zero within the bounds."""
-    step = schema.get("multipleOf") or (1 if whole else 0)
-    low, high = schema.get("minimum", -math.inf), schema.get("maximum", math.inf)
-    above, below = schema.get("exclusiveMinimum"), schema.get("exclusiveMaximum")
-    if above is not None and above >= low:
-        low = (math.floor(above / step) + 1) * step if step else _between(above, min(high, below or math.inf))
-    if below is not None and below <= high:
-        high = (math.ceil(below / step) - 1) * step if step else -_between(-below, -low)
-    nearest: float = min(max(0, low), high)
-    if step:
-        nearest = (math.ceil if nearest == low else math.floor)(nearest / step) * step
-    return nearest
-
-
-def _between(bound: float, other: float) -> float:
-    """A number above ``bound``, by one where there is room, else halfway to ``other``."""
-    return bound + min(1.0, (other - bound) / 2)
+def _plain_number(schema: Schema) -> float:
+    """Zero, else a number at or beside a bound, else one between two bounds."""
+    step = schema.get("multipleOf") or 1
+    bounds = [schema[name] for name in _BOUNDS if name in schema]
+    beside = [(math.floor(bound / step) + more) * step for bound in bounds for more in (0, 1, -1)]
+    candidates = [0, *sorted(beside + bounds, key=abs), sum(bounds) / max(1, len(bounds))]
+    fitting = [int(value) if float(value).is_integer() else value for value in candidates]
+    return next((value for value in fitting if _is_number(value, schema)), 0)
 
 
 def _is_string(value: str, schema: Schema) -> bool:
@@ -177,10 +148,8 @@ def _is_string(value: str, schema: Schema) -> bool:
 
 
 def _matches(value: str, pattern: Any) -> bool:
-    if not isinstance(pattern, str):
-        return True
     try:
-        return re.search(pattern, value) is not None
+        return not isinstance(pattern, str) or re.search(pattern, value) is not None
     except re.error:  # another dialect: nothing can be said
         return True
 
@@ -189,17 +158,14 @@ def _plain_string(schema: Schema) -> str:
     samples = (
         sample.ljust(schema.get("minLength", 0), ".")[: schema.get("maxLength")] for sample in _SAMPLES
     )
-    fitting = [sample for sample in samples if _matches(sample, schema.get("pattern"))]
-    return fitting[0] if fitting else _SAMPLES[0]
+    return next((sample for sample in samples if _matches(sample, schema.get("pattern"))), _SAMPLES[0])
 
 
 def _distinct(made: list[Any], items: Schema) -> list[Any]:
-    """Tell equal items apart: the options of an enum, numbers in steps, texts with a number behind."""
-    if len(made) < 2:  # noqa: PLR2004 - nothing to tell apart
-        return made
+    """Make equal items differ: the options of an enum, numbers in steps, texts with a number appended."""
     if "enum" in items:
         return list(items["enum"][: len(made)])
-    first = made[0]
+    first = made[0] if made else None
     if isinstance(first, str):
         return [f"{first}{position or ''}" for position in range(len(made))]
     if isinstance(first, int | float) and not isinstance(first, bool):

@@ -6,8 +6,6 @@ from typing import Any, Literal
 
 from melious_sandbox.brain.words import STOPWORDS
 
-__all__ = ["Kind", "Mentions", "numbers"]
-
 Kind = Literal["quote", "email", "url", "date", "time", "number", "name"]
 
 _LONGEST = 32_768
@@ -25,11 +23,7 @@ _SENTENCE_START = re.compile(r"(?:^|[.!?:]\s+|\n\s*)[\"'\u201c(*\- ]*\Z")
 
 
 class Mentions:
-    """What a text mentions and nobody has taken yet.
-
-    Args:
-        text: The text; its first 32,768 characters are read.
-    """
+    """What a text mentions and nobody has taken yet; its first 32,768 characters are read."""
 
     def __init__(self, text: str) -> None:
         self._left = _found(text[:_LONGEST])
@@ -53,8 +47,8 @@ def numbers(text: str) -> list[float]:
 
 
 def _found(text: str) -> list[tuple[Kind, Any]]:
-    """All mentions in their order. A word that opens a sentence is a name where the sentence is about it."""
-    found: list[tuple[int, Kind, Any]] = []
+    """All mentions in their order, none within another."""
+    found: dict[int, tuple[Kind, Any]] = {}
     covered = bytearray(len(text))
     for kind, pattern in _PATTERNS:
         for match in pattern.finditer(text):
@@ -62,31 +56,22 @@ def _found(text: str) -> list[tuple[Kind, Any]]:
             if any(covered[start:end]):
                 continue
             covered[start:end] = b"\x01" * (end - start)
-            value = next((part for part in match.groups() if part), match.group())
+            value: Any = next((part for part in match.groups() if part), match.group())
             if kind == "number":
-                found.append((start, kind, _number(value)))
-            elif kind != "name":
-                found.append((start, kind, value))
-            elif name := _name(text, value, start, end):
-                found.append((start, kind, name))
-    return [(kind, value) for _, kind, value in sorted(found, key=_place)]
+                plain = value.replace(",", "")
+                value = float(plain) if "." in plain else int(plain)
+            elif kind == "name":
+                value = _name(text, value, start, end)
+            if value != "":
+                found[start] = kind, value
+    return [found[start] for start in sorted(found)]
 
 
 def _name(text: str, written: str, start: int, end: int) -> str:
-    """Give the name in a run of words written large; "" where it is none."""
+    """Give the name in a run of capitalised words; "" where it only opens a sentence."""
     if _SENTENCE_START.search(text[max(0, start - 8) : start]) is None:
         return written
     first, _, rest = written.partition(" ")
     if first.lower() in STOPWORDS:
         return rest
     return written if _SUBJECT_OF.match(text, end) else rest
-
-
-def _place(found: tuple[int, Kind, Any]) -> int:
-    return found[0]
-
-
-def _number(text: str) -> float:
-    plain = text.replace(",", "")
-    value = float(plain)
-    return int(plain) if "." not in plain else value

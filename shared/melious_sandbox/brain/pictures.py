@@ -5,8 +5,6 @@ import math
 import struct
 import zlib
 
-__all__ = ["png"]
-
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
@@ -14,9 +12,6 @@ def png(prompt: str, width: int, height: int) -> bytes:
     r"""Draw ``prompt`` as a pattern of ``width`` x ``height`` pixels, 8-bit RGB, the same for the same words.
 
     The prompt is kept in the file as its ``Description``.
-
-    Raises:
-        ValueError: A side is shorter than one pixel.
 
     >>> png("a red fox", 64, 32)[:8]
     b'\x89PNG\r\n\x1a\n'

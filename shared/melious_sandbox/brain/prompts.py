@@ -6,12 +6,10 @@ so ("Question:"), else the paragraph that asks; the context is what is left, or 
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from melious_sandbox.brain.words import sentences
-
-__all__ = ["Passage", "Prompt", "ToolResult", "last_user", "read", "text_of", "turn_text"]
 
 Message = Mapping[str, Any]
 
@@ -54,15 +52,14 @@ class Passage:
     marker: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ToolResult:
+class ToolResult(NamedTuple):
     """What a tool gave back."""
 
     name: str
     content: str
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Prompt:
     """A conversation as the sandbox understands it.
 
@@ -75,12 +72,12 @@ class Prompt:
         media: Parts of the last user message that are not text.
     """
 
-    question: str = ""
-    passages: list[Passage] = field(default_factory=list)
-    marked: bool = False
-    cites: bool = False
-    results: list[ToolResult] = field(default_factory=list)
-    media: list[Mapping[str, Any]] = field(default_factory=list)
+    question: str
+    passages: list[Passage]
+    marked: bool
+    cites: bool
+    results: list[ToolResult]
+    media: list[Mapping[str, Any]]
 
 
 def text_of(message: Message) -> str:
@@ -110,22 +107,24 @@ def turn_text(messages: Sequence[Message]) -> str:
 def read(messages: Sequence[Message]) -> Prompt:
     """Read messages, oldest first."""
     turn = last_user(messages)
-    prompt = Prompt(results=_results(messages[turn + 1 :]))
+    last: Message = messages[turn] if turn >= 0 else {}
     system = "\n\n".join(text_of(message) for message in messages if message.get("role") == "system")
-    asked = ""
-    if turn >= 0:
-        asked = text_of(messages[turn])
-        content = messages[turn].get("content")
-        parts = content if isinstance(content, list) else ()
-        prompt.media = [part for part in parts if isinstance(part, dict) and part.get("type") != "text"]
-    prompt.question, rest = _apart(asked)
+    asked = text_of(last)
+    question, rest = _apart(asked)
     context = rest if len(rest) >= _LONG or _is_marked(rest) else system
-    prompt.marked = _is_marked(context)
-    prompt.passages = list(_passages(context))
-    prompt.cites = any(passage.marker for passage in prompt.passages) and bool(
-        _CITES.search(_instructions(f"{system}\n{asked}", prompt.passages))
+    passages = list(_passages(context))
+    instructions = f"{system}\n{asked}"
+    for passage in passages:
+        instructions = instructions.replace(passage.text, "") if passage.marker else instructions
+    parts = last.get("content") if isinstance(last.get("content"), list) else ()
+    return Prompt(
+        question=question,
+        passages=passages,
+        marked=_is_marked(context),
+        cites=any(passage.marker for passage in passages) and bool(_CITES.search(instructions)),
+        results=_results(messages[turn + 1 :]),
+        media=[part for part in parts or () if isinstance(part, dict) and part.get("type") != "text"],
     )
-    return prompt
 
 
 def _apart(asked: str) -> tuple[str, str]:
@@ -152,24 +151,15 @@ def _is_marked(text: str) -> bool:
     )
 
 
-def _instructions(text: str, passages: Sequence[Passage]) -> str:
-    for passage in passages:
-        text = text.replace(passage.text, "") if passage.marker else text
-    return text
-
-
 def _results(turn: Sequence[Message]) -> list[ToolResult]:
-    names = {
-        call.get("id"): call.get("function", {}).get("name", "")
-        for message in turn
-        for call in message.get("tool_calls") or ()
-    }
+    calls = [call for message in turn for call in message.get("tool_calls") or ()]
+    names = {call.get("id"): call.get("function", {}).get("name", "") for call in calls}
+    answers = [message for message in turn if message.get("role") in _TOOL_ROLES]
     return [
         ToolResult(
             str(message.get("name") or names.get(message.get("tool_call_id")) or "tool"), text_of(message)
         )
-        for message in turn
-        if message.get("role") in _TOOL_ROLES
+        for message in answers
     ]
 
 
@@ -204,7 +194,7 @@ def _passages(context: str) -> Iterator[Passage]:
 
 
 def _without_instructions(paragraph: str) -> str:
-    """Leave a paragraph as it is, unless one of its sentences tells the model what to do."""
-    told = sentences(paragraph)
-    kept = [sentence for sentence in told if not _INSTRUCTION.match(sentence)]
-    return paragraph.strip() if len(kept) == len(told) else " ".join(kept)
+    """Drop the sentences of a paragraph that instruct the model."""
+    found = sentences(paragraph)
+    kept = [sentence for sentence in found if not _INSTRUCTION.match(sentence)]
+    return paragraph.strip() if len(kept) == len(found) else " ".join(kept)

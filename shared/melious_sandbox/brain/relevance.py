@@ -7,8 +7,6 @@ from itertools import pairwise
 
 from melious_sandbox.brain.words import content_stems, words
 
-__all__ = ["Reading", "score", "scores", "weigh"]
-
 _SATURATION = 0.9  # how soon more of the same word stops helping
 _LENGTH_SHARE = 0.35  # how much a long document needs more of it
 _KIN_LETTERS = 5  # "except" and "exception" are kin
@@ -30,30 +28,30 @@ def score(query: str, document: str) -> float:
 def scores(query: str, documents: Sequence[str]) -> list[float]:
     """Relevance of each document, 0 to 1, in the order given.
 
-    A word of the query weighs more the fewer of the documents have it, so scores of different calls should
-    not be compared.
+    A word of the query weighs more the fewer of the documents have it, so scores of different calls do not
+    compare.
     """
-    return weigh(query, [Reading(document) for document in documents])
+    return scores_of(query, [Document(document) for document in documents])
 
 
-def weigh(query: str, read: Sequence["Reading"]) -> list[float]:
-    """Give the scores of documents that are read already."""
+def scores_of(query: str, documents: Sequence["Document"]) -> list[float]:
+    """Give the scores of documents that were split already."""
     asked = list(dict.fromkeys(content_stems(query) or words(query)))
-    if not asked or not read:
-        return [0.0] * len(read)
-    weights = _weights(asked, read)
+    if not asked or not documents:
+        return [0.0] * len(documents)
+    weights = _weights(asked, documents)
     pairs = set(pairwise(asked))
-    usual = sum(reading.length for reading in read) / len(read) or 1.0
-    return [_fit(reading, weights, pairs, usual) for reading in read]
+    usual = sum(document.length for document in documents) / len(documents) or 1.0
+    return [_fit(document, weights, pairs, usual) for document in documents]
 
 
-class Reading:
+class Document:
     """What scoring needs to know of a document."""
 
     __slots__ = ("counts", "head", "kin", "length", "pairs")
 
-    def __init__(self, document: str) -> None:
-        stems = content_stems(document) or words(document)
+    def __init__(self, text: str) -> None:
+        stems = content_stems(text) or words(text)
         self.counts = Counter(stems)
         self.pairs = set(pairwise(stems))
         self.kin = {found[:_KIN_LETTERS] for found in self.counts if len(found) >= _KIN_LETTERS}
@@ -61,28 +59,28 @@ class Reading:
         self.length = len(stems)
 
 
-def _weights(asked: list[str], read: Sequence[Reading]) -> dict[str, float]:
-    total = len(read)
+def _weights(asked: list[str], documents: Sequence[Document]) -> dict[str, float]:
+    total = len(documents)
     weights = {}
     for term in asked:
-        having = sum(term in reading.counts for reading in read)
+        having = sum(term in document.counts for document in documents)
         weights[term] = math.log(1.0 + (total - having + 0.5) / (having + 0.5)) + 0.25
     return weights
 
 
 def _fit(
-    reading: Reading, weights: dict[str, float], pairs: set[tuple[str, str]], usual_length: float
+    document: Document, weights: dict[str, float], pairs: set[tuple[str, str]], usual_length: float
 ) -> float:
-    slack = _SATURATION * (1.0 - _LENGTH_SHARE + _LENGTH_SHARE * reading.length / usual_length)
+    slack = _SATURATION * (1.0 - _LENGTH_SHARE + _LENGTH_SHARE * document.length / usual_length)
     covered = headed = 0.0
     for term, weight in weights.items():
-        times = reading.counts.get(term, 0)
+        times = document.counts.get(term, 0)
         if times:
             covered += weight * times / (times + slack)
-            headed += weight * (term in reading.head)
-        elif term[:_KIN_LETTERS] in reading.kin:
+            headed += weight * (term in document.head)
+        elif term[:_KIN_LETTERS] in document.kin:
             covered += weight * _KIN_CREDIT / (1.0 + slack)
     whole = sum(weights.values())
-    paired = len(pairs & reading.pairs) / len(pairs) if pairs else covered / whole
+    paired = len(pairs & document.pairs) / len(pairs) if pairs else covered / whole
     plain_share = 1.0 - _PAIR_SHARE - _HEAD_SHARE
     return plain_share * covered / whole + _PAIR_SHARE * paired + _HEAD_SHARE * headed / whole

@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["Schema", "branches", "kind_of", "merged", "nullable", "resolve"]
-
 Schema = Mapping[str, Any]
 
 _DEEPEST = 64
@@ -30,16 +28,12 @@ def _pointed(reference: str, root: Schema) -> Schema:
     if not reference.startswith("#"):
         raise ValueError(f"the schema reference {reference!r} leaves the schema")
     found: Any = root
-    for step in reference[1:].strip("/").split("/"):
-        if not step:
-            continue
+    for step in filter(None, reference[1:].split("/")):
         name = step.replace("~1", "/").replace("~0", "~")
-        if isinstance(found, list) and name.isdigit() and int(name) < len(found):
-            found = found[int(name)]
-        elif isinstance(found, Mapping) and name in found:
-            found = found[name]
-        else:
-            raise ValueError(f"the schema reference {reference!r} points at nothing")
+        try:
+            found = found[int(name)] if isinstance(found, list) else found[name]
+        except (ValueError, LookupError, TypeError):
+            raise ValueError(f"the schema reference {reference!r} points at nothing") from None
     return found if isinstance(found, Mapping) else {}
 
 
@@ -51,9 +45,7 @@ def merged(schema: Schema, root: Schema) -> Schema:
         return schema
     whole: dict[str, Any] = {key: value for key, value in schema.items() if key != "allOf"}
     for part in parts:
-        if not isinstance(part, Mapping):
-            continue
-        for key, value in merged(part, root).items():
+        for key, value in merged(part, root).items() if isinstance(part, Mapping) else ():
             if key == "properties" and isinstance(whole.get(key), Mapping):
                 whole[key] = {**value, **whole[key]}
             elif key == "required" and isinstance(whole.get(key), list):

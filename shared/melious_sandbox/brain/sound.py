@@ -3,13 +3,11 @@
 import struct
 from dataclasses import dataclass
 from io import BytesIO
+from itertools import accumulate
 
 from tinytag import TinyTag, TinyTagException
 
 from melious_sandbox.brain.words import sentences
-
-__all__ = ["AudioInfo", "Segment", "describe", "segments", "transcript"]
-
 
 # The headers of WebM are not read: its duration is that of 32 kbit/s, as browsers record speech.
 _WEBM_BYTES_PER_SECOND = 4_000
@@ -18,14 +16,7 @@ _WEBM_RATE = 48_000
 
 @dataclass(frozen=True, slots=True)
 class AudioInfo:
-    """What the headers of an audio file tell.
-
-    Attributes:
-        format: ``wav``, ``mp3``, ``mp4``, ``webm`` or ``ogg``: the container, whatever the file is called.
-        duration_seconds: Playing time; for ``webm`` an estimate by the size of the file.
-        sample_rate: Samples per second and channel.
-        channels: One for mono, two for stereo.
-    """
+    """What the headers of an audio file say: its container, and the playing time in seconds."""
 
     format: str
     duration_seconds: float
@@ -44,15 +35,7 @@ class Segment:
 
 
 def describe(data: bytes, filename: str = "") -> AudioInfo:
-    """Read the headers of a recording.
-
-    Args:
-        data: The whole file.
-        filename: Only named in the error: the content decides what the file is.
-
-    Raises:
-        ValueError: The file has none of the known formats, or is cut off or damaged.
-    """
+    """Read the headers of a file, or raise a ValueError that names it."""
     name = filename or "the file"
     kind = _format(data)
     if kind is None:
@@ -86,7 +69,7 @@ def _format(data: bytes) -> str | None:
 
 
 def transcript(info: AudioInfo, prompt: str | None = None, language: str | None = None) -> str:
-    """The text the sandbox gives for a recording: what it received, as nothing here can listen."""
+    """The text for a recording: what was received, as nothing here can listen."""
     channels = {1: "mono", 2: "stereo"}.get(info.channels, f"{info.channels} channels")
     text = (
         "This is the Melious sandbox, which does not listen. "
@@ -103,12 +86,8 @@ def transcript(info: AudioInfo, prompt: str | None = None, language: str | None 
 def segments(info: AudioInfo, text: str) -> list[Segment]:
     """Lay the sentences of ``text`` over the playing time, each as long as its share of the letters."""
     parts = sentences(text)
-    total = sum(map(len, parts))
-    found = []
-    spoken = 0
-    for position, part in enumerate(parts):
-        start = info.duration_seconds * spoken / total
-        spoken += len(part)
-        end = info.duration_seconds * spoken / total
-        found.append(Segment(position, round(start, 3), round(end, 3), part))
-    return found
+    ends = list(accumulate(map(len, parts), initial=0))
+    times = [round(info.duration_seconds * end / max(1, ends[-1]), 3) for end in ends]
+    return [
+        Segment(position, times[position], times[position + 1], part) for position, part in enumerate(parts)
+    ]

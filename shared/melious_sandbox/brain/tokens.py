@@ -9,8 +9,6 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["AUDIO_TOKENS", "IMAGE_TOKENS", "count", "count_messages", "pieces"]
-
 IMAGE_TOKENS = 256
 """What one image costs, whatever its size."""
 
@@ -38,27 +36,21 @@ def count(text: str) -> int:
 def count_messages(
     messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]] | None = None
 ) -> int:
-    """Tokens of a prompt: contents, calls and tools as compact JSON, four for each message."""
+    """Tokens of a prompt: contents, calls and tools as compact JSON, and four for each message."""
     total = sum(_MESSAGE_TOKENS + _count_message(message) for message in messages)
     return total + (_count_json(tools) if tools else 0)
 
 
 def _count_message(message: Mapping[str, Any]) -> int:
     content = message.get("content")
-    total = _count_content(content)
+    total = count(content) if isinstance(content, str) else 0
+    if isinstance(content, list):
+        total = sum(map(_count_part, content))
     if isinstance(name := message.get("name"), str):
         total += count(name)
     if calls := message.get("tool_calls"):
         total += _count_json(calls)
     return total
-
-
-def _count_content(content: Any) -> int:
-    if isinstance(content, str):
-        return count(content)
-    if not isinstance(content, list):
-        return 0
-    return sum(_count_part(part) for part in content)
 
 
 def _count_part(part: Any) -> int:

@@ -13,8 +13,6 @@ from itertools import pairwise
 
 from melious_sandbox.brain.words import STOPWORDS, content_stems, words
 
-__all__ = ["embed"]
-
 _STEM, _PAIR, _GRAM, _FILLER = 1.0, 0.6, 0.22, 0.02
 _HEAD_WORDS, _HEAD_BOOST = 8, 1.6
 _PREFIX = 256
@@ -24,16 +22,10 @@ _Places = tuple[tuple[int, float], ...]
 
 
 def embed(text: str, model_dimension: int, dimensions: int | None = None) -> list[float]:
-    """Embed ``text`` in a vector of ``model_dimension`` numbers.
+    """Embed ``text`` in ``model_dimension`` numbers, of which ``dimensions`` keeps the first.
 
     The values are exact in 32 bits, so that both encodings of the wire carry the same numbers. The length of
-    the vector grows with the text; it is not one.
-
-    Args:
-        text: Any text. One without words is embedded by its characters.
-        model_dimension: How many numbers the model gives.
-        dimensions: Give only the first so many of them. As with models trained for it, a shortened vector is
-            the beginning of the long one and still tells texts apart.
+    the vector grows with the text; it is not one. A shortened vector still tells texts apart.
 
     >>> first, second = embed("a cat", 1024), embed("cats", 1024)
     >>> len(first), sum(a * b for a, b in zip(first, second)) > 0

@@ -3,8 +3,6 @@
 import re
 from functools import lru_cache
 
-__all__ = ["STOPWORDS", "content_stems", "sentences", "stem", "words"]
-
 _FILLERS = """
 a about after all also am an and any are as at be because been before being below between both but by can
 could did do does doing down each few for from further give had has have having he her here hers him his how

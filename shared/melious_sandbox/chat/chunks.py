@@ -1,16 +1,17 @@
-"""A completion cut into the events of a stream."""
+"""A completion as the wire has it: whole, or cut into the events of a stream."""
 
 from collections.abc import Iterator
 from typing import Any
+from zlib import crc32
 
 from melious_sandbox.brain import tokens
-from melious_sandbox.chat import logprobs
 from melious_sandbox.chat.completion import Choice
 from melious_sandbox.chat.request import ChatRequest
 from melious_sandbox.service.faults import Fault
 from melious_sandbox.service.responses import DONE, event
 
 _ARGUMENT_TOKENS = 3
+_LOGPROB_STEPS = 1000
 
 
 def stream(
@@ -23,13 +24,8 @@ def stream(
 ) -> Iterator[bytes]:
     """Give the events of a streamed answer.
 
-    Args:
-        head: ``id``, ``object``, ``created``, ``model`` and what else each chunk starts with.
-        request: The request.
-        choice: The answer, which each of ``n`` choices repeats.
-        usage: The counts; sent only when asked for, or with a second terminal chunk.
-        extensions: What the last chunk carries besides.
-        fault: What goes wrong.
+    Each of ``n`` choices repeats ``choice``; every chunk starts with ``head``, the last one carries
+    ``extensions``, and ``usage`` is sent only when asked for, or with a second terminal chunk.
     """
     usage_asked = request.include_usage and fault.usage is None
     for index in range(request.n):
@@ -50,6 +46,23 @@ def stream(
     yield DONE
 
 
+def whole(request: ChatRequest, choice: Choice, index: int) -> dict[str, Any]:
+    """Give one of the choices of an answer that is not streamed."""
+    content = "".join(choice.content)
+    message: dict[str, Any] = {
+        "role": "assistant",
+        "content": None if choice.tool_calls and not content else content,
+    }
+    if choice.reasoning:
+        message["reasoning_content"] = "".join(choice.reasoning)
+    if choice.tool_calls:
+        message["tool_calls"] = choice.tool_calls
+    found: dict[str, Any] = {"index": index, "message": message, "finish_reason": choice.finish_reason}
+    if request.logprobs:
+        found["logprobs"] = _logprobs(choice.content, request.top_logprobs)
+    return found
+
+
 def _chunk(
     head: dict[str, Any],
     index: int,
@@ -61,7 +74,7 @@ def _chunk(
 ) -> bytes:
     choice: dict[str, Any] = {"index": index, "delta": delta, "finish_reason": finish_reason}
     if request is not None and request.logprobs:
-        choice["logprobs"] = logprobs.of_tokens([delta["content"]], request.top_logprobs)
+        choice["logprobs"] = _logprobs([delta["content"]], request.top_logprobs)
     return event({**head, "choices": [choice], **(more or {})})
 
 
@@ -81,3 +94,20 @@ def _fragments(number: int, call: dict[str, Any]) -> Iterator[dict[str, Any]]:
             "id": None,
             "function": {"name": None, "arguments": "".join(pieces[start : start + _ARGUMENT_TOKENS])},
         }
+
+
+def _logprobs(pieces: list[str], top: int) -> dict[str, Any]:
+    """Make up log probabilities: the same for the same token, and always below zero."""
+    return {
+        "content": [
+            _logprob(piece, 0) | {"top_logprobs": [_logprob(piece, rank) for rank in range(top)]}
+            for piece in pieces
+        ]
+    }
+
+
+def _logprob(piece: str, rank: int) -> dict[str, Any]:
+    text = piece if rank == 0 else f"{piece[:1]}{rank}"
+    raw = text.encode("utf-8", "surrogatepass")
+    logprob = -(crc32(raw) % _LOGPROB_STEPS + 1) / _LOGPROB_STEPS - 2.0 * rank
+    return {"token": text, "logprob": logprob, "bytes": list(raw)}

@@ -5,24 +5,13 @@ import binascii
 from typing import Any
 
 from melious.catalogue import ModelCard
-from melious_sandbox.server.fields import missing
 from melious_sandbox.service.errors import SandboxError
 
 _ROLES = ("system", "user", "assistant", "function", "tool")
 
 
-def check_messages(messages: Any, card: ModelCard) -> list[dict[str, Any]]:
-    """Check the messages of a request against the wire and the model.
-
-    Raises:
-        SandboxError: A message is not as the service takes it.
-    """
-    if messages is None:
-        raise missing("messages")
-    if not isinstance(messages, list):
-        raise SandboxError("invalid_value", "'messages' must be an array.", param="messages")
-    if not messages:
-        raise SandboxError("empty_input", "'messages' must not be empty.", param="messages")
+def check_messages(messages: list[Any], card: ModelCard) -> list[dict[str, Any]]:
+    """Check the messages of a request against the wire and the model."""
     for position, message in enumerate(messages):
         _check_message(message, f"messages[{position}]", card)
     return messages
@@ -34,16 +23,15 @@ def _check_message(message: Any, where: str, card: ModelCard) -> None:
     role = message.get("role")
     if role not in _ROLES:
         allowed = ", ".join(f"'{name}'" for name in _ROLES)
-        raise SandboxError(
-            "invalid_value", f"'{role}' is not one of the allowed roles: {allowed}.", param=f"{where}.role"
-        )
+        text = f"'{role}' is not one of the allowed roles: {allowed}."
+        raise SandboxError("invalid_value", text, param=f"{where}.role")
     if "content" not in message:
         # Also where an assistant's message carries tool calls; the real answer names no field either.
         raise SandboxError("malformed", param=where)
     if role == "tool" and not isinstance(message.get("tool_call_id"), str):
         raise SandboxError("malformed", param=f"{where}.tool_call_id")
     if role == "assistant":
-        _check_calls(message.get("tool_calls") or [], where)
+        _check_calls(message.get("tool_calls") or [], f"{where}.tool_calls")
     content = message["content"]
     if isinstance(content, list):
         for number, part in enumerate(content):
@@ -54,16 +42,16 @@ def _check_message(message: Any, where: str, card: ModelCard) -> None:
 
 def _check_calls(calls: Any, where: str) -> None:
     if not isinstance(calls, list):
-        raise SandboxError("malformed", param=f"{where}.tool_calls")
+        raise SandboxError("malformed", param=where)
     for number, call in enumerate(calls):
         function = call.get("function") if isinstance(call, dict) else None
-        if (
-            not isinstance(function, dict)
-            or not isinstance(call.get("id"), str)
-            or not isinstance(function.get("name"), str)
-            or not isinstance(function.get("arguments"), str)
-        ):
-            raise SandboxError("malformed", param=f"{where}.tool_calls[{number}]")
+        texts = (
+            (call.get("id"), function.get("name"), function.get("arguments"))
+            if isinstance(function, dict)
+            else (None,)
+        )
+        if not all(isinstance(text, str) for text in texts):
+            raise SandboxError("malformed", param=f"{where}[{number}]")
 
 
 def _check_part(part: Any, where: str, card: ModelCard) -> None:
@@ -71,44 +59,39 @@ def _check_part(part: Any, where: str, card: ModelCard) -> None:
     if kind == "text" and isinstance(part.get("text"), str):
         return
     if kind == "image_url" and isinstance(part.get("image_url"), dict):
-        _check_image(part["image_url"].get("url"), where, card)
-        return
-    if kind == "input_audio" and isinstance(part.get("input_audio"), dict):
-        _check_audio(part["input_audio"], where, card)
-        return
-    raise SandboxError("malformed", param=where)
+        _check_accepts(card, "image", "images", where)
+        _check_image(part["image_url"].get("url"), where)
+    elif kind == "input_audio" and isinstance(part.get("input_audio"), dict):
+        _check_accepts(card, "audio", "audio", where)
+        _check_audio(part["input_audio"], where)
+    else:
+        raise SandboxError("malformed", param=where)
 
 
-def _check_image(url: Any, where: str, card: ModelCard) -> None:
-    if not card.takes("image"):
-        raise SandboxError("no_vision", _refusal(card, "images"), param=where)
+def _check_accepts(card: ModelCard, kind: str, plural: str, where: str) -> None:
+    if not card.takes(kind):
+        text = f"The model '{card.id}' does not accept {plural}."
+        raise SandboxError(
+            "no_vision", f"{text} Choose one whose input_modalities include them.", param=where
+        )
+
+
+def _check_image(url: Any, where: str) -> None:
     if not isinstance(url, str):
         raise SandboxError("malformed", param=where)
     if url.startswith(("https://", "http://")):
         return
     head, comma, data = url.partition(",")
     if not (head.startswith("data:image/") and head.endswith(";base64") and comma and _is_base64(data)):
-        raise SandboxError(
-            "invalid_value",
-            "'image_url.url' must be an https URL or a data URL with base64.",
-            param=f"{where}.image_url.url",
-        )
+        text = "'image_url.url' must be an https URL or a data URL with base64."
+        raise SandboxError("invalid_value", text, param=f"{where}.image_url.url")
 
 
-def _check_audio(audio: dict[str, Any], where: str, card: ModelCard) -> None:
-    if not card.takes("audio"):
-        raise SandboxError("no_vision", _refusal(card, "audio"), param=where)
-    data, form = audio.get("data"), audio.get("format")
-    if not isinstance(data, str) or not isinstance(form, str) or not _is_base64(data):
-        raise SandboxError(
-            "invalid_value",
-            "'input_audio' needs 'data' in base64 and 'format'.",
-            param=f"{where}.input_audio",
-        )
-
-
-def _refusal(card: ModelCard, kind: str) -> str:
-    return f"The model '{card.id}' does not accept {kind}. Choose one whose input_modalities include them."
+def _check_audio(audio: dict[str, Any], where: str) -> None:
+    data = audio.get("data")
+    if not isinstance(audio.get("format"), str) or not isinstance(data, str) or not _is_base64(data):
+        text = "'input_audio' needs 'data' in base64 and 'format'."
+        raise SandboxError("invalid_value", text, param=f"{where}.input_audio")
 
 
 def _is_base64(data: str) -> bool:

@@ -32,17 +32,9 @@ def check_quirks(
     messages: Sequence[Mapping[str, Any]],
     response_format: Mapping[str, Any],
 ) -> None:
-    """Refuse what a model refuses, with the service's misleading text.
+    """Refuse what a model of the ``live`` profile refuses, with its misleading text.
 
-    Args:
-        profile: The generation; only ``live`` has quirks.
-        name: The model as the request names it.
-        effort: ``reasoning_effort``.
-        messages: The messages.
-        response_format: The format with its ``type``.
-
-    Raises:
-        SandboxError: The model refuses the request.
+    ``name`` is the model as the request names it, ``effort`` its ``reasoning_effort``.
     """
     if profile.name != "live":
         return
@@ -68,7 +60,7 @@ def _images(messages: Sequence[Mapping[str, Any]]) -> Iterator[bool]:
 
 
 def always_thinks(profile: Profile, model: str) -> bool:
-    """Whether a model thinks even when told not to."""
+    """Whether a model thinks even with an effort of ``none``."""
     return profile.name == "live" and model in _ALWAYS_THINK
 
 
@@ -77,10 +69,11 @@ def hides_thinking(profile: Profile, model: str) -> bool:
     return profile.name == "live" and model in _HIDE_THINKING
 
 
-def written_call(profile: Profile, model: str, name: str) -> str | None:
-    """Give the text that a model writes where it has to call a tool; None where it calls it."""
-    if profile.name != "live" or model not in _WRITE_FORCED_CALLS:
+def written_call(profile: Profile, model: str, calls: Sequence[Mapping[str, Any]]) -> str | None:
+    """Give the text that a model writes in place of calls that it has to make; None where it makes them."""
+    if not calls or profile.name != "live" or model not in _WRITE_FORCED_CALLS:
         return None
+    name = calls[0]["function"]["name"]
     return (
         f'<\uff5cDSML\uff5cfunction_calls>\n<\uff5cDSML\uff5cinvoke name="{name}">true'
         "</\uff5cDSML\uff5cinvoke>\n</\uff5cDSML\uff5cfunction_calls>"

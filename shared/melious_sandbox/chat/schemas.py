@@ -12,37 +12,22 @@ _SINGLES = ("additionalProperties", "not", "contains")
 
 
 def check_schema(schema: Mapping[str, Any], param: str) -> None:
-    """Refuse a schema whose parts are no schemas or whose references point at nothing.
-
-    Raises:
-        SandboxError: With the service's text for everything that it calls malformed.
-    """
+    """Refuse a schema whose parts are not schemas or whose references point at nothing."""
     try:
-        sound = _sound(schema, schema)
-    except RecursionError:
-        sound = False
-    if not sound:
+        valid = _is_valid(schema, schema)
+    except (RecursionError, ValueError):
+        valid = False
+    if not valid:
         raise SandboxError("malformed", param=param)
 
 
-def _sound(schema: Any, root: Mapping[str, Any]) -> bool:
+def _is_valid(schema: Any, root: Mapping[str, Any]) -> bool:
     if isinstance(schema, bool):
         return True
-    if not isinstance(schema, dict) or not _resolves(schema, root):
+    if not isinstance(schema, dict) or not isinstance(schema.get("$ref", ""), str):
         return False
-    return all(_sound(part, root) for part in _parts(schema))
-
-
-def _resolves(schema: Mapping[str, Any], root: Mapping[str, Any]) -> bool:
-    if "$ref" not in schema:
-        return True
-    if not isinstance(schema["$ref"], str):
-        return False
-    try:
-        resolve(schema, root)
-    except ValueError:
-        return False
-    return True
+    resolve(schema, root)
+    return all(_is_valid(part, root) for part in _parts(schema))
 
 
 def _parts(schema: Mapping[str, Any]) -> Iterator[Any]:
@@ -56,6 +41,5 @@ def _parts(schema: Mapping[str, Any]) -> Iterator[Any]:
     for name in _SINGLES:
         if name in schema:
             yield schema[name]
-    if "items" in schema:
-        items = schema["items"]
-        yield from items if isinstance(items, list) else (items,)
+    items = schema.get("items", True)
+    yield from items if isinstance(items, list) else (items,)

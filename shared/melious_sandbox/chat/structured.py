@@ -16,14 +16,10 @@ _QUOTED_KEYS = re.compile(
 _QUOTED = re.compile(r"[\"'`]([A-Za-z_]\w*)[\"'`]")
 
 
-def instance(messages: Sequence[Mapping[str, Any]], wanted: Mapping[str, Any] | None) -> str:
-    """Write the JSON that answers these messages.
-
-    Args:
-        messages: The conversation.
-        wanted: The schema; None where only some JSON object is asked for.
-    """
-    shape = wanted or _shape_in(_all_text(messages))
+def instance(messages: Sequence[Mapping[str, Any]], schema: Mapping[str, Any] | None) -> str:
+    """Write the JSON that answers these messages; without a schema, some JSON object."""
+    asked = [text_of(message) for message in messages if message.get("role") in {"system", "user"}]
+    shape = schema or _shape_in("\n".join(asked))
     if shape is None:
         return json.dumps({"answer": answers.answer(messages)}, ensure_ascii=False)
     text = turn_text(messages) or text_of(messages[-1])
@@ -33,7 +29,7 @@ def instance(messages: Sequence[Mapping[str, Any]], wanted: Mapping[str, Any] | 
 
 
 def _shape_in(text: str) -> Mapping[str, Any] | None:
-    """Find the shape that a prompt asks for: a JSON schema in it, or names of keys in quotes."""
+    """Find the shape that a prompt asks for: the last JSON schema in it, or names of keys in quotes."""
     found: Mapping[str, Any] | None = None
     decoder = json.JSONDecoder()
     position = text.find("{")
@@ -41,22 +37,12 @@ def _shape_in(text: str) -> Mapping[str, Any] | None:
         try:
             value, end = decoder.raw_decode(text, position)
         except ValueError:
-            end = position + 1
-        else:
-            if isinstance(value, dict) and isinstance(value.get("properties"), dict) and "required" in value:
-                found = value
+            value, end = None, position + 1
+        if isinstance(value, dict) and isinstance(value.get("properties"), dict) and "required" in value:
+            found = value
         position = text.find("{", end)
-    if found is not None:
-        return found
     keys = [key for hint in _QUOTED_KEYS.findall(text) for key in _QUOTED.findall(hint)]
-    if not keys:
-        return None
-    return {
-        "type": "object",
-        "properties": {key: {"type": "string"} for key in keys},
-        "required": list(dict.fromkeys(keys)),
-    }
-
-
-def _all_text(messages: Sequence[Mapping[str, Any]]) -> str:
-    return "\n".join(text_of(message) for message in messages if message.get("role") in {"system", "user"})
+    if found is not None or not keys:
+        return found
+    properties = {key: {"type": "string"} for key in keys}
+    return {"type": "object", "properties": properties, "required": list(properties)}

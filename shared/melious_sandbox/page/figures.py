@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from decimal import Decimal
+from functools import partial
 
 from melious_sandbox.service.impact import Work
 
@@ -10,9 +11,6 @@ NOTHING = "–"  # noqa: RUF001 - a dash stands where there is no figure
 _DIGITS = 3
 _MOST_DECIMALS = 10
 _TWO_DIGITS = 10
-_CARBON_UNITS = (("kg", 1e3), ("g", 1.0), ("mg", 1e-3))
-_ENERGY_UNITS = (("kWh", 1.0), ("Wh", 1e-3), ("mWh", 1e-6))
-_WATER_UNITS = (("l", 1.0), ("ml", 1e-3), ("µl", 1e-6))
 
 
 def significant(value: float | Decimal) -> str:
@@ -50,25 +48,6 @@ def milligrams(grams: float) -> str:
     return f"{significant(grams * 1000)} mg"
 
 
-def carbon(grams: float) -> str:
-    """Write a sum of carbon in the unit that fits.
-
-    >>> carbon(0.0123), carbon(45.6), carbon(12_000)
-    ('12.3 mg', '45.6 g', '12.0 kg')
-    """
-    return _in_units(grams, _CARBON_UNITS)
-
-
-def energy(kwh: float) -> str:
-    """Write a sum of electricity in the unit that fits."""
-    return _in_units(kwh, _ENERGY_UNITS)
-
-
-def water(liters: float) -> str:
-    """Write a sum of water in the unit that fits."""
-    return _in_units(liters, _WATER_UNITS)
-
-
 def seconds(value: float) -> str:
     """Write a duration.
 
@@ -94,6 +73,12 @@ def work(done: Work) -> str:
     return f"{done.input_tokens:,}"
 
 
-def _in_units(value: float, units: tuple[tuple[str, float], ...]) -> str:
+def in_units(value: float, units: tuple[tuple[str, float], ...]) -> str:
+    """Write a sum in the largest unit of which there is one, else in the smallest."""
     unit, size = next(((unit, size) for unit, size in units if value >= size), units[-1])
     return f"{significant(value / size)} {unit}"
+
+
+carbon = partial(in_units, units=(("kg", 1e3), ("g", 1.0), ("mg", 1e-3)))
+energy = partial(in_units, units=(("kWh", 1.0), ("Wh", 1e-3), ("mWh", 1e-6)))
+water = partial(in_units, units=(("l", 1.0), ("ml", 1e-3), ("µl", 1e-6)))

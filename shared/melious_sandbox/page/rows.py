@@ -1,16 +1,18 @@
-"""What a row says about a request: whatever a client sent comes out short, plain and without keys."""
+"""The rows of the page: whatever a client sent comes out short, escaped and without keys."""
 
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from html import escape
+from importlib.resources import files
+from string import Template
+from typing import Any
 
 from melious_sandbox.page import figures
-from melious_sandbox.service.records import RecordedRequest
+from melious_sandbox.service.records import RecordedRequest, Served, Totals
 
-Outcome = Literal["going on", "done", "refused", "broken off"]
+Clean = Callable[[str, int], str]
 
 _LONGEST_NAME = 80
 _LONGEST_TEXT = 140
@@ -18,74 +20,23 @@ _LOOKED_AT = 2_000
 _FIRST_ERROR = 400
 _KEY = r"sk-mel-[\w-]+"
 _JOINER = "\u200d"  # holds emoji together
-_NO_MORE_OF_FAULTS = ("body", "body_latin1", "raw", "garbage")
-
-Clean = Callable[[str, int], str]
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One request in words.
-
-    Attributes:
-        id: The request's id.
-        received: Local time at which it came.
-        endpoint: The endpoint, or the method and path of a request to nowhere.
-        model: The model that was asked for, "" where none was.
-        about: The beginning of what was asked.
-        traits: What else there is to say: ``stream``, ``2 tools``.
-        wishes: What was asked of the route: preset, mode, weights, filters.
-        provider: Who served it, "" where nobody did.
-        country: Where.
-        served_as: The model that served, where the name differs from the one asked for.
-        outcome: How far it is.
-        status: HTTP status, or how it ended without one.
-        error: Why it was refused.
-        fault: The fault that hit it.
-        took: How long the answer took.
-        tokens: What the provider did.
-        cached: How many tokens came from the cache.
-        cost: What it cost.
-        cost_told: Whether the answer said so.
-        carbon: Its carbon.
-        carbon_told: Whether the answer said so.
-    """
-
-    id: str
-    received: datetime
-    endpoint: str
-    model: str
-    about: str
-    traits: tuple[str, ...]
-    wishes: tuple[str, ...]
-    provider: str
-    country: str
-    served_as: str
-    outcome: Outcome
-    status: str
-    error: str
-    fault: str
-    took: str
-    tokens: str
-    cached: int
-    cost: str
-    cost_told: bool
-    carbon: str
-    carbon_told: bool
+_NAMED_ONLY = ("body", "body_latin1", "raw", "garbage")
+_ROW = Template(
+    "".join(map(str.strip, files(__package__).joinpath("row.html").read_text("utf-8").split("\n")))
+)
+_NONE = f'<span class="none">{figures.NOTHING}</span>'
+_UNSENT = '<span class="unsent" title="computed by the sandbox, but not sent to your client">{}</span>'
 
 
 def cleaner(keys: Iterable[str]) -> Clean:
-    r"""Give the function that makes any text fit to be shown.
-
-    Args:
-        keys: What must not be seen anywhere.
+    r"""Give the function that makes any text fit to be shown, so many characters long and without these keys.
 
     >>> clean = cleaner(["secret"])
     >>> clean("a\n  secret \u202e and sk-mel-other", 40), clean("x" * 9, 4)
     ('a *** � and ***', 'xxx…')
     """
-    known = "|".join(re.escape(key) for key in sorted(keys, key=len, reverse=True) if key)
-    secret = re.compile(f"{known}|{_KEY}" if known else _KEY)
+    known = [re.escape(key) for key in sorted(keys, key=len, reverse=True) if key]
+    secret = re.compile("|".join([*known, _KEY]))
 
     def clean(text: str, longest: int) -> str:
         # Keys go first: cutting might leave half of one.
@@ -96,47 +47,104 @@ def cleaner(keys: Iterable[str]) -> Clean:
     return clean
 
 
-def row_of(request: RecordedRequest, clean: Clean) -> Row:
-    """Say a request in words."""
+def row(request: RecordedRequest, clean: Clean) -> str:
+    """Write one row of the table."""
+
+    def element(html: str, text: str, longest: int = _LONGEST_TEXT) -> str:
+        shown = escape(clean(text, longest))
+        return html.format(shown) if shown else ""
+
     body: Mapping[str, Any] = request.body if isinstance(request.body, dict) else {}
-    served = request.served
-    model = _text(body.get("model"))
-    serving = served.model if served is not None else ""
-    work = served.work if served is not None else None
-    impact = served.impact if served is not None else None
-    told = served.told if served is not None else frozenset[str]()
+    received = datetime.fromtimestamp(request.received_at).astimezone()
     outcome = _outcome(request)
-    return Row(
+    model = _text(body.get("model"))
+    served = request.served
+    provider, served_as = _NONE, ""
+    if served is not None:
+        provider = f'<b>{served.provider}</b> <span class="country">{served.country}</span>'
+        if model.partition(":")[0] != served.model:
+            served_as = element('<p class="about">as {}</p>', served.model, _LONGEST_NAME)
+    return _ROW.substitute(
+        _figures(served),
+        provider=provider,
+        served_as=served_as,
         id=request.request_id,
-        received=datetime.fromtimestamp(request.received_at).astimezone(),
-        endpoint=request.endpoint or clean(f"{request.method} {request.path}", _LONGEST_NAME),
-        model=clean(model, _LONGEST_NAME),
-        about=clean(_about(request, body), _LONGEST_TEXT),
-        traits=tuple(_traits(request, body)),
-        wishes=tuple(clean(wish, _LONGEST_NAME) for wish in _wishes(body)),
-        provider=served.provider if served is not None else "",
-        country=served.country if served is not None else "",
-        served_as="" if model.partition(":")[0] == serving else clean(serving, _LONGEST_NAME),
-        outcome=outcome,
-        status=str(request.status) if request.status is not None else outcome,
-        error=clean(request.error or "", _LONGEST_TEXT),
-        fault=clean(_fault(request), _LONGEST_TEXT),
-        took=figures.NOTHING if request.duration is None else figures.seconds(request.duration),
-        tokens=figures.NOTHING if work is None else figures.work(work),
-        cached=0 if work is None else work.cached_tokens,
-        cost=figures.bill(served.bill if served is not None else None),
-        cost_told="billing_cost" in told,
-        carbon=figures.NOTHING if impact is None else figures.milligrams(impact["carbon_g_co2"]),
-        carbon_told="environment_impact" in told,
+        kind=outcome.replace(" ", "-"),
+        received=received.isoformat(),
+        clock=f"{received:%H:%M:%S}",
+        milliseconds=f"{received.microsecond // 1000:03}",
+        endpoint=element("{}", request.endpoint or f"{request.method} {request.path}", _LONGEST_NAME),
+        model=element('<b class="model">{}</b>', model, _LONGEST_NAME),
+        notes="".join(element('<span class="chip">{}</span>', note) for note in _notes(request, body)),
+        about=element('<p class="about"><bdi>{}</bdi></p>', _about(request, body)),
+        error=element('<p class="error"><bdi>{}</bdi></p>', request.error or ""),
+        fault=element('<p class="fault"><b>fault</b> <bdi>{}</bdi></p>', _fault(request)),
+        routing="".join(
+            element('<span class="chip wish">{}</span>', field, _LONGEST_NAME) for field in _routing(body)
+        ),
+        status=_status(request, outcome),
+        took=_NONE if request.duration is None else figures.seconds(request.duration),
     )
 
 
-def _outcome(request: RecordedRequest) -> Outcome:
+def totals_of(totals: Totals) -> str:
+    """Write the sums."""
+    failed = f"<small>{totals.failed:,} failed</small>" if totals.failed else ""
+    paid = [figures.euros(totals.euros)] if totals.euros or not (totals.energy or totals.unbilled) else []
+    paid += [f"{figures.significant(totals.energy)} energy"] if totals.energy else []
+    cells = {
+        "Requests": f"{totals.requests:,}{failed}",
+        "Tokens read": f"{totals.input_tokens:,}",
+        "Tokens written": f"{totals.output_tokens:,}",
+        "Cost": " + ".join(paid) or figures.NOTHING,
+        "CO₂": figures.carbon(totals.carbon_g),
+        "Electricity": figures.energy(totals.energy_kwh),
+        "Water": figures.water(totals.water_l),
+    }
+    return "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in cells.items())
+
+
+def caption_of(shown: int, seen: int) -> str:
+    """Write the line above the table."""
+    if not seen:
+        return "No requests yet; they show up here as they come."
+    if shown < seen:
+        return f"The last {shown:,} of {seen:,} requests, the newest first"
+    return "Requests, the newest first"
+
+
+def _outcome(request: RecordedRequest) -> str:
     if request.duration is None:
         return "going on"
     if not request.complete or request.status is None:
         return "broken off"
     return "refused" if request.status >= _FIRST_ERROR else "done"
+
+
+def _status(request: RecordedRequest, outcome: str) -> str:
+    if request.status is None:
+        return outcome
+    return f"{request.status}{f' {outcome}' if outcome in ('going on', 'broken off') else ''}"
+
+
+def _figures(served: Served | None) -> dict[str, str]:
+    if served is None or served.work is None or served.impact is None:
+        return {"tokens": _NONE, "cached": "", "cost": _NONE, "carbon": _NONE}
+    cached = served.work.cached_tokens
+    return {
+        "tokens": figures.work(served.work),
+        "cached": f"<small>{cached:,} cached</small>" if cached else "",
+        "cost": _figure(figures.bill(served.bill), sent="billing_cost" in served.told),
+        "carbon": _figure(
+            figures.milligrams(served.impact["carbon_g_co2"]), sent="environment_impact" in served.told
+        ),
+    }
+
+
+def _figure(text: str, *, sent: bool) -> str:
+    if text == figures.NOTHING:
+        return _NONE
+    return text if sent else _UNSENT.format(text)
 
 
 def _about(request: RecordedRequest, body: Mapping[str, Any]) -> str:
@@ -163,9 +171,7 @@ def _about(request: RecordedRequest, body: Mapping[str, Any]) -> str:
 
 
 def _last_message(messages: Any) -> str:
-    found = (
-        [message for message in messages if isinstance(message, dict)] if isinstance(messages, list) else []
-    )
+    found = [item for item in messages if isinstance(item, dict)] if isinstance(messages, list) else []
     asked = [message for message in found if message.get("role") == "user"] or found
     content = asked[-1].get("content") if asked else ""
     if isinstance(content, list):
@@ -181,7 +187,7 @@ def _first_of(value: Any, kind: str) -> str:
     return first if len(value) == 1 else f"{len(value):,} {kind} · {first}"
 
 
-def _traits(request: RecordedRequest, body: Mapping[str, Any]) -> Iterator[str]:
+def _notes(request: RecordedRequest, body: Mapping[str, Any]) -> Iterator[str]:
     if body.get("stream") is True:
         yield "stream"
     tools = body.get("tools")
@@ -189,12 +195,10 @@ def _traits(request: RecordedRequest, body: Mapping[str, Any]) -> Iterator[str]:
         yield f"{len(tools):,} tool{'s' if len(tools) > 1 else ''}"
 
 
-def _wishes(body: Mapping[str, Any]) -> Iterator[str]:
-    for name in ("preset", "mode"):
+def _routing(body: Mapping[str, Any]) -> Iterator[str]:
+    for name, label in (("preset", "preset"), ("mode", "mode"), ("custom_weights", "weights")):
         if body.get(name) is not None:
-            yield f"{name} {_text(body[name])}"
-    if body.get("custom_weights") is not None:
-        yield f"weights {_text(body['custom_weights'])}"
+            yield f"{label} {_text(body[name])}"
     filters = body.get("filters")
     if isinstance(filters, dict):
         for name, value in list(filters.items())[:10]:
@@ -205,14 +209,12 @@ def _wishes(body: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _fault(request: RecordedRequest) -> str:
-    if request.fault is None:
-        return ""
-    given = json.loads(request.fault.to_header())
+    given = json.loads(request.fault.to_header()) if request.fault is not None else {}
     parts = []
     for name, value in given.items():
         if name in ("endpoint", "times", "after"):
             continue
-        if name in _NO_MORE_OF_FAULTS or value is True:
+        if name in _NAMED_ONLY or value is True:
             parts.append(name)
         elif isinstance(value, dict):
             parts.extend(f"{header} {_text(text)}" for header, text in value.items())
@@ -222,11 +224,9 @@ def _fault(request: RecordedRequest) -> str:
 
 
 def _text(value: Any) -> str:
-    """Give a string as it is, and anything else as the beginning of its JSON."""
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        return value
+    """Give a string as it is, and anything else as JSON."""
+    if value is None or isinstance(value, str):
+        return value or ""
     try:
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     except (TypeError, ValueError, RecursionError):

@@ -1,37 +1,52 @@
-"""The page over HTTP: without a key, and without a trace among the requests seen."""
+"""The page over HTTP: without a key, and without a record among the requests."""
 
+import base64
 import secrets
+from hashlib import sha256
+from html import escape
 from http import HTTPStatus
+from importlib.resources import files
+from string import Template
 
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from melious_sandbox.page import markup
-from melious_sandbox.page.rows import cleaner, row_of
+from melious_sandbox.page.rows import caption_of, cleaner, row, totals_of
 from melious_sandbox.routes.models import counts
 from melious_sandbox.service.responses import JSON_TYPE, json_bytes
 from melious_sandbox.service.state import Service, without_secrets
 
 PATH = "/"
 ROWS_PATH = "/page/rows"
-MOST_ROWS = 100
 
-_HTML_TYPE = "text/html; charset=utf-8"
+_MOST_ROWS = 100
+_PAGE, _STYLE, _SCRIPT = (
+    files(__package__).joinpath(name).read_text("utf-8") for name in ("page.html", "style.css", "live.js")
+)
+_STYLE_HASH, _SCRIPT_HASH = (
+    base64.b64encode(sha256(text.encode()).digest()).decode() for text in (_STYLE, _SCRIPT)
+)
 _HEADERS = {
     "cache-control": "no-store",
-    "content-security-policy": markup.CONTENT_SECURITY_POLICY,
+    "content-security-policy": (
+        f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; script-src 'sha256-{_SCRIPT_HASH}'; "
+        "connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
     "cross-origin-resource-policy": "same-origin",
     "referrer-policy": "no-referrer",
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
 }
+_MADE_UP = (
+    "Nothing in it is a language model: answers, providers and figures are made up here from the request "
+    "alone, and nothing is sent anywhere."
+)
 
 
 class Page:
     """The ASGI application of the page and of the rows that its script fetches.
 
-    Args:
-        service: The state of the sandbox.
-        otherwise: What takes requests with methods that a page does not have.
+    Requests with methods that a page does not have go to ``otherwise``.
     """
 
     def __init__(self, service: Service, otherwise: ASGIApp) -> None:
@@ -39,10 +54,19 @@ class Page:
         self._otherwise = otherwise
         self._start = secrets.token_hex(4)
         settings = service.settings
-        keys = {settings.api_key, *settings.keys, settings.upstream_key or ""}
-        self._clean = cleaner(keys)
-        self._upstream = without_secrets(settings.upstream)
-        self._models = counts()
+        self._clean = cleaner({settings.api_key, *settings.keys, settings.upstream_key or ""})
+        upstream = escape(without_secrets(settings.upstream))
+        self._fixed = {
+            "style": _STYLE,
+            "script": _SCRIPT,
+            "profile": service.profile.name,
+            "models": ", ".join(f"{count} {kind.removesuffix('s')}" for kind, count in counts().items()),
+            "badge": f'<span class="badge">answers from {upstream}</span>' if upstream else "",
+            "answers": f"Chat and embeddings are answered by {upstream}, everything else by the sandbox; "
+            "providers and figures are made up here."
+            if upstream
+            else _MADE_UP,
+        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -53,37 +77,31 @@ class Page:
         host = headers.get("host", "{}:{}".format(*scope["server"]))
         version = f'"{self._start}-{self._service.requests.revision}"'
         if scope["path"] == PATH:
-            await _send(send, 200, _HTML_TYPE, self._page(host, version))
+            response = Response(self._page(host, version), media_type="text/html")
         elif headers.get("if-none-match") == version:
-            await _send(send, HTTPStatus.NOT_MODIFIED, JSON_TYPE, b"", version)
+            response = Response(status_code=HTTPStatus.NOT_MODIFIED)
         else:
-            await _send(send, 200, JSON_TYPE, self._rows(), version)
+            totals, caption, rows = self._seen()
+            feed = [{"id": name, "html": html} for name, html in rows.items()]
+            content = json_bytes({"caption": caption, "totals": totals, "rows": feed})
+            response = Response(content, media_type=JSON_TYPE)
+        response.headers.update(_HEADERS | {"etag": version})
+        await response(scope, receive, send)
 
     def _page(self, host: str, version: str) -> bytes:
-        log = self._service.requests
-        rows = [row_of(request, self._clean) for request in log.last(MOST_ROWS)]
-        scene = markup.Scene(host, self._service.profile.name, self._upstream, self._models)
-        return markup.page(scene, version, rows, log.totals()).encode("utf-8", "replace")
-
-    def _rows(self) -> bytes:
-        log = self._service.requests
-        rows = [row_of(request, self._clean) for request in log.last(MOST_ROWS)]
-        totals = log.totals()
-        return json_bytes(
-            {
-                "caption": markup.caption_of(len(rows), totals.requests),
-                "totals": markup.totals_of(totals),
-                "rows": [{"id": said.id, "html": markup.row(said)} for said in rows],
-            }
+        totals, caption, rows = self._seen()
+        page = Template(_PAGE).substitute(
+            self._fixed,
+            base_url=f"http://{escape(host)}/v1",
+            version=escape(version),
+            totals=totals,
+            caption=caption,
+            rows="".join(rows.values()),
         )
+        return page.encode("utf-8", "replace")
 
-
-async def _send(send: Send, status: int, kind: str, content: bytes, version: str = "") -> None:
-    headers = _HEADERS | {"content-type": kind, "content-length": str(len(content))}
-    if version:
-        headers["etag"] = version
-    if status == HTTPStatus.NOT_MODIFIED:  # it has no body
-        del headers["content-type"], headers["content-length"]
-    lines = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
-    await send({"type": "http.response.start", "status": status, "headers": lines})
-    await send({"type": "http.response.body", "body": content})
+    def _seen(self) -> tuple[str, str, dict[str, str]]:
+        log = self._service.requests
+        rows = {request.request_id: row(request, self._clean) for request in log.last(_MOST_ROWS)}
+        totals = log.totals()
+        return totals_of(totals), caption_of(len(rows), totals.requests), rows

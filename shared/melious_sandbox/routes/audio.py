@@ -2,45 +2,48 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from melious_sandbox.brain import sound
 from melious_sandbox.server import fields
-from melious_sandbox.server.call import Call, Upload
-from melious_sandbox.service.errors import SandboxError
+from melious_sandbox.server.bodies import Upload
+from melious_sandbox.server.context import RequestContext
+from melious_sandbox.service.errors import SandboxError, invalid, missing
 from melious_sandbox.service.impact import Work
 from melious_sandbox.service.responses import Response, json_response
 
 _LARGEST = 25 * 1024 * 1024
 _TEXT_TYPE = "text/plain; charset=utf-8"
 _FORMS_WITH_FIGURES = ("json", "verbose_json")
+_SEGMENT = {"avg_logprob": -0.1, "no_speech_prob": 0.01}
 
 
-async def transcribe(call: Call) -> Response:
+async def transcribe(context: RequestContext) -> Response:
     """Transcribe a recording; the text says what was received, as nothing here can listen."""
-    if not call.headers.get("content-type", "").startswith("multipart/form-data"):
+    if not context.headers.get("content-type", "").startswith("multipart/form-data"):
         raise SandboxError("malformed", "The body of the request must be multipart/form-data.")
-    body = call.fields
+    body = context.fields
     upload = body.get("file")
     if upload is None:
-        raise fields.missing("file")
+        raise missing("file")
     if not isinstance(upload, Upload):
-        raise SandboxError("invalid_value", "'file' must be a file.", param="file")
-    card = fields.model_card(call, body.get("model"), "audio")
-    profile = call.service.profile
+        raise invalid("file", "must be a file.")
+    card = fields.model_card(context, body.get("model"), "audio")
+    profile = context.service.profile
     form = fields.one_of(body, "response_format", profile.audio_formats, "json")
     language = fields.text(body, "language")
     prompt = fields.text(body, "prompt")
     _check_temperature(body.get("temperature"))
     info = _describe(upload)
-    call.route(card, {**body, **_objects(body)})
-    reply = call.scripted(card.id)
+    context.route(card, {**body, **_objects(body)})
+    reply = context.scripted_reply(card.id)
     if reply is not None and reply.json is not None:
         return json_response(reply.json)
-    said = None if reply is None else reply.text
-    text = sound.transcript(info, prompt, language) if said is None else said
-    work = Work(audio_seconds=info.duration_seconds)
-    extra = call.cost(work, told=form in _FORMS_WITH_FIGURES)
+    text = None if reply is None else reply.text
+    if text is None:
+        text = sound.transcript(info, prompt, language)
+    extra = context.cost(Work(audio_seconds=info.duration_seconds), sent=form in _FORMS_WITH_FIGURES)
     if form == "text":
         return Response(f"{text}\n".encode(), content_type=_TEXT_TYPE)
     segments = sound.segments(info, text)
@@ -50,7 +53,11 @@ async def transcribe(call: Call) -> Response:
         return Response(_vtt(segments).encode(), content_type="text/vtt; charset=utf-8")
     answer: dict[str, Any] = {"text": text, "language": language or "en", "duration": info.duration_seconds}
     if form == "verbose_json":
-        answer = {"task": "transcribe", **answer, "segments": [_segment(segment) for segment in segments]}
+        answer = {
+            "task": "transcribe",
+            **answer,
+            "segments": [asdict(segment) | _SEGMENT for segment in segments],
+        }
     return json_response(answer | extra)
 
 
@@ -63,7 +70,7 @@ def _objects(body: Mapping[str, Any]) -> dict[str, Any]:
             try:
                 found[name] = json.loads(value)
             except ValueError:
-                raise SandboxError("invalid_value", f"'{name}' must be an object.", param=name) from None
+                raise invalid(name, "must be an object.") from None
     return found
 
 
@@ -75,9 +82,7 @@ def _check_temperature(value: Any) -> None:
     except (TypeError, ValueError):
         fits = False
     if not fits:
-        raise SandboxError(
-            "invalid_value", "'temperature' must be a number from 0 to 1.", param="temperature"
-        )
+        raise invalid("temperature", "must be a number from 0 to 1.")
 
 
 def _describe(upload: Upload) -> sound.AudioInfo:
@@ -89,17 +94,6 @@ def _describe(upload: Upload) -> sound.AudioInfo:
         return sound.describe(upload.content, upload.filename)
     except ValueError as error:
         raise SandboxError("invalid_value", f"The audio could not be read: {error}.", param="file") from None
-
-
-def _segment(segment: sound.Segment) -> dict[str, Any]:
-    return {
-        "id": segment.id,
-        "start": segment.start,
-        "end": segment.end,
-        "text": segment.text,
-        "avg_logprob": -0.1,
-        "no_speech_prob": 0.01,
-    }
 
 
 def _srt(segments: list[sound.Segment]) -> str:

@@ -8,39 +8,33 @@ from typing import Any
 from melious.catalogue import ModelCard
 from melious_sandbox.brain import tokens, vectors
 from melious_sandbox.server import fields
-from melious_sandbox.server.call import Call
-from melious_sandbox.service.errors import SandboxError
+from melious_sandbox.server.context import RequestContext
+from melious_sandbox.service.errors import SandboxError, empty, invalid
 from melious_sandbox.service.faults import Fault
 from melious_sandbox.service.impact import Work
-from melious_sandbox.service.responses import Response, json_response
-from melious_sandbox.service.turns import in_turns, long_json_response
+from melious_sandbox.service.responses import Response, in_turns, long_json_response
 
 MOST_INPUTS = 2048
 _TRUNCATED_BY = 6
 
 
-async def create(call: Call) -> Response:
+async def create(context: RequestContext) -> Response:
     """Turn texts into vectors."""
-    body = call.fields
-    card = fields.model_card(call, body.get("model"), "embeddings")
-    texts = _texts(body.get("input"))
+    body = context.fields
+    card = fields.model_card(context, body.get("model"), "embeddings")
+    texts = _texts(body)
     encoding = fields.one_of(body, "encoding_format", ("float", "base64"), "float")
-    if encoding == "base64" and call.fault.refuse_base64:
-        raise SandboxError(
-            "invalid_value",
-            "'encoding_format' base64 is not supported by this model.",
-            param="encoding_format",
-        )
+    if encoding == "base64" and context.fault.refuse_base64:
+        raise invalid("encoding_format", "base64 is not supported by this model.")
     dimensions = _dimensions(body, card)
     read = await _count(texts, card)
-    call.route(card, body)
-    reply = call.scripted(card.id)
-    if reply is not None:
-        return json_response(reply.json)
-    packed = encoding == "base64" and not call.fault.ignore_encoding
-    if call.service.upstream is not None:
-        asked = body | {"encoding_format": "float"} if call.fault.ignore_encoding else body
-        answer = await call.service.upstream.answer("/embeddings", asked, card.id, call.gone)
+    context.route(card, body)
+    if (reply := context.scripted_json(card.id)) is not None:
+        return reply
+    packed = encoding == "base64" and not context.fault.ignore_encoding
+    if context.service.upstream is not None:
+        asked = body | {"encoding_format": "float"} if context.fault.ignore_encoding else body
+        answer = await context.service.upstream.answer("/embeddings", asked, card.id, context.connection.gone)
         if not isinstance(answer.get("data"), list):
             raise SandboxError("provider_error", "The upstream server answered without a list of vectors.")
     else:
@@ -55,42 +49,31 @@ async def create(call: Call) -> Response:
             "model": card.id,
             "usage": {"prompt_tokens": read, "total_tokens": read},
         }
-    _damage(answer, call.fault)
-    return await long_json_response(answer | call.cost(Work(read)), "data")
+    _damage(answer, context.fault)
+    return await long_json_response(answer | context.cost(Work(read)), "data")
 
 
-def _texts(value: Any) -> list[str]:
-    if value is None:
-        raise fields.missing("input")
-    texts = [value] if isinstance(value, str) else value
-    if not isinstance(texts, list):
-        raise SandboxError("invalid_value", "'input' must be a string or an array of strings.", param="input")
-    if not texts:
-        raise SandboxError("empty_input", "'input' must not be empty.", param="input")
+def _texts(body: dict[str, Any]) -> list[str]:
+    if isinstance(body.get("input"), str):
+        body = {"input": [body["input"]]}
+    if not isinstance(body.get("input"), list | None):
+        raise invalid("input", "must be a string or an array of strings.")
+    texts = fields.required_list(body, "input")
     if len(texts) > MOST_INPUTS:
-        raise SandboxError(
-            "invalid_value",
-            f"'input' has {len(texts)} items; at most {MOST_INPUTS} are allowed in one request.",
-            param="input",
-        )
+        raise invalid("input", f"has {len(texts)} items; at most {MOST_INPUTS} are allowed in one request.")
     for position, text in enumerate(texts):
         if not isinstance(text, str):
-            raise SandboxError(
-                "invalid_value", f"'input[{position}]' must be a string.", param=f"input[{position}]"
-            )
+            raise invalid(f"input[{position}]", "must be a string.")
         if not text:
-            raise SandboxError(
-                "empty_input", f"'input[{position}]' must not be empty.", param=f"input[{position}]"
-            )
+            raise empty(f"input[{position}]")
     return texts
 
 
 def _dimensions(body: dict[str, Any], card: ModelCard) -> int | None:
     dimensions = fields.integer(body, "dimensions", 1, card.dimensions)
     if dimensions is not None and not card.shortens and dimensions != card.dimensions:
-        raise SandboxError(
-            "invalid_value", f"The model '{card.id}' does not support 'dimensions'.", param="dimensions"
-        )
+        message = f"The model '{card.id}' does not support 'dimensions'."
+        raise SandboxError("invalid_value", message, param="dimensions")
     return dimensions
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from melious_sandbox.brain import pictures
 from melious_sandbox.server import fields
-from melious_sandbox.server.call import Call
-from melious_sandbox.service.errors import SandboxError
+from melious_sandbox.server.context import RequestContext
+from melious_sandbox.service.errors import SandboxError, invalid
 from melious_sandbox.service.impact import Work
 from melious_sandbox.service.responses import Response, json_response
 
@@ -17,29 +17,28 @@ _SIZES_OF_DOCS = ("1024x1024", "1792x1024", "1024x1792")
 _SMALLEST, _LARGEST = 64, 2048
 
 
-async def generate(call: Call) -> Response:
+async def generate(context: RequestContext) -> Response:
     """Make images from a prompt."""
-    body = call.fields
-    profile = call.service.profile
-    prompt = fields.text(body, "prompt", required=True) or ""
-    card = fields.model_card(call, body.get("model") or _DEFAULT_MODEL, "image")
-    count = fields.integer(body, "n", 1, profile.image_count, default=1) or 1
+    body = context.fields
+    profile = context.service.profile
+    prompt = fields.required_text(body, "prompt")
+    card = fields.model_card(context, body.get("model") or _DEFAULT_MODEL, "image")
+    count = fields.integer(body, "n", 1, profile.image_count) or 1
     width, height = _size(body)
     fields.one_of(body, "quality", ("standard", "hd"), "standard")
     form = fields.one_of(body, "response_format", profile.image_formats, profile.image_format)
-    call.route(card, body)
-    reply = call.scripted(card.id)
-    if reply is not None:
-        return json_response(reply.json)
-    data = [_item(call, form, _png(prompt, number, width, height)) for number in range(count)]
+    context.route(card, body)
+    if (reply := context.scripted_json(card.id)) is not None:
+        return reply
+    data = [_item(context, form, _png(prompt, number, width, height)) for number in range(count)]
     work = Work(images=count, megapixels=count * width * height / 1_000_000)
     answer: dict[str, Any] = {"created": int(time.time()), "data": data}
-    return json_response(answer | call.cost(work))
+    return json_response(answer | context.cost(work))
 
 
-async def picture(call: Call) -> Response:
+async def picture(context: RequestContext) -> Response:
     """Serve an image that was answered as a URL."""
-    found = call.service.picture(call.path["name"])
+    found = context.service.picture(context.path["name"])
     if found is None:
         raise SandboxError("not_found")
     return Response(found, content_type="image/png")
@@ -56,21 +55,17 @@ def _size(body: dict[str, Any]) -> tuple[int, int]:
         sides = int(left), int(right)
         if all(_SMALLEST <= side <= _LARGEST for side in sides):
             return sides
-    raise SandboxError(
-        "invalid_value",
-        f"'size' must be WIDTHxHEIGHT with sides from {_SMALLEST} to {_LARGEST}, as in "
-        f"{', '.join(_SIZES_OF_DOCS)}.",
-        param="size",
-    )
+    usual = ", ".join(_SIZES_OF_DOCS)
+    raise invalid("size", f"must be WIDTHxHEIGHT with sides from {_SMALLEST} to {_LARGEST}, as in {usual}.")
 
 
 def _png(prompt: str, number: int, width: int, height: int) -> bytes:
     return pictures.png(prompt if number == 0 else f"{prompt} #{number + 1}", width, height)
 
 
-def _item(call: Call, form: str, png: bytes) -> dict[str, str]:
+def _item(context: RequestContext, form: str, png: bytes) -> dict[str, str]:
     if form == "b64_json":
         return {"b64_json": base64.b64encode(png).decode("ascii")}
     name = f"{blake2b(png, digest_size=12).hexdigest()}.png"
-    call.service.keep_picture(name, png)
-    return {"url": f"http://{call.host}/pictures/{name}"}
+    context.service.keep_picture(name, png)
+    return {"url": f"http://{context.host}/pictures/{name}"}

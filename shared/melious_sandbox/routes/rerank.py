@@ -5,28 +5,26 @@ from typing import Any
 
 from melious_sandbox.brain import relevance, tokens
 from melious_sandbox.server import fields
-from melious_sandbox.server.call import Call
-from melious_sandbox.service.errors import SandboxError
+from melious_sandbox.server.context import RequestContext
+from melious_sandbox.service.errors import invalid
 from melious_sandbox.service.impact import Work
-from melious_sandbox.service.responses import Response, json_response
-from melious_sandbox.service.turns import in_turns
+from melious_sandbox.service.responses import Response, in_turns, json_response
 
 
-async def create(call: Call) -> Response:
+async def create(context: RequestContext) -> Response:
     """Order documents by their relevance to a query."""
-    body = call.fields
-    card = fields.model_card(call, body.get("model"), "rerank")
-    query = fields.text(body, "query", required=True) or ""
-    documents = _documents(body.get("documents"))
+    body = context.fields
+    card = fields.model_card(context, body.get("model"), "rerank")
+    query = fields.required_text(body, "query")
+    documents = fields.required_list(body, "documents")
     texts = [_text(document, position) for position, document in enumerate(documents)]
     top_n = fields.integer(body, "top_n", 1) or len(documents)
     fields.integer(body, "max_chunks_per_doc", 1)
     return_documents = fields.flag(body, "return_documents", default=True)
-    call.route(card, body)
-    reply = call.scripted(card.id)
-    if reply is not None:
-        return json_response(reply.json)
-    scores = relevance.weigh(query, await in_turns(relevance.Reading, texts))
+    context.route(card, body)
+    if (reply := context.scripted_json(card.id)) is not None:
+        return reply
+    scores = relevance.scores_of(query, await in_turns(relevance.Document, texts))
     order = sorted(range(len(texts)), key=lambda index: (-scores[index], index))[:top_n]
     results: list[dict[str, Any]] = [
         {"index": index, "relevance_score": scores[index]}
@@ -37,31 +35,17 @@ async def create(call: Call) -> Response:
     answer: dict[str, Any] = {
         "id": f"rerank-{uuid.uuid4().hex}",
         "model": card.id,
-        "results": call.fault.disordered(results),
+        "results": context.fault.disordered(results),
     }
-    if call.fault.usage is None:
+    if context.fault.usage is None:
         answer["usage"] = {"prompt_tokens": read, "total_tokens": read}
-    return json_response(answer | call.cost(Work(read)))
-
-
-def _documents(value: Any) -> list[Any]:
-    if value is None:
-        raise fields.missing("documents")
-    if not isinstance(value, list):
-        raise SandboxError("invalid_value", "'documents' must be an array.", param="documents")
-    if not value:
-        raise SandboxError("empty_input", "'documents' must not be empty.", param="documents")
-    return value
+    return json_response(answer | context.cost(Work(read)))
 
 
 def _text(document: Any, position: int) -> str:
     text = document.get("text") if isinstance(document, dict) else document
     if not isinstance(text, str):
-        raise SandboxError(
-            "invalid_value",
-            f"'documents[{position}]' must be a string or an object with 'text'.",
-            param=f"documents[{position}]",
-        )
+        raise invalid(f"documents[{position}]", "must be a string or an object with 'text'.")
     return text
 
 

@@ -1,1 +1,1 @@
-"""The way of a request in, and of its answer out."""
+"""HTTP: how a request comes in and how its answer goes out."""

@@ -1,89 +1,71 @@
-"""The body of a request as it comes in, and how much of it is read."""
+"""The body of a request: how much of it is read, and what it says."""
 
 import asyncio
-from collections.abc import Iterable
+import json
+from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
 
+from pydantic_core import from_json
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import parse_options_header
+from starlette.datastructures import Headers, UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.types import Receive
 
 from melious_sandbox.service.errors import ClientGoneError, SandboxError
 
-MOST_UNREAD = 64 * 1024
-"""Bytes that are read, and dropped, of a body that nobody wants; a longer one closes the connection."""
-
+_MOST_SKIPPED = 64 * 1024
 _LINGER_BYTES = 2 * 1024 * 1024
-_UNWANTED_SECONDS = 2.0
+_SKIP_SECONDS = 2.0
 
 
-class Incoming:
-    """The body of one request.
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file of a form."""
 
-    Args:
-        receive: The ASGI channel.
-        headers: The headers of the request, names in lower case.
-    """
+    filename: str
+    content_type: str
+    content: bytes
+
+
+class RequestBody:
+    """The body of one request, which comes over the ASGI channel."""
 
     def __init__(self, receive: Receive, headers: Iterable[tuple[bytes, bytes]]) -> None:
+        lines = dict(headers)
         self._receive = receive
-        self._ended = False
-        self._declared = 0
-        self._has_body = self._waits = False
-        for name, value in headers:
-            if name == b"content-length":
-                self._declared = int(value)
-                self._has_body = self._declared > 0
-            elif name == b"transfer-encoding":
-                self._has_body = True
-            elif name == b"expect":
-                self._waits = True
-
-    @property
-    def has_body(self) -> bool:
-        """Whether the headers announce a body."""
-        return self._has_body
-
-    @property
-    def ended(self) -> bool:
-        """Whether all of it was read."""
-        return self._ended
+        self._length = int(lines.get(b"content-length", 0))
+        self._expects_continue = b"expect" in lines
+        self.is_announced = self._length > 0 or b"transfer-encoding" in lines
+        self.ended = False
 
     @property
     def connection_header(self) -> dict[str, str]:
         """The header of the answer that says that the connection closes, where the body was not read."""
-        return {} if self._ended else {"connection": "close"}
+        return {} if self.ended else {"connection": "close"}
 
     async def read(self, most: int) -> bytes:
-        """Read the body to its end.
-
-        Args:
-            most: Bytes it may have.
-
-        Raises:
-            SandboxError: It has more.
-            ClientGoneError: The connection closed first.
-        """
-        too_large = f"The body of the request is larger than {most:,} bytes."
-        if self._declared > most:
-            raise SandboxError("payload_too_large", too_large)
+        """Read the body to its end; more than ``most`` bytes are an error."""
         body = bytearray()
-        while not self._ended:
+        size = self._length
+        while size <= most and not self.ended:
             body += await self._next()
-            if len(body) > most:
-                raise SandboxError("payload_too_large", too_large)
+            size = max(size, len(body))
+        if size > most:
+            raise SandboxError("payload_too_large", f"The body of the request is larger than {most:,} bytes.")
         return bytes(body)
 
     async def skip(self) -> bool:
-        """Drop a body of at most 64 KiB, so that the connection can be kept.
+        """Drop a body of at most 64 KiB, so that the connection can be kept; say if the client is connected.
 
-        A longer one is left unread, and so is what does not come within two seconds.
-
-        Returns:
-            Whether the client is still there.
+        A longer one stays unread, and so does what does not come within two seconds.
         """
-        if self._declared > MOST_UNREAD or (self._waits and self._has_body):
+        if self._length > _MOST_SKIPPED or (self._expects_continue and self.is_announced):
             return True
         try:
-            await self._drop(MOST_UNREAD)
+            await self._drop(_MOST_SKIPPED)
         except ClientGoneError:
             return False
         return True
@@ -98,16 +80,74 @@ class Incoming:
             await self._drop(_LINGER_BYTES)
 
     async def _drop(self, most: int) -> None:
-        # Its end, a number of bytes and the time are three ways to be done.
         with suppress(TimeoutError):
-            async with asyncio.timeout(_UNWANTED_SECONDS):
-                while not self._ended and most > 0:
+            async with asyncio.timeout(_SKIP_SECONDS):
+                while not self.ended and most > 0:
                     most -= len(await self._next())
 
     async def _next(self) -> bytes:
         message = await self._receive()
         if message["type"] != "http.request":
             raise ClientGoneError
-        self._ended = not message.get("more_body", False)
+        self.ended = not message.get("more_body", False)
         part: bytes = message.get("body", b"")
         return part
+
+
+async def parse_body(raw: bytes, content_type: str) -> Any:
+    """Parse a body as JSON or as a form; text that is neither is given as it is, nothing as None."""
+    if not raw:
+        return None
+    if content_type.startswith("multipart/form-data"):
+        return await _parse_form(raw, content_type)
+    try:
+        return from_json(raw)
+    except ValueError:
+        # The standard library takes what servers and clients really send: lone surrogates, deep nesting.
+        try:
+            return json.loads(raw)
+        except (ValueError, RecursionError):
+            return raw.decode("utf-8", "replace")
+
+
+async def _parse_form(raw: bytes, content_type: str) -> Any:
+    _, options = parse_options_header(content_type)
+    boundary = options.get(b"boundary", b"")
+    # The parser leaves the file of a part without an end open.
+    end = b"\r\n--" + boundary + b"--"
+    if not boundary or end not in b"\r\n" + raw:
+        return raw.decode("utf-8", "replace")
+
+    async def stream() -> AsyncIterator[bytes]:
+        yield raw
+
+    parser = MultiPartParser(Headers({"content-type": content_type}), stream())  # type: ignore[arg-type]
+    try:
+        form = await parser.parse()
+    except (MultiPartException, FormParserError):
+        return raw.decode("utf-8", "replace")
+    fields: dict[str, Any] = {}
+    try:
+        for name, value in form.multi_items():
+            if isinstance(value, UploadFile):
+                kind = value.content_type or "application/octet-stream"
+                fields[name] = Upload(value.filename or "", kind, await value.read())
+            elif name.endswith("[]"):
+                fields.setdefault(name.removesuffix("[]"), []).append(value)
+            else:
+                fields[name] = value
+    finally:
+        await form.close()
+    return fields
+
+
+def without_files(body: Any) -> Any:
+    """Give a body with name, type and size in place of each file."""
+    if not isinstance(body, dict) or not any(isinstance(value, Upload) for value in body.values()):
+        return body
+    return {
+        name: {"filename": value.filename, "content_type": value.content_type, "size": len(value.content)}
+        if isinstance(value, Upload)
+        else value
+        for name, value in body.items()
+    }

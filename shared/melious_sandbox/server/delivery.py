@@ -1,62 +1,35 @@
-"""The way back to the client: writes answers, and does the damage that faults ask for."""
+"""Writes answers to the connection, and does the damage that faults ask for."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
 from contextlib import aclosing
 from http import HTTPStatus
 
 from starlette.types import Send
 
-from melious_sandbox.server.listener import Connection
+from melious_sandbox.server.context import RequestContext
 from melious_sandbox.service.errors import SandboxError
-from melious_sandbox.service.faults import Fault
-from melious_sandbox.service.profiles import Profile
-from melious_sandbox.service.records import RecordedRequest
-from melious_sandbox.service.responses import DONE, EventsResponse, Response, event
+from melious_sandbox.service.responses import COMMENT, DONE, EventsResponse, Response, event
 
-_COMMENT = b": keep-alive\n\n"
 _EVENTS_PER_TURN = 8
 _GARBAGE_AFTER = 2
 _BODILESS = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
 
 
 class Delivery:
-    """Sends one answer over one connection.
+    """Sends the answer to one request."""
 
-    Args:
-        send: The ASGI channel.
-        connection: The TCP connection under it.
-        record: Where status and completeness are noted.
-        fault: What goes wrong.
-        profile: The words for an error inside a stream.
-        stream_delay: Seconds between two events.
-        keepalive: Seconds of silence after which a comment is sent.
-        linger: Called once a whole answer is written and before it ends; None where nothing is left to read.
-    """
-
-    def __init__(
-        self,
-        send: Send,
-        connection: Connection,
-        record: RecordedRequest,
-        fault: Fault,
-        profile: Profile,
-        *,
-        stream_delay: float = 0.0,
-        keepalive: float = 10.0,
-        linger: Callable[[], Awaitable[None]] | None = None,
-    ) -> None:
+    def __init__(self, send: Send, context: RequestContext) -> None:
+        settings = context.service.settings
         self._send = send
-        self._connection = connection
-        self._record = record
-        self._fault = fault
-        self._profile = profile
-        self._stream_delay = stream_delay
-        self._keepalive = keepalive
-        self._linger = linger
+        self._context = context
+        self._connection = context.connection
+        self._fault = context.fault
+        self._stream_delay = settings.stream_delay + context.seconds_per_token
+        self._keepalive = settings.keepalive
 
     async def pause(self, seconds: float) -> bool:
-        """Wait, and say whether the client is still there."""
+        """Wait, and say whether the client is still connected."""
         gone = self._connection.gone
         if seconds > 0 and not gone.is_set():
             try:
@@ -80,14 +53,14 @@ class Delivery:
             await self._send_events(response, lines)
 
     async def _start(self, status: int, headers: dict[str, str]) -> None:
-        self._record.status = status
+        self._context.record.status = status
         encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
         await self._send({"type": "http.response.start", "status": status, "headers": encoded})
 
     async def _write(self, data: bytes, *, last: bool = False) -> None:
         await self._send({"type": "http.response.body", "body": data, "more_body": not last})
         if last:
-            self._record.complete = not self._connection.gone.is_set()
+            self._context.record.complete = not self._connection.gone.is_set()
 
     async def _send_whole(self, response: Response, headers: dict[str, str]) -> None:
         content = response.content
@@ -104,11 +77,11 @@ class Delivery:
             await self._write(content[:limit])
             await self._connection.abort()
             return
-        if self._linger is None:
+        if self._context.incoming.ended:
             await self._write(content, last=True)
             return
         await self._write(content)
-        await self._linger()
+        await self._context.incoming.linger()
         await self._write(b"", last=True)
 
     async def _send_events(self, response: EventsResponse, headers: dict[str, str]) -> None:
@@ -134,7 +107,7 @@ class Delivery:
         await self._write(b"", last=True)
 
     async def _paced(self, events: Iterable[bytes] | AsyncIterable[bytes]) -> AsyncGenerator[bytes]:
-        """Give the events in their time, with silence, comments, garbage and errors where asked."""
+        """Give the events at their pace, with the silence, comments, garbage and errors of the fault."""
         fault = self._fault
         count = 0
         async for block in _each(events):
@@ -145,7 +118,7 @@ class Delivery:
                 async for comment in self._silence(fault.stall_seconds, fault.stall_comments):
                     yield comment
             if count == fault.error_after_events:
-                _, body = SandboxError(fault.code or "provider_error").render(self._profile)
+                _, body = SandboxError(fault.code or "provider_error").render(self._context.service.profile)
                 yield event(body)
                 return
             if fault.garbage is not None and count == _GARBAGE_AFTER:
@@ -162,7 +135,7 @@ class Delivery:
             if not await self.pause(comment_every):
                 return
             seconds -= comment_every
-            yield _COMMENT
+            yield COMMENT
         await self.pause(seconds)
 
 

@@ -1,32 +1,24 @@
-"""Checks of single fields of a request body, each refusing in the words of the service."""
+"""Checks of single fields of a request body, each refusing as the service does."""
 
 from collections.abc import Collection, Mapping
 from typing import Any
 
 from melious.catalogue import ModelCard, find
 from melious.routing.filters import split_flavor
-from melious_sandbox.server.call import Call
-from melious_sandbox.service.errors import SandboxError
+from melious_sandbox.server.context import RequestContext
+from melious_sandbox.service.errors import SandboxError, empty, invalid, missing
 
 
-def model_card(call: Call, name: Any, kind: str) -> ModelCard:
-    """Look up the model that a request names.
-
-    Args:
-        call: The request.
-        name: The ``model`` field.
-        kind: The type of model that the endpoint serves.
-
-    Raises:
-        SandboxError: No model, an unknown one, one of another type, or one that is listed but not served.
-    """
+def model_card(context: RequestContext, name: Any, kind: str) -> ModelCard:
+    """Look up the model that a request names, which must be of the type ``kind`` and be served."""
     if name is None or name == "":
         raise missing("model")
     if not isinstance(name, str):
-        raise SandboxError("invalid_value", "'model' must be a string.", param="model")
+        raise invalid("model", "must be a string.")
     card = find(name)
-    if card is None and call.service.upstream is not None:
-        # The server behind knows its models; nothing can be said about this one.
+    has_upstream = context.service.upstream is not None
+    if card is None and has_upstream:
+        # Only the server behind knows what this model can do.
         return ModelCard(
             id=split_flavor(name)[0],
             type=kind,
@@ -37,60 +29,60 @@ def model_card(call: Call, name: Any, kind: str) -> ModelCard:
     if card is None:
         raise SandboxError("model_not_found", f"The model '{name}' does not exist.", param="model")
     if card.type != kind:
-        raise SandboxError(
-            "invalid_value",
-            f"The model '{card.id}' is of type '{card.type}' and does not serve this endpoint.",
-            param="model",
-        )
-    if not card.served and call.service.upstream is None and call.service.profile.name == "live":
+        message = f"The model '{card.id}' is of type '{card.type}' and does not serve this endpoint."
+        raise SandboxError("invalid_value", message, param="model")
+    if not card.served and not has_upstream and context.service.profile.name == "live":
         raise SandboxError("provider_error")
     return card
 
 
-def missing(name: str) -> SandboxError:
-    """The error for a required field that is not there."""
-    return SandboxError(
-        "missing_field", f"The field '{name}' is required.", param=name, details={"field": name}
-    )
-
-
-def text(body: Mapping[str, Any], name: str, *, required: bool = False) -> str | None:
-    """Read a string; required ones must not be empty."""
+def text(body: Mapping[str, Any], name: str) -> str | None:
+    """Read a string."""
     value = body.get(name)
-    if value is None:
-        if required:
-            raise missing(name)
-        return None
-    if not isinstance(value, str):
-        raise SandboxError("invalid_value", f"'{name}' must be a string.", param=name)
-    if required and not value:
-        raise SandboxError("empty_input", f"'{name}' must not be empty.", param=name)
+    if value is not None and not isinstance(value, str):
+        raise invalid(name, "must be a string.")
     return value
 
 
-def number(body: Mapping[str, Any], name: str, low: float, high: float) -> float | None:
-    """Read a number between two limits."""
-    value = body.get(name)
+def required_text(body: Mapping[str, Any], name: str) -> str:
+    """Read a string that must be there and must not be empty."""
+    value = text(body, name)
     if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-        raise SandboxError(
-            "invalid_value", f"'{name}' must be a number from {low:g} to {high:g}.", param=name
-        )
+        raise missing(name)
+    if not value:
+        raise empty(name)
     return value
 
 
-def integer(
-    body: Mapping[str, Any], name: str, low: int, high: int | None = None, *, default: int | None = None
-) -> int | None:
+def required_list(body: Mapping[str, Any], name: str) -> list[Any]:
+    """Read an array that must be there and must not be empty."""
+    value = body.get(name)
+    if value is None:
+        raise missing(name)
+    if not isinstance(value, list):
+        raise invalid(name, "must be an array.")
+    if not value:
+        raise empty(name)
+    return value
+
+
+def check_number(body: Mapping[str, Any], name: str, low: float, high: float) -> None:
+    """Check a number between two limits."""
+    value = body.get(name)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if value is not None and not (is_number and low <= value <= high):
+        raise invalid(name, f"must be a number from {low:g} to {high:g}.")
+
+
+def integer(body: Mapping[str, Any], name: str, low: int, high: int | None = None) -> int | None:
     """Read a whole number of at least ``low``, and at most ``high`` where that is given."""
     value = body.get(name)
     if value is None:
-        return default
+        return None
     fits = isinstance(value, int) and not isinstance(value, bool) and value >= low
     if not fits or (high is not None and value > high):
-        scope = f"of at least {low}" if high is None else f"from {low} to {high}"
-        raise SandboxError("invalid_value", f"'{name}' must be an integer {scope}.", param=name)
+        limits = f"of at least {low}" if high is None else f"from {low} to {high}"
+        raise invalid(name, f"must be an integer {limits}.")
     return int(value)
 
 
@@ -100,16 +92,16 @@ def flag(body: Mapping[str, Any], name: str, *, default: bool = False) -> bool:
     if value is None:
         return default
     if not isinstance(value, bool):
-        raise SandboxError("invalid_value", f"'{name}' must be true or false.", param=name)
+        raise invalid(name, "must be true or false.")
     return value
 
 
 def one_of(body: Mapping[str, Any], name: str, allowed: Collection[str], default: str) -> str:
-    """Read a word out of a few."""
+    """Read one of a few words."""
     value = body.get(name)
     if value is None:
         return default
     if not isinstance(value, str) or value not in allowed:
         words = ", ".join(f"'{word}'" for word in sorted(allowed))
-        raise SandboxError("invalid_value", f"'{name}' must be one of {words}.", param=name)
+        raise invalid(name, f"must be one of {words}.")
     return value

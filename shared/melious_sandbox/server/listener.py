@@ -14,7 +14,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 Close = Callable[[], Awaitable[None]]
 
-# A connection that is cut on purpose, or goes away, is nothing that uvicorn should complain about.
+# Connections are cut on purpose here, or go away; uvicorn should not log that as an error.
 _logger = logging.getLogger("melious.sandbox.http")
 _logger.setLevel(logging.CRITICAL)
 
@@ -29,14 +29,14 @@ class Connection:
 
     async def abort(self) -> None:
         """Send what was written so far, then close without ending the answer properly."""
-        # A transport tells nobody when it is drained.
+        # A transport has no event for having been drained.
         while self.transport.get_write_buffer_size() and not self.gone.is_set():  # noqa: ASYNC110
             await asyncio.sleep(0.001)
         self.transport.abort()
 
 
 class _Protocol(H11Protocol):
-    """Hands its connection to the application and stays out of everybody's logs."""
+    """Hands its connection to the application, and logs nothing."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -106,11 +106,7 @@ class _Server(uvicorn.Server):
 class Listener:
     """One server on one address, from ``start`` to ``stop``.
 
-    Args:
-        app: The ASGI application.
-        host: Address to bind.
-        port: Port to bind; 0 takes a free one.
-        close: Called in the server's event loop when it stops.
+    Port 0 takes a free one; ``close`` is called in the server's event loop when it stops.
     """
 
     def __init__(self, app: Any, host: str, port: int, close: Close) -> None:
@@ -146,11 +142,7 @@ class Listener:
         return len(self._server.server_state.connections)
 
     def start(self) -> None:
-        """Start serving and return once requests are taken.
-
-        Raises:
-            RuntimeError: The server did not come up.
-        """
+        """Start serving and return once requests are taken."""
         self._thread.start()
         if not self._ready.wait(10):
             self.stop()

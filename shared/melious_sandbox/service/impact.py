@@ -15,7 +15,8 @@ from melious_sandbox.service.routing import Route
 _MILLION = Decimal(1_000_000)
 _ENERGY_PER_EURO = 10_000
 # Where the catalogue knows no price (EUR per million tokens, images, seconds).
-_ASSUMED_TOKEN_PRICES = (Decimal("0.30"), Decimal("1.20"))
+_ASSUMED_INPUT_PRICE = Decimal("0.30")
+_ASSUMED_OUTPUT_PRICE = Decimal("1.20")
 _IMAGE_PRICE = Decimal("0.004")
 _AUDIO_SECOND_PRICE = Decimal("0.000012")
 _IMAGE_KWH = 0.0006
@@ -26,16 +27,7 @@ _ASSUMED_BILLIONS = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What a request made the provider do.
-
-    Attributes:
-        input_tokens: Tokens read, the cached ones included.
-        output_tokens: Tokens written.
-        cached_tokens: Tokens of the input that came from the prefix cache.
-        megapixels: Size of all images made.
-        images: Number of images made.
-        audio_seconds: Length of the audio heard.
-    """
+    """What a request made the provider do; the tokens of the input include the cached ones."""
 
     input_tokens: int = 0
     output_tokens: int = 0
@@ -48,15 +40,12 @@ class Work:
 def extensions(
     profile: Profile, card: ModelCard, route: Route, work: Work, fault: Fault
 ) -> dict[str, dict[str, Any]]:
-    """Give the two top-level objects that ride on an answer, with the fault's damage done."""
-    found: dict[str, dict[str, Any]] = {}
-    impact = _damaged_impact(environment_impact(card, route, work), fault)
-    if impact is not None:
-        found["environment_impact"] = impact
-    bill = _damaged_cost(billing_cost(profile, card, route, work), fault)
-    if bill is not None:
-        found["billing_cost"] = bill
-    return found
+    """Give the two top-level objects that an answer carries, damaged where the fault asks for it."""
+    found = {
+        "environment_impact": _damaged_impact(environment_impact(card, route, work), fault),
+        "billing_cost": _damaged_cost(billing_cost(profile, card, route, work), fault),
+    }
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def environment_impact(card: ModelCard, route: Route, work: Work) -> dict[str, Any]:
@@ -95,10 +84,10 @@ def _billions(model: str) -> float:
 
 
 def _euros(card: ModelCard, work: Work) -> Decimal:
-    listed_in, listed_out, listed_cached = card.pricing
-    price_in = _ASSUMED_TOKEN_PRICES[0] if listed_in is None else listed_in
-    price_out = _ASSUMED_TOKEN_PRICES[1] if listed_out is None else listed_out
-    price_cached = price_in if listed_cached is None else listed_cached
+    price_in, price_out, price_cached = card.pricing
+    price_in = _ASSUMED_INPUT_PRICE if price_in is None else price_in
+    price_out = _ASSUMED_OUTPUT_PRICE if price_out is None else price_out
+    price_cached = price_in if price_cached is None else price_cached
     tokens = (
         (work.input_tokens - work.cached_tokens) * price_in
         + work.cached_tokens * price_cached

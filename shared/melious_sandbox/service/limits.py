@@ -1,20 +1,24 @@
-"""The per-minute rate limit of the account: a window that opens with its first request."""
+"""What refuses requests by their number: the account's rate limit, and a quirk of the live service."""
 
 import math
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+
+from melious_sandbox.service.errors import SandboxError
 
 UNLIMITED = 100_000
 
 
 @dataclass(frozen=True, slots=True)
 class RateState:
-    """What the rate-limit headers of one answer say."""
+    """What the rate-limit headers of one answer say; ``reset`` is in epoch seconds."""
 
     limit: int
     remaining: int
-    reset: float  # epoch seconds
+    reset: float
     allowed: bool = True
 
     @property
@@ -24,19 +28,9 @@ class RateState:
 
 
 class RateLimiter:
-    """Counts requests per window; the account has one, whatever key is used.
-
-    Args:
-        limit: Requests per window.
-        window: Length of the window in seconds.
-
-    Raises:
-        ValueError: The limit is below 0.
-    """
+    """Counts the account's requests in a window of so many seconds that opens with its first request."""
 
     def __init__(self, limit: int = UNLIMITED, window: float = 60.0) -> None:
-        if limit < 0:
-            raise ValueError("a rate limit is 0 or more")
         self._limit = limit
         self._window = window
         self._lock = threading.Lock()
@@ -45,25 +39,54 @@ class RateLimiter:
 
     def take(self) -> RateState:
         """Count one request and say whether it fits."""
-        with self._lock:
-            self._roll()
-            allowed = self._used < self._limit
-            if allowed:
-                self._used += 1
-            return RateState(self._limit, self._limit - self._used, self._reset, allowed)
+        return self._state(1)
 
     def peek(self) -> RateState:
         """Say where the window stands without counting a request."""
-        with self._lock:
-            self._roll()
-            return RateState(self._limit, self._limit - self._used, self._reset)
+        return self._state(0)
 
     def reset(self) -> None:
         """Forget everything that was counted."""
         with self._lock:
             self._used, self._reset = 0, 0.0
 
-    def _roll(self) -> None:
+    def _state(self, requests: int) -> RateState:
         now = time.time()
-        if now >= self._reset:
-            self._used, self._reset = 0, now + self._window
+        with self._lock:
+            if now >= self._reset:
+                self._used, self._reset = 0, now + self._window
+            allowed = self._used + requests <= self._limit
+            if allowed:
+                self._used += requests
+            return RateState(self._limit, self._limit - self._used, self._reset, allowed)
+
+
+class OverlapRefusals:
+    """Refuses every second chat request that overlaps with another, as the live service may."""
+
+    def __init__(self, *, refuses: bool) -> None:
+        self._refuses = refuses
+        self._in_flight = 0
+        self._overlapping = 0
+
+    @contextmanager
+    def in_flight(self, endpoint: str) -> Iterator[None]:
+        """Count a chat request until its answer has ended."""
+        counts = endpoint == "chat"
+        self._in_flight += counts
+        try:
+            yield
+        finally:
+            self._in_flight -= counts
+
+    def check(self) -> None:
+        """Refuse a request that overlaps with another, unless the last such one was refused."""
+        if not self._refuses or self._in_flight < 2:  # noqa: PLR2004 - itself and another
+            return
+        self._overlapping += 1
+        if self._overlapping % 2:
+            raise SandboxError("malformed")
+
+    def reset(self) -> None:
+        """Let the next request that overlaps be refused."""
+        self._overlapping = 0

@@ -33,20 +33,10 @@ class Served:
         model: The model that serves.
         provider: The provider that was chosen.
         country: Its country, ISO 3166 alpha-2.
-        work: What the provider did; None as long as that is not known.
+        work: What the provider did; None until that is known.
         impact: ``environment_impact`` of that work, whether or not the answer carries it.
-        bill: ``billing_cost`` of that work likewise; None in a profile that knows no bill.
+        bill: ``billing_cost`` of that work, whether or not the answer carries it; None in a profile without.
         told: Which of the two fields the answer carries.
-
-    Example:
-        >>> from melious import MeliousClient
-        >>> from melious_sandbox import Sandbox
-        >>> with Sandbox() as sandbox:
-        ...     client = MeliousClient(api_key=sandbox.api_key, base_url=sandbox.base_url)
-        ...     vectors = client.embeddings.create(model="bge-m3:eco", input=["lighthouse"])
-        ...     served = sandbox.requests[0].served
-        >>> served.model, served.provider, served.country
-        ('bge-m3', 'berget', 'SE')
     """
 
     model: str
@@ -74,25 +64,25 @@ class RecordedRequest:
         request_id: The ``x-request-id`` of the answer.
         connection: The client's port, the same for requests over one connection.
         received_at: Epoch seconds at which the request was complete.
-        status: Status of the answer, None as long as nothing was sent.
+        status: Status of the answer; None until it is sent.
         complete: True once the whole answer was handed to the network.
-        duration: Seconds from there until the answer ended, in whichever way; None as long as it goes on.
-        error: Why the sandbox refused the request, in words; None if it did not.
-        fault: The fault that hit the request, None if none did.
-        reply: The scripted reply that it got, None if it got none.
-        served: Where the request went and what it cost; None if it got no route.
+        duration: Seconds from there until the answer ended, whether whole or broken off; None until then.
+        error: Why the sandbox refused the request; None if it did not.
+        fault: The fault that hit the request, if any.
+        reply: The scripted reply that it got, if any.
+        served: Where the request went and what it cost; None if it was not routed.
 
     Example:
         >>> from melious import MeliousClient
         >>> from melious_sandbox import Sandbox
         >>> with Sandbox() as sandbox:
         ...     client = MeliousClient(api_key=sandbox.api_key, base_url=sandbox.base_url)
-        ...     models = client.models.list()
+        ...     vectors = client.embeddings.create(model="bge-m3:eco", input=["lighthouse"])
         ...     request = sandbox.requests[0]
-        >>> request.endpoint, request.method, request.status
-        ('models', 'GET', 200)
-        >>> request.headers["authorization"]
-        'Bearer ***'
+        >>> request.endpoint, request.method, request.status, request.headers["authorization"]
+        ('embeddings', 'POST', 200, 'Bearer ***')
+        >>> request.served.model, request.served.provider, request.served.country
+        ('bge-m3', 'berget', 'SE')
     """
 
     method: str
@@ -116,7 +106,7 @@ class RecordedRequest:
 
 @dataclass(slots=True)
 class Totals:
-    """Sums over every request seen, those included that are no longer kept.
+    """Sums over every request seen, including those that are no longer kept.
 
     Attributes:
         requests: How many there were.
@@ -125,7 +115,7 @@ class Totals:
         output_tokens: Tokens written.
         euros: What was paid in euros.
         energy: What was paid in energy, the unit of the plan.
-        unbilled: How many were served without a bill, so that the cost is not known.
+        unbilled: How many were served without a bill, so that their cost is not known.
         carbon_g: Grams of CO2.
         energy_kwh: Electricity in kWh.
         water_l: Water in litres.
@@ -163,21 +153,12 @@ class Totals:
 
 
 class RequestLog(Sequence[RecordedRequest]):
-    """The requests seen so far, oldest first; reads like a list and is safe over threads.
+    """The requests seen so far, oldest first: a thread-safe sequence.
 
     Args:
         limit: How many are kept; the oldest are dropped.
-        max_bytes: How much memory they may take, in bytes. Beyond it the oldest lose their bodies, and where
+        max_bytes: How much memory they may take, in bytes. Beyond it the oldest lose their bodies, and if
             that is not enough, are dropped.
-
-    Example:
-        >>> from melious import MeliousClient
-        >>> from melious_sandbox import Sandbox
-        >>> with Sandbox() as sandbox:
-        ...     client = MeliousClient(api_key=sandbox.api_key, base_url=sandbox.base_url)
-        ...     models = client.models.list()
-        >>> len(sandbox.requests), [request.path for request in sandbox.requests.to("models")]
-        (1, ['/v1/models'])
     """
 
     def __init__(self, limit: int = 10_000, max_bytes: int = MAX_BYTES_KEPT) -> None:
@@ -185,38 +166,28 @@ class RequestLog(Sequence[RecordedRequest]):
         self._limit = limit
         self._max_bytes = max_bytes
         self._kept: deque[RecordedRequest] = deque()
-        self._sizes: deque[int] = deque()
         self._bodies: deque[tuple[RecordedRequest, int]] = deque()
         self._held = 0
-        self._going_on: set[str] = set()
+        self._open: set[str] = set()
         self._totals = Totals()
-        self._revision = 0
+        self.revision = 0
+        """A number that grows with every change."""
 
     def append(self, request: RecordedRequest, body_bytes: int = 0) -> None:
-        """Add a request.
-
-        Args:
-            request: The request.
-            body_bytes: How long its body was on the wire; one that is too long is not kept.
-        """
+        """Add a request whose body had so many bytes on the wire; one that is too long is not kept."""
         most = self._max_bytes // _BODIES_AT_LEAST
-        if body_bytes > most:
-            request.body, request.body_left_out = None, _TOO_LARGE
-        body = 0 if request.body is None else size_of(request.body)
-        if body > most:
+        body = 0 if request.body is None or body_bytes > most else _size_of(request.body)
+        if body_bytes > most or body > most:
             request.body, request.body_left_out, body = None, _TOO_LARGE, 0
-        size = _RECORD_BYTES + len(request.path) + len(request.query)
-        size += sum(_TEXT_BYTES + len(name) + len(value) for name, value in request.headers.items())
         with self._lock:
             self._kept.append(request)
-            self._sizes.append(size)
             if body:
                 self._bodies.append((request, body))
-            self._held += size + body
+            self._held += _size_without_body(request) + body
             self._make_room()
-            self._going_on.add(request.request_id)
+            self._open.add(request.request_id)
             self._totals.requests += 1
-            self._revision += 1
+            self.revision += 1
 
     def _make_room(self) -> None:
         while self._held > self._max_bytes and self._bodies:
@@ -225,7 +196,7 @@ class RequestLog(Sequence[RecordedRequest]):
             self._held -= size
         while self._kept and (self._held > self._max_bytes or len(self._kept) > self._limit):
             oldest = self._kept.popleft()
-            self._held -= self._sizes.popleft()
+            self._held -= _size_without_body(oldest)
             if self._bodies and self._bodies[0][0] is oldest:
                 _, size = self._bodies.popleft()
                 self._held -= size
@@ -234,26 +205,20 @@ class RequestLog(Sequence[RecordedRequest]):
         """Note that the answer to a request has ended."""
         request.duration = max(0.0, time.time() - request.received_at)
         with self._lock:
-            if request.request_id in self._going_on:
-                self._going_on.remove(request.request_id)
+            if request.request_id in self._open:
+                self._open.remove(request.request_id)
                 self._totals.add(request)
-                self._revision += 1
+                self.revision += 1
 
     def clear(self) -> None:
         """Forget all requests, and their totals."""
         with self._lock:
             self._kept.clear()
-            self._sizes.clear()
             self._bodies.clear()
             self._held = 0
-            self._going_on.clear()
+            self._open.clear()
             self._totals = Totals()
-            self._revision += 1
-
-    @property
-    def revision(self) -> int:
-        """A number that grows with every change."""
-        return self._revision
+            self.revision += 1
 
     def totals(self) -> Totals:
         """Give the sums so far."""
@@ -292,17 +257,19 @@ class RequestLog(Sequence[RecordedRequest]):
 
 def mask(headers: Mapping[str, str]) -> dict[str, str]:
     """Copy headers with every secret replaced by stars; the scheme of an authorization stays readable."""
-    masked = {}
-    for name, value in headers.items():
-        if name in _SECRET:
-            scheme, space, _ = value.partition(" ")
-            masked[name] = f"{scheme} ***" if space and name == "authorization" else "***"
-        else:
-            masked[name] = value
+    masked = dict(headers)
+    for name in _SECRET & headers.keys():
+        scheme, space, _ = headers[name].partition(" ")
+        masked[name] = f"{scheme} ***" if space and name == "authorization" else "***"
     return masked
 
 
-def size_of(value: Any) -> int:
+def _size_without_body(request: RecordedRequest) -> int:
+    texts = sum(_TEXT_BYTES + len(name) + len(value) for name, value in request.headers.items())
+    return _RECORD_BYTES + len(request.path) + len(request.query) + texts
+
+
+def _size_of(value: Any) -> int:
     """Give the memory that JSON-like values take, in bytes, keys included."""
     total = 0
     waiting = [value]

@@ -1,19 +1,19 @@
 """The scripted replies that wait for requests."""
 
-import threading
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from typing import get_args
 
-from melious_sandbox.service.checks import check_whole, check_word, refuse
+from melious_sandbox.service import checks
+from melious_sandbox.service.checks import refuse
 from melious_sandbox.service.faults import Endpoint
 from melious_sandbox.service.records import RecordedRequest
 from melious_sandbox.service.reply import Reply
+from melious_sandbox.service.waiting import WaitingList
 
 Predicate = Callable[[RecordedRequest], bool]
 
 
-class Replies:
+class Replies(WaitingList[Reply]):
     """The scripted replies that wait for requests; the first that matches a request answers it.
 
     Example:
@@ -26,10 +26,6 @@ class Replies:
         ...     client.chat.create(model="gemma-4-31b", messages=question).text
         'Forty-two.'
     """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._waiting: list[_Waiting] = []
 
     def add(
         self,
@@ -55,63 +51,26 @@ class Replies:
         Raises:
             InvalidArgumentError: An argument cannot be used, or the endpoint cannot give such a reply.
         """
-        check_word("endpoint", endpoint, get_args(Endpoint))
+        checks.one_of(get_args(Endpoint))("endpoint", endpoint)
+        if times is not None:
+            checks.whole(1)("times", times)
+        if model is not None:
+            checks.name_of_model("model", model)
         for reply in replies:
             if not isinstance(reply, Reply):
-                refuse("replies", "given as Reply objects", reply)
+                refuse("replies", "Reply objects", reply)
             if not reply.fits(endpoint):
-                refuse("endpoint", f"'chat' for this reply: '{endpoint}' takes {_taken_by(endpoint)}")
-        if times is not None:
-            check_whole("times", times, 1)
-        if model is not None and not (isinstance(model, str) and model):
-            refuse("model", "the name of a model, or None", model)
+                taken = "text or json" if endpoint == "audio" else "json"
+                refuse("endpoint", f"'chat' for this reply: '{endpoint}' takes {taken}")
         if when is not None and not callable(when):
             refuse("when", "a function that takes the request", when)
-        with self._lock:
-            self._waiting.extend(_Waiting(reply, times, endpoint, model, when) for reply in replies)
 
-    def clear(self) -> None:
-        """Drop every reply that has not been given yet."""
-        with self._lock:
-            self._waiting.clear()
+        def matches(request: RecordedRequest, models: Collection[str]) -> bool:
+            return (
+                endpoint == request.endpoint
+                and (model is None or model in models)
+                and (when is None or bool(when(request)))
+            )
 
-    def __len__(self) -> int:
-        return len(self._waiting)
-
-    def take(self, request: RecordedRequest, models: Collection[str]) -> Reply | None:
-        """Give the reply for a request, and count it.
-
-        Args:
-            request: The request.
-            models: The names by which its model is known.
-        """
-        # Only the server's one loop takes; a predicate may look at the sandbox, so it runs without the lock.
-        for waiting in tuple(self._waiting):
-            if waiting.matches(request, models):
-                with self._lock:
-                    if waiting.left is not None and waiting in self._waiting:
-                        waiting.left -= 1
-                        if not waiting.left:
-                            self._waiting.remove(waiting)
-                return waiting.reply
-        return None
-
-
-@dataclass(slots=True, eq=False)
-class _Waiting:
-    reply: Reply
-    left: int | None
-    endpoint: str
-    model: str | None
-    when: Predicate | None
-
-    def matches(self, request: RecordedRequest, models: Collection[str]) -> bool:
-        return (
-            self.endpoint == request.endpoint
-            and (self.model is None or self.model in models)
-            and (self.when is None or bool(self.when(request)))
-        )
-
-
-def _taken_by(endpoint: str) -> str:
-    return "text or json" if endpoint == "audio" else "json"
+        for reply in replies:
+            self._add(reply, times, matches)

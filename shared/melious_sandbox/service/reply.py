@@ -3,10 +3,10 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Annotated, Any, Literal, NamedTuple
 
-from melious_sandbox.service.checks import check_unicode, check_word, refuse
-from melious_sandbox.service.headers import header_object
+from melious_sandbox.service import checks
+from melious_sandbox.service.checks import known_arguments, refuse
 from melious_sandbox.service.responses import json_bytes
 
 REPLY_HEADER = "x-sandbox-reply"
@@ -36,6 +36,50 @@ class ToolCall(NamedTuple):
         return json.dumps(dict(self.arguments), ensure_ascii=False)
 
 
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, tuple | list) else value
+
+
+def _json(name: str, value: Any) -> None:
+    if isinstance(value, str | bytes) or not isinstance(value, Mapping | Sequence):
+        refuse(name, "a mapping or a list of JSON values", value)
+    try:
+        json_bytes(_plain(value)).decode()
+        json.dumps(_plain(value))
+    except (TypeError, ValueError, RecursionError):
+        refuse(name, "serializable as JSON")
+
+
+def _object(name: str, value: Any) -> None:
+    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+        refuse(name, "a mapping of strings to JSON values", value)
+    _json(name, value)
+
+
+def _tool_calls(name: str, value: Any) -> None:
+    wanted = "(name, arguments) or (name, arguments, id)"
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        refuse(name, f"a list of {wanted}", value)
+    for position, given in enumerate(value):
+        where = f"{name}[{position}]"
+        if not isinstance(given, tuple | list) or len(given) not in (2, 3):
+            refuse(where, wanted, given)
+        call = ToolCall(*given)
+        if not isinstance(call.name, str) or not call.name:
+            refuse(where, "the call of a tool with a name", given)
+        check = checks.text if isinstance(call.arguments, str) else _object
+        check(f"{where}, the arguments,", call.arguments)
+        if call.id is not None and not (isinstance(call.id, str) and call.id):
+            refuse(f"{where}, the id,", "a string that is not empty", call.id)
+
+
+Text = Annotated[str | None, checks.text]
+Call = tuple[str, Mapping[str, Any] | str] | tuple[str, Mapping[str, Any] | str, str]
+
+
+@known_arguments
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
     """An answer to give to a request: text, tool calls and thinking, or a whole JSON body.
@@ -57,7 +101,8 @@ class Reply:
             stream is asked for.
 
     Raises:
-        InvalidArgumentError: A value cannot be sent, or the reply is empty; a ``ValueError`` too.
+        InvalidArgumentError: An argument is unknown, a value cannot be sent, or the reply is empty; a
+            ``ValueError`` too.
 
     Example:
         >>> from melious_sandbox import Reply
@@ -65,76 +110,32 @@ class Reply:
         '{"tool_calls":[["get_weather",{"city":"Oslo"}]]}'
     """
 
-    text: str | None = None
-    tool_calls: Sequence[tuple[str, Mapping[str, Any] | str] | tuple[str, Mapping[str, Any] | str, str]] = ()
-    reasoning: str | None = None
-    usage: Mapping[str, Any] | None = None
-    chunks: Sequence[str] | None = None
-    model: str | None = None
+    text: Text = None
+    tool_calls: Annotated[Sequence[Call], _tool_calls] = ()
+    reasoning: Text = None
+    usage: Annotated[Mapping[str, Any] | None, _object] = None
+    chunks: Annotated[Sequence[str] | None, checks.list_of(checks.text)] = None
+    model: Annotated[str | None, checks.name_of_model] = None
     finish_reason: FinishReason | None = None
-    json: Mapping[str, Any] | Sequence[Any] | None = None
+    json: Annotated[Mapping[str, Any] | Sequence[Any] | None, _json] = None
 
     def __post_init__(self) -> None:
-        for name in ("text", "reasoning", "model"):
-            if getattr(self, name) is not None:
-                check_unicode(name, getattr(self, name))
-        if self.model == "":
-            refuse("model", "the name of a model, or None", self.model)
-        if self.finish_reason is not None:
-            check_word("finish_reason", self.finish_reason, get_args(FinishReason))
-        self._check_calls()
-        self._check_chunks()
-        if self.usage is not None:
-            _check_object("usage", self.usage)
-        if self.json is not None:
-            self._check_json()
-        elif not self.tool_calls and self.text is self.chunks is self.reasoning is None:
+        checks.check_fields(self)
+        others = self._given("text", *_CHAT_ONLY)
+        if self.json is not None and others:
+            refuse("json", f"the only argument: it is the whole body, so {others[0]} has no place")
+        if self.text is not None and self.chunks is not None:
+            refuse("chunks", "given without text: the chunks are the text, in pieces")
+        if self.json is None and not self._given("text", "chunks", "tool_calls", "reasoning"):
             refuse("text", "given, or chunks, tool_calls, reasoning or json: the reply is empty")
 
-    def _check_calls(self) -> None:
-        if isinstance(self.tool_calls, str) or not isinstance(self.tool_calls, Sequence):
-            refuse("tool_calls", "a list of (name, arguments) or (name, arguments, id)", self.tool_calls)
-        for position, call in enumerate(self.tool_calls):
-            where = f"tool_calls[{position}]"
-            if not isinstance(call, tuple | list) or len(call) not in (2, 3):
-                refuse(where, "(name, arguments) or (name, arguments, id)", call)
-            name, arguments, call_id = ToolCall(*call)
-            if not isinstance(name, str) or not name:
-                refuse(where, "the call of a tool with a name", call)
-            if isinstance(arguments, str):
-                check_unicode(f"{where}, the arguments,", arguments)
-            else:
-                _check_object(f"{where}, the arguments,", arguments)
-            if call_id is not None and not (isinstance(call_id, str) and call_id):
-                refuse(f"{where}, the id,", "a non-empty string", call_id)
-
-    def _check_chunks(self) -> None:
-        if self.chunks is None:
-            return
-        if self.text is not None:
-            refuse("chunks", "given without text: the chunks are the text, in pieces")
-        if isinstance(self.chunks, str) or not isinstance(self.chunks, Sequence):
-            refuse("chunks", "a list of strings", self.chunks)
-        for position, chunk in enumerate(self.chunks):
-            check_unicode(f"chunks[{position}]", chunk)
-
-    def _check_json(self) -> None:
-        others = [name for name in ("text", *_CHAT_ONLY) if getattr(self, name) not in (None, ())]
-        if others:
-            refuse("json", f"given alone: it is the whole body, so {others[0]} has no place")
-        if isinstance(self.json, str | bytes) or not isinstance(self.json, Mapping | Sequence):
-            refuse("json", "a mapping or a list of JSON values", self.json)
-        _check_sendable("json", self.json)
-
     def fits(self, endpoint: str) -> bool:
-        """Say whether an endpoint can give this reply."""
-        if endpoint == "chat" or self.json is not None:
-            return True
-        return endpoint == "audio" and all(getattr(self, name) in (None, ()) for name in _CHAT_ONLY)
-
-    def pieces(self) -> list[str] | None:
-        """Give the text in its pieces; None where the sandbox may cut it."""
-        return None if self.chunks is None else list(self.chunks)
+        """Whether an endpoint can give this reply."""
+        return (
+            endpoint == "chat"
+            or self.json is not None
+            or (endpoint == "audio" and not self._given(*_CHAT_ONLY))
+        )
 
     def calls(self) -> list[ToolCall]:
         """Give the tool calls."""
@@ -142,11 +143,8 @@ class Reply:
 
     def to_header(self) -> str:
         """Write the reply as the value of the ``x-sandbox-reply`` header: compact JSON, defaults left out."""
-        values = {item.name: getattr(self, item.name) for item in fields(self)}
-        return json.dumps(
-            {name: _plain(value) for name, value in values.items() if value not in (None, ())},
-            separators=(",", ":"),
-        )
+        given = self._given(*(item.name for item in fields(self)))
+        return json.dumps({name: _plain(getattr(self, name)) for name in given}, separators=(",", ":"))
 
     @classmethod
     def from_header(cls, value: str) -> "Reply":
@@ -155,24 +153,12 @@ class Reply:
         Raises:
             ValueError: The text is not a JSON object of this class's fields.
         """
-        return cls(**header_object(value, [item.name for item in fields(cls)]))
+        return cls(**checks.header_object(value, list(cls.__dataclass_fields__)))
 
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, tuple | list) else value
-
-
-def _check_object(name: str, value: Any) -> None:
-    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
-        refuse(name, "a mapping of strings to JSON values", value)
-    _check_sendable(name, value)
-
-
-def _check_sendable(name: str, value: Any) -> None:
-    try:
-        json_bytes(_plain(value)).decode()
-        json.dumps(_plain(value))
-    except (TypeError, ValueError, RecursionError):
-        refuse(name, "serializable as JSON")
+    def _given(self, *names: str) -> list[str]:
+        """Of some fields those that were given."""
+        return [
+            name
+            for name in names
+            if getattr(self, name) is not None and (name != "tool_calls" or self.tool_calls)
+        ]

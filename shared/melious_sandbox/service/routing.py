@@ -1,18 +1,18 @@
-"""Which provider serves a request: a table, weights, filters. A pure function of what the request says.
+"""Which provider serves a request: a table, weights, filters. A pure function of the request's fields.
 
 Every provider serves every model. Price factors multiply the list price of a model; the provider that the
 endpoint's default weights choose is the one whose bill is the list price.
 """
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 from melious.catalogue import ModelCard
 from melious.routing.filters import split_flavor
-from melious_sandbox.service.errors import SandboxError
+from melious_sandbox.service.errors import SandboxError, invalid
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,61 +81,47 @@ _AXES = ("price", "speed", "environment", "quality")
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Where a request goes.
-
-    Attributes:
-        provider: Who serves it.
-        price_factor: Factor on the model's list price; 1 where the bare model id goes.
-    """
+    """Where a request goes: the provider, and the factor of its price on the model's list price."""
 
     provider: Provider
     price_factor: Decimal
 
 
 def choose(card: ModelCard, endpoint: str, request: Mapping[str, Any]) -> Route:
-    """Choose the provider for a request.
+    """Choose the provider for a request to an endpoint.
 
-    A flavor in the model's name wins over ``custom_weights``, those and ``mode`` win over ``preset``, and a
-    preset that nobody knows leaves the endpoint's default.
-
-    Args:
-        card: The model.
-        endpoint: ``chat``, ``embeddings``, ``rerank``, ``images`` or ``audio``.
-        request: The body, of which ``model``, ``preset``, ``mode``, ``custom_weights`` and ``filters`` count.
-
-    Raises:
-        SandboxError: A field has the wrong kind of value, or the filters leave no provider.
+    A flavor in the model's name wins over ``custom_weights``, those and ``mode`` win over ``preset``, and an
+    unknown preset leaves the endpoint's default.
     """
-    default = _best(PROVIDERS, _DEFAULTS.get(endpoint, _BALANCED))
+    usual = _DEFAULTS.get(endpoint, _BALANCED)
+    default = _best(PROVIDERS, usual)
     weights = _weights(request)
-    filters = request.get("filters")
+    filters = request.get("filters") or {}
     if weights is None and not filters:
         return Route(default, Decimal(1))
-    left = _filtered(card, default, filters or {})
+    left = _filtered(card, default, filters)
     if not left:
         raise SandboxError("no_providers", details={"filters": filters})
-    provider = _best(left, weights or _DEFAULTS.get(endpoint, _BALANCED))
+    provider = _best(left, weights or usual)
     return Route(provider, provider.price / default.price)
 
 
 def _weights(request: Mapping[str, Any]) -> _Weights | None:
-    named = {name: request.get(name) for name in ("preset", "mode")}
-    for name, value in named.items():
-        if value is not None and not isinstance(value, str):
-            raise SandboxError("invalid_value", f"'{name}' must be a string.", param=name)
-    custom = request.get("custom_weights")
+    for name in ("preset", "mode"):
+        if not isinstance(request.get(name), str | None):
+            raise invalid(name, "must be a string.")
+    mode, custom, model = (request.get(name) for name in ("mode", "custom_weights", "model"))
     if custom is not None:
-        if named["mode"] is not None:
-            raise SandboxError(
-                "invalid_value", "'mode' and 'custom_weights' exclude each other.", param="custom_weights"
-            )
+        if mode is not None:
+            message = "'mode' and 'custom_weights' exclude each other."
+            raise SandboxError("invalid_value", message, param="custom_weights")
         _check_custom(custom)
-    flavor = split_flavor(request["model"])[1] if isinstance(request.get("model"), str) else None
+    flavor = split_flavor(model)[1] if isinstance(model, str) else None
     if flavor is not None:
         return WEIGHTS[flavor]
     if custom:
         return {axis: float(custom.get(axis, 0)) for axis in _AXES}
-    return WEIGHTS.get(named["mode"] or named["preset"] or "")
+    return WEIGHTS.get(mode or request.get("preset") or "")
 
 
 def _check_custom(custom: Any) -> None:
@@ -145,48 +131,40 @@ def _check_custom(custom: Any) -> None:
         or not any(custom.values())
         or custom.keys() - set(_AXES)
     ):
-        raise SandboxError(
-            "invalid_value",
-            f"'custom_weights' must give numbers of 0 or more for some of {', '.join(_AXES)}.",
-            param="custom_weights",
-        )
+        raise invalid("custom_weights", f"must give numbers of 0 or more for some of {', '.join(_AXES)}.")
 
 
-def _best(candidates: tuple[Provider, ...], weights: _Weights) -> Provider:
-    return max(candidates, key=lambda provider: (_score(provider, weights), provider.id))
+def _best(candidates: Iterable[Provider], weights: _Weights) -> Provider:
+    def score(provider: Provider) -> float:
+        return sum(weight * _MERITS[provider.id][axis] for axis, weight in weights.items())
+
+    return max(candidates, key=lambda provider: (score(provider), provider.id))
 
 
-def _score(provider: Provider, weights: _Weights) -> float:
-    return sum(weight * _MERITS[provider.id][axis] for axis, weight in weights.items())
-
-
-def _filtered(card: ModelCard, default: Provider, filters: Any) -> tuple[Provider, ...]:
+def _filtered(card: ModelCard, default: Provider, filters: Any) -> list[Provider]:
     if not isinstance(filters, Mapping):
-        raise SandboxError("invalid_value", "'filters' must be an object.", param="filters")
+        raise invalid("filters", "must be an object.")
     countries = filters.get("countries")
     if countries is not None and not (
         isinstance(countries, list) and all(isinstance(country, str) for country in countries)
     ):
-        raise SandboxError(
-            "invalid_value",
-            "'filters.countries' must be an array of country codes.",
-            param="filters.countries",
-        )
+        raise invalid("filters.countries", "must be an array of country codes.")
     for name in ("max_carbon_intensity", "min_speed_tps", "max_input_cost", "max_output_cost"):
         if filters.get(name) is not None and not _is_number(filters[name]):
-            raise SandboxError(
-                "invalid_value", f"'filters.{name}' must be a number.", param=f"filters.{name}"
-            )
-    allowed = {country.upper() for country in countries} if countries else None
-    return tuple(
-        provider
-        for provider in PROVIDERS
-        if (allowed is None or provider.country in allowed)
-        and _at_most(provider.carbon_intensity, filters.get("max_carbon_intensity"))
-        and _at_most(-provider.speed, _negative(filters.get("min_speed_tps")))
-        and _at_most(_cost(card.pricing[0], provider, default), filters.get("max_input_cost"))
-        and _at_most(_cost(card.pricing[1], provider, default), filters.get("max_output_cost"))
-    )
+            raise invalid(f"filters.{name}", "must be a number.")
+    allowed = {country.upper() for country in countries or ()}
+    price_in, price_out, *_ = card.pricing
+
+    def fits(provider: Provider) -> bool:
+        return (
+            (not allowed or provider.country in allowed)
+            and _at_most(provider.carbon_intensity, filters.get("max_carbon_intensity"))
+            and _at_most(filters.get("min_speed_tps"), provider.speed)
+            and _at_most(_cost(price_in, provider, default), filters.get("max_input_cost"))
+            and _at_most(_cost(price_out, provider, default), filters.get("max_output_cost"))
+        )
+
+    return list(filter(fits, PROVIDERS))
 
 
 def _cost(price: Decimal | None, provider: Provider, default: Provider) -> float | None:
@@ -195,10 +173,6 @@ def _cost(price: Decimal | None, provider: Provider, default: Provider) -> float
 
 def _at_most(value: float | None, limit: float | None) -> bool:
     return value is None or limit is None or value <= limit
-
-
-def _negative(value: float | None) -> float | None:
-    return None if value is None else -value
 
 
 def _is_number(value: Any) -> bool:

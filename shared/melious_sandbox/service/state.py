@@ -2,99 +2,62 @@
 
 from collections import OrderedDict
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
 
 from melious.errors import InvalidArgumentError
-from melious_sandbox.service.auth import KeyRing
-from melious_sandbox.service.checks import (
-    check_flag,
-    check_host,
-    check_key,
-    check_keys,
-    check_names,
-    check_number,
-    check_seconds,
-    check_url,
-    check_whole,
-    check_word,
-    refuse,
-)
-from melious_sandbox.service.crowd import Crowd
+from melious_sandbox.service import checks
 from melious_sandbox.service.faults import Faults
-from melious_sandbox.service.limits import UNLIMITED, RateLimiter
-from melious_sandbox.service.prefixes import PrefixCache
+from melious_sandbox.service.keys import KeyRing
+from melious_sandbox.service.limits import UNLIMITED, OverlapRefusals, RateLimiter
+from melious_sandbox.service.prefix_cache import PrefixCache
 from melious_sandbox.service.profiles import PROFILES, Profile, ProfileName
-from melious_sandbox.service.records import MAX_BYTES_KEPT, RequestLog
+from melious_sandbox.service.records import RequestLog
 from melious_sandbox.service.replies import Replies
 
 if TYPE_CHECKING:
     from melious_sandbox.service.upstream import Upstream
 
+DEFAULT_KEY = "sk-mel-sandbox"
+MAX_BODY_BYTES = 64 * 1024 * 1024
+
 _PICTURES_KEPT = 64
 _SLOWEST = 1_000.0
 
-DEFAULT_KEY = "sk-mel-sandbox"
-MAX_BODY_BYTES = 64 * 1024 * 1024
+Count = Annotated[int, checks.whole(0)]
+Seconds = Annotated[float, checks.seconds]
+PositiveSeconds = Annotated[float, checks.positive_seconds]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """How a sandbox behaves; the arguments of ``Sandbox``.
+    """The arguments of ``Sandbox``, checked."""
 
-    Raises:
-        InvalidArgumentError: One of them cannot be used.
-    """
-
-    profile: ProfileName = "live"
-    api_key: str = DEFAULT_KEY
-    host: str = "127.0.0.1"
-    port: int = 0
-    allowed_hosts: Collection[str] = ()
-    keys: Mapping[str, Collection[str]] = field(default_factory=dict)
-    rate_limit: int | None = None
-    rate_window: float = 60.0
-    latency: float = 0.0
-    pace: float = 0.0
-    stream_delay: float = 0.0
-    stream_impact: bool | None = None
-    spurious_malformed: bool = False
-    keepalive: float = 10.0
-    max_requests_kept: int = 10_000
-    max_bytes_kept: int = MAX_BYTES_KEPT
-    max_body_bytes: int = MAX_BODY_BYTES
-    upstream: str | None = None
-    upstream_key: str | None = None
+    profile: ProfileName
+    api_key: Annotated[str, checks.key]
+    host: Annotated[str, checks.host]
+    port: Annotated[int, checks.whole(0, 65_535)]
+    allowed_hosts: Annotated[Collection[str], checks.hosts]
+    keys: Annotated[Mapping[str, Collection[str]], checks.keys]
+    rate_limit: Annotated[int | None, checks.whole(0)]
+    rate_window: PositiveSeconds
+    latency: Seconds
+    pace: Annotated[float, checks.number(_SLOWEST)]
+    stream_delay: Seconds
+    stream_impact: bool | None
+    spurious_malformed: bool
+    keepalive: PositiveSeconds
+    max_requests_kept: Count
+    max_bytes_kept: Count
+    max_body_bytes: Count
+    upstream: Annotated[str | None, checks.url]
+    upstream_key: Annotated[str | None, checks.key]
 
     def __post_init__(self) -> None:
-        check_word("profile", self.profile, PROFILES)
-        check_key("api_key", self.api_key)
-        check_host("host", self.host)
-        check_whole("port", self.port, 0, 65_535)
-        check_names("allowed_hosts", self.allowed_hosts)
-        check_keys("keys", self.keys)
-        if self.rate_limit is not None:
-            check_whole("rate_limit", self.rate_limit, 0)
-        check_seconds("rate_window", self.rate_window)
-        check_seconds("latency", self.latency)
-        check_number("pace", self.pace, _SLOWEST)
-        check_seconds("stream_delay", self.stream_delay)
-        if self.stream_impact is not None:
-            check_flag("stream_impact", self.stream_impact)
-        check_flag("spurious_malformed", self.spurious_malformed)
-        check_seconds("keepalive", self.keepalive)
-        for name in ("rate_window", "keepalive"):
-            if not getattr(self, name):
-                refuse(name, "more than 0 seconds")
-        for name in ("max_requests_kept", "max_bytes_kept", "max_body_bytes"):
-            check_whole(name, getattr(self, name), 0)
-        if self.upstream is not None:
-            check_url("upstream", self.upstream)
-        if self.upstream_key is not None:
-            check_key("upstream_key", self.upstream_key)
-            if self.upstream is None:
-                raise InvalidArgumentError("upstream_key needs upstream", param="upstream_key")
+        checks.check_fields(self)
+        if self.upstream_key is not None and self.upstream is None:
+            raise InvalidArgumentError("upstream_key needs upstream", param="upstream_key")
 
 
 class Service:
@@ -109,8 +72,8 @@ class Service:
         self.faults = Faults()
         self.replies = Replies()
         self.requests = RequestLog(settings.max_requests_kept, settings.max_bytes_kept)
-        self.prefixes = PrefixCache()
-        self.crowd = Crowd(refuses=settings.spurious_malformed)
+        self.prefix_cache = PrefixCache()
+        self.overlap = OverlapRefusals(refuses=settings.spurious_malformed)
         self.upstream = _upstream(settings, self.profile)
         self._pictures: OrderedDict[str, bytes] = OrderedDict()
 
@@ -141,8 +104,8 @@ class Service:
         self.faults.clear()
         self.replies.clear()
         self.limiter.reset()
-        self.prefixes.clear()
-        self.crowd.clear()
+        self.prefix_cache.clear()
+        self.overlap.reset()
         self._pictures.clear()
 
 

@@ -9,20 +9,24 @@ from typing import Any, TypeVar
 import httpx
 from pydantic_core import from_json
 
-from melious.settings.config import is_loopback
+from melious_sandbox.service.allowed_hosts import is_loopback
 from melious_sandbox.service.errors import ClientGoneError, SandboxError
-from melious_sandbox.service.profiles import Profile
-from melious_sandbox.service.responses import DONE, JSON_TYPE, EventsResponse, event, json_bytes
+from melious_sandbox.service.profiles import Profile, Reason
+from melious_sandbox.service.responses import COMMENT, DONE, JSON_TYPE, EventsResponse, event, json_bytes
 
 LastChunk = Callable[[list[dict[str, Any]]], dict[str, Any]]
 """Gives what the last chunk of a stream carries besides, from all chunks."""
 
 _Result = TypeVar("_Result")
 
-_COMMENT = b": keep-alive\n\n"
 _DONE_DATA = b"[DONE]"
 _OWN_FIELDS = frozenset({"preset", "filters", "mode", "custom_weights"})
 _OWN_EXTENSIONS = frozenset({"environment_impact", "billing_cost"})
+_REASONS: Mapping[int, Reason] = {
+    HTTPStatus.TOO_MANY_REQUESTS: "provider_rate_limit",
+    HTTPStatus.REQUEST_TIMEOUT: "upstream_timeout",
+    HTTPStatus.GATEWAY_TIMEOUT: "upstream_timeout",
+}
 _CONNECT_SECONDS = 10.0
 _ANSWER_SECONDS = 300.0
 
@@ -32,8 +36,8 @@ class Upstream:
 
     Args:
         url: Its base URL, with ``/v1`` where it has one.
-        key: Its API key, where it wants one.
-        profile: The words for an error inside a stream.
+        key: Its API key, if it wants one.
+        profile: The profile of an error inside a stream.
     """
 
     def __init__(self, url: str, key: str | None, profile: Profile) -> None:
@@ -45,27 +49,11 @@ class Upstream:
     async def answer(
         self, path: str, body: Mapping[str, Any], model: str, gone: asyncio.Event
     ) -> dict[str, Any]:
-        """Forward a request and give the JSON of the answer.
+        """Forward a request to ``path`` under the base URL and give the JSON of the answer.
 
-        Args:
-            path: The endpoint's path under the base URL.
-            body: The body of the request.
-            model: The name of the model.
-            gone: Set once the client has left; the server's work is called off then.
-
-        Raises:
-            SandboxError: The server failed or refused.
-            ClientGoneError: The client left first.
+        Once ``gone`` is set, as the client has disconnected, the server's work is cancelled.
         """
-        client = self._http()
-        try:
-            response = await _unless(gone, client.send(self._request(client, path, body, model)))
-        except httpx.TimeoutException:
-            raise SandboxError("upstream_timeout") from None
-        except httpx.HTTPError as error:
-            raise SandboxError("provider_error", f"The upstream server failed: {error}") from None
-        if not response.is_success:
-            raise _refusal(response.status_code, response.content, model)
+        response = await self._send(path, body, model, gone, stream=False)
         try:
             found = from_json(response.content)
         except ValueError:
@@ -90,23 +78,10 @@ class Upstream:
             body: The body of the request.
             model: The name of the model that the events carry.
             keepalive: Seconds of silence after which a comment is given.
-            last: Gives what the last chunk carries besides, from all chunks.
-            gone: Set once the client has left; the server's work is called off then.
-
-        Raises:
-            SandboxError: The server failed or refused before the first event.
-            ClientGoneError: The client left first.
+            last: Gives the further fields of the last chunk, from all chunks.
+            gone: Set once the client has disconnected; the server's work is cancelled then.
         """
-        client = self._http()
-        try:
-            request = self._request(client, path, body, model)
-            response = await _unless(gone, client.send(request, stream=True))
-        except httpx.TimeoutException:
-            raise SandboxError("upstream_timeout") from None
-        except httpx.HTTPError as error:
-            raise SandboxError("provider_error", f"The upstream server failed: {error}") from None
-        if not response.is_success:
-            raise _refusal(response.status_code, await _rest(response, gone), model)
+        response = await self._send(path, body, model, gone, stream=True)
         _, broken = SandboxError("provider_error").render(self._profile)
         events = _events(response, model, keepalive, last, event(broken), gone)
 
@@ -123,36 +98,43 @@ class Upstream:
         if client is not None:
             await client.aclose()
 
+    async def _send(
+        self, path: str, body: Mapping[str, Any], model: str, gone: asyncio.Event, *, stream: bool
+    ) -> httpx.Response:
+        client = self._http()
+        base, mark, query = self._url.raw_path.partition(b"?")
+        fields = {name: value for name, value in body.items() if name not in _OWN_FIELDS}
+        request = client.build_request(
+            "POST",
+            self._url.copy_with(raw_path=base.rstrip(b"/") + path.encode() + mark + query),
+            content=json_bytes(fields | {"model": model}),
+            headers={"content-type": JSON_TYPE},
+        )
+        try:
+            response = await _unless(gone, client.send(request, stream=stream))
+        except httpx.TimeoutException:
+            raise SandboxError("upstream_timeout") from None
+        except httpx.HTTPError as error:
+            raise SandboxError("provider_error", f"The upstream server failed: {error}") from None
+        if not response.is_success:
+            raise _refusal(response.status_code, await _rest(response, gone), model)
+        return response
+
     def _http(self) -> httpx.AsyncClient:
         if self._client is None:
-            timeout = httpx.Timeout(_ANSWER_SECONDS, connect=_CONNECT_SECONDS)
-            # A proxy could not reach a server on this machine.
-            here = is_loopback(self._url.host)
-            # What the server sets for one client must not come back with the request of another.
-            no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=()))
             self._client = httpx.AsyncClient(
-                headers=self._headers, timeout=timeout, trust_env=not here, cookies=no_cookies
+                headers=self._headers,
+                timeout=httpx.Timeout(_ANSWER_SECONDS, connect=_CONNECT_SECONDS),
+                # A proxy could not reach a server on this machine.
+                trust_env=not is_loopback(self._url.host),
+                # What the server sets for one client must not come back with the request of another.
+                cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
             )
         return self._client
 
-    def _request(
-        self, client: httpx.AsyncClient, path: str, body: Mapping[str, Any], model: str
-    ) -> httpx.Request:
-        base, mark, query = self._url.raw_path.partition(b"?")
-        return client.build_request(
-            "POST",
-            self._url.copy_with(raw_path=base.rstrip(b"/") + path.encode() + mark + query),
-            content=json_bytes(_forwarded(body, model)),
-            headers={"content-type": JSON_TYPE},
-        )
-
 
 async def _rest(refused: httpx.Response, gone: asyncio.Event) -> bytes:
-    """Read the body of a refusal and close it; b"" where it breaks off, for its status says enough.
-
-    Raises:
-        ClientGoneError: The client left first.
-    """
+    """Read the body of a refusal and close it; b"" where it breaks off, for its status says enough."""
     try:
         return await _unless(gone, refused.aread())
     except httpx.HTTPError:
@@ -162,11 +144,7 @@ async def _rest(refused: httpx.Response, gone: asyncio.Event) -> bytes:
 
 
 async def _unless(gone: asyncio.Event, work: Coroutine[Any, Any, _Result]) -> _Result:
-    """Wait for a response or its body, and call the work off once the client has left.
-
-    Raises:
-        ClientGoneError: It left first.
-    """
+    """Wait for a response or its body; raise ClientGoneError once the client has disconnected."""
     request = asyncio.ensure_future(work)
     leaving = asyncio.ensure_future(gone.wait())
     try:
@@ -180,28 +158,18 @@ async def _unless(gone: asyncio.Event, work: Coroutine[Any, Any, _Result]) -> _R
         await asyncio.gather(request, leaving, return_exceptions=True)
 
 
-def _forwarded(body: Mapping[str, Any], model: str) -> dict[str, Any]:
-    return {name: value for name, value in body.items() if name not in _OWN_FIELDS} | {"model": model}
-
-
 def _refusal(status: int, content: bytes, model: str) -> SandboxError:
-    """Say the server's refusal in the words of the service."""
+    """Translate the server's refusal into one of the service."""
     message, code = _message(content)
-    match status:
-        case HTTPStatus.NOT_FOUND:
-            text = message or f"The model '{model}' does not exist."
-            return SandboxError("model_not_found", text, param="model")
-        case HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-            return SandboxError("payload_too_large", message)
-        case HTTPStatus.TOO_MANY_REQUESTS:
-            return SandboxError("provider_rate_limit")
-        case HTTPStatus.REQUEST_TIMEOUT | HTTPStatus.GATEWAY_TIMEOUT:
-            return SandboxError("upstream_timeout")
-        case HTTPStatus.BAD_REQUEST | HTTPStatus.UNPROCESSABLE_ENTITY:
-            too_long = code == "context_length_exceeded" or "context length" in (message or "").lower()
-            return SandboxError("context_length" if too_long else "malformed", message)
-        case _:
-            return SandboxError("provider_error")
+    if status == HTTPStatus.NOT_FOUND:
+        text = message or f"The model '{model}' does not exist."
+        return SandboxError("model_not_found", text, param="model")
+    if status in (HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY):
+        too_long = code == "context_length_exceeded" or "context length" in (message or "").lower()
+        return SandboxError("context_length" if too_long else "malformed", message)
+    if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        return SandboxError("payload_too_large", message)
+    return SandboxError(_REASONS.get(status, "provider_error"))
 
 
 def _message(content: bytes) -> tuple[str | None, str | None]:
@@ -233,7 +201,7 @@ async def _events(
             if gone.is_set():
                 return
             if not step.done():
-                yield _COMMENT
+                yield COMMENT
                 continue
             chunk = _chunk(step.result(), model)
             if chunk is not None:
@@ -255,7 +223,7 @@ async def _events(
 
 
 def _chunk(data: bytes | None, model: str) -> dict[str, Any] | None:
-    """Read one event; None where the stream is over: at its end, at an error, at what is no chunk."""
+    """Read one event; None where the stream is over, at its end, at an error or at anything but a chunk."""
     if data is None or data == _DONE_DATA:
         return None
     try:
@@ -268,7 +236,7 @@ def _chunk(data: bytes | None, model: str) -> dict[str, Any] | None:
 
 
 def _plain(answer: Mapping[str, Any]) -> dict[str, Any]:
-    """An answer without impact and bill, which it may carry too, and with the service's word for thoughts."""
+    """An answer without impact and bill, and with the service's name for the thinking."""
     plain = {name: value for name, value in answer.items() if name not in _OWN_EXTENSIONS}
     choices = plain.get("choices")
     for choice in choices if isinstance(choices, list) else ():

@@ -1,4 +1,4 @@
-"""The one way that every request takes: key, read, record, limit, fault, route, answer."""
+"""How every request is handled: key, body, record, rate limit, fault, route, answer."""
 
 import asyncio
 import logging
@@ -7,15 +7,13 @@ import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from http import HTTPStatus
-from typing import Any
 from urllib.parse import parse_qsl
 
 from starlette.types import Receive, Scope, Send
 
-from melious_sandbox.server.bodies import Incoming
-from melious_sandbox.server.call import Call, Upload, parse_body
+from melious_sandbox.server.bodies import RequestBody, parse_body, without_files
+from melious_sandbox.server.context import RequestContext
 from melious_sandbox.server.delivery import Delivery
-from melious_sandbox.server.listener import Connection
 from melious_sandbox.service.errors import ClientGoneError, SandboxError
 from melious_sandbox.service.faults import FAULT_HEADER, NO_FAULT, Fault
 from melious_sandbox.service.limits import RateState
@@ -24,7 +22,7 @@ from melious_sandbox.service.records import RecordedRequest, mask
 from melious_sandbox.service.responses import EVENTS_TYPE, EventsResponse, Response, json_response
 from melious_sandbox.service.state import Service
 
-Route = Callable[[Call], Awaitable[Response | EventsResponse]]
+Route = Callable[[RequestContext], Awaitable[Response | EventsResponse]]
 
 _NOT_READ = "the request was refused before its body was read"
 _TOO_LARGE = "the body is larger than the sandbox reads"
@@ -46,12 +44,12 @@ _REASON_OF_STATUS: dict[int, Reason] = {
 }
 
 
-class Gate:
+class Handler:
     """The ASGI application of one path.
 
     Args:
         service: The state of the sandbox.
-        endpoint: Name of the endpoint, "" where neither key nor limit counts.
+        endpoint: Name of the endpoint; "" where neither key nor limit counts.
         route: What answers.
         method: The method that the path takes; None takes any.
     """
@@ -65,7 +63,7 @@ class Gate:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        incoming = Incoming(receive, scope["headers"])
+        incoming = RequestBody(receive, scope["headers"])
         refusal = self._refusal(scope["method"], headers)
         raw, left_out = b"", None
         try:
@@ -74,40 +72,49 @@ class Gate:
             elif not await incoming.skip():
                 return
             else:
-                left_out = _NOT_READ if incoming.has_body else None
+                left_out = _NOT_READ if incoming.is_announced else None
         except SandboxError as error:
             refusal, left_out = error, _TOO_LARGE
         except ClientGoneError:
             return
         body = await parse_body(raw, headers.get("content-type", ""))
-        connection: Connection = scope["state"]["connection"]
-        record = self._record(scope, headers, body, connection)
-        record.body_left_out = left_out
+        record = RecordedRequest(
+            method=scope["method"],
+            path=scope["path"],
+            query=scope["query_string"].decode("latin-1"),
+            endpoint=self._endpoint,
+            headers=mask(headers),
+            body=without_files(body),
+            request_id=f"req_{uuid.uuid4().hex}",
+            connection=scope["state"]["connection"].port,
+            received_at=time.time(),
+            body_left_out=left_out,
+        )
         # Of a form, only what describes its files is kept.
         form = headers.get("content-type", "").startswith("multipart/")
         self._service.requests.append(record, 0 if form else len(raw))
-        call = Call(
+        context = RequestContext(
             service=self._service,
             endpoint=self._endpoint,
-            request_id=record.request_id,
             host=headers.get("host", "{}:{}".format(*scope["server"])),
             headers=headers,
             query=dict(parse_qsl(record.query, keep_blank_values=True)),
             path=scope.get("path_params", {}),
             record=record,
-            gone=connection.gone,
+            connection=scope["state"]["connection"],
+            incoming=incoming,
             body=body,
         )
         try:
-            with self._service.crowd.joined(self._endpoint):
-                await self._serve(call, refusal, incoming, send, connection)
+            with self._service.overlap.in_flight(self._endpoint):
+                await self._serve(context, refusal, send)
         except ClientGoneError:
             return
         finally:
             self._service.requests.finish(record)
 
     def _refusal(self, method: str, headers: Mapping[str, str]) -> SandboxError | None:
-        """Say why a request is refused whatever its body says."""
+        """Give the error of a request that is refused whatever its body says."""
         if self._method is not None and method != self._method:
             return SandboxError("method_not_allowed", headers={"allow": self._method})
         try:
@@ -117,89 +124,44 @@ class Gate:
             return error
         return None
 
-    async def _serve(
-        self,
-        call: Call,
-        refusal: SandboxError | None,
-        incoming: Incoming,
-        send: Send,
-        connection: Connection,
-    ) -> None:
-        state, response = await self._answer(call, refusal)
+    async def _serve(self, context: RequestContext, refusal: SandboxError | None, send: Send) -> None:
+        state, response = await self._answer(context, refusal)
+        seconds = self._service.settings.latency + context.fault.delay
+        if isinstance(response, Response):
+            seconds += context.seconds_of_work
+        delivery = Delivery(send, context)
         try:
-            await self._deliver(call, state, response, incoming, send, connection)
+            if await delivery.pause(seconds):
+                usual = [
+                    ("x-request-id", context.record.request_id),
+                    *self._service.profile.rate_headers(state.limit, state.remaining, state.reset),
+                    *context.incoming.connection_header.items(),
+                ]
+                await delivery.send(response, usual)
         finally:
             if isinstance(response, EventsResponse) and response.close is not None:
                 await response.close()
 
-    async def _deliver(
-        self,
-        call: Call,
-        state: RateState,
-        response: Response | EventsResponse,
-        incoming: Incoming,
-        send: Send,
-        connection: Connection,
-    ) -> None:
-        settings = self._service.settings
-        delivery = Delivery(
-            send,
-            connection,
-            call.record,
-            call.fault,
-            self._service.profile,
-            stream_delay=settings.stream_delay + call.seconds_per_token,
-            keepalive=settings.keepalive,
-            linger=None if incoming.ended else incoming.linger,
-        )
-        written = 0.0 if isinstance(response, EventsResponse) else call.seconds_of_work
-        if not await delivery.pause(settings.latency + call.fault.delay + written):
-            return
-        usual = [
-            ("x-request-id", call.request_id),
-            *self._service.profile.rate_headers(state.limit, state.remaining, state.reset),
-            *incoming.connection_header.items(),
-        ]
-        await delivery.send(response, usual)
-
-    def _record(
-        self, scope: Scope, headers: dict[str, str], body: Any, connection: Connection
-    ) -> RecordedRequest:
-        return RecordedRequest(
-            method=scope["method"],
-            path=scope["path"],
-            query=scope["query_string"].decode("latin-1"),
-            endpoint=self._endpoint,
-            headers=mask(headers),
-            body=_without_content(body),
-            request_id=f"req_{uuid.uuid4().hex}",
-            connection=connection.port,
-            received_at=time.time(),
-        )
-
     async def _answer(
-        self, call: Call, refusal: SandboxError | None
+        self, context: RequestContext, refusal: SandboxError | None
     ) -> tuple[RateState, Response | EventsResponse]:
-        service, state = self._service, None
+        state = None
         try:
             state = self._counted(refusal)
-            response = await self._admitted(call)
+            return state or self._service.limiter.peek(), await self._routed(context)
         except SandboxError as error:
-            call.record.error = error.message[:_MOST_OF_AN_ERROR]
-            status, body = error.render(service.profile)
-            response = json_response(body, status, error.headers)
+            failure = error
         except (asyncio.CancelledError, ClientGoneError):
             raise
         except Exception:
-            _logger.exception("the sandbox failed on %s %s", call.record.method, self._endpoint)
-            internal = SandboxError("internal")
-            call.record.error = internal.message
-            status, body = internal.render(service.profile)
-            response = json_response(body, status)
-        return state or service.limiter.peek(), response
+            _logger.exception("the sandbox failed on %s %s", context.record.method, self._endpoint)
+            failure = SandboxError("internal")
+        context.record.error = failure.message[:_MOST_OF_AN_ERROR]
+        status, body = failure.render(self._service.profile)
+        return state or self._service.limiter.peek(), json_response(body, status, failure.headers)
 
     def _counted(self, refusal: SandboxError | None) -> RateState | None:
-        """Count a request that nothing speaks against."""
+        """Count a request that is not refused."""
         if refusal is not None:
             raise refusal
         if not self._endpoint:
@@ -209,16 +171,16 @@ class Gate:
             raise SandboxError("rate_limit", headers={"retry-after": str(state.retry_after)})
         return state
 
-    async def _admitted(self, call: Call) -> Response | EventsResponse:
-        call.fault = self._fault(call)
-        if call.fault is not NO_FAULT:
-            call.record.fault = call.fault
-        if call.fault.answers:
-            return _fault_response(call.fault, self._service.profile)
-        return await self._route(call)
+    async def _routed(self, context: RequestContext) -> Response | EventsResponse:
+        context.fault = self._fault(context)
+        if context.fault is not NO_FAULT:
+            context.record.fault = context.fault
+        if context.fault.answers:
+            return _fault_response(context.fault, self._service.profile)
+        return await self._route(context)
 
-    def _fault(self, call: Call) -> Fault:
-        header = call.headers.get(FAULT_HEADER)
+    def _fault(self, context: RequestContext) -> Fault:
+        header = context.headers.get(FAULT_HEADER)
         if header is None:
             return self._service.faults.take(self._endpoint) or NO_FAULT
         try:
@@ -233,23 +195,9 @@ def _fault_response(fault: Fault, profile: Profile) -> Response | EventsResponse
         return EventsResponse(blocks, fault.content_type or EVENTS_TYPE, fault.status or 200)
     if fault.body is not None and fault.code is None:
         return Response(fault.body_bytes(), fault.status or 200)
-    status = fault.status or 500
-    reason = fault.code or _REASON_OF_STATUS.get(status) or _fallback(status)
-    worded, body = SandboxError(reason).render(profile)
-    response = json_response(body, fault.status or worded)
+    status = fault.status or HTTPStatus.INTERNAL_SERVER_ERROR
+    usual: Reason = "internal" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "invalid_value"
+    reason = fault.code or _REASON_OF_STATUS.get(status, usual)
+    usual_status, body = SandboxError(reason).render(profile)
+    response = json_response(body, fault.status or usual_status)
     return response if fault.body is None else replace(response, content=fault.body_bytes())
-
-
-def _fallback(status: int) -> Reason:
-    return "internal" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "invalid_value"
-
-
-def _without_content(body: Any) -> Any:
-    if not isinstance(body, dict) or not any(isinstance(value, Upload) for value in body.values()):
-        return body
-    return {
-        name: {"filename": value.filename, "content_type": value.content_type, "size": len(value.content)}
-        if isinstance(value, Upload)
-        else value
-        for name, value in body.items()
-    }

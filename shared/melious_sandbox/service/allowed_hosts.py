@@ -1,7 +1,7 @@
-"""Who may talk to the sandbox: a pure rule over ``Host`` and ``Origin``.
+"""Which hosts a request may name: a pure rule over ``Host`` and ``Origin``.
 
 A web page can point a name of its own at this machine and then reach whatever listens here (DNS rebinding),
-and can post simple forms to it without asking. Browsers always tell both names, so names decide.
+and can post simple forms without asking. Browsers always send both names, so the names decide.
 """
 
 import ipaddress
@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 _NAME = r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*"
 _AUTHORITY = re.compile(rf"(?:\[(?P<v6>[0-9a-f:.]+)\]|(?P<name>{_NAME})\.?)(?::(?P<port>[0-9]{{0,5}}))?")
 _LARGEST_PORT = 65_535
-_OF_EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not bound
+_LOOPBACK_OF = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not bound
 _MOST_SHOWN = 100
 
 
@@ -22,14 +22,11 @@ class MalformedHostError(ValueError):
 
 
 class ForeignHostError(ValueError):
-    """A request names a host, or comes from a web page, that is not this machine."""
+    """A request names a host, or comes from a web page, that is not allowed."""
 
 
 def host_name(authority: str) -> str:
     """Give the host of ``host[:port]``, in lower case, without brackets and without a final dot.
-
-    Raises:
-        MalformedHostError: It is something else.
 
     >>> host_name("LOCALHOST.:8321"), host_name("[::1]")
     ('localhost', '::1')
@@ -46,10 +43,10 @@ def host_name(authority: str) -> str:
 
 
 @lru_cache(maxsize=64)
-def is_this_machine(name: str) -> bool:
-    """Whether a name or an address in plain form can mean this machine only.
+def is_loopback(name: str) -> bool:
+    """Whether a name or an address in plain form can only mean this machine.
 
-    >>> [is_this_machine(name) for name in ("sandbox.localhost", "127.0.0.2", "localhost.evil.example")]
+    >>> [is_loopback(name) for name in ("sandbox.localhost", "127.0.0.2", "localhost.evil.example")]
     [True, True, False]
     """
     if name == "localhost" or name.endswith(".localhost"):
@@ -68,57 +65,46 @@ def reachable(bound: str) -> str:
     >>> reachable("0.0.0.0"), reachable("sandbox.localhost")
     ('127.0.0.1', 'sandbox.localhost')
     """
-    return _OF_EVERY_ADDRESS.get(_plain(bound), bound)
+    return _LOOPBACK_OF.get(_plain(bound), bound)
 
 
-class HostRule:
-    """Which hosts a request may name.
+class AllowedHosts:
+    """The hosts that a request may name.
 
-    Bound to loopback, only names of this machine and those that are allowed. Bound elsewhere, any name unless
-    some are allowed; then these, names of this machine, and the address that the client connected to.
-
-    Args:
-        bound: The host that the sandbox is bound to.
-        allowed: Further hosts, without ports.
+    Bound to loopback: names of this machine and those in ``allowed``. Bound elsewhere: any name, unless some
+    are allowed; then these, names of this machine, and the address that the client connected to.
     """
 
     def __init__(self, bound: str, allowed: Iterable[str] = ()) -> None:
         self._allowed = frozenset(map(_plain, allowed))
         self._bound = _plain(bound)
-        self._everywhere = self._bound in _OF_EVERY_ADDRESS
 
     def check(self, host: str | None, origins: Iterable[str], address: str) -> None:
-        """Check the names that a request carries.
+        """Check the ``Host`` header and every ``Origin`` header of a request.
 
         Args:
             host: The ``Host`` header; None where HTTP/1.0 sent none.
             origins: Every ``Origin`` header.
             address: The address of this machine that the client connected to.
-
-        Raises:
-            MalformedHostError: ``Host`` is not a host and a port.
-            ForeignHostError: A name that is not allowed.
         """
         name = None if host is None else host_name(host)
-        if not self._is_checked(address):
+        on_loopback = self._bound not in _LOOPBACK_OF and is_loopback(address)
+        if not self._allowed and not on_loopback:
             return
-        if name is not None and not self._may(name, address):
+        if name is not None and not self._allows(name, address):
             raise ForeignHostError(
                 f"The sandbox does not answer to the host {name[:_MOST_SHOWN]!r}. "
                 "Use http://localhost, or name the host in allowed_hosts (--allowed-hosts)."
             )
         for origin in origins:
-            if not self._may(_host_of_origin(origin), address):
+            if not self._allows(_host_of_origin(origin), address):
                 raise ForeignHostError(
                     f"The sandbox does not answer to web pages of {origin[:_MOST_SHOWN]!r}. "
                     "Name their host in allowed_hosts (--allowed-hosts) if they are yours."
                 )
 
-    def _is_checked(self, address: str) -> bool:
-        return bool(self._allowed) or (not self._everywhere and is_this_machine(address))
-
-    def _may(self, name: str, address: str) -> bool:
-        return name in self._allowed or name in (self._bound, address) or is_this_machine(name)
+    def _allows(self, name: str, address: str) -> bool:
+        return name in self._allowed or name in (self._bound, address) or is_loopback(name)
 
 
 def _plain(host: str) -> str:

@@ -24,18 +24,15 @@ class PrefixCache:
     def cached_tokens(self, model: str, messages: Sequence[Any], prompt_tokens: int) -> int:
         """Give the cached tokens of a prompt, whole blocks of 64, and remember the prompt.
 
-        Short prompts (below 1024 tokens) are not cached.
+        Prompts below 1024 tokens are not cached.
         """
         if prompt_tokens < _SMALLEST:
             return 0
-        known_messages = self._known_messages(model, messages)
-        if not known_messages:
-            return 0
-        if known_messages == len(messages):
-            known = prompt_tokens
-        else:
-            known = min(prompt_tokens, tokens.count_messages(list(messages[:known_messages])))
-        return known // _BLOCK * _BLOCK if known >= _SMALLEST else 0
+        known = self._known_messages(model, messages)
+        cached = prompt_tokens
+        if known < len(messages):
+            cached = min(prompt_tokens, tokens.count_messages(messages[:known]))
+        return cached // _BLOCK * _BLOCK if cached >= _SMALLEST else 0
 
     def clear(self) -> None:
         """Forget everything."""
@@ -54,6 +51,6 @@ class PrefixCache:
                     self._known.move_to_end(key)
                 else:
                     self._known[key] = None
-            while len(self._known) > _KEPT:
-                self._known.popitem(last=False)
+                    if len(self._known) > _KEPT:
+                        self._known.popitem(last=False)
         return known
