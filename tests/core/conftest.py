@@ -17,6 +17,7 @@ import pytest
 from melious.sandbox import Sandbox
 
 if TYPE_CHECKING:
+    from .batches import Watched
     from .clients import Clients
     from .held_server import HeldServer, Script
 
@@ -68,6 +69,27 @@ def serve() -> Iterator[Callable[[Script], HeldServer]]:
 
     with ExitStack() as stack:
         yield lambda script: stack.enter_context(HeldServer(script))
+
+
+@pytest.fixture
+def watched(monkeypatch: pytest.MonkeyPatch) -> Iterator[Watched]:
+    """Hold a test against one promise: what begins is reported once, and as what it was."""
+    from melious.clients import record
+
+    from .batches import Watched
+
+    seen = Watched()
+    monkeypatch.setattr(record, "observers", (seen,))
+    yield seen
+    assert [len(ends) for ends in seen.ends] == [1] * len(seen.ends)
+
+
+@pytest.fixture
+def no_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Retries follow at once, where the service names no wait."""
+    from melious.exchange import retry
+
+    monkeypatch.setattr(retry, "BACKOFF_BASE", 0.0)
 
 
 @pytest.fixture(params=["sync", "async", "aiohttp"])
