@@ -50,6 +50,17 @@ def client(clients: Clients, sandbox: Sandbox) -> Any:
     return clients.client(sandbox)
 
 
+@pytest.fixture
+def embed(clients: Clients, client: Any) -> Callable[..., Any]:
+    """Embed texts with the client of the session's sandbox."""
+    from .clients import EMBEDDINGS
+
+    def run(texts: Any, **params: Any) -> Any:
+        return clients.call(client, "embeddings.create", model=EMBEDDINGS, input=texts, **params)
+
+    return run
+
+
 @pytest.fixture(scope="session")
 def wav() -> bytes:
     """A second of silence."""
