@@ -124,6 +124,24 @@ def _nothing_said() -> Iterator[None]:
 
 
 @pytest.fixture
+def patient_drain(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What follows the end of a stream is waited for, so that its connection is kept on a busy machine too."""
+    from melious.http._async import aiohttp_pool, pool
+    from melious.http._sync import pool as blocking_pool
+
+    for module in (aiohttp_pool, pool, blocking_pool):
+        monkeypatch.setattr(module, "DRAIN_SECONDS", 60.0)
+
+
+@pytest.fixture
+def no_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Retries follow at once, where the service names no wait."""
+    from melious.exchange import retry
+
+    monkeypatch.setattr(retry, "BACKOFF_BASE", 0.0)
+
+
+@pytest.fixture
 def start_sandbox() -> Iterator[Callable[..., Sandbox]]:
     """Start further sandboxes with the arguments of ``Sandbox``; they stop after the test."""
     with ExitStack() as stack:

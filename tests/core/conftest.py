@@ -95,14 +95,6 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> Iterator[Watched]:
     assert [len(ends) for ends in seen.ends] == [1] * len(seen.ends)
 
 
-@pytest.fixture
-def no_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Retries follow at once, where the service names no wait."""
-    from melious.exchange import retry
-
-    monkeypatch.setattr(retry, "BACKOFF_BASE", 0.0)
-
-
 @pytest.fixture(params=["sync", "async", "aiohttp"])
 def every_client(request: pytest.FixtureRequest) -> Iterator[Clients]:
     """Both kinds of clients, and asyncio clients on aiohttp's connections."""

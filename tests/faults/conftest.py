@@ -77,7 +77,6 @@ def run_script(request: pytest.FixtureRequest, sandbox: Sandbox) -> Callable[...
             env=environment(sandbox.base_url, sandbox.api_key),
             capture_output=True,
             text=True,
-            timeout=45,
             check=False,
         )
         assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr

@@ -188,6 +188,7 @@ def test_through_a_proxy(scheme, when, monkeypatch, serve, proxy_to, any_face): 
     bob.close()
 
 
+@pytest.mark.usefixtures("patient_drain")
 @pytest.mark.parametrize("encrypted", [False, True], ids=["plain", "tls"])
 @pytest.mark.parametrize("form", FORMS)
 def test_a_clean_connection_is_used_again(form, encrypted, serve, any_face):

@@ -148,6 +148,7 @@ def test_a_directory_of_certificates_from_the_environment(tmp_path, monkeypatch,
     assert any_face(server.base_url).chat().text == "A light."
 
 
+@pytest.mark.usefixtures("patient_drain")
 def test_streams_over_tls_give_their_connection_back(serve, any_face):
     server = serve(streaming, tls=tls())
     client = any_face(server.base_url, verify=CA)
