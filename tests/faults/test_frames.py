@@ -23,11 +23,11 @@ from faults_kit import (
     eventually,
     http_chunk,
     open_sockets,
+    tls,
     whole,
 )
 from test_http_answers import BROKEN
 from test_injected_clients import KINDS
-from test_tls_and_proxies import tls
 
 from melious import (
     APIConnectionError,
