@@ -84,7 +84,7 @@ def trickled_head(peer: Peer) -> None:
 
 @pytest.fixture(params=["deadline", "timeout"])
 def limit(request) -> dict[str, float]:
-    return {request.param: 0.3}
+    return {request.param: 0.1}
 
 
 @pytest.mark.parametrize("script", [silent, trickle, trickled_head])
@@ -96,7 +96,7 @@ def test_an_answer_that_does_not_come_or_does_not_end(script, limit, serve, any_
     assert isinstance(caught.value, TimeoutError)
     assert isinstance(caught.value, DeadlineExceededError) == ("deadline" in limit)
     assert caught.value.attempts <= 1, "an answer that costs money is not asked for twice because it is slow"
-    assert caught.value.elapsed >= 0.29
+    assert caught.value.elapsed >= 0.09
 
 
 @pytest.mark.parametrize("script", [silent, trickled_head])
@@ -157,18 +157,18 @@ def full() -> Iterator[str]:
 def test_a_connection_that_does_not_come_about(stream, full, any_face):
     client = any_face(full, max_retries=0)
     with pytest.raises(APITimeoutError, match="connect"):
-        (client.chunks if stream else client.chat)(timeout=Timeout(connect=0.4))
+        (client.chunks if stream else client.chat)(timeout=Timeout(connect=0.1))
 
 
 def test_the_deadline_holds_while_connecting(full, any_face):
     with pytest.raises(DeadlineExceededError):
-        any_face(full).chat(deadline=0.3)
+        any_face(full).chat(deadline=0.1)
 
 
 @pytest.mark.usefixtures("no_backoff")
 def test_connecting_is_tried_again(full, face):
     with pytest.raises(APITimeoutError) as caught:
-        face(full, max_retries=2).chat(timeout=Timeout(connect=0.2))
+        face(full, max_retries=2).chat(timeout=Timeout(connect=0.1))
     assert caught.value.attempts == 3
     assert len(caught.value.history) == 2
 
@@ -352,8 +352,8 @@ def test_timeouts_of_cheap_requests_are_tried_again(serve, face):
             always(whole({"object": "list", "data": []}))(peer)
 
     server = serve(script)
-    answer = face(server.base_url).models(timeout=Timeout(answer=1.0))
-    assert answer.attempts == 2
+    answer = face(server.base_url, max_retries=20).models(timeout=Timeout(answer=0.3))
+    assert answer.attempts >= 2
 
 
 def test_a_chunk_at_a_time_for_long_is_no_timeout(serve, any_face):
@@ -362,10 +362,10 @@ def test_a_chunk_at_a_time_for_long_is_no_timeout(serve, any_face):
     def script(peer: Peer) -> None:
         peer.request()
         peer.events(event("A"))
-        for _ in range(8):
+        for _ in range(6):
             peer.pause(0.2)
             peer.send(http_chunk(event("b")))
         peer.send(http_chunk(event(finish="stop") + DONE), b"0\r\n\r\n")
 
-    chunks = any_face(serve(script).base_url, timeout=1.2, deadline=1.2).chunks()
-    assert len(chunks) == 10
+    chunks = any_face(serve(script).base_url, timeout=1.0, deadline=1.0).chunks()
+    assert len(chunks) == 8

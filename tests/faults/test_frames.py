@@ -140,13 +140,13 @@ def test_a_certificate_that_is_not_trusted(serve, every):
 
 def test_no_answer_in_time(serve, every):
     with pytest.raises(APITimeoutError) as caught:
-        every(serve(never_answers).base_url, timeout=Timeout(answer=0.2)).chat()
+        every(serve(never_answers).base_url, timeout=Timeout(answer=0.1)).chat()
     assert_no_key_in_frames(caught.value)
 
 
 def test_no_chunk_in_time(serve, every):
     with pytest.raises(MeliousError) as caught:
-        every(serve(begins_a_stream).base_url, timeout=Timeout(silence=0.2, event=0.2)).chunks()
+        every(serve(begins_a_stream).base_url, timeout=Timeout(silence=0.1, event=0.1)).chunks()
     assert_no_key_in_frames(caught.value)
 
 

@@ -148,7 +148,7 @@ def handshakes_never(gone: list[bool], greeted: threading.Event | None = None):
     return script
 
 
-@pytest.mark.parametrize("limit", [{"deadline": 0.5}, {"timeout": Timeout(connect=0.5)}])
+@pytest.mark.parametrize("limit", [{"deadline": 0.2}, {"timeout": Timeout(connect=0.2)}])
 def test_a_handshake_that_never_ends(limit, serve, any_face):
     gone: list[bool] = []
     server = serve(handshakes_never(gone))
