@@ -14,12 +14,13 @@ class ProxyServer(RawServer):
 
     Attributes:
         asked: The first line of each request.
-        returned: How many bytes were passed on to clients.
+        taken: How many bytes came from the server.
+        returned: How many of them were passed on to clients.
     """
 
     def __init__(self, target: RawServer, *, password: str | None = None) -> None:
         self.asked: list[str] = []
-        self.returned = 0
+        self.taken = self.returned = 0
         self._target = ("127.0.0.1", target.port)
         self._password = password
         super().__init__(self._proxy)
@@ -39,20 +40,29 @@ class ProxyServer(RawServer):
                 peer.send(b"HTTP/1.1 200 Connection established\r\n\r\n")
             else:
                 onward.sendall(received)
-            back = threading.Thread(target=_pump, args=(onward, peer.sock, self._count))
+            back = threading.Thread(target=_pump, args=(onward, peer.sock, self._take, self._return))
             back.start()
             _pump(peer.sock, onward)
             back.join()
 
-    def _count(self, passed: int) -> None:
-        self.returned += passed
+    def _take(self, count: int) -> None:
+        self.taken += count
+
+    def _return(self, count: int) -> None:
+        self.returned += count
 
 
-def _pump(source: socket.socket, sink: socket.socket, count: Callable[[int], None] = lambda _: None) -> None:
+Count = Callable[[int], None]
+
+
+def _pump(
+    source: socket.socket, sink: socket.socket, took: Count = lambda _: None, gave: Count = lambda _: None
+) -> None:
     # A reset ends one side as a close does, and the other must see it too.
     with suppress(OSError):
         while data := source.recv(65536):
+            took(len(data))
             sink.sendall(data)
-            count(len(data))
+            gave(len(data))
     with suppress(OSError):
         sink.shutdown(socket.SHUT_WR)
