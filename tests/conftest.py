@@ -52,17 +52,35 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if item.path.parent.name in _ADAPTERS and item.path.stem.endswith(_MEETS_THE_FRAMEWORK):
             item.add_marker("versions")
+    left_out = (
+        {item for item in items if _needs_no_http_library(item)} if _is_without_httpx2(config) else set()
+    )
     if config.getoption("--exhaustive"):
+        _leave_out(config, items, left_out)
         return
     products: defaultdict[str, list[pytest.Item]] = defaultdict(list)
     for item in items:
         if item.get_closest_marker("sampled") is not None:
             products[item.nodeid.partition("[")[0]].append(item)
-    left_out = {item for item in items if item.get_closest_marker("exhaustive") is not None}
+    left_out |= {item for item in items if item.get_closest_marker("exhaustive") is not None}
     for product in products.values():
         left_out |= set(product) - _sample(product)
+    _leave_out(config, items, left_out)
+
+
+def _leave_out(config: pytest.Config, items: list[pytest.Item], left_out: set[pytest.Item]) -> None:
     config.hook.pytest_deselected(items=[item for item in items if item in left_out])
     items[:] = [item for item in items if item not in left_out]
+
+
+def _is_without_httpx2(config: pytest.Config) -> bool:
+    return bool(config.getoption("--http-library") == "httpx")
+
+
+def _needs_no_http_library(item: Any) -> bool:
+    """Whether it runs on aiohttp, which is the same whatever the HTTP library is."""
+    params = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    return any(isinstance(value, str) and value == "aiohttp" for value in params)
 
 
 def _sample(product: list[pytest.Item]) -> set[pytest.Item]:
@@ -84,7 +102,7 @@ def _values(item: Any) -> set[tuple[str, int]]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if config.getoption("--http-library") == "httpx":
+    if _is_without_httpx2(config):
         # Plugins of pytest may hold httpx2 already; what counts is that the core has not chosen yet.
         if "melious.http.library" in sys.modules:
             raise pytest.UsageError("melious.http.library was imported before --http-library took effect")
@@ -121,6 +139,24 @@ def _nothing_said() -> Iterator[None]:
     callers = sys.modules.get("melious._stacklevel")
     if callers is not None:
         callers._said.clear()
+
+
+@pytest.fixture
+def patient_drain(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What follows the end of a stream is waited for, so that its connection is kept on a busy machine too."""
+    from melious.http._async import aiohttp_pool, pool
+    from melious.http._sync import pool as blocking_pool
+
+    for module in (aiohttp_pool, pool, blocking_pool):
+        monkeypatch.setattr(module, "DRAIN_SECONDS", 60.0)
+
+
+@pytest.fixture
+def no_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Retries follow at once, where the service names no wait."""
+    from melious.exchange import retry
+
+    monkeypatch.setattr(retry, "BACKOFF_BASE", 0.0)
 
 
 @pytest.fixture

@@ -191,7 +191,12 @@ class Burst:
         self.random = random.Random(seed)
         self.gate = gate or RateGate(self.random.uniform)
         self.policy = Policy(
-            self.gate, RetryBudget(), clock=lambda: self.now, wall_clock=self.epoch, **policy
+            self.gate,
+            RetryBudget(),
+            clock=lambda: self.now,
+            wall_clock=self.epoch,
+            uniform=self.random.uniform,
+            **policy,
         )
         self._events: list[tuple[float, int, Iterator[float | None]]] = []
         self._order = itertools.count()

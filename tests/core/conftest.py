@@ -17,6 +17,7 @@ import pytest
 from melious.sandbox import Sandbox
 
 if TYPE_CHECKING:
+    from .batches import Watched
     from .clients import Clients
     from .held_server import HeldServer, Script
 
@@ -49,6 +50,17 @@ def client(clients: Clients, sandbox: Sandbox) -> Any:
     return clients.client(sandbox)
 
 
+@pytest.fixture
+def embed(clients: Clients, client: Any) -> Callable[..., Any]:
+    """Embed texts with the client of the session's sandbox."""
+    from .clients import EMBEDDINGS
+
+    def run(texts: Any, **params: Any) -> Any:
+        return clients.call(client, "embeddings.create", model=EMBEDDINGS, input=texts, **params)
+
+    return run
+
+
 @pytest.fixture(scope="session")
 def wav() -> bytes:
     """A second of silence."""
@@ -68,6 +80,19 @@ def serve() -> Iterator[Callable[[Script], HeldServer]]:
 
     with ExitStack() as stack:
         yield lambda script: stack.enter_context(HeldServer(script))
+
+
+@pytest.fixture
+def watched(monkeypatch: pytest.MonkeyPatch) -> Iterator[Watched]:
+    """Hold a test against one promise: what begins is reported once, and as what it was."""
+    from melious.clients import record
+
+    from .batches import Watched
+
+    seen = Watched()
+    monkeypatch.setattr(record, "observers", (seen,))
+    yield seen
+    assert [len(ends) for ends in seen.ends] == [1] * len(seen.ends)
 
 
 @pytest.fixture(params=["sync", "async", "aiohttp"])

@@ -105,8 +105,8 @@ def middle(least: float, most: float) -> float:
 
 
 def policy_with(clock: Clock, **changes: Any) -> Policy:
-    """A policy with a gate and a budget of its own; the gate leaves nothing to chance."""
-    usual = {"gate": RateGate(middle), "clock": clock, "wall_clock": clock.wall}
+    """A policy with a gate and a budget of its own that leaves nothing to chance: every draw is the middle."""
+    usual = {"gate": RateGate(middle), "clock": clock, "wall_clock": clock.wall, "uniform": middle}
     return Policy(**(usual | changes))
 
 

@@ -35,7 +35,7 @@ class Asked:
     def __init__(self, server: "HeldServer", body: dict[str, Any], number: int) -> None:
         self._server = server
         self.body = body
-        self.texts: list[str] = body.get("input") or body["documents"]
+        self.texts: list[str] = body.get("input") or body.get("documents") or []
         self.number = number
 
     def once(self, condition: Callable[[], bool]) -> None:
@@ -48,7 +48,7 @@ class Asked:
 
 
 class HeldServer(ThreadingHTTPServer):
-    """Embeds and reranks as a script says.
+    """Embeds, reranks and lists models as a script says.
 
     Attributes:
         asked: All requests, in the order in which they came.
@@ -117,7 +117,12 @@ class _Handler(BaseHTTPRequestHandler):
     wbufsize = -1  # one packet for an answer
 
     def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        self._answer(json.loads(self.rfile.read(int(self.headers["content-length"]))))
+
+    def do_GET(self) -> None:
+        self._answer({})
+
+    def _answer(self, body: dict[str, Any]) -> None:
         asked = self.server.enter(body)
         try:
             said = self.server.script(asked)
@@ -139,6 +144,8 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _usual(asked: Asked) -> dict[str, Any]:
+    if not asked.body:
+        return {"object": "list", "data": [{"id": "bge-reranker-v2-m3", "object": "model"}]}
     costs = {
         "model": asked.body["model"],
         "usage": {"prompt_tokens": len(asked.texts), "total_tokens": len(asked.texts)},

@@ -2,73 +2,31 @@
 
 from __future__ import annotations
 
-import asyncio
-import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from melious import (
-    AsyncMeliousClient,
     AuthenticationError,
     BadRequestError,
     BudgetExceededError,
     ImpactBudget,
-    MeliousClient,
     MeliousError,
     ResponseDecodeError,
     ServerError,
     track_impact,
 )
 
-from .clients import EMBEDDINGS, RERANK
-from .held_server import HeldServer, until
+from .batches import ENDPOINTS, each_endpoint
 
 if TYPE_CHECKING:
+    from .batches import Watched
     from .clients import Clients
+    from .held_server import HeldServer
 
-TEXTS = list("abcdefgh")
-ENDPOINTS: dict[str, dict[str, Any]] = {
-    "embeddings.create": {"model": EMBEDDINGS, "input": TEXTS},
-    "rerank.create": {"model": RERANK, "query": "q", "documents": TEXTS},
-}
-each_endpoint = pytest.mark.parametrize("endpoint", ENDPOINTS)
-
-
-class Watched:
-    """Observes every request of the process: how often each began and ended."""
-
-    def __init__(self) -> None:
-        self.ends: list[list[Any]] = []
-
-    def __call__(self, _request: Any) -> Any:
-        ends: list[Any] = []
-        self.ends.append(ends)
-
-        class One:
-            def opened(self) -> None:
-                raise AssertionError("nothing streams here")
-
-            def ended(self, outcome: Any) -> None:
-                ends.append(outcome)
-
-        return One()
-
-    def saw_failure(self) -> bool:
-        return any(outcome.error is not None for ends in list(self.ends) for outcome in ends)
-
-
-@pytest.fixture(autouse=True)
-def watched(monkeypatch: pytest.MonkeyPatch) -> Iterator[Watched]:
-    """Hold every test against one promise: what begins is reported once, and as what it was."""
-    from melious.clients import record as reporting
-
-    seen = Watched()
-    monkeypatch.setattr(reporting, "observers", (seen,))
-    yield seen
-    assert [len(ends) for ends in seen.ends] == [1] * len(seen.ends)
+pytestmark = pytest.mark.usefixtures("watched")
 
 
 # --- one batch that fails for good ------------------------------------------------------------------------
@@ -230,6 +188,7 @@ def test_what_waits_is_not_sent_once_the_call_has_failed(
     )
 
 
+@pytest.mark.usefixtures("no_backoff")
 @each_endpoint
 def test_retries_of_a_call_that_goes_on_are_made_and_told_of(
     clients: Clients, serve: Callable[..., HeldServer], endpoint: str
@@ -334,76 +293,3 @@ def test_a_call_that_waits_for_the_texts_of_one_that_fails_sends_only_what_is_mi
     assert isinstance(failed, BadRequestError)
     assert len(done.embeddings) == 8
     assert server.texts[8:] == [["a"]]
-
-
-# --- a call that is broken off ----------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("transport", ["httpx", "aiohttp"])
-@each_endpoint
-def test_a_cancelled_call_cancels_what_is_under_way(
-    serve: Callable[..., HeldServer], watched: Watched, endpoint: str, transport: Any
-) -> None:
-    """One batch is answered, four are held: they are cancelled, and each is reported once."""
-    if transport == "aiohttp":
-        pytest.importorskip("aiohttp")
-
-    def script(asked: Any) -> Any:
-        return None if asked.texts == ["a"] else asked.once(lambda: False)
-
-    server = serve(script)
-    name = endpoint.partition(".")[0]
-
-    async def main() -> tuple[Any, Any]:
-        options: dict[str, Any] = {"api_key": server.api_key, "base_url": server.base_url}
-        async with AsyncMeliousClient(async_transport=transport, **options) as client:
-            with track_impact() as ledger:
-                call: Any = getattr(client, name).create(**ENDPOINTS[endpoint], batch_size=1)
-                task = asyncio.ensure_future(call)
-                await asyncio.to_thread(until, lambda: len(server.asked) == 5)
-                task.cancel()
-                with pytest.raises(asyncio.CancelledError):
-                    await task
-            assert asyncio.all_tasks() == {asyncio.current_task()}
-        return ledger.total.requests, ledger.total.failed
-
-    assert asyncio.run(main()) == (1, 4)
-    assert len(server.asked) == len(watched.ends) == 5
-
-
-@each_endpoint
-@pytest.mark.parametrize("interrupts", [1, 2])
-def test_ctrl_c_stops_a_blocking_call(
-    serve: Callable[..., HeldServer], watched: Watched, endpoint: str, interrupts: int
-) -> None:
-    """After one what is under way still ends and is counted; a second one does not wait for it."""
-    heard: list[int] = []
-
-    def interrupted(number: int, _frame: Any) -> None:
-        heard.append(number)
-        raise KeyboardInterrupt
-
-    def script(asked: Any) -> Any:
-        asked.once_asked(4)
-        for nth in range(interrupts):
-            if asked.texts == ["c"]:
-                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
-            asked.once(lambda nth=nth: len(heard) > nth)
-        if interrupts > 1:
-            asked.once(released.is_set)
-
-    released = threading.Event()
-    server = serve(script)
-    name = endpoint.partition(".")[0]
-    before = signal.signal(signal.SIGINT, interrupted)
-    try:
-        with MeliousClient(api_key=server.api_key, base_url=server.base_url) as client:
-            with track_impact() as ledger, pytest.raises(KeyboardInterrupt):
-                getattr(client, name).create(**ENDPOINTS[endpoint], batch_size=1)
-            released.set()
-    finally:
-        signal.signal(signal.SIGINT, before)
-    counted = (4, 0) if interrupts == 1 else (0, 4)
-    assert (ledger.total.requests, ledger.total.failed) == counted
-    assert len(server.asked) == len(watched.ends) == 4
-    until(lambda: not any(thread.name.startswith(f"melious-{name}") for thread in threading.enumerate()))

@@ -88,6 +88,7 @@ ENDS_WITH_DONE = [
 ]
 
 
+@pytest.mark.usefixtures("patient_drain")
 @pytest.mark.parametrize("case", ENDS_WITH_DONE, ids=lambda case: case["id"])
 def test_a_stream_read_to_done_gives_its_connection_back(
     clients: Clients, sandbox: Sandbox, case: dict[str, Any]

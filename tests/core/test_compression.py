@@ -22,8 +22,6 @@ from melious.wire.compression import (
     decoder,
 )
 
-pytestmark = pytest.mark.http_library
-
 TEXT = json.dumps({"text": "Licht, свет, 光. " * 50}, ensure_ascii=False).encode()
 
 

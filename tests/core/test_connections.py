@@ -10,6 +10,8 @@ import pytest
 
 from melious import AsyncMeliousClient, MeliousClient
 
+from .held_server import until
+
 pytestmark = pytest.mark.http_library
 
 BODY = b'{"choices": [{"message": {"content": "here"}, "finish_reason": "stop"}]}'
@@ -21,6 +23,7 @@ class Server:
 
     def __init__(self, *, says_close: bool = False, hangs_up: bool = False) -> None:
         self.connections: list[list[bytes]] = []
+        self.ended = 0
         self._says_close = says_close
         self._hangs_up = hangs_up
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -45,7 +48,12 @@ class Server:
                 reads.append(data)
                 peer.sendall(HEAD + (b"connection: close\r\n" if self._says_close else b"") + b"\r\n" + BODY)
                 if self._says_close or self._hangs_up:
-                    return
+                    break
+        self.ended += 1
+
+    def is_done(self) -> bool:
+        """Whether every connection that was to end has ended."""
+        return not (self._says_close or self._hangs_up) or self.ended == len(self.connections)
 
     def stop(self) -> None:
         self._listener.shutdown(socket.SHUT_RDWR)
@@ -68,7 +76,7 @@ def serve() -> Iterator[Callable[..., Server]]:
 
 
 async def _ask(kind: str, server: Server, times: int) -> list[int]:
-    """Ask so many times, with a moment between, and give the attempts that each took."""
+    """Ask so many times, each when the server is done with the one before; give the attempts that each took."""
     question = [{"role": "user", "content": "Where are you?"}]
     attempts = []
     if kind == "sync":
@@ -76,12 +84,12 @@ async def _ask(kind: str, server: Server, times: int) -> list[int]:
             for _ in range(times):
                 answer = await asyncio.to_thread(client.chat.create, model="glm-4.7", messages=question)
                 attempts.append(answer.attempts)
-                await asyncio.sleep(0.02)
+                await asyncio.to_thread(until, server.is_done)
     else:
         async with AsyncMeliousClient(api_key="k", base_url=server.base_url) as client:
             for _ in range(times):
                 attempts.append((await client.chat.create(model="glm-4.7", messages=question)).attempts)
-                await asyncio.sleep(0.02)
+                await asyncio.to_thread(until, server.is_done)
     return attempts
 
 

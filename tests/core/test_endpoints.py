@@ -13,8 +13,6 @@ from melious.sandbox import Fault, Sandbox
 from .clients import AUDIO, CHAT, IMAGES, QUESTION, RERANK, TOOL, Clients
 from .pictures import png, png_url
 
-pytestmark = pytest.mark.http_library
-
 # --- chat ------------------------------------------------------------------------------------------------------
 
 
@@ -205,6 +203,7 @@ def test_an_answer_without_pictures_is_an_error(
         clients.call(client, "images.generate", model=IMAGES, prompt="p")
 
 
+@pytest.mark.http_library
 @pytest.mark.parametrize("kind", ["path", "text path", "open file", "bytes in memory", "pair"])
 def test_audio_from_anywhere(
     clients: Clients, client: Any, sandbox: Sandbox, wav: bytes, tmp_path: Path, kind: str
@@ -279,6 +278,7 @@ def test_what_is_no_transcription_is_never_taken_for_one(
     assert caught.value.request_id == sandbox.requests[-1].request_id
 
 
+@pytest.mark.http_library
 def test_an_upload_is_sent_again_whole(clients: Clients, client: Any, sandbox: Sandbox, wav: bytes) -> None:
     sandbox.faults.add(Fault(status=503, headers={"retry-after-ms": "1"}, times=2))
     result = clients.call(client, "audio.transcribe", model=AUDIO, file=io.BytesIO(wav))

@@ -9,8 +9,6 @@ from melious.settings.config import Timeout
 
 from .clients import AUDIO, CHAT, EMBEDDINGS, IMAGES, QUESTION, RERANK, TOOL, Clients
 
-pytestmark = pytest.mark.http_library
-
 SCHEMA = {
     "type": "json_schema",
     "json_schema": {

@@ -8,7 +8,6 @@ from melious import APITimeoutError, DeadlineExceededError, RateLimitError, Time
 from melious.sandbox import Fault, Sandbox
 
 from .clients import CHAT, EMBEDDINGS, QUESTION, RERANK, Clients
-from .held_server import until
 
 CALL = {"model": RERANK, "query": "light", "documents": ["a lighthouse", "a lamp"]}
 CALLERS = 64
@@ -25,26 +24,26 @@ def _told_to_wait(clients: Clients, sandbox: Sandbox, seconds: str, **options: A
 
 
 def test_after_a_429_nobody_asks_before_its_time(clients: Clients, sandbox: Sandbox) -> None:
-    client = _told_to_wait(clients, sandbox, "0.6")
+    client = _told_to_wait(clients, sandbox, "0.3")
     told = sandbox.requests[0].received_at
     results = clients.together(client, "rerank.create", [CALL] * CALLERS)
     assert all(len(result.results) == 2 for result in results)
     assert len(sandbox.requests) == 1 + CALLERS, "everybody asked once"
-    assert min(request.received_at for request in sandbox.requests[1:]) >= told + 0.6
+    assert min(request.received_at for request in sandbox.requests[1:]) >= told + 0.3
 
 
 @pytest.mark.parametrize("profile", ["live", "g2"])
-def test_when_nothing_remains_the_rest_wait_for_the_next_window(
+def test_when_nothing_remains_the_rest_are_not_sent_before_the_next_window(
     clients: Clients, start_sandbox: Any, profile: str
 ) -> None:
-    sandbox = start_sandbox(profile, rate_limit=40, rate_window=1.0)
+    sandbox = start_sandbox(profile, rate_limit=40, rate_window=3600.0)
     client = clients.client(sandbox, max_connections=CALLERS)
     clients.call(client, "rerank.create", **CALL)
     results = clients.together(client, "rerank.create", [CALL] * CALLERS)
-    assert all(len(result.results) == 2 for result in results)
-    assert [request.status for request in sandbox.requests] == [200] * (1 + CALLERS), "nobody met a 429"
-    moments = sorted(request.received_at for request in sandbox.requests)
-    assert moments[40] - moments[0] >= 0.9, "the 41st came in a window of its own"
+    refused = [result for result in results if isinstance(result, RateLimitError)]
+    assert all("not sent" in str(error) and error.retry_after > 3000 for error in refused)
+    assert [request.status for request in sandbox.requests] == [200] * 40, "nobody met a 429"
+    assert len(results) - len(refused) == 39
 
 
 def test_clients_of_a_key_share_what_they_were_told(clients: Clients, sandbox: Sandbox) -> None:
@@ -125,11 +124,11 @@ def test_a_429_is_retried_when_its_time_has_come(clients: Clients, sandbox: Sand
 
 @pytest.mark.parametrize("profile", ["live", "g1", "g2"])
 def test_what_remains_is_told_with_every_answer(clients: Clients, start_sandbox: Any, profile: str) -> None:
-    sandbox = start_sandbox(profile, rate_limit=240, rate_window=30.0)
+    sandbox = start_sandbox(profile, rate_limit=240, rate_window=3600.0)
     client = clients.client(sandbox)
     first, second = (clients.call(client, "rerank.create", **CALL).rate_limit for _ in range(2))
     assert (first.limit, first.remaining, second.remaining) == (240, 239, 238)
-    assert 25 < first.reset_after <= 32
+    assert 3000 < first.reset_after <= 3602
     assert (
         clients.stream(
             client, model="llama-3.1-8b-instruct", messages=[{"role": "user", "content": "x"}]
@@ -152,8 +151,8 @@ def test_the_deadline_ends_a_call_and_its_retries(
     with pytest.raises(kind) as caught:
         clients.call(client, "rerank.create", **CALL, deadline=0.4, timeout=timeout)
     assert isinstance(caught.value, TimeoutError)
-    assert 1 <= caught.value.attempts < 51
-    until(lambda: len(sandbox.requests) == caught.value.attempts)
+    assert caught.value.attempts < 51
+    assert len(sandbox.requests) <= caught.value.attempts
 
 
 def test_the_deadline_covers_a_body_that_trickles(clients: Clients, sandbox: Sandbox) -> None:

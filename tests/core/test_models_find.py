@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from melious import APIStatusError, InvalidArgumentError, MeliousClient, PermissionDeniedError
-from melious.catalogue import known
+from melious.catalogue import heard, known
 from melious.sandbox import Fault
 
 from .held_server import until
@@ -154,39 +154,71 @@ def test_a_list_that_somebody_asked_for_counts(clients, client, sandbox):
     assert len(asked(sandbox)) == 1
 
 
+class CountedShelf(heard.Shelf):
+    """A shelf that knows how many callers it has told what to do."""
+
+    def __init__(self, where):
+        super().__init__(where)
+        self.turns = []
+
+    def turn(self, *args, **options):
+        self.turns.append(super().turn(*args, **options))
+        return self.turns[-1]
+
+
+@pytest.fixture
+def once_all_ask(serve):
+    """A server that answers the first request for models when so many callers wait for it."""
+
+    def start(callers, answer=None):
+        def script(asked):
+            if asked.number:
+                return None
+            asked.once(lambda: len(shelf.turns) >= callers)
+            return answer
+
+        server = serve(script)
+        config = MeliousClient(api_key=server.api_key, base_url=server.base_url).config
+        shelf = heard._shelves[config.base_url, config.key_digest] = CountedShelf(config.base_url)
+        return server
+
+    return start
+
+
 @pytest.mark.parametrize("age", [{}, {"max_age": 0}])
-def test_many_callers_make_one_request(clients, client, sandbox, age):
-    sandbox.faults.add(Fault(endpoint="models", delay=0.3))
-    found = clients.together(client, "models.find", [{"type": "rerank", **age}] * 12)
+def test_many_callers_make_one_request(clients, once_all_ask, age):
+    server = once_all_ask(12)
+    found = clients.together(clients.client(server), "models.find", [{"type": "rerank", **age}] * 12)
     assert [ids(cards) for cards in found] == [["bge-reranker-v2-m3"]] * 12
-    assert len(asked(sandbox)) == 1
+    assert len(server.asked) == 1
 
 
-def test_threads_and_tasks_wait_for_each_other(sandbox):
+def test_threads_and_tasks_wait_for_each_other(once_all_ask):
     from melious import AsyncMeliousClient
 
-    access = {"api_key": sandbox.api_key, "base_url": sandbox.base_url}
+    server = once_all_ask(13)
+    access = {"api_key": server.api_key, "base_url": server.base_url}
 
     async def tasks():
         async with AsyncMeliousClient(**access) as client:
             return await asyncio.gather(*(client.models.find(type="rerank") for _ in range(5)))
 
-    sandbox.faults.add(Fault(endpoint="models", delay=0.3))
     with MeliousClient(**access) as client, ThreadPoolExecutor(6) as pool:
         threads = [pool.submit(client.models.find, type="rerank") for _ in range(3)]
         loops = [pool.submit(asyncio.run, tasks()) for _ in range(2)]
         found = [future.result() for future in threads]
         found += [cards for future in loops for cards in future.result()]
     assert [ids(cards) for cards in found] == [["bge-reranker-v2-m3"]] * 13
-    assert len(asked(sandbox)) == 1
+    assert len(server.asked) == 1
 
 
-def test_many_callers_share_a_failure(clients, client, sandbox):
-    sandbox.faults.add(Fault(endpoint="models", status=403, delay=0.3))
+def test_many_callers_share_a_failure(clients, once_all_ask):
+    server = once_all_ask(6, (403, {"error": {"message": "not for this key"}}))
+    client = clients.client(server)
     errors = clients.together(client, "models.find", [{}] * 6)
     assert [type(error) for error in errors] == [PermissionDeniedError] * 6
     assert len({id(error) for error in errors}) == 6, "each caller has an error of its own"
-    assert len(asked(sandbox)) == 1
+    assert len(server.asked) == 1
     assert clients.call(client, "models.find"), "the next call asks again"
 
 
@@ -208,14 +240,14 @@ async def test_who_fetches_can_be_cancelled_and_another_goes_on(sandbox):
     assert len(asked(sandbox)) == 2
 
 
-async def test_a_blocking_call_does_not_wait_for_a_task_of_its_own_thread(sandbox):
+async def test_a_blocking_call_does_not_wait_for_a_task_of_its_own_thread(serve):
     from melious import AsyncMeliousClient
 
-    access = {"api_key": sandbox.api_key, "base_url": sandbox.base_url}
-    sandbox.faults.add(Fault(endpoint="models", delay=0.3))
+    server = serve(lambda asked: None if asked.number else asked.once_asked(2))
+    access = {"api_key": server.api_key, "base_url": server.base_url}
     async with AsyncMeliousClient(**access) as client:
         task = asyncio.create_task(client.models.find(type="rerank"))
-        await asyncio.to_thread(until, lambda: len(asked(sandbox)) == 1)
+        await asyncio.to_thread(until, lambda: len(server.asked) == 1)
         with MeliousClient(**access) as blocking:
             assert ids(blocking.models.find(type="rerank")) == ["bge-reranker-v2-m3"]
         assert ids(await task) == ["bge-reranker-v2-m3"]
@@ -274,17 +306,17 @@ def test_known_reads_what_was_heard_from_that_service_and_asks_nothing(
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-def test_a_fork_waits_for_nothing_that_its_parent_began(sandbox, tmp_path):
+def test_a_fork_waits_for_nothing_that_its_parent_began(serve):
     import os
 
     if not hasattr(os, "fork"):
         return
-    access = {"api_key": sandbox.api_key, "base_url": sandbox.base_url}
-    sandbox.faults.add(Fault(endpoint="models", delay=0.5))
+    server = serve(lambda asked: None if asked.number else asked.once_asked(2))
+    access = {"api_key": server.api_key, "base_url": server.base_url}
     with MeliousClient(**access) as client:
         thread = threading.Thread(target=client.models.find)
         thread.start()
-        until(lambda: len(asked(sandbox)) == 1)
+        until(lambda: len(server.asked) == 1)
         child = os.fork()
         if child == 0:
             status = 1

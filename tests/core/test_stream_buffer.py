@@ -24,8 +24,6 @@ from melious.timeouts import Timeout
 from .clients import CHAT, QUESTION, TOOL, Clients
 from .held_server import until
 
-pytestmark = pytest.mark.http_library
-
 THINKER = "glm-4.7"
 ASK: dict[str, Any] = {"model": CHAT, "messages": QUESTION}
 WEATHER: dict[str, Any] = {
@@ -179,6 +177,7 @@ def test_broken_off_it_has_cost_what_it_cost_and_its_connection_was_free(start_s
     assert ledger.total.carbon_g_co2 == pytest.approx(2 * (other.environment_impact.carbon_g_co2 or 0))
 
 
+@pytest.mark.http_library
 async def test_with_asyncio_it_can_be_broken_off_and_cancelled(start_sandbox: Any) -> None:
     sandbox = start_sandbox()
     async with AsyncMeliousClient(

@@ -3,7 +3,7 @@
 import asyncio
 import io
 import os
-import time
+import threading
 import tracemalloc
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -17,6 +17,7 @@ from melious import AsyncMeliousClient, InvalidArgumentError, MeliousClient
 from melious.sandbox import Fault, Sandbox
 
 from .clients import AUDIO, Clients
+from .held_server import PATIENCE
 
 pytestmark = pytest.mark.http_library
 
@@ -24,10 +25,10 @@ MB = 1_000_000
 LARGE = 20 * MB + 44
 
 
-@pytest.fixture
-def large(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A recording of 20 MB."""
-    path = tmp_path / "large.wav"
+    path = tmp_path_factory.mktemp("recordings") / "large.wav"
     path.write_bytes(recordings.wav(1250.0))
     assert path.stat().st_size == LARGE
     return path
@@ -91,11 +92,11 @@ each_way = pytest.mark.parametrize("kind", WAYS)
 
 
 @each_way
-async def test_a_large_file_is_never_in_memory(kind: str, large: Path) -> None:
+async def test_a_large_file_is_never_in_memory(kind: str, large: Path, tmp_path: Path) -> None:
     counting = Counting()
     server = await asyncio.start_server(counting, "127.0.0.1", 0)
     base_url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
-    (small := large.with_name("small.wav")).write_bytes(recordings.wav(1.0))
+    (small := tmp_path / "small.wav").write_bytes(recordings.wav(1.0))
     await send(kind, base_url, small)  # what the first request imports is not the upload's
     tracemalloc.start()
     result = await send(kind, base_url, large)
@@ -167,28 +168,24 @@ async def test_a_file_is_not_held_open_between_attempts(kind: str, sandbox: Sand
 
 @pytest.mark.parametrize("kind", ["async", "async aiohttp", "async injected"])
 async def test_a_slow_disk_holds_nothing_up(kind: str, sandbox: Sandbox, tmp_path: Path) -> None:
-    """A file whose every read takes long: other tasks go on meanwhile."""
+    """A file whose every read lasts until the event loop has done something else."""
     (tmp_path / "talk.wav").write_bytes(recordings.wav(30.0))
+    loop = asyncio.get_running_loop()
+    reads = 0
 
     class Slow(io.FileIO):
         def read(self, size: int | None = -1, /) -> bytes:
-            time.sleep(0.1)
+            nonlocal reads
+            reads += 1
+            went_on = threading.Event()
+            loop.call_soon_threadsafe(went_on.set)
+            assert went_on.wait(PATIENCE), "the loop waits for the disk"
             return super().read(size)
 
-    ticks = 0
-
-    async def tick() -> None:
-        nonlocal ticks
-        while True:
-            await asyncio.sleep(0.002)
-            ticks += 1
-
-    watch = asyncio.create_task(tick())
     with Slow(tmp_path / "talk.wav") as slow:
         result = await send(kind, sandbox.base_url, slow, api_key=sandbox.api_key)
-    watch.cancel()
     assert result.duration == pytest.approx(30.0)
-    assert ticks > 50
+    assert reads > 1
 
 
 @pytest.mark.parametrize(
@@ -258,14 +255,18 @@ def test_what_is_too_large_is_refused_with_how_to_split_it(
     assert not sandbox.requests
 
 
-def test_exactly_25_mb_are_sent(clients: Clients, client: Any, sandbox: Sandbox, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["sync", "async"])
+async def test_exactly_25_mb_are_sent(kind: str, tmp_path: Path) -> None:
     path = tmp_path / "talk.wav"
-    header = recordings.wav(1.0)
     with path.open("wb") as file:
-        file.write(header)
+        file.write(recordings.wav(1.0))
         file.truncate(25 * MB)
-    clients.call(client, "audio.transcribe", model=AUDIO, file=path)
-    assert sandbox.requests[-1].body["file"]["size"] == 25 * MB
+    counting = Counting()
+    server = await asyncio.start_server(counting, "127.0.0.1", 0)
+    await send(kind, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1", path)
+    server.close()
+    await server.wait_closed()
+    assert 0 < counting.lengths[-1] - 25 * MB < 1000
 
 
 def test_pipes_are_read_and_texts_refused(
@@ -310,15 +311,16 @@ def test_pictures_that_no_service_makes(
 @pytest.mark.parametrize("kind", ["async", "async injected", "async aiohttp", "async injected aiohttp"])
 async def test_a_cancelled_upload_leaves_nothing_behind(kind: str, large: Path, tmp_path: Path) -> None:
     """A service that stops reading, a caller who stops waiting; the next upload goes through."""
-    counting, begun, over, connections = Counting(), asyncio.Event(), asyncio.Event(), 0
+    counting, begun, over = Counting(), asyncio.Event(), asyncio.Event()
+    serving: list[Any] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal connections
-        connections += 1
-        if connections > 1:
+        serving.append(asyncio.current_task())
+        if len(serving) > 1:
             await counting(reader, writer)
             return
         await reader.readuntil(b"\r\n\r\n")
+        await reader.readexactly(MB)
         begun.set()
         await over.wait()
         writer.transport.abort()
@@ -327,7 +329,6 @@ async def test_a_cancelled_upload_leaves_nothing_behind(kind: str, large: Path, 
     base_url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
     stopped = asyncio.create_task(send(kind, base_url, large))
     await begun.wait()
-    await asyncio.sleep(0.05)
     stopped.cancel()
     with pytest.raises(asyncio.CancelledError):
         await stopped
@@ -335,4 +336,4 @@ async def test_a_cancelled_upload_leaves_nothing_behind(kind: str, large: Path, 
     assert (await send(kind, base_url, small)).text == "heard"
     over.set()
     server.close()
-    await asyncio.sleep(0.02)
+    await asyncio.gather(*serving)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from faults_faces import FACES, AsyncFace, Face
 from faults_kit import KEY, RawServer, Script, environment
+from faults_proxy import ProxyServer
 
 from melious.sandbox import Sandbox
 
@@ -62,6 +63,21 @@ def serve() -> Iterator[Callable[[Script], RawServer]]:
 
 
 @pytest.fixture
+def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No proxies and no certificates from the environment of whoever runs the tests."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+
+
+@pytest.fixture
+def proxy_to() -> Iterator[Callable[..., ProxyServer]]:
+    """Start proxies to a server; they stop after the test."""
+    with ExitStack() as stack:
+        yield lambda target, **options: stack.enter_context(ProxyServer(target, **options))
+
+
+@pytest.fixture
 def run_script(request: pytest.FixtureRequest, sandbox: Sandbox) -> Callable[..., str]:
     """Run a script in a process that takes every warning for an error; gives what it printed.
 
@@ -77,7 +93,6 @@ def run_script(request: pytest.FixtureRequest, sandbox: Sandbox) -> Callable[...
             env=environment(sandbox.base_url, sandbox.api_key),
             capture_output=True,
             text=True,
-            timeout=45,
             check=False,
         )
         assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr

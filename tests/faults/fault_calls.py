@@ -12,8 +12,8 @@ import melious
 
 CALL_HEADER = "x-call"
 SOME_AUDIO = ("speech.wav", b"RIFF\x24\x00\x00\x00WAVEfmt " + b"\x00" * 24)
-MUCH_AUDIO = ("speech.wav", b"RIFF\x24\x00\x00\x00WAVEfmt " + b" " * 16_000_000)
-"""More than the sockets of both ends hold."""
+MUCH_AUDIO = ("speech.wav", b"RIFF\x24\x00\x00\x00WAVEfmt " + b" " * 8_000_000)
+"""More than the sockets of both ends hold while nobody reads."""
 TEXT_LINES = 2_000
 
 

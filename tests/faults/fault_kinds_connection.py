@@ -126,7 +126,6 @@ def _drains(ask: Ask) -> None:
     """Refuse an upload before it has come, and read what was on its way, as good servers do."""
     body = b'{"error": {"message": "too large", "code": "payload_too_large"}}'
     ask.whole(body, "connection: close", status="413 Content Too Large")
-    ask.peer.sock.settimeout(30)
     while not ask.ended.is_set() and ask.peer.sock.recv(1 << 20):
         pass
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fault_calls import CALL_HEADER, ENDPOINTS, stream_events
-from faults_kit import Peer, RawServer, head
+from faults_kit import PATIENCE, Peer, RawServer, head
 
 from melious import APITimeoutError, MeliousError
 
@@ -61,7 +61,7 @@ class Ask:
 
     def wait(self) -> None:
         """Say nothing until the call is over."""
-        self.ended.wait(60)
+        self.ended.wait(PATIENCE)
 
     def until_over(self, *parts: bytes) -> None:
         """Send this again and again until the call is over."""
@@ -181,7 +181,7 @@ class FaultServer(RawServer):
         """Say that the faulty call is over, and wait until everything is sent that the fault still sends."""
         self.ended.set()
         with self._changed:
-            assert self._changed.wait_for(lambda: not self._playing, 30)
+            assert self._changed.wait_for(lambda: not self._playing, PATIENCE)
 
 
 def _call_of(received: bytes) -> str:

@@ -14,6 +14,8 @@ from types import TracebackType
 from typing import Any, Self
 
 TESTS = Path(__file__).parents[1]
+DATA = Path(__file__).parent / "data"
+CA = str(DATA / "ca.pem")
 MODEL = "llama-3.1-8b-instruct"
 ASK = {"model": MODEL, "messages": [{"role": "user", "content": "What is a lighthouse?"}]}
 KEY = "sk-mel-a-secret-of-the-tests"
@@ -131,6 +133,13 @@ class Peer:
 Script = Callable[[Peer], None]
 
 
+def tls() -> ssl.SSLContext:
+    """The server's end of TLS, with a certificate by `CA`."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(DATA / "server.pem")
+    return context
+
+
 class RawServer:
     """Accepts connections and lets a script deal with each, in a thread of its own.
 
@@ -218,6 +227,13 @@ def always(*parts: bytes) -> Script:
             peer.send(*parts)
 
     return script
+
+
+def streaming(peer: Peer) -> None:
+    """Answer every request with a stream of one word."""
+    while peer.request() is not None:
+        peer.events(event("A"), event(finish="stop"), DONE)
+        peer.send(LAST_CHUNK)
 
 
 # --- looking from outside -----------------------------------------------------------------------------

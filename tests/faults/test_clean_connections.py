@@ -15,6 +15,7 @@ import pytest
 from faults_faces import Face
 from faults_kit import (
     ANSWER,
+    CA,
     DONE,
     EVENTS_HEAD,
     KEY,
@@ -25,14 +26,14 @@ from faults_kit import (
     eventually,
     head,
     http_chunk,
+    tls,
     whole,
 )
-from test_tls_and_proxies import CA, _plain_environment, proxy_to, tls  # noqa: F401 - fixtures
 
 from melious import MeliousError
 from melious.http.leftovers import aiohttp_is_clean, asyncio_is_clean, blocking_is_clean
 
-pytestmark = pytest.mark.http_library
+pytestmark = [pytest.mark.http_library, pytest.mark.usefixtures("plain_environment")]
 
 ESTABLISHED = 1  # as the kernel numbers the states of a connection
 ALICE, BOB = f"{KEY}-of-alice", f"{KEY}-of-bob"
@@ -170,7 +171,7 @@ def test_a_body_where_there_is_none(status, encrypted, serve, any_face):
 
 @pytest.mark.parametrize("when", ["with it", "late"])
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_through_a_proxy(scheme, when, monkeypatch, serve, proxy_to, any_face):  # noqa: F811
+def test_through_a_proxy(scheme, when, monkeypatch, serve, proxy_to, any_face):
     planter = Planter("length", PLANTED["an answer"], when)
     server = serve(planter, **({"tls": tls()} if scheme == "https" else {}))
     proxy = proxy_to(server)
@@ -179,15 +180,16 @@ def test_through_a_proxy(scheme, when, monkeypatch, serve, proxy_to, any_face): 
     alice = any_face(f"{scheme}://melious.test/v1", api_key=ALICE, **options)
     bob = alice.neighbour(api_key=BOB)
     assert alice.chat().text == "for alice"
-    returned = proxy.returned
+    before = proxy.taken  # with Alice's answer, which she has
     planter.late.set()
     assert planter.planted.wait(PATIENCE)
-    assert when == "with it" or eventually(lambda: proxy.returned > returned)
+    assert when == "with it" or eventually(lambda: proxy.returned == proxy.taken > before)
     assert bob.chat().text == "for bob"
     assert [asker(request) for request in server.requests] == ["alice", "bob"]
     bob.close()
 
 
+@pytest.mark.usefixtures("patient_drain")
 @pytest.mark.parametrize("encrypted", [False, True], ids=["plain", "tls"])
 @pytest.mark.parametrize("form", FORMS)
 def test_a_clean_connection_is_used_again(form, encrypted, serve, any_face):
@@ -206,13 +208,7 @@ def test_a_clean_connection_is_used_again(form, encrypted, serve, any_face):
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_a_clean_connection_through_a_proxy_is_used_again(
-    scheme,
-    monkeypatch,
-    serve,
-    proxy_to,  # noqa: F811
-    any_face,
-):
+def test_a_clean_connection_through_a_proxy_is_used_again(scheme, monkeypatch, serve, proxy_to, any_face):
     planter = Planter("length", b"", "with it")
     server = serve(planter, **({"tls": tls()} if scheme == "https" else {}))
     proxy = proxy_to(server)

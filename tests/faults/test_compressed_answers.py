@@ -88,6 +88,7 @@ GOOD = {
 }
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("kind", GOOD)
 def test_what_is_whole_is_read(kind, serve, every_client):
     server = serve(always(GOOD[kind]))
@@ -112,6 +113,7 @@ def test_a_text_in_two_members_is_whole(serve, every_client):
     assert every_client(server.base_url, max_retries=0).transcribe().text == TALK
 
 
+@pytest.mark.usefixtures("no_backoff")
 def test_an_answer_that_is_cut_is_asked_for_again(serve, every_client):
     def script(peer: Peer) -> None:
         while peer.request() is not None:
@@ -132,6 +134,7 @@ BROKEN = {
 }
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("kind", BROKEN)
 def test_what_is_broken_is_paid_once(kind, serve, every_client):
     server = serve(always(BROKEN[kind]))
@@ -158,6 +161,7 @@ def test_gzip_as_a_transfer_encoding(serve, every_client):
 # --- errors -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("no_backoff")
 @pytest.mark.parametrize("encoding", ["br", "zstd"])
 def test_an_error_that_cannot_be_decoded_is_still_that_error(encoding, serve, every_client):
     def script(peer: Peer) -> None:
@@ -199,7 +203,7 @@ def test_an_error_that_is_compressed_is_read(serve, every_client):
 
 
 def test_the_body_of_an_error_is_cut_at_64_kib(serve, every_client):
-    bodies = [b"x" * 64 * 1024, b"x" * 70_000, b"x" * 30_000_000]
+    bodies = [b"x" * 64 * 1024, b"x" * 70_000, b"x" * 3_000_000]
     for body in bodies:
         for lines, sent in (((), body), (("content-encoding: gzip",), gzip.compress(body, 1))):
             server = serve(always(whole(sent, "400 Bad Request", *lines)))
@@ -353,7 +357,6 @@ def test_two_gigabytes_in_two_megabytes_take_less_than_a_hundred(kind, serve, re
         env=environment(server.base_url, KEY),
         capture_output=True,
         text=True,
-        timeout=300,
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")

@@ -9,7 +9,7 @@ from faults_kit import ASK, eventually, open_sockets
 
 from melious import AsyncMeliousClient
 
-pytestmark = pytest.mark.http_library
+pytestmark = [pytest.mark.http_library, pytest.mark.usefixtures("patient_drain")]
 
 
 @pytest.fixture(params=["httpx", "aiohttp"])
@@ -79,7 +79,7 @@ def test_loops_that_nobody_ends_properly(client, sandbox):
         loop = asyncio.new_event_loop()
         said.add(loop.run_until_complete(twice(client)))
         loop.run_until_complete(client.aclose())
-        loop.run_until_complete(asyncio.sleep(0.01))
+        loop.run_until_complete(asyncio.sleep(0))
         loop.close()
     assert len(said) == 1
     assert eventually(lambda: sandbox.open_connections == 0)

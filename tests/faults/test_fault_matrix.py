@@ -19,9 +19,8 @@ from fault_server import FAULTY, FaultServer, Kind
 from faults_kit import KEY, assert_no_key_in_frames, eventually
 
 from melious import MeliousError, Timeout
-from melious.exchange import retry
 
-pytestmark = pytest.mark.http_library
+pytestmark = [pytest.mark.http_library, pytest.mark.usefixtures("no_backoff")]
 
 TABLES = {
     "connection": CONNECTION,
@@ -39,12 +38,6 @@ CELLS = [
 ]
 OTHER_KEY = "sk-mel-another-secret"
 RETRIES = 1
-
-
-@pytest.fixture(autouse=True)
-def _no_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Retries follow at once."""
-    monkeypatch.setattr(retry, "BACKOFF_BASE", 0.0)
 
 
 @pytest.mark.sampled(4)

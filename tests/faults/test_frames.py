@@ -7,6 +7,7 @@ import socket
 import sys
 import threading
 import traceback
+from functools import partial
 
 import h11
 import pytest
@@ -19,12 +20,14 @@ from faults_kit import (
     always,
     assert_no_key_in_frames,
     event,
+    eventually,
     http_chunk,
+    open_sockets,
+    tls,
     whole,
 )
 from test_http_answers import BROKEN
 from test_injected_clients import KINDS
-from test_tls_and_proxies import tls
 
 from melious import (
     APIConnectionError,
@@ -81,7 +84,7 @@ def begins_a_stream(peer: Peer) -> None:
     peer.left()
 
 
-LONG = [{"role": "user", "content": "x" * 16_000_000}]
+LONG = [{"role": "user", "content": "x" * 8_000_000}]
 
 
 @pytest.mark.sampled(5)
@@ -137,13 +140,13 @@ def test_a_certificate_that_is_not_trusted(serve, every):
 
 def test_no_answer_in_time(serve, every):
     with pytest.raises(APITimeoutError) as caught:
-        every(serve(never_answers).base_url, timeout=Timeout(answer=0.2)).chat()
+        every(serve(never_answers).base_url, timeout=Timeout(answer=0.1)).chat()
     assert_no_key_in_frames(caught.value)
 
 
 def test_no_chunk_in_time(serve, every):
     with pytest.raises(MeliousError) as caught:
-        every(serve(begins_a_stream).base_url, timeout=Timeout(silence=0.2, event=0.2)).chunks()
+        every(serve(begins_a_stream).base_url, timeout=Timeout(silence=0.1, event=0.1)).chunks()
     assert_no_key_in_frames(caught.value)
 
 
@@ -152,14 +155,18 @@ def test_no_chunk_in_time(serve, every):
 @pytest.mark.parametrize("script", [never_reads, resets_a_long_request])
 def test_a_request_that_cannot_be_written(script, serve, every):
     server = serve(script)
-    client = every(server.base_url, timeout=0.5, deadline=2)
+    client = every(server.base_url, timeout=0.3)
+    runner = None
+    if "aiohttp" in str(client.kind):
+        runner = client.runner if hasattr(client, "runner") else client._runner
+        runner.run(asyncio.sleep(0))  # the loop's own sockets are open from here on
+    before = open_sockets()
     with pytest.raises(MeliousError) as caught:
         client.chat(messages=LONG)
     assert_no_key_in_frames(caught.value)
     server.stopped.set()  # aiohttp closes a connection only when what it holds is written, or cannot be
-    if "aiohttp" in str(client.kind):
-        runner = client.runner if hasattr(client, "runner") else client._runner
-        runner.run(asyncio.sleep(0.1))
+    if runner is not None:
+        assert runner.run(asyncio.to_thread(eventually, lambda: open_sockets() <= before))
 
 
 def test_a_header_that_cannot_be_encoded(serve, every):
@@ -172,9 +179,19 @@ def test_a_header_that_cannot_be_encoded(serve, every):
     assert_no_key_in_frames(caught.value)
 
 
-async def limited(call):
-    async with asyncio.timeout(1.0):
-        await call
+async def limited(call, is_over):
+    """A call whose caller has no more time as soon as something is true."""
+
+    async def end() -> None:
+        assert await asyncio.to_thread(eventually, is_over)
+        timeout.reschedule(asyncio.get_running_loop().time())
+
+    async with asyncio.timeout(None) as timeout:
+        ending = asyncio.ensure_future(end())
+        try:
+            await call
+        finally:
+            ending.cancel()
 
 
 async def stream(client):
@@ -187,15 +204,19 @@ async def stream(client):
 def test_a_cancelled_call(kind, script, serve):
     server = serve(script)
 
+    def has_come(number: int) -> bool:
+        return (server.connections if script is never_reads else len(server.requests)) == number
+
     async def main() -> None:
+        before = open_sockets()
         async with AsyncMeliousClient(base_url=server.base_url, api_key=KEY, async_transport=kind) as client:
-            for call in (client.chat.create(**ASK), stream(client)):
+            for number, call in enumerate((client.chat.create(**ASK), stream(client)), 1):
                 with pytest.raises(TimeoutError) as caught:
-                    await limited(call)
+                    await limited(call, partial(has_come, number))
                 assert isinstance(caught.value.__cause__, asyncio.CancelledError)
                 assert_no_key_in_frames(caught.value)
             server.stopped.set()
-            await asyncio.sleep(0.1)  # as above
+            assert await asyncio.to_thread(eventually, lambda: open_sockets() <= before)  # as above
 
     asyncio.run(main())
 

@@ -3,16 +3,19 @@
 import gzip
 import json
 import zlib
+from collections.abc import Callable
 
 import pytest
 from faults_kit import (
     ANSWER,
     DONE,
+    EVENTS_HEAD,
     KEY,
     LAST_CHUNK,
     Peer,
     always,
     event,
+    eventually,
     head,
     http_chunk,
     whole,
@@ -26,6 +29,7 @@ from melious import (
     MeliousError,
     RateLimitError,
     ResponseDecodeError,
+    Timeout,
 )
 
 pytestmark = pytest.mark.http_library
@@ -97,6 +101,7 @@ def test_a_broken_answer_is_a_connection_error(fault, serve, face):
     assert len(server.requests) == 1
 
 
+@pytest.mark.usefixtures("no_backoff")
 @pytest.mark.parametrize(
     "fault", ["closed before the status line", "closed in the body", "a bad status line"]
 )
@@ -222,31 +227,32 @@ def test_an_error_whose_body_never_comes_is_still_that_error(serve, face):
 STREAM_HEAD = head("200 OK", "content-type: text/event-stream", "transfer-encoding: chunked")
 
 
-def bad_chunk(peer: Peer) -> None:
-    peer.request()
-    peer.events(event("A "))
-    peer.pause(0.1)
-    peer.send(b"zz\r\n")
-
-
-CUT_STREAMS = {
-    "closed": cut(STREAM_HEAD, http_chunk(event("A "))),
-    "closed in an event": cut(STREAM_HEAD, http_chunk(event("A ")), http_chunk(event("light")[:20])),
-    "ended in good order": cut(STREAM_HEAD, http_chunk(event("A ")), LAST_CHUNK),
-    "reset": reset(STREAM_HEAD, http_chunk(event("A "))),
-    "a bad chunk": bad_chunk,
+CUT_STREAMS: dict[str, Callable[[Peer], object]] = {
+    "closed": lambda peer: None,
+    "closed in an event": lambda peer: peer.send(http_chunk(event("light")[:20])),
+    "ended in good order": lambda peer: peer.send(LAST_CHUNK),
+    "reset": Peer.reset,
+    "a bad chunk": lambda peer: peer.send(b"zz\r\n"),
 }
 
 
 @pytest.mark.parametrize("fault", CUT_STREAMS)
 def test_a_cut_stream_gives_what_came_and_then_says_so(fault, serve, any_face):
-    server = serve(CUT_STREAMS[fault])
     seen = []
-    client = any_face(server.base_url, timeout=1)
-    # aiohttp never says that a chunk was bad: there it is the silence after it that ends the stream.
+
+    def script(peer: Peer) -> None:
+        peer.request()
+        peer.events(event("A "))
+        assert eventually(lambda: bool(seen))
+        CUT_STREAMS[fault](peer)
+
+    server = serve(script)
+    client = any_face(server.base_url)
+    # aiohttp never says that a chunk was bad: there the stream ends when no event comes for too long.
     silent = fault == "a bad chunk" and client.kind == "aiohttp"
+    timeout = Timeout(event=0.5 if silent else 60.0)
     with pytest.raises(APITimeoutError if silent else APIConnectionError) as caught:
-        client.chunks(seen)
+        client.chunks(seen, timeout=timeout)
     assert [chunk["choices"][0]["delta"]["content"] for chunk in seen] == ["A "]
     assert caught.value.partial.text == "A "
     assert len(server.requests) == 1
@@ -254,17 +260,18 @@ def test_a_cut_stream_gives_what_came_and_then_says_so(fault, serve, any_face):
 
 @pytest.mark.parametrize("ending", [b"", b"garbage that is no chunk", http_chunk(event("after"))])
 def test_what_comes_after_done_does_not_matter(ending, serve, any_face):
+    chunks = []
+
     def script(peer: Peer) -> None:
         peer.request()
-        peer.events(event("A"), event(finish="stop"))
-        peer.send(http_chunk(DONE))
-        peer.pause(0.02)  # aiohttp throws away what comes in one read with something bad
+        peer.send(EVENTS_HEAD + http_chunk(event("A") + event(finish="stop") + DONE))
+        # aiohttp throws away what comes in one read with something bad
+        assert eventually(lambda: len(chunks) == 2)
         peer.send(ending)
-        peer.pause(0.02)
         peer.reset()
 
     server = serve(script)
-    chunks = any_face(server.base_url).chunks()
+    any_face(server.base_url).chunks(chunks)
     assert [chunk["choices"][0]["delta"].get("content") for chunk in chunks] == ["A", None]
 
 

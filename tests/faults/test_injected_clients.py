@@ -163,6 +163,7 @@ def test_it_is_used_as_it_is_and_never_closed(bring, sandbox):
     assert not one.closed
 
 
+@pytest.mark.usefixtures("no_backoff")
 def test_errors_and_retries_are_the_same(bring, sandbox):
     one = bring(sandbox.base_url, sandbox.api_key)
     sandbox.faults.add(Fault(status=503, headers={"retry-after": "0"}, times=2))
@@ -203,13 +204,13 @@ def test_deadlines_and_timeouts(bring, sandbox):
     one = bring(sandbox.base_url, sandbox.api_key)
     sandbox.faults.add(Fault(delay=3600))
     with pytest.raises(DeadlineExceededError):
-        one.chat(deadline=0.3)
+        one.chat(deadline=0.2)
     sandbox.faults.add(Fault(stall_after_events=2, stall_seconds=3600))
     with pytest.raises(APITimeoutError):
-        one.chunks(timeout=Timeout(silence=0.5, event=0.5))
-    sandbox.faults.add(Fault(stall_after_events=2, stall_seconds=3600, stall_comments=0.1))
+        one.chunks(timeout=Timeout(silence=0.2, event=0.2))
+    sandbox.faults.add(Fault(stall_after_events=2, stall_seconds=3600, stall_comments=0.05))
     with pytest.raises(APITimeoutError):
-        one.chunks(timeout=Timeout(silence=0.5, event=0.5))
+        one.chunks(timeout=Timeout(silence=0.2, event=0.2))
     sandbox.faults.add(Fault(stall_after_events=2, stall_seconds=1.2))
     assert len(one.chunks(deadline=1.0)) > 3, "the deadline of a stream ends with its first chunk"
 

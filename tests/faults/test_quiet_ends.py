@@ -27,12 +27,14 @@ ASYNC_ENDS = {
         await anext(kept)
     """,
     "many streams are left by tasks that are cancelled": """
-        client = AsyncMeliousClient(**OPTIONS)
+        client, begun = AsyncMeliousClient(**OPTIONS), asyncio.Semaphore(0)
         async def read():
             async for chunk in client.chat.stream(**ASK):
-                await asyncio.sleep(30)
+                begun.release()
+                await asyncio.sleep(3600)
         tasks = [asyncio.ensure_future(read()) for _ in range(5)]
-        await asyncio.sleep(0.2)
+        for _ in tasks:
+            await begun.acquire()
         tasks[0].cancel()
     """,
     "a generator of the caller's own around a stream": """
@@ -46,9 +48,9 @@ ASYNC_ENDS = {
     """,
     "requests are on their way": """
         client = AsyncMeliousClient(**OPTIONS)
-        slow = {"x-sandbox-fault": '{"delay":30}'}
+        slow = {"x-sandbox-fault": '{"delay":3600}'}
         tasks = [asyncio.ensure_future(client.chat.create(**ASK, extra_headers=slow)) for _ in range(5)]
-        await asyncio.sleep(0.2)
+        await client.models.list()
     """,
     "clients in a cycle": """
         for _ in range(5):
@@ -145,7 +147,7 @@ except LookupError:
 def test_a_keyboard_interrupt_in_the_middle_of_a_stream(run_script, sandbox):
     from melious.sandbox import Fault
 
-    sandbox.faults.add(Fault(endpoint="chat", stall_after_events=2, stall_seconds=30, times=None))
+    sandbox.faults.add(Fault(endpoint="chat", stall_after_events=2, stall_seconds=3600, times=None))
     script = (
         ASK
         + """

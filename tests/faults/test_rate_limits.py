@@ -6,15 +6,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from faults_faces import AsyncFace, SyncFace
-from faults_kit import ASK, KEY, Peer, whole
+from faults_kit import ASK, KEY, Peer, eventually, whole
 
 from melious import AsyncMeliousClient, RateLimitError
+from melious.exchange.gate import gate_for
 
-A_MONTH = whole(
-    {"error": {"code": "rate_limit_exceeded", "message": "Too many."}},
-    "429 Too Many Requests",
-    "retry-after: 2592000",
-)
+TOO_MANY = {"error": {"code": "rate_limit_exceeded", "message": "Too many."}}, "429 Too Many Requests"
+A_MONTH = whole(*TOO_MANY, "retry-after: 2592000")
+SOON = whole(*TOO_MANY, "retry-after-ms: 200")
 CALLERS = 8
 
 
@@ -62,12 +61,13 @@ def test_a_month_of_waiting_for_images_stops_no_chat(any_face, serve):
 
 
 class OneByOne:
-    """Refuses the first request; holds the second back for a while, then answers it with `outcome`."""
+    """Refuses the first request; answers the second with `outcome`, when all other callers wait for that."""
 
     def __init__(self, outcome: bytes) -> None:
         self.outcome = outcome
         self.while_probed = 0
         self.server = None
+        self.gate = None
         self._lock = threading.Lock()
         self._count = 0
 
@@ -77,9 +77,9 @@ class OneByOne:
                 self._count += 1
                 number = self._count
             if number == 1:
-                peer.send(A_MONTH)
+                peer.send(SOON)
             elif number == 2:
-                peer.pause(0.3)
+                assert eventually(lambda: self.gate._waiting == CALLERS - 1)
                 self.while_probed = len(self.server.requests)
                 peer.send(self.outcome)
             else:
@@ -90,13 +90,15 @@ def refused(any_face, serve, outcome, **options):
     script = OneByOne(outcome)
     script.server = serve(script)
     face = any_face(script.server.base_url, **options)
+    config = face.client.config
+    script.gate = gate_for(config.base_url, config.key_digest, "chat")
     with pytest.raises(RateLimitError):
-        face.chat()
+        face.chat(max_retries=0)
     return face, script
 
 
 def test_when_its_time_is_over_one_request_tries_and_the_others_follow(any_face, serve):
-    face, script = refused(any_face, serve, whole(), max_rate_limit_wait=0.5)
+    face, script = refused(any_face, serve, whole())
     results = together(face, CALLERS)
     assert [result.text for result in results] == ["A light."] * CALLERS
     assert script.while_probed == 2, "the others waited for the outcome"
@@ -104,7 +106,7 @@ def test_when_its_time_is_over_one_request_tries_and_the_others_follow(any_face,
 
 
 def test_when_the_one_is_refused_the_others_are_told_and_not_sent(any_face, serve):
-    face, script = refused(any_face, serve, A_MONTH, max_rate_limit_wait=0.5, deadline=30.0)
+    face, script = refused(any_face, serve, A_MONTH, deadline=55.0)
     results = together(face, CALLERS)
     assert all(isinstance(result, RateLimitError) for result in results)
     assert sum("not sent" in str(result) for result in results) == CALLERS - 1
@@ -121,7 +123,7 @@ def test_when_the_one_is_cancelled_another_tries(kind, serve):
         while peer.request() is not None:
             count += 1
             if count == 1:
-                peer.send(A_MONTH)
+                peer.send(SOON)
             elif count == 2:
                 probing.set()
                 peer.left()
@@ -132,13 +134,11 @@ def test_when_the_one_is_cancelled_another_tries(kind, serve):
     server = serve(script)
 
     async def main():
-        client = AsyncMeliousClient(
-            base_url=server.base_url, api_key=KEY, async_transport=kind, max_rate_limit_wait=0.2
-        )
+        client = AsyncMeliousClient(base_url=server.base_url, api_key=KEY, async_transport=kind)
         with pytest.raises(RateLimitError):
-            await client.chat.create(**ASK)
+            await client.chat.create(**ASK, max_retries=0)
         probe = asyncio.ensure_future(client.chat.create(**ASK))
-        await asyncio.to_thread(probing.wait, 30.0)
+        await asyncio.to_thread(probing.wait)
         probe.cancel()
         with pytest.raises(asyncio.CancelledError):
             await probe

@@ -21,6 +21,8 @@ from melious import (
 )
 from melious.sandbox import Fault
 
+pytestmark = pytest.mark.usefixtures("no_backoff")
+
 SOON = {"retry-after": "0"}
 
 

@@ -1,38 +1,29 @@
 """SOCKS proxies from the environment: spoken to as SOCKS, or not at all."""
 
 import socket
-import ssl
 import threading
-from pathlib import Path
 from typing import Any
 
 import pytest
 from faults_kit import (
-    DONE,
+    CA,
     KEY,
-    LAST_CHUNK,
     Peer,
     RawServer,
     always,
-    event,
     eventually,
     open_sockets,
     shown_by,
+    streaming,
+    tls,
     whole,
 )
 
 from melious import APIConnectionError, AsyncMeliousClient, ConfigurationError
 
-DATA = Path(__file__).parent / "data"
-CA = str(DATA / "ca.pem")
+pytestmark = pytest.mark.usefixtures("plain_environment")
+
 NAME, ADDRESS, ADDRESS_V6 = 3, 1, 4
-
-
-@pytest.fixture(autouse=True)
-def _plain_environment(monkeypatch):
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.lower(), raising=False)
 
 
 class SocksServer(RawServer):
@@ -120,18 +111,6 @@ def socks_to():
     yield start
     for one in started:
         one.stop()
-
-
-def tls() -> ssl.SSLContext:
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(DATA / "server.pem")
-    return context
-
-
-def streaming(peer: Peer) -> None:
-    while peer.request() is not None:
-        peer.events(event("A"), event(finish="stop"), DONE)
-        peer.send(LAST_CHUNK)
 
 
 @pytest.mark.parametrize("scheme", ["socks5", "socks5h"])

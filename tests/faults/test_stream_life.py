@@ -4,13 +4,21 @@ import asyncio
 import gc
 import threading
 import time
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from faults_faces import AsyncFace
-from faults_kit import ASK, DONE, KEY, Peer, event, eventually
+from faults_kit import ASK, DONE, KEY, LAST_CHUNK, Peer, event, eventually, http_chunk
 
 from melious import AsyncMeliousClient, MeliousClient
+from melious.clients._async.endpoints import AsyncChat
+from melious.clients._sync.endpoints import Chat
+from melious.exchange.exchange import Policy
+from melious.http._async.driver import AsyncDriver
+from melious.http._sync.driver import SyncDriver
 from melious.sandbox import Fault
+from melious.settings.config import ClientConfig
 
 pytestmark = pytest.mark.http_library
 
@@ -89,6 +97,7 @@ def test_another_thread_may_drop_a_stream(stalled):
     client.close()
 
 
+@pytest.mark.usefixtures("patient_drain")
 def test_five_streams_read_to_their_end_share_one_connection(sandbox, any_face):
     client = any_face(sandbox.base_url, api_key=sandbox.api_key)
     ends = [client.chunks()[-1] for _ in range(5)]
@@ -97,6 +106,7 @@ def test_five_streams_read_to_their_end_share_one_connection(sandbox, any_face):
     assert sandbox.open_connections == 1
 
 
+@pytest.mark.usefixtures("patient_drain")
 def test_a_stream_and_requests_beside_it(sandbox):
     with MeliousClient(base_url=sandbox.base_url, api_key=sandbox.api_key) as client:
         seen = 0
@@ -172,7 +182,32 @@ def test_chatter_without_end_after_done_is_not_read(serve, any_face):
     assert len(any_face(server.base_url).chunks()) == 1
 
 
-def test_a_slow_caller_is_no_stalled_stream(serve, any_face):
+class Clock:
+    """A clock that is ahead of the machine's as far as the test wants."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+
+    def __call__(self) -> float:
+        return time.monotonic() + self.ahead
+
+
+def drivers(clock: Clock) -> tuple[type[SyncDriver], type[AsyncDriver]]:
+    """Drivers whose exchanges go by this clock."""
+
+    class BySyncClock(SyncDriver):
+        def policy(self, endpoint: str) -> Policy:
+            return replace(super().policy(endpoint), clock=clock)
+
+    class ByAsyncClock(AsyncDriver):
+        def policy(self, endpoint: str) -> Policy:
+            return replace(super().policy(endpoint), clock=clock)
+
+    return BySyncClock, ByAsyncClock
+
+
+@pytest.mark.parametrize("kind", ["sync", "httpx", "aiohttp"])
+def test_a_slow_caller_is_no_stalled_stream(kind, serve):
     """The event clock runs while the server is waited for, not while the caller works."""
     caller_works = threading.Event()
 
@@ -180,30 +215,27 @@ def test_a_slow_caller_is_no_stalled_stream(serve, any_face):
         peer.request()
         peer.events(event("A"))
         caller_works.wait()
-        for _ in range(6):
-            peer.send(b"3\r\n:\n\n\r\n")
-        peer.send(*(b"%x\r\n%s\r\n" % (len(data), data) for data in (event("B"), event(finish="stop"), DONE)))
-        peer.send(b"0\r\n\r\n")
+        peer.send(*[http_chunk(b":\n\n")] * 6, *map(http_chunk, (event("B"), event(finish="stop"), DONE)))
+        peer.send(LAST_CHUNK)
 
-    from melious import Timeout
+    clock = Clock()
+    of_threads, of_loops = drivers(clock)
+    transport = "httpx" if kind == "sync" else kind
+    config = ClientConfig.resolve(base_url=serve(script).base_url, api_key=KEY, async_transport=transport)
+    got = []
 
-    server = serve(script)
-    client = any_face(server.base_url, timeout=Timeout(event=1.0, silence=3600.0))
-    if isinstance(client, AsyncFace):
+    def work(chunk: Any) -> None:
+        got.append(chunk)
+        caller_works.set()
+        clock.ahead += 1000.0
 
-        async def read():
-            got = []
-            async for chunk in client.client.chat.stream(**ASK):
-                got.append(chunk)
-                caller_works.set()
-                await asyncio.sleep(1.1)
-            return got
+    async def read() -> None:
+        async for chunk in AsyncChat(config, of_loops(config)).stream(**ASK):
+            work(chunk)
 
-        got = client.run(read())
+    if kind == "sync":
+        for chunk in Chat(config, of_threads(config)).stream(**ASK):
+            work(chunk)
     else:
-        got = []
-        for chunk in client.client.chat.stream(**ASK):
-            got.append(chunk)
-            caller_works.set()
-            time.sleep(1.1)
+        asyncio.run(read())
     assert len(got) == 3

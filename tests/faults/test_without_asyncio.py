@@ -55,10 +55,12 @@ CORE: dict[str, Callable[[AsyncMeliousClient], Awaitable[Any]]] = {
 @pytest.fixture(autouse=True)
 def _everything_is_awaited() -> Iterator[None]:
     """No coroutine of ours is left behind: `never awaited` would be warned of, and warnings are errors."""
+    gc.freeze()  # what was there before the test is not gone through after it
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         yield
         gc.collect()
+    gc.unfreeze()
     assert [str(one.message) for one in told] == []
 
 

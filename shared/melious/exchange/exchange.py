@@ -8,6 +8,7 @@ retried any more, namely the first chunk.
 
 from __future__ import annotations
 
+import random
 import secrets
 import time
 from collections.abc import Callable, Generator, Iterable
@@ -52,13 +53,14 @@ MAX_BODY = 256 * 1024 * 1024  # 2,048 vectors of 4,096 numbers as JSON take 170 
 
 @dataclass(slots=True)
 class Policy:
-    """What outlives a call: the client's budget, the gate of its key and endpoint, and the clocks."""
+    """What outlives a call: the client's budget, the gate of its key and endpoint, the clocks, and chance."""
 
     gate: RateGate
     budget: RetryBudget = field(default_factory=RetryBudget)
     max_rate_limit_wait: float = 60.0
     clock: Callable[[], float] = time.monotonic
     wall_clock: Callable[[], float] = time.time
+    uniform: Callable[[float, float], float] = random.uniform
 
 
 Exchange: TypeAlias = Generator[Effect, Any, T]
@@ -343,7 +345,7 @@ class _CallState:
         )
         if retryable and self.request.ends is not None:
             retryable = not self.request.ends(error)
-        delay = delay_before_retry(error, self.tries) if retryable else None
+        delay = delay_before_retry(error, self.tries, self.policy.uniform) if retryable else None
         if delay is None or (self.until is not None and now + delay >= self.until):
             raise self.final(error)
         if not self.policy.budget.take(retry_cost(error)):

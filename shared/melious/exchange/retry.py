@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -133,7 +132,7 @@ def worth_retrying(
 
 
 def delay_before_retry(
-    error: MeliousError, attempts: int, uniform: Callable[[float, float], float] = random.uniform
+    error: MeliousError, attempts: int, uniform: Callable[[float, float], float]
 ) -> float | None:
     """Seconds to wait before the next attempt; None if the service asks for more than anyone should wait.
 
