@@ -12,7 +12,7 @@ from melious.answers.results import ChatCompletion
 from melious.clients import record as recording
 from melious.clients.record import CallOutcome, UsageRecorder
 from melious.exchange.opened import OpenStream
-from melious.exchange.request import CallOrigin
+from melious.exchange.request import CallSummary
 from melious.impact import Entry
 from melious.routing.residency import Residency
 from melious.routing.terms import RoutingTerms
@@ -68,7 +68,7 @@ def stream(routing: RoutingTerms) -> OpenStream:
     parser.feed(
         b'data: {"choices": [{"delta": {"content": "Hi"}, "finish_reason": "stop"}]}\n\ndata: [DONE]\n\n'
     )
-    return OpenStream(parser, (), head, CallOrigin(attempts=2, routing=routing), 0.0)
+    return OpenStream(parser, (), head, CallSummary(attempts=2, routing=routing), 0.0)
 
 
 def failure(attempts: int) -> APIConnectionError:

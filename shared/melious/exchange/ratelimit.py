@@ -1,7 +1,7 @@
-"""What an answer says of rate limits, in the headers of every generation, as one value.
+"""Rate-limit and Retry-After headers, parsed.
 
-Two shapes are in use: `X-RateLimit-Limit/-Remaining/-Reset`, where the reset is
-an epoch, and the same with `-Requests` behind, where it is the seconds to go.
+Two forms are in use: `X-RateLimit-Limit/-Remaining/-Reset`, with an epoch as
+reset, and the same names with `-Requests` at the end, with seconds from now.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from melious._figures import known_figure
 _EPOCH = 1e9
 _EPOCH_MS = 1e12
 _LONGEST = 31 * 86_400.0
-"""Seconds beyond which a wait is no limit but a mistake: an epoch in the wrong place, an overflow."""
+"""Seconds; a longer wait is taken for a mistake, such as an epoch in the wrong place."""
 _CLOCKS_AGREE = 1.0
-"""Seconds that this machine's clock may be off the second in `Date`: servers write it once a second or so."""
+"""Seconds by which the local clock may differ from `Date` and be used instead, as the more precise one."""
 _DURATION = re.compile(
     r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?"
 )
@@ -25,12 +25,12 @@ _DURATION = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class RateLimit:
-    """What an answer said of the account's limit.
+    """The account's rate limit, as an answer reported it. What is missing is None.
 
     Attributes:
-        limit: Requests allowed in a window.
+        limit: Requests allowed per window.
         remaining: Requests left in this window.
-        reset_after: Seconds from the answer until the window is new.
+        reset_after: Seconds from the answer to the next window.
     """
 
     limit: int | None = None
@@ -39,11 +39,11 @@ class RateLimit:
 
 
 def parse_rate_limit(headers: Mapping[str, str], now: float) -> RateLimit | None:
-    """Read the rate-limit headers of an answer; None where there are none.
+    """Parse the rate-limit headers of an answer; None if there are none.
 
     Args:
         headers: Names in lower case.
-        now: This machine's time (epoch seconds), for an answer without `Date`.
+        now: The local time in epoch seconds, for answers without `Date`.
     """
     values = [
         headers.get(f"x-ratelimit-{name}-requests") or headers.get(f"x-ratelimit-{name}")
@@ -56,9 +56,9 @@ def parse_rate_limit(headers: Mapping[str, str], now: float) -> RateLimit | None
 
 
 def parse_retry_after(headers: Mapping[str, str], now: float) -> float | None:
-    """Read how long an answer asks to wait, in seconds: milliseconds, seconds or a date.
+    """Parse how many seconds to wait: from milliseconds, seconds or a date.
 
-    A negative value, one that cannot be read, or more than a month, counts as none.
+    None for values that are negative, unreadable, or longer than a month.
     """
     milliseconds = known_figure(headers.get("retry-after-ms"))
     if milliseconds is not None and milliseconds / 1000 <= _LONGEST:
@@ -87,10 +87,7 @@ def _seconds_until(reset: str | None, headers: Mapping[str, str], now: float) ->
 
 
 def _until(moment: float, headers: Mapping[str, str], now: float) -> float:
-    """Seconds until an epoch, by the service's own clock where the answer tells it.
-
-    `Date` has whole seconds: where this machine's clock agrees with it, that one knows more.
-    """
+    """Seconds until an epoch, by the service's clock (`Date`) unless the local one agrees with it."""
     date = _date(headers.get("date"))
     if date is None or date - _CLOCKS_AGREE <= now <= date + 1.0 + _CLOCKS_AGREE:
         date = now
@@ -109,7 +106,7 @@ def _count(value: str | None) -> int | None:
 def _date(value: str | None) -> float | None:
     if value is None or not value[:3].isalpha():
         return None
-    from email.utils import parsedate_to_datetime  # noqa: PLC0415 - imports half of `email`, for a header
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415 - slow to import, rarely needed
 
     try:
         return parsedate_to_datetime(value).timestamp()
