@@ -14,8 +14,8 @@ import matplotlib.pyplot as plt
 import pytest
 
 from melious import BillingCost, EnvironmentImpact, ImpactLedger
+from melious._figures import figure, tokens
 from melious.impact import Entry
-from melious.impact.views.sections import figure, tokens
 
 EVIL = "<img src=x onerror=alert(1)>&'\""
 

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any, Literal, Self, TypeAlias, get_args
 
 from melious import forks
-from melious._figures import known_amount
+from melious._figures import counted, known_amount
 from melious.errors import BudgetExceededError, InvalidArgumentError
 from melious.errors.checks import check_number, check_one_of, check_whole
 from melious.impact.estimates import Estimator
@@ -168,7 +168,7 @@ class ImpactBudget:
                 raise self._error(
                     name,
                     f"not sent: the budget is used up: {used:.4g} of {bound:.4g} {unit}{beside} ({name}), "
-                    f"by {self._requests} request{'s' * (self._requests != 1)}",
+                    f"by {counted(self._requests, 'request')}",
                 )
 
     def _used(self, name: str) -> Any:

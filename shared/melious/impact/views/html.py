@@ -5,19 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from html import escape
 
+from melious._figures import UNREPORTED, counted, figure, tokens
 from melious.impact.totals import Sums, Totals
-from melious.impact.views.sections import (
-    UNREPORTED,
-    Section,
-    Units,
-    charges,
-    estimated_section,
-    figure,
-    notes,
-    requests,
-    sections,
-    tokens,
-)
+from melious.impact.views.sections import Section, Units, charges, estimated_section, notes, sections
 
 _DARK = "--ink:#e8ebe9;--soft:#9aa5a0;--line:#3a423e;--card:#1f2623;--bar:#2f6f52;--guess:#8a6d1f;"
 _STYLE = f"""
@@ -71,7 +61,7 @@ def html(ledger: Sums) -> str:
 
 
 def _tiles(total: Totals, units: Units) -> Iterator[str]:
-    count, _, word = requests(total).partition(" ")
+    count, _, word = counted(total.requests, "request").partition(" ")
     yield _tile(count, word)
     if not total.requests:
         return

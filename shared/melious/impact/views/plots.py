@@ -6,11 +6,12 @@ import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
+from melious._figures import counted
+from melious._figures import figure as shown
 from melious.impact.totals import Dimension, Sums, Totals
-from melious.impact.views.sections import TITLES, Units
-from melious.impact.views.sections import figure as shown
+from melious.impact.views.sections import TITLES, Row, Units, folded
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 _MOST = 8
 _INK, _SOFT, _LINE = "#1c2320", "#5d6b64", "#dfe5e2"
 _NAME = 28
-_Row: TypeAlias = tuple[str, Totals]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,8 @@ def figure(ledger: Sums) -> Figure:
         line[1].set_yticklabels([])
     drawn.suptitle(_title(total, units), x=0.012, ha="left", color=_INK, fontsize=13, fontweight="bold")
     if total.estimated:
-        foot = f"Hatched: estimates for {_requests(total.estimated)} without a report, in no reported sum."
+        guessed = counted(total.estimated, "request")
+        foot = f"Hatched: estimates for {guessed} without a report, in no reported sum."
         drawn.supxlabel(foot, x=0.012, ha="left", color=_SOFT, fontsize=9)
     return drawn
 
@@ -97,7 +98,7 @@ def _measures(units: Units) -> tuple[_Measure, _Measure]:
     )
 
 
-def _bars(ax: Axes, measure: _Measure, dimension: Dimension, rows: Sequence[_Row]) -> None:
+def _bars(ax: Axes, measure: _Measure, dimension: Dimension, rows: Sequence[Row]) -> None:
     """Bars of what was reported, hatched ones behind them for estimates, and the figures in words."""
     places = range(len(rows))
     reported = [measure.reported(sums) for _, sums in rows]
@@ -155,13 +156,9 @@ def _words(measure: _Measure, sums: Totals, reported: float | None, guessed: flo
     return "  +  ".join(words)
 
 
-def _requests(count: int) -> str:
-    return f"{count:,} request" + ("" if count == 1 else "s")
-
-
 def _title(total: Totals, units: Units) -> str:
     """The figures of all requests, in a line."""
-    parts = [_requests(total.requests)]
+    parts = [counted(total.requests, "request")]
     if total.carbon_g_co2 is not None:
         parts.append(f"{shown(total.carbon_g_co2, units.carbon[1])} {units.carbon[0].replace('CO2', 'CO₂')}")
     if total.energy_kwh is not None:
@@ -171,16 +168,12 @@ def _title(total: Totals, units: Units) -> str:
     return "   ·   ".join(parts)
 
 
-def _rows(ledger: Sums, dimension: Dimension) -> list[_Row]:
+def _rows(ledger: Sums, dimension: Dimension) -> list[Row]:
     """The rows, largest first; what was not reported after them, the rest in one."""
     parts = ledger.by(dimension)
     nameless = parts.pop(None, None)
     rows = sorted(((str(name), sums) for name, sums in parts.items()), key=lambda row: -_size(row[1]))
-    if len(rows) > _MOST:
-        rest = Totals()
-        for _, sums in rows[_MOST - 1 :]:
-            rest.merge(sums)
-        rows = [*rows[: _MOST - 1], (f"{len(rows) - _MOST + 1} more", rest)]
+    rows = folded(rows, _MOST)
     return rows if nameless is None else [*rows, ("not reported", nameless)]
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TypeAlias
 
+from melious._figures import UNREPORTED, counted, figure, tokens
 from melious.impact.totals import DIMENSIONS, Dimension, Sums, Totals
 
-UNREPORTED = "—"
 MAX_ROWS = 15
 TITLES: dict[Dimension, str] = {
     "endpoint": "endpoint",
@@ -24,6 +24,8 @@ _CARBON = (("t CO2", 1e-6), ("kg CO2", 1e-3), ("g CO2", 1.0), ("mg CO2", 1e3))
 _WATER = (("m³ H2O", 1e-3), ("l H2O", 1.0), ("ml H2O", 1e3), ("µl H2O", 1e6))
 _DECIMALS = ((Decimal("0.001"), 8), (1, 6), (100, 4), (Decimal("Infinity"), 2))
 _Number: TypeAlias = float | Decimal | None
+Row: TypeAlias = tuple[str, Totals]
+"""A row: its name, and its sums."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,7 @@ class Section:
 
     title: str
     columns: tuple[Column, ...]
-    rows: tuple[tuple[str, Totals], ...]
+    rows: tuple[Row, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,31 +122,6 @@ def estimated_columns(units: Units) -> tuple[Column, ...]:
     )
 
 
-def figure(value: float | None, factor: float = 1.0) -> str:
-    """A sum in three digits that count; a dash where nothing was reported."""
-    if value is None:
-        return UNREPORTED
-    value *= factor
-    if value == 0:
-        return "0"
-    if value < 0.001:  # noqa: PLR2004
-        return "<0.001"
-    for bound, decimals in ((1, 3), (10, 2), (100, 1)):
-        if round(value, decimals) < bound:
-            return f"{value:.{decimals}f}"
-    return f"{value:,.0f}"
-
-
-def tokens(count: int | None) -> str:
-    """A number of tokens, in full up to a hundred thousand; a dash where none was reported."""
-    if count is None:
-        return UNREPORTED
-    for bound, factor, letter in ((100_000, 1, ""), (10_000_000, 1e3, "k"), (10_000_000_000, 1e6, "M")):
-        if count < bound:
-            return f"{count / factor:,.0f}{letter}"
-    return f"{count / 1e9:,.0f}G"
-
-
 def notes(ledger: Sums) -> list[str]:
     """What else is to be said of the total, in sentences."""
     total = ledger.total
@@ -179,12 +156,7 @@ def charges(total: Totals) -> str:
     return ", ".join(f"{amount.normalize():f} {balance}" for balance, amount in sorted(total.charged.items()))
 
 
-def requests(total: Totals) -> str:
-    """How many requests there were."""
-    return f"{total.requests:,} request" + ("" if total.requests == 1 else "s")
-
-
-def _rows(ledger: Sums, dimension: Dimension) -> tuple[tuple[str, Totals], ...]:
+def _rows(ledger: Sums, dimension: Dimension) -> tuple[Row, ...]:
     nameless = _NAMELESS.get(dimension, "not reported")
     ranked = sorted(
         ledger.by(dimension).items(),
@@ -195,19 +167,23 @@ def _rows(ledger: Sums, dimension: Dimension) -> tuple[tuple[str, Totals], ...]:
             row[0] or "",
         ),
     )
-    found = [(name or nameless, totals) for name, totals in ranked]
-    if len(found) <= MAX_ROWS:
-        return tuple(found)
+    return tuple(folded([(name or nameless, totals) for name, totals in ranked], MAX_ROWS))
+
+
+def folded(rows: list[Row], most: int) -> list[Row]:
+    """At most so many rows: the last of them sums up those there is no room for."""
+    if len(rows) <= most:
+        return rows
     rest = Totals()
-    for _, totals in found[MAX_ROWS - 1 :]:
+    for _, totals in rows[most - 1 :]:
         rest.merge(totals)
-    return (*found[: MAX_ROWS - 1], (f"{len(found) - MAX_ROWS + 1} more", rest))
+    return [*rows[: most - 1], (f"{len(rows) - most + 1} more", rest)]
 
 
 def _of(count: int, total: Totals) -> str:
     if count == total.requests:
-        return "The request" if count == 1 else f"All {count:,} requests"
-    return f"{count:,} of {total.requests:,} requests"
+        return "The request" if count == 1 else f"All {counted(count, 'request')}"
+    return f"{count:,} of {counted(total.requests, 'request')}"
 
 
 def _count(count: int) -> str:
