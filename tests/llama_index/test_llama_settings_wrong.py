@@ -113,7 +113,7 @@ async def test_an_empty_prompt_for_an_object(make_llm, way, mode):
         ),
         ({"countries": ["FR", "EU"]}, "filters: countries[1]: 'EU' is not an ISO 3166 alpha-2 country code"),
         ({"countries": []}, "filters: countries: must not be empty"),
-        (["DE"], "filters: needs ProviderFilters or a dict"),
+        (["DE"], "filters: must be ProviderFilters or a dict"),
     ],
     ids=str,
 )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from melious.exchange.ratelimit import RateLimit
 from melious.exchange.request import NO_SUMMARY, CallSummary
-from melious.routing.residency import Residency
+from melious.routing.residency import ResidencyRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Meta:
         return self.call.routing.relaxed
 
     @property
-    def residency(self) -> Residency | None:
+    def residency(self) -> ResidencyRule | None:
         """The countries that the request allowed, where they are verified."""
         return self.call.routing.residency
 

@@ -21,11 +21,11 @@ from melious.routing.filters import (
     filters_in,
     filters_to_wire,
     flavored,
-    routing_of,
+    routing_preference,
     split_flavor,
-    warn_of_idle_preset,
+    warn_about_unused_preset,
 )
-from melious.routing.residency import Residency, VerifyLocation, check_verifiable
+from melious.routing.residency import ResidencyRule, VerifyLocation, check_verifiable
 from melious.routing.terms import RoutingTerms
 from melious.settings.config import (
     ClientConfig,
@@ -165,7 +165,7 @@ def body_of(
                 raise InvalidArgumentError(f"extra_body: must be a mapping, not {extra!r}")
             body.update(extra)
     if "preset" in body:
-        warn_of_idle_preset(body)
+        warn_about_unused_preset(body)
     verify_location = _given(params, "verify_location", config.verify_location)
     if verify_location != "off":
         check_verifiable(verify_location, filters_in(body))
@@ -242,8 +242,8 @@ def request_of(
         base_url=config.base_url,
         routing=RoutingTerms(
             model=split_flavor(str(fields.get("model", "")))[0],
-            preference=routing_of(fields),
-            residency=None if verify_location == "off" else Residency.asked(verify_location, filters),
+            preference=routing_preference(fields),
+            residency=None if verify_location == "off" else ResidencyRule.of(verify_location, filters),
         ),
         on_retry=on_retry,
         otherwise=Alternatives(simpler, steps) if simpler or steps else None,
