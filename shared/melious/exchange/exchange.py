@@ -38,9 +38,10 @@ from melious.exchange.retry import (
     wait_until_reset,
     worth_retrying,
 )
+from melious.wire import codec
 from melious.wire.chunks import ChatStreamParser
 from melious.wire.head import Head
-from melious.wire.refusals import MAX_ERROR_BODY, error_object, parsed_or_text, refusal
+from melious.wire.refusals import MAX_ERROR_BODY, error_object, refusal
 
 T = TypeVar("T")
 
@@ -214,7 +215,7 @@ class _CallState:
         if 200 <= head.status < 300:  # noqa: PLR2004
             return (yield from read(head, rate_limit))
         body = yield ReadBody(MAX_ERROR_BODY, self.attempt_until, cut=True)
-        said = parsed_or_text(b"" if isinstance(body, Failure) else body)
+        said = codec.loads_or_text(b"" if isinstance(body, Failure) else body)
         return _FailedAttempt(self._refusal(head, said, rate_limit, now))
 
     def read_whole(self, head: Head, rate_limit: RateLimit | None) -> Exchange[Response | _FailedAttempt]:

@@ -16,17 +16,17 @@ from melious.errors import (
 )
 from melious.errors.table import status_error
 from melious.wire import codec
-from melious.wire.completion import PartialChoice, PartialCompletion, part_content, whole_number
+from melious.wire.completion import PartialChoice, PartialCompletion, flatten_content, wire_index
 from melious.wire.head import Head
-from melious.wire.regular import delta_of, items_of, only_text, usage_of
+from melious.wire.normalized import delta_of, drop_non_text, list_or_empty, normalized_usage
 from melious.wire.sse import ServerSentEvent, SSEDecoder
 from melious.wire.thinking import thought_in_details
 
-_SHOWN = 200
+_EXCERPT = 200
 _MAX_WHOLE_BODY = 16 * 1024 * 1024
 _SLACK = 0.05
 """Seconds that a wait may fall short of what it was set to."""
-_SIGNS_OF_LIFE = frozenset({"ping", "keepalive", "keep-alive", "heartbeat"})
+_KEEPALIVES = frozenset({"ping", "keepalive", "keep-alive", "heartbeat"})
 _FIELDS = (b"data:", b":", b"event:", b"id:", b"retry:")
 _RARE = frozenset({"error", "type", "environment_impact", "billing_cost"})
 _FACTS = ("id", "created", "model", "system_fingerprint", "service_tier")
@@ -72,12 +72,12 @@ class ChatStreamParser:
         self._last_event = clock()
         self._content_type = head.headers.get("content-type", "").split(";", 1)[0].strip().lower()
         self._start = b""
-        self._decided = False
+        self._detected = False
 
     def feed(self, data: bytes) -> list[dict[str, Any]]:
         """Take one read and give the chunks that it completes."""
-        if not self._decided:
-            data = self._decide(data)
+        if not self._detected:
+            data = self._detect_form(data)
         if self._body is not None:
             self._collect(data)
             return []
@@ -110,10 +110,10 @@ class ChatStreamParser:
         chunks: list[dict[str, Any]] = []
         for event in self._sse.close():
             # Only a last block that is whole counts; half a block says that the stream was cut.
-            if event.data.strip() == "[DONE]" or _is_json(event.data):
+            if event.data.strip() == "[DONE]" or codec.is_object(event.data):
                 chunks += self._take([event])
         if not self.ended and self._sse.error is not None:
-            self._fail(self._reported(_parsed_or_text(self._sse.error)))
+            self._fail(self._reported(codec.loads_or_text(self._sse.error)))
         if not self.ended:
             self.ended = True
             if not any(choice.finish_reason for choice in self.partial.choices.values()):
@@ -129,7 +129,7 @@ class ChatStreamParser:
         """
         self.ended = True
         self._note_facts(whole)
-        self.partial.usage = usage_of(whole.get("usage")) or None
+        self.partial.usage = normalized_usage(whole.get("usage")) or None
         return self._replayed(chunks)
 
     def _replayed(self, chunks: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -187,9 +187,9 @@ class ChatStreamParser:
             data = event.data
             if data[:1] != "{" or event.event != "message":
                 if event.event == "error":
-                    self._fail(self._reported(_parsed_or_text(data)))
+                    self._fail(self._reported(codec.loads_or_text(data)))
                     return chunks
-                if event.event.lower() in _SIGNS_OF_LIFE or not data or data.isspace():
+                if event.event.lower() in _KEEPALIVES or not data or data.isspace():
                     continue
                 if data.strip() == "[DONE]":
                     self.ended = self.done = True
@@ -201,7 +201,7 @@ class ChatStreamParser:
             if type(chunk) is not dict:
                 self._fail(
                     ResponseDecodeError(
-                        f"an event of the stream is not a JSON object: {data[:_SHOWN]!r}", body=data
+                        f"an event of the stream is not a JSON object: {data[:_EXCERPT]!r}", body=data
                     )
                 )
                 return chunks
@@ -209,7 +209,7 @@ class ChatStreamParser:
             if self.ended:
                 return chunks
         if then is not None:
-            self._fail(self._reported(_parsed_or_text(then)))
+            self._fail(self._reported(codec.loads_or_text(then)))
         return chunks
 
     def _read_or_fail(self, chunk: dict[str, Any], chunks: list[dict[str, Any]]) -> None:
@@ -232,11 +232,11 @@ class ChatStreamParser:
             self._note_facts(chunk)
         choices = chunk.get("choices")
         if type(choices) is not list:
-            choices = chunk["choices"] = items_of(choices, "choices")
+            choices = chunk["choices"] = list_or_empty(choices, "choices")
         for choice in choices:
             failed = self._read_choice(choice) or failed
         if chunk.get("usage") is not None:
-            chunk["usage"] = usage_of(chunk["usage"])
+            chunk["usage"] = normalized_usage(chunk["usage"])
             partial.usage = chunk["usage"] or partial.usage
         if not failed:
             chunks.append(chunk)
@@ -261,18 +261,18 @@ class ChatStreamParser:
             choice["delta"] = delta
         index = choice.get("index")
         if type(index) is not int:
-            index = choice["index"] = whole_number(index) or 0
+            index = choice["index"] = wire_index(index) or 0
         state = self.partial.choice(index)
         if "tool_calls" in delta:
-            calls = items_of(delta["tool_calls"], "tool_calls")
+            calls = list_or_empty(delta["tool_calls"], "tool_calls")
             delta["tool_calls"] = state.merge_calls(calls) if calls else None
         self._read_text(delta, state)
         if choice.get("logprobs") is not None and type(choice["logprobs"]) is not dict:
             choice["logprobs"] = None
         finish = choice.get("finish_reason")
         if finish is not None:
-            state.end(delta)
-            self.partial.usage = usage_of(choice.get("usage")) or self.partial.usage
+            state.flush_into(delta)
+            self.partial.usage = normalized_usage(choice.get("usage")) or self.partial.usage
             if finish and state.finish_reason is None:
                 state.finish_reason = choice["finish_reason"] = str(finish)
             else:
@@ -283,11 +283,11 @@ class ChatStreamParser:
     def _read_text(delta: dict[str, Any], state: PartialChoice) -> None:
         """Regularise what is said and thought in a delta, and merge it."""
         if ("role" in delta and type(delta["role"]) is not str) or "refusal" in delta:
-            only_text(delta, "role", "refusal")
+            drop_non_text(delta, "role", "refusal")
         content = delta.get("content")
         if content:
             if type(content) is not str:
-                part_content(delta)
+                flatten_content(delta)
                 content = delta["content"]
             delta["content"] = state.content.add(content)
         elif content is not None and type(content) is not str:
@@ -298,7 +298,7 @@ class ChatStreamParser:
         if reasoning:
             delta["reasoning_content"] = state.reasoning.add(reasoning) if type(reasoning) is str else None
         elif reasoning is not None:
-            only_text(delta, "reasoning_content")
+            drop_non_text(delta, "reasoning_content")
 
     def _reported(self, body: Any) -> MeliousError:
         """The error that the stream itself reports."""
@@ -314,18 +314,18 @@ class ChatStreamParser:
 
     # --- an answer that is no stream -----------------------------------------------------------------
 
-    def _decide(self, data: bytes) -> bytes:
+    def _detect_form(self, data: bytes) -> bytes:
         """Let the type and the first bytes tell events from a whole body; gives what can be read now."""
         start = (self._start + data).lstrip(b"\xef\xbb\xbf \r\n\t")
         if self._content_type == "text/event-stream":
             # Some servers send a JSON error, and some proxies a page, under the type that was asked for.
             whole = start.startswith((b"{", b"<"))
-            self._decided = bool(start)
+            self._detected = bool(start)
         else:
             whole = not start.startswith(_FIELDS)
-            self._decided = not any(field.startswith(start) and field != start for field in _FIELDS)
-            self._start, data = (b"", start) if self._decided else (start, b"")
-        if self._decided and whole:
+            self._detected = not any(field.startswith(start) and field != start for field in _FIELDS)
+            self._start, data = (b"", start) if self._detected else (start, b"")
+        if self._detected and whole:
             self._body = []
         return data
 
@@ -339,7 +339,7 @@ class ChatStreamParser:
     def _whole_body(self, body: bytes) -> list[dict[str, Any]]:
         """A JSON body instead of a stream: an error, or a completion as one chunk."""
         text = body.decode("utf-8", "replace")
-        parsed = _parsed_or_text(text)
+        parsed = codec.loads_or_text(text)
         chunks: list[dict[str, Any]] = []
         if isinstance(parsed, dict):
             parsed["object"] = "error" if parsed.get("object") == "error" else "chat.completion.chunk"
@@ -352,19 +352,8 @@ class ChatStreamParser:
         self._fail(
             ResponseDecodeError(
                 f"the answer is not an event stream: content-type {self._content_type or 'missing'}, "
-                f"beginning {' '.join(text[:_SHOWN].split())!r}",
+                f"beginning {' '.join(text[:_EXCERPT].split())!r}",
                 body=text,
             )
         )
         return []
-
-
-def _parsed_or_text(data: str) -> Any:
-    try:
-        return codec.loads(data)
-    except ValueError:
-        return data
-
-
-def _is_json(data: str) -> bool:
-    return isinstance(_parsed_or_text(data), dict)

@@ -28,6 +28,19 @@ def loads(data: bytes | str) -> Any:
             raise ValueError("JSON nested too deeply") from None
 
 
+def loads_or_text(data: bytes | str) -> Any:
+    """Parse JSON; anything else is returned as text."""
+    try:
+        return loads(data)
+    except ValueError:
+        return data.decode("utf-8", "replace") if isinstance(data, bytes) else data
+
+
+def is_object(data: str) -> bool:
+    """Whether a text is a whole JSON object."""
+    return isinstance(loads_or_text(data), dict)
+
+
 def dumps(value: Any, *, finite: bool = False) -> bytes:
     """Write compact UTF-8 JSON.
 

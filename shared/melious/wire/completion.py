@@ -6,19 +6,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from melious.wire import codec
-from melious.wire.regular import object_or_nothing
-from melious.wire.wholeobject import WholeObject
+from melious.wire.json_object import ObjectScanner
+from melious.wire.normalized import object_or_empty
 
 _MOST_DIGITS = 20
 
 
-class Pieces(list[str]):
+class TextBuffer(list[str]):
     r"""A text that comes in pieces; characters that were cut in two between them are put together again.
 
     A token may end inside a surrogate pair.
 
     Example:
-        >>> pieces = Pieces()
+        >>> pieces = TextBuffer()
         >>> pieces.add("a\ud83d"), pieces.add("\ude00b"), pieces.text
         ('a', '😀b', 'a😀b')
     """
@@ -38,7 +38,7 @@ class Pieces(list[str]):
         self._half = text[cut:]
         return text[:cut].encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
 
-    def rest(self) -> str:
+    def flush(self) -> str:
         """Take the half of a character whose other half never came, and give it."""
         rest, self._half = self._half, ""
         if rest:
@@ -58,12 +58,12 @@ class ToolCall:
     index: int
     id: str | None = None
     name: str | None = None
-    arguments: Pieces = field(default_factory=Pieces)
-    _end: WholeObject = field(default_factory=WholeObject)
+    arguments: TextBuffer = field(default_factory=TextBuffer)
+    _end: ObjectScanner = field(default_factory=ObjectScanner)
 
-    def is_whole(self) -> bool:
+    def is_complete(self) -> bool:
         """Whether its arguments are complete, so that nothing more can belong to it."""
-        return self._end.is_whole(self.arguments)
+        return self._end.is_complete(self.arguments)
 
     def to_wire(self) -> dict[str, Any]:
         """The call as a message carries it."""
@@ -95,8 +95,8 @@ class PartialChoice:
     def __init__(self, index: int) -> None:
         self.index = index
         self.role = "assistant"
-        self.content = Pieces()
-        self.reasoning = Pieces()
+        self.content = TextBuffer()
+        self.reasoning = TextBuffer()
         self.calls: list[ToolCall] = []
         self.finish_reason: str | None = None
         self._by_id: dict[str, ToolCall] = {}
@@ -105,10 +105,10 @@ class PartialChoice:
         self._next_index = 0
         self._last: ToolCall | None = None
 
-    def end(self, delta: dict[str, Any]) -> None:
+    def flush_into(self, delta: dict[str, Any]) -> None:
         """Put into the last delta what was held back."""
         for name, pieces in (("content", self.content), ("reasoning_content", self.reasoning)):
-            rest = pieces.rest()
+            rest = pieces.flush()
             if rest:
                 delta[name] = (delta.get(name) or "") + rest
 
@@ -123,7 +123,7 @@ class PartialChoice:
         return [self._merge(piece) for piece in pieces if isinstance(piece, dict)]
 
     def _merge(self, piece: dict[str, Any]) -> dict[str, Any]:
-        function = object_or_nothing(piece.get("function"), "the function of a tool call")
+        function = object_or_empty(piece.get("function"), "the function of a tool call")
         index, call_id, name = piece.get("index"), piece.get("id"), function.get("name")
         arguments = function.get("arguments")
         if arguments is None:
@@ -134,7 +134,7 @@ class PartialChoice:
             call = self._last = self._by_wire_index[index]  # as nearly all pieces
         else:
             call_id, name = _text_or_none(call_id), _text_or_none(name)
-            call = self._call_of(whole_number(index), call_id, name)
+            call = self._call_of(wire_index(index), call_id, name)
         out_function: dict[str, Any] = {"arguments": arguments}
         out: dict[str, Any] = {"index": call.index, "function": out_function}
         if call_id and call.id is None:
@@ -155,7 +155,7 @@ class PartialChoice:
         if known is not None:
             other_id = call_id is not None and known.id is not None and call_id != known.id
             begins_unindexed = wire_index is None and name is not None and known.name is not None
-            other_name = name is not None and known.name not in (None, name) and known.is_whole()
+            other_name = name is not None and known.name not in (None, name) and known.is_complete()
             if not ((other_id and name) or ((begins_unindexed or other_name) and call_id is None)):
                 self._last = known
                 return known
@@ -246,7 +246,7 @@ class PartialCompletion:
         return whole
 
 
-def whole_number(index: Any) -> int | None:
+def wire_index(index: Any) -> int | None:
     """An index as servers send it, number or text; None for anything else."""
     if isinstance(index, int) and not isinstance(index, bool):
         return index
@@ -257,7 +257,7 @@ def _text_or_none(name: Any) -> str | None:
     return None if name == "" or isinstance(name, bool | dict | list | None) else str(name)
 
 
-def part_content(message: dict[str, Any]) -> None:
+def flatten_content(message: dict[str, Any]) -> None:
     """Bring content that came as a list of parts to the regular form: text, and reasoning beside it."""
     content = message.get("content")
     if isinstance(content, list) and not message.get("reasoning_content"):

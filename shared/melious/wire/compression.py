@@ -15,8 +15,8 @@ from collections.abc import Iterable, Iterator
 from melious.errors import ResponseDecodeError
 
 FREE_BYTES = 8 * 1024 * 1024
-MOST_TIMES = 20
-MOST_TIMES_STREAMED = 100
+MAX_RATIO = 20
+MAX_RATIO_STREAMED = 100
 """How many times what came over the wire a body may grow to once it is larger than `FREE_BYTES`.
 
 JSON grows five to ten times, a stream that repeats itself in every event up to fifty times, a bomb a
@@ -30,7 +30,7 @@ _TELLING = 16
 """Bytes that tell a compression from text."""
 _GZIP = b"\x1f\x8b"
 _WBITS = {"gzip": 31, "zlib": 15, "deflate": -15}
-_NOTHING = re.compile(
+_NOT_COMPRESSED = re.compile(
     r"|identity|none|null|binary|plain|text|chunked|[78]bit|[\w.+-]+/[\w.+-]+"
     r"|(?:charset=)?(?:utf|ucs|iso|cp|windows|latin|us-ascii|ascii|koi8)[-_]?[\w-]*"
 )
@@ -79,10 +79,10 @@ class _Layer:
         received: Bytes that came over the wire so far.
     """
 
-    def __init__(self, name: str, most_times: int) -> None:
+    def __init__(self, name: str, max_ratio: int) -> None:
         self.received = 0
         self._name = name
-        self._most_times = most_times
+        self._max_ratio = max_ratio
         self._made = 0
         self._held = b""
         self._kind: str | None = None
@@ -148,14 +148,14 @@ class _Layer:
                 return
 
     def _check(self) -> None:
-        if self._made > max(FREE_BYTES, self._most_times * self.received):
+        if self._made > max(FREE_BYTES, self._max_ratio * self.received):
             raise ResponseDecodeError(
-                f"the answer is compressed more than {self._most_times} times: "
+                f"the answer is compressed more than {self._max_ratio} times: "
                 f"{self.received} bytes had grown to {self._made} when it was given up"
             )
 
 
-class _Unknown(_Layer):
+class _UnknownLayer(_Layer):
     """A compression that cannot be undone: an error once there is a body."""
 
     def feed(self, data: bytes) -> Iterator[bytes]:
@@ -203,7 +203,7 @@ def _is_text(beginning: bytes) -> bool:
     return not _CONTROL.search(text)
 
 
-def decoder(headers: Iterable[tuple[bytes, bytes]], *, streamed: bool = False) -> Decoder | None:
+def decoder_for(headers: Iterable[tuple[bytes, bytes]], *, streamed: bool = False) -> Decoder | None:
     """What decodes a body with these headers; None where nothing is compressed.
 
     A compression that is not known makes a decoder too: an answer without a
@@ -221,11 +221,11 @@ def decoder(headers: Iterable[tuple[bytes, bytes]], *, streamed: bool = False) -
             content += _names(value)
         elif lower == b"transfer-encoding":
             transfer += _names(value)
-    names = [name for name in (*content, *transfer) if not _NOTHING.fullmatch(name)]
+    names = [name for name in (*content, *transfer) if not _NOT_COMPRESSED.fullmatch(name)]
     if not names:
         return None
-    most_times = MOST_TIMES_STREAMED if streamed else MOST_TIMES
-    return Decoder([_layer(name, most_times) for name in reversed(names)])
+    max_ratio = MAX_RATIO_STREAMED if streamed else MAX_RATIO
+    return Decoder([_layer(name, max_ratio) for name in reversed(names)])
 
 
 def _names(value: bytes) -> list[str]:
@@ -233,11 +233,11 @@ def _names(value: bytes) -> list[str]:
     return [word.partition(";")[0].strip(" \t\"'") for word in words]
 
 
-def _layer(name: str, most_times: int) -> _Layer:
+def _layer(name: str, max_ratio: int) -> _Layer:
     if name in ("gzip", "x-gzip", "deflate", "x-deflate", "zlib"):
         known = "gzip" if name.endswith("gzip") else "deflate"
-        return _Layer(known, most_times)
-    return _Unknown(name, most_times)
+        return _Layer(known, max_ratio)
+    return _UnknownLayer(name, max_ratio)
 
 
 def decoded(decode: Decoder, parts: Iterable[bytes]) -> Iterator[bytes]:
@@ -247,7 +247,7 @@ def decoded(decode: Decoder, parts: Iterable[bytes]) -> Iterator[bytes]:
     yield from decode.finish()
 
 
-class Collected:
+class BodyBuffer:
     """A body as it comes in, up to a bound.
 
     Args:

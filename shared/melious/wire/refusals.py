@@ -32,17 +32,9 @@ def error_object(body: bytes) -> dict[str, Any] | None:
     """The error that a server sent with status 200 in place of an answer; None for an answer."""
     if len(body) > MAX_ERROR_BODY or b'"error"' not in body:
         return None
-    said = parsed_or_text(body)
+    said = codec.loads_or_text(body)
     reported = isinstance(said, dict) and (bool(said.get("error")) or said.get("object") == "error")
     return said if reported else None
-
-
-def parsed_or_text(body: bytes) -> Any:
-    """A body as JSON, or as text where it is none."""
-    try:
-        return codec.loads(body)
-    except ValueError:
-        return body.decode("utf-8", "replace")
 
 
 def _place(location: str) -> str:

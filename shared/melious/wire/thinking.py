@@ -12,7 +12,7 @@ class ThinkSplitter:
     r"""Tells the thoughts at the beginning of a text from what is said after them.
 
     Attributes:
-        over: The thoughts are over, or there were none: all further text is said.
+        done: The thoughts have ended, or there were none: all further text is the answer.
 
     Example:
         >>> splitter = ThinkSplitter()
@@ -21,14 +21,14 @@ class ThinkSplitter:
     """
 
     def __init__(self) -> None:
-        self.over = False
+        self.done = False
         self._stage: Literal["before", "within", "after"] = "before"
         self._space: list[str] = []
         self._held = ""
 
     def split(self, text: str) -> tuple[str, str]:
         """Take a piece; give what is thought and what is said, as far as that is known."""
-        if self.over:
+        if self.done:
             return "", text
         held, self._held = self._held + text if self._held else text, ""
         thought = ""
@@ -40,7 +40,7 @@ class ThinkSplitter:
                 self._held = held
                 return "", ""
             if not held.startswith(_OPEN):
-                self.over = True
+                self.done = True
                 return "", self._spaced(held)
             self._stage = "within"
             held = held[len(_OPEN) :]
@@ -52,7 +52,7 @@ class ThinkSplitter:
                 return thought[:cut], ""
             self._stage = "after"
         said = held.lstrip()
-        self.over = bool(said)
+        self.done = bool(said)
         return thought, said
 
     def _spaced(self, text: str) -> str:
@@ -61,7 +61,7 @@ class ThinkSplitter:
         self._space.clear()
         return space + text
 
-    def rest(self) -> tuple[str, str]:
+    def flush(self) -> tuple[str, str]:
         """What was held back when the text ended."""
         held, self._held = self._held, ""
         if self._stage == "before":
@@ -86,7 +86,7 @@ def split_thinking(text: str) -> tuple[str, str]:
     """
     splitter = ThinkSplitter()
     thought, said = splitter.split(text)
-    more_thought, more_said = splitter.rest()
+    more_thought, more_said = splitter.flush()
     return thought + more_thought, said + more_said
 
 

@@ -9,12 +9,12 @@ from melious.wire import codec
 _MARKS = re.compile(r'["\\{}]')
 
 
-class WholeObject:
+class ObjectScanner:
     r"""Follows the braces of a text to where its first object ends, and parses it there, once.
 
     Example:
-        >>> seen = WholeObject()
-        >>> [seen.is_whole(pieces) for pieces in (['{"a'], ['{"a', '": "}"'], ['{"a', '": "}"', "} "])]
+        >>> seen = ObjectScanner()
+        >>> [seen.is_complete(pieces) for pieces in (['{"a'], ['{"a', '": "}"'], ['{"a', '": "}"', "} "])]
         [False, False, True]
     """
 
@@ -27,14 +27,14 @@ class WholeObject:
         self._escaped = False
         self._whole: bool | None = None
 
-    def is_whole(self, pieces: list[str]) -> bool:
+    def is_complete(self, pieces: list[str]) -> bool:
         """Read the pieces that are new; True if all together are an object, and nothing else but space."""
         while self._read < len(pieces):
             piece = pieces[self._read]
             if self._whole is None:
                 end = self._end(piece)
                 if end:
-                    self._whole = _is_object("".join(pieces[: self._read]) + piece[:end])
+                    self._whole = codec.is_object("".join(pieces[: self._read]) + piece[:end])
                     piece = piece[end:]
             if self._whole and piece.strip():
                 self._whole = False
@@ -59,10 +59,3 @@ class WholeObject:
                 if self._depth <= 0:
                     return at
         return 0
-
-
-def _is_object(text: str) -> bool:
-    try:
-        return isinstance(codec.loads(text), dict)
-    except ValueError:
-        return False

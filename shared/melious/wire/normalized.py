@@ -10,7 +10,7 @@ from melious.wire import codec
 _COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
 
 
-def items_of(value: Any, name: str) -> list[Any]:
+def list_or_empty(value: Any, name: str) -> list[Any]:
     """A list as it is; nothing, however it is written, as none.
 
     Raises:
@@ -23,7 +23,7 @@ def items_of(value: Any, name: str) -> list[Any]:
     return []
 
 
-def object_or_nothing(value: Any, name: str) -> dict[str, Any]:
+def object_or_empty(value: Any, name: str) -> dict[str, Any]:
     """An object as it is; nothing, however it is written, as an empty one.
 
     Raises:
@@ -44,17 +44,17 @@ def delta_of(choice: Any) -> dict[str, Any]:
     """
     if type(choice) is not dict:
         raise TypeError(f"a choice is {type(choice).__name__}, not an object")
-    return object_or_nothing(choice.get("delta") or choice.get("message"), "the delta of a choice")
+    return object_or_empty(choice.get("delta") or choice.get("message"), "the delta of a choice")
 
 
-def only_text(fields: dict[str, Any], *names: str) -> None:
+def drop_non_text(fields: dict[str, Any], *names: str) -> None:
     """Take away what stands where text should and is none."""
     for name in names:
         if name in fields and type(fields[name]) is not str:
             fields[name] = None
 
 
-def usage_of(usage: Any) -> dict[str, Any] | None:
+def normalized_usage(usage: Any) -> dict[str, Any] | None:
     """Token counts as numbers; a count that cannot be one is left out, and so is all that is no object."""
     if type(usage) is not dict:
         return None
@@ -64,7 +64,7 @@ def usage_of(usage: Any) -> dict[str, Any] | None:
     return usage
 
 
-def call_of(call: dict[str, Any]) -> None:
+def normalize_tool_call(call: dict[str, Any]) -> None:
     """Bring a whole tool call to the form that streams have: a function whose arguments are text."""
     function = call.get("function")
     if type(function) is not dict:
