@@ -1,4 +1,4 @@
-"""Reads of a streamed chat answer to chunks: pure, and honest about how the stream ended."""
+"""A streamed chat answer, parsed into chunks. Pure; says whether the stream ended as it should."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from melious.wire.thinking import thought_in_details
 _EXCERPT = 200
 _MAX_WHOLE_BODY = 16 * 1024 * 1024
 _SLACK = 0.05
-"""Seconds that a wait may fall short of what it was set to."""
+"""Seconds by which a wait may fall short of its limit."""
 _KEEPALIVES = frozenset({"ping", "keepalive", "keep-alive", "heartbeat"})
 _FIELDS = (b"data:", b":", b"event:", b"id:", b"retry:")
 _RARE = frozenset({"error", "type", "environment_impact", "billing_cost"})
@@ -33,31 +33,30 @@ _FACTS = ("id", "created", "model", "system_fingerprint", "service_tier")
 
 
 class ChatStreamParser:
-    """Turns reads into chat chunks: plain dicts in one regular form.
+    """Parses reads into chat chunks: plain dicts in one normalized form.
 
-    `feed` and `close` give chunks that are to be handed on; after them, look at
-    `ended` and, once the chunks are handed on, at `error`. In every chunk
-    `choices` is a list, each choice has a `delta` dict with text as `content`
-    and `reasoning_content`, pieces of tool calls are regular, and a choice
-    finishes once. What should be text, an object or a count and is not is None;
-    a chunk whose choices cannot be read ends the stream.
+    `feed` and `close` return chunks to hand on; then check `ended` and, after
+    handing them on, `error`. In every chunk `choices` is a list, each choice has
+    a `delta` dict with text as `content` and `reasoning_content`, tool calls are
+    normalized, and a choice finishes once. A value of the wrong type is None; a
+    chunk whose choices cannot be read ends the stream.
 
     Attributes:
         ended: No more reads are wanted.
-        done: `[DONE]` came; what follows may be drained but is not read.
-        error: What to raise after the last chunk, if anything.
-        partial: What has arrived, merged.
+        done: `[DONE]` arrived; the rest may be drained but is not parsed.
+        error: The error to raise after the last chunk, if any.
+        partial: The answer so far, merged.
     """
 
     def __init__(
         self, head: Head, *, event_timeout: float | None = None, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """Begin with the answer's head.
+        """Start with the answer's head.
 
         Args:
-            head: Status 200 and the headers; the content type decides how the body is read.
-            event_timeout: Seconds that may pass without an event, comments notwithstanding.
-            clock: A monotonic time.
+            head: Status 200 and the headers; the content type decides how the body is parsed.
+            event_timeout: Seconds that may pass without an event; comments do not count as one.
+            clock: A monotonic clock.
         """
         self.ended = False
         self.done = False
@@ -75,7 +74,7 @@ class ChatStreamParser:
         self._detected = False
 
     def feed(self, data: bytes) -> list[dict[str, Any]]:
-        """Take one read and give the chunks that it completes."""
+        """Parse one read; returns the chunks that it completes."""
         if not self._detected:
             data = self._detect_form(data)
         if self._body is not None:
@@ -94,7 +93,7 @@ class ChatStreamParser:
         if self._sse.error is not None:
             return self._take(events, then=self._sse.error)
         chunks = self._take(events) if events else []
-        # Pings and empty events are signs of life like comments: they say nothing of the model.
+        # Pings and empty events only keep the connection alive: the model may still be stuck.
         if chunks or self.ended:
             self._last_event = self._clock()
         else:
@@ -102,14 +101,14 @@ class ChatStreamParser:
         return chunks
 
     def close(self) -> list[dict[str, Any]]:
-        """The connection ended: give what is left and decide whether the answer is whole."""
+        """End of the body: returns the remaining chunks and decides whether the answer is complete."""
         if self.ended:
             return []
         if self._body is not None:
             return self._whole_body(b"".join(self._body))
         chunks: list[dict[str, Any]] = []
         for event in self._sse.close():
-            # Only a last block that is whole counts; half a block says that the stream was cut.
+            # Half an event at the end means that the stream was cut.
             if event.data.strip() == "[DONE]" or codec.is_object(event.data):
                 chunks += self._take([event])
         if not self.ended and self._sse.error is not None:
@@ -121,11 +120,11 @@ class ChatStreamParser:
         return chunks
 
     def replay(self, whole: dict[str, Any], chunks: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-        """Hand out the chunks of an answer that came whole, in the regular form, merged one by one.
+        """Iterate over the chunks of a whole answer, normalized and merged one by one.
 
         Args:
-            whole: The answer; what it cost is known from the beginning.
-            chunks: What it is cut into.
+            whole: The answer; its cost is known from the start.
+            chunks: The chunks that it is cut into.
         """
         self.ended = True
         self._note_facts(whole)
@@ -141,16 +140,16 @@ class ChatStreamParser:
                 return
 
     def resume(self) -> float | None:
-        """The caller wants more: from now on the model is waited for, and not the caller.
+        """Restart the event timeout: the caller wants the next event.
 
         Returns:
-            The moment by which the next event must come, by this parser's clock; None for no limit.
+            The time by which it must arrive, by this parser's clock; None for no limit.
         """
         self._last_event = self._clock()
         return None if self._event_timeout is None else self._last_event + self._event_timeout
 
     def lost(self, error: MeliousError) -> list[dict[str, Any]]:
-        """The connection failed: end with this error, unless the answer was whole already."""
+        """End with the error of a failed connection, unless the answer was complete."""
         chunks = self.close()
         if isinstance(self.error, StreamTruncatedError):
             self._fail(error)
@@ -171,7 +170,7 @@ class ChatStreamParser:
     # --- events ------------------------------------------------------------------------------------
 
     def _take_only(self, data: bytes) -> list[dict[str, Any]] | None:
-        """The chunk of the usual read, on the shortest way; None sends it on the long one."""
+        """The fast path: the chunk of a read with a single event; None if it cannot be taken."""
         try:
             chunk = from_json(data, cache_strings="keys")
         except ValueError:
@@ -216,13 +215,13 @@ class ChatStreamParser:
         try:
             self._read(chunk, chunks)
         except (AttributeError, LookupError, TypeError, ValueError) as error:
-            if chunk.get("error"):  # what the service has to say comes first
+            if chunk.get("error"):  # the service's own error comes first
                 self._fail(self._reported(chunk))
             else:
-                self._fail(ResponseDecodeError(f"the stream holds what it should not: {error}", body=chunk))
+                self._fail(ResponseDecodeError(f"a chunk of the stream is not valid: {error}", body=chunk))
 
     def _read(self, chunk: dict[str, Any], chunks: list[dict[str, Any]]) -> None:
-        """Regularise one chunk, note what it says, and put it into `chunks`."""
+        """Normalize one chunk, merge it, and append it to `chunks`."""
         partial = self.partial
         if not partial.facts:
             partial.facts = {name: chunk[name] for name in _FACTS if chunk.get(name)}
@@ -254,7 +253,7 @@ class ChatStreamParser:
                     setattr(self.partial, name, chunk[name])
 
     def _read_choice(self, choice: dict[str, Any]) -> bool:
-        """Regularise one choice and merge it; True if it says that the answer failed."""
+        """Normalize and merge one choice; True if it says that the answer failed."""
         delta = choice.get("delta") if type(choice) is dict else None
         if type(delta) is not dict:
             delta = delta_of(choice)
@@ -281,7 +280,7 @@ class ChatStreamParser:
 
     @staticmethod
     def _read_text(delta: dict[str, Any], state: PartialChoice) -> None:
-        """Regularise what is said and thought in a delta, and merge it."""
+        """Normalize and merge the text and reasoning of a delta."""
         if ("role" in delta and type(delta["role"]) is not str) or "refusal" in delta:
             drop_non_text(delta, "role", "refusal")
         content = delta.get("content")
@@ -312,13 +311,13 @@ class ChatStreamParser:
             error.message = "the stream reported an error"
         return error
 
-    # --- an answer that is no stream -----------------------------------------------------------------
+    # --- an answer that is not a stream --------------------------------------------------------------
 
     def _detect_form(self, data: bytes) -> bytes:
-        """Let the type and the first bytes tell events from a whole body; gives what can be read now."""
+        """Tell a stream from a whole body by its type and first bytes; returns what can be parsed now."""
         start = (self._start + data).lstrip(b"\xef\xbb\xbf \r\n\t")
         if self._content_type == "text/event-stream":
-            # Some servers send a JSON error, and some proxies a page, under the type that was asked for.
+            # Some servers send a JSON error, and some proxies a web page, under the requested type.
             whole = start.startswith((b"{", b"<"))
             self._detected = bool(start)
         else:
@@ -337,7 +336,7 @@ class ChatStreamParser:
             self._fail(ResponseDecodeError(f"the answer is larger than {_MAX_WHOLE_BODY} bytes"))
 
     def _whole_body(self, body: bytes) -> list[dict[str, Any]]:
-        """A JSON body instead of a stream: an error, or a completion as one chunk."""
+        """Parse a body that is not a stream: an error, or a completion as one chunk."""
         text = body.decode("utf-8", "replace")
         parsed = codec.loads_or_text(text)
         chunks: list[dict[str, Any]] = []

@@ -1,4 +1,4 @@
-"""What has arrived of a streamed chat answer, merged."""
+"""A streamed chat answer, merged as far as it has arrived."""
 
 from __future__ import annotations
 
@@ -13,9 +13,7 @@ _MOST_DIGITS = 20
 
 
 class TextBuffer(list[str]):
-    r"""A text that comes in pieces; characters that were cut in two between them are put together again.
-
-    A token may end inside a surrogate pair.
+    r"""Text that arrives in pieces; a character cut in two (a token may end inside it) is joined again.
 
     Example:
         >>> pieces = TextBuffer()
@@ -26,7 +24,7 @@ class TextBuffer(list[str]):
     _half = ""
 
     def add(self, text: str) -> str:
-        """Take a piece and give what is whole of it."""
+        """Add a piece; returns the part of it that is complete."""
         if self._half or not text.isascii():
             text = self._joined(text)
         self.append(text)
@@ -39,7 +37,7 @@ class TextBuffer(list[str]):
         return text[:cut].encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
 
     def flush(self) -> str:
-        """Take the half of a character whose other half never came, and give it."""
+        """Add and return half a character whose other half never arrived."""
         rest, self._half = self._half, ""
         if rest:
             self.append(rest)
@@ -47,13 +45,13 @@ class TextBuffer(list[str]):
 
     @property
     def text(self) -> str:
-        """All that has come."""
+        """The text so far."""
         return "".join(self) + self._half
 
 
 @dataclass(slots=True)
 class ToolCall:
-    """One tool call while its pieces come in."""
+    """One tool call while its pieces arrive."""
 
     index: int
     id: str | None = None
@@ -62,11 +60,11 @@ class ToolCall:
     _end: ObjectScanner = field(default_factory=ObjectScanner)
 
     def is_complete(self) -> bool:
-        """Whether its arguments are complete, so that nothing more can belong to it."""
+        """Whether its arguments are a complete object, to which nothing can be added."""
         return self._end.is_complete(self.arguments)
 
     def to_wire(self) -> dict[str, Any]:
-        """The call as a message carries it."""
+        """The call as in a message."""
         return {
             "index": self.index,
             "id": self.id,
@@ -76,7 +74,7 @@ class ToolCall:
 
 
 class PartialChoice:
-    """One choice of the answer while it comes in."""
+    """One choice of the answer while it arrives."""
 
     __slots__ = (
         "_by_id",
@@ -106,19 +104,18 @@ class PartialChoice:
         self._last: ToolCall | None = None
 
     def flush_into(self, delta: dict[str, Any]) -> None:
-        """Put into the last delta what was held back."""
+        """Add what was held back to the last delta."""
         for name, pieces in (("content", self.content), ("reasoning_content", self.reasoning)):
             rest = pieces.flush()
             if rest:
                 delta[name] = (delta.get(name) or "") + rest
 
     def merge_calls(self, pieces: list[Any]) -> list[dict[str, Any]]:
-        """Take the pieces of one delta and give them back in the one regular form.
+        """Merge the tool calls of one delta; returns them normalized.
 
-        Servers leave the index out, send it as null or text, use one index for
-        two calls, repeat ids and names on every piece, and send arguments as
-        an object. What comes out has a whole number as index, its id and name
-        exactly once, and arguments as text.
+        Servers omit the index, send it as null or text, use one index for two
+        calls, repeat ids and names, and send arguments as an object. Normalized,
+        the index is an integer, id and name occur once, and arguments are text.
         """
         return [self._merge(piece) for piece in pieces if isinstance(piece, dict)]
 
@@ -131,7 +128,7 @@ class PartialChoice:
         elif not isinstance(arguments, str):
             arguments = codec.dumps(arguments).decode()
         if not call_id and not name and type(index) is int and index in self._by_wire_index:
-            call = self._last = self._by_wire_index[index]  # as nearly all pieces
+            call = self._last = self._by_wire_index[index]  # nearly all pieces
         else:
             call_id, name = _text_or_none(call_id), _text_or_none(name)
             call = self._call_of(wire_index(index), call_id, name)
@@ -148,7 +145,7 @@ class PartialChoice:
         return out
 
     def _call_of(self, wire_index: int | None, call_id: str | None, name: str | None) -> ToolCall:
-        """Find the call that a piece belongs to, or begin one."""
+        """Find the call that a piece belongs to, or start a new one."""
         known = self._last if wire_index is None else self._by_wire_index.get(wire_index)
         if call_id is not None and (known is None or known.id != call_id):
             known = self._by_id.get(call_id, known)
@@ -169,11 +166,11 @@ class PartialChoice:
         return call
 
     def calls_on_wire(self) -> list[dict[str, Any]]:
-        """The calls so far, in the order of their indices."""
+        """The calls so far, ordered by index."""
         return [call.to_wire() for call in sorted(self.calls, key=lambda call: call.index)]
 
     def to_wire(self) -> dict[str, Any]:
-        """The choice as a whole answer carries it."""
+        """The choice as in a whole answer."""
         message: dict[str, Any] = {"role": self.role, "content": self.content.text}
         if self.reasoning.text:
             message["reasoning_content"] = self.reasoning.text
@@ -183,13 +180,13 @@ class PartialChoice:
 
 
 class PartialCompletion:
-    """A chat answer as far as it has come.
+    """A chat answer as far as it has arrived.
 
     Attributes:
-        facts: The top-level fields seen so far: id, model, created and the like.
-        usage: The last usage seen; it is cumulative, never summed. None if none came.
-        environment_impact: The impact, if any chunk carried it.
-        billing_cost: The cost, if any chunk carried it.
+        facts: The top-level fields seen so far: id, model, created and others.
+        usage: The last usage seen (it is cumulative); None if there was none.
+        environment_impact: The impact, if a chunk carried it.
+        billing_cost: The cost, if a chunk carried it.
     """
 
     __slots__ = ("billing_cost", "choices", "environment_impact", "facts", "usage")
@@ -205,7 +202,7 @@ class PartialCompletion:
         return f"PartialCompletion(text={self.text!r}, finish_reason={self.finish_reason!r})"
 
     def choice(self, index: int) -> PartialChoice:
-        """The choice of an index, made when it is first seen."""
+        """The choice with an index, created when first seen."""
         found = self.choices.get(index)
         if found is None:
             found = self.choices[index] = PartialChoice(index)
@@ -225,18 +222,18 @@ class PartialCompletion:
 
     @property
     def tool_calls(self) -> list[dict[str, Any]]:
-        """The tool calls of choice 0, arguments as far as they came."""
+        """The tool calls of choice 0, with the arguments so far."""
         first = self.choices.get(0)
         return first.calls_on_wire() if first else []
 
     @property
     def finish_reason(self) -> str | None:
-        """Why choice 0 ended, if it has."""
+        """The finish reason of choice 0, if it has ended."""
         first = self.choices.get(0)
         return first.finish_reason if first else None
 
     def to_wire(self) -> dict[str, Any]:
-        """The answer in the shape of one that was not streamed; what never came is left out."""
+        """The answer in the form of one that was not streamed; what is missing is left out."""
         whole: dict[str, Any] = {**self.facts, "object": "chat.completion"}
         whole["choices"] = [self.choices[index].to_wire() for index in sorted(self.choices)]
         for name in ("usage", "environment_impact", "billing_cost"):
@@ -247,7 +244,7 @@ class PartialCompletion:
 
 
 def wire_index(index: Any) -> int | None:
-    """An index as servers send it, number or text; None for anything else."""
+    """An index, sent as a number or text; None for anything else."""
     if isinstance(index, int) and not isinstance(index, bool):
         return index
     return int(index) if isinstance(index, str) and index.isdecimal() and len(index) < _MOST_DIGITS else None
@@ -258,7 +255,7 @@ def _text_or_none(name: Any) -> str | None:
 
 
 def flatten_content(message: dict[str, Any]) -> None:
-    """Bring content that came as a list of parts to the regular form: text, and reasoning beside it."""
+    """Replace content that is a list of parts by its text, and its reasoning."""
     content = message.get("content")
     if isinstance(content, list) and not message.get("reasoning_content"):
         parts = [part for part in content if isinstance(part, dict) and part.get("type") == "thinking"]

@@ -1,4 +1,4 @@
-"""Whether a text that comes in pieces is one whole JSON object: each piece is read once. Pure."""
+"""Whether text that arrives in pieces is a whole JSON object. Each piece is read once. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _MARKS = re.compile(r'["\\{}]')
 
 
 class ObjectScanner:
-    r"""Follows the braces of a text to where its first object ends, and parses it there, once.
+    r"""Finds the end of the first object in a text by its braces, and parses it there, once.
 
     Example:
         >>> seen = ObjectScanner()
@@ -28,7 +28,7 @@ class ObjectScanner:
         self._whole: bool | None = None
 
     def is_complete(self, pieces: list[str]) -> bool:
-        """Read the pieces that are new; True if all together are an object, and nothing else but space."""
+        """Scan the new pieces; True if all together are one object, and space."""
         while self._read < len(pieces):
             piece = pieces[self._read]
             if self._whole is None:
@@ -42,7 +42,7 @@ class ObjectScanner:
         return bool(self._whole)
 
     def _end(self, piece: str) -> int:
-        """Where in a piece the object ends; 0 if it goes on."""
+        """Where the object ends in a piece; 0 if it goes on."""
         at = 0
         if self._escaped and piece:
             self._escaped = False

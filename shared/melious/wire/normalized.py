@@ -1,4 +1,4 @@
-"""The regular form of what servers send in a chat answer: what cannot be of use is None, or refused. Pure."""
+"""Normalizes what servers send in chat answers: unusable values become None, or are refused. Pure."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
 
 
 def list_or_empty(value: Any, name: str) -> list[Any]:
-    """A list as it is; nothing, however it is written, as none.
+    """A list; an empty one for any empty value.
 
     Raises:
-        TypeError: It is something, and no list.
+        TypeError: It is something else.
     """
     if type(value) is list:
         return value
@@ -24,10 +24,10 @@ def list_or_empty(value: Any, name: str) -> list[Any]:
 
 
 def object_or_empty(value: Any, name: str) -> dict[str, Any]:
-    """An object as it is; nothing, however it is written, as an empty one.
+    """An object; an empty one for any empty value.
 
     Raises:
-        TypeError: It is something, and no object.
+        TypeError: It is something else.
     """
     if type(value) is dict:
         return value
@@ -37,10 +37,10 @@ def object_or_empty(value: Any, name: str) -> dict[str, Any]:
 
 
 def delta_of(choice: Any) -> dict[str, Any]:
-    """What a choice brings: its delta, or the message of one that came whole.
+    """The delta of a choice, or the message of one that was not streamed.
 
     Raises:
-        TypeError: The choice, or what it brings, is no object.
+        TypeError: The choice or its delta is not an object.
     """
     if type(choice) is not dict:
         raise TypeError(f"a choice is {type(choice).__name__}, not an object")
@@ -48,14 +48,14 @@ def delta_of(choice: Any) -> dict[str, Any]:
 
 
 def drop_non_text(fields: dict[str, Any], *names: str) -> None:
-    """Take away what stands where text should and is none."""
+    """Replace fields that should be text, and are not, by None."""
     for name in names:
         if name in fields and type(fields[name]) is not str:
             fields[name] = None
 
 
 def normalized_usage(usage: Any) -> dict[str, Any] | None:
-    """Token counts as numbers; a count that cannot be one is left out, and so is all that is no object."""
+    """Usage with token counts as integers, None where they cannot be; None if it is not an object."""
     if type(usage) is not dict:
         return None
     for name in _COUNTS:
@@ -65,7 +65,7 @@ def normalized_usage(usage: Any) -> dict[str, Any] | None:
 
 
 def normalize_tool_call(call: dict[str, Any]) -> None:
-    """Bring a whole tool call to the form that streams have: a function whose arguments are text."""
+    """Normalize a whole tool call: its function is an object, its arguments are text."""
     function = call.get("function")
     if type(function) is not dict:
         call["function"] = {"name": "", "arguments": ""}
