@@ -78,7 +78,7 @@ SUMMARY = """\
 
 1 of 3 requests reported no impact: missing from the sums, not zero.
 1 of 3 requests reported no cost: missing from the sums, not zero.
-1 failed, and may have been billed all the same.
+1 failed, but may have been billed.
 
 by model        requests  failed  tok in  tok out    Wh  g CO2  ml H2O       EUR  no impact  no cost
 ────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from melious._figures import counted
 from melious._figures import figure as shown
-from melious.impact.totals import Dimension, Sums, Totals
+from melious.impact.totals import Dimension, LedgerLike, Totals
 from melious.impact.views.sections import TITLES, Row, Units, folded
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ _NAME = 28
 
 @dataclass(frozen=True, slots=True)
 class _Measure:
-    """What a column of the picture shows."""
+    """What a column of the figure shows."""
 
     title: str
     colour: str
@@ -34,7 +34,7 @@ class _Measure:
     label: Callable[[float], str]
 
 
-def figure(ledger: Sums) -> Figure:
+def figure(ledger: LedgerLike) -> Figure:
     """Draw a ledger.
 
     Raises:
@@ -48,7 +48,7 @@ def figure(ledger: Sums) -> Figure:
         raise ImportError("plot() needs matplotlib: pip install 'melious[plot]'") from error
 
     class Shown(Figure):
-        """A figure that notebooks show, though pyplot has not made it."""
+        """A figure that notebooks show, although it is not pyplot's."""
 
         def _repr_png_(self) -> bytes:
             out = io.BytesIO()
@@ -71,7 +71,7 @@ def figure(ledger: Sums) -> Figure:
     drawn.suptitle(_title(total, units), x=0.012, ha="left", color=_INK, fontsize=13, fontweight="bold")
     if total.estimated:
         guessed = counted(total.estimated, "request")
-        foot = f"Hatched: estimates for {guessed} without a report, in no reported sum."
+        foot = f"Hatched: estimates for {guessed} without a report; the reported sums do not include them."
         drawn.supxlabel(foot, x=0.012, ha="left", color=_SOFT, fontsize=9)
     return drawn
 
@@ -99,7 +99,7 @@ def _measures(units: Units) -> tuple[_Measure, _Measure]:
 
 
 def _bars(ax: Axes, measure: _Measure, dimension: Dimension, rows: Sequence[Row]) -> None:
-    """Bars of what was reported, hatched ones behind them for estimates, and the figures in words."""
+    """Bars for what was reported, hatched bars for estimates, and labels."""
     places = range(len(rows))
     reported = [measure.reported(sums) for _, sums in rows]
     guessed = [measure.estimated(sums) for _, sums in rows]
@@ -157,7 +157,7 @@ def _words(measure: _Measure, sums: Totals, reported: float | None, guessed: flo
 
 
 def _title(total: Totals, units: Units) -> str:
-    """The figures of all requests, in a line."""
+    """The totals, in one line."""
     parts = [counted(total.requests, "request")]
     if total.carbon_g_co2 is not None:
         parts.append(f"{shown(total.carbon_g_co2, units.carbon[1])} {units.carbon[0].replace('CO2', 'CO₂')}")
@@ -168,8 +168,8 @@ def _title(total: Totals, units: Units) -> str:
     return "   ·   ".join(parts)
 
 
-def _rows(ledger: Sums, dimension: Dimension) -> list[Row]:
-    """The rows, largest first; what was not reported after them, the rest in one."""
+def _rows(ledger: LedgerLike, dimension: Dimension) -> list[Row]:
+    """The rows, largest first, then the rest in one row, then what was not reported."""
     parts = ledger.by(dimension)
     nameless = parts.pop(None, None)
     rows = sorted(((str(name), sums) for name, sums in parts.items()), key=lambda row: -_size(row[1]))
@@ -186,6 +186,6 @@ def _float(value: float | Decimal | None, factor: float = 1.0) -> float | None:
 
 
 def _short(name: str) -> str:
-    """A name as the axis takes it: its end tells models apart, and $ begins no formula."""
+    """A label for the axis: the end of a long name is kept, and $ is escaped."""
     short = name if len(name) <= _NAME else f"{name[:11]}…{name[-(_NAME - 12) :]}"
     return short.replace("$", r"\$")

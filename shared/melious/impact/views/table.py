@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from melious._figures import counted, figure, tokens
 from melious._text_table import table
-from melious.impact.totals import Sums, Totals
+from melious.impact.totals import LedgerLike, Totals
 from melious.impact.views.sections import (
     Column,
     Section,
@@ -23,8 +23,8 @@ _NAME = 14
 _SPARE = ("failed", "no cost", "no impact", "tok in", "tok out")
 
 
-def text(ledger: Sums) -> str:
-    """The total, each breakdown of several rows, estimates, and what is to be said of them."""
+def text(ledger: LedgerLike) -> str:
+    """The total, notes, a table for each dimension of several rows, and one of the estimates."""
     total = ledger.total
     lines = [counted(total.requests, "request")]
     if total.requests:
