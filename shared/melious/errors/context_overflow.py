@@ -1,9 +1,8 @@
 """Whether an error message says that the input is too long for the model.
 
-The service passes on the messages of a dozen kinds of servers, mostly without
-a code. Three problems sound alike: an input too long for the model or for the
-account's limit of a single request (shorten it), a rate limit (wait), and a
-`max_tokens` that leaves no room for any input (lower it).
+A dozen kinds of servers say so in their own words, mostly without a code. Three
+problems sound alike: an input too long for the model or the account (shorten it),
+a rate limit (wait), and a `max_tokens` that leaves no room for input (lower it).
 """
 
 from __future__ import annotations

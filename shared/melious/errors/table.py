@@ -102,13 +102,7 @@ def error_class(
 ) -> type[APIStatusError]:
     """Pick the class of an error: by its code, else its type, else the status.
 
-    The message decides where codes are not reliable: that no provider matches the filters.
-
-    Args:
-        status: HTTP status; None for an error inside a stream.
-        code: `error.code`, in any of the three vocabularies.
-        type_: `error.type`.
-        message: `error.message`.
+    The message decides where codes are not reliable. Inside a stream there is no status.
     """
     if _NO_PROVIDER_FITS.search(message[:_WORDS_READ]):
         return NoProvidersAvailableError
@@ -190,7 +184,6 @@ def status_error(
 
 
 def _error_fields(body: Any) -> dict[str, Any]:
-    """Find message, code, type, param and details in any form of error body."""
     fields: dict[str, Any] = {"message": "", "code": None, "type": None, "param": None, "details": None}
     if isinstance(body, list) and len(body) == 1:
         body = body[0]

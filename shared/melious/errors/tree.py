@@ -71,11 +71,11 @@ class MeliousError(Exception):
         status_code: HTTP status, if there was an answer.
         code: The service's error code, as sent.
         type: The service's error type, as sent.
-        param: The request field at fault, if the service names one.
+        param: The request field at fault, if named.
         details: Further details from the service.
         request_id: The service's id of the (last) request.
         body: The answer's body: parsed JSON, or text.
-        retry_after: Seconds that the service asks to wait, if it does.
+        retry_after: Seconds that the service asks to wait.
         attempts: How many requests were sent.
         elapsed: Seconds from the start of the call to the error.
         history: The earlier failed attempts, oldest first.

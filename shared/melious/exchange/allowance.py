@@ -1,15 +1,15 @@
-"""Learns the size and length of rate-limit windows where headers do not say, or only roughly."""
+"""Learns the size and length of rate-limit windows where headers do not give them."""
 
 from __future__ import annotations
 
 _GROWTH = 4
-"""A window used up without a refusal is followed by one larger by one part in this many."""
+"""A window used up without a refusal grows by one part in this many."""
 _COOLDOWN = 8
 """Windows after a refusal before growing or shortening again."""
 _SHORTER = 0.8
 """Factor by which a shorter period is tried."""
 _SHORTEST = 1.0
-"""Seconds; shorter periods are not tried: one is the shortest a header can name."""
+"""Seconds; the shortest period tried, and the shortest a header can name."""
 _DECAY = 0.9
 """Factor applied to the longest wait whenever another one is requested."""
 _ROUNDED = 8.0
@@ -21,7 +21,7 @@ class Allowance:
 
     Attributes:
         proven: Requests that passed in a window; None while unknown.
-        tried: Requests to try in the next window: those proven, and sometimes a few more.
+        tried: Requests to try in the next one: the same, or a few more.
 
     Example:
         >>> allowance = Allowance()
@@ -36,12 +36,7 @@ class Allowance:
         self._cooldown = 0
 
     def learn(self, sent: int, refused: int) -> None:
-        """Learn from a window that is over; one in which nothing passed says nothing.
-
-        Args:
-            sent: Requests sent in it.
-            refused: How many of them were refused.
-        """
+        """Learn from a window that is over, by the requests sent and refused in it."""
         passed = sent - refused
         if passed <= 0:
             return
@@ -59,9 +54,9 @@ class Period:
     """Learns how long to wait for a new window, where the service says whole seconds or nothing.
 
     Attributes:
-        seconds: The wait that was requested, or has proved enough; 0.0 while unknown.
-        tried: The wait to try next: the same, and sometimes a little less.
-        longest: The longest wait requested lately; requests after it should pass.
+        seconds: The wait requested, or proved enough; 0.0 while unknown.
+        tried: The wait to try next: the same, or a little less.
+        longest: The longest wait requested lately.
         proven: Whether a window has begun after `seconds`.
 
     Example:
@@ -96,7 +91,7 @@ class Period:
             self.tried = shorter
 
     def refused(self, seconds: float, after: float) -> None:
-        """Note that no window had begun after so many seconds, and the wait asked for from now."""
+        """Note that no window had begun after so many seconds, and the new wait requested."""
         if self.tried < self.seconds:
             self.tried, self._cooldown = self.seconds, _COOLDOWN
         else:

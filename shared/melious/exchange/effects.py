@@ -16,7 +16,7 @@ class Send:
 
     Attributes:
         headers: Headers of this attempt, beside the request's own.
-        until: Monotonic time by which the head must have arrived; None for no limit.
+        until: Monotonic deadline for the head, if any.
     """
 
     headers: tuple[tuple[str, str], ...]
@@ -28,9 +28,9 @@ class ReadBody:
     """Read the whole body; the result is bytes or a `Failure`.
 
     Attributes:
-        limit: The largest body allowed, in bytes.
-        until: Monotonic time by which it must have arrived; None for no limit.
-        cut: Cut a larger body at `limit` instead of failing.
+        limit: The largest body, in bytes.
+        until: Monotonic deadline for the body, if any.
+        cut: Cut a larger body instead of failing.
     """
 
     limit: int

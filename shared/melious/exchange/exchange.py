@@ -1,8 +1,7 @@
 """One call with all its attempts, as a generator of effects.
 
-A driver, sync or async, performs each effect and sends its result back in. All
-decisions are made here: gate, attempts, what an answer means, waits, deadline.
-A stream is not retried once its first chunk has arrived.
+A driver performs each effect and sends its result back in. All decisions are made
+here: gate, attempts, waits, deadline. A stream is not retried after its first chunk.
 """
 
 from __future__ import annotations
@@ -52,7 +51,7 @@ MAX_BODY = 256 * 1024 * 1024  # 2,048 vectors of 4,096 numbers as JSON take 170 
 
 @dataclass(slots=True)
 class Policy:
-    """State that outlives a call: the client's retry budget, the gate of its key and endpoint, the clocks."""
+    """What calls share: the client's retry budget, the gate of its key and endpoint, the clocks."""
 
     gate: RateGate
     budget: RetryBudget = field(default_factory=RetryBudget)
@@ -219,7 +218,6 @@ class _CallState:
         return _FailedAttempt(self._refusal(head, said, rate_limit, now))
 
     def read_whole(self, head: Head, rate_limit: RateLimit | None) -> Exchange[Response | _FailedAttempt]:
-        """Read a whole answer."""
         policy, now = self.policy, self.policy.wall_clock()
         body = yield ReadBody(MAX_BODY, self.attempt_until)
         if isinstance(body, Failure):
@@ -271,7 +269,6 @@ class _CallState:
         return CallSummary(self.attempts, elapsed, rate_limit, self.request.routing)
 
     def _refusal(self, head: Head, said: Any, rate_limit: RateLimit | None, now: float) -> MeliousError:
-        """The error for a refusal, with an error status or in place of an answer."""
         error = refusal(head, said, self.request.endpoint)
         self._apply_retry_headers(error, head, rate_limit, now)
         if not isinstance(error, RateLimitError):
@@ -281,7 +278,7 @@ class _CallState:
     def _apply_retry_headers(
         self, error: MeliousError, head: Head, rate_limit: RateLimit | None, now: float
     ) -> None:
-        """Set what the headers say about a retry on the error, and report rate limits to the gate."""
+        """Set what the headers say about retries on the error; report rate limits to the gate."""
         error.retry_after = parse_retry_after(head.headers, now)
         if isinstance(error, RateLimitError):
             if error.retry_after is None and rate_limit is not None and rate_limit.remaining == 0:
@@ -353,7 +350,6 @@ class _CallState:
         return delay
 
     def _record_attempt(self, error: MeliousError) -> None:
-        """Add a failed attempt to the history."""
         error.attempts, error.elapsed = self.attempts, self.policy.clock() - self.started
         self.history.append(Attempt(_outcome(error), error.elapsed, error.request_id))
 
@@ -371,7 +367,7 @@ def _outcome(error: MeliousError) -> str:
 
 
 def _has_content(chunk: dict[str, Any]) -> bool:
-    """Whether a chunk holds part of an answer, so that the request must not be retried."""
+    """Whether a chunk holds part of an answer, which rules out a retry."""
     return any(
         choice["delta"].get("content")
         or choice["delta"].get("reasoning_content")

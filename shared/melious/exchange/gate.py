@@ -1,8 +1,7 @@
 """A client-side rate limiter: holds back requests that the service would refuse, per key and endpoint.
 
-A window is a span of time in which the service lets some requests through. While none is known, the gate is
-open. After a window is used up, or a request refused, one request, the probe, tries the next window; the
-others follow once it is not refused.
+A window is a span of time in which the service accepts some requests. While none is known, the gate is open.
+After one is used up, or a refusal, one request, the probe, tries the next; the others follow if it passes.
 """
 
 from __future__ import annotations
@@ -21,28 +20,28 @@ from melious.exchange.ratelimit import RateLimit
 _SAME_WINDOW = 1.5
 """Seconds by which the ends in two answers may differ, from rounding and latency, within one window."""
 _MARGIN = 1.05
-"""Fraction of a period after which the next window is tried, where no header says when it begins."""
+"""Part of a period after which the next window is tried without word from a header."""
 _ROUNDED_UP = 0.5
-"""Waits of this many seconds or more may have been rounded up: the next window is tried early."""
+"""Seconds from which a wait may be rounded up, so the next window is tried early."""
 _RECHECKS = 0.001, 0.01, 0.25
 """Seconds between the checks of waiting calls: per waiting call, at least, and at most."""
 _SETTLED = 0.2, 1 / 16
-"""Seconds, plus a fraction of the period, after which a probe that was not refused counts as passed."""
+"""Seconds, plus part of the period, after which a probe not refused counts as passed."""
 _COUNTED = 10.0
 """Seconds of an open gate over which requests are counted, in case one is refused."""
 _PROBE_BACKOFF = 0.05, 8.0
-"""Seconds until the next probe after a refused one: first and longest wait, doubling in between."""
+"""Seconds from a refused probe to the next: first and longest; they double."""
 
 
 @dataclass(slots=True, eq=False)
 class Turn:
-    """The place of one call at a gate.
+    """The state of one call at a gate.
 
     Attributes:
-        window: The window in which its last request was sent; None before the first.
+        window: The window of its last request, if any.
         waiting: It is waiting at the gate.
         can_retry: It has an attempt left after a refusal.
-        in_flight: Its request was sent and not answered yet.
+        in_flight: Its request is not answered yet.
     """
 
     window: int | None = None
@@ -54,11 +53,8 @@ class Turn:
 class RateGate:
     """Holds back the calls of one key and endpoint while their requests could only fail.
 
-    Shared by every client of the key in this process, sync and async: numbers and monotonic times
-    under a lock, with no timer or task. The service's figures are taken as hints.
-
-    Args:
-        uniform: Draws a random number between two others.
+    Shared by all clients of the key in this process: numbers and monotonic times under a lock, no timer
+    or task. The service's figures are hints.
 
     Example:
         >>> gate, turn = RateGate(), Turn()
@@ -100,10 +96,7 @@ class RateGate:
     def wait(self, turn: Turn, now: float, *, can_retry: bool = True) -> float:
         """Seconds until the call may send or should ask again; 0.0 means send now, and counts the request.
 
-        Args:
-            turn: The call's place.
-            now: The time.
-            can_retry: Whether the call has an attempt left after a refusal; such calls go first.
+        Calls that can retry after a refusal go first.
         """
         with self._lock:
             self._mark_done(turn)
@@ -132,7 +125,7 @@ class RateGate:
             return now >= self._closed_until and not counted and self._probe is None and not self._waiting
 
     def passed(self, turn: Turn, rate_limit: RateLimit | None, now: float) -> None:
-        """Record that the service let a request through, and what it said about the window."""
+        """Record that a request passed, and what the answer said about the window."""
         with self._lock:
             self._mark_done(turn)
             if turn.window == self._window:
@@ -155,10 +148,10 @@ class RateGate:
         """Record that the service refused a request because of its rate limit.
 
         Args:
-            turn: The call's place.
-            seconds: How long it asks to wait; None, where it does not say, closes nothing.
+            turn: The call.
+            seconds: The wait it asks for; without one nothing closes.
             now: The time.
-            most: The longest time to close for, in seconds; then one request tries.
+            most: The longest time to close for, in seconds.
             rate_limit: What the answer said about the window.
         """
         with self._lock:
@@ -214,7 +207,6 @@ class RateGate:
         return max(soon, min(opens, looks)) if looks > now else opens
 
     def _next_window_at(self, *, can_retry: bool) -> float:
-        """When the window after a used-up one may be tried."""
         period, last = self._period, self._last_sent
         if can_retry:
             if not self._end_reported:
@@ -230,7 +222,7 @@ class RateGate:
         return max(opens, last + self._settled_after()) if self._in_flight else opens
 
     def _is_certain(self) -> bool:
-        """Whether a request should pass for certain; calls that can retry try unproven windows."""
+        """Whether a request is sure to pass; calls that can retry also try unproven windows."""
         if self._retriable_waiting and not self._proven:
             return False
         proven = self._allowance.proven
@@ -296,7 +288,6 @@ class RateGate:
         self._end = self._last_sent + (self._period.seconds or self._length)
 
     def _expected(self) -> int | None:
-        """How many requests a window lets through, if known."""
         known = [number for number in (self._limit, self._allowance.tried) if number]
         return min(known, default=None)
 
@@ -321,7 +312,6 @@ class RateGate:
     # --- the window ----------------------------------------------------------------------------------------
 
     def _begin_window(self, now: float) -> None:
-        """Begin a new window."""
         self._allowance.learn(self._sent, self._refused)
         self._window += 1
         self._began = now
@@ -330,7 +320,7 @@ class RateGate:
         self._end = now
 
     def _roll_over(self, now: float) -> None:
-        """Go on to the next window after one that was not used up; while calls wait, keep the count."""
+        """Go on after a window that was not used up; keeps its count while calls wait."""
         if not self._waiting:
             self._left = self._limit
         if not self._waiting or self._end_reported:
@@ -392,7 +382,7 @@ def gate_for(base_url: str, key_digest: str, endpoint: str) -> RateGate:
 
 
 def forget_gates() -> None:
-    """Drop all gates, as the child of a fork must: the requests in flight are its parent's."""
+    """Drop all gates, in the child of a fork."""
     _gates.clear()
 
 

@@ -21,7 +21,7 @@ class OpenStream:
         parser: Parses further reads.
         first: The chunks that have arrived, to be iterated once.
         head: Status and headers.
-        call: What it took to get the first chunk; its `elapsed` is 0.
+        call: Attempts and limits; `elapsed` is 0.
         started: Monotonic time at which the call began.
         history: The failed attempts before it.
     """

@@ -28,8 +28,8 @@ class RateLimit:
     """The account's rate limit, as an answer reported it. What is missing is None.
 
     Attributes:
-        limit: Requests allowed per window.
-        remaining: Requests left in this window.
+        limit: Requests per window.
+        remaining: Requests left in it.
         reset_after: Seconds from the answer to the next window.
     """
 
@@ -41,9 +41,7 @@ class RateLimit:
 def parse_rate_limit(headers: Mapping[str, str], now: float) -> RateLimit | None:
     """Parse the rate-limit headers of an answer; None if there are none.
 
-    Args:
-        headers: Names in lower case.
-        now: The local time in epoch seconds, for answers without `Date`.
+    Header names are in lower case; `now` is the local time in epoch seconds.
     """
     values = [
         headers.get(f"x-ratelimit-{name}-requests") or headers.get(f"x-ratelimit-{name}")

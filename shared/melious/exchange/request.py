@@ -22,14 +22,12 @@ class Limits:
 
     Attributes:
         timeout: The timeouts of one attempt.
-        deadline: Seconds for the whole call; None for no limit.
-        spent: Seconds of the deadline used before this request.
+        deadline: Seconds for the whole call, if limited.
         max_retries: Further attempts after the first.
-        retry_timeouts: Whether to retry an attempt that timed out after it was sent: by
-            default only where the work is cheap or changes nothing.
-        retry_malformed: Whether to retry the gateway's spurious "malformed" 400 once.
-        retry_no_providers: Whether to retry "no provider fits" once: only where the
-            request has no filters that could be the reason.
+        spent: Seconds of the deadline used before this request.
+        retry_timeouts: Retry attempts that timed out after they were sent.
+        retry_malformed: Retry the gateway's spurious "malformed" 400 once.
+        retry_no_providers: Retry "no provider fits" once, where no filters can be the reason.
     """
 
     timeout: Timeout
@@ -50,19 +48,19 @@ class Request:
         path: The path below the base URL, without a leading slash.
         endpoint: The endpoint's name (`chat`, `embeddings`, ...).
         limits: How long the call may take, and what is retried.
-        body: JSON as bytes, or a multipart upload; both can be sent again.
-        headers: The caller's headers for this request.
-        stream: Whether the answer is read as a stream.
-        base_url: The service's URL, for records of the call.
-        routing: The routing that was asked for; the exchange only passes it on.
+        body: JSON, or a multipart upload.
+        headers: The caller's headers.
+        stream: Whether to read the answer as a stream.
+        base_url: The service's URL, for the record.
+        routing: The requested routing, for the record.
         on_retry: Called before every retry.
         advise: Returns better advice for the error that ends the call, or None.
-        replay: Cuts a whole answer into chunks, which are then handed out as a stream.
-        otherwise: Returns what to send instead of a request that was refused.
-        admit: Called once before the first attempt; if it raises, nothing is sent.
-        stop: Returns whether to make no further attempt: called with None before each attempt
-            and during waits, and with the error of each failed attempt.
-        sinks: Record what the call cost, once it has ended.
+        replay: Cuts a whole answer into chunks, to stream it.
+        otherwise: Returns what to send instead of a refused request.
+        admit: Called before the first attempt; if it raises, nothing is sent.
+        stop: Whether to make no further attempt: called with None before attempts and during
+            waits, and with the error of each failed attempt.
+        sinks: Record what the call cost.
     """
 
     method: str
@@ -89,7 +87,7 @@ class Otherwise:
 
     Attributes:
         request: The request.
-        why: What was wrong with the previous one, and what this one gives up, for the log.
+        why: The reason, for the log.
     """
 
     request: Request
@@ -97,7 +95,7 @@ class Otherwise:
 
 
 Alternative: TypeAlias = Callable[["Request", "MeliousError"], "Otherwise | MeliousError | None"]
-"""Returns what to send instead, the error to end the call with, or None to go on as usual."""
+"""Returns what to send instead, an error that ends the call, or None to go on as usual."""
 
 Stop: TypeAlias = Callable[["MeliousError | None"], bool]
 """Returns whether to make no further attempt, given the error of the last one or None."""
@@ -113,8 +111,8 @@ class CallSummary:
     Attributes:
         attempts: How many requests were sent.
         elapsed: Seconds from the call to the whole answer.
-        rate_limit: The account's limit, as the answer reported it.
-        routing: The routing that was asked for.
+        rate_limit: The account's limit, if reported.
+        routing: The requested routing.
     """
 
     attempts: int = 1

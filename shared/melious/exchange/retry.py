@@ -28,7 +28,7 @@ SERVER_DELAY_CAP = 60.0
 _ROUNDED = 2.0
 """Seconds by which the end of a window may be late when both times are in whole seconds."""
 GATEWAY_CUT = 55.0
-"""Seconds after which the gateway itself may have cut the request; a retry would be cut again."""
+"""Seconds after which the gateway itself may have cut the request, and would again."""
 
 _RETRYABLE_STATUSES = frozenset({408, 409, 425, 429})
 _TERMINAL = (InsufficientBalanceError, ContextLengthExceededError)
@@ -46,7 +46,7 @@ class Phase(Enum):
 
 
 class RetryBudget:
-    """Tokens that retries take and successes refill, so that retries do not make an outage worse.
+    """Tokens that retries take and successes refill, against retry storms.
 
     Attributes:
         tokens: How many are left.
@@ -78,7 +78,7 @@ class RetryBudget:
 def is_malformed(error: MeliousError) -> bool:
     """Whether the gateway called a request malformed.
 
-    Under concurrency it also says so of valid requests (wire reference, section 19): retry once, no more.
+    Under concurrency it also says so of valid requests (wire reference, section 19).
     """
     return (
         isinstance(error, BadRequestError)
@@ -98,16 +98,16 @@ def worth_retrying(
     spent: float,
     timed_out: bool,
 ) -> bool:
-    """Whether a retry may succeed and is allowed.
+    """Whether a retry is allowed and may succeed.
 
     Args:
-        error: The attempt's error; an `x-should-retry` header has already set its `is_retryable`.
+        error: Its error; `x-should-retry` has already set its `is_retryable`.
         limits: What may be retried.
         phase: How far the attempt had come.
         attempts: Attempts so far, including this one.
-        malformed: How many of them were called malformed, including this one.
+        malformed: How many of them were called malformed.
         spent: Seconds that this attempt took.
-        timed_out: Whether the attempt timed out.
+        timed_out: Whether it timed out.
     """
     if isinstance(error, _TERMINAL):
         return False
@@ -138,11 +138,6 @@ def delay_before_retry(
 
     That is `retry_after` plus up to a tenth, so that callers do not return in
     step; without it, full jitter under an exponential cap (0.5 to 8 seconds).
-
-    Args:
-        error: The attempt's error, with `retry_after`.
-        attempts: Attempts so far.
-        uniform: Draws a random number between two others.
     """
     if error.retry_after is not None:
         if error.retry_after > SERVER_DELAY_CAP:

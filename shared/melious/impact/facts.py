@@ -108,7 +108,7 @@ class BillingCost(Reported):
 
     @property
     def eur(self) -> Decimal | None:
-        """The cost in euro, if reported. Zero credits beside a charge in energy are no report."""
+        """The cost in euro, if reported; zero credits beside a charge in energy do not count."""
         if self.paid_with == "energy" and not self.credits and self.energy:
             return None
         return self.credits

@@ -55,7 +55,7 @@ class Entry(NamedTuple):
     residency: Verification | None = None
 
     def reported(self, figure: str) -> Any:
-        """A figure by its name in `Totals`, such as `carbon_g_co2` or `eur`; None if not reported."""
+        """A figure by its name in `Totals`, such as `eur`; None if not reported."""
         if figure == "eur":
             return None if self.cost is None else self.cost.eur
         return None if self.impact is None else getattr(self.impact, figure)
@@ -109,8 +109,8 @@ class Totals:
         failed: Requests that were sent and failed or were cancelled, and may have been billed. Those
             without an answer are not in `requests`; broken streams are.
         relaxed: Requests answered only after filters were relaxed.
-        verified: Requests served in the requested countries, where that was verified.
-        unverified: Requests that did not report their location.
+        verified: Requests served in the requested countries.
+        unverified: Requests without a location.
         outside: Requests served in other countries.
         with_usage: Requests that reported tokens.
         with_impact: Requests that reported an impact.

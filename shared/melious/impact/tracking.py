@@ -20,9 +20,8 @@ _budgets: ContextVar[tuple[ImpactBudget, ...]] = ContextVar("melious_budgets", d
 def track_impact(budget: ImpactBudget | None = None, *, estimate: bool = False) -> Iterator[ImpactLedger]:
     """Record the cost of every request inside the block, by the core or either framework.
 
-    Blocks can be nested; the outer one includes the inner one. The block follows
-    the context: tasks started in it belong to it, and so do threads that copy
-    the context.
+    Blocks can be nested; the outer one includes the inner one. Tasks started in the
+    block belong to it, and so do threads that copy its context.
 
     Args:
         budget: Limits on the cost of the block's requests, beside those of the clients.

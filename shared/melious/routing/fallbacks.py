@@ -80,7 +80,6 @@ def relaxations(filters: object, steps: Sequence[_Step]) -> tuple[Relaxation, ..
 
 
 def _changes(step: _Step, filters: Mapping[str, Any]) -> dict[str, Any]:
-    """What a step changes; it adds no filters."""
     if step is None or isinstance(step, str):
         step = dict.fromkeys(filters if step is None else [step])
     return {

@@ -35,11 +35,11 @@ _FACTS = ("id", "created", "model", "system_fingerprint", "service_tier")
 class ChatStreamParser:
     """Parses reads into chat chunks: plain dicts in one normalized form.
 
-    `feed` and `close` return chunks to hand on; then check `ended` and, after
-    handing them on, `error`. In every chunk `choices` is a list, each choice has
-    a `delta` dict with text as `content` and `reasoning_content`, tool calls are
-    normalized, and a choice finishes once. A value of the wrong type is None; a
-    chunk whose choices cannot be read ends the stream.
+    `feed` and `close` return chunks; then check `ended` and, once they are handed
+    on, `error`. In every chunk `choices` is a list, each choice has a `delta` with
+    text as `content` and `reasoning_content`, tool calls are normalized, and a
+    choice finishes once. Values of the wrong type are None; choices that cannot be
+    read end the stream.
 
     Attributes:
         ended: No more reads are wanted.
@@ -55,7 +55,7 @@ class ChatStreamParser:
 
         Args:
             head: Status 200 and the headers; the content type decides how the body is parsed.
-            event_timeout: Seconds that may pass without an event; comments do not count as one.
+            event_timeout: The most seconds without an event; comments do not count.
             clock: A monotonic clock.
         """
         self.ended = False
@@ -101,7 +101,7 @@ class ChatStreamParser:
         return chunks
 
     def close(self) -> list[dict[str, Any]]:
-        """End of the body: returns the remaining chunks and decides whether the answer is complete."""
+        """End of the body: returns the remaining chunks, and decides if the answer is complete."""
         if self.ended:
             return []
         if self._body is not None:
@@ -120,12 +120,7 @@ class ChatStreamParser:
         return chunks
 
     def replay(self, whole: dict[str, Any], chunks: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-        """Iterate over the chunks of a whole answer, normalized and merged one by one.
-
-        Args:
-            whole: The answer; its cost is known from the start.
-            chunks: The chunks that it is cut into.
-        """
+        """Iterate over the chunks that a whole answer is cut into, normalized and merged one by one."""
         self.ended = True
         self._note_facts(whole)
         self.partial.usage = normalized_usage(whole.get("usage")) or None
@@ -170,7 +165,7 @@ class ChatStreamParser:
     # --- events ------------------------------------------------------------------------------------
 
     def _take_only(self, data: bytes) -> list[dict[str, Any]] | None:
-        """The fast path: the chunk of a read with a single event; None if it cannot be taken."""
+        """The fast path for a read with a single event; None if it cannot be taken."""
         try:
             chunk = from_json(data, cache_strings="keys")
         except ValueError:
@@ -280,7 +275,6 @@ class ChatStreamParser:
 
     @staticmethod
     def _read_text(delta: dict[str, Any], state: PartialChoice) -> None:
-        """Normalize and merge the text and reasoning of a delta."""
         if ("role" in delta and type(delta["role"]) is not str) or "refusal" in delta:
             drop_non_text(delta, "role", "refusal")
         content = delta.get("content")
@@ -300,7 +294,6 @@ class ChatStreamParser:
             drop_non_text(delta, "reasoning_content")
 
     def _reported(self, body: Any) -> MeliousError:
-        """The error that the stream itself reports."""
         if isinstance(body, dict) and not body.get("error"):
             choices = body.get("choices")
             for choice in choices if isinstance(choices, list) else ():
@@ -314,7 +307,7 @@ class ChatStreamParser:
     # --- an answer that is not a stream --------------------------------------------------------------
 
     def _detect_form(self, data: bytes) -> bytes:
-        """Tell a stream from a whole body by its type and first bytes; returns what can be parsed now."""
+        """Tell a stream from a whole body by type and first bytes; returns what can be parsed now."""
         start = (self._start + data).lstrip(b"\xef\xbb\xbf \r\n\t")
         if self._content_type == "text/event-stream":
             # Some servers send a JSON error, and some proxies a web page, under the requested type.

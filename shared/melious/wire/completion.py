@@ -13,7 +13,7 @@ _MOST_DIGITS = 20
 
 
 class TextBuffer(list[str]):
-    r"""Text that arrives in pieces; a character cut in two (a token may end inside it) is joined again.
+    r"""Text that arrives in pieces; characters cut between tokens are joined again.
 
     Example:
         >>> pieces = TextBuffer()
@@ -60,7 +60,7 @@ class ToolCall:
     _end: ObjectScanner = field(default_factory=ObjectScanner)
 
     def is_complete(self) -> bool:
-        """Whether its arguments are a complete object, to which nothing can be added."""
+        """Whether its arguments are a complete object."""
         return self._end.is_complete(self.arguments)
 
     def to_wire(self) -> dict[str, Any]:
@@ -113,9 +113,9 @@ class PartialChoice:
     def merge_calls(self, pieces: list[Any]) -> list[dict[str, Any]]:
         """Merge the tool calls of one delta; returns them normalized.
 
-        Servers omit the index, send it as null or text, use one index for two
-        calls, repeat ids and names, and send arguments as an object. Normalized,
-        the index is an integer, id and name occur once, and arguments are text.
+        Servers omit the index, send it as null or text, use it twice, repeat ids and
+        names, and send arguments as an object. Normalized, the index is an integer,
+        id and name occur once, and arguments are text.
         """
         return [self._merge(piece) for piece in pieces if isinstance(piece, dict)]
 
@@ -145,7 +145,6 @@ class PartialChoice:
         return out
 
     def _call_of(self, wire_index: int | None, call_id: str | None, name: str | None) -> ToolCall:
-        """Find the call that a piece belongs to, or start a new one."""
         known = self._last if wire_index is None else self._by_wire_index.get(wire_index)
         if call_id is not None and (known is None or known.id != call_id):
             known = self._by_id.get(call_id, known)
@@ -233,7 +232,7 @@ class PartialCompletion:
         return first.finish_reason if first else None
 
     def to_wire(self) -> dict[str, Any]:
-        """The answer in the form of one that was not streamed; what is missing is left out."""
+        """The answer as if not streamed, without what is missing."""
         whole: dict[str, Any] = {**self.facts, "object": "chat.completion"}
         whole["choices"] = [self.choices[index].to_wire() for index in sorted(self.choices)]
         for name in ("usage", "environment_impact", "billing_cost"):

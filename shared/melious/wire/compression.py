@@ -1,8 +1,7 @@
 """Decompresses answers that arrive compressed although that was not requested. Pure.
 
-Headers are not reliable: proxies decompress and keep the header, name a charset
-as the encoding, or send several gzip members. A body that is cut, corrupt, or
-grows too much is an error, never a shorter text.
+Headers are not reliable: proxies decompress but keep the header, or name a charset
+as the encoding. A body that is cut, corrupt, or too large is an error.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f]")
 
 
 class Decoder:
-    """Decodes a body piece by piece, through all the compressions that its headers name."""
+    """Decodes a body piece by piece, through all its compressions."""
 
     def __init__(self, layers: list[_Layer]) -> None:
         self._layers = layers
@@ -71,11 +70,7 @@ class Decoder:
 
 
 class _Layer:
-    """One compression, or none if the body turns out not to be compressed.
-
-    Attributes:
-        received: Compressed bytes so far.
-    """
+    """One compression, or none if the body turns out to be plain."""
 
     def __init__(self, name: str, max_ratio: int) -> None:
         self.received = 0
@@ -170,7 +165,6 @@ class _UnknownLayer(_Layer):
 
 
 def _kind_of(beginning: bytes, name: str) -> str:
-    """The format of a body, by its first bytes and its header."""
     if beginning.startswith(_GZIP):
         return "gzip"
     if _is_text(beginning):
@@ -208,11 +202,7 @@ def _is_text(beginning: bytes) -> bool:
 def decoder_for(headers: Iterable[tuple[bytes, bytes]], *, streamed: bool = False) -> Decoder | None:
     """The decoder for a body with these headers; None if it is not compressed.
 
-    An unknown compression fails only once there is a body, so that the status can be read.
-
-    Args:
-        headers: The headers of the answer, in order.
-        streamed: Whether the body is handed on as it arrives, and not kept.
+    An unknown compression fails only once there is a body. `streamed` bodies may grow more.
     """
     content: list[str] = []
     transfer: list[str] = []

@@ -38,8 +38,7 @@ class SSEDecoder:
 
     Attributes:
         retry: The last valid reconnection time of the stream, in milliseconds.
-        error: The value of an `error:` field, by which some servers report failures
-            although the specification has no such field.
+        error: The value of an `error:` field, by which some servers report failures.
 
     Example:
         >>> decoder = SSEDecoder()
@@ -86,9 +85,9 @@ class SSEDecoder:
         self._retry: int | None = None
 
     def only_data(self, data: bytes) -> bytes | None:
-        """The data of a read that is exactly one event of one data line, as nearly all are; None for others.
+        """The data of a read that is exactly one event of one data line, as most are; else None.
 
-        Who takes it from here does not `feed` that read.
+        Do not `feed` that read again.
         """
         if (
             self._between
@@ -102,10 +101,10 @@ class SSEDecoder:
         return None
 
     def feed(self, data: bytes) -> list[ServerSentEvent]:
-        """Take one read and give the events that it completes.
+        """Parse one read; returns the events that it completes.
 
         Raises:
-            ResponseDecodeError: An event grows beyond the limit.
+            ResponseDecodeError: An event is too large.
         """
         only = self.only_data(data)
         if only is not None:

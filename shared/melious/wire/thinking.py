@@ -56,7 +56,6 @@ class ThinkSplitter:
         return thought, said
 
     def _spaced(self, text: str) -> str:
-        """Text with the space that preceded it."""
         space = "".join(self._space)
         self._space.clear()
         return space + text

@@ -21,8 +21,8 @@ class FileOnDisk:
 
     Attributes:
         path: Its path.
-        size: Its size in bytes.
-        modified: Its modification time, in nanoseconds.
+        size: In bytes.
+        modified: Modification time in nanoseconds.
     """
 
     path: Path
@@ -162,7 +162,7 @@ class Multipart:
 
 
 class AsyncPieces:
-    """A body that only iterates asynchronously, for HTTP libraries that would take both for blocking."""
+    """A body that only iterates asynchronously, for HTTP libraries that would choose blocking."""
 
     def __init__(self, body: Multipart) -> None:
         self._body = body

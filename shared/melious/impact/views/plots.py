@@ -24,8 +24,6 @@ _NAME = 28
 
 @dataclass(frozen=True, slots=True)
 class _Measure:
-    """What a column of the figure shows."""
-
     title: str
     colour: str
     reported: Callable[[Totals], float | None]
@@ -157,7 +155,6 @@ def _words(measure: _Measure, sums: Totals, reported: float | None, guessed: flo
 
 
 def _title(total: Totals, units: Units) -> str:
-    """The totals, in one line."""
     parts = [counted(total.requests, "request")]
     if total.carbon_g_co2 is not None:
         parts.append(f"{shown(total.carbon_g_co2, units.carbon[1])} {units.carbon[0].replace('CO2', 'CO₂')}")
