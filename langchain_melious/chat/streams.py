@@ -52,7 +52,7 @@ class DeltaReader:
         """The text still held back, the metadata and the usage of a finished answer."""
         partial = stream.partial
         raw = {
-            **partial.facts,
+            **partial.top_level,
             "usage": partial.usage,
             "environment_impact": partial.environment_impact,
             "billing_cost": partial.billing_cost,

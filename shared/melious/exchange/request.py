@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias, TypeVar
 
@@ -11,6 +11,7 @@ from melious.exchange.ratelimit import RateLimit
 from melious.impact.totals import UsageSink
 from melious.routing.terms import NO_TERMS, RoutingTerms
 from melious.timeouts import Timeout
+from melious.wire.head import Head
 from melious.wire.uploads import Upload
 
 T = TypeVar("T")
@@ -125,23 +126,11 @@ NO_SUMMARY = CallSummary()
 
 
 @dataclass(frozen=True, slots=True)
-class Response:
+class Response(Head):
     """A whole answer with status 2xx."""
 
-    status: int
-    headers: Mapping[str, str]
     body: bytes
     call: CallSummary = NO_SUMMARY
-
-    @property
-    def request_id(self) -> str | None:
-        """The service's id for this request."""
-        return self.headers.get("x-request-id")
-
-    @property
-    def content_type(self) -> str:
-        """The media type, in lower case and without parameters."""
-        return self.headers.get("content-type", "").split(";", 1)[0].strip().lower()
 
 
 def parsed(response: Response, parse: Callable[[Response], T]) -> T:

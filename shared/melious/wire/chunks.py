@@ -29,7 +29,7 @@ _SLACK = 0.05
 _KEEPALIVES = frozenset({"ping", "keepalive", "keep-alive", "heartbeat"})
 _FIELDS = (b"data:", b":", b"event:", b"id:", b"retry:")
 _RARE = frozenset({"error", "type", "environment_impact", "billing_cost"})
-_FACTS = ("id", "created", "model", "system_fingerprint", "service_tier")
+_TOP_LEVEL = ("id", "created", "model", "system_fingerprint", "service_tier")
 
 
 class ChatStreamParser:
@@ -69,7 +69,7 @@ class ChatStreamParser:
         self._event_timeout = event_timeout
         self._clock = clock
         self._last_event = clock()
-        self._content_type = head.headers.get("content-type", "").split(";", 1)[0].strip().lower()
+        self._content_type = head.content_type
         self._start = b""
         self._detected = False
 
@@ -122,7 +122,7 @@ class ChatStreamParser:
     def replay(self, whole: dict[str, Any], chunks: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         """Iterate over the chunks that a whole answer is cut into, normalized and merged one by one."""
         self.ended = True
-        self._note_facts(whole)
+        self._note_cost(whole)
         self.partial.usage = normalized_usage(whole.get("usage")) or None
         return self._replayed(chunks)
 
@@ -218,12 +218,12 @@ class ChatStreamParser:
     def _read(self, chunk: dict[str, Any], chunks: list[dict[str, Any]]) -> None:
         """Normalize one chunk, merge it, and append it to `chunks`."""
         partial = self.partial
-        if not partial.facts:
-            partial.facts = {name: chunk[name] for name in _FACTS if chunk.get(name)}
+        if not partial.top_level:
+            partial.top_level = {name: chunk[name] for name in _TOP_LEVEL if chunk.get(name)}
         failed = chunk.get("object") == "error"
         if not _RARE.isdisjoint(chunk):
             failed = bool(chunk.get("error")) or chunk.get("type") == "error" or failed
-            self._note_facts(chunk)
+            self._note_cost(chunk)
         choices = chunk.get("choices")
         if type(choices) is not list:
             choices = chunk["choices"] = list_or_empty(choices, "choices")
@@ -239,7 +239,7 @@ class ChatStreamParser:
             chunks.append(chunk)
         self._fail(self._reported(chunk))
 
-    def _note_facts(self, chunk: dict[str, Any]) -> None:
+    def _note_cost(self, chunk: dict[str, Any]) -> None:
         for name in ("environment_impact", "billing_cost"):
             if name in chunk:
                 if type(chunk[name]) is not dict:

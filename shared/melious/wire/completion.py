@@ -182,16 +182,16 @@ class PartialCompletion:
     """A chat answer as far as it has arrived.
 
     Attributes:
-        facts: The top-level fields seen so far: id, model, created and others.
+        top_level: The top-level fields: id, model, created and others.
         usage: The last usage seen (it is cumulative); None if there was none.
         environment_impact: The impact, if a chunk carried it.
         billing_cost: The cost, if a chunk carried it.
     """
 
-    __slots__ = ("billing_cost", "choices", "environment_impact", "facts", "usage")
+    __slots__ = ("billing_cost", "choices", "environment_impact", "top_level", "usage")
 
     def __init__(self) -> None:
-        self.facts: dict[str, Any] = {}
+        self.top_level: dict[str, Any] = {}
         self.choices: dict[int, PartialChoice] = {}
         self.usage: dict[str, Any] | None = None
         self.environment_impact: dict[str, Any] | None = None
@@ -233,7 +233,7 @@ class PartialCompletion:
 
     def to_wire(self) -> dict[str, Any]:
         """The answer as if not streamed, without what is missing."""
-        whole: dict[str, Any] = {**self.facts, "object": "chat.completion"}
+        whole: dict[str, Any] = {**self.top_level, "object": "chat.completion"}
         whole["choices"] = [self.choices[index].to_wire() for index in sorted(self.choices)]
         for name in ("usage", "environment_impact", "billing_cost"):
             value = getattr(self, name)

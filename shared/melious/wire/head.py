@@ -18,6 +18,11 @@ class Head:
         """The service's id for this request."""
         return self.headers.get("x-request-id")
 
+    @property
+    def content_type(self) -> str:
+        """The media type, in lower case and without parameters."""
+        return self.headers.get("content-type", "").split(";", 1)[0].strip().lower()
+
 
 def without_cookies(headers: Mapping[str, str]) -> Mapping[str, str]:
     """Headers without cookies, which are credentials, to show to callers."""
