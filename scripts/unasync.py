@@ -52,7 +52,7 @@ PAIRS = [
     Pair(
         "clients/_async",
         "clients/_sync",
-        ("client.py", "endpoints.py"),
+        ("batches.py", "client.py", "endpoints.py"),
         {
             "AsyncMeliousClient": "MeliousClient",
             "AsyncChat": "Chat",
@@ -73,6 +73,8 @@ PAIRS = [
     event loop, its calls raise `ConfigurationError`. There, use `MeliousClient` in a worker thread.
 
 """: "",
+            "Run a plan with tasks": "Run a plan with threads",
+            "Coroutine[Any, Any, Response]": "Response",
             '(http_client, "asyncio"), config.async_transport': '(http_client, "blocking"), "httpx"',
         },
     ),
