@@ -57,6 +57,7 @@ PAIRS = [
             "AsyncMeliousClient": "MeliousClient",
             "AsyncChat": "Chat",
             "AsyncChatStream": "ChatStream",
+            "AsyncBegun": "Begun",
             "AsyncEmbeddings": "Embeddings",
             "AsyncRerank": "Rerank",
             "AsyncImages": "Images",

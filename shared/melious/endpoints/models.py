@@ -15,7 +15,7 @@ from melious.exchange.request import Operation, Response
 from melious.settings.config import ClientConfig
 
 if TYPE_CHECKING:
-    from melious.catalogue.heard import Shelf, Told
+    from melious.catalogue.live import ListedModel, LiveModels
     from melious.catalogue.selection import Order, Selection
 
 PATH = "models"
@@ -59,7 +59,7 @@ def find(config: ClientConfig, params: FindParams) -> tuple[Selection, float, Op
     Raises:
         InvalidArgumentError: An argument is wrong.
     """
-    from melious.catalogue.heard import MAX_AGE  # noqa: PLC0415 - for those who look models up
+    from melious.catalogue.live import MAX_AGE  # noqa: PLC0415 - costs calls of other kinds nothing
     from melious.catalogue.selection import Selection  # noqa: PLC0415
 
     check_known(params, FindParams, "find")
@@ -71,18 +71,18 @@ def find(config: ClientConfig, params: FindParams) -> tuple[Selection, float, Op
     return Selection(**wanted), age, list_all(config, options, include_meta=True)
 
 
-def shelf_of(config: ClientConfig) -> Shelf:
-    """Where the models that a client hears of are kept, for all clients of its key."""
-    from melious.catalogue import heard  # noqa: PLC0415 - for those who look models up
+def live_models(config: ClientConfig) -> LiveModels:
+    """The live model list of a client's key, shared by all clients that use the key."""
+    from melious.catalogue import live  # noqa: PLC0415 - as above
 
-    return heard.shelf_of(config.base_url, config.key_digest)
+    return live.live_models(config.base_url, config.key_digest)
 
 
-def told_by(models: ModelList) -> Iterator[Told]:
-    """What a list says, for the catalogue."""
-    from melious.catalogue.heard import Told  # noqa: PLC0415 - for those who look models up
+def listed_models(models: ModelList) -> Iterator[ListedModel]:
+    """The entries of a list, for the catalogue."""
+    from melious.catalogue.live import ListedModel  # noqa: PLC0415 - as above
 
-    return (Told(model.id, model.owned_by, model.card) for model in models.data)
+    return (ListedModel(model.id, model.owned_by, model.card) for model in models.data)
 
 
 def list_all(config: ClientConfig, params: ModelParams, *, include_meta: bool) -> Operation[ModelList]:
