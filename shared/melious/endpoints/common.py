@@ -30,8 +30,8 @@ from melious.routing.terms import RoutingTerms
 from melious.settings.config import (
     ClientConfig,
     TimeoutArgument,
-    check_choice,
     check_deadline,
+    check_optional_bool,
     check_whole,
     checked_headers,
     reject_unknown,
@@ -212,7 +212,7 @@ def request_of(
     max_retries = _given(params, "max_retries", config.max_retries)
     check_whole("max_retries", max_retries)
     again = _given(params, "retry_timeouts", config.retry_timeouts)
-    check_choice("retry_timeouts", again)
+    check_optional_bool("retry_timeouts", again)
     on_retry = params.get("on_retry")
     if on_retry is not None and not callable(on_retry):
         raise InvalidArgumentError(f"on_retry: {on_retry!r} cannot be called")

@@ -6,10 +6,11 @@ an epoch, and the same with `-Requests` behind, where it is the seconds to go.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+
+from melious._figures import known_figure
 
 _EPOCH = 1e9
 _EPOCH_MS = 1e12
@@ -57,13 +58,13 @@ def parse_rate_limit(headers: Mapping[str, str], now: float) -> RateLimit | None
 def parse_retry_after(headers: Mapping[str, str], now: float) -> float | None:
     """Read how long an answer asks to wait, in seconds: milliseconds, seconds or a date.
 
-    A value that is no number from zero up, or more than a month, is no answer.
+    A negative value, one that cannot be read, or more than a month, counts as none.
     """
-    milliseconds = _number(headers.get("retry-after-ms"))
+    milliseconds = known_figure(headers.get("retry-after-ms"))
     if milliseconds is not None and milliseconds / 1000 <= _LONGEST:
         return milliseconds / 1000
     value = headers.get("retry-after")
-    seconds = _number(value)
+    seconds = known_figure(value)
     if seconds is None:
         moment = _date(value)
         seconds = None if moment is None else _until(moment, headers, now)
@@ -71,7 +72,7 @@ def parse_retry_after(headers: Mapping[str, str], now: float) -> float | None:
 
 
 def _seconds_until(reset: str | None, headers: Mapping[str, str], now: float) -> float | None:
-    value = _number(reset)
+    value = known_figure(reset)
     if value is None:
         match = _DURATION.fullmatch(reset.strip()) if reset else None
         if match is None or not any(match.groups()):
@@ -100,16 +101,8 @@ def _believable(seconds: float | None) -> float | None:
     return seconds if seconds is not None and seconds <= _LONGEST else None
 
 
-def _number(value: str | None) -> float | None:
-    try:
-        number = float(value) if value is not None else math.nan
-    except ValueError:
-        return None
-    return number if math.isfinite(number) and number >= 0 else None
-
-
 def _count(value: str | None) -> int | None:
-    number = _number(value)
+    number = known_figure(value)
     return None if number is None else int(number)
 
 

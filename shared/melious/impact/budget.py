@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Sequence
 from contextlib import ExitStack
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, Literal, Self, TypeAlias, get_args
 
 from melious import forks
+from melious._figures import known_amount
 from melious.errors import BudgetExceededError, InvalidArgumentError
+from melious.errors.checks import check_number, check_one_of, check_whole
 from melious.impact.estimates import Estimator
 from melious.impact.totals import Entry, Totals
 
@@ -55,7 +56,7 @@ class ImpactBudget:
             until it has (`estimate`); or no further request may start (`refuse`).
 
     Raises:
-        InvalidArgumentError: A limit is no number from zero up, or there is none.
+        InvalidArgumentError: A limit is not a number of at least 0, or none is given.
 
     Example:
         >>> from melious import ImpactBudget, MeliousClient
@@ -76,20 +77,16 @@ class ImpactBudget:
         on_unreported: OnUnreported = "ignore",
     ) -> None:
         self.max_cost_eur = _amount("max_cost_eur", max_cost_eur)
-        self.max_carbon_g = _number("max_carbon_g", max_carbon_g)
-        self.max_energy_kwh = _number("max_energy_kwh", max_energy_kwh)
-        self.max_water_l = _number("max_water_l", max_water_l)
-        if max_requests is not None and (
-            isinstance(max_requests, bool) or not isinstance(max_requests, int) or max_requests < 0
-        ):
-            raise InvalidArgumentError(
-                f"max_requests: must be a whole number from 0 up, not {max_requests!r}"
-            )
+        self.max_carbon_g = max_carbon_g
+        self.max_energy_kwh = max_energy_kwh
+        self.max_water_l = max_water_l
+        for name in ("max_carbon_g", "max_energy_kwh", "max_water_l"):
+            if getattr(self, name) is not None:
+                check_number(name, getattr(self, name))
+        if max_requests is not None:
+            check_whole("max_requests", max_requests)
         self.max_requests = max_requests
-        if on_unreported not in get_args(OnUnreported):
-            raise InvalidArgumentError(
-                f"on_unreported: must be one of {', '.join(get_args(OnUnreported))}, not {on_unreported!r}"
-            )
+        check_one_of("on_unreported", on_unreported, get_args(OnUnreported))
         self.on_unreported = on_unreported
         self._bounds = {name: bound for name in _FIGURES if (bound := getattr(self, name)) is not None}
         if not self._bounds and max_requests is None:
@@ -206,7 +203,7 @@ class ImpactBudget:
 
 
 def check_budget(budget: object) -> None:
-    """Refuse what is no budget.
+    """Refuse anything but a budget.
 
     Raises:
         InvalidArgumentError: It is something else.
@@ -237,21 +234,8 @@ def _figure(entry: Entry, figure: str) -> Any:
     return None if entry.impact is None else getattr(entry.impact, figure)
 
 
-def _number(name: str, value: object) -> float | None:
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
-        raise InvalidArgumentError(f"{name}: must be a number from 0 up, not {value!r}")
-    return value
-
-
 def _amount(name: str, value: object) -> Decimal | None:
-    if value is None:
-        return None
-    try:
-        amount = None if isinstance(value, bool) else Decimal(str(value))
-    except InvalidOperation:
-        amount = None
-    if amount is None or not amount.is_finite() or amount < 0:
-        raise InvalidArgumentError(f"{name}: must be an amount from 0 up, not {value!r}")
+    amount = known_amount(value)
+    if amount is None and value is not None:
+        raise InvalidArgumentError(f"{name}: must be an amount of at least 0, not {value!r:.80}")
     return amount

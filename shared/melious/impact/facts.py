@@ -5,12 +5,12 @@ Missing is not zero: a figure that was not reported, or cannot be one, stays Non
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, field_validator, model_validator
 
-from melious._figures import known_figure
+from melious._figures import known_amount, known_figure
 
 
 def _is_sound(text: str) -> bool:
@@ -20,16 +20,6 @@ def _is_sound(text: str) -> bool:
 
 def _word(value: Any) -> str | None:
     return value if isinstance(value, str) and value and _is_sound(value) else None
-
-
-def _known_amount(value: Any) -> Decimal | None:
-    if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
-        return None
-    try:
-        amount = Decimal(str(value))
-    except (InvalidOperation, ValueError):
-        return None
-    return None if known_figure(amount) is None else amount
 
 
 class Reported(BaseModel):
@@ -105,7 +95,7 @@ class BillingCost(Reported):
     @field_validator("energy", "credits", mode="before")
     @classmethod
     def _amount(cls, value: Any) -> Any:
-        return _known_amount(value)
+        return known_amount(value)
 
     @field_validator("paid_with", mode="before")
     @classmethod

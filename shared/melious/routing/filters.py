@@ -10,11 +10,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from math import inf
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from melious._figures import known_figure
 from melious._stacklevel import warn_once
 from melious.errors import InvalidArgumentError
 
@@ -119,7 +119,7 @@ class ProviderFilters(BaseModel):
         max_output_cost: Upper limit in EUR per million output tokens.
 
     Raises:
-        InvalidArgumentError: A filter is unknown, a limit is not a number from zero up, or a
+        InvalidArgumentError: A filter is unknown, a limit is not a number of at least 0, or a
             country is not an ISO 3166 alpha-2 code.
 
     Example:
@@ -152,7 +152,7 @@ def filters_to_wire(filters: object) -> dict[str, Any] | None:
     """Check filters and give them as the body carries them; None and empty filters give None.
 
     Raises:
-        InvalidArgumentError: A filter is unknown, a limit is not a number from zero up, or a
+        InvalidArgumentError: A filter is unknown, a limit is not a number of at least 0, or a
             country is not an ISO 3166 alpha-2 code.
 
     Example:
@@ -210,20 +210,13 @@ def _checked(filters: Mapping[Any, Any]) -> dict[str, Any]:
 
 
 def _limit(name: str, value: Any) -> int | float:
-    try:  # also a Decimal, a number of numpy, or text from the environment
-        read = -1.0 if _is_truth(value) else float(value)
-    except (TypeError, ValueError, OverflowError):
-        read = -1.0
-    if not 0 <= read < inf:
-        raise InvalidArgumentError(f"filters: {name}: {value!r:.80} is not a number from zero up")
+    # Also a Decimal, a number of numpy, or text from the environment; `bool_` is numpy's True or False.
+    number = None if type(value).__name__ in ("bool", "bool_") else known_figure(value)
+    if number is None:
+        raise InvalidArgumentError(f"filters: {name}: must be a number of at least 0, not {value!r:.80}")
     if isinstance(value, int | float):
         return value
-    return int(read) if read.is_integer() else read
-
-
-def _is_truth(value: object) -> bool:
-    """Whether a value is True or False, numpy's too."""
-    return isinstance(value, bool) or type(value).__name__ in ("bool", "bool_")
+    return int(number) if number.is_integer() else number
 
 
 def _countries(value: Any) -> list[str]:
@@ -249,7 +242,9 @@ def _countries(value: Any) -> list[str]:
             raise InvalidArgumentError(f"filters: countries[{place}]: {text!r:.80} is not {_CODES}{hint}")
         found[code] = None
     if not found:
-        raise InvalidArgumentError("filters: countries: is empty; name a country, or leave it out for all")
+        raise InvalidArgumentError(
+            "filters: countries: must not be empty; name a country, or leave it out to allow all"
+        )
     return sorted(found) if isinstance(value, set | frozenset) else list(found)
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 from melious.errors import InvalidArgumentError
+from melious.errors.checks import check_one_of
 
 VerifyLocation: TypeAlias = Literal["off", "warn", "raise"]
 """What to do about an answer from outside `filters.countries`, or one that does not say where it was made."""
@@ -58,8 +59,7 @@ def check_mode(mode: object) -> None:
     Raises:
         InvalidArgumentError: It is something else.
     """
-    if mode not in ("off", "warn", "raise"):
-        raise InvalidArgumentError(f"verify_location: must be one of 'off', 'warn', 'raise', not {mode!r}")
+    check_one_of("verify_location", mode, get_args(VerifyLocation))
 
 
 def check_verifiable(mode: object, filters: object) -> None:

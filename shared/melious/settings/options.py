@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from melious.errors import InvalidArgumentError
-from melious.errors.checks import check_choice, check_mapping, check_seconds, check_whole
+from melious.errors.checks import check_mapping, check_optional_bool, check_seconds, check_whole
 from melious.routing.filters import check_preset, flavored
 from melious.routing.residency import check_mode
 
@@ -58,8 +58,7 @@ def _seconds_or_none(name: str, value: object) -> None:
 
 
 def _seconds_or_zero(name: str, value: object) -> None:
-    if value != 0 or isinstance(value, bool):
-        check_seconds(name, value)
+    check_seconds(name, value, zero=True)
 
 
 def _preset(_: str, value: object) -> None:
@@ -112,7 +111,7 @@ OPTIONS: tuple[Option, ...] = (
         "both",
         "Whether to retry attempts that timed out once sent.",
         None,
-        check_choice,
+        check_optional_bool,
     ),
     Option("max_connections", "client", "The most connections at a time.", 256, _one_or_more),
     Option("embedding_cache_size", "client", "How many embedded texts to keep; 0 for none.", 0, check_whole),
