@@ -17,7 +17,7 @@ from melious.endpoints import embeddings as embeddings_endpoint
 from melious.endpoints import images as images_endpoint
 from melious.endpoints import models as models_endpoint
 from melious.endpoints import rerank as rerank_endpoint
-from melious.endpoints.replay import chunks_of
+from melious.endpoints.whole_as_chunks import chunks_of
 from melious.errors.table import status_error
 from melious.exchange.opened import OpenStream
 from melious.exchange.request import NO_ORIGIN, Response

@@ -91,8 +91,8 @@ class BatchRun(Generic[R]):
             return outcome.answer
         assert outcome.error is not None  # noqa: S101 - there is no answer
         sending.record.failed(outcome.error)
-        if outcome.instead:
-            self._waiting.extendleft(reversed(outcome.instead))
+        if outcome.replacements:
+            self._waiting.extendleft(reversed(outcome.replacements))
         else:
             self.fail(outcome.error)
         return None

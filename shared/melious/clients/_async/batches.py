@@ -23,9 +23,9 @@ async def run_batches(plan: BatchPlan[R], send: _Send) -> R:
         check_runtime()
         waiting = plan.batches()
         await callback_result("on_progress", plan.progress())
-        while waiting or plan.awaited():
+        while waiting or plan.pending():
             await _run(run, waiting, send)
-            await wait_for_all(plan.awaited())
+            await wait_for_all(plan.pending())
             waiting = plan.settle()
             await callback_result("on_progress", plan.progress())
         return plan.result()
@@ -77,7 +77,7 @@ async def _take(run: BatchRun[R], sending: Sending, answer: Response | BaseExcep
     if result is None:
         return
     try:
-        await callback_result("on_answer", run.plan.tell(result))
+        await callback_result("on_answer", run.plan.report(result))
         await callback_result("on_progress", run.progress())
     except Exception as error:  # noqa: BLE001 - raised once what is under way has ended
         run.fail(error)

@@ -24,9 +24,9 @@ def run_batches(plan: BatchPlan[R], send: _Send) -> R:
         check_runtime()
         waiting = plan.batches()
         callback_result("on_progress", plan.progress())
-        while waiting or plan.awaited():
+        while waiting or plan.pending():
             _run(run, waiting, send)
-            wait_for_all(plan.awaited())
+            wait_for_all(plan.pending())
             waiting = plan.settle()
             callback_result("on_progress", plan.progress())
         return plan.result()
@@ -78,7 +78,7 @@ def _take(run: BatchRun[R], sending: Sending, answer: Response | BaseException) 
     if result is None:
         return
     try:
-        callback_result("on_answer", run.plan.tell(result))
+        callback_result("on_answer", run.plan.report(result))
         callback_result("on_progress", run.progress())
     except Exception as error:  # noqa: BLE001 - raised once what is under way has ended
         run.fail(error)
