@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
+
+from melious._figures import known_amount
 
 Prices = tuple[Decimal | None, Decimal | None, Decimal | None]
 
@@ -209,17 +211,6 @@ def card_of(
     )
 
 
-def amount(value: Any) -> Decimal | None:
-    """A price from text or a number; None if it is not an amount of money."""
-    if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
-        return None
-    try:
-        price = Decimal(str(value).strip())
-    except InvalidOperation:
-        return None
-    return price if price.is_finite() and price >= 0 else None
-
-
 def _text(value: Any) -> str | None:
     return value.strip() or None if isinstance(value, str) else None
 
@@ -249,6 +240,6 @@ def _flags(value: Any) -> dict[str, bool]:
 def _prices(value: Any, base: Prices) -> Prices:
     if not isinstance(value, Mapping) or value.get("currency", "EUR") != "EUR":
         return base
-    reported = [amount(value.get(f"{kind}_cost_per_million_eur")) for kind in _PRICES]
+    reported = [known_amount(value.get(f"{kind}_cost_per_million_eur")) for kind in _PRICES]
     input_, output, cached = (old if new is None else new for new, old in zip(reported, base, strict=True))
     return (input_, output, cached)

@@ -10,7 +10,8 @@ from decimal import Decimal
 from operator import attrgetter
 from typing import Any, Literal, TypeAlias, get_args
 
-from melious.catalogue.card import OTHER_WORDS, ModelCard, amount
+from melious._figures import known_amount
+from melious.catalogue.card import OTHER_WORDS, ModelCard
 from melious.errors import InvalidArgumentError
 from melious.errors.checks import check_optional_bool, check_whole
 
@@ -65,7 +66,7 @@ class Selection:
             check_optional_bool(name, getattr(self, name))
         if self.min_context is not None:
             check_whole("min_context", self.min_context)
-        if self.max_input_cost is not None and amount(self.max_input_cost) is None:
+        if self.max_input_cost is not None and known_amount(self.max_input_cost) is None:
             raise InvalidArgumentError(
                 f"max_input_cost: must be an amount in EUR per million tokens, not {self.max_input_cost!r}"
             )
@@ -94,7 +95,7 @@ class Selection:
 
     def _wants(self, card: ModelCard) -> bool:
         kind = OTHER_WORDS.get(self.type, self.type) if self.type is not None else None
-        limit = amount(self.max_input_cost)
+        limit = known_amount(self.max_input_cost)
         return (
             (kind is None or card.type == kind)
             and all(

@@ -6,7 +6,8 @@ import json
 from functools import cache
 from typing import Any
 
-from melious.catalogue.card import ModelCard, Prices, amount
+from melious._figures import known_amount
+from melious.catalogue.card import ModelCard, Prices
 from melious.routing.filters import split_flavor
 
 _PLAIN_FIELDS = (
@@ -65,5 +66,5 @@ def _capabilities(entry: dict[str, Any]) -> dict[str, bool]:
 
 
 def _prices(values: list[str | None] | None) -> Prices:
-    input_, output, cached = (amount(value) for value in values or (None, None, None))
+    input_, output, cached = (known_amount(value) for value in values or (None, None, None))
     return (input_, output, cached)

@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from importlib import import_module
 from typing import Any
 
-from melious.answers.reading import is_trusted, json_of, read_as, set_origin
+from melious.answers.reading import is_trusted, json_of, read_as, set_source
 from melious.answers.results import EmbeddingsResult
 from melious.endpoints.batching import (
     Batch,
@@ -294,7 +294,7 @@ class EmbeddingsPlan(BatchPlan[EmbeddingsResult]):
         result = EmbeddingsResult(**combined(self._answers), cached=self._cached)
         result.embeddings = self._as_numpy() if self._params.get("as_numpy") else list(self._lists())
         if self._answers:
-            set_origin(result, *self._origin(self._answers))
+            set_source(result, *self._origin(self._answers))
         return self._verified(result, self._answers)
 
     def _lists(self) -> Iterator[list[float]]:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from melious.answers.reading import json_of, meta_of, read_as, set_origin
+from melious.answers.reading import json_of, meta_of, read_as, set_source
 from melious.answers.results import Model, ModelList
 from melious.endpoints.common import CallOptions, check_known, check_model, check_utf8, request_of
 from melious.errors import InvalidArgumentError, ResponseDecodeError
@@ -124,7 +124,7 @@ def _list(response: Response) -> ModelList:
         )
     result = read_as(ModelList, raw, response, "models")
     for model, item in zip(result.data, data, strict=True):
-        set_origin(model, item, meta_of(response))
+        set_source(model, item, meta_of(response))
     return result
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from melious._figures import whole_count
-from melious.answers.reading import json_of, read_as, set_origin
+from melious.answers.reading import json_of, read_as, set_source
 from melious.answers.results import RerankItem, RerankResult
 from melious.endpoints.batching import (
     Batch,
@@ -147,7 +147,7 @@ class RerankPlan(BatchPlan[RerankResult]):
             whole = answers[0].model_copy(update={"results": ranked[: self._top_n], "batches": answers})
             return self._verified(whole, answers)
         result = RerankResult(**combined(answers), results=ranked[: self._top_n])
-        set_origin(result, *self._origin(answers))
+        set_source(result, *self._origin(answers))
         return self._verified(result, answers)
 
 
