@@ -8,10 +8,12 @@ from collections.abc import Iterable, Mapping
 from melious.errors.tree import InvalidArgumentError
 
 
-def check_whole(name: str, value: object, *, least: int = 0) -> None:
-    """Refuse anything but a whole number of at least `least`."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise InvalidArgumentError(f"{name}: must be a whole number of at least {least}, not {value!r:.80}")
+def check_whole(name: str, value: object, *, least: int = 0, most: int | None = None) -> None:
+    """Refuse anything but a whole number of at least `least` and, if given, at most `most`."""
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if not whole or value < least or (most is not None and value > most):  # type: ignore[operator]  # an int
+        bounds = f"of at least {least}" if most is None else f"from {least} to {most}"
+        raise InvalidArgumentError(f"{name}: must be a whole number {bounds}, not {value!r:.80}")
 
 
 def check_number(name: str, value: object) -> None:
@@ -40,6 +42,18 @@ def check_one_of(name: str, value: object, known: Iterable[str]) -> None:
     words = tuple(known)
     if value not in words:
         raise InvalidArgumentError(f"{name}: must be one of {', '.join(words)}, not {value!r:.80}")
+
+
+def check_text(name: str, value: object) -> None:
+    """Refuse anything but text that is not blank."""
+    if not isinstance(value, str) or not value.strip():
+        raise InvalidArgumentError(f"{name}: must be non-empty text, not {value!r:.80}")
+
+
+def check_callable(name: str, value: object) -> None:
+    """Refuse anything but a callable or None."""
+    if value is not None and not callable(value):
+        raise InvalidArgumentError(f"{name}: must be callable, not {value!r:.80}")
 
 
 def check_mapping(name: str, value: object) -> None:

@@ -8,7 +8,13 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from melious.errors import InvalidArgumentError
-from melious.errors.checks import check_mapping, check_optional_bool, check_seconds, check_whole
+from melious.errors.checks import (
+    check_callable,
+    check_mapping,
+    check_optional_bool,
+    check_seconds,
+    check_whole,
+)
 from melious.routing.filters import check_preset, flavored
 from melious.routing.residency import check_mode
 
@@ -88,11 +94,6 @@ def _budget(_: str, value: object) -> None:
         check_budget(value)
 
 
-def _callback(name: str, value: object) -> None:
-    if value is not None and not callable(value):
-        raise InvalidArgumentError(f"{name}: {value!r} cannot be called")
-
-
 OPTIONS: tuple[Option, ...] = (
     Option("api_key", "client", "The key; by default `MELIOUS_API_KEY`."),
     Option("base_url", "client", "The URL of the service; by default `MELIOUS_BASE_URL`."),
@@ -136,7 +137,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("default_headers", "client", "Headers of every request.", ()),
     Option("allow_insecure_http", "client", "Allow sending the key unencrypted to another machine.", False),
     Option("extra_headers", "call", "Headers of this request."),
-    Option("on_retry", "call", "Called before every retry.", None, _callback),
+    Option("on_retry", "call", "Called before every retry.", None, check_callable),
 )
 """Every option, in the order in which a client checks them."""
 

@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterator
 
 from melious._figures import counted, figure, tokens
-from melious._text_table import table
+from melious._text_table import text_table
 from melious.impact.totals import LedgerLike, Totals
 from melious.impact.views.sections import (
     Column,
@@ -71,7 +71,7 @@ def _table(section: Section) -> Iterator[str]:
     columns = _fitting(section)
     title = f"by {section.title}" if not section.title.startswith("estimated") else section.title
     rows = [[name, *(column.show(totals) for column in columns)] for name, totals in section.rows]
-    return table(
+    return text_table(
         [title, *(column.header for column in columns)],
         rows,
         right=range(1, len(columns) + 1),
