@@ -66,7 +66,7 @@ def _line(cells: Sequence[str], widths: Sequence[int], on_the_right: set[int]) -
 
 
 def _printable(text: str) -> str:
-    """A text from the wire, without what could move the cursor or colour the terminal."""
+    """A text without control characters, which could change the terminal."""
     return "".join(char if char.isprintable() else "�" for char in text)
 
 

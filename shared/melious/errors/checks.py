@@ -1,4 +1,4 @@
-"""Checks of arguments that many places share; their errors name the argument."""
+"""Shared checks of arguments; their errors name the argument."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from melious.errors.tree import InvalidArgumentError
 
 
 def check_whole(name: str, value: object, *, least: int = 0, most: int | None = None) -> None:
-    """Refuse anything but a whole number of at least `least` and, if given, at most `most`."""
+    """Refuse anything but a whole number within the bounds."""
     whole = isinstance(value, int) and not isinstance(value, bool)
     if not whole or value < least or (most is not None and value > most):  # type: ignore[operator]  # an int
         bounds = f"of at least {least}" if most is None else f"from {least} to {most}"
@@ -23,7 +23,7 @@ def check_number(name: str, value: object) -> None:
 
 
 def check_seconds(name: str, value: object, *, zero: bool = False) -> None:
-    """Refuse anything but a positive number of seconds, or zero where that is allowed."""
+    """Refuse anything but a positive number of seconds, or zero if allowed."""
     if zero and _number(value) == 0:
         return
     if not 0 < _number(value) < math.inf:
