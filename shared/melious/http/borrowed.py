@@ -24,15 +24,7 @@ class ClientAnswer:
 
 
 def built(client: Any, encoded: EncodedRequest, body: Any, deadline: Deadline, read: float | None) -> Any:
-    """Build a client's own request for an attempt, with the remaining time as its timeouts.
-
-    Args:
-        client: The client.
-        encoded: The attempt.
-        body: Its body, as a client of this kind iterates over it.
-        deadline: Bounds the waits.
-        read: Seconds that each read may take.
-    """
+    """Build a client's own request for an attempt, with the remaining time as its timeouts."""
     return client.build_request(
         encoded.method.decode(),
         encoded.url,

@@ -14,15 +14,7 @@ async def awaited(given: object) -> None:
 
 
 def no_coroutine(name: str, given: object) -> None:
-    """Refuse the coroutine of an async callback, which would never run.
-
-    Args:
-        name: The callback's argument.
-        given: Its result.
-
-    Raises:
-        InvalidArgumentError: It is a coroutine.
-    """
+    """Refuse the coroutine of an async callback, which would never run."""
     if given is not None and iscoroutine(given):
         given.close()
         raise InvalidArgumentError(f"{name}: an async function needs an AsyncMeliousClient")

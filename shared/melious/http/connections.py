@@ -74,11 +74,7 @@ class DeadlineBackend:
         self.sent = False
 
     def read_seconds(self) -> float | None:
-        """How long the next read may take.
-
-        Raises:
-            ReadTimeout: of the HTTP library, if the time is up.
-        """
+        """How long the next read may take; the library's `ReadTimeout` is raised if the time is up."""
         seconds = self.deadline.seconds()
         if seconds is not None and seconds <= 0.0:
             raise library().core.ReadTimeout("the time is up")

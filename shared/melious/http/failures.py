@@ -59,14 +59,7 @@ _TRUST_HINT = " - pass verify='/path/to/ca.pem' or set SSL_CERT_FILE if your net
 
 
 def failure_of(error: Exception, phase: Phase, host: str, proxy: Proxy | None = None) -> Failure | None:
-    """Read an exception of the transport; None for any other.
-
-    Args:
-        error: What was raised.
-        phase: How far the attempt got.
-        host: The host, for the message.
-        proxy: The proxy on the way, if there is one.
-    """
+    """Read an exception of the transport, raised in `phase`; None for any other."""
     inner = _most_specific(error)
     names = {cls.__name__ for cls in type(inner).__mro__ if _library_of(cls) in _LIBRARIES}
     builtin = isinstance(inner, ssl.SSLError | ConnectionError | TimeoutError)

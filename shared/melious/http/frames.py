@@ -29,12 +29,7 @@ _OF_OURS = frozenset(
 
 
 def chain_of(error: BaseException, handled: BaseException | None = None) -> list[BaseException]:
-    """An exception with its causes and contexts, without the one that the caller was handling.
-
-    Args:
-        error: The exception.
-        handled: What `sys.exception()` gave before the call.
-    """
+    """An exception with its causes and contexts, without `handled`, which the caller was handling."""
     found: list[BaseException] = []
     coming: list[BaseException | None] = [error]
     seen = set() if handled is None else {id(handled)}

@@ -27,13 +27,9 @@ _NO_CONTENT = 204
 
 
 def blocking_is_clean(connection: Any, stream: Any) -> bool:
-    """Whether a connection of the blocking library has no unread bytes.
+    """Whether a connection of the blocking library, with its outermost stream, has no unread bytes.
 
     The library's `has_expired` checks the socket itself.
-
-    Args:
-        connection: The library's connection, direct or through a proxy.
-        stream: Its network stream, the outermost if there are several.
     """
     try:
         return not (_left_in_parser(connection) or _left_in_sockets(stream))

@@ -75,11 +75,7 @@ def certificate_variables() -> tuple[str | None, str | None]:
 
 
 def check_certificate_variables() -> None:
-    """Check that what the environment names exists; it is not read.
-
-    Raises:
-        ConfigurationError: `SSL_CERT_FILE` is not a file, or nothing in `SSL_CERT_DIR` a directory.
-    """
+    """Check that what `SSL_CERT_FILE` and `SSL_CERT_DIR` name exists; it is not read."""
     if "SSL_CERT_FILE" not in os.environ and "SSL_CERT_DIR" not in os.environ:
         return  # cheap, since every client is checked
     file, folder = certificate_variables()
@@ -118,11 +114,7 @@ def _ssl_context(verify: bool | str, cert_file: str | None, cert_dir: str | None
 
 
 def _loaded(source: str, path: str, load: Callable[..., T]) -> T:
-    """Load a file or directory of certificates.
-
-    Raises:
-        ConfigurationError: It has none, or cannot be read.
-    """
+    """Load a file or directory of certificates."""
     folder = os.path.isdir(path)  # noqa: PTH112 - only the kind is asked, at the edge to OpenSSL
     if folder and not _has_certificates(path):
         raise ConfigurationError(f"{source}: {_NOTHING_HASHED.format(path)}", advice=_REHASH)

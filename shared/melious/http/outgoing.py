@@ -123,17 +123,7 @@ def place_of(base_url: str) -> tuple[str, str, int]:
 
 
 def check_environment(config: ClientConfig, transport: str) -> None:
-    """Check the environment's proxies and certificates, as far as that is cheap.
-
-    The first request checks them in full.
-
-    Args:
-        config: The client's settings.
-        transport: `httpx` or `aiohttp`.
-
-    Raises:
-        ConfigurationError: It cannot be used.
-    """
+    """Check the environment's proxies and certificates as far as that is cheap; a request does the rest."""
     scheme = config.base_url.partition(":")[0]
     if names_proxy(scheme):
         proxy_for(*place_of(config.base_url), transport)

@@ -71,18 +71,9 @@ class Proxy:
 
 
 def proxy_for(scheme: str, host: str, port: int, transport: str = "httpx") -> Proxy | None:
-    """The proxy that the environment names for a host.
+    """The proxy that the environment names for a host, or a `ConfigurationError` if it is invalid.
 
     None for this machine: a proxy could not reach it, and would get the key unencrypted.
-
-    Args:
-        scheme: `http` or `https`.
-        host: The host, without brackets.
-        port: The port.
-        transport: `httpx`, or `aiohttp`, which does not support SOCKS.
-
-    Raises:
-        ConfigurationError: The variable is invalid, or the proxy is not supported.
     """
     variables = _variables()
     source = _source(scheme, variables)
@@ -285,12 +276,7 @@ def names_proxy(scheme: str) -> bool:
 def connect_words(proxy: Proxy, host: str, *, timed_out: bool, refused: bool, handshake: bool) -> str:
     """The start of the message for a failed connection through a proxy.
 
-    Args:
-        proxy: The proxy.
-        host: The host behind it.
-        timed_out: It took too long.
-        refused: The proxy answered, and refused the connection.
-        handshake: TLS failed, which a proxy only passes on.
+    The proxy `refused` it, or TLS with the host failed (`handshake`), which a proxy only passes on.
     """
     named = f"the proxy {proxy.url} (from {proxy.source})"
     if refused:

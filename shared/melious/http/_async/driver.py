@@ -50,13 +50,7 @@ class Sender(Protocol):
 
 
 class AsyncDriver(DriverBase):
-    """Makes the calls of one client.
-
-    Args:
-        config: The client's settings.
-        http_client: An injected client to send through.
-        pools: Where connections come from without one.
-    """
+    """Makes the calls of one client, through an injected client or shared pools."""
 
     def __init__(self, config: ClientConfig, http_client: Any = None, pools: AsyncPools = shared) -> None:
         super().__init__(config, http_client, transport_of(config))
@@ -64,11 +58,7 @@ class AsyncDriver(DriverBase):
         self._pools = pools
 
     async def call(self, request: Request) -> Response:
-        """Make a call and give its whole answer.
-
-        Raises:
-            MeliousError: The call failed for good.
-        """
+        """Make a call and give its whole answer; raises a `MeliousError` if it failed for good."""
         check_runtime()
         runner = _CallRunner(self, request)
         try:

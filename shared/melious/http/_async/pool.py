@@ -132,15 +132,7 @@ class AsyncPool:
     async def send(
         self, encoded: EncodedRequest, deadline: Deadline
     ) -> tuple[AsyncAnswer | None, Exception | None]:
-        """Send one attempt.
-
-        Args:
-            encoded: The attempt.
-            deadline: Bounds the wait for a connection, and all that follows.
-
-        Returns:
-            The answer or the error.
-        """
+        """Send one attempt, within its deadline; gives the answer or the error."""
         if not await self._slots.acquire(deadline.left()):
             message = f"all {self.origin.max_connections} connections are in use"
             return None, library().core.PoolTimeout(message)

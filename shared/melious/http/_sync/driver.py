@@ -49,13 +49,7 @@ class Sender(Protocol):
 
 
 class SyncDriver(DriverBase):
-    """Makes the calls of one client.
-
-    Args:
-        config: The client's settings.
-        http_client: An injected client to send through.
-        pools: Where connections come from without one.
-    """
+    """Makes the calls of one client, through an injected client or shared pools."""
 
     def __init__(self, config: ClientConfig, http_client: Any = None, pools: SyncPools = shared) -> None:
         super().__init__(config, http_client, transport_of(config))
@@ -63,11 +57,7 @@ class SyncDriver(DriverBase):
         self._pools = pools
 
     def call(self, request: Request) -> Response:
-        """Make a call and give its whole answer.
-
-        Raises:
-            MeliousError: The call failed for good.
-        """
+        """Make a call and give its whole answer; raises a `MeliousError` if it failed for good."""
         check_runtime()
         runner = _CallRunner(self, request)
         try:

@@ -131,15 +131,7 @@ class SyncPool:
         self._slots = Slots(origin.max_connections)
 
     def send(self, encoded: EncodedRequest, deadline: Deadline) -> tuple[SyncAnswer | None, Exception | None]:
-        """Send one attempt.
-
-        Args:
-            encoded: The attempt.
-            deadline: Bounds the wait for a connection, and all that follows.
-
-        Returns:
-            The answer or the error.
-        """
+        """Send one attempt, within its deadline; gives the answer or the error."""
         if not self._slots.acquire(deadline.left()):
             message = f"all {self.origin.max_connections} connections are in use"
             return None, library().core.PoolTimeout(message)
