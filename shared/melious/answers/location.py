@@ -28,15 +28,7 @@ def verification_of(answer: Result) -> Verification | None:
 
 
 def verify(answer: Result, *, streamed: bool = False) -> None:
-    """Warn or raise if an answer was not made in an allowed country.
-
-    Args:
-        answer: A whole answer.
-        streamed: It came as a stream.
-
-    Raises:
-        ResidencyError: It was not, and the request said `raise`.
-    """
+    """Warn of an answer that is not from an allowed country, or raise `ResidencyError`."""
     residency, found = answer.meta.residency, verification_of(answer)
     if residency is None or found == "verified":
         return
@@ -60,12 +52,7 @@ def verify_stream(opened: OpenStream) -> None:
 
 
 def verify_batches(whole: Result, answers: Sequence[Result]) -> None:
-    """The same for a call of several requests: one warning or error for all of them.
-
-    Args:
-        whole: The result of the call.
-        answers: Its answers, in the order of its `.batches`.
-    """
+    """The same for a call of several requests: one warning or error for all of its `.batches`."""
     found = [
         place for place, answer in enumerate(answers) if verification_of(answer) not in (None, "verified")
     ]

@@ -19,7 +19,7 @@ R = TypeVar("R", bound=Result)
 
 
 def json_of(response: Response, endpoint: str) -> dict[str, Any]:
-    """Parse an answer that must be a JSON object; an error object inside a 200 is raised.
+    """Parse a JSON object.
 
     Raises:
         ResponseDecodeError: It is something else.
@@ -44,14 +44,7 @@ def json_of(response: Response, endpoint: str) -> dict[str, Any]:
 
 
 def read_as(model: type[R], raw: Any, response: Response, endpoint: str, fields: Any = None) -> R:
-    """Make a result from a parsed answer.
-
-    Args:
-        model: The result's class.
-        raw: The parsed answer, kept as `.raw`.
-        response: Where it came from.
-        endpoint: The endpoint's name, for an error.
-        fields: What to read the result from, if not `raw`.
+    """Make a result from a parsed answer, or from `fields`; `raw` is kept as `.raw`.
 
     Raises:
         ResponseDecodeError: The answer does not have the documented shape.

@@ -17,12 +17,7 @@ _SOON = 14.0
 
 
 def reach(base_url: str, timeout: float) -> list[Check]:
-    """Find the proxy, look up the host, connect to it and do the TLS handshake.
-
-    Args:
-        base_url: The resolved base URL.
-        timeout: Seconds for each step but DNS, where the system decides.
-    """
+    """Check proxy, DNS, connection and TLS handshake, each but DNS within `timeout` seconds."""
     parts = urlsplit(base_url)
     host = parts.hostname or ""
     port = parts.port or (443 if parts.scheme == "https" else 80)

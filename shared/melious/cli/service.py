@@ -35,12 +35,7 @@ _SPARE = 2 * len(ENDPOINTS)
 
 
 class Service:
-    """Checks the key in the environment against the service.
-
-    Args:
-        base_url: The URL of the service.
-        timeout: Seconds for each wait.
-    """
+    """Checks the key in the environment against the service, with `timeout` seconds for each wait."""
 
     def __init__(self, base_url: str, timeout: float) -> None:
         self._config = ClientConfig.resolve(
@@ -78,12 +73,7 @@ class Service:
         return [_accepted(listed.elapsed, request_id=listed.request_id), _limit(self._rate_limit)]
 
     def scopes(self, needed: Collection[str] = (), *, ask: bool = True) -> list[Check]:
-        """Check which endpoints the key may use, one after the other.
-
-        Args:
-            needed: The endpoints that the key must be able to use.
-            ask: Whether to send empty requests.
-        """
+        """Check which endpoints the key may use; `needed` ones must be. Sends nothing unless `ask`."""
         found = [self._models] if self._models is not None else []
         left = self._rate_limit.remaining if self._rate_limit is not None else None
         reason = "not checked" if self._failed or not ask else ""

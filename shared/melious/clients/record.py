@@ -90,11 +90,7 @@ class UsageRecorder:
             self._report(CallOutcome(entry, answer, result.request_id, result.attempts))
 
     def stream_ended(self, opened: OpenStream, complete: bool) -> None:  # noqa: FBT001 - a callback
-        """Report a stream as far as it was received, then verify its location.
-
-        Args:
-            opened: The stream.
-            complete: It was read to its end, without an error.
+        """Report a stream as far as it was received; verify its location if it is complete.
 
         Raises:
             ResidencyError: It was not made in an allowed country, and the request said `raise`.

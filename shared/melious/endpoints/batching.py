@@ -80,11 +80,7 @@ class BatchLimits(NamedTuple):
 
 
 def in_batches(items: Iterable[tuple[int, int, int]], limits: BatchLimits) -> list[Batch]:
-    """Divide items into batches, in order; an item larger than a batch goes alone.
-
-    Args:
-        items: Position, bytes and tokens of each.
-        limits: What fits into a batch.
+    """Divide items (position, bytes, tokens) into batches, in order; an item larger than a batch goes alone.
 
     Example:
         >>> in_batches([(0, 5, 1), (1, 5, 1), (2, 9, 1)], BatchLimits(items=8, bytes=10, tokens=8))
@@ -112,12 +108,7 @@ def utf8_length(text: str) -> int:
 
 
 def too_large(error: APIStatusError, field: str) -> bool:
-    """Whether a request was refused for its size, so that a smaller one may pass.
-
-    Args:
-        error: The refusal.
-        field: The field of the body that holds the items.
-    """
+    """Whether a request was refused for the size of `field`, so that a smaller one may pass."""
     if _status_of(error) == 413:  # noqa: PLR2004
         return True
     if not refused_as_it_is(error) or not (error.param or field).startswith(field):
@@ -145,11 +136,7 @@ def _status_of(error: APIStatusError) -> int | None:
 
 
 def whole_number(params: Mapping[str, Any], name: str, default: int, most: int) -> int:
-    """A parameter that is a whole number from 1 to `most`.
-
-    Raises:
-        InvalidArgumentError: It is something else.
-    """
+    """A parameter that must be a whole number from 1 to `most`, or its default."""
     value: int | None = params.get(name)
     if value is None:
         return default
@@ -170,11 +157,7 @@ class BatchPlan(ABC, Generic[R]):
     field: str
 
     def __init__(self, config: ClientConfig, params: Mapping[str, Any]) -> None:
-        """Read the options that all such calls have.
-
-        Raises:
-            InvalidArgumentError: One is wrong.
-        """
+        """Check the options that all such calls have."""
         if params.get("mode") is not None and params.get("custom_weights") is not None:
             raise InvalidArgumentError("mode: cannot be combined with custom_weights; give one of them")
         self._config = config
@@ -194,12 +177,7 @@ class BatchPlan(ABC, Generic[R]):
 
     @abstractmethod
     def request(self, batch: Batch, stop: Stop | None = None) -> Request:
-        """The request for a batch.
-
-        Args:
-            batch: The batch.
-            stop: Whether it is not to be sent, or not again; see `Request`.
-        """
+        """The request for a batch; `stop` says whether it is not to be sent, or not again, see `Request`."""
 
     def _request_of(self, body: dict[str, Any], stop: Stop | None) -> Request:
         """A request with this body; it starts with the filters as far as this call had to relax them."""
@@ -220,19 +198,10 @@ class BatchPlan(ABC, Generic[R]):
 
     @abstractmethod
     def accept(self, batch: Batch, response: Response) -> Result:
-        """Take the answer to a batch.
-
-        Raises:
-            ResponseDecodeError: It does not match the batch.
-        """
+        """Take the answer to a batch; raises `ResponseDecodeError` if it does not match the batch."""
 
     def outcome(self, batch: Batch, answer: Response | BaseException) -> BatchOutcome:
-        """Decide what becomes of a batch; the same for an error status and an error object in a 200.
-
-        Args:
-            batch: The batch.
-            answer: The answer to its request, or its error.
-        """
+        """Decide what becomes of a batch; the same for an error status and an error object in a 200."""
         if isinstance(answer, Response):
             try:
                 accepted = self.accept(batch, answer)
@@ -245,11 +214,7 @@ class BatchPlan(ABC, Generic[R]):
         return BatchOutcome(replacements=replacements, error=answer)
 
     def reject(self, batch: Batch, error: APIStatusError) -> list[Batch]:
-        """Decide what to do with a batch that the service refused.
-
-        Returns:
-            The batches to send in its place: halves of one that was too large, or none.
-        """
+        """The batches to send in place of a refused one: halves of one that was too large, or none."""
         if not self.can_replace(batch, error):
             return []
         middle = len(batch) // 2

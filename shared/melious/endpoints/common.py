@@ -113,11 +113,7 @@ def is_list(value: object) -> bool:
 
 
 def check_model(model: object) -> str:
-    """Refuse a model that is not a name.
-
-    Raises:
-        InvalidArgumentError: It is empty or not text.
-    """
+    """Refuse a model that is not a name, or is empty."""
     if not isinstance(model, str) or not model.strip():
         raise InvalidArgumentError(f"model: must be the name of a model, not {model!r}")
     if ":" in model:
@@ -126,11 +122,7 @@ def check_model(model: object) -> str:
 
 
 def check_utf8(where: str, text: str, errors: str = "strict") -> str:
-    """Refuse text that UTF-8 cannot encode, which only JSON can escape; returns it.
-
-    Raises:
-        InvalidArgumentError: It contains half of a surrogate pair.
-    """
+    """Refuse text with half of a surrogate pair, which only JSON can escape; returns the text."""
     try:
         text.encode("utf-8", errors)
     except UnicodeEncodeError:
@@ -192,15 +184,12 @@ def request_of(
         endpoint: The endpoint's name.
         path: The path below the base URL.
         params: The parameters of the call.
-        body: What to send.
+        body: What to send; `InvalidArgumentError` if it cannot be written as JSON.
         retry_timeouts: The endpoint's default: whether its work may be done twice.
         retry_malformed: Whether to retry the gateway's spurious "malformed" 400 once.
         spent: Seconds of the deadline that the call has already used.
         simpler: Ways to leave out what the service refuses.
         **details: Other fields of the request.
-
-    Raises:
-        InvalidArgumentError: The body cannot be written as JSON, or an option is wrong.
     """
     deadline = params.get("deadline", config.deadline)
     check_deadline(deadline)

@@ -20,13 +20,7 @@ class EmbeddingCache:
     """
 
     def __init__(self, size: int, ttl: float, clock: Callable[[], float] = time.monotonic) -> None:
-        """Start empty.
-
-        Args:
-            size: The most texts to keep.
-            ttl: Seconds after which a vector expires.
-            clock: A monotonic clock, in seconds.
-        """
+        """Start empty, for at most `size` texts, each for `ttl` seconds."""
         self._size = size
         self._ttl = ttl
         self._clock = clock

@@ -97,11 +97,7 @@ _OWN = frozenset(
 
 
 def estimated_tokens(characters: int, size: int) -> int:
-    """Estimate the tokens of a text, rather too many: a third of its characters, more for multi-byte ones.
-
-    Args:
-        characters: Its length in characters.
-        size: Its length in bytes of UTF-8.
+    """Estimate the tokens of a text from its length and its bytes in UTF-8, rather too many.
 
     Example:
         >>> text = "A lighthouse shows ships the way."
@@ -128,16 +124,7 @@ class EmbeddingsPlan(BatchPlan[EmbeddingsResult]):
     ) -> None:
         """Check the arguments and divide the texts into batches.
 
-        Args:
-            config: The client's settings.
-            model: The model.
-            texts: One text or several.
-            params: The parameters of the call.
-            cache: The client's cache.
-            refused: How many encodings each model is known to refuse; this call adds what it learns.
-
-        Raises:
-            InvalidArgumentError: A text is empty or not text, or an option is wrong.
+        `refused` says how many encodings each model is known to refuse; this call adds what it learns.
         """
         check_known(params, EmbeddingParams, "embeddings")
         super().__init__(config, params)
@@ -246,11 +233,7 @@ class EmbeddingsPlan(BatchPlan[EmbeddingsResult]):
         return self._request_of(body, stop)
 
     def accept(self, batch: Batch, response: Response) -> EmbeddingsResult:
-        """Take the answer to a batch.
-
-        Raises:
-            ResponseDecodeError: It does not have one valid vector for each text.
-        """
+        """Take the answer to a batch, which must have one valid vector for each text."""
         vectors, answer = parsed(response, lambda response: _parse(response, len(batch)))
         trusted = self._cache is not None and is_trusted(answer)
         for place, vector in zip(batch, vectors, strict=True):
@@ -264,12 +247,7 @@ class EmbeddingsPlan(BatchPlan[EmbeddingsResult]):
         return answer
 
     def reject(self, batch: Batch, error: APIStatusError) -> list[Batch]:
-        """Decide what to do with a batch that the service refused.
-
-        Returns:
-            The batches to send in its place: halves of one that was too large, the same batch in the
-            next encoding, or none.
-        """
+        """Replace a refused batch by halves, if it was too large, or by itself in the next encoding."""
         if self._refuses_encoding(batch, error):
             self._attempt = max(self._attempt, self._attempts[batch] + 1)
             self._refused[self._model] = self._attempt

@@ -68,11 +68,7 @@ def create(config: ClientConfig, model: str, prompt: str, params: ImageParams) -
 
 
 def check_params(params: Mapping[str, Any]) -> None:
-    """Refuse values that the service is known to refuse.
-
-    Raises:
-        InvalidArgumentError: A value is wrong; the parameter is named.
-    """
+    """Refuse values that the service is known to refuse."""
     for name, least, most in (
         ("n", 1, MAX_IMAGES),
         ("width", 1, None),

@@ -28,12 +28,7 @@ _ELSEWHERE = (
 
 
 def advice_for(body: Mapping[str, Any], base_url: str) -> str:
-    """The advice for a request that was called malformed; causes that it shows come first.
-
-    Args:
-        body: The body that was sent.
-        base_url: Where it was sent.
-    """
+    """The advice for a request that was called malformed; causes that it shows come first."""
     model = str(body.get("model", ""))
     found = list(_causes(body, model, quirks_of(model), base_url))
     elsewhere = f"The service also says this of {', '.join(_ELSEWHERE[:-1])} and {_ELSEWHERE[-1]}"

@@ -56,11 +56,7 @@ class FindParams(ModelParams, total=False):
 
 
 def find(config: ClientConfig, params: FindParams) -> tuple[Selection, float, Operation[ModelList]]:
-    """Check the arguments; gives the selection, the age that the list may have, and a call for a new list.
-
-    Raises:
-        InvalidArgumentError: An argument is wrong.
-    """
+    """Check the arguments; gives the selection, the age that the list may have, and a call for a new list."""
     from melious.catalogue.live import MAX_AGE  # noqa: PLC0415 - costs calls of other kinds nothing
     from melious.catalogue.selection import Selection  # noqa: PLC0415
 

@@ -81,11 +81,7 @@ class RerankPlan(BatchPlan[RerankResult]):
         documents: Sequence[str | Mapping[str, Any]],
         params: RerankParams,
     ) -> None:
-        """Check the arguments.
-
-        Raises:
-            InvalidArgumentError: The query or a document is empty, or an option is wrong.
-        """
+        """Check the arguments."""
         check_known(params, RerankParams, "rerank")
         super().__init__(config, params)
         check_text("query", query)
@@ -124,11 +120,7 @@ class RerankPlan(BatchPlan[RerankResult]):
         return self._request_of(body | self._batch_body, stop)
 
     def accept(self, batch: Batch, response: Response) -> RerankResult:
-        """Take the answer to a batch.
-
-        Raises:
-            ResponseDecodeError: It does not rank the documents that were sent.
-        """
+        """Take the answer to a batch, which must rank the documents that were sent."""
         answer = parsed(response, lambda response: _parse(response, len(batch)))
         if len(batch) < len(self._documents):
             answer.results = [_placed(item, batch[item.index]) for item in answer.results]

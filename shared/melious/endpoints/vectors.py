@@ -18,7 +18,7 @@ def decode(value: Any) -> array[float]:
     """Read one vector of an answer, in either form.
 
     Raises:
-        ValueError: It is broken: bad base64, half a number, no numbers, or NaN or infinity among them.
+        ValueError: Bad base64, half a number, no numbers, or NaN or infinity among them.
     """
     if isinstance(value, str):
         data = binascii.a2b_base64(value)
@@ -43,11 +43,7 @@ def decode(value: Any) -> array[float]:
 
 
 def in_order(data: Any, count: int) -> list[array[float]]:
-    """Read all vectors of an answer, in the order of the input.
-
-    Args:
-        data: `data` of the answer: objects with `index` and `embedding`.
-        count: How many inputs were sent.
+    """Read `data` of an answer: all vectors, in the order of the inputs.
 
     Raises:
         ResponseDecodeError: The vectors do not match the inputs, one is broken, or they differ in length.

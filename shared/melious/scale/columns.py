@@ -20,14 +20,7 @@ _ADVICE = "Clear the cell (null) to have its text embedded, or choose another ou
 
 
 def check_names(columns: Mapping[str, str | None]) -> None:
-    """Refuse invalid and equal column names.
-
-    Args:
-        columns: The name of each column by its argument; None for a column that is not wanted.
-
-    Raises:
-        InvalidArgumentError: One is wrong; the argument is named.
-    """
+    """Refuse invalid and equal column names; None is a column that is not wanted."""
     seen: dict[str, str] = {}
     for argument, name in columns.items():
         if name is None:
@@ -40,11 +33,7 @@ def check_names(columns: Mapping[str, str | None]) -> None:
 
 
 def check_unique(names: Sequence[str]) -> None:
-    """Refuse a batch with several columns of one name.
-
-    Raises:
-        InvalidArgumentError: Two columns share a name, which is named.
-    """
+    """Refuse a batch with several columns of one name."""
     seen: set[str] = set()
     for name in names:
         if name in seen:
@@ -65,19 +54,11 @@ def is_missing(value: Any) -> bool:
 
 
 def check_vectors(column: str, vectors: Sequence[Any], dimensions: int | None) -> list[bool]:
-    """Find the cells of the output column that already have a vector.
-
-    Args:
-        column: The column's name.
-        vectors: Its cells.
-        dimensions: The requested length of vectors, if any.
-
-    Returns:
-        For each row, whether it has a vector; the others are to be embedded.
+    """Find the cells of the output column that already have a vector; the others are to be embedded.
 
     Raises:
-        InvalidArgumentError: A cell has something else, or a vector of another length; column and row
-            are named. Embedding the text again would cost money and overwrite the cell.
+        InvalidArgumentError: A cell has something else, or a vector of another length. Embedding its text
+            again would cost money and overwrite it.
     """
     filled = [False] * len(vectors)
     length, first = dimensions, None
@@ -118,16 +99,7 @@ def _wrong_with(vector: Any) -> tuple[str | None, int]:
 
 
 def check_lengths(column: str, resumed: Sequence[bool], vectors: Sequence[Any]) -> None:
-    """Refuse new vectors that differ in length from those of an earlier run, made with another model.
-
-    Args:
-        column: The column's name.
-        resumed: For each row, whether its vector is from an earlier run.
-        vectors: The vectors, or None.
-
-    Raises:
-        InvalidArgumentError: They differ; the column and the row of an old vector are named.
-    """
+    """Refuse new vectors that differ in length from those of an earlier run, made with another model."""
     old = next((row for row, filled in enumerate(resumed) if filled), None)
     new = next((row for row, filled in enumerate(resumed) if not filled and vectors[row] is not None), None)
     if old is None or new is None or len(vectors[old]) == len(vectors[new]):
@@ -140,11 +112,7 @@ def check_lengths(column: str, resumed: Sequence[bool], vectors: Sequence[Any]) 
 
 
 def check_errors(column: str, errors: Sequence[Any]) -> None:
-    """Refuse an error column that has other data, which would be lost.
-
-    Raises:
-        InvalidArgumentError: It has; the column and the row are named.
-    """
+    """Refuse an error column that has other data, which would be lost."""
     for row, error in enumerate(errors):
         if is_missing(error) or (isinstance(error, str) and (not error or _RECORDED.match(error))):
             continue
@@ -155,11 +123,7 @@ def check_errors(column: str, errors: Sequence[Any]) -> None:
 
 
 def check_reports(column: str, reports: Sequence[Any]) -> list[str | None]:
-    """Read a column of reports.
-
-    Raises:
-        InvalidArgumentError: It has other data, which would be lost; the column and the row are named.
-    """
+    """Read a column of reports; refuse one that has other data, which would be lost."""
     for row, report in enumerate(reports):
         if not is_missing(report) and report != "" and not _is_report(report):
             raise InvalidArgumentError(

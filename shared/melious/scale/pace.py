@@ -50,11 +50,7 @@ class Pace:
         self._next: float | None = None
 
     def delay(self, now: float) -> float:
-        """Seconds until the next request should go; it counts as sent.
-
-        Args:
-            now: A monotonic time.
-        """
+        """Seconds until the next request should go, at the monotonic time `now`; it counts as sent."""
         with self._lock:
             if self._limit and now >= self._end:
                 self._limit, self._sent, self._next = 0, 0, None
@@ -64,12 +60,7 @@ class Pace:
             return delay
 
     def observe(self, rate_limit: RateLimit | None, now: float) -> None:
-        """Note the rate limit that an answer reported.
-
-        Args:
-            rate_limit: The account's limit; ignored if it is None or incomplete.
-            now: A monotonic time.
-        """
+        """Note the rate limit that an answer reported; ignored if it is None or incomplete."""
         if rate_limit is None or not rate_limit.limit or rate_limit.remaining is None:
             return
         after = rate_limit.reset_after

@@ -203,11 +203,7 @@ class Run:
         self._sleep(min(self._pace.delay(now), max(0.0, until - now)))
 
     def _sleep(self, seconds: float) -> None:
-        """Wait, unless the run has ended.
-
-        Raises:
-            CancelledError: The run has ended.
-        """
+        """Wait; raises `CancelledError` once the run has ended."""
         if self._ended.wait(seconds):
             raise CancelledError
 

@@ -43,15 +43,7 @@ class Table(ABC):
 
 
 def table_of(batch: Any, text: str) -> Table:
-    """Wrap a batch according to its type.
-
-    Args:
-        batch: The engine's batch.
-        text: The name of the column for rows that are plain text.
-
-    Raises:
-        InvalidArgumentError: Its type is unknown.
-    """
+    """Wrap a batch according to its type; `text` is the column for rows that are plain text."""
     if _is(batch, "pandas", "DataFrame"):
         return _Frame(batch)
     if _is(batch, "pyarrow", "Table") or _is(batch, "pyarrow", "RecordBatch"):
@@ -226,15 +218,7 @@ def _arrow_type(kind: Kind) -> Any:
 
 
 def with_arrow_types(frame: Any, kinds: Mapping[str, Kind]) -> Any:
-    """Give columns of a pandas frame Arrow types, which an empty column has too.
-
-    Args:
-        frame: The frame.
-        kinds: The kinds of the columns by name.
-
-    Returns:
-        The frame with these types; unchanged if pyarrow is not installed.
-    """
+    """Give columns of a pandas frame Arrow types, which an empty column has too, if pyarrow is installed."""
     try:
         types = {name: _arrow_type(kind) for name, kind in kinds.items()}
     except ImportError:
