@@ -13,7 +13,7 @@ from pydantic import SecretStr, ValidationError
 from melious.clients.base import checked_http_client
 from melious.errors import InvalidArgumentError
 from melious.errors.arguments import invalid_arguments
-from melious.routing.filters import filters_to_wire, flavored, routing_told
+from melious.routing.filters import filters_to_wire, flavored, routing_summary
 from melious.settings.config import (
     ClientConfig,
     Timeout,
@@ -364,7 +364,7 @@ class MeliousComponent(BaseComponent):
             "preset": self.preset,
             "filters": filters_to_wire(self.filters),
         }
-        return routing_told(sent | (self.extra_body or {}))
+        return routing_summary(sent | (self.extra_body or {}))
 
     def __getstate__(self) -> dict[str, Any]:
         bare = self.model_copy(update=dict.fromkeys(_INJECTED))

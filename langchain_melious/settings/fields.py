@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from melious.routing.filters import FiltersArgument, Flavor, Preset
 from melious.clients.base import checked_http_client
 from melious.errors.arguments import invalid_arguments
-from melious.routing.filters import ProviderFilters, filters_to_wire, flavored, routing_told
+from melious.routing.filters import ProviderFilters, filters_to_wire, flavored, routing_summary
 from melious.settings.config import (
     KEY_VARIABLE,
     URL_VARIABLE,
@@ -264,7 +264,7 @@ class MeliousSettings(Copies):
             if not isinstance(extra, Mapping | None):
                 raise InvalidArgumentError(f"extra_body: must be a mapping, not {extra!r}")
             sent.update(extra or {})
-        return routing_told(sent)
+        return routing_summary(sent)
 
     def _given(self, name: str, options: Mapping[str, Any]) -> Any:
         """The value given for a call, else that of this object."""

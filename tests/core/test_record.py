@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 
 from melious import APIConnectionError, ResidencyError
-from melious.answers.reading import set_origin
+from melious.answers.reading import set_source
 from melious.answers.results import ChatCompletion
 from melious.clients import record as recording
 from melious.clients.record import CallOutcome, UsageRecorder
 from melious.exchange.opened import OpenStream
-from melious.exchange.request import CallOrigin
+from melious.exchange.request import CallSummary
 from melious.impact import Entry
-from melious.routing.residency import Residency
+from melious.routing.residency import ResidencyRule
 from melious.routing.terms import RoutingTerms
 from melious.wire.chunks import ChatStreamParser
 from melious.wire.head import Head
@@ -68,7 +68,7 @@ def stream(routing: RoutingTerms) -> OpenStream:
     parser.feed(
         b'data: {"choices": [{"delta": {"content": "Hi"}, "finish_reason": "stop"}]}\n\ndata: [DONE]\n\n'
     )
-    return OpenStream(parser, (), head, CallOrigin(attempts=2, routing=routing), 0.0)
+    return OpenStream(parser, (), head, CallSummary(attempts=2, routing=routing), 0.0)
 
 
 def failure(attempts: int) -> APIConnectionError:
@@ -79,7 +79,7 @@ def failure(attempts: int) -> APIConnectionError:
 
 def test_an_answer_is_recorded_once_with_how_it_was_routed(sink: Sink, observer: Observer) -> None:
     answer = ChatCompletion()
-    set_origin(answer, {"usage": {"prompt_tokens": 9}}, answer.meta)
+    set_source(answer, {"usage": {"prompt_tokens": 9}}, answer.meta)
     with recorder(sink) as record:
         record.answered(answer)
         record.answered(answer)
@@ -115,7 +115,7 @@ def test_an_error_after_the_answer_is_no_second_entry(sink: Sink) -> None:
 
 
 def test_a_stream_is_recorded_before_its_location_is_verified(sink: Sink, observer: Observer) -> None:
-    terms = RoutingTerms("glm-4.7", "eco", residency=Residency("raise", ("DE",)))
+    terms = RoutingTerms("glm-4.7", "eco", residency=ResidencyRule("raise", ("DE",)))
     record = recorder(sink).begin()
     record.opened()
     with pytest.raises(ResidencyError):
@@ -126,6 +126,6 @@ def test_a_stream_is_recorded_before_its_location_is_verified(sink: Sink, observ
 
 
 def test_a_stream_that_was_not_read_to_its_end_is_recorded_and_not_verified(sink: Sink) -> None:
-    terms = RoutingTerms("glm-4.7", "eco", residency=Residency("raise", ("DE",)))
+    terms = RoutingTerms("glm-4.7", "eco", residency=ResidencyRule("raise", ("DE",)))
     recorder(sink).begin().stream_ended(stream(terms), False)
     assert len(sink.entries) == 1

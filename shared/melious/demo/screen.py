@@ -1,4 +1,4 @@
-"""What the demo shows: headings, progress, a streamed answer, and the bill."""
+"""Prints headings, progress, a streamed answer, and the cost."""
 
 from __future__ import annotations
 
@@ -8,25 +8,26 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TextIO, TypeVar
 
+from melious._figures import UNREPORTED, figure, tokens
+from melious._text_table import text_table
 from melious.impact import ImpactLedger, Totals
+from melious.impact.views.sections import Units
 
 T = TypeVar("T")
 
 WIDTH = 88
 _BAR = 30
-_UNREPORTED = "unreported"
-_COLUMNS = ("requests", "tokens in", "tokens out", "EUR", "g CO2", "l water")
 
 
 class Screen:
-    """Writes for people, on a terminal or into a file."""
+    """Writes to a terminal or a file."""
 
     def __init__(self, out: TextIO | None = None) -> None:
         self.out = out or sys.stdout
         self._live = self.out.isatty()
 
     def heading(self, text: str) -> None:
-        """Begin a part."""
+        """Write a heading."""
         self.line()
         self.line(text)
         self.line("─" * min(len(text), WIDTH))
@@ -37,12 +38,12 @@ class Screen:
         self.out.flush()
 
     def paragraph(self, text: str) -> None:
-        """Write a text, wrapped."""
+        """Write a wrapped text."""
         for line in text.splitlines():
             self.line(textwrap.fill(line, WIDTH, initial_indent="  ", subsequent_indent="  "))
 
     def streamed(self, pieces: Iterable[str]) -> str:
-        """Write a text as it comes, broken at the margin, and give it whole."""
+        """Write a text as it arrives, wrapped; returns the whole text."""
         whole: list[str] = []
         column = 0
         self.out.write("  ")
@@ -60,7 +61,7 @@ class Screen:
         return "".join(whole)
 
     def progress(self, label: str, items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
-        """Give the items in portions and show how far it has come."""
+        """Yield the items in portions and show a progress bar."""
         for start in range(0, len(items), size):
             yield items[start : start + size]
             self._bar(label, min(start + size, len(items)), len(items))
@@ -77,57 +78,49 @@ class Screen:
             self.line(bar)
 
     def bill(self, steps: Sequence[tuple[str, ImpactLedger]]) -> None:
-        """Show what each step cost, and who served it where; what was not reported is said to be so."""
+        """Show the cost of each step and of each provider, and which requests did not report it."""
         whole = ImpactLedger()
         for _, ledger in steps:
             whole.merge(ledger)
-        rows = [[name, *_figures(ledger.total)] for name, ledger in steps]
-        self._table(["step", *_COLUMNS], [*rows, ["together", *_figures(whole.total)]])
+        units = Units.of(whole.total)
+        columns = ["requests", "tokens in", "tokens out", "EUR", units.carbon[0], units.water[0]]
+        rows = [[name, *_cells(ledger.total, units)] for name, ledger in steps]
+        self._table(["step", *columns], [*rows, ["total", *_cells(whole.total, units)]])
         self.line()
         places = sorted(whole.by_place().items(), key=lambda item: str(item[0]))
-        self._table(["served by", *_COLUMNS], [[_place(*key), *_figures(totals)] for key, totals in places])
+        rows = [[_place(*key), *_cells(totals, units)] for key, totals in places]
+        self._table(["served by", *columns], rows)
         total = whole.total
         if total.without_impact or total.without_cost:
             self.line()
             self.paragraph(
                 f"{total.without_impact} of {total.requests} requests reported no impact and "
                 f"{total.without_cost} no cost: the service reports neither in streams. "
-                "They are missing from the sums (+?), and not counted as zero."
+                "They are missing from the sums (+?), not counted as zero."
             )
 
     def _table(self, header: list[str], rows: list[list[str]]) -> None:
-        widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
-
-        def shown(row: list[str]) -> str:
-            first, *figures = row
-            cells = [figure.rjust(width) for figure, width in zip(figures, widths[1:], strict=True)]
-            return "  ".join(["  " + first.ljust(widths[0]), *cells])
-
-        self.line(shown(header))
-        self.line("  " + "─" * (sum(widths) + 2 * (len(widths) - 1)))
-        for row in rows:
-            self.line(shown(row))
+        for line in text_table(header, rows, right=range(1, len(header))):
+            self.line("  " + line)
 
 
-def _figures(totals: Totals) -> list[str]:
+def _cells(totals: Totals, units: Units) -> list[str]:
     return [
-        str(totals.requests),
-        _figure(totals.input_tokens, ",d", reported=totals.with_usage, of=totals.requests),
-        _figure(totals.output_tokens, ",d", reported=totals.with_usage, of=totals.requests),
-        _figure(totals.eur, ".6f", reported=totals.with_cost, of=totals.requests),
-        _figure(totals.carbon_g_co2, ".4f", reported=totals.with_impact, of=totals.requests),
-        _figure(totals.water_liters, ".6f", reported=totals.with_impact, of=totals.requests),
+        f"{totals.requests:,}",
+        _marked(tokens(totals.input_tokens), totals.with_usage, totals),
+        _marked(tokens(totals.output_tokens), totals.with_usage, totals),
+        _marked(units.eur(totals.eur), totals.with_cost, totals),
+        _marked(figure(totals.carbon_g_co2, units.carbon[1]), totals.with_impact, totals),
+        _marked(figure(totals.water_liters, units.water[1]), totals.with_impact, totals),
     ]
 
 
-def _figure(value: object, form: str, *, reported: int, of: int) -> str:
-    """A sum; with a mark where some requests did not report, and a dash where there is nothing to report."""
-    if value is None:
-        return "-" if reported else _UNREPORTED
-    return f"{value:{form}}" + ("" if reported == of else " +?")
+def _marked(shown: str, reported: int, totals: Totals) -> str:
+    """A sum, marked if some of the requests did not report it."""
+    return shown if shown == UNREPORTED or reported == totals.requests else f"{shown} +?"
 
 
 def _place(provider: str | None, country: str | None) -> str:
     if provider is None:
-        return _UNREPORTED
+        return "unreported"
     return f"{provider} ({country})" if country else provider

@@ -1,4 +1,4 @@
-"""What building a request and reading an answer have in common."""
+"""What the endpoints share in building a request."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 from melious.answers.results import Result
 from melious.endpoints.otherwise import Alternatives, Simplify
 from melious.errors import InvalidArgumentError, RetryEvent
+from melious.errors.checks import check_callable, check_mapping, check_optional_bool, check_whole
 from melious.exchange.request import Limits, Request
 from melious.impact import active_budgets, active_ledgers
 from melious.routing.fallbacks import FallbackStep, Relaxation, checked_steps, relaxations
@@ -21,18 +22,16 @@ from melious.routing.filters import (
     filters_in,
     filters_to_wire,
     flavored,
-    routing_of,
+    routing_preference,
     split_flavor,
-    warn_of_idle_preset,
+    warn_about_unused_preset,
 )
-from melious.routing.residency import Residency, VerifyLocation, check_verifiable
+from melious.routing.residency import ResidencyRule, VerifyLocation, check_verifiable
 from melious.routing.terms import RoutingTerms
 from melious.settings.config import (
     ClientConfig,
     TimeoutArgument,
-    check_choice,
     check_deadline,
-    check_whole,
     checked_headers,
     reject_unknown,
     timeout_for,
@@ -50,21 +49,19 @@ class CallOptions(TypedDict, total=False):
     """How one call is made; every endpoint takes these.
 
     Attributes:
-        extra_body: Fields to put into the body as they are, over everything else.
+        extra_body: Fields of the body, sent unchanged; they replace others of their name.
         extra_headers: Headers of this request.
-        timeout: Seconds for each wait of an attempt, a `Timeout`, or what other
-            libraries take for one: an `httpx.Timeout`, `(connect, read)` or
-            `(connect, read, write, pool)`, where `read` bounds the whole
-            answer, and in a stream each silence.
+        timeout: Seconds for each wait of an attempt, a `Timeout`, an `httpx.Timeout`, or a tuple
+            `(connect, read)` or `(connect, read, write, pool)`, where `read` bounds the whole
+            answer, or each silence of a stream.
         deadline: Seconds for the whole call, waits and retries included.
         max_retries: Further attempts after the first.
-        retry_timeouts: Whether an attempt that timed out after it was sent is
-            sent again. By default not for chat, images and audio, since it
-            may be billed twice; yes for embeddings, rerank and models.
-        on_retry: Called once before every retry, with a `RetryEvent`. The
-            asyncio client awaits what can be awaited; where a blocking call
-            sends batches at a time, it is called in the threads that send
-            them. What it raises ends the call.
+        retry_timeouts: Whether to retry an attempt that timed out after it was sent. By default not
+            for chat, images and audio, which might be billed twice; yes for embeddings, rerank
+            and models.
+        on_retry: Called before each retry with a `RetryEvent`. The asyncio client awaits an
+            awaitable result; a blocking call that sends batches concurrently calls it in their
+            threads. An exception ends the call.
     """
 
     extra_body: Mapping[str, Any] | None
@@ -77,22 +74,21 @@ class CallOptions(TypedDict, total=False):
 
 
 class RoutingOptions(CallOptions, total=False):
-    """Where one call may run; given here, they replace the client's own.
+    """Where one call may run; these replace the client's own options.
 
     Attributes:
-        preset: What to favour, sent as `preset`. It does nothing where the model has a flavor.
+        preset: What routing favours, sent as `preset`. Ignored if the model has a flavor.
         flavor: The suffix of the model: balanced, speed, price, eco or batch.
-        filters: Which providers may serve it. `countries` are ISO 3166 alpha-2 codes. Unknown
-            filters and countries are errors; `extra_body={"filters": {...}}` is sent unchanged.
-        verify_location: Hold the answer's `environment_impact.location` against
-            `filters["countries"]`: `off`, `warn` (with a `ResidencyWarning`) or `raise` (a
-            `ResidencyError`, with the answer) where it is another country or not reported.
-            Without countries it is an error.
-        routing_fallbacks: What to give up of the filters, step by step, where no provider fits: a
-            filter's name drops it, `{"max_carbon_intensity": 400}` replaces its limit, None drops
-            all that are left. Filters that the request does not have are not touched, and the
-            location is held against the countries that are left. What was given up is in `.relaxed`
-            of the answer. [] for nothing.
+        filters: Which providers may serve. `countries` are ISO 3166 alpha-2 codes. Unknown filters
+            and countries are errors; `extra_body={"filters": {...}}` is sent unchanged.
+        verify_location: Check the answer's `environment_impact.location` against
+            `filters["countries"]`, which are then required: `off`, `warn` (a `ResidencyWarning`) or
+            `raise` (a `ResidencyError`, with the answer) if it is another country or not reported.
+        routing_fallbacks: How to relax the filters, step by step, if no provider matches: a filter's
+            name drops it, `{"max_carbon_intensity": 400}` replaces its limit, None drops all that
+            are left. Filters that the request does not have are not touched; the location is checked
+            against the remaining countries. The answer's `.relaxed` lists the steps taken. [] for
+            none.
     """
 
     preset: Preset | None
@@ -103,25 +99,21 @@ class RoutingOptions(CallOptions, total=False):
 
 
 OMIT = frozenset(RoutingOptions.__annotations__) | {"stream_impact"}
-"""What stands in no body under its own name."""
+"""Parameters that are not fields of the body."""
 
 
 def check_known(params: Mapping[str, Any], shape: type, where: str) -> None:
-    """Refuse a parameter that the endpoint does not have, with the nearest one that it has."""
+    """Refuse an unknown parameter, suggesting the nearest known one."""
     reject_unknown(params, {*shape.__annotations__, "model"}, where)
 
 
 def is_list(value: object) -> bool:
-    """Whether a value can be gone through and is neither empty nor a single thing."""
+    """Whether a value is a non-empty iterable other than text, bytes and mappings."""
     return isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping) and bool(value)
 
 
 def check_model(model: object) -> str:
-    """Refuse a model that is not a name.
-
-    Raises:
-        InvalidArgumentError: It is empty or no text.
-    """
+    """Refuse a model that is not a name, or is empty."""
     if not isinstance(model, str) or not model.strip():
         raise InvalidArgumentError(f"model: must be the name of a model, not {model!r}")
     if ":" in model:
@@ -130,16 +122,12 @@ def check_model(model: object) -> str:
 
 
 def check_utf8(where: str, text: str, errors: str = "strict") -> str:
-    """Refuse text that cannot be sent where JSON does not escape it; gives it as it is.
-
-    Raises:
-        InvalidArgumentError: It holds half of a surrogate pair.
-    """
+    """Refuse text with half of a surrogate pair, which only JSON can escape; returns the text."""
     try:
         text.encode("utf-8", errors)
     except UnicodeEncodeError:
         raise InvalidArgumentError(
-            f"{where}: {text[:100]!r} holds half of a surrogate pair, which UTF-8 cannot carry"
+            f"{where}: {text[:100]!r} contains half of a surrogate pair, which UTF-8 cannot encode"
         ) from None
     return text
 
@@ -147,7 +135,7 @@ def check_utf8(where: str, text: str, errors: str = "strict") -> str:
 def body_of(
     config: ClientConfig, model: str, fields: Mapping[str, Any], params: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Make a body: the model with its flavor, the fields that were given, routing, and what is extra."""
+    """Build a body: the model with its flavor, the given fields, routing, and extra fields."""
     body: dict[str, Any] = {"model": flavored(check_model(model), _given(params, "flavor", config.flavor))}
     body.update(fields)
     body.update((name, value) for name, value in params.items() if value is not None and name not in OMIT)
@@ -161,11 +149,10 @@ def body_of(
         body["filters"] = filters
     for extra in (config.extra_body, params.get("extra_body")):
         if extra:
-            if not isinstance(extra, Mapping):
-                raise InvalidArgumentError(f"extra_body: must be a mapping, not {extra!r}")
+            check_mapping("extra_body", extra)
             body.update(extra)
     if "preset" in body:
-        warn_of_idle_preset(body)
+        warn_about_unused_preset(body)
     verify_location = _given(params, "verify_location", config.verify_location)
     if verify_location != "off":
         check_verifiable(verify_location, filters_in(body))
@@ -190,38 +177,34 @@ def request_of(
     simpler: tuple[Simplify, ...] = (),
     **details: Any,
 ) -> Request:
-    """Make a request of a body, with the options of the call and the client.
+    """Build a request, with the options of the call and the client.
 
     Args:
         config: The client's settings.
         endpoint: The endpoint's name.
         path: The path below the base URL.
         params: The parameters of the call.
-        body: What to send.
-        retry_timeouts: Whether the endpoint's work may be done twice, if neither says.
-        retry_malformed: Whether the gateway's spurious "malformed" 400 gets one more try.
-        spent: Seconds of the deadline that the call has used already.
+        body: What to send; `InvalidArgumentError` if it cannot be written as JSON.
+        retry_timeouts: The endpoint's default: whether its work may be done twice.
+        retry_malformed: Whether to retry the gateway's spurious "malformed" 400 once.
+        spent: Seconds of the deadline that the call has already used.
         simpler: Ways to leave out what the service refuses.
         **details: Other fields of the request.
-
-    Raises:
-        InvalidArgumentError: The body has no JSON form, or an option is wrong.
     """
     deadline = params.get("deadline", config.deadline)
     check_deadline(deadline)
     max_retries = _given(params, "max_retries", config.max_retries)
     check_whole("max_retries", max_retries)
-    again = _given(params, "retry_timeouts", config.retry_timeouts)
-    check_choice("retry_timeouts", again)
+    retry = _given(params, "retry_timeouts", config.retry_timeouts)
+    check_optional_bool("retry_timeouts", retry)
     on_retry = params.get("on_retry")
-    if on_retry is not None and not callable(on_retry):
-        raise InvalidArgumentError(f"on_retry: {on_retry!r} cannot be called")
+    check_callable("on_retry", on_retry)
     fields = body.fields if isinstance(body, Upload) else body or {}
     filters = filters_in(fields)
     steps: tuple[Relaxation, ...] = ()
-    asked_steps = _given(params, "routing_fallbacks", config.routing_fallbacks)
-    if asked_steps is not None and body is not None:
-        steps = relaxations(filters, checked_steps(asked_steps))
+    given_steps = _given(params, "routing_fallbacks", config.routing_fallbacks)
+    if given_steps is not None and body is not None:
+        steps = relaxations(filters, checked_steps(given_steps))
     verify_location = _given(params, "verify_location", config.verify_location)
     budgets = () if body is None else _budgets(config)
     return Request(
@@ -233,7 +216,7 @@ def request_of(
             deadline=deadline,
             max_retries=max_retries,
             spent=spent,
-            retry_timeouts=retry_timeouts if again is None else again,
+            retry_timeouts=retry_timeouts if retry is None else retry,
             retry_malformed=retry_malformed,
             retry_no_providers="filters" not in fields,
         ),
@@ -242,8 +225,8 @@ def request_of(
         base_url=config.base_url,
         routing=RoutingTerms(
             model=split_flavor(str(fields.get("model", "")))[0],
-            preference=routing_of(fields),
-            residency=None if verify_location == "off" else Residency.asked(verify_location, filters),
+            preference=routing_preference(fields),
+            residency=None if verify_location == "off" else ResidencyRule.of(verify_location, filters),
         ),
         on_retry=on_retry,
         otherwise=Alternatives(simpler, steps) if simpler or steps else None,
@@ -254,26 +237,26 @@ def request_of(
 
 
 def _budgets(config: ClientConfig) -> tuple[ImpactBudget, ...]:
-    """The budgets that a request counts against: the client's own, and those of the blocks around it."""
+    """The budgets that a request counts against: the client's own and the active ones."""
     active = active_budgets()
     return active if config.budget is None or config.budget in active else (config.budget, *active)
 
 
 def _admission(budgets: tuple[ImpactBudget, ...]) -> Callable[[], None]:
-    from melious.impact.budget import admit  # noqa: PLC0415 - only for those who have one
+    from melious.impact.budget import admit  # noqa: PLC0415 - only needed with a budget
 
     return partial(admit, budgets)
 
 
 def trust_of(config: ClientConfig, params: Mapping[str, Any]) -> bytes:
-    """What must be alike, beside the bodies, for one answer to stand for another."""
+    """What must be equal, besides the bodies, for one answer to be reused for another request."""
     verified = _given(params, "verify_location", config.verify_location) == "raise"
     steps = _given(params, "routing_fallbacks", config.routing_fallbacks)
     return repr((verified, list(steps or ()))).encode() if verified or steps else b""
 
 
 def encoded(body: dict[str, Any]) -> bytes:
-    """Write a body as JSON; what has no JSON form is named by its field."""
+    """Write a body as JSON; an error names the field that has no JSON form."""
     try:
         return codec.dumps(body, finite=True)
     except (TypeError, ValueError) as error:

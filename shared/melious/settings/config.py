@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from pydantic import Secret, SecretStr
 
 from melious.errors import InvalidArgumentError
-from melious.errors.checks import check_choice, check_whole
+from melious.errors.checks import check_optional_bool, check_whole
 from melious.errors.suggestions import nearest
 from melious.routing.filters import filters_in, filters_to_wire
 from melious.routing.residency import VerifyLocation, check_verifiable
@@ -47,8 +47,8 @@ __all__ = [
     "Timeout",
     "TimeoutArgument",
     "TimeoutParts",
-    "check_choice",
     "check_deadline",
+    "check_optional_bool",
     "check_stream_impact",
     "check_whole",
     "checked_headers",

@@ -8,7 +8,13 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from melious.errors import InvalidArgumentError
-from melious.errors.checks import check_choice, check_mapping, check_seconds, check_whole
+from melious.errors.checks import (
+    check_callable,
+    check_mapping,
+    check_optional_bool,
+    check_seconds,
+    check_whole,
+)
 from melious.routing.filters import check_preset, flavored
 from melious.routing.residency import check_mode
 
@@ -58,8 +64,7 @@ def _seconds_or_none(name: str, value: object) -> None:
 
 
 def _seconds_or_zero(name: str, value: object) -> None:
-    if value != 0 or isinstance(value, bool):
-        check_seconds(name, value)
+    check_seconds(name, value, zero=True)
 
 
 def _preset(_: str, value: object) -> None:
@@ -89,11 +94,6 @@ def _budget(_: str, value: object) -> None:
         check_budget(value)
 
 
-def _callback(name: str, value: object) -> None:
-    if value is not None and not callable(value):
-        raise InvalidArgumentError(f"{name}: {value!r} cannot be called")
-
-
 OPTIONS: tuple[Option, ...] = (
     Option("api_key", "client", "The key; by default `MELIOUS_API_KEY`."),
     Option("base_url", "client", "The URL of the service; by default `MELIOUS_BASE_URL`."),
@@ -112,7 +112,7 @@ OPTIONS: tuple[Option, ...] = (
         "both",
         "Whether to retry attempts that timed out once sent.",
         None,
-        check_choice,
+        check_optional_bool,
     ),
     Option("max_connections", "client", "The most connections at a time.", 256, _one_or_more),
     Option("embedding_cache_size", "client", "How many embedded texts to keep; 0 for none.", 0, check_whole),
@@ -137,7 +137,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("default_headers", "client", "Headers of every request.", ()),
     Option("allow_insecure_http", "client", "Allow sending the key unencrypted to another machine.", False),
     Option("extra_headers", "call", "Headers of this request."),
-    Option("on_retry", "call", "Called before every retry.", None, _callback),
+    Option("on_retry", "call", "Called before every retry.", None, check_callable),
 )
 """Every option, in the order in which a client checks them."""
 
