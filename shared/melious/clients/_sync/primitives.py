@@ -37,28 +37,40 @@ class Workers(Generic[K, T]):
     """Runs functions in threads and gives what came of each, in the order in which they end."""
 
     def __init__(self, most: int, name: str) -> None:
-        self._keys: dict[Future[T], K] = {}
-        self._done: SimpleQueue[Future[T]] = SimpleQueue()
+        self._under_way: set[K] = set()
+        self._done: SimpleQueue[tuple[K, T | BaseException]] = SimpleQueue()
         self._threads = ThreadPoolExecutor(most, name)
 
     def __bool__(self) -> bool:
-        return bool(self._keys)
+        return bool(self._under_way)
 
     def start(self, key: K, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> None:
         """Call a function in a thread, with the caller's context variables."""
-        future = self._threads.submit(copy_context().run, partial(function, *args, **kwargs))
-        self._keys[future] = key
-        future.add_done_callback(self._done.put)
+        # Ctrl-C may come between any two of these steps: the thread itself hands over what came of it.
+        self._under_way.add(key)
+        self._threads.submit(copy_context().run, self._run, key, partial(function, *args, **kwargs))
+
+    def _run(self, key: K, function: Callable[[], T]) -> None:
+        try:
+            outcome: T | BaseException = function()
+        except BaseException as error:  # noqa: BLE001 - handed over to whoever waits
+            outcome = error
+        self._done.put((key, outcome))
 
     def next_done(self) -> tuple[K, T | BaseException]:
         """Wait for one to end; gives its key, and its result or error."""
-        future = self._done.get()
-        key = self._keys.pop(future)
-        return key, future.exception() or future.result()
+        key, outcome = self._done.get()
+        self._under_way.discard(key)
+        return key, outcome
 
     def cancel(self) -> None:
-        """Do nothing: a request in a thread cannot be interrupted."""
+        """Wait for what is under way, since a request in a thread cannot be interrupted."""
+        self._threads.shutdown(wait=True)
+        ended = [self._done.get() for _ in range(self._done.qsize())]
+        self._under_way = {key for key, _ in ended}
+        for each in ended:
+            self._done.put(each)
 
     def close(self) -> None:
         """Let the threads end; wait for them unless something is still under way."""
-        self._threads.shutdown(wait=not self._keys)
+        self._threads.shutdown(wait=not self._under_way)
