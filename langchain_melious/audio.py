@@ -14,7 +14,7 @@ from pydantic import Field
 
 from langchain_melious.callbacks.reports import RequestInfo, areport, report
 from langchain_melious.errors import InvalidArgumentError, langchain_errors
-from langchain_melious.settings.fields import MeliousSettings, refuse_fixed
+from langchain_melious.settings.fields import MeliousSettings, check_call
 from melious.routing.filters import split_flavor
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ class MeliousAudioParser(MeliousSettings, BaseBlobParser):
         return [document async for document in self.alazy_parse(blob, **options)]
 
     def _request(self, blob: Blob, options: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-        refuse_fixed(options)
+        check_call(options)
         call = {name: getattr(self, name) for name in _PARAMETERS} | {"model": self.model, **options}
         mode = call.pop("mode", self.mode)
         if mode not in ("single", "segments"):

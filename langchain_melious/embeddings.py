@@ -12,7 +12,8 @@ from pydantic import Field
 
 from langchain_melious.callbacks.reports import RequestInfo, areported, reported
 from langchain_melious.errors import InvalidArgumentError, langchain_errors
-from langchain_melious.settings.fields import MeliousSettings, refuse_fixed
+from langchain_melious.settings.fields import MeliousSettings, check_call
+from melious.settings.fields import EmbeddingCacheFields
 
 if TYPE_CHECKING:
     from melious.answers.results import EmbeddingsResult
@@ -30,7 +31,7 @@ _PARAMETERS = (
 _OWN = frozenset({"normalize", "query_prefix", "document_prefix", "show_progress_bar"})
 
 
-class MeliousEmbeddings(MeliousSettings, Embeddings):
+class MeliousEmbeddings(MeliousSettings, EmbeddingCacheFields, Embeddings):
     """An embedding model of Melious.
 
     Texts are sent in concurrent batches, equal texts once. Vectors are returned as
@@ -136,12 +137,6 @@ class MeliousEmbeddings(MeliousSettings, Embeddings):
     custom_weights: dict[str, float] | None = None
     """Routing weights of older API versions, sent unchanged."""
 
-    embedding_cache_size: int = Field(default=0, ge=0)
-    """The most vectors to keep in memory; 0 for none."""
-
-    embedding_cache_ttl: float = Field(default=3600.0, gt=0)
-    """Seconds to keep them."""
-
     def embed_documents(self, texts: Sequence[str], **options: Any) -> list[list[float]]:
         """Embed texts, in order.
 
@@ -206,14 +201,8 @@ class MeliousEmbeddings(MeliousSettings, Embeddings):
                 result = await self._async_client().embeddings.create(**call)
             return self._vectors(result, options)[0]
 
-    def _more_options(self) -> dict[str, Any]:
-        return {
-            "embedding_cache_size": self.embedding_cache_size,
-            "embedding_cache_ttl": self.embedding_cache_ttl,
-        }
-
     def _request(self, texts: Sequence[str], prefix_name: str, options: Mapping[str, Any]) -> dict[str, Any]:
-        refuse_fixed(options)
+        check_call(options)
         if isinstance(texts, str):
             raise InvalidArgumentError("texts: must be a list of strings; embed_query takes a single one")
         if not isinstance(texts, Iterable):

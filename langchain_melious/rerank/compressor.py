@@ -13,7 +13,8 @@ from typing_extensions import override
 
 from langchain_melious.callbacks.reports import RequestInfo, areported, reported, usage_of
 from langchain_melious.errors import InvalidArgumentError, langchain_errors
-from langchain_melious.settings.fields import MeliousSettings, refuse_fixed
+from langchain_melious.settings.fields import MeliousSettings, check_call
+from melious.errors.checks import check_number
 
 if TYPE_CHECKING:
     from langchain_core.callbacks import Callbacks
@@ -232,12 +233,12 @@ class MeliousRerank(MeliousSettings, BaseDocumentCompressor):
     def _request(
         self, documents: Sequence[Rankable], query: str, options: Mapping[str, Any]
     ) -> tuple[dict[str, Any], float | None]:
-        refuse_fixed(options)
+        check_call(options)
         call = {name: getattr(self, name) for name in _PARAMETERS} | {"model": self.model, **options}
         call.pop("keep_retrieval_score", None)
         min_score = call.pop("min_score", self.min_score)
-        if min_score is not None and (isinstance(min_score, bool) or not isinstance(min_score, int | float)):
-            raise InvalidArgumentError(f"min_score: must be a number, not {min_score!r}")
+        if min_score is not None:
+            check_number("min_score", min_score)
         if isinstance(documents, str) or not isinstance(documents, Iterable):
             raise InvalidArgumentError(f"documents: must be a list, not {type(documents).__name__}")
         texts = [_text_of(document, position) for position, document in enumerate(documents)]

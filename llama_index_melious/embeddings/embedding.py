@@ -24,6 +24,7 @@ from melious.endpoints.embeddings import EmbeddingParams
 from melious.errors import InvalidArgumentError
 from melious.http.asyncio_only import running_loop
 from melious.routing.filters import split_flavor
+from melious.settings.fields import EmbeddingCacheFields
 
 _PARAMETERS = frozenset(EmbeddingParams.__annotations__)
 
@@ -73,7 +74,7 @@ class _ConcurrencyLimit:
         return _ConcurrencyLimit, ()
 
 
-class MeliousEmbedding(MeliousComponent, BaseEmbedding):
+class MeliousEmbedding(MeliousComponent, EmbeddingCacheFields, BaseEmbedding):
     """The embedding models of Melious.
 
     Texts are sent unchanged, in batches of `embed_batch_size`; async calls run

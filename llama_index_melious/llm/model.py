@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from llama_index.core.base.llms.types import (
     ChatMessage,
@@ -28,6 +28,7 @@ from llama_index_melious.llm.streaming import (
 from llama_index_melious.llm.structured_predict import StructuredPredict
 from melious import catalogue
 from melious.errors import InvalidArgumentError
+from melious.settings.fields import StreamFields
 from melious.settings.keys import hide_key
 
 if TYPE_CHECKING:
@@ -46,11 +47,10 @@ _OWN = (
     "reasoning_effort",
     "logprobs",
     "top_logprobs",
-    "stream_impact",
 )
 
 
-class Melious(StructuredPredict, MeliousComponent):
+class Melious(StructuredPredict, MeliousComponent, StreamFields):
     """The chat models of Melious.
 
     Routing can be set here, for every request, or per call:
@@ -122,11 +122,6 @@ class Melious(StructuredPredict, MeliousComponent):
     logprobs: bool | None = Field(default=None, description="Return the log probabilities of the tokens.")
     top_logprobs: int | None = Field(
         default=None, ge=0, description="How many alternatives of each token to return."
-    )
-    stream_impact: Literal["native", "buffer"] = Field(
-        default="native",
-        description="With `buffer`, streams request the whole answer and return it in chunks, because the "
-        "service reports the impact of whole answers only.",
     )
     context_window: int | None = Field(
         default=None, gt=0, description="Tokens the model can read; by default as in the catalogue."

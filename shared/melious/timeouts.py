@@ -124,9 +124,3 @@ def timeout_for(endpoint: str, timeout: TimeoutArgument) -> Timeout:
 
 
 _DEFAULTS = {name: Timeout(answer=seconds) for name, seconds in _ANSWER_SECONDS.items()}
-
-
-def check_deadline(deadline: float | None) -> None:
-    """Refuse a deadline that is not a number of seconds above zero (None is no deadline)."""
-    if deadline is not None:
-        check_seconds("deadline", deadline)

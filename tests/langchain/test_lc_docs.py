@@ -18,7 +18,7 @@ from langchain_melious import (
     MeliousRerank,
 )
 from langchain_melious.chat.parameters import PARAMETERS
-from melious.clients.base import ClientOptions
+from melious.settings.options import ClientOptions
 
 CLASSES = {
     ChatMelious: BaseChatModel,
@@ -74,4 +74,6 @@ def test_every_field_says_what_it_is(made):
         inspect.getsource(cls) for cls in made.__mro__ if cls.__module__.startswith("langchain_melious")
     )
     for name in own_fields(made):
-        assert re.search(rf'^ +{name}: .*?^ +"""', source, re.MULTILINE | re.DOTALL), name
+        assert made.model_fields[name].description or re.search(
+            rf'^ +{name}: .*?^ +"""', source, re.MULTILINE | re.DOTALL
+        ), name

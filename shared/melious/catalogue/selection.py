@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from melious.catalogue.card import OTHER_WORDS, ModelCard, amount
 from melious.errors import InvalidArgumentError
-from melious.settings.config import check_choice, check_whole
+from melious.errors.checks import check_choice, check_whole
 
 Order: TypeAlias = Literal["price", "input_cost", "output_cost", "context", "max_output", "name"]
 """What to order models by; a `-` in front turns the order round."""

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from melious.answers.results import Result
 from melious.endpoints.otherwise import Alternatives, Simplify
-from melious.errors import InvalidArgumentError, RetryEvent
+from melious.errors import InvalidArgumentError
 from melious.exchange.request import Limits, Request
 from melious.impact import active_budgets, active_ledgers
-from melious.routing.fallbacks import FallbackStep, Relaxation, checked_steps, relaxations
+from melious.routing.fallbacks import Relaxation, checked_steps, relaxations
 from melious.routing.filters import (
-    FiltersArgument,
-    Flavor,
-    Preset,
-    check_preset,
     check_suffix,
     filters_in,
     filters_to_wire,
@@ -25,18 +21,15 @@ from melious.routing.filters import (
     split_flavor,
     warn_of_idle_preset,
 )
-from melious.routing.residency import Residency, VerifyLocation, check_verifiable
+from melious.routing.residency import Residency, check_verifiable
 from melious.routing.terms import RoutingTerms
 from melious.settings.config import (
     ClientConfig,
-    TimeoutArgument,
-    check_choice,
-    check_deadline,
-    check_whole,
     checked_headers,
     reject_unknown,
     timeout_for,
 )
+from melious.settings.options import RoutingOptions, check_call_options
 from melious.wire import codec
 from melious.wire.uploads import Upload
 
@@ -46,69 +39,14 @@ if TYPE_CHECKING:
 R = TypeVar("R", bound=Result)
 
 
-class CallOptions(TypedDict, total=False):
-    """How one call is made; every endpoint takes these.
-
-    Attributes:
-        extra_body: Fields to put into the body as they are, over everything else.
-        extra_headers: Headers of this request.
-        timeout: Seconds for each wait of an attempt, a `Timeout`, or what other
-            libraries take for one: an `httpx.Timeout`, `(connect, read)` or
-            `(connect, read, write, pool)`, where `read` bounds the whole
-            answer, and in a stream each silence.
-        deadline: Seconds for the whole call, waits and retries included.
-        max_retries: Further attempts after the first.
-        retry_timeouts: Whether an attempt that timed out after it was sent is
-            sent again. By default not for chat, images and audio, since it
-            may be billed twice; yes for embeddings, rerank and models.
-        on_retry: Called once before every retry, with a `RetryEvent`. The
-            asyncio client awaits what can be awaited; where a blocking call
-            sends batches at a time, it is called in the threads that send
-            them. What it raises ends the call.
-    """
-
-    extra_body: Mapping[str, Any] | None
-    extra_headers: Mapping[str, str] | None
-    timeout: TimeoutArgument
-    deadline: float | None
-    max_retries: int | None
-    retry_timeouts: bool | None
-    on_retry: Callable[[RetryEvent], object] | None
-
-
-class RoutingOptions(CallOptions, total=False):
-    """Where one call may run; given here, they replace the client's own.
-
-    Attributes:
-        preset: What to favour, sent as `preset`. It does nothing where the model has a flavor.
-        flavor: The suffix of the model: balanced, speed, price, eco or batch.
-        filters: Which providers may serve it. `countries` are ISO 3166 alpha-2 codes. Unknown
-            filters and countries are errors; `extra_body={"filters": {...}}` is sent unchanged.
-        verify_location: Hold the answer's `environment_impact.location` against
-            `filters["countries"]`: `off`, `warn` (with a `ResidencyWarning`) or `raise` (a
-            `ResidencyError`, with the answer) where it is another country or not reported.
-            Without countries it is an error.
-        routing_fallbacks: What to give up of the filters, step by step, where no provider fits: a
-            filter's name drops it, `{"max_carbon_intensity": 400}` replaces its limit, None drops
-            all that are left. Filters that the request does not have are not touched, and the
-            location is held against the countries that are left. What was given up is in `.relaxed`
-            of the answer. [] for nothing.
-    """
-
-    preset: Preset | None
-    flavor: Flavor | None
-    filters: FiltersArgument | None
-    verify_location: VerifyLocation | None
-    routing_fallbacks: Sequence[FallbackStep] | None
-
-
 OMIT = frozenset(RoutingOptions.__annotations__) | {"stream_impact"}
 """What stands in no body under its own name."""
 
 
 def check_known(params: Mapping[str, Any], shape: type, where: str) -> None:
-    """Refuse a parameter that the endpoint does not have, with the nearest one that it has."""
+    """Refuse parameters that the endpoint does not have, and wrong options of the call."""
     reject_unknown(params, {*shape.__annotations__, "model"}, where)
+    check_call_options(params)
 
 
 def is_list(value: object) -> bool:
@@ -153,7 +91,6 @@ def body_of(
     body.update((name, value) for name, value in params.items() if value is not None and name not in OMIT)
     preset = _given(params, "preset", config.preset)
     if preset is not None:
-        check_preset(preset)
         body["preset"] = preset
     given = params.get("filters")
     filters = config.filters if given is None else filters_to_wire(given)
@@ -161,8 +98,6 @@ def body_of(
         body["filters"] = filters
     for extra in (config.extra_body, params.get("extra_body")):
         if extra:
-            if not isinstance(extra, Mapping):
-                raise InvalidArgumentError(f"extra_body: must be a mapping, not {extra!r}")
             body.update(extra)
     if "preset" in body:
         warn_of_idle_preset(body)
@@ -207,15 +142,7 @@ def request_of(
     Raises:
         InvalidArgumentError: The body has no JSON form, or an option is wrong.
     """
-    deadline = params.get("deadline", config.deadline)
-    check_deadline(deadline)
-    max_retries = _given(params, "max_retries", config.max_retries)
-    check_whole("max_retries", max_retries)
     again = _given(params, "retry_timeouts", config.retry_timeouts)
-    check_choice("retry_timeouts", again)
-    on_retry = params.get("on_retry")
-    if on_retry is not None and not callable(on_retry):
-        raise InvalidArgumentError(f"on_retry: {on_retry!r} cannot be called")
     fields = body.fields if isinstance(body, Upload) else body or {}
     filters = filters_in(fields)
     steps: tuple[Relaxation, ...] = ()
@@ -230,8 +157,8 @@ def request_of(
         endpoint=endpoint,
         limits=Limits(
             timeout=timeout_for(endpoint, _given(params, "timeout", config.timeout)),
-            deadline=deadline,
-            max_retries=max_retries,
+            deadline=params.get("deadline", config.deadline),
+            max_retries=_given(params, "max_retries", config.max_retries),
             spent=spent,
             retry_timeouts=retry_timeouts if again is None else again,
             retry_malformed=retry_malformed,
@@ -245,7 +172,7 @@ def request_of(
             preference=routing_of(fields),
             residency=None if verify_location == "off" else Residency.asked(verify_location, filters),
         ),
-        on_retry=on_retry,
+        on_retry=params.get("on_retry"),
         otherwise=Alternatives(simpler, steps) if simpler or steps else None,
         admit=_admission(budgets) if budgets else None,
         sinks=(*active_ledgers(), *budgets),

@@ -23,13 +23,14 @@ from melious.endpoints.batching import (
     size_of,
     whole_from,
 )
-from melious.endpoints.common import RoutingOptions, body_of, check_known, encoded, request_of, trust_of
+from melious.endpoints.common import body_of, check_known, encoded, request_of, trust_of
 from melious.endpoints.embedding_cache import EmbeddingCache
 from melious.endpoints.sums import sum_cost, sum_impact, sum_usage
 from melious.endpoints.vectors import in_order
 from melious.errors import APIStatusError, InvalidArgumentError
 from melious.exchange.request import Ends, Request, Response, parsed
 from melious.settings.config import ClientConfig
+from melious.settings.options import RoutingOptions
 
 PATH = "embeddings"
 MAX_ITEMS = 2048

@@ -18,11 +18,12 @@ from melious.endpoints.batching import (
     size_of,
     whole_from,
 )
-from melious.endpoints.common import RoutingOptions, body_of, check_known, encoded, is_list, request_of
+from melious.endpoints.common import body_of, check_known, encoded, is_list, request_of
 from melious.endpoints.sums import sum_cost, sum_impact, sum_usage
 from melious.errors import InvalidArgumentError, ResponseDecodeError
 from melious.exchange.request import Ends, Request, Response, parsed
 from melious.settings.config import ClientConfig
+from melious.settings.options import RoutingOptions
 
 PATH = "rerank"
 BATCH_ITEMS = 256
