@@ -59,10 +59,7 @@ class MeliousRerank(MeliousSettings, BaseDocumentCompressor):
         preset: What routing favours, such as `environment` or `speed`; not sent by default.
         flavor: The suffix of the model: `balanced`, `speed`, `price`, `eco` or `batch`; none by default.
         filters: Which providers may serve, such as `{"countries": ["DE", "FR"]}`; by default any.
-        verify_location: `warn` or `raise` if an answer comes from outside `filters["countries"]`; `off` by
-            default.
-        routing_fallbacks: Filters to drop one by one while no provider matches; none by default.
-        budget: A `melious.ImpactBudget` that limits spending; none by default.
+        verify_location: `warn` or `raise` if an answer is not from `filters["countries"]`; `off` by default.
         top_n: The number of documents to return; None, the default, for all.
         min_score: Drop documents with a lower score, 0 to 1; None, the default, drops none.
         max_chunks_per_doc: The most chunks to split a long document into; not sent by default.
@@ -72,19 +69,11 @@ class MeliousRerank(MeliousSettings, BaseDocumentCompressor):
         max_concurrency: The most concurrent requests of one call; 4 by default.
         user: Your identifier for the end user; not sent by default.
         mode, custom_weights: Routing parameters of older API versions, one of the two; not sent by default.
-        timeout: Seconds for each wait of an attempt, a `melious.Timeout`, an `httpx.Timeout` or
-            `(connect, read)`; 60 s for an answer by default.
-        deadline: Seconds for a whole call, including retries; 600 by default, None for no limit.
+        timeout: Seconds for each wait, a `Timeout`, an `httpx.Timeout` or `(connect, read)`. Default: 60 s.
+        deadline: Seconds for a whole call, with waits and retries; 600 by default, None for no limit.
         max_retries: Further attempts after transient errors; 2 by default, 0 for none.
-        retry_timeouts: Retry requests that timed out after they were sent, which may be billed twice;
-            True by default.
-        default_headers: Headers for every request; none by default.
-        extra_body: Fields for every body, sent unchanged; none by default.
-        http_client: An `httpx.Client` or compatible, for blocking calls; never closed; none by default.
-        async_http_client: The same for async calls.
-        async_transport: `httpx`, the default, or `aiohttp` for async calls (extra `aiohttp`).
-        auth, verify, allow_insecure_http, max_connections, max_rate_limit_wait: As in
-            `melious.clients.base.ClientOptions`.
+        routing_fallbacks, budget, verify, ...: The rest of `melious.settings.options.ClientOptions`.
+        http_client, async_http_client: Your own httpx clients, never closed; none by default.
 
     Raises:
         langchain_melious.errors.ConfigurationError: The key is missing or the base URL is not valid.
@@ -102,31 +91,14 @@ class MeliousRerank(MeliousSettings, BaseDocumentCompressor):
     _kind: ClassVar[str] = "rerank"
 
     top_n: int | None = Field(default=None, gt=0)
-    """The number of documents to return; None for all."""
-
     min_score: float | None = None
-    """Drop documents with a lower score, 0 to 1."""
-
     max_chunks_per_doc: int | None = Field(default=None, gt=0)
-    """The most chunks to split a long document into."""
-
     keep_retrieval_score: bool = False
-    """Keep a document's earlier `relevance_score` as `retrieval_score`."""
-
     batch_size: int | None = Field(default=None, gt=0)
-    """The most documents in one request; by default 256, fewer if they are long."""
-
     max_concurrency: int | None = Field(default=None, gt=0, le=1024)
-    """The most concurrent requests of one call; 4 by default."""
-
     user: str | None = None
-    """Your identifier for the end user."""
-
     mode: str | None = None
-    """A routing parameter of older API versions; not together with `custom_weights`."""
-
     custom_weights: dict[str, float] | None = None
-    """Routing weights of older API versions, sent unchanged."""
 
     # --- scores --------------------------------------------------------------------------------------
 

@@ -74,9 +74,9 @@ class CallOptions(TypedDict, total=False):
     Attributes:
         extra_body: Fields of the body, sent unchanged; none by default. They override all others.
         extra_headers: Headers of this request; none by default.
-        timeout: Seconds for each wait, a `Timeout`, an `httpx.Timeout` or `(connect, read)`; varies by
-            endpoint. `(connect, read, write, pool)` is accepted too. `read` limits the whole
-            answer, and in a stream each silence.
+        timeout: Seconds for each wait, a `Timeout`, an `httpx.Timeout` or `(connect, read)`.
+            `(connect, read, write, pool)` is accepted too. `read` limits the whole answer, and in a
+            stream each silence.
         deadline: Seconds for a whole call, with waits and retries; 600 by default, None for no limit.
         max_retries: Further attempts after transient errors; 2 by default, 0 for none.
         retry_timeouts: Retry what timed out once sent, and may be billed twice; by default only embeddings,
@@ -131,8 +131,8 @@ class ClientOptions(TypedDict, total=False):
         base_url: The URL of the service; by default `MELIOUS_BASE_URL`, then `https://api.melious.ai/v1`.
             Any spelling of it will do.
         auth: How the key is sent: `bearer`, the default, or `x-api-key`.
-        timeout: Seconds for each wait, a `Timeout`, an `httpx.Timeout` or `(connect, read)`; varies by
-            endpoint. A whole chat answer may take 300 s. See `CallOptions`.
+        timeout: Seconds for each wait, a `Timeout`, an `httpx.Timeout` or `(connect, read)`. By default
+            what suits the endpoint, such as 300 s for a whole chat answer. See `CallOptions`.
         deadline: Seconds for a whole call, with waits and retries; 600 by default, None for no limit.
             That of a stream ends with its first chunk.
         max_retries: Further attempts after transient errors; 2 by default, 0 for none.
@@ -227,7 +227,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "timeout",
         "both",
-        "Seconds for each wait, a `Timeout`, an `httpx.Timeout` or `(connect, read)`; varies by endpoint.",
+        "Seconds for each wait, a `Timeout`, an `httpx.Timeout` or `(connect, read)`.",
         by_value(read_timeout),
     ),
     Option(
