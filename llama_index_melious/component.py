@@ -116,9 +116,7 @@ class MeliousComponent(ClientFields, BaseComponent):
         """
         given = {name: value for name, value in arguments.items() if name != "class_name"}
         for name, value in given.items():
-            if name in OPTION:
-                continue
-            field = cls.model_fields.get(name)
+            field = None if name in OPTION else cls.model_fields.get(name)
             if isinstance(value, bool) and field is not None and field.annotation in _NUMBERS:
                 check_number(name, value)
         for alias, name in cls.argument_aliases.items():

@@ -107,9 +107,10 @@ def test_one_error_for_all_who_are_made_from_it(name: str, value: object) -> Non
     for kind in CLASSES:
         if kind.__name__ in FIXED_TO_CLASSES.get(name, {kind.__name__}):
             assert refusal(kind, model="m", **arguments(name, value)) == expected, kind
+            made = kind(model="m", api_key=KEY)
             if hasattr(kind, "with_options"):
-                made = kind(model="m", api_key=KEY)
                 assert refusal(made.with_options, **{name: value}) == expected, kind
+            assert refusal(lambda made=made: setattr(made, name, value)) == expected, kind
 
 
 @pytest.mark.parametrize(
