@@ -104,14 +104,11 @@ class MeliousEmbeddings(MeliousSettings, EmbeddingCacheFields, Embeddings):
     custom_weights: dict[str, float] | None = None
 
     def embed_documents(self, texts: Sequence[str], **options: Any) -> list[list[float]]:
-        """Embed texts, in order.
+        """Embed texts: a vector for each, n x dim, in order.
 
         Args:
             texts: The texts; none may be empty.
             **options: For this call: `model`, `preset`, `filters`, `normalize`, `timeout` and the like.
-
-        Returns:
-            A vector for each text, n x dim.
 
         Raises:
             langchain_melious.errors.InvalidArgumentError: A text is empty; the error names its position.
@@ -140,19 +137,7 @@ class MeliousEmbeddings(MeliousSettings, EmbeddingCacheFields, Embeddings):
             return self._vectors(result, options)
 
     def embed_query(self, text: str, **options: Any) -> list[float]:
-        """Embed a query.
-
-        Args:
-            text: The query; not empty.
-            **options: For this call: `model`, `preset`, `filters`, `normalize`, `timeout` and the like.
-
-        Returns:
-            Its vector, of length dim.
-
-        Raises:
-            langchain_melious.errors.InvalidArgumentError: The text is empty.
-            MeliousError: The request failed.
-        """
+        """Embed a query, which must not be empty; see `embed_documents` for options and errors."""
         with langchain_errors:
             call = self._request([text], "query_prefix", options)
             with reported(self._info(call), call):

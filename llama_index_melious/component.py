@@ -137,8 +137,12 @@ class MeliousComponent(ClientFields, BaseComponent):
             ConfigurationError: There is no key, or the base URL cannot be used.
             InvalidArgumentError: Another argument is wrong.
         """
-        self.api_key = SecretStr(resolve_key(self.api_key))
-        self.base_url = resolve_base_url(self.base_url, allow_insecure_http=self.allow_insecure_http)
+        found = {
+            "api_key": SecretStr(resolve_key(self.api_key)),
+            "base_url": resolve_base_url(self.base_url, allow_insecure_http=self.allow_insecure_http),
+        }
+        for name, value in found.items():
+            setattr(self, name, value)
         call = self._parameters(frozenset(self._call_options), {}, {})
         ClientConfig.resolve(**self._client_settings(), **call)
         if "extra_headers" in self.additional_kwargs:  # `to_dict` would show them
@@ -161,17 +165,17 @@ class MeliousComponent(ClientFields, BaseComponent):
 
     def _client_settings(self) -> dict[str, Any]:
         """The settings that a client is made from; the others are sent with each call."""
-        return {name: getattr(self, name) for name in self._client_options}
+        settings = {name: getattr(self, name) for name in self._client_options}
+        if self.default_headers:
+            settings["default_headers"] = dict(self.default_headers)  # they may be changed in place
+        return settings
 
     def _client_identity(self) -> tuple[Any, ...]:
         """Changes whenever the clients must be made anew."""
         return (*self._client_settings().values(), self.http_client, self.async_http_client)
 
     def with_options(self, **changes: Any) -> Self:
-        """A copy with other settings, on the same connections.
-
-        Args:
-            **changes: Any of the constructor's arguments, checked as there.
+        """A copy with other settings, any of the constructor's arguments, on the same connections.
 
         Raises:
             InvalidArgumentError: An argument is wrong or unknown.

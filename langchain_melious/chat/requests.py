@@ -34,13 +34,6 @@ def call_of(
 ) -> dict[str, Any]:
     """Build the arguments of the core's call from the model's fields and the arguments of this call.
 
-    Args:
-        llm: The model.
-        messages: The conversation, oldest first.
-        stop: Texts that end the answer; they override all others.
-        given: The arguments of this call, bound ones included.
-        stream: Whether the answer is streamed.
-
     Raises:
         InvalidArgumentError: An argument or a message cannot be sent.
     """

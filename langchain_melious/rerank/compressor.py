@@ -103,16 +103,12 @@ class MeliousRerank(MeliousSettings, BaseDocumentCompressor):
     # --- scores --------------------------------------------------------------------------------------
 
     def rerank(self, documents: Sequence[Rankable], query: str, **options: Any) -> list[Ranked]:
-        """Score documents.
+        """Score documents: positions and scores, best first.
 
         Args:
             documents: Texts, documents, or dicts with `text`.
             query: The query.
-            **options: For this call: `model`, `top_n`, `min_score`, `preset`,
-                `filters`, `timeout` and the like.
-
-        Returns:
-            Positions and scores, best first.
+            **options: For this call: `model`, `top_n`, `min_score`, `preset`, `timeout` and the like.
 
         Raises:
             langchain_melious.errors.InvalidArgumentError: An argument is invalid; nothing was sent.
@@ -157,18 +153,8 @@ class MeliousRerank(MeliousSettings, BaseDocumentCompressor):
     ) -> list[Document]:
         """Sort documents by relevance to a query, best first; in traces this is a run.
 
-        Args:
-            documents: The documents.
-            query: The query.
-            callbacks: Callbacks of this run.
-            **options: For this call, as for `rerank`.
-
-        Returns:
-            Copies, with `relevance_score` in their metadata. Blank documents are not
-            sent; they come last, with a score of 0.
-
-        Raises:
-            MeliousError: The request failed.
+        The results are copies, with `relevance_score` in their metadata. Blank documents are not sent; they
+        come last, with a score of 0. For options and errors see `rerank`.
         """
         given: RerankInput = {"query": query, "documents": documents}
         return self.as_runnable(**options).invoke(given, {"callbacks": callbacks})
@@ -182,11 +168,7 @@ class MeliousRerank(MeliousSettings, BaseDocumentCompressor):
         return await self.as_runnable(**options).ainvoke(given, {"callbacks": callbacks})
 
     def as_runnable(self, **options: Any) -> Runnable[RerankInput, list[Document]]:
-        """Make a chain step that takes `{"query": ..., "documents": [...]}`.
-
-        Args:
-            **options: For every call, as for `rerank`.
-        """
+        """Make a chain step that takes `{"query": ..., "documents": [...]}`, with the options of `rerank`."""
         from langchain_melious.rerank.step import RerankStep  # noqa: PLC0415 - costs a second to import
 
         name = type(self).__name__

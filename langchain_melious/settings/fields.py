@@ -148,17 +148,11 @@ class MeliousSettings(ClientFields, Copies):
         `response_metadata["routing"]["relaxed"]`, the ledgers and the log name the dropped filters.
 
         Args:
-            *steps: In order: the name of a filter to drop, or filters with other values,
-                such as `{"max_carbon_intensity": 400}`; None drops all.
+            *steps: In order: the name of a filter to drop, or filters with other values, such as
+                `{"max_carbon_intensity": 400}`; None drops all.
 
         Raises:
             InvalidArgumentError: A step is not a filter, or its value is invalid; its position is named.
-
-        Example:
-            >>> from langchain_melious import ChatMelious
-            >>> strict = ChatMelious(model="glm-4.7", api_key="sk-mel-...", filters={"countries": ["FR"]})
-            >>> strict.with_routing_fallbacks({"countries": ["FR", "DE"]}, "countries").routing_fallbacks
-            ({'countries': ['FR', 'DE']}, 'countries')
         """
         from melious.routing.fallbacks import checked_steps  # noqa: PLC0415 - needed by this call only
 
@@ -167,13 +161,10 @@ class MeliousSettings(ClientFields, Copies):
         return self.model_copy(update={"routing_fallbacks": checked})
 
     def available_models(self, **options: Any) -> list[str]:
-        """List the models of this kind that the key may use.
+        """List the models of this kind that the key may use: their ids, sorted.
 
         Args:
             **options: For this call: `timeout`, `max_retries` and the like.
-
-        Returns:
-            Their ids, for `model`, sorted.
 
         Raises:
             MeliousError: The request failed.

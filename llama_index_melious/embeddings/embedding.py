@@ -287,16 +287,13 @@ class MeliousEmbedding(MeliousComponent, EmbeddingCacheFields, BaseEmbedding):
         show_progress: bool = False,  # noqa: FBT001, FBT002 - the base class's signature
         **kwargs: Any,
     ) -> list[Embedding]:
-        """Embed texts of documents, one request after the other.
+        """Embed texts of documents, one request after the other: n x dim, in the order of the texts.
 
         Args:
             texts: The texts; none may be empty.
             show_progress: Show a progress bar.
             **kwargs: Any of the constructor's arguments, for this call only. Others are ignored, since
                 ingestion pipelines pass theirs to every step.
-
-        Returns:
-            The vectors, n x dim, in the order of the texts.
 
         Raises:
             InvalidArgumentError: An argument is wrong, or a text is empty; the error names its position.

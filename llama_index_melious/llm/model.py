@@ -152,17 +152,13 @@ class Melious(StructuredPredict, MeliousComponent, StreamFields):
         return not card.capabilities  # a card that lists capabilities lists all of them
 
     def available_models(self, **wanted: Any) -> list[ModelCard]:
-        """Find the chat models that the key may use.
+        """Find the chat models that the key may use: their cards, whose `id` is the name.
 
-        `metadata` uses their properties (context window, tools) from then on. The list is cached for five
-        minutes.
+        `metadata` uses their properties (context window, tools) from then on. It is cached for 5 minutes.
 
         Args:
             **wanted: Requirements and order, such as `vision=True`, `order_by="price"`; see
                 `melious.MeliousClient.models.find`.
-
-        Returns:
-            Their cards; `id` is the name.
 
         Raises:
             InvalidArgumentError: An argument is wrong.

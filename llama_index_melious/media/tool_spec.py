@@ -189,11 +189,7 @@ class MeliousToolSpec(MeliousComponent, BaseToolSpec):
         spec_functions: list[SPEC_FUNCTION_TYPE] | None = None,
         func_to_metadata_mapping: dict[str, ToolMetadata] | None = None,
     ) -> list[FunctionTool]:
-        """The functions as tools for agents.
-
-        Args:
-            spec_functions: Which functions; by default all that are available.
-            func_to_metadata_mapping: Other names and descriptions for the tools.
+        """The functions as tools for agents: by default all that are available.
 
         Raises:
             InvalidArgumentError: `transcribe` is requested without an `audio_folder`.
