@@ -193,9 +193,7 @@ class MeliousRerank(MeliousSettings, BaseDocumentCompressor):
         min_score = call.pop("min_score", self.min_score)
         if min_score is not None:
             check_number("min_score", min_score)
-        if isinstance(documents, str) or not isinstance(documents, Iterable):
-            raise InvalidArgumentError(f"documents: must be a list, not {type(documents).__name__}")
-        texts = [_text_of(document, position) for position, document in enumerate(documents)]
+        texts = [_text_of(document, position) for position, document in enumerate(_listed(documents))]
         return {**call, "documents": texts, "query": query, "return_documents": False}, min_score
 
     def _reordered(
@@ -232,13 +230,17 @@ def _read(given: RerankInput) -> tuple[str, list[Document], list[Document]]:
         return given["query"], *_split(given["documents"])
 
 
-def _split(documents: Sequence[Document]) -> tuple[list[Document], list[Document]]:
-    """Documents with text, and blank ones, which the service rejects."""
+def _listed(documents: Sequence[Any]) -> Iterable[Any]:
     if isinstance(documents, str) or not isinstance(documents, Iterable):
         raise InvalidArgumentError(f"documents: must be a list, not {type(documents).__name__}")
+    return documents
+
+
+def _split(documents: Sequence[Document]) -> tuple[list[Document], list[Document]]:
+    """Documents with text, and blank ones, which the service rejects."""
     written: list[Document] = []
     blank: list[Document] = []
-    for position, document in enumerate(documents):
+    for position, document in enumerate(_listed(documents)):
         if not isinstance(document, Document):
             raise InvalidArgumentError(
                 f"documents[{position}]: must be a Document, not {type(document).__name__}; "

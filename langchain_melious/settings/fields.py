@@ -62,13 +62,11 @@ class MeliousSettings(ClientFields, Copies):
     model: str = Field(min_length=1)
     """The model, with or without a flavor: `glm-4.7`, `glm-4.7:eco`."""
 
-    if not TYPE_CHECKING:  # for type checkers, those of `ClientFields` do
+    if not TYPE_CHECKING:  # for type checkers, the fields of `ClientFields` are the signature
         api_key: SecretStr | None = option_field(
             "api_key", default_factory=secret_from_env(KEY_VARIABLE, default=None)
         )
         base_url: str | None = option_field("base_url", default_factory=from_env(URL_VARIABLE, default=None))
-
-    if not TYPE_CHECKING:  # for type checkers, the fields are the signature
 
         def __init__(self, **arguments: Any) -> None:
             hide_key(arguments)

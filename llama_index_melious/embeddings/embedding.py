@@ -20,8 +20,8 @@ from llama_index_melious.component import MeliousComponent
 from llama_index_melious.embeddings.cache_view import CacheView
 from llama_index_melious.events import dispatch_usage
 from melious.answers.results import EmbeddingsResult, Result
+from melious.endpoints.common import check_weights
 from melious.endpoints.embeddings import EmbeddingParams
-from melious.errors import InvalidArgumentError
 from melious.http.asyncio_only import running_loop
 from melious.routing.filters import split_flavor
 from melious.settings.fields import EmbeddingCacheFields
@@ -171,10 +171,7 @@ class MeliousEmbedding(MeliousComponent, EmbeddingCacheFields, BaseEmbedding):
 
     def _check(self) -> None:
         super()._check()
-        if self.mode is not None and self.custom_weights is not None:
-            raise InvalidArgumentError(
-                "mode: cannot be combined with custom_weights; give one of them", param="mode"
-            )
+        check_weights(self.mode, self.custom_weights)
 
     def to_payload(self) -> dict[str, Any]:
         """What events show of this model: neither the key nor headers."""

@@ -15,6 +15,7 @@ from llama_index_melious.component import MeliousComponent
 from llama_index_melious.events import dispatch_usage
 from llama_index_melious.rerank.reranking import FAILURES, Reranking
 from melious.answers.results import Result
+from melious.endpoints.common import check_weights
 from melious.endpoints.rerank import MAX_ITEMS, RerankParams
 from melious.errors import InvalidArgumentError
 
@@ -110,10 +111,7 @@ class MeliousRerank(MeliousComponent, BaseNodePostprocessor):
 
     def _check(self) -> None:
         super()._check()
-        if self.mode is not None and self.custom_weights is not None:
-            raise InvalidArgumentError(
-                "mode: cannot be combined with custom_weights; give one of them", param="mode"
-            )
+        check_weights(self.mode, self.custom_weights)
 
     def postprocess_nodes(
         self,

@@ -67,6 +67,18 @@ def check_model(model: object) -> str:
     return model
 
 
+def check_weights(mode: object, custom_weights: object) -> None:
+    """Refuse the two routing parameters of the older API together.
+
+    Raises:
+        InvalidArgumentError: Both are given.
+    """
+    if mode is not None and custom_weights is not None:
+        raise InvalidArgumentError(
+            "mode: cannot be combined with custom_weights; give one of them", param="mode"
+        )
+
+
 def check_utf8(where: str, text: str, errors: str = "strict") -> str:
     """Refuse text that cannot be sent where JSON does not escape it; gives it as it is.
 

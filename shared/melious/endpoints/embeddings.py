@@ -23,7 +23,7 @@ from melious.endpoints.batching import (
     size_of,
     whole_from,
 )
-from melious.endpoints.common import body_of, check_known, encoded, request_of, trust_of
+from melious.endpoints.common import body_of, check_known, check_weights, encoded, request_of, trust_of
 from melious.endpoints.embedding_cache import EmbeddingCache
 from melious.endpoints.sums import sum_cost, sum_impact, sum_usage
 from melious.endpoints.vectors import in_order
@@ -143,8 +143,7 @@ class EmbeddingsPlan(BatchPlan[EmbeddingsResult]):
             InvalidArgumentError: A text is empty or no text, or an option is wrong.
         """
         check_known(params, EmbeddingParams, "embeddings")
-        if params.get("mode") is not None and params.get("custom_weights") is not None:
-            raise InvalidArgumentError("mode: cannot be combined with custom_weights; give one of them")
+        check_weights(params.get("mode"), params.get("custom_weights"))
         super().__init__(params)
         self._config = config
         self._params = params

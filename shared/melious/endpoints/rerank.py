@@ -18,7 +18,7 @@ from melious.endpoints.batching import (
     size_of,
     whole_from,
 )
-from melious.endpoints.common import body_of, check_known, encoded, is_list, request_of
+from melious.endpoints.common import body_of, check_known, check_weights, encoded, is_list, request_of
 from melious.endpoints.sums import sum_cost, sum_impact, sum_usage
 from melious.errors import InvalidArgumentError, ResponseDecodeError
 from melious.exchange.request import Ends, Request, Response, parsed
@@ -96,8 +96,7 @@ class RerankPlan(BatchPlan[RerankResult]):
         top_n = params.get("top_n")
         if top_n is not None and (isinstance(top_n, bool) or not isinstance(top_n, int) or top_n < 1):
             raise InvalidArgumentError(f"top_n: {top_n!r} is not a whole number above zero")
-        if params.get("mode") is not None and params.get("custom_weights") is not None:
-            raise InvalidArgumentError("mode: cannot be combined with custom_weights; give one of them")
+        check_weights(params.get("mode"), params.get("custom_weights"))
         self._top_n = top_n
         self._query = query
         self._config = config
