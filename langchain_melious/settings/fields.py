@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from melious.routing.fallbacks import FallbackStep
 from melious.clients.base import checked_http_client
 from melious.errors.arguments import invalid_arguments
-from melious.routing.filters import ProviderFilters, filters_to_wire, flavored, routing_told
+from melious.routing.filters import ProviderFilters, flavored, routing_told
 from melious.settings.config import (
     KEY_VARIABLE,
     URL_VARIABLE,
@@ -35,7 +35,7 @@ from melious.settings.config import (
 )
 from melious.settings.fields import ClientFields, option_field, regular_options
 from melious.settings.keys import hide_key
-from melious.settings.options import CLIENT_ONLY, OPTION, check_call_options
+from melious.settings.options import CLIENT_ONLY, OPTION, check_call_options, check_option
 
 _CLIENT_ONLY = CLIENT_ONLY | {"http_client", "async_http_client"}
 """The fields that a call cannot change, because the client is created from them."""
@@ -132,7 +132,7 @@ class MeliousSettings(ClientFields, Copies):
         sent = {
             "model": flavored(call["model"], self._given("flavor", call)),
             "preset": self._given("preset", call),
-            "filters": filters_to_wire(self._given("filters", call)),
+            "filters": check_option("filters", self._given("filters", call)),
         }
         return routing_told({**sent, **(self.extra_body or {}), **(call.get("extra_body") or {})})
 

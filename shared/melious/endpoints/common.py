@@ -15,7 +15,6 @@ from melious.routing.fallbacks import Relaxation, checked_steps, relaxations
 from melious.routing.filters import (
     check_suffix,
     filters_in,
-    filters_to_wire,
     flavored,
     routing_of,
     split_flavor,
@@ -29,7 +28,7 @@ from melious.settings.config import (
     reject_unknown,
     timeout_for,
 )
-from melious.settings.options import RoutingOptions, check_call_options
+from melious.settings.options import RoutingOptions, check_call_options, check_option
 from melious.wire import codec
 from melious.wire.uploads import Upload
 
@@ -105,7 +104,7 @@ def body_of(
     if preset is not None:
         body["preset"] = preset
     given = params.get("filters")
-    filters = config.filters if given is None else filters_to_wire(given)
+    filters = config.filters if given is None else check_option("filters", given)
     if filters is not None:
         body["filters"] = filters
     for extra in (config.extra_body, params.get("extra_body")):
