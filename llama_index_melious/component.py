@@ -13,8 +13,8 @@ from pydantic import SecretStr, ValidationError
 from melious.clients.base import checked_http_client
 from melious.errors import InvalidArgumentError
 from melious.errors.arguments import invalid_arguments
-from melious.errors.checks import check_number
-from melious.routing.filters import filters_to_wire, flavored, routing_told
+from melious.errors.checks import check_real
+from melious.routing.filters import filters_to_wire, flavored, routing_summary
 from melious.settings.config import (
     ClientConfig,
     reject_unknown,
@@ -118,7 +118,7 @@ class MeliousComponent(ClientFields, BaseComponent):
         for name, value in given.items():
             field = None if name in OPTION else cls.model_fields.get(name)
             if isinstance(value, bool) and field is not None and field.annotation in _NUMBERS:
-                check_number(name, value)
+                check_real(name, value)
         for alias, name in cls.argument_aliases.items():
             if alias in given:
                 value = given.pop(alias)
@@ -265,7 +265,7 @@ class MeliousComponent(ClientFields, BaseComponent):
             "preset": self.preset,
             "filters": filters_to_wire(self.filters),
         }
-        return routing_told({**sent, **(self.extra_body or {})})
+        return routing_summary({**sent, **(self.extra_body or {})})
 
     def __getstate__(self) -> dict[str, Any]:
         if not isinstance(self.verify, bool | str):  # LlamaIndex would leave it out without an error

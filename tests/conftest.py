@@ -120,7 +120,7 @@ def _nothing_said() -> Iterator[None]:
     yield
     callers = sys.modules.get("melious._stacklevel")
     if callers is not None:
-        callers._said.clear()
+        callers._warned.clear()
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from langchain_melious.callbacks.run_totals import RequestedModel, RunTotals, Ru
 from langchain_melious.provider import PROVIDER
 from melious.errors import MeliousError
 from melious.impact import BillingCost, Entry, EnvironmentImpact, ImpactLedger, Totals
-from melious.routing.filters import routing_of, split_flavor
+from melious.routing.filters import routing_preference, split_flavor
 
 
 class MeliousImpactHandler(BaseCallbackHandler):
@@ -248,7 +248,7 @@ def _requested(metadata: Mapping[str, Any], parameters: Mapping[str, Any]) -> Re
     if isinstance(extra, Mapping):
         body |= extra
     model, flavor = split_flavor(str(body["model"] or ""))
-    return RequestedModel(model, flavor or parameters.get("flavor") or routing_of(body))
+    return RequestedModel(model, flavor or parameters.get("flavor") or routing_preference(body))
 
 
 def _entry(endpoint: str, model: str, report: Mapping[str, Any], usage: Any) -> Entry:

@@ -52,7 +52,7 @@ class DeltaReader:
         """The text still held back, the metadata and the usage of a finished answer."""
         partial = stream.partial
         raw = {
-            **partial.facts,
+            **partial.top_level,
             "usage": partial.usage,
             "environment_impact": partial.environment_impact,
             "billing_cost": partial.billing_cost,
@@ -63,7 +63,7 @@ class DeltaReader:
         )
         if self._logprobs:
             metadata["logprobs"] = self._logprobs
-        thought, text = self._splitter.rest() if self._splitter else ("", "")
+        thought, text = self._splitter.flush() if self._splitter else ("", "")
         extra = {"reasoning_content": thought} if thought else {}
         return (text, extra, []), metadata, usage_from_wire(partial.usage)
 
@@ -73,7 +73,7 @@ class DeltaReader:
         thought, text = self._splitter.split(content)
         if thought:
             extra["reasoning_content"] = extra.get("reasoning_content", "") + thought
-        if self._splitter.over:
+        if self._splitter.done:
             self._splitter = None
         return text
 

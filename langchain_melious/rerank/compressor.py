@@ -14,7 +14,7 @@ from typing_extensions import override
 from langchain_melious.callbacks.reports import RequestInfo, areported, reported, usage_of
 from langchain_melious.errors import InvalidArgumentError, langchain_errors
 from langchain_melious.settings.fields import MeliousSettings, check_call
-from melious.errors.checks import check_number
+from melious.errors.checks import check_real
 
 if TYPE_CHECKING:
     from langchain_core.callbacks import Callbacks
@@ -192,7 +192,7 @@ class MeliousRerank(MeliousSettings, BaseDocumentCompressor):
         call.pop("keep_retrieval_score", None)
         min_score = call.pop("min_score", self.min_score)
         if min_score is not None:
-            check_number("min_score", min_score)
+            check_real("min_score", min_score)
         texts = [_text_of(document, position) for position, document in enumerate(_listed(documents))]
         return {**call, "documents": texts, "query": query, "return_documents": False}, min_score
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from melious.routing.fallbacks import FallbackStep
 from melious.clients.base import checked_http_client
 from melious.errors.arguments import invalid_arguments
-from melious.routing.filters import ProviderFilters, flavored, routing_told
+from melious.routing.filters import ProviderFilters, flavored, routing_summary
 from melious.settings.config import (
     KEY_VARIABLE,
     URL_VARIABLE,
@@ -134,7 +134,7 @@ class MeliousSettings(ClientFields, Copies):
             "preset": self._given("preset", call),
             "filters": check_option("filters", self._given("filters", call)),
         }
-        return routing_told({**sent, **(self.extra_body or {}), **(call.get("extra_body") or {})})
+        return routing_summary({**sent, **(self.extra_body or {}), **(call.get("extra_body") or {})})
 
     def _given(self, name: str, options: Mapping[str, Any]) -> Any:
         """The value given for a call, else that of this object."""

@@ -239,13 +239,13 @@ class ResponseBuilder:
         """The reasoning and the text of a delta, as far as known."""
         assert self._splitter is not None  # noqa: S101 - narrows the type for the checker
         if thought:
-            held = self._splitter.rest()[1]
+            held = self._splitter.flush()[1]
             self._splitter = None  # a model with a field for reasoning writes no tags
             return thought, held + content
         if not content:
             return "", ""
         thought, content = self._splitter.split(content)
-        if self._splitter.over:
+        if self._splitter.done:
             self._splitter = None
         return thought, content
 
@@ -301,7 +301,7 @@ class ResponseBuilder:
 
     def finish(self, stream: StreamBase) -> ChatResponse:
         """The last response. Its `delta` is text that was held back because it could have become a tag."""
-        thought, text = ("", "") if self._splitter is None else self._splitter.rest()
+        thought, text = ("", "") if self._splitter is None else self._splitter.flush()
         self._thoughts += thought
         self._text += text
         raw = stream.partial.to_wire()

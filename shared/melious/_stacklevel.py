@@ -1,4 +1,4 @@
-"""Where a warning points: at the line of whoever uses this package, directly or through a framework."""
+"""Warnings that point at the user's line, outside this package and the frameworks."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ _OURS = (
     "langchain_core",
     "llama_index",
     "llama_index_instrumentation",
-    "asyncio",  # whoever runs the loop, where a task leads straight here
+    "asyncio",  # in a task, the frame above may be the loop's
 )
 
-_MOST = 256
-_said: dict[str, object] = {}
-"""What this process was warned of once. Bounded: the words may be those of the users of a service."""
+_MAX_REMEMBERED = 256
+_warned: dict[str, object] = {}
+"""The warnings of this process. Bounded, since messages may quote user input."""
 
 
 def warn_once(message: str) -> None:
-    """Warn at the caller's line, with a `UserWarning`, unless this process was warned of just that before."""
-    if message in _said or len(_said) >= _MOST:
+    """Issue a `UserWarning` at the caller's line, once per message and process."""
+    if message in _warned or len(_warned) >= _MAX_REMEMBERED:
         return
     mark = object()
-    if _said.setdefault(message, mark) is mark:  # one thread of several wins
+    if _warned.setdefault(message, mark) is mark:  # one thread of several wins
         warnings.warn(message, UserWarning, stacklevel=callers_level())
 
 
 def callers_level() -> int:
-    """How far up the first line is that is neither ours nor a framework's, for a warning to point at."""
+    """The stack level of the first frame that is neither ours nor a framework's."""
     frame = sys._getframe(1)  # noqa: SLF001 - as `warnings` itself counts
     level = 1
     while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] in _OURS:

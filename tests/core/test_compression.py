@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from melious import ResponseDecodeError
 from melious.wire.compression import (
     FREE_BYTES,
-    MOST_TIMES,
-    Collected,
+    MAX_RATIO,
+    BodyBuffer,
     Decoder,
     decoded,
-    decoder,
+    decoder_for,
 )
 
 pytestmark = pytest.mark.http_library
@@ -33,13 +33,13 @@ def raw_deflate(data: bytes) -> bytes:
 
 
 def made(encoding: str, *more: tuple[bytes, bytes], streamed: bool = False) -> Decoder:
-    found = decoder([(b"Content-Encoding", encoding.encode("latin-1")), *more], streamed=streamed)
+    found = decoder_for([(b"Content-Encoding", encoding.encode("latin-1")), *more], streamed=streamed)
     assert found is not None
     return found
 
 
 def read(encoding: str, body: bytes, size: int = 1 << 16) -> bytes:
-    found = decoder([(b"content-encoding", encoding.encode("latin-1"))])
+    found = decoder_for([(b"content-encoding", encoding.encode("latin-1"))])
     parts = (body[at : at + size] for at in range(0, len(body), size))
     return b"".join(parts if found is None else decoded(found, parts))
 
@@ -148,7 +148,7 @@ def test_the_headers_of_one_name_count_together_and_transfer_codings_outside() -
     twice = gzip.compress(gzip.compress(TEXT))
     for more in ((b"content-encoding", b"gzip"), (b"Transfer-Encoding", b"gzip, chunked")):
         assert b"".join(decoded(made("gzip", more), [twice])) == TEXT
-    assert decoder([(b"transfer-encoding", b"chunked"), (b"content-type", b"gzip")]) is None
+    assert decoder_for([(b"transfer-encoding", b"chunked"), (b"content-type", b"gzip")]) is None
 
 
 def bomb(size: int, filler: bytes = b" ") -> bytes:
@@ -194,7 +194,7 @@ def test_what_grows_as_answers_do_is_taken() -> None:
     rows = [f'{{"id": {noise.random()}, "name": "{"lighthouse " * 9}"}}' for _ in range(90_000)]
     body = ",".join(rows).encode()
     packed = gzip.compress(body)
-    assert FREE_BYTES < len(body) < MOST_TIMES * len(packed)
+    assert FREE_BYTES < len(body) < MAX_RATIO * len(packed)
     assert read("gzip", packed) == body
 
 
@@ -224,10 +224,10 @@ def pieces(size: int, count: int) -> Iterator[bytes]:
 
 
 def test_a_body_is_collected_up_to_its_bound() -> None:
-    cut = Collected(100, cut=True)
+    cut = BodyBuffer(100, cut=True)
     assert [cut.add(piece) for piece in pieces(40, 3)] == [False, False, True]
     assert cut.body() == b"x" * 100
-    just = Collected(80, cut=False)
+    just = BodyBuffer(80, cut=False)
     assert [just.add(piece) for piece in pieces(40, 2)] == [False, False]
     assert just.body() == b"x" * 80
     with pytest.raises(ResponseDecodeError, match="larger than 80 bytes"):

@@ -302,7 +302,7 @@ def test_str_says_what_where_how_often_and_what_to_do() -> None:
     error.attempts, error.elapsed = 3, 4.25
     assert str(error) == (
         "It broke (503, provider_error, request req_9, 3 attempts in 4.2 s). "
-        "Try again, or take another model, flavor or filter"
+        "Try again, or use another model, flavor or filter"
     )
     assert str(MeliousError("It broke")) == "It broke"
 

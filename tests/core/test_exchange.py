@@ -71,7 +71,7 @@ def test_every_answer_tells_the_gate_what_remains() -> None:
     headers = {"x-ratelimit-remaining": "0", "x-ratelimit-reset": "1700000010"}
     played = play(request_with(), [Answer(headers=headers)], policy)
     assert isinstance(played.outcome, Response)
-    assert played.outcome.origin.rate_limit == RateLimit(None, 0, pytest.approx(9.9))
+    assert played.outcome.call.rate_limit == RateLimit(None, 0, pytest.approx(9.9))
     assert play(request_with(), [OK], policy).sleeps != []
 
 
@@ -156,7 +156,7 @@ def test_a_wait_that_the_service_names_takes_nothing_from_the_budget(status: int
     assert played.error is None
     assert policy.budget.tokens == 1, "one success"
     unnamed = play(request_with(), [Answer(status)], policy)
-    assert any("too many calls" in note for note in unnamed.error.__notes__)
+    assert any("too many requests" in note for note in unnamed.error.__notes__)
 
 
 def test_a_minute_that_was_rounded_up_is_waited_for() -> None:
@@ -186,7 +186,7 @@ def _stream(*reads: bytes | Failure) -> Answer:
 def test_a_stream_that_fails_before_its_first_chunk_is_asked_for_again(first: tuple[Any, ...]) -> None:
     played = play(request_with(stream=True), [_stream(*first), _stream(TEXT)])
     assert isinstance(played.outcome, OpenStream)
-    assert played.outcome.origin.attempts == 2
+    assert played.outcome.call.attempts == 2
     assert played.outcome.first[0]["choices"][0]["delta"]["content"] == "Hi"
 
 

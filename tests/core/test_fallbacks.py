@@ -53,11 +53,11 @@ def test_steps_that_change_nothing_are_passed_over(steps: Any, names: list[str])
     [
         (
             ["countries", ""],
-            "routing_fallbacks[1]: needs a filter's name, a dict of filters, or None, not ''",
+            "routing_fallbacks[1]: must be the name of a filter, a dict of filters, or None, not ''",
         ),
-        ([5], "routing_fallbacks[0]: needs a filter's name, a dict of filters, or None, not 5"),
-        ([{}], "routing_fallbacks[0]: needs a filter's name, a dict of filters, or None, not {}"),
-        ([{"countries": "SE"}], "routing_fallbacks[0]: filters: countries: needs a list"),
+        ([5], "routing_fallbacks[0]: must be the name of a filter, a dict of filters, or None, not 5"),
+        ([{}], "routing_fallbacks[0]: must be the name of a filter, a dict of filters, or None, not {}"),
+        ([{"countries": "SE"}], "routing_fallbacks[0]: filters: countries: must be a list"),
         ([{"countries": ["Sweden"]}], "routing_fallbacks[0]: filters: countries[0]: 'Sweden'"),
         (
             [None, "country"],
@@ -97,7 +97,7 @@ def test_steps_that_are_not_a_list_are_refused(
         lambda: clients.client(sandbox, routing_fallbacks=steps),
         lambda: clients.call(client, "chat.create", **ASK, routing_fallbacks=steps),
     ):
-        with pytest.raises(InvalidArgumentError, match=f"needs a list of steps, not {steps!r}"):
+        with pytest.raises(InvalidArgumentError, match=f"must be a list of steps, not {steps!r}"):
             make()
 
 

@@ -26,7 +26,7 @@ def without_body(request: Request, error: MeliousError) -> Otherwise | None:
 def test_what_a_hook_gives_is_sent_instead_and_is_no_retry() -> None:
     played = play(request_with(otherwise=without_body, max_retries=0), [REFUSED, OK])
     assert isinstance(played.outcome, Response)
-    assert played.outcome.origin.attempts == 2
+    assert played.outcome.call.attempts == 2
     assert [each.request.body for each in played.instead] == [b""]
     assert (played.sleeps, played.told) == ([], [])
 
@@ -66,7 +66,7 @@ def test_what_is_sent_instead_says_how_it_was_routed() -> None:
 
     played = play(request_with(otherwise=relaxed), [REFUSED, OK])
     assert isinstance(played.outcome, Response)
-    assert played.outcome.origin.routing.relaxed == ("countries",)
+    assert played.outcome.call.routing.relaxed == ("countries",)
 
 
 # --- admission ---------------------------------------------------------------------------------------------

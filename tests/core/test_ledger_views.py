@@ -14,8 +14,8 @@ import matplotlib.pyplot as plt
 import pytest
 
 from melious import BillingCost, EnvironmentImpact, ImpactLedger
+from melious._figures import figure, tokens
 from melious.impact import Entry
-from melious.impact.views.sections import figure, tokens
 
 EVIL = "<img src=x onerror=alert(1)>&'\""
 
@@ -78,7 +78,7 @@ SUMMARY = """\
 
 1 of 3 requests reported no impact: missing from the sums, not zero.
 1 of 3 requests reported no cost: missing from the sums, not zero.
-1 failed, and may have been billed all the same.
+1 failed, but may have been billed.
 
 by model        requests  failed  tok in  tok out    Wh  g CO2  ml H2O       EUR  no impact  no cost
 ────────────────────────────────────────────────────────────────────────────────────────────────────

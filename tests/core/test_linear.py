@@ -12,9 +12,9 @@ import pytest
 
 from melious.wire.chunks import ChatStreamParser
 from melious.wire.head import Head
+from melious.wire.json_object import ObjectScanner
 from melious.wire.sse import SSEDecoder
 from melious.wire.thinking import ThinkSplitter
-from melious.wire.wholeobject import WholeObject
 
 CALLS = 16_000
 
@@ -129,10 +129,10 @@ class Counted(list[str]):
 @pytest.mark.parametrize("piece", ['{"a": "b"}', '{"a', "{", "}", '\\"', " "])
 def test_arguments_are_read_once(piece: str) -> None:
     pieces = Counted()
-    whole = WholeObject()
+    whole = ObjectScanner()
     for _ in range(1000):
         pieces.append(piece)
-        whole.is_whole(pieces)
+        whole.is_complete(pieces)
     assert pieces.looked <= 2 * 1000 * len(piece)
 
 
@@ -162,8 +162,8 @@ def grown(text: str) -> Iterator[list[str]]:
 )
 def test_an_object_is_whole_however_it_is_cut(text: str, is_whole: bool) -> None:
     for pieces in grown(text):
-        seen = WholeObject()
-        answers = [seen.is_whole(pieces[:end]) for end in range(len(pieces) + 1)]
+        seen = ObjectScanner()
+        answers = [seen.is_complete(pieces[:end]) for end in range(len(pieces) + 1)]
         assert answers[-1] == is_whole
 
 
@@ -174,7 +174,7 @@ def test_space_before_a_thought_is_not_gone_through_again() -> None:
         assert len(splitter._held) == 0
     assert splitter.split("<thi") == ("", "")
     assert splitter.split("s") == ("", " " * 1000 + "<this")
-    assert splitter.rest() == ("", "")
+    assert splitter.flush() == ("", "")
     unfinished = ThinkSplitter()
     assert [unfinished.split(piece) for piece in (" ", "\n", "<t")] == [("", "")] * 3
-    assert unfinished.rest() == ("", " \n<t")
+    assert unfinished.flush() == ("", " \n<t")

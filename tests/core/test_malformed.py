@@ -79,7 +79,7 @@ def test_other_bad_requests_are_not_sent_again(clients: Clients, client: Any, sa
     with pytest.raises(BadRequestError) as caught:
         clients.call(client, "chat.create", model=CHAT, messages=QUESTION)
     assert len(sandbox.requests) == 1
-    assert "sending it again as it is will fail again" in str(caught.value)
+    assert "it will fail again unchanged" in str(caught.value)
 
 
 # --- the advice ------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import pytest
 
 from melious import InvalidArgumentError, MeliousClient, ModelNotFoundError, track_impact
 from melious._stacklevel import warn_once
-from melious.routing.filters import check_preset, flavored, routing_of
+from melious.routing.filters import check_preset, flavored, routing_preference
 from melious.sandbox import Sandbox
 
 from .clients import AUDIO, CHAT, EMBEDDINGS, IMAGES, QUESTION, RERANK, Clients
@@ -184,7 +184,7 @@ def test_another_end_of_a_model_is_sent_in_silence(clients: Clients, client: Any
     ],
 )
 def test_the_flavor_wins(body: dict[str, Any], held: str | None) -> None:
-    assert routing_of(body) == held
+    assert routing_preference(body) == held
 
 
 EVERY: list[tuple[str, dict[str, Any]]] = [
@@ -224,7 +224,7 @@ def test_the_ledger_says_the_routing_that_held_and_the_idle_preset_is_told_once(
         for _ in range(2):
             clients.call(client, name, **params)
     assert [str(warning.message) for warning in told] == [
-        "preset: 'speed' has no effect beside the flavor 'eco' of the model, which wins"
+        "preset: 'speed' has no effect with the flavor 'eco' of the model, which takes precedence"
     ]
     assert list(ledger.by("routing")) == ["eco"]
     assert {(body["model"], body["preset"]) for body in (each.body for each in sandbox.requests)} == {

@@ -125,18 +125,18 @@ def test_refused_probes_follow_each_other_ever_more_slowly() -> None:
 def test_those_with_an_attempt_to_spare_probe_first() -> None:
     gate, last, spare = RateGate(), Turn(), Turn()
     _close(gate, 10.0, now=100.0)
-    assert gate.wait(spare, 101.0, spare=True) == 9.0
-    assert gate.wait(last, 101.0, spare=False) == 9.0
-    assert 0.0 < gate.wait(last, 111.0, spare=False) <= SOON
-    assert gate.wait(spare, 111.0, spare=True) == 0.0
+    assert gate.wait(spare, 101.0, can_retry=True) == 9.0
+    assert gate.wait(last, 101.0, can_retry=False) == 9.0
+    assert 0.0 < gate.wait(last, 111.0, can_retry=False) <= SOON
+    assert gate.wait(spare, 111.0, can_retry=True) == 0.0
 
 
 def test_the_last_attempt_probes_where_nobody_else_can() -> None:
     gate, last, spare = RateGate(), Turn(), Turn()
     _close(gate, 10.0, now=100.0)
-    gate.wait(spare, 101.0, spare=True)
+    gate.wait(spare, 101.0, can_retry=True)
     gate.leave(spare)
-    assert gate.wait(last, 111.0, spare=False) == 0.0
+    assert gate.wait(last, 111.0, can_retry=False) == 0.0
 
 
 def test_a_probe_whose_answer_takes_long_was_not_refused() -> None:
@@ -280,7 +280,7 @@ def test_what_passed_once_less_is_proven_and_the_rest_is_tried() -> None:
 
 def test_a_period_that_was_rounded_up_is_found_out() -> None:
     period = Period()
-    period.name(2.0)
+    period.requested(2.0)
     for _ in range(3):
         period.passed(after=period.tried)
     assert (period.seconds, period.tried) == (pytest.approx(1.28), pytest.approx(1.024))
@@ -293,7 +293,7 @@ def test_a_period_that_was_rounded_up_is_found_out() -> None:
 @pytest.mark.parametrize("seconds", [0.05, 1.0, 60.0])
 def test_what_cannot_have_been_rounded_by_much_is_kept(seconds: float) -> None:
     period = Period()
-    period.name(seconds)
+    period.requested(seconds)
     period.passed(after=seconds)
     assert period.tried == seconds
 

@@ -12,9 +12,9 @@ from melious.answers.results import ChatCompletion
 from melious.clients import record as recording
 from melious.clients.record import CallOutcome, UsageRecorder
 from melious.exchange.opened import OpenStream
-from melious.exchange.request import CallOrigin
+from melious.exchange.request import CallSummary
 from melious.impact import Entry
-from melious.routing.residency import Residency
+from melious.routing.residency import ResidencyRule
 from melious.routing.terms import RoutingTerms
 from melious.wire.chunks import ChatStreamParser
 from melious.wire.head import Head
@@ -68,7 +68,7 @@ def stream(routing: RoutingTerms) -> OpenStream:
     parser.feed(
         b'data: {"choices": [{"delta": {"content": "Hi"}, "finish_reason": "stop"}]}\n\ndata: [DONE]\n\n'
     )
-    return OpenStream(parser, (), head, CallOrigin(attempts=2, routing=routing), 0.0)
+    return OpenStream(parser, (), head, CallSummary(attempts=2, routing=routing), 0.0)
 
 
 def failure(attempts: int) -> APIConnectionError:
@@ -115,7 +115,7 @@ def test_an_error_after_the_answer_is_no_second_entry(sink: Sink) -> None:
 
 
 def test_a_stream_is_recorded_before_its_location_is_verified(sink: Sink, observer: Observer) -> None:
-    terms = RoutingTerms("glm-4.7", "eco", residency=Residency("raise", ("DE",)))
+    terms = RoutingTerms("glm-4.7", "eco", residency=ResidencyRule("raise", ("DE",)))
     record = recorder(sink).begin()
     record.opened()
     with pytest.raises(ResidencyError):
@@ -126,6 +126,6 @@ def test_a_stream_is_recorded_before_its_location_is_verified(sink: Sink, observ
 
 
 def test_a_stream_that_was_not_read_to_its_end_is_recorded_and_not_verified(sink: Sink) -> None:
-    terms = RoutingTerms("glm-4.7", "eco", residency=Residency("raise", ("DE",)))
+    terms = RoutingTerms("glm-4.7", "eco", residency=ResidencyRule("raise", ("DE",)))
     recorder(sink).begin().stream_ended(stream(terms), False)
     assert len(sink.entries) == 1

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from melious import InvalidArgumentError, MeliousClient, ResidencyError, ResidencyWarning, track_impact
-from melious.routing.residency import Residency
+from melious.routing.residency import ResidencyRule
 from melious.sandbox import Fault, Sandbox
 
 from .clients import AUDIO, CHAT, EMBEDDINGS, IMAGES, QUESTION, RERANK, Clients
@@ -77,7 +77,7 @@ def _raw(answer: Any) -> Any:
     ],
 )
 def test_without_countries_there_is_nothing_to_verify(mode: str, filters: Any, countries: Any) -> None:
-    asked = Residency.asked(mode, filters)
+    asked = ResidencyRule.of(mode, filters)
     assert (asked and asked.countries) == countries
 
 

@@ -45,8 +45,8 @@ def test_attempts_are_one_and_the_retries(status: int, retries: int) -> None:
 def test_a_retry_that_works_is_a_success(status: int) -> None:
     played = play(request_with(), [Answer(status), OK])
     assert isinstance(played.outcome, Response)
-    assert (played.outcome.body, played.outcome.origin.attempts) == (b'{"ok": true}', 2)
-    assert played.outcome.origin.elapsed == pytest.approx(played.seconds)
+    assert (played.outcome.body, played.outcome.call.attempts) == (b'{"ok": true}', 2)
+    assert played.outcome.call.elapsed == pytest.approx(played.seconds)
 
 
 TERMINAL = [
@@ -235,7 +235,7 @@ def test_an_error_object_with_status_200_is_tried_again(code: str) -> None:
     reported = Answer(200, _error_body(code), headers={"retry-after": "3"})
     played = play(request_with(), [reported, OK])
     assert isinstance(played.outcome, Response)
-    assert (played.outcome.origin.attempts, played.outcome.body) == (2, OK.body)
+    assert (played.outcome.call.attempts, played.outcome.body) == (2, OK.body)
     assert 3.0 <= played.sleeps[0] <= 3.3
 
 
@@ -317,7 +317,7 @@ def test_an_outage_uses_the_budget_up_and_then_nothing_is_sent_again() -> None:
         if attempts == 1:
             break
     assert sent == 19, "500 tokens, 28 for a call with two retries"
-    assert any("too many calls" in note for note in played.error.__notes__)
+    assert any("too many requests" in note for note in played.error.__notes__)
     assert isinstance(play(request_with(), [OK], policy).outcome, Response), "first attempts are always made"
 
 

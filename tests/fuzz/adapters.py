@@ -16,7 +16,7 @@ from melious.answers.meta import Meta
 from melious.clients.streams import ChatStream
 from melious.endpoints import chat as chat_endpoint
 from melious.exchange.opened import OpenStream
-from melious.exchange.request import NO_ORIGIN, Response
+from melious.exchange.request import NO_SUMMARY, Response
 from melious.wire.chunks import ChatStreamParser
 from melious.wire.head import Head
 
@@ -36,7 +36,7 @@ def _stream(chance: Random) -> ChatStream:
     kind, body = stream_bytes(chance)
     head = Head(200, {**JSON, "content-type": kind})
     parser = ChatStreamParser(head)
-    opened = OpenStream(parser, (), head, NO_ORIGIN, 0.0)
+    opened = OpenStream(parser, (), head, NO_SUMMARY, 0.0)
     return ChatStream(lambda: (opened, _chunks(parser, body), lambda: None))
 
 

@@ -20,7 +20,7 @@ from melious.endpoints import rerank as rerank_endpoint
 from melious.endpoints.replay import chunks_of
 from melious.errors.table import status_error
 from melious.exchange.opened import OpenStream
-from melious.exchange.request import NO_ORIGIN, Response
+from melious.exchange.request import NO_SUMMARY, Response
 from melious.impact import Entry, ImpactLedger
 from melious.wire import codec
 from melious.wire.chunks import ChatStreamParser
@@ -123,7 +123,7 @@ def _check_partial(parser: ChatStreamParser, head: Head) -> None:
         assert parser.error.request_id == "req_1"
         str(parser.error)
         return
-    _use(completion_of(OpenStream(parser, (), head, NO_ORIGIN, 0.0)))
+    _use(completion_of(OpenStream(parser, (), head, NO_SUMMARY, 0.0)))
 
 
 def _use(answer: Result) -> None:

@@ -75,7 +75,7 @@ def test_an_empty_stop_is_not_sent(chat, sandbox):
 
 def test_the_answer_says_what_it_cost_and_who_gave_it(way, chat):
     llm = chat("glm-4.7:eco", preset="environment", filters={"countries": ["SE"]})
-    with pytest.warns(UserWarning, match="preset: 'environment' has no effect beside the flavor 'eco'"):
+    with pytest.warns(UserWarning, match="preset: 'environment' has no effect with the flavor 'eco'"):
         message = way.invoke(llm, "What is a heat pump?")
     said = message.response_metadata
     assert said["model_provider"] == "melious"

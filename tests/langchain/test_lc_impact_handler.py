@@ -162,7 +162,7 @@ def test_a_stream_that_breaks_was_answered_and_failed(way, chat, sandbox):
     assert (ledger.total.requests, ledger.total.failed) == (1, 1)
 
 
-IDLE = pytest.mark.filterwarnings("ignore:preset. .* has no effect beside the flavor:UserWarning")
+IDLE = pytest.mark.filterwarnings("ignore:preset. .* has no effect with the flavor:UserWarning")
 
 
 @IDLE

@@ -46,8 +46,8 @@ def make(kind, **arguments):
             "filters: countries[0]: 'Germany' is not an ISO 3166 alpha-2",
         ),
         ({"filters": {"countries": ["EU"]}}, "filters: countries[0]: 'EU' is not an ISO 3166 alpha-2"),
-        ({"filters": {"countries": "DE"}}, "filters: countries: needs a list of ISO 3166 alpha-2"),
-        ({"filters": ["DE"]}, "filters: needs ProviderFilters or a dict"),
+        ({"filters": {"countries": "DE"}}, "filters: countries: must be a list of ISO 3166 alpha-2"),
+        ({"filters": ["DE"]}, "filters: must be ProviderFilters or a dict"),
         (
             {"flavor": "ecco"},
             "flavor: must be one of balanced, batch, eco, price, speed, not 'ecco'; did you",
@@ -134,7 +134,7 @@ def test_countries_of_a_call_are_told_as_they_were_sent(way, chat, sandbox):
 )
 def test_the_flavor_is_told_and_not_the_preset_that_it_makes_idle(way, chat, made, called):
     with (
-        pytest.warns(UserWarning, match="preset: 'speed' has no effect beside the flavor 'eco'"),
+        pytest.warns(UserWarning, match="preset: 'speed' has no effect with the flavor 'eco'"),
         get_melious_callback() as told,
     ):
         message = way.invoke(chat(**made), "Hello", **called)

@@ -29,7 +29,7 @@ def test_every_cut(text, thought, said):
         for second in range(first, len(text) + 1):
             splitter = ThinkSplitter()
             parts = [splitter.split(part) for part in (text[:first], text[first:second], text[second:])]
-            parts.append(splitter.rest())
+            parts.append(splitter.flush())
             assert "".join(part[0] for part in parts) == thought
             assert "".join(part[1] for part in parts) == said
 

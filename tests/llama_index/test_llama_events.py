@@ -145,7 +145,7 @@ def handler():
         ({"preset": "speed"}, {"extra_body": {"preset": "newer"}}, "newer"),
     ],
 )
-@pytest.mark.filterwarnings("ignore:preset. .* has no effect beside the flavor:UserWarning")
+@pytest.mark.filterwarnings("ignore:preset. .* has no effect with the flavor:UserWarning")
 async def test_a_chat_tells_the_routing_that_held(
     make_llm, way, events, handler, method, settings, options, held
 ):
@@ -156,7 +156,7 @@ async def test_a_chat_tells_the_routing_that_held(
     assert list(ledger.by("routing")) == list(handler.ledger.by("routing")) == [held]
 
 
-@pytest.mark.filterwarnings("ignore:preset. .* has no effect beside the flavor:UserWarning")
+@pytest.mark.filterwarnings("ignore:preset. .* has no effect with the flavor:UserWarning")
 async def test_every_request_of_a_batch_tells_the_routing_that_held(
     make_embedding, make_rerank, way, events, handler
 ):

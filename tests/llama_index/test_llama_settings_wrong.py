@@ -112,8 +112,8 @@ async def test_an_empty_prompt_for_an_object(make_llm, way, mode):
             "filters: countries[0]: 'Germany' is not an ISO 3166 alpha-2 country code",
         ),
         ({"countries": ["FR", "EU"]}, "filters: countries[1]: 'EU' is not an ISO 3166 alpha-2 country code"),
-        ({"countries": []}, "filters: countries: is empty"),
-        (["DE"], "filters: needs ProviderFilters or a dict"),
+        ({"countries": []}, "filters: countries: must not be empty"),
+        (["DE"], "filters: must be ProviderFilters or a dict"),
     ],
     ids=str,
 )

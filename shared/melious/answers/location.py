@@ -12,7 +12,7 @@ from melious.answers.results import Result
 from melious.errors import ResidencyError, ResidencyWarning
 from melious.exchange.opened import OpenStream
 from melious.impact.totals import Verification, verification
-from melious.routing.residency import Residency
+from melious.routing.residency import ResidencyRule
 
 _SHOWN = 5
 _STREAM_ADVICE = (
@@ -98,7 +98,7 @@ def _location(answer: Result) -> str | None:
 
 
 def _complain(
-    residency: Residency,
+    residency: ResidencyRule,
     message: str,
     answer: Any,
     locations: tuple[str | None, ...],

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from melious.exchange.ratelimit import RateLimit
-from melious.exchange.request import NO_ORIGIN, CallOrigin
-from melious.routing.residency import Residency
+from melious.exchange.request import NO_SUMMARY, CallSummary
+from melious.routing.residency import ResidencyRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,39 +17,39 @@ class Meta:
     Attributes:
         request_id: The service's id of the request.
         headers: The headers of the answer.
-        origin: What it took to get the answer.
+        call: What it took to get the answer.
     """
 
     request_id: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
-    origin: CallOrigin = NO_ORIGIN
+    call: CallSummary = NO_SUMMARY
 
     @property
     def rate_limit(self) -> RateLimit | None:
         """What the answer said of the account's limit."""
-        return self.origin.rate_limit
+        return self.call.rate_limit
 
     @property
     def attempts(self) -> int:
         """How many requests it took."""
-        return self.origin.attempts
+        return self.call.attempts
 
     @property
     def elapsed(self) -> float:
         """Seconds from the call to the whole answer."""
-        return self.origin.elapsed
+        return self.call.elapsed
 
     @property
     def relaxed(self) -> tuple[str, ...]:
         """The filters that were given up to find a provider, in order."""
-        return self.origin.routing.relaxed
+        return self.call.routing.relaxed
 
     @property
-    def residency(self) -> Residency | None:
+    def residency(self) -> ResidencyRule | None:
         """The countries that the request allowed, where they are verified."""
-        return self.origin.routing.residency
+        return self.call.routing.residency
 
     @property
     def routing(self) -> str | None:
         """The flavor, or else the preset, that the request asked for."""
-        return self.origin.routing.preference
+        return self.call.routing.preference

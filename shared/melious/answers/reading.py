@@ -73,7 +73,7 @@ def read_as(model: type[R], raw: Any, response: Response, endpoint: str, fields:
 
 def meta_of(response: Response) -> Meta:
     """How an answer came about."""
-    return Meta(response.request_id, without_cookies(response.headers), response.origin)
+    return Meta(response.request_id, without_cookies(response.headers), response.call)
 
 
 def set_origin(result: Result, raw: Any, meta: Meta) -> None:
@@ -92,7 +92,7 @@ def completion_of(opened: OpenStream) -> ChatCompletion:
         head.status,
         head.headers,
         b"",
-        opened.origin,
+        opened.call,
     )
     return read_as(ChatCompletion, opened.parser.partial.to_wire(), whole, "chat")
 

@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from melious.catalogue.card import OTHER_WORDS, ModelCard, amount
 from melious.errors import InvalidArgumentError
-from melious.errors.checks import check_choice, check_whole
+from melious.errors.checks import check_optional_bool, check_whole
 
 Order: TypeAlias = Literal["price", "input_cost", "output_cost", "context", "max_output", "name"]
 """What to order models by; a `-` in front turns the order round."""
@@ -62,7 +62,7 @@ class Selection:
         if self.type is not None and not isinstance(self.type, str):
             raise InvalidArgumentError(f"type: must be text, not {self.type!r}")
         for name in ("vision", "tools", "reasoning"):
-            check_choice(name, getattr(self, name))
+            check_optional_bool(name, getattr(self, name))
         if self.min_context is not None:
             check_whole("min_context", self.min_context)
         if self.max_input_cost is not None and amount(self.max_input_cost) is None:

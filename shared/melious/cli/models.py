@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
+from melious._text_table import table
 from melious.catalogue import ModelCard, Selection, all_models
-from melious.cli.table import table
 from melious.errors import InvalidArgumentError, MeliousError
 from melious.settings.config import KEY_VARIABLE, resolve_base_url
 

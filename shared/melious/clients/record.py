@@ -86,7 +86,7 @@ class UsageRecorder:
         if self._must_report():
             answer = result.raw if isinstance(result.raw, dict) else {}
             usage, impact, cost = answer.get("usage"), result.environment_impact, result.billing_cost
-            entry = self._entry(usage, impact, cost, result.meta.origin.routing)
+            entry = self._entry(usage, impact, cost, result.meta.call.routing)
             self._report(CallOutcome(entry, answer, result.request_id, result.attempts))
 
     def stream_ended(self, opened: OpenStream, complete: bool) -> None:  # noqa: FBT001 - a callback
@@ -102,7 +102,7 @@ class UsageRecorder:
         if self._must_report():
             partial, error = opened.parser.partial, opened.parser.error
             impact, cost = partial.environment_impact, partial.billing_cost
-            routing = opened.origin.routing
+            routing = opened.call.routing
             entry = self._entry(
                 partial.usage,
                 EnvironmentImpact.model_validate(impact) if isinstance(impact, dict) and impact else None,
@@ -111,8 +111,8 @@ class UsageRecorder:
                 failed=error is not None,
             )
             answer = partial.to_wire() if self._observers else {}
-            self._report(CallOutcome(entry, answer, opened.head.request_id, opened.origin.attempts, error))
-        if complete and opened.origin.routing.residency is not None:
+            self._report(CallOutcome(entry, answer, opened.head.request_id, opened.call.attempts, error))
+        if complete and opened.call.routing.residency is not None:
             from melious.answers.location import verify_stream  # noqa: PLC0415 - for those who ask for it
 
             verify_stream(opened)

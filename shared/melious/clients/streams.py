@@ -32,22 +32,22 @@ class StreamBase:
     @property
     def rate_limit(self) -> RateLimit | None:
         """What the answer said of the account's limit."""
-        return self._head().origin.rate_limit
+        return self._head().call.rate_limit
 
     @property
     def attempts(self) -> int:
         """How many requests it took to begin."""
-        return self._head().origin.attempts
+        return self._head().call.attempts
 
     @property
     def relaxed(self) -> tuple[str, ...]:
         """The filters that `routing_fallbacks` gave up to find a provider, in order; () for none."""
-        return self._head().origin.routing.relaxed
+        return self._head().call.routing.relaxed
 
     @property
     def routing(self) -> str | None:
         """The flavor, or else the preset, that the request asked for; a flavor wins over a preset."""
-        return self._head().origin.routing.preference
+        return self._head().call.routing.preference
 
     @property
     def headers(self) -> Mapping[str, str]:

@@ -8,14 +8,15 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TextIO, TypeVar
 
+from melious._figures import UNREPORTED, figure, tokens
+from melious._text_table import table
 from melious.impact import ImpactLedger, Totals
+from melious.impact.views.sections import Units
 
 T = TypeVar("T")
 
 WIDTH = 88
 _BAR = 30
-_UNREPORTED = "unreported"
-_COLUMNS = ("requests", "tokens in", "tokens out", "EUR", "g CO2", "l water")
 
 
 class Screen:
@@ -81,11 +82,14 @@ class Screen:
         whole = ImpactLedger()
         for _, ledger in steps:
             whole.merge(ledger)
-        rows = [[name, *_figures(ledger.total)] for name, ledger in steps]
-        self._table(["step", *_COLUMNS], [*rows, ["together", *_figures(whole.total)]])
+        units = Units.of(whole.total)
+        columns = ["requests", "tokens in", "tokens out", "EUR", units.carbon[0], units.water[0]]
+        rows = [[name, *_cells(ledger.total, units)] for name, ledger in steps]
+        self._table(["step", *columns], [*rows, ["together", *_cells(whole.total, units)]])
         self.line()
         places = sorted(whole.by_place().items(), key=lambda item: str(item[0]))
-        self._table(["served by", *_COLUMNS], [[_place(*key), *_figures(totals)] for key, totals in places])
+        rows = [[_place(*key), *_cells(totals, units)] for key, totals in places]
+        self._table(["served by", *columns], rows)
         total = whole.total
         if total.without_impact or total.without_cost:
             self.line()
@@ -96,38 +100,27 @@ class Screen:
             )
 
     def _table(self, header: list[str], rows: list[list[str]]) -> None:
-        widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
-
-        def shown(row: list[str]) -> str:
-            first, *figures = row
-            cells = [figure.rjust(width) for figure, width in zip(figures, widths[1:], strict=True)]
-            return "  ".join(["  " + first.ljust(widths[0]), *cells])
-
-        self.line(shown(header))
-        self.line("  " + "─" * (sum(widths) + 2 * (len(widths) - 1)))
-        for row in rows:
-            self.line(shown(row))
+        for line in table(header, rows, right=range(1, len(header)), rule="─"):
+            self.line(f"  {line}")
 
 
-def _figures(totals: Totals) -> list[str]:
+def _cells(totals: Totals, units: Units) -> list[str]:
     return [
-        str(totals.requests),
-        _figure(totals.input_tokens, ",d", reported=totals.with_usage, of=totals.requests),
-        _figure(totals.output_tokens, ",d", reported=totals.with_usage, of=totals.requests),
-        _figure(totals.eur, ".6f", reported=totals.with_cost, of=totals.requests),
-        _figure(totals.carbon_g_co2, ".4f", reported=totals.with_impact, of=totals.requests),
-        _figure(totals.water_liters, ".6f", reported=totals.with_impact, of=totals.requests),
+        f"{totals.requests:,}",
+        _marked(tokens(totals.input_tokens), totals.with_usage, totals),
+        _marked(tokens(totals.output_tokens), totals.with_usage, totals),
+        _marked(units.eur(totals.eur), totals.with_cost, totals),
+        _marked(figure(totals.carbon_g_co2, units.carbon[1]), totals.with_impact, totals),
+        _marked(figure(totals.water_liters, units.water[1]), totals.with_impact, totals),
     ]
 
 
-def _figure(value: object, form: str, *, reported: int, of: int) -> str:
-    """A sum; with a mark where some requests did not report, and a dash where there is nothing to report."""
-    if value is None:
-        return "-" if reported else _UNREPORTED
-    return f"{value:{form}}" + ("" if reported == of else " +?")
+def _marked(shown: str, reported: int, totals: Totals) -> str:
+    """A sum, with a mark if some of the requests did not report it."""
+    return shown if shown == UNREPORTED or reported == totals.requests else f"{shown} +?"
 
 
 def _place(provider: str | None, country: str | None) -> str:
     if provider is None:
-        return _UNREPORTED
+        return "unreported"
     return f"{provider} ({country})" if country else provider

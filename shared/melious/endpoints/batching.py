@@ -26,7 +26,7 @@ from melious.errors import (
     MeliousError,
     ServerError,
 )
-from melious.exchange.request import CallOrigin, Ends, Request, Response
+from melious.exchange.request import CallSummary, Request, Response, Stop
 
 R = TypeVar("R", bound=Result)
 
@@ -189,12 +189,12 @@ class BatchPlan(ABC, Generic[R]):
         """The batches to send first."""
 
     @abstractmethod
-    def request(self, batch: Batch, ends: Ends | None = None) -> Request:
+    def request(self, batch: Batch, stop: Stop | None = None) -> Request:
         """The request for a batch.
 
         Args:
             batch: The batch.
-            ends: Whether it is not to be sent, or not again; see `Request`.
+            stop: Whether it is not to be sent, or not again; see `Request`.
         """
 
     def _as_relaxed(self, request: Request) -> Request:
@@ -299,6 +299,6 @@ class BatchPlan(ABC, Generic[R]):
         attempts = sum(answer.attempts for answer in answers)
         relaxed = tuple(dict.fromkeys(step for answer in answers for step in answer.relaxed))
         # Verified answer by answer, and not as a whole.
-        routing = replace(last.origin.routing, relaxed=relaxed, residency=None)
-        origin = CallOrigin(attempts, self._spent(), last.rate_limit, routing)
-        return [answer.raw for answer in answers], Meta(last.request_id, last.headers, origin)
+        routing = replace(last.call.routing, relaxed=relaxed, residency=None)
+        call = CallSummary(attempts, self._spent(), last.rate_limit, routing)
+        return [answer.raw for answer in answers], Meta(last.request_id, last.headers, call)

@@ -16,8 +16,8 @@ from melious.exchange.retry import is_malformed
 from melious.settings.config import ClientConfig
 from melious.settings.options import RoutingOptions, StreamImpact
 from melious.wire import codec
-from melious.wire.completion import part_content
-from melious.wire.regular import call_of
+from melious.wire.completion import flatten_content
+from melious.wire.normalized import normalize_tool_call
 
 PATH = "chat/completions"
 _OPTIONS = "stream_options"
@@ -177,13 +177,13 @@ def _make_regular(raw: dict[str, Any]) -> None:
         if not isinstance(message, dict):
             continue
         if isinstance(message.get("content"), list):
-            part_content(message)
+            flatten_content(message)
         calls = message.get("tool_calls")
         if not calls and calls is not None:
             message["tool_calls"] = []
         for call in calls if isinstance(calls, list) else ():
             if isinstance(call, dict):
-                call_of(call)
+                normalize_tool_call(call)
 
 
 def parse(response: Response) -> ChatCompletion:

@@ -16,11 +16,11 @@ from melious.routing.filters import (
     check_suffix,
     filters_in,
     flavored,
-    routing_of,
+    routing_preference,
     split_flavor,
-    warn_of_idle_preset,
+    warn_about_unused_preset,
 )
-from melious.routing.residency import Residency, check_verifiable
+from melious.routing.residency import ResidencyRule, check_verifiable
 from melious.routing.terms import RoutingTerms
 from melious.settings.config import (
     ClientConfig,
@@ -111,7 +111,7 @@ def body_of(
         if extra:
             body.update(extra)
     if "preset" in body:
-        warn_of_idle_preset(body)
+        warn_about_unused_preset(body)
     verify_location = _given(params, "verify_location", config.verify_location)
     if verify_location != "off":
         check_verifiable(verify_location, filters_in(body))
@@ -180,8 +180,8 @@ def request_of(
         base_url=config.base_url,
         routing=RoutingTerms(
             model=split_flavor(str(fields.get("model", "")))[0],
-            preference=routing_of(fields),
-            residency=None if verify_location == "off" else Residency.asked(verify_location, filters),
+            preference=routing_preference(fields),
+            residency=None if verify_location == "off" else ResidencyRule.of(verify_location, filters),
         ),
         on_retry=params.get("on_retry"),
         otherwise=Alternatives(simpler, steps) if simpler or steps else None,

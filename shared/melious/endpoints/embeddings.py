@@ -28,7 +28,7 @@ from melious.endpoints.embedding_cache import EmbeddingCache
 from melious.endpoints.sums import sum_cost, sum_impact, sum_usage
 from melious.endpoints.vectors import in_order
 from melious.errors import APIStatusError, InvalidArgumentError
-from melious.exchange.request import Ends, Request, Response, parsed
+from melious.exchange.request import Request, Response, Stop, parsed
 from melious.settings.config import ClientConfig
 from melious.settings.options import RoutingOptions
 
@@ -245,7 +245,7 @@ class EmbeddingsPlan(BatchPlan[EmbeddingsResult]):
             raise InvalidArgumentError(f"count_tokens: gave {tokens!r} and not a number of tokens")
         return size, tokens
 
-    def request(self, batch: Batch, ends: Ends | None = None) -> Request:
+    def request(self, batch: Batch, stop: Stop | None = None) -> Request:
         """The request for a batch."""
         self._attempts[batch] = self._attempt
         body = {**self._batch_body, "input": [self._texts[place] for place in batch]}
@@ -261,7 +261,7 @@ class EmbeddingsPlan(BatchPlan[EmbeddingsResult]):
                 body,
                 retry_timeouts=True,
                 spent=self._spent(),
-                ends=ends,
+                stop=stop,
             )
         )
 

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 from melious.errors import MeliousError, NoProvidersAvailableError
 from melious.exchange.request import Otherwise, Request
 from melious.routing.fallbacks import Relaxation
-from melious.routing.residency import Residency
+from melious.routing.residency import ResidencyRule
 from melious.wire import codec
 from melious.wire.uploads import Upload
 
@@ -55,7 +55,7 @@ class Alternatives:
         routing = replace(
             request.routing,
             relaxed=tuple(step.name for step in self.steps[:count]),
-            residency=None if verified is None else Residency.asked(verified.mode, filters),
+            residency=None if verified is None else ResidencyRule.of(verified.mode, filters),
         )
         return replace(request, body=_with_filters(request.body, filters), routing=routing)
 

@@ -21,7 +21,7 @@ from melious.endpoints.batching import (
 from melious.endpoints.common import body_of, check_known, check_weights, encoded, is_list, request_of
 from melious.endpoints.sums import sum_cost, sum_impact, sum_usage
 from melious.errors import InvalidArgumentError, ResponseDecodeError
-from melious.exchange.request import Ends, Request, Response, parsed
+from melious.exchange.request import Request, Response, Stop, parsed
 from melious.settings.config import ClientConfig
 from melious.settings.options import RoutingOptions
 
@@ -119,7 +119,7 @@ class RerankPlan(BatchPlan[RerankResult]):
             else:
                 yield place, len(encoded({f"documents[{place}]": document})), 0
 
-    def request(self, batch: Batch, ends: Ends | None = None) -> Request:
+    def request(self, batch: Batch, stop: Stop | None = None) -> Request:
         """The request for a batch."""
         body: dict[str, Any] = {"model": "", "query": self._query}
         body["documents"] = [self._documents[place] for place in batch]
@@ -137,7 +137,7 @@ class RerankPlan(BatchPlan[RerankResult]):
                 body,
                 retry_timeouts=True,
                 spent=self._spent(),
-                ends=ends,
+                stop=stop,
             )
         )
 

@@ -1,4 +1,4 @@
-"""Arguments that pydantic refuses, as errors of this library."""
+"""pydantic's validation errors, as errors of this library."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 def invalid_arguments(where: str, error: ValidationError) -> InvalidArgumentError:
     """The error for arguments that pydantic refused; `param` is the first of them.
 
-    It does not show their values, since one may be a key.
+    It does not show values, since one may be a key.
 
     Args:
-        where: The class that was given them.
-        error: What pydantic found.
+        where: The class that the arguments were for.
+        error: pydantic's error.
 
     Example:
         >>> from pydantic import BaseModel, ValidationError

@@ -1,10 +1,8 @@
-"""Whether an error's words say that the input is longer than the model takes.
+"""Whether an error message says that the input is too long for the model.
 
-The service passes on what some dozen kinds of servers say, mostly without a
-code for it. Three things sound alike and are told apart here: an input that is
-too long for the model or for the account's limit of a single request (shorten
-it), a rate limit (wait), and a `max_tokens` that no input would leave room for
-(lower it). Patterns are compiled when the first error comes.
+A dozen kinds of servers say so in their own words, mostly without a code. Three
+problems sound alike: an input too long for the model or the account (shorten it),
+a rate limit (wait), and a `max_tokens` that leaves no room for input (lower it).
 """
 
 from __future__ import annotations
@@ -47,7 +45,7 @@ _TOO_LONG = (
     r"context length of only \d+ tokens",
     # LiteLLM
     r"contextwindowexceeded",
-    # vLLM, where the prompt left less than nothing for the answer
+    # vLLM, where the prompt alone exceeds the window
     r"max_tokens must be at least 1, got -\d{2,}",
 )
 _RATE = (
@@ -67,10 +65,7 @@ _ABOUT_OUTPUT = r"^\W*max(?:imum)?[ _]?(?:\w+[ _])?tokens\b(?! must be at least 
 
 
 def is_overflow(message: str) -> bool:
-    """Whether an error says that the input, and not the rate or the answer's length, is too large.
-
-    Args:
-        message: The words of the error.
+    """Whether a message says that the input, not the rate or `max_tokens`, is too large.
 
     Example:
         >>> is_overflow("This model's maximum context length is 8192 tokens. However, you requested 9000.")
@@ -86,7 +81,7 @@ def is_overflow(message: str) -> bool:
 
 
 def _never_fits(message: str) -> bool:
-    """Whether a request is over a rate limit all by itself, so that waiting does not help."""
+    """Whether a single request exceeds a rate limit, so that waiting does not help."""
     numbers = _found(_LIMIT_AND_REQUESTED, message)
     if numbers is None:
         return _found(r"request too large[^.]*\btokens? per\b", message) is not None
@@ -95,7 +90,7 @@ def _never_fits(message: str) -> bool:
 
 
 def _output_alone(message: str) -> bool:
-    """Whether the answer that was asked for would fill the window without any input."""
+    """Whether `max_tokens` alone would fill the window, without any input."""
     for pattern in _OUTPUT_AND_WINDOW:
         numbers = _found(pattern, message)
         if numbers is not None:

@@ -1,4 +1,4 @@
-"""The word that was probably meant."""
+"""Did-you-mean suggestions."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ def nearest(
     *,
     cutoff: float = 0.6,
 ) -> str | None:
-    """The known word for another word, with its letters in another order, or with the most of them.
+    """The known word that was probably meant, if any.
 
     Args:
         word: What was written.
-        known: What there is.
-        other_words: What else people write, and what they mean by it.
-        cutoff: How alike two words must be, from 0 to 1.
+        known: The valid words.
+        other_words: Synonyms, and the words that they stand for.
+        cutoff: How similar two words must be, from 0 to 1.
 
     Example:
         >>> nearest("presett", ["preset", "flavor"])

@@ -1,8 +1,7 @@
-"""The one table that reads what the service has against a request: status and code to an exception.
+"""Maps error answers to exceptions, by code and status.
 
-Three generations of codes are in use (symbolic `AUTH_INVALID_API_KEY`, numeric
-`AUTH_1008`, snake_case `insufficient_quota`); all of them are known here, and
-any other falls back to the status.
+Three generations of codes are in use: symbolic (`AUTH_INVALID_API_KEY`), numeric
+(`AUTH_1008`) and snake_case (`insufficient_quota`). Other codes fall back to the status.
 """
 
 from __future__ import annotations
@@ -90,27 +89,20 @@ _NO_PROVIDER_FITS = re.compile(
     r"|\bfilters? exclude[sd]? (?:every|all)\b",
     re.IGNORECASE,
 )
-"""What the service says whatever code and status it chooses: the filters left no provider."""
+"""No provider matches the filters; the service says so under any code and status."""
 _NO_PROVIDERS = re.compile(r"no providers? (?:are |is )?available", re.IGNORECASE)
-"""What is said of an outage too; a known code decides which is meant."""
+"""Said about outages too; a known code decides which is meant."""
 _OVERFLOW_STATUSES = frozenset({None, 400, 413, 422, 429})
 _LOOSE = (BadRequestError, RateLimitError)
-"""What codes say of many things; the words tell which."""
+"""Classes whose codes are used for many things; the message decides."""
 
 
 def error_class(
     status: int | None, code: str | None, type_: str | None, message: str
 ) -> type[APIStatusError]:
-    """Pick the class for what the service said: its code first, then its type, then the status.
+    """Pick the class of an error: by its code, else its type, else the status.
 
-    Words go before codes where only they are reliable: that no provider matches the filters comes under
-    any code and status.
-
-    Args:
-        status: HTTP status; None for an error inside a stream.
-        code: `error.code`, in any of the three vocabularies.
-        type_: `error.type`.
-        message: The service's own words, for what it sends without a code.
+    The message decides where codes are not reliable. Inside a stream there is no status.
     """
     if _NO_PROVIDER_FITS.search(message[:_WORDS_READ]):
         return NoProvidersAvailableError
@@ -141,12 +133,12 @@ def error_class(
 
 
 def _status_in(code: str | None) -> int | None:
-    """The HTTP status that some servers send as the code of an error inside a stream."""
+    """The HTTP status that some servers send as the code inside a stream."""
     return int(code) if code is not None and code.isdecimal() and len(code) == 3 else None  # noqa: PLR2004
 
 
 def _fits(known: type[APIStatusError], status: int | None) -> bool:
-    """Whether a word that is used loosely means under this status what it says."""
+    """Whether a code that is used loosely can be trusted with this status."""
     if status is None:
         return True
     if known is InsufficientBalanceError:
@@ -168,11 +160,10 @@ def status_error(
 
     Args:
         status: HTTP status; None for an error inside a stream.
-        body: The parsed JSON body, or text where it was no JSON. All of
-            `{"error": {...}}`, `{"error": "text"}`, `{"message": "text"}`,
-            a bare error object and plain text are understood.
+        body: The parsed JSON body, or text: `{"error": {...}}`, `{"error": "text"}`,
+            `{"message": "text"}`, a bare error object, or plain text.
         request_id: The answer's `x-request-id`.
-        endpoint: The endpoint's name, for the message of an answer that says nothing.
+        endpoint: The endpoint's name, for an answer without a message.
     """
     fields = _error_fields(body)
     message = fields["message"] or f"{endpoint or 'the service'} answered {status or 'an error'}"
@@ -193,7 +184,6 @@ def status_error(
 
 
 def _error_fields(body: Any) -> dict[str, Any]:
-    """Find message, code, type, param and details in any of the shapes an error body has."""
     fields: dict[str, Any] = {"message": "", "code": None, "type": None, "param": None, "details": None}
     if isinstance(body, list) and len(body) == 1:
         body = body[0]
@@ -219,7 +209,7 @@ def _error_fields(body: Any) -> dict[str, Any]:
 
 
 def _text(value: Any) -> str | None:
-    """A code as text: servers send strings, numbers, and the word None."""
+    """A code as text: servers send strings, numbers and the word None."""
     if value in (None, "", "None") or isinstance(value, bool):
         return None
     return value if isinstance(value, str) else str(value)

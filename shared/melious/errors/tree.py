@@ -1,29 +1,29 @@
-"""What can go wrong, as one tree, and the one table that reads the service's answers.
+"""The exceptions, as one tree.
 
     MeliousError
     ├── ConfigurationError (ValueError)        no key, an unusable base URL
-    ├── InvalidArgumentError (ValueError)      refused here, before anything was sent
-    ├── APIConnectionError (ConnectionError)   no answer: DNS, connect, TLS, cut connection
-    │   └── StreamTruncatedError               a stream that stopped without saying it was done
+    ├── InvalidArgumentError (ValueError)      a wrong argument; nothing was sent
+    ├── APIConnectionError (ConnectionError)   no answer: DNS, connect, TLS, broken connection
+    │   └── StreamTruncatedError               a stream that stopped before its end
     ├── APITimeoutError (TimeoutError)         one attempt took too long
     │   └── DeadlineExceededError              the whole call took too long
-    ├── ResponseDecodeError                    an answer that is not what the endpoint promises
+    ├── ResponseDecodeError                    an answer that cannot be read
     ├── BudgetExceededError                    an `ImpactBudget` is used up; nothing was sent
-    ├── ResidencyError                         an answer from elsewhere, or from nobody knows where
-    └── APIStatusError                         the service said no, with a status or inside a stream
+    ├── ResidencyError                         an answer from another country, or an unknown one
+    └── APIStatusError                         an error answer, or an error inside a stream
         ├── BadRequestError                    400, 413, 422
         │   └── ContextLengthExceededError
         ├── AuthenticationError                401
         ├── PermissionDeniedError              403
-        ├── InsufficientBalanceError           402, or 403 and 429 that are about money
+        ├── InsufficientBalanceError           402, or 403 and 429 about money
         ├── NotFoundError                      404
         │   └── ModelNotFoundError
         ├── RateLimitError                     429
-        └── ServerError                        5xx and the other passing troubles
+        └── ServerError                        5xx and other transient errors
             ├── ProviderError                  every provider of the model failed
-            └── NoProvidersAvailableError      the filters left no provider
+            └── NoProvidersAvailableError      no provider matches the filters
 
-What the service answers becomes one of these by the table in `melious.errors.table`.
+`melious.errors.table` maps the service's answers to them.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try of a call that failed: what came of it, and when (seconds since the call began)."""
+    """One failed attempt of a call: its outcome, and when it ended, in seconds since the call began."""
 
     outcome: str
     at: float
@@ -43,11 +43,11 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class RetryEvent:
-    """An attempt that failed and is about to be made again; what `on_retry` is called with.
+    """A failed attempt that is about to be retried; the argument of `on_retry`.
 
     Attributes:
         attempt: The number of the attempt that failed, from 1.
-        error: What it failed with.
+        error: Its error.
         delay: Seconds until the next attempt.
 
     Example:
@@ -64,18 +64,18 @@ class RetryEvent:
 
 
 class MeliousError(Exception):
-    """Root of everything this library raises on purpose.
+    """Base class of this library's exceptions.
 
     Attributes:
         message: What happened, without the advice.
-        status_code: HTTP status, where there was an answer.
-        code: The service's own code, as sent.
+        status_code: HTTP status, if there was an answer.
+        code: The service's error code, as sent.
         type: The service's error type, as sent.
-        param: The request field the service complains about, where it names one.
-        details: Whatever the service sends beside the message.
+        param: The request field at fault, if named.
+        details: Further details from the service.
         request_id: The service's id of the (last) request.
         body: The answer's body: parsed JSON, or text.
-        retry_after: Seconds the service asks to wait, where it says so.
+        retry_after: Seconds that the service asks to wait.
         attempts: How many requests were sent.
         elapsed: Seconds from the start of the call to the error.
         history: The earlier failed attempts, oldest first.
@@ -142,45 +142,45 @@ def _rebuild(cls: type[MeliousError], args: tuple[Any, ...], state: dict[str, An
 
 
 class ConfigurationError(MeliousError, ValueError):
-    """The client cannot be made from what it was given."""
+    """The client's configuration is missing something or is not valid."""
 
 
 class InvalidArgumentError(MeliousError, ValueError):
-    """An argument was refused before anything was sent; the message names it and its position."""
+    """An argument is not valid; nothing was sent. The message names it and its position."""
 
 
 class APIConnectionError(MeliousError, ConnectionError):
-    """No answer came: the name, the connection, TLS, or a cut in the middle."""
+    """No whole answer arrived: DNS, connecting, TLS, or a broken connection."""
 
     is_retryable = True
-    advice = "Check the network, a proxy, and MELIOUS_BASE_URL"
+    advice = "Check the network, the proxy, and MELIOUS_BASE_URL"
 
 
 class APITimeoutError(MeliousError, TimeoutError):
-    """An attempt took longer than its timeout. The service may have worked on, and billed, the request."""
+    """An attempt timed out. The service may have processed, and billed, the request."""
 
     is_retryable = True
     advice = "Raise `timeout`, shorten the request, or stream the answer"
 
 
 class DeadlineExceededError(APITimeoutError):
-    """The call as a whole, waits and retries included, took longer than its deadline."""
+    """The whole call, with waits and retries, took longer than its deadline."""
 
     advice = "Raise `deadline` or lower `max_retries`"
 
 
 class ResponseDecodeError(MeliousError):
-    """An answer that cannot be read: no JSON, a wrong shape, or not what was asked for."""
+    """An answer cannot be read: it is not JSON, or has the wrong form or content."""
 
-    advice = "Check that the base URL is that of Melious and not of a proxy or a web page"
+    advice = "Check that the base URL is that of Melious, and not of a proxy or a web page"
 
 
 class BudgetExceededError(MeliousError):
-    """A budget is used up, or can no longer be kept: the request was not sent.
+    """A budget is used up, or can no longer be enforced; the request was not sent.
 
     Attributes:
         budget: The `ImpactBudget`.
-        spent: What had been spent by then, as `melious.impact.Totals`: reported figures only.
+        spent: What had been spent, as `melious.impact.Totals`: reported figures only.
         limit: The name of the limit, such as `max_cost_eur`.
     """
 
@@ -196,18 +196,17 @@ class BudgetExceededError(MeliousError):
 
 
 class ResidencyError(MeliousError):
-    """An answer was not made where `filters.countries` allow, or does not say where.
+    """An answer does not come from `filters.countries`, or does not say where it comes from.
 
-    The answer is there, and was billed.
+    The answer is complete, and was billed.
 
     Attributes:
-        answer: The answer: a `Result`; of a stream, what came of it.
-        locations: Where the requests ran that were not verified, as country codes; None for those
-            that do not say.
+        answer: The answer: a `Result`; for a stream, what arrived.
+        locations: The country codes of the answers that were not verified; None if unknown.
         countries: The countries that were allowed.
     """
 
-    advice = "The answer is in `.answer`; asking again may well run in the same place"
+    advice = "The answer is in `.answer`; a retry may run in the same place"
 
     def __init__(
         self,
@@ -225,13 +224,13 @@ class ResidencyError(MeliousError):
 
 
 class ResidencyWarning(UserWarning):
-    """What `verify_location="warn"` warns with, where `"raise"` raises `ResidencyError`."""
+    """The warning of `verify_location="warn"`, in place of a `ResidencyError`."""
 
 
 class StreamTruncatedError(APIConnectionError):
-    """A stream that ended without a finish reason and without `[DONE]`: the answer is not whole."""
+    """A stream ended without a finish reason and without `[DONE]`: the answer is incomplete."""
 
-    advice = "What arrived is in `.partial`; send the request again for a whole answer"
+    advice = "What arrived is in `.partial`; send the request again for the whole answer"
 
 
 class APIStatusError(MeliousError):
@@ -239,21 +238,21 @@ class APIStatusError(MeliousError):
 
 
 class BadRequestError(APIStatusError):
-    """The request is not valid as it is (400, 413, 422)."""
+    """The request is not valid (400, 413, 422)."""
 
-    advice = "Correct the request; sending it again as it is will fail again"
+    advice = "Correct the request; it will fail again unchanged"
 
 
 class ContextLengthExceededError(BadRequestError):
-    """The input is longer than the model, or the provider that would serve it, takes."""
+    """The input is too long for the model, or for the provider."""
 
-    advice = "Shorten the input or take a model with a longer context"
+    advice = "Shorten the input or use a model with a longer context"
 
 
 class AuthenticationError(APIStatusError):
     """The key is missing, wrong, revoked or expired (401)."""
 
-    advice = "Check MELIOUS_API_KEY, or make a key at https://melious.ai/account/api/keys"
+    advice = "Check MELIOUS_API_KEY, or create a key at https://melious.ai/account/api/keys"
 
 
 class PermissionDeniedError(APIStatusError):
@@ -263,17 +262,17 @@ class PermissionDeniedError(APIStatusError):
 
 
 class InsufficientBalanceError(APIStatusError):
-    """The account has run out of energy or credits; no retry will help."""
+    """The account has run out of energy or credits; retries do not help."""
 
-    advice = "Top up the balance of the account"
+    advice = "Top up the account"
 
 
 class NotFoundError(APIStatusError):
-    """There is nothing at this address (404)."""
+    """There is nothing at this URL (404)."""
 
 
 class ModelNotFoundError(NotFoundError):
-    """The model does not exist, or is not open to this key."""
+    """The model does not exist, or this key has no access to it."""
 
     advice = "List the models with `client.models.list()`; an unknown `:flavor` counts as part of the name"
 
@@ -286,7 +285,7 @@ class RateLimitError(APIStatusError):
 
 
 class ServerError(APIStatusError):
-    """The service, or something on the way to it, is in trouble (5xx)."""
+    """The service, or something on the way to it, failed (5xx)."""
 
     is_retryable = True
     advice = "Try again later"
@@ -295,11 +294,11 @@ class ServerError(APIStatusError):
 class ProviderError(ServerError):
     """Every provider of the model failed or was too slow."""
 
-    advice = "Try again, or take another model, flavor or filter"
+    advice = "Try again, or use another model, flavor or filter"
 
 
 class NoProvidersAvailableError(ServerError):
-    """No provider fits what the request allows."""
+    """No provider matches the request's filters."""
 
     is_retryable = False
-    advice = "Loosen `filters`, or take a model that more providers serve"
+    advice = "Relax `filters`, or use a model that more providers serve"

@@ -1,27 +1,27 @@
-"""How many requests pass in a window, and how long it is, where no header says so, or not exactly."""
+"""Learns the size and length of rate-limit windows where headers do not give them."""
 
 from __future__ import annotations
 
 _GROWTH = 4
-"""A window that was used up without a refusal is followed by one that is larger by this part of it."""
-_REST = 8
-"""Windows after a refusal in which nothing more is tried."""
+"""A window used up without a refusal grows by one part in this many."""
+_COOLDOWN = 8
+"""Windows after a refusal before growing or shortening again."""
 _SHORTER = 0.8
-"""The part of a period that is tried next."""
-_LEAST = 1.0
-"""Seconds; nothing shorter is tried than what the smallest whole number names."""
-_FORGOTTEN = 0.9
-"""The part that is left of the longest wait when another one is named."""
+"""Factor by which a shorter period is tried."""
+_SHORTEST = 1.0
+"""Seconds; the shortest period tried, and the shortest a header can name."""
+_DECAY = 0.9
+"""Factor applied to the longest wait whenever another one is requested."""
 _ROUNDED = 8.0
-"""Seconds; in longer waits it matters little that they are rounded up."""
+"""Seconds; for longer waits rounding hardly matters."""
 
 
 class Allowance:
-    """Learns from each window what the next one will let through.
+    """Learns from each window how many requests the next one lets through.
 
     Attributes:
-        proven: Requests that passed in a window; None as long as nothing is known.
-        tried: Requests to try in the next one: what is proven, and now and then a few more.
+        proven: Requests that passed in a window; None while unknown.
+        tried: Requests to try in the next one: the same, or a few more.
 
     Example:
         >>> allowance = Allowance()
@@ -33,42 +33,35 @@ class Allowance:
     def __init__(self) -> None:
         self.proven: int | None = None
         self.tried: int | None = None
-        self._rest = 0
+        self._cooldown = 0
 
     def learn(self, sent: int, refused: int) -> None:
-        """A window is over.
-
-        One in which nothing passed had not opened yet, and says nothing about its size.
-
-        Args:
-            sent: Requests that were sent in it.
-            refused: Those of them that were refused.
-        """
+        """Learn from a window that is over, by the requests sent and refused in it."""
         passed = sent - refused
         if passed <= 0:
             return
         if refused:
             self.proven = passed if self.proven is None else min(self.proven, passed)
             self.tried = passed
-            self._rest = _REST
+            self._cooldown = _COOLDOWN
         elif self.tried is not None and passed >= self.tried:
             self.proven = passed
-            self._rest -= 1
-            self.tried = passed + (max(1, passed // _GROWTH) if self._rest <= 0 else 0)
+            self._cooldown -= 1
+            self.tried = passed + (max(1, passed // _GROWTH) if self._cooldown <= 0 else 0)
 
 
 class Period:
-    """Learns after how long a new window can be tried, where the service says whole seconds or nothing.
+    """Learns how long to wait for a new window, where the service says whole seconds or nothing.
 
     Attributes:
-        seconds: What was named, or has proved enough; 0.0 as long as nothing is known.
-        tried: What to try next: the same, and now and then a little less.
-        longest: Of the waits that were named lately; what comes after it should pass.
-        proven: A window began after `seconds`.
+        seconds: The wait requested, or proved enough; 0.0 while unknown.
+        tried: The wait to try next: the same, or a little less.
+        longest: The longest wait requested lately.
+        proven: Whether a window has begun after `seconds`.
 
     Example:
         >>> period = Period()
-        >>> period.name(2.0)
+        >>> period.requested(2.0)
         >>> period.passed(after=2.1)
         >>> period.seconds, period.tried
         (2.0, 1.6)
@@ -80,27 +73,27 @@ class Period:
     def __init__(self) -> None:
         self.seconds = self.tried = self.longest = 0.0
         self.proven = False
-        self._rest = 0
+        self._cooldown = 0
 
-    def name(self, seconds: float) -> None:
-        """A refusal asked to wait so long."""
+    def requested(self, seconds: float) -> None:
+        """Note the wait that a refusal asked for."""
         self.proven = self.proven and seconds <= self.seconds
         self.seconds = self.tried = seconds
-        self.longest = max(seconds, _FORGOTTEN * self.longest)
+        self.longest = max(seconds, _DECAY * self.longest)
 
     def passed(self, after: float) -> None:
-        """A window had begun after so long."""
+        """Note that a window had begun after so many seconds."""
         self.seconds, self.proven = min(self.tried, after), True
         self.tried = self.seconds
-        self._rest -= 1
-        shorter = max(_LEAST, self.seconds * _SHORTER)
-        if self._rest <= 0 and shorter < self.seconds <= _ROUNDED:
+        self._cooldown -= 1
+        shorter = max(_SHORTEST, self.seconds * _SHORTER)
+        if self._cooldown <= 0 and shorter < self.seconds <= _ROUNDED:
             self.tried = shorter
 
     def refused(self, seconds: float, after: float) -> None:
-        """No window had begun after so long, and the service asks to wait so many seconds from now."""
+        """Note that no window had begun after so many seconds, and the new wait requested."""
         if self.tried < self.seconds:
-            self.tried, self._rest = self.seconds, _REST
+            self.tried, self._cooldown = self.seconds, _COOLDOWN
         else:
-            self.name(max(seconds, self.seconds / _SHORTER))
+            self.requested(max(seconds, self.seconds / _SHORTER))
         self.longest = max(self.longest, seconds + min(after, 2.0 * seconds))

@@ -1,4 +1,4 @@
-"""What an exchange asks its driver to do, and what the driver has to say of a transport that failed."""
+"""What an exchange asks its driver to do, and how the driver reports a transport failure."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from melious.exchange.retry import Phase
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Send the request and give a `Head` or a `Failure`.
+    """Send the request; the result is a `Head` or a `Failure`.
 
     Attributes:
         headers: Headers of this attempt, beside the request's own.
-        until: The monotonic moment by which the head must be there, or None.
+        until: Monotonic deadline for the head, if any.
     """
 
     headers: tuple[tuple[str, str], ...]
@@ -25,12 +25,12 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class ReadBody:
-    """Read the answer to its end and give bytes or a `Failure`.
+    """Read the whole body; the result is bytes or a `Failure`.
 
     Attributes:
-        limit: The most bytes that it may have.
-        until: The monotonic moment by which it must be there, or None.
-        cut: Give the first `limit` bytes of one that is larger, where else that is a `Failure`.
+        limit: The largest body, in bytes.
+        until: Monotonic deadline for the body, if any.
+        cut: Cut a larger body instead of failing.
     """
 
     limit: int
@@ -40,38 +40,38 @@ class ReadBody:
 
 @dataclass(frozen=True, slots=True)
 class ReadSome:
-    """Give the next bytes of the answer as they come, b"" at its end, or a `Failure`."""
+    """Read the next bytes of a stream; the result is bytes, b"" at its end, or a `Failure`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sleep:
-    """Wait, and give None."""
+    """Wait; the result is None."""
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class Notify:
-    """Report to the log, and to the caller's `on_retry`, that another attempt follows, and give None."""
+    """Report a retry to the log and the caller's `on_retry`; the result is None."""
 
     event: RetryEvent
 
 
 Effect: TypeAlias = Send | ReadBody | ReadSome | Sleep | Notify | Otherwise
-"""What a driver performs. `Otherwise` is noted and logged: what is sent from then on is its request."""
+"""What a driver performs. After an `Otherwise`, which is logged, it sends that request."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What went wrong with the transport.
+    """A transport failure.
 
     Attributes:
         phase: How far the attempt had come.
-        timed_out: A wait was too long, as against a broken connection.
+        timed_out: It timed out; else the connection broke.
         message: What happened, for people: phase, host and cause.
-        final: No further attempt can go better.
-        error: What to raise, where the connection is not to blame.
-        cause: The exception underneath.
+        final: Whether a retry is pointless.
+        error: The error to raise, where it is not a connection error.
+        cause: The underlying exception.
     """
 
     phase: Phase

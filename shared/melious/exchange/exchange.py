@@ -1,9 +1,7 @@
 """One call with all its attempts, as a generator of effects.
 
-A driver, sync or async, performs each effect and sends its result back in. All
-that decides lies here: the gate, the attempts, what an answer means, the
-waits, the deadline, and for a stream the boundary behind which nothing is
-retried any more, namely the first chunk.
+A driver performs each effect and sends its result back in. All decisions are made
+here: gate, attempts, waits, deadline. A stream is not retried after its first chunk.
 """
 
 from __future__ import annotations
@@ -28,31 +26,32 @@ from melious.exchange.effects import Effect, Failure, Notify, ReadBody, ReadSome
 from melious.exchange.gate import RateGate, Turn
 from melious.exchange.opened import OpenStream, with_history
 from melious.exchange.ratelimit import RateLimit, parse_rate_limit, parse_retry_after
-from melious.exchange.request import CallOrigin, Otherwise, Replay, Request, Response, parsed
+from melious.exchange.request import CallSummary, Otherwise, Replay, Request, Response, parsed
 from melious.exchange.retry import (
     SERVER_DELAY_CAP,
     Phase,
     RetryBudget,
     delay_before_retry,
     is_malformed,
-    named_by,
     retry_cost,
+    wait_until_reset,
     worth_retrying,
 )
+from melious.wire import codec
 from melious.wire.chunks import ChatStreamParser
 from melious.wire.head import Head
-from melious.wire.refusals import MAX_ERROR_BODY, error_object, parsed_or_text, refusal
+from melious.wire.refusals import MAX_ERROR_BODY, error_object, refusal
 
 T = TypeVar("T")
 
-_LOOK = 0.25
-"""Seconds of a wait after which a call that others can end looks whether they have."""
+_CHECK_INTERVAL = 0.25
+"""Seconds between the checks whether a waiting call was stopped."""
 MAX_BODY = 256 * 1024 * 1024  # 2,048 vectors of 4,096 numbers as JSON take 170 MB, ten pictures 100 MB
 
 
 @dataclass(slots=True)
 class Policy:
-    """What outlives a call: the client's budget, the gate of its key and endpoint, and the clocks."""
+    """What calls share: the client's retry budget, the gate of its key and endpoint, the clocks."""
 
     gate: RateGate
     budget: RetryBudget = field(default_factory=RetryBudget)
@@ -62,7 +61,7 @@ class Policy:
 
 
 Exchange: TypeAlias = Generator[Effect, Any, T]
-"""A call under way: yields the effects to perform, and returns its answer."""
+"""A call in progress: yields effects to perform, returns the answer."""
 
 
 def whole(request: Request, policy: Policy) -> Exchange[Response]:
@@ -112,7 +111,7 @@ def _until_answered(call: _CallState, read: _Read[T]) -> Exchange[T]:
             error, phase, timed_out = call.failed(head), head.phase, head.timed_out
         else:
             outcome = yield from call.read(head, read)
-            if not isinstance(outcome, _Failed):
+            if not isinstance(outcome, _FailedAttempt):
                 call.policy.budget.refund()
                 return outcome
             error, phase, timed_out = outcome.error, outcome.phase, outcome.timed_out
@@ -131,13 +130,13 @@ def _idempotency() -> tuple[str, str]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Failed:
+class _FailedAttempt:
     error: MeliousError
     phase: Phase = Phase.ANSWER
     timed_out: bool = False
 
 
-_Read: TypeAlias = Callable[[Head, RateLimit | None], Exchange[T | _Failed]]
+_Read: TypeAlias = Callable[[Head, RateLimit | None], Exchange[T | _FailedAttempt]]
 
 
 class _CallState:
@@ -159,22 +158,22 @@ class _CallState:
 
     @property
     def tries(self) -> int:
-        """How many attempts there were; another request in the place of the first is no retry."""
+        """Attempts so far; one with another request instead does not count as a retry."""
         return self.attempts - self.refusals
 
     def pass_gate(self) -> Generator[Effect, Any, None]:
-        """Wait until the key may send; raise without sending if that would take too long."""
+        """Wait until the gate is open; raise, with nothing sent, if that takes too long."""
         policy, gate, most = self.policy, self.policy.gate, self.policy.max_rate_limit_wait
         if not most:
             return
         waited = 0.0
-        spare = self.tries < self.limits.max_retries
-        while wait := gate.wait(self.turn, now := policy.clock(), spare=spare):
-            # Who has waited long enough still waits to hear what becomes of another one's attempt.
+        can_retry = self.tries < self.limits.max_retries
+        while wait := gate.wait(self.turn, now := policy.clock(), can_retry=can_retry):
+            # A call that has waited its time still waits for the outcome of a probe.
             patience = (2 * most if gate.is_probing(now) else most) - waited
             if wait > patience or (self.until is not None and now + wait > self.until):
                 error = RateLimitError(
-                    f"not sent: the service asks this key to wait {wait:.1f} s more", retry_after=wait
+                    f"not sent: the service asks this key to wait {wait:.1f} s longer", retry_after=wait
                 )
                 raise self.final(error)
             wait = min(wait + gate.spread(), patience)
@@ -182,22 +181,22 @@ class _CallState:
             waited += wait
 
     def pause(self, seconds: float) -> Generator[Effect, Any, None]:
-        """Wait, for as long as the attempt that follows is wanted."""
-        if self.request.ends is None:
+        """Wait, unless the call is stopped meanwhile."""
+        if self.request.stop is None:
             yield Sleep(seconds)
             return
         while seconds > 0:
-            self._check_wanted(self.request.ends)
-            yield Sleep(min(seconds, _LOOK))
-            seconds -= _LOOK
+            self._check_wanted(self.request.stop)
+            yield Sleep(min(seconds, _CHECK_INTERVAL))
+            seconds -= _CHECK_INTERVAL
 
-    def _check_wanted(self, ends: Callable[[MeliousError | None], bool]) -> None:
-        if ends(None):
+    def _check_wanted(self, stop: Callable[[MeliousError | None], bool]) -> None:
+        if stop(None):
             raise self.final(MeliousError("not sent: another request of the same call has failed"))
 
     def begin_attempt(self) -> None:
-        if self.request.ends is not None:
-            self._check_wanted(self.request.ends)
+        if self.request.stop is not None:
+            self._check_wanted(self.request.stop)
         now = self.policy.clock()
         if self.until is not None and now >= self.until:
             error = DeadlineExceededError(f"the deadline of {self.limits.deadline:g} s passed; not sent")
@@ -205,37 +204,34 @@ class _CallState:
         self.attempts += 1
         self.attempt_started = now
         answer = self.limits.timeout.answer
-        ends = [
-            moment for moment in (self.until, None if answer is None else now + answer) if moment is not None
-        ]
-        self.attempt_until = min(ends, default=None)
+        limits = (self.until, None if answer is None else now + answer)
+        self.attempt_until = min((moment for moment in limits if moment is not None), default=None)
 
-    def read(self, head: Head, read: _Read[T]) -> Exchange[T | _Failed]:
-        """Read an answer: a result, or what the service or the connection had against it."""
+    def read(self, head: Head, read: _Read[T]) -> Exchange[T | _FailedAttempt]:
+        """Read an answer: a result, or the error of the service or the connection."""
         now = self.policy.wall_clock()
         rate_limit = parse_rate_limit(head.headers, now)
         if 200 <= head.status < 300:  # noqa: PLR2004
             return (yield from read(head, rate_limit))
         body = yield ReadBody(MAX_ERROR_BODY, self.attempt_until, cut=True)
-        said = parsed_or_text(b"" if isinstance(body, Failure) else body)
-        return _Failed(self._refusal(head, said, rate_limit, now))
+        said = codec.loads_or_text(b"" if isinstance(body, Failure) else body)
+        return _FailedAttempt(self._refusal(head, said, rate_limit, now))
 
-    def read_whole(self, head: Head, rate_limit: RateLimit | None) -> Exchange[Response | _Failed]:
-        """Read a whole answer."""
+    def read_whole(self, head: Head, rate_limit: RateLimit | None) -> Exchange[Response | _FailedAttempt]:
         policy, now = self.policy, self.policy.wall_clock()
         body = yield ReadBody(MAX_BODY, self.attempt_until)
         if isinstance(body, Failure):
-            return _Failed(self.failed(body, head), body.phase, body.timed_out)
+            return _FailedAttempt(self.failed(body, head), body.phase, body.timed_out)
         said = error_object(body)
         if said is not None:
-            return _Failed(self._refusal(head, said, rate_limit, now))
+            return _FailedAttempt(self._refusal(head, said, rate_limit, now))
         policy.gate.passed(self.turn, rate_limit, policy.clock())
         return Response(
-            head.status, head.headers, body, self._origin(rate_limit, policy.clock() - self.started)
+            head.status, head.headers, body, self._summary(rate_limit, policy.clock() - self.started)
         )
 
-    def read_stream(self, head: Head, rate_limit: RateLimit | None) -> Exchange[OpenStream | _Failed]:
-        """Read until there is a chunk to hand over; up to then the attempt can be made again."""
+    def read_stream(self, head: Head, rate_limit: RateLimit | None) -> Exchange[OpenStream | _FailedAttempt]:
+        """Read up to the first chunk; until then the attempt can be retried."""
         policy = self.policy
         policy.gate.passed(self.turn, rate_limit, policy.clock())
         parser = ChatStreamParser(head, event_timeout=self.limits.timeout.event, clock=policy.clock)
@@ -243,49 +239,50 @@ class _CallState:
         while not chunks and not parser.ended:
             data = yield ReadSome()
             if isinstance(data, Failure):
-                return _Failed(self.failed(data, head), data.phase, data.timed_out)
+                return _FailedAttempt(self.failed(data, head), data.phase, data.timed_out)
             chunks = parser.feed(data) if data else parser.close()
-        if parser.error is not None and not any(_says_something(chunk) for chunk in chunks):
-            self._pace(parser.error, head, rate_limit, policy.wall_clock())
-            return _Failed(parser.error, timed_out=isinstance(parser.error, APITimeoutError))
-        return self._opened(parser, chunks, head, self._origin(rate_limit))
+        if parser.error is not None and not any(_has_content(chunk) for chunk in chunks):
+            self._apply_retry_headers(parser.error, head, rate_limit, policy.wall_clock())
+            return _FailedAttempt(parser.error, timed_out=isinstance(parser.error, APITimeoutError))
+        return self._opened(parser, chunks, head, self._summary(rate_limit))
 
     def read_replayed(
         self, replay: Replay, head: Head, rate_limit: RateLimit | None
-    ) -> Exchange[OpenStream | _Failed]:
-        """Read a whole answer and make a stream of it."""
+    ) -> Exchange[OpenStream | _FailedAttempt]:
+        """Read a whole answer and replay it as a stream."""
         response = yield from self.read_whole(head, rate_limit)
-        if isinstance(response, _Failed):
+        if isinstance(response, _FailedAttempt):
             return response
         try:
             raw, chunks = parsed(response, replay)
         except MeliousError as error:
             raise self.final(error) from error.__cause__
         parser = ChatStreamParser(head, clock=self.policy.clock)
-        return self._opened(parser, parser.replay(raw, chunks), head, self._origin(rate_limit))
+        return self._opened(parser, parser.replay(raw, chunks), head, self._summary(rate_limit))
 
     def _opened(
-        self, parser: ChatStreamParser, first: Iterable[dict[str, Any]], head: Head, origin: CallOrigin
+        self, parser: ChatStreamParser, first: Iterable[dict[str, Any]], head: Head, summary: CallSummary
     ) -> OpenStream:
-        return OpenStream(parser, first, head, origin, self.started, tuple(self.history))
+        return OpenStream(parser, first, head, summary, self.started, tuple(self.history))
 
-    def _origin(self, rate_limit: RateLimit | None, elapsed: float = 0.0) -> CallOrigin:
-        return CallOrigin(self.attempts, elapsed, rate_limit, self.request.routing)
+    def _summary(self, rate_limit: RateLimit | None, elapsed: float = 0.0) -> CallSummary:
+        return CallSummary(self.attempts, elapsed, rate_limit, self.request.routing)
 
     def _refusal(self, head: Head, said: Any, rate_limit: RateLimit | None, now: float) -> MeliousError:
-        """The error for what the service said, with an error status or in place of an answer."""
         error = refusal(head, said, self.request.endpoint)
-        self._pace(error, head, rate_limit, now)
+        self._apply_retry_headers(error, head, rate_limit, now)
         if not isinstance(error, RateLimitError):
             self.policy.gate.passed(self.turn, rate_limit, self.policy.clock())
         return error
 
-    def _pace(self, error: MeliousError, head: Head, rate_limit: RateLimit | None, now: float) -> None:
-        """Write on an error what its headers say of another attempt; tell the gate of a refusal."""
+    def _apply_retry_headers(
+        self, error: MeliousError, head: Head, rate_limit: RateLimit | None, now: float
+    ) -> None:
+        """Set what the headers say about retries on the error; report rate limits to the gate."""
         error.retry_after = parse_retry_after(head.headers, now)
         if isinstance(error, RateLimitError):
             if error.retry_after is None and rate_limit is not None and rate_limit.remaining == 0:
-                error.retry_after = named_by(rate_limit)
+                error.retry_after = wait_until_reset(rate_limit)
             most = self.policy.max_rate_limit_wait or SERVER_DELAY_CAP
             self.policy.gate.refused(
                 self.turn, error.retry_after, self.policy.clock(), most=most, rate_limit=rate_limit
@@ -295,7 +292,7 @@ class _CallState:
             error.is_retryable = wish == "true"
 
     def failed(self, failure: Failure, head: Head | None = None) -> MeliousError:
-        """The error for a transport that failed."""
+        """The error for a transport failure."""
         self.policy.gate.leave(self.turn)
         error: MeliousError
         if self.until is not None and failure.timed_out and self.policy.clock() >= self.until - 0.01:
@@ -316,19 +313,19 @@ class _CallState:
         """What to send instead of a request that failed, if anything.
 
         Raises:
-            MeliousError: There was something, and nothing is left of it.
+            MeliousError: There is nothing left to send instead.
         """
         found = None if self.request.otherwise is None else self.request.otherwise(self.request, error)
         if isinstance(found, MeliousError):
             raise self.final(found)
         if found is not None:
-            self._note(error)
+            self._record_attempt(error)
             self.refusals += 1
             self.request = found.request
         return found
 
     def delay_or_raise(self, error: MeliousError, phase: Phase, *, timed_out: bool) -> float:
-        """Seconds until the next attempt, or the error where there is none."""
+        """Seconds until the next attempt; raises the error where there is none."""
         now = self.policy.clock()
         spent = now - self.attempt_started
         self.malformed += is_malformed(error)
@@ -341,24 +338,23 @@ class _CallState:
             spent=spent,
             timed_out=timed_out,
         )
-        if retryable and self.request.ends is not None:
-            retryable = not self.request.ends(error)
+        if retryable and self.request.stop is not None:
+            retryable = not self.request.stop(error)
         delay = delay_before_retry(error, self.tries) if retryable else None
         if delay is None or (self.until is not None and now + delay >= self.until):
             raise self.final(error)
         if not self.policy.budget.take(retry_cost(error)):
-            error.add_note("Not retried: too many calls of this client have failed lately")
+            error.add_note("Not retried: too many requests of this client have failed recently")
             raise self.final(error)
-        self._note(error)
+        self._record_attempt(error)
         return delay
 
-    def _note(self, error: MeliousError) -> None:
-        """Write down an attempt that is followed by another."""
+    def _record_attempt(self, error: MeliousError) -> None:
         error.attempts, error.elapsed = self.attempts, self.policy.clock() - self.started
         self.history.append(Attempt(_outcome(error), error.elapsed, error.request_id))
 
     def final(self, error: MeliousError) -> MeliousError:
-        """Write on an error what the call had been through."""
+        """Complete the error that ends the call: advice, attempts, history."""
         advice = None if self.request.advise is None else self.request.advise(error)
         if advice is not None:
             error.advice = advice
@@ -370,8 +366,8 @@ def _outcome(error: MeliousError) -> str:
     return f"{type(error).__name__}: {status}{error.message}"[:300]
 
 
-def _says_something(chunk: dict[str, Any]) -> bool:
-    """Whether a chunk holds anything of an answer, so that it must be handed over and not asked for again."""
+def _has_content(chunk: dict[str, Any]) -> bool:
+    """Whether a chunk holds part of an answer, which rules out a retry."""
     return any(
         choice["delta"].get("content")
         or choice["delta"].get("reasoning_content")

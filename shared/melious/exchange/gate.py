@@ -1,8 +1,7 @@
-"""Holds requests back that the service would refuse: the gate of one endpoint, for one key.
+"""A client-side rate limiter: holds back requests that the service would refuse, per key and endpoint.
 
-A window is a span of time in which the service lets some requests through. While nothing is known of one,
-the gate stands open. What comes after a window that was used up, or after a refusal, is tried by one request,
-the probe; the others follow when that one was not refused.
+A window is a span of time in which the service accepts some requests. While none is known, the gate is open.
+After one is used up, or a refusal, one request, the probe, tries the next; the others follow if it passes.
 """
 
 from __future__ import annotations
@@ -19,46 +18,43 @@ from melious.exchange.allowance import Allowance, Period
 from melious.exchange.ratelimit import RateLimit
 
 _SAME_WINDOW = 1.5
-"""Seconds that two answers may differ by, whole seconds and travel times, and still mean one window."""
+"""Seconds by which the ends in two answers may differ, from rounding and latency, within one window."""
 _MARGIN = 1.05
-"""The part of a period after which the next window is tried, where no header tells its beginning."""
+"""Part of a period after which the next window is tried without word from a header."""
 _ROUNDED_UP = 0.5
-"""Seconds from which on a wait may have been rounded up: the next window is tried before it is told."""
+"""Seconds from which a wait may be rounded up, so the next window is tried early."""
 _RECHECKS = 0.001, 0.01, 0.25
-"""Seconds between the looks of those who wait: for each that waits, at least, and at most."""
+"""Seconds between the checks of waiting calls: per waiting call, at least, and at most."""
 _SETTLED = 0.2, 1 / 16
-"""Seconds, and the part of a period, after which a probe that was not refused counts as let through."""
+"""Seconds, plus part of the period, after which a probe not refused counts as passed."""
 _COUNTED = 10.0
-"""Seconds of an open gate whose requests count for what a window lets through, should one be refused."""
-_PROBES = 0.05, 8.0
-"""Seconds after which a refused probe is followed by another, doubled for each that is refused: from, to."""
+"""Seconds of an open gate over which requests are counted, in case one is refused."""
+_PROBE_BACKOFF = 0.05, 8.0
+"""Seconds from a refused probe to the next: first and longest; they double."""
 
 
 @dataclass(slots=True, eq=False)
 class Turn:
-    """The place of one call at a gate.
+    """The state of one call at a gate.
 
     Attributes:
-        window: The window in which its last request was sent; None if the gate was not asked.
-        waiting: It waits at the gate.
-        spare: A refusal would leave it a further attempt.
-        flying: Its request was sent and is not answered.
+        window: The window of its last request, if any.
+        waiting: It is waiting at the gate.
+        can_retry: It has an attempt left after a refusal.
+        in_flight: Its request is not answered yet.
     """
 
     window: int | None = None
     waiting: bool = False
-    spare: bool = True
-    flying: bool = False
+    can_retry: bool = True
+    in_flight: bool = False
 
 
 class RateGate:
-    """Holds the callers of one key and endpoint back while their requests could only fail.
+    """Holds back the calls of one key and endpoint while their requests could only fail.
 
-    Shared by every client of the key in this process, sync and async alike: numbers and moments (monotonic
-    times) under a lock, with no timer or task behind them. The figures of the service are hints.
-
-    Args:
-        uniform: Draws a number between two others.
+    Shared by all clients of the key in this process: numbers and monotonic times under a lock, no timer
+    or task. The service's figures are hints.
 
     Example:
         >>> gate, turn = RateGate(), Turn()
@@ -75,73 +71,70 @@ class RateGate:
         self._allowance = Allowance()
         self._limit: int | None = None
         self._closed_until = 0.0
-        # The window: how many more may go, or None where that is not known, and until when.
+        # The window: how many more requests may go (None: unknown), and until when.
         self._window = 0
         self._left: int | None = None
         self._end = 0.0
-        self._told = False  # its end is the service's word, not our guess
-        self._denied = False
-        self._proved = True  # a request of it passed, or nothing was ever refused
+        self._end_reported = False  # the service named its end; else it is a guess
+        self._was_refused = False
+        self._proven = True  # one of its requests passed, or nothing was ever refused
         self._sent = self._answered = self._refused = 0
         self._began = self._last_sent = 0.0
-        self._told_left = 0
-        # How long a window is: by what headers say, and by how long refusals ask to wait.
+        self._reported_left = 0
+        # How long a window is: by the headers, and by the waits that refusals ask for.
         self._length = 0.0
         self._period = Period()
         self._probe: Turn | None = None
         self._probe_sent = 0.0
-        self._probe_after = 0.0  # seconds behind the first request of the window before
-        self._early_for: float | None = None  # the end before which the probe went
-        self._before = 0.0, False, 0.0, 0.0  # end, told, began and last sent of the window before the probe
-        self._strict = False  # only the probe's outcome opens the gate
+        self._probe_after = 0.0  # seconds after the first request of the previous window
+        self._probed_before: float | None = None  # the window's end, where the probe went before it
+        self._before_probe = 0.0, False, 0.0, 0.0  # the window before: end, end reported, began, last sent
+        self._probe_must_pass = False  # only an answer to the probe opens the gate
         self._probes_refused = 0
-        self._waiting = self._spare_waiting = self._flying = 0
+        self._waiting = self._retriable_waiting = self._in_flight = 0
 
-    def wait(self, turn: Turn, now: float, *, spare: bool = True) -> float:
-        """Seconds until the call may send or should ask again; 0.0 to send at once, which is counted.
+    def wait(self, turn: Turn, now: float, *, can_retry: bool = True) -> float:
+        """Seconds until the call may send or should ask again; 0.0 means send now, and counts the request.
 
-        Args:
-            turn: The call's place.
-            now: The time.
-            spare: A refusal would leave the call a further attempt: such calls go first.
+        Calls that can retry after a refusal go first.
         """
         with self._lock:
-            self._land(turn)
+            self._mark_done(turn)
             if self._probe is turn:
                 self._give_up_probe()
-            opens = self._opens(now, spare=spare)
+            opens = self._opens_at(now, can_retry=can_retry)
             if opens > now:
-                self._queue(turn, spare=spare)
+                self._queue(turn, can_retry=can_retry)
                 return opens - now
             self._unqueue(turn)
-            self._let_go(turn, now)
+            self._release(turn, now)
             return 0.0
 
     def spread(self) -> float:
-        """Some seconds more for a wait, so that those who wait do not ask in step."""
-        return self._uniform(0.0, self._recheck())
+        """Extra seconds for a wait, so that waiting calls do not check in step."""
+        return self._uniform(0.0, self._recheck_after())
 
     def is_probing(self, now: float) -> bool:
-        """Whether it is about to be known if requests pass again."""
+        """Whether a probe is out, or due, that will tell if requests pass again."""
         return self._probe is not None or (self._left == 0 and now >= max(self._closed_until, self._end))
 
     def is_open(self, now: float) -> bool:
-        """Whether there is nothing to remember: no wait, and no window that is being counted."""
+        """Whether there is no state worth keeping: no wait, and no window being counted."""
         with self._lock:
             counted = self._left is not None and now < self._end
             return now >= self._closed_until and not counted and self._probe is None and not self._waiting
 
     def passed(self, turn: Turn, rate_limit: RateLimit | None, now: float) -> None:
-        """The service let a request through, and may have said what remains of the window."""
+        """Record that a request passed, and what the answer said about the window."""
         with self._lock:
-            self._land(turn)
+            self._mark_done(turn)
             if turn.window == self._window:
                 self._answered += 1
-                self._proved = True
+                self._proven = True
             if self._probe is turn:
-                self._open()
+                self._probe_passed()
             if rate_limit is not None:
-                self._note(turn, rate_limit, now)
+                self._learn_window(turn, rate_limit, now)
 
     def refused(
         self,
@@ -152,19 +145,19 @@ class RateGate:
         most: float,
         rate_limit: RateLimit | None = None,
     ) -> None:
-        """The service refused a request because of its limit.
+        """Record that the service refused a request because of its rate limit.
 
         Args:
-            turn: The call's place.
-            seconds: How long it asks to wait; None if it does not say, which closes nothing.
+            turn: The call.
+            seconds: The wait it asks for; without one nothing closes.
             now: The time.
-            most: Seconds for which the gate closes at most. After them one request tries.
-            rate_limit: What the answer said of the window.
+            most: The longest time to close for, in seconds.
+            rate_limit: What the answer said about the window.
         """
         with self._lock:
             if rate_limit is not None:
-                self._note_limit(rate_limit)
-            self._land(turn)
+                self._learn_limit(rate_limit)
+            self._mark_done(turn)
             if turn.window == self._window:
                 self._answered += 1
                 self._refused += 1
@@ -172,108 +165,107 @@ class RateGate:
                 seconds = self._probe_refused(seconds, now)
             elif seconds is None:
                 return
-            elif not self._denied or seconds > self._period.seconds:
-                self._period.name(min(seconds, most))
-            self._strict = self._strict or seconds > most or not self._expected()
+            elif not self._was_refused or seconds > self._period.seconds:
+                self._period.requested(min(seconds, most))
+            self._probe_must_pass = self._probe_must_pass or seconds > most or not self._expected()
             self._closed_until = max(self._closed_until, now + min(seconds, most))
-            self._left, self._end, self._told, self._denied = 0, self._closed_until, True, True
+            self._left, self._end, self._end_reported, self._was_refused = 0, self._closed_until, True, True
 
     def leave(self, turn: Turn) -> None:
-        """The call ended, or its attempt came to nothing: it waits no longer, and another may probe."""
-        if turn.waiting or turn.flying:
+        """Remove a call that ended, or whose attempt failed; another call may then probe."""
+        if turn.waiting or turn.in_flight:
             with self._lock:
                 self._unqueue(turn)
-                self._land(turn)
+                self._mark_done(turn)
                 if self._probe is turn:
                     self._give_up_probe()
 
     # --- who may go ----------------------------------------------------------------------------------------
 
-    def _opens(self, now: float, *, spare: bool) -> float:
-        """The moment at which the caller may go, or should ask again."""
+    def _opens_at(self, now: float, *, can_retry: bool) -> float:
+        """When the caller may send, or should ask again."""
         if self._left is None and self._probe is None and now >= self._closed_until:
             return now
-        soon = now + self._recheck()
+        soon = now + self._recheck_after()
         if self._probe is not None:
-            if self._strict or now < self._probe_sent + self._settled_after():
+            if self._probe_must_pass or now < self._probe_sent + self._settled_after():
                 return soon
-            self._open()
+            self._probe_passed()
         if now < self._closed_until:
             return self._closed_until
         if self._left and now >= self._end:
-            self._roll(now)
+            self._roll_over(now)
         if self._left is None:
             return now
-        if self._left > 0 and (spare or self._is_certain()):
+        if self._left > 0 and (can_retry or self._is_certain()):
             return now
-        opens = self._next_window(spare=spare)
+        opens = self._next_window_at(can_retry=can_retry)
         if opens <= now:
-            return soon if self._spare_waiting and not spare else now
-        # Others may find out before the end that a new window has begun.
-        looks = self._next_window(spare=True) if self._told else now + _RECHECKS[-1]
+            return soon if self._retriable_waiting and not can_retry else now
+        # Another call may find out sooner that a new window has begun.
+        looks = self._next_window_at(can_retry=True) if self._end_reported else now + _RECHECKS[-1]
         return max(soon, min(opens, looks)) if looks > now else opens
 
-    def _next_window(self, *, spare: bool) -> float:
-        """The moment at which a window may be tried that follows the one that is used up."""
+    def _next_window_at(self, *, can_retry: bool) -> float:
         period, last = self._period, self._last_sent
-        if spare:
-            if not self._told:
+        if can_retry:
+            if not self._end_reported:
                 opens = last + _MARGIN * period.tried if period.seconds else self._end
             elif period.seconds < _ROUNDED_UP:
                 opens = self._end
             else:
                 opens = min(self._end, last + _MARGIN * period.tried)
         else:
-            sure = 1.0 if self._told or period.proven else 2.0
+            sure = 1.0 if self._end_reported or period.proven else 2.0
             opens = max(self._end, last + _MARGIN * period.longest, last + _MARGIN * sure * period.seconds)
-        # What is said of a window was not said of the requests that are still on their way.
-        return max(opens, last + self._settled_after()) if self._flying else opens
+        # Figures for the window do not cover the requests still in flight.
+        return max(opens, last + self._settled_after()) if self._in_flight else opens
 
     def _is_certain(self) -> bool:
-        """Whether a request is sure to pass, as far as is known; others try an unproven window."""
-        if self._spare_waiting and not self._proved:
+        """Whether a request is sure to pass; calls that can retry also try unproven windows."""
+        if self._retriable_waiting and not self._proven:
             return False
         proven = self._allowance.proven
-        return self._told or proven is None or self._sent < proven
+        return self._end_reported or proven is None or self._sent < proven
 
-    def _let_go(self, turn: Turn, now: float) -> None:
+    def _release(self, turn: Turn, now: float) -> None:
         if self._left == 0:
-            guessed = not self._told or now < self._end
+            guessed = not self._end_reported or now < self._end
             self._probe, self._probe_sent, self._probe_after = turn, now, now - self._began
-            self._early_for = (self._end if self._told else math.inf) if guessed else None
-            self._before = self._end, self._told, self._began, self._last_sent
-            self._next(now)
-            self._proved = False
+            self._probed_before = (self._end if self._end_reported else math.inf) if guessed else None
+            self._before_probe = self._end, self._end_reported, self._began, self._last_sent
+            self._begin_window(now)
+            self._proven = False
         elif self._left is not None:
             self._left -= 1
         elif now - self._began > _COUNTED:
             self._began, self._sent, self._answered, self._refused = now, 0, 0, 0
         turn.window = self._window
-        turn.flying = True
-        self._flying += 1
+        turn.in_flight = True
+        self._in_flight += 1
         self._sent += 1
         self._last_sent = now
 
-    def _land(self, turn: Turn) -> None:
-        if turn.flying:
-            turn.flying = False
-            self._flying -= 1
+    def _mark_done(self, turn: Turn) -> None:
+        if turn.in_flight:
+            turn.in_flight = False
+            self._in_flight -= 1
 
-    def _recheck(self) -> float:
+    def _recheck_after(self) -> float:
         each, least, most = _RECHECKS
         return min(most, max(least, each * self._waiting))
 
-    def _queue(self, turn: Turn, *, spare: bool) -> None:
+    def _queue(self, turn: Turn, *, can_retry: bool) -> None:
         self._unqueue(turn)
-        turn.waiting, turn.spare = True, spare
+        turn.waiting, turn.can_retry = True, can_retry
         self._waiting += 1
-        self._spare_waiting += spare
+        self._retriable_waiting += can_retry
 
     def _unqueue(self, turn: Turn) -> None:
         if turn.waiting:
             turn.waiting = False
             self._waiting -= 1
-            self._spare_waiting -= turn.spare
+            self._retriable_waiting -= turn.can_retry
 
     # --- the probe -----------------------------------------------------------------------------------------
 
@@ -281,104 +273,102 @@ class RateGate:
         seconds, part = _SETTLED
         return seconds + part * max(self._period.seconds, self._length)
 
-    def _open(self) -> None:
-        """The probe passed, or was at least not refused: others may follow, as many as are to be expected."""
+    def _probe_passed(self) -> None:
+        """Let others follow a probe that passed, or was not refused in time."""
         self._probe = None
-        self._strict = False
+        self._probe_must_pass = False
         self._probes_refused = 0
         if not self._period.seconds:
-            self._period.name(self._probe_after)
+            self._period.requested(self._probe_after)
         if self._period.seconds >= _ROUNDED_UP:
             self._period.passed(self._probe_after)
         expected = self._expected()
         self._left = None if expected is None else max(0, expected - self._sent)
-        self._told = False
+        self._end_reported = False
         self._end = self._last_sent + (self._period.seconds or self._length)
 
     def _expected(self) -> int | None:
-        """How many requests a window lets through, as far as that is known."""
         known = [number for number in (self._limit, self._allowance.tried) if number]
         return min(known, default=None)
 
     def _probe_refused(self, seconds: float | None, now: float) -> float:
-        """Seconds until the next probe."""
+        """Note a refused probe; gives the seconds until the next one."""
         self._probe = None
         self._probes_refused += 1
-        first, most = _PROBES
+        first, most = _PROBE_BACKOFF
         least = min(most, first * 2.0 ** min(self._probes_refused, 16))
         seconds = max(seconds or 0.0, least)
-        if self._early_for is None:
-            self._period.name(seconds)
+        if self._probed_before is None:
+            self._period.requested(seconds)
             return seconds
         self._period.refused(seconds, self._probe_after)
-        return max(least, min(seconds, self._early_for - now))
+        return max(least, min(seconds, self._probed_before - now))
 
     def _give_up_probe(self) -> None:
         self._probe = None
         self._sent -= 1
-        self._end, self._told, self._began, self._last_sent = self._before
+        self._end, self._end_reported, self._began, self._last_sent = self._before_probe
 
     # --- the window ----------------------------------------------------------------------------------------
 
-    def _next(self, now: float) -> None:
-        """A window begins."""
+    def _begin_window(self, now: float) -> None:
         self._allowance.learn(self._sent, self._refused)
         self._window += 1
         self._began = now
         self._sent = self._answered = self._refused = 0
-        self._told = self._denied = False
+        self._end_reported = self._was_refused = False
         self._end = now
 
-    def _roll(self, now: float) -> None:
-        """A window follows one that was not used up; while others wait, only what was left is given out."""
+    def _roll_over(self, now: float) -> None:
+        """Go on after a window that was not used up; keeps its count while calls wait."""
         if not self._waiting:
             self._left = self._limit
-        if not self._waiting or self._told:
-            self._next(now)
+        if not self._waiting or self._end_reported:
+            self._begin_window(now)
         self._end = now + self._length
 
-    def _note_limit(self, rate_limit: RateLimit) -> None:
+    def _learn_limit(self, rate_limit: RateLimit) -> None:
         if rate_limit.limit and rate_limit.limit >= (rate_limit.remaining or 0):
             self._limit = rate_limit.limit
 
-    def _note(self, turn: Turn, said: RateLimit, now: float) -> None:
-        self._note_limit(said)
+    def _learn_window(self, turn: Turn, said: RateLimit, now: float) -> None:
+        self._learn_limit(said)
         if said.remaining is None or said.reset_after is None:
             return
-        if self._denied or turn.window not in {None, self._window}:
+        if self._was_refused or turn.window not in {None, self._window}:
             return
-        if self._told and now >= self._end and self._waiting:
-            return  # a probe will tell
+        if self._end_reported and now >= self._end and self._waiting:
+            return  # the probe decides
         end = now + said.reset_after
-        if self._left is None or not self._told or now >= self._end:
-            if self._told:
-                self._next(now)
+        if self._left is None or not self._end_reported or now >= self._end:
+            if self._end_reported:
+                self._begin_window(now)
             self._length = said.reset_after
-            self._left, self._end, self._told = said.remaining, end, True
+            self._left, self._end, self._end_reported = said.remaining, end, True
             if self._limit is not None:
                 self._left = min(said.remaining, max(0, self._limit - self._sent))
             if self._waiting:
                 self._left = min(self._left, max(0, said.remaining - (self._sent - self._answered)))
-            self._told_left = said.remaining
+            self._reported_left = said.remaining
         elif abs(end - self._end) < _SAME_WINDOW:
             self._left = min(self._left, said.remaining)
-            if said.remaining <= self._told_left:
-                self._told_left, self._end = said.remaining, end
+            if said.remaining <= self._reported_left:
+                self._reported_left, self._end = said.remaining, end
         elif end > self._end and said.remaining and not self._waiting:
-            self._left, self._end, self._told_left = said.remaining, end, said.remaining
+            self._left, self._end, self._reported_left = said.remaining, end, said.remaining
         elif said.remaining == 0:
-            # A window that ends sooner than the known one: nothing goes before its end.
+            # A second window ends sooner than the known one: nothing is sent before it does.
             self._closed_until = max(self._closed_until, min(end, self._end))
 
 
 _MANY_GATES = 1000
-"""Gates in one process, beyond which those that stand open are forgotten."""
+"""Gates per process; beyond this, open ones are dropped."""
 _gates: dict[tuple[str, str, str], RateGate] = {}
 _gates_lock = forks.new_lock()
 
 
 def gate_for(base_url: str, key_digest: str, endpoint: str) -> RateGate:
-    """The one gate in this process of a key's requests to an endpoint."""
+    """This process's gate for a key and endpoint."""
     name = base_url, key_digest, endpoint
     with _gates_lock:
         found = _gates.get(name)
@@ -392,7 +382,7 @@ def gate_for(base_url: str, key_digest: str, endpoint: str) -> RateGate:
 
 
 def forget_gates() -> None:
-    """Start anew, as the child of a fork must: it waits for nobody else's answers."""
+    """Drop all gates, in the child of a fork."""
     _gates.clear()
 
 

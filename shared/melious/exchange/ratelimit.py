@@ -1,22 +1,23 @@
-"""What an answer says of rate limits, in the headers of every generation, as one value.
+"""Rate-limit and Retry-After headers, parsed.
 
-Two shapes are in use: `X-RateLimit-Limit/-Remaining/-Reset`, where the reset is
-an epoch, and the same with `-Requests` behind, where it is the seconds to go.
+Two forms are in use: `X-RateLimit-Limit/-Remaining/-Reset`, with an epoch as
+reset, and the same names with `-Requests` at the end, with seconds from now.
 """
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from melious._figures import known_figure
+
 _EPOCH = 1e9
 _EPOCH_MS = 1e12
 _LONGEST = 31 * 86_400.0
-"""Seconds beyond which a wait is no limit but a mistake: an epoch in the wrong place, an overflow."""
+"""Seconds; a longer wait is taken for a mistake, such as an epoch in the wrong place."""
 _CLOCKS_AGREE = 1.0
-"""Seconds that this machine's clock may be off the second in `Date`: servers write it once a second or so."""
+"""Seconds by which the local clock may differ from `Date` and be used instead, as the more precise one."""
 _DURATION = re.compile(
     r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?"
 )
@@ -24,12 +25,12 @@ _DURATION = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class RateLimit:
-    """What an answer said of the account's limit.
+    """The account's rate limit, as an answer reported it. What is missing is None.
 
     Attributes:
-        limit: Requests allowed in a window.
-        remaining: Requests left in this window.
-        reset_after: Seconds from the answer until the window is new.
+        limit: Requests per window.
+        remaining: Requests left in it.
+        reset_after: Seconds from the answer to the next window.
     """
 
     limit: int | None = None
@@ -38,11 +39,9 @@ class RateLimit:
 
 
 def parse_rate_limit(headers: Mapping[str, str], now: float) -> RateLimit | None:
-    """Read the rate-limit headers of an answer; None where there are none.
+    """Parse the rate-limit headers of an answer; None if there are none.
 
-    Args:
-        headers: Names in lower case.
-        now: This machine's time (epoch seconds), for an answer without `Date`.
+    Header names are in lower case; `now` is the local time in epoch seconds.
     """
     values = [
         headers.get(f"x-ratelimit-{name}-requests") or headers.get(f"x-ratelimit-{name}")
@@ -55,15 +54,15 @@ def parse_rate_limit(headers: Mapping[str, str], now: float) -> RateLimit | None
 
 
 def parse_retry_after(headers: Mapping[str, str], now: float) -> float | None:
-    """Read how long an answer asks to wait, in seconds: milliseconds, seconds or a date.
+    """Parse how many seconds to wait: from milliseconds, seconds or a date.
 
-    A value that is no number from zero up, or more than a month, is no answer.
+    None for values that are negative, unreadable, or longer than a month.
     """
-    milliseconds = _number(headers.get("retry-after-ms"))
+    milliseconds = known_figure(headers.get("retry-after-ms"))
     if milliseconds is not None and milliseconds / 1000 <= _LONGEST:
         return milliseconds / 1000
     value = headers.get("retry-after")
-    seconds = _number(value)
+    seconds = known_figure(value)
     if seconds is None:
         moment = _date(value)
         seconds = None if moment is None else _until(moment, headers, now)
@@ -71,7 +70,7 @@ def parse_retry_after(headers: Mapping[str, str], now: float) -> float | None:
 
 
 def _seconds_until(reset: str | None, headers: Mapping[str, str], now: float) -> float | None:
-    value = _number(reset)
+    value = known_figure(reset)
     if value is None:
         match = _DURATION.fullmatch(reset.strip()) if reset else None
         if match is None or not any(match.groups()):
@@ -86,10 +85,7 @@ def _seconds_until(reset: str | None, headers: Mapping[str, str], now: float) ->
 
 
 def _until(moment: float, headers: Mapping[str, str], now: float) -> float:
-    """Seconds until an epoch, by the service's own clock where the answer tells it.
-
-    `Date` has whole seconds: where this machine's clock agrees with it, that one knows more.
-    """
+    """Seconds until an epoch, by the service's clock (`Date`) unless the local one agrees with it."""
     date = _date(headers.get("date"))
     if date is None or date - _CLOCKS_AGREE <= now <= date + 1.0 + _CLOCKS_AGREE:
         date = now
@@ -100,23 +96,15 @@ def _believable(seconds: float | None) -> float | None:
     return seconds if seconds is not None and seconds <= _LONGEST else None
 
 
-def _number(value: str | None) -> float | None:
-    try:
-        number = float(value) if value is not None else math.nan
-    except ValueError:
-        return None
-    return number if math.isfinite(number) and number >= 0 else None
-
-
 def _count(value: str | None) -> int | None:
-    number = _number(value)
+    number = known_figure(value)
     return None if number is None else int(number)
 
 
 def _date(value: str | None) -> float | None:
     if value is None or not value[:3].isalpha():
         return None
-    from email.utils import parsedate_to_datetime  # noqa: PLC0415 - imports half of `email`, for a header
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415 - slow to import, rarely needed
 
     try:
         return parsedate_to_datetime(value).timestamp()

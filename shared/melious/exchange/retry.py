@@ -1,4 +1,4 @@
-"""Whether and when a failed attempt is made again: pure decisions, and the budget that ends storms."""
+"""Whether and when to retry: pure decisions, and a budget against retry storms."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ BACKOFF_BASE = 0.5
 BACKOFF_CAP = 8.0
 SERVER_DELAY_CAP = 60.0
 _ROUNDED = 2.0
-"""Seconds that the end of a window may be late, where it and the time are told in whole seconds."""
+"""Seconds by which the end of a window may be late when both times are in whole seconds."""
 GATEWAY_CUT = 55.0
-"""Seconds after which the gateway itself may have cut a request: the same prompt would be cut again."""
+"""Seconds after which the gateway itself may have cut the request, and would again."""
 
 _RETRYABLE_STATUSES = frozenset({408, 409, 425, 429})
 _TERMINAL = (InsufficientBalanceError, ContextLengthExceededError)
@@ -38,18 +38,18 @@ class Phase(Enum):
     """How far an attempt had come when it failed."""
 
     CONNECT = "connect"
-    """No connection stood; nothing was sent."""
+    """There was no connection; nothing was sent."""
     SENT = "sent"
-    """The request was sent, at least in part; no answer had begun."""
+    """The request was sent, at least in part; the answer had not begun."""
     ANSWER = "answer"
     """The answer had begun."""
 
 
 class RetryBudget:
-    """A store of tokens that retries use up and successes fill: an outage is not made worse by retries.
+    """Tokens that retries take and successes refill, against retry storms.
 
     Attributes:
-        tokens: What is left.
+        tokens: How many are left.
     """
 
     CAPACITY = 500
@@ -61,7 +61,7 @@ class RetryBudget:
         self.tokens = self.CAPACITY
 
     def take(self, cost: int) -> bool:
-        """Use up some tokens; False, and nothing used, if there are too few."""
+        """Take tokens; False, and none taken, if there are too few."""
         with self._lock:
             if self.tokens < cost:
                 return False
@@ -69,16 +69,16 @@ class RetryBudget:
             return True
 
     def refund(self) -> None:
-        """An attempt succeeded."""
+        """Put one token back for a success."""
         if self.tokens < self.CAPACITY:
             with self._lock:
                 self.tokens = min(self.CAPACITY, self.tokens + 1)
 
 
 def is_malformed(error: MeliousError) -> bool:
-    """Whether the gateway called a request malformed, which it also says of requests that are not.
+    """Whether the gateway called a request malformed.
 
-    Many requests at a time are enough for it (wire reference, section 19): one more try is right, no more.
+    Under concurrency it also says so of valid requests (wire reference, section 19).
     """
     return (
         isinstance(error, BadRequestError)
@@ -98,17 +98,16 @@ def worth_retrying(
     spent: float,
     timed_out: bool,
 ) -> bool:
-    """Whether the same request may succeed, and may be sent, once more.
+    """Whether a retry is allowed and may succeed.
 
     Args:
-        error: What the attempt came to. `x-should-retry` of the answer, where
-            it is there, has already set `is_retryable` of this error.
-        limits: What is tried again.
+        error: Its error; `x-should-retry` has already set its `is_retryable`.
+        limits: What may be retried.
         phase: How far the attempt had come.
-        attempts: How many attempts there were, this one included.
-        malformed: How many of them were called malformed, this one included.
+        attempts: Attempts so far, including this one.
+        malformed: How many of them were called malformed.
         spent: Seconds that this attempt took.
-        timed_out: The attempt failed because it took too long.
+        timed_out: Whether it timed out.
     """
     if isinstance(error, _TERMINAL):
         return False
@@ -135,15 +134,10 @@ def worth_retrying(
 def delay_before_retry(
     error: MeliousError, attempts: int, uniform: Callable[[float, float], float] = random.uniform
 ) -> float | None:
-    """Seconds to wait before the next attempt; None if the service asks for more than anyone should wait.
+    """Seconds to wait before the next attempt; None if the service asks for more than 60 seconds.
 
-    What the service asks for is honoured, and a little more, so that many
-    callers do not return in step; otherwise full jitter under a growing cap.
-
-    Args:
-        error: What the attempt came to, with `retry_after`.
-        attempts: How many attempts there were.
-        uniform: Draws a number between two others.
+    That is `retry_after` plus up to a tenth, so that callers do not return in
+    step; without it, full jitter under an exponential cap (0.5 to 8 seconds).
     """
     if error.retry_after is not None:
         if error.retry_after > SERVER_DELAY_CAP:
@@ -152,8 +146,8 @@ def delay_before_retry(
     return uniform(0.0, min(BACKOFF_CAP, BACKOFF_BASE * 2.0 ** min(attempts - 1, 16)))
 
 
-def named_by(rate_limit: RateLimit) -> float | None:
-    """The wait that the end of a window names; a minute that was rounded up is a minute."""
+def wait_until_reset(rate_limit: RateLimit) -> float | None:
+    """Seconds until the window ends; up to 62 count as 60, since both times are rounded."""
     seconds = rate_limit.reset_after
     if seconds is not None and SERVER_DELAY_CAP < seconds <= SERVER_DELAY_CAP + _ROUNDED:
         return SERVER_DELAY_CAP
@@ -161,7 +155,7 @@ def named_by(rate_limit: RateLimit) -> float | None:
 
 
 def retry_cost(error: MeliousError) -> int:
-    """What a retry after this error takes from the budget: nothing where the service named a wait."""
+    """Tokens that a retry after this error costs: none where the service named a wait."""
     if error.retry_after:
         return 0
     return RetryBudget.THROTTLE_COST if isinstance(error, RateLimitError) else RetryBudget.COST

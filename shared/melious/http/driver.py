@@ -21,7 +21,7 @@ from melious.http.frames import drop_frames, drop_library_frames, raised_by_libr
 from melious.http.outgoing import EncodedRequest, Headers, RequestEncoder, head_of
 from melious.http.proxies import PROXY_AUTHENTICATION, login_problem
 from melious.settings.config import ClientConfig
-from melious.wire.compression import Collected, Decoder, decoder
+from melious.wire.compression import BodyBuffer, Decoder, decoder_for
 from melious.wire.head import Head
 from melious.wire.refusals import error_object
 
@@ -97,10 +97,10 @@ class CallRunnerBase:
         if status == PROXY_AUTHENTICATION and (proxy := self._encoder.origin.proxy) is not None:
             message = login_problem(proxy, str(status)) or ""
             return Failure(Phase.CONNECT, timed_out=False, message=message, final=True)
-        self.decoder = decoder(headers, streamed=self.request.stream)
+        self.decoder = decoder_for(headers, streamed=self.request.stream)
         return head
 
-    def whole(self, effect: ReadBody, collected: Collected) -> bytes:
+    def whole(self, effect: ReadBody, collected: BodyBuffer) -> bytes:
         """A body as far as it was read; one that says what is wrong, without the key."""
         body = collected.body()
         return self._encoder.without_key(body) if effect.cut or error_object(body) is not None else body

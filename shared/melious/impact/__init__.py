@@ -1,14 +1,15 @@
-"""What a request cost, in energy, carbon, water and money, and the ledger that adds it up.
+"""What requests cost in energy, carbon, water and money, and the ledger that adds it up.
 
 Missing is not zero: a figure that the service did not report stays None, and a
 ledger counts how many requests reported what.
 
-* `facts`: what the service reports of one request.
-* `totals`: what a ledger is told of one request, and sums over many.
+* `facts`: what the service reports about one request.
+* `totals`: an entry for one request, and sums over many.
 * `ledger`: the sums, in total and by model, provider, country, endpoint and routing.
-* `estimates`: what requests that reported nothing may have cost.
-* `sections`, `table`, `html`, `export`, `plots`: the ledger for people and other programs.
-* `tracking`: which ledgers the running code reports to.
+* `estimates`: estimates for requests that reported nothing.
+* `budget`: limits on the sums.
+* `tracking`: the ledgers and budgets of the current context.
+* `views`: the ledger as text, HTML, picture, CSV and pandas frame.
 """
 
 from melious._figures import whole_count

@@ -1,16 +1,17 @@
-"""A limit on what requests may cost, for everyone it is given to together."""
+"""Limits on what requests may cost."""
 
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Sequence
 from contextlib import ExitStack
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, Literal, Self, TypeAlias, get_args
 
 from melious import forks
+from melious._figures import counted, known_amount
 from melious.errors import BudgetExceededError, InvalidArgumentError
+from melious.errors.checks import check_number, check_one_of, check_whole
 from melious.impact.estimates import Estimator
 from melious.impact.totals import Entry, Totals
 
@@ -22,40 +23,39 @@ _FIGURES = {
     "max_energy_kwh": ("energy_kwh", "kWh"),
     "max_water_l": ("water_liters", "l of water"),
 }
-"""Of each limit, the sum that it bounds and its unit."""
+"""For each limit, the sum that it bounds, and its unit."""
 
-_CANNOT_BE_KEPT = (
-    'Streams report nothing on the live service: ask for `stream_impact="buffer"`, or make the budget '
+_CANNOT_BE_ENFORCED = (
+    'Streams report nothing on the live service: pass `stream_impact="buffer"`, or create the budget '
     'with on_unreported="estimate" or "ignore"'
 )
 
 
 class ImpactBudget:
-    """Limits on what requests may cost. The request that would start when one is reached is refused.
+    """Limits on what requests may cost. Once one is reached, further requests are refused.
 
-    Give it to a client, to an adapter, to a `track_impact` block, or to several of them: they
-    share it. What is under way when a limit is reached is not broken off, so the sums can pass a
-    limit by what ran at the same time; `max_requests` is exact. Retries of a request are one
-    request; a batch of an embeddings or rerank call is a request; what comes from the embedding
-    cache and lists of models costs nothing and is never refused.
+    A client, an adapter, a `track_impact` block, or several of them can share a budget. Requests
+    in flight when a limit is reached are not cancelled, so sums can exceed it by what runs at the
+    same time; `max_requests` is exact. A request counts once with its retries, and so does each
+    batch of an embeddings or rerank call. The embedding cache and model lists are free.
 
     Safe to use from several threads and event loops. `copy.copy` and pickles start from what was
-    spent and then count on their own, also in another process; `copy.deepcopy` gives the same
-    budget, so that copies of an adapter go on sharing it.
+    spent and then count separately; `copy.deepcopy` returns the same budget, so that copies of
+    an adapter share it.
 
     Args:
-        max_cost_eur: Euro, as number or decimal text; 0 lets nothing through, here and below. What
-            is billed in energy alone has no price in euro: it counts as unreported.
+        max_cost_eur: Euro, as a number or decimal text; 0 refuses everything, here and below.
+            Requests billed in energy have no price in euro: they count as unreported.
         max_carbon_g: Grams of CO2.
         max_energy_kwh: Energy in kWh.
         max_water_l: Litres of water.
-        max_requests: How many requests may start, whatever becomes of them.
-        on_unreported: What an answer counts that leaves a limited figure unreported: nothing
-            (`ignore`); what the same model has reported before, by its tokens, or nothing
-            until it has (`estimate`); or no further request may start (`refuse`).
+        max_requests: How many requests may start, whether they succeed or not.
+        on_unreported: How to count an answer that does not report a limited figure: as nothing
+            (`ignore`); by an estimate from what the same model reported before, if it did
+            (`estimate`); or refuse all further requests (`refuse`).
 
     Raises:
-        InvalidArgumentError: A limit is no number from zero up, or there is none.
+        InvalidArgumentError: A limit is not a number of at least 0, or none is given.
 
     Example:
         >>> from melious import ImpactBudget, MeliousClient
@@ -76,24 +76,22 @@ class ImpactBudget:
         on_unreported: OnUnreported = "ignore",
     ) -> None:
         self.max_cost_eur = _amount("max_cost_eur", max_cost_eur)
-        self.max_carbon_g = _number("max_carbon_g", max_carbon_g)
-        self.max_energy_kwh = _number("max_energy_kwh", max_energy_kwh)
-        self.max_water_l = _number("max_water_l", max_water_l)
-        if max_requests is not None and (
-            isinstance(max_requests, bool) or not isinstance(max_requests, int) or max_requests < 0
-        ):
-            raise InvalidArgumentError(
-                f"max_requests: must be a whole number from 0 up, not {max_requests!r}"
-            )
+        self.max_carbon_g = max_carbon_g
+        self.max_energy_kwh = max_energy_kwh
+        self.max_water_l = max_water_l
+        for name in ("max_carbon_g", "max_energy_kwh", "max_water_l"):
+            if getattr(self, name) is not None:
+                check_number(name, getattr(self, name))
+        if max_requests is not None:
+            check_whole("max_requests", max_requests)
         self.max_requests = max_requests
-        if on_unreported not in get_args(OnUnreported):
-            raise InvalidArgumentError(
-                f"on_unreported: must be one of {', '.join(get_args(OnUnreported))}, not {on_unreported!r}"
-            )
+        check_one_of("on_unreported", on_unreported, get_args(OnUnreported))
         self.on_unreported = on_unreported
         self._bounds = {name: bound for name in _FIGURES if (bound := getattr(self, name)) is not None}
         if not self._bounds and max_requests is None:
-            raise InvalidArgumentError(f"ImpactBudget: needs one of {', '.join(_FIGURES)}, max_requests")
+            raise InvalidArgumentError(
+                f"ImpactBudget: give at least one of {', '.join(_FIGURES)}, max_requests"
+            )
         self._lock = forks.new_lock()
         self._requests = 0
         self._spent = Totals()
@@ -108,18 +106,18 @@ class ImpactBudget:
 
     @property
     def spent(self) -> Totals:
-        """What the answers so far have reported."""
+        """The sums that answers have reported so far."""
         with self._lock:
             return self._spent.copy()
 
     @property
     def estimated(self) -> dict[str, Any]:
-        """What was added to the reported sums for `on_unreported="estimate"`, by the name of the sum."""
+        """What `on_unreported="estimate"` added to the reported sums, by the name of the sum."""
         with self._lock:
             return dict(self._estimated)
 
     def check(self) -> None:
-        """See whether a request could start now.
+        """Check whether a request could start now.
 
         Raises:
             BudgetExceededError: It could not.
@@ -128,12 +126,12 @@ class ImpactBudget:
             self._refuse_if_used_up()
 
     def record(self, entry: Entry) -> None:
-        """Count what a request cost; the clients do."""
+        """Add what a request cost; clients call this."""
         if not entry.answered:
             return
         with self._lock:
             self._spent.add(entry)
-            missing = [name for name in self._bounds if _figure(entry, _FIGURES[name][0]) is None]
+            missing = [name for name in self._bounds if entry.reported(_FIGURES[name][0]) is None]
             if missing and self.on_unreported == "refuse":
                 self._unreported = self._unreported or missing[0]
             if self._estimator is not None:
@@ -156,8 +154,8 @@ class ImpactBudget:
             unit = _FIGURES[self._unreported][1]
             raise self._error(
                 self._unreported,
-                f"not sent: an answer did not report its {unit}, so that {self._unreported} cannot be kept",
-                advice=_CANNOT_BE_KEPT,
+                f"not sent: an answer did not report its {unit}, so {self._unreported} cannot be enforced",
+                advice=_CANNOT_BE_ENFORCED,
             )
         if self.max_requests is not None and self._requests >= self.max_requests:
             count = f"{self._requests} of {self.max_requests} requests"
@@ -171,7 +169,7 @@ class ImpactBudget:
                 raise self._error(
                     name,
                     f"not sent: the budget is used up: {used:.4g} of {bound:.4g} {unit}{beside} ({name}), "
-                    f"by {self._requests} request{'s' * (self._requests != 1)}",
+                    f"by {counted(self._requests, 'request')}",
                 )
 
     def _used(self, name: str) -> Any:
@@ -206,23 +204,23 @@ class ImpactBudget:
 
 
 def check_budget(budget: object) -> None:
-    """Refuse what is no budget.
+    """Refuse anything but a budget.
 
     Raises:
-        InvalidArgumentError: It is something else.
+        InvalidArgumentError: It is not a budget.
     """
     if not isinstance(budget, ImpactBudget):
         raise InvalidArgumentError(f"budget: must be an ImpactBudget, not {budget!r}")
 
 
 def admit(budgets: Sequence[ImpactBudget]) -> None:
-    """Let a request start: count it in every budget, or in none of them.
+    """Admit a request: count it in every budget, or in none.
 
     Raises:
         BudgetExceededError: One of them is used up.
     """
     with ExitStack() as held:
-        # All take the locks in one order, or two requests could wait for each other.
+        # Always lock in the same order, to prevent a deadlock.
         for budget in sorted(budgets, key=id):
             held.enter_context(budget._lock)  # noqa: SLF001 - the other half of the class
         for budget in budgets:
@@ -231,27 +229,8 @@ def admit(budgets: Sequence[ImpactBudget]) -> None:
             budget._admit()  # noqa: SLF001
 
 
-def _figure(entry: Entry, figure: str) -> Any:
-    if figure == "eur":
-        return None if entry.cost is None else entry.cost.eur
-    return None if entry.impact is None else getattr(entry.impact, figure)
-
-
-def _number(name: str, value: object) -> float | None:
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
-        raise InvalidArgumentError(f"{name}: must be a number from 0 up, not {value!r}")
-    return value
-
-
 def _amount(name: str, value: object) -> Decimal | None:
-    if value is None:
-        return None
-    try:
-        amount = None if isinstance(value, bool) else Decimal(str(value))
-    except InvalidOperation:
-        amount = None
-    if amount is None or not amount.is_finite() or amount < 0:
-        raise InvalidArgumentError(f"{name}: must be an amount from 0 up, not {value!r}")
+    amount = known_amount(value)
+    if amount is None and value is not None:
+        raise InvalidArgumentError(f"{name}: must be an amount of at least 0, not {value!r:.80}")
     return amount

@@ -1,4 +1,4 @@
-"""What requests that reported nothing may have cost, by what others reported before."""
+"""Estimates for requests that reported nothing, from what others reported before."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ from typing import TypeAlias
 from melious.impact.totals import Entry, Estimate, token_counts
 
 MAX_KEYS = 4096
-_FIGURES = ("energy_kwh", "carbon_g_co2", "water_liters", "eur")
 _Key: TypeAlias = tuple[str, str, str | None]
 
 
 @dataclass(slots=True)
 class _Rate:
-    """Sums of one figure over the requests that reported it."""
+    """The sum of one figure over the requests that reported it."""
 
     amount: float = 0.0
     requests: int = 0
@@ -37,15 +36,14 @@ class _Rate:
 
 @dataclass(slots=True)
 class Estimator:
-    """Learns from requests that report what they cost, and estimates what the others may have.
+    """Learns from requests that report their cost, and estimates that of the others.
 
-    A request costs what requests to the same endpoint and model at the same provider
-    cost before it, by the token (read and written) where the tokens are known, else
-    the mean of a request. Where the provider is not known, or never reported, all
-    providers of the model stand in. What nobody reported before is not estimated.
+    The estimate is the mean of earlier requests to the same endpoint, model and
+    provider: per token (input and output) if the tokens are known, else per
+    request. If the provider is unknown, or never reported, all providers of the
+    model count. Without earlier reports there is no estimate.
 
-    Not safe to use from several threads; its memory is bounded, rates of the first
-    4096 combinations are kept.
+    Not thread-safe. Memory is bounded: the first 4096 combinations are kept.
 
     Example:
         >>> from melious.impact import EnvironmentImpact, Entry
@@ -59,8 +57,10 @@ class Estimator:
     _rates: dict[_Key, dict[str, _Rate]] = field(default_factory=dict)
 
     def learn(self, entry: Entry) -> None:
-        """Take what a request reported."""
-        figures = {name: figure for name in _FIGURES if (figure := _reported(entry, name)) is not None}
+        """Learn from what a request reported."""
+        figures = {
+            name: float(value) for name in Estimate._fields if (value := entry.reported(name)) is not None
+        }
         if not figures:
             return
         tokens = _all_tokens(entry)
@@ -77,15 +77,14 @@ class Estimator:
         """Estimate the figures that an answered request did not report.
 
         Returns:
-            The missing figures, None each where nobody reported one before; None if there is nothing to
-            estimate, or nothing to go by.
+            The missing figures, each None without earlier reports; None if there are none to estimate.
         """
         if not entry.answered:
             return None
         tokens = _all_tokens(entry)
         found: dict[str, float] = {}
-        for name in _FIGURES:
-            if _reported(entry, name) is None and not (name == "eur" and entry.cost is not None):
+        for name in Estimate._fields:
+            if entry.reported(name) is None and not (name == "eur" and entry.cost is not None):
                 rate = self._rate(entry, name)
                 if rate is not None:
                     found[name] = rate.of(tokens)
@@ -103,18 +102,10 @@ class Estimator:
 
 
 def _keys(entry: Entry) -> tuple[_Key, ...]:
-    """From the most alike to the least."""
+    """From the most specific to the least."""
     provider = entry.impact.provider_id if entry.impact else None
     whole: _Key = (entry.endpoint, entry.model, None)
     return (whole,) if provider is None else ((entry.endpoint, entry.model, provider), whole)
-
-
-def _reported(entry: Entry, name: str) -> float | None:
-    if name == "eur":
-        eur = entry.cost.eur if entry.cost is not None else None
-        return None if eur is None else float(eur)
-    figure: float | None = getattr(entry.impact, name) if entry.impact is not None else None
-    return figure
 
 
 def _all_tokens(entry: Entry) -> int | None:

@@ -1,39 +1,26 @@
-"""What a request cost, in energy, carbon, water and money, as the service reports it.
-
-Missing is not zero: a figure that was not reported, or cannot be one, stays None.
-"""
+"""What a request cost in energy, carbon, water and money, as the service reports it."""
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, field_validator, model_validator
 
-from melious._figures import known_figure
+from melious._figures import known_amount, known_figure
 
 
 def _is_sound(text: str) -> bool:
-    """Whether a text has no half of a character in it, which pydantic refuses."""
+    """Whether a text has no lone surrogates, which pydantic refuses."""
     return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
 
 
-def _word(value: Any) -> str | None:
+def _known_text(value: Any) -> str | None:
     return value if isinstance(value, str) and value and _is_sound(value) else None
 
 
-def _known_amount(value: Any) -> Decimal | None:
-    if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
-        return None
-    try:
-        amount = Decimal(str(value))
-    except (InvalidOperation, ValueError):
-        return None
-    return None if known_figure(amount) is None else amount
-
-
 class Reported(BaseModel):
-    """What the service reports beside an answer: without fields whose very names are broken."""
+    """What the service reports beside an answer. Fields whose names pydantic refuses are dropped."""
 
     model_config = ConfigDict(extra="allow", frozen=True, defer_build=True)
 
@@ -46,16 +33,16 @@ class Reported(BaseModel):
 
 
 class EnvironmentImpact(Reported):
-    """The environmental cost of one request, as the service reports it. Any figure may be missing.
+    """The environmental impact of one request, as reported. What is missing or not valid is None.
 
     Attributes:
-        energy_kwh: Energy in kWh, the overhead of the data centre (PUE) included.
-        carbon_g_co2: Grams of CO2: the energy times the grid's intensity at that time.
+        energy_kwh: Energy in kWh, including the overhead of the data centre (PUE).
+        carbon_g_co2: Grams of CO2: energy times the carbon intensity of the grid.
         water_liters: Litres of cooling water.
-        renewable_percent: Renewable share of the grid's mix, 0 to 100.
+        renewable_percent: Renewable share of the grid, 0 to 100.
         pue: Power usage effectiveness of the data centre, 1 or more.
-        provider_id: Who served the request.
-        location: Where, as an ISO 3166 alpha-2 country code.
+        provider_id: The provider that served the request.
+        location: Its country, as an ISO 3166 alpha-2 code.
 
     Example:
         >>> EnvironmentImpact(carbon_g_co2=0.06, location="NL").water_liters is None
@@ -78,19 +65,19 @@ class EnvironmentImpact(Reported):
     @field_validator("provider_id", "location", mode="before")
     @classmethod
     def _name(cls, value: Any) -> Any:
-        return _word(value)
+        return _known_text(value)
 
 
 class BillingCost(Reported):
-    """What one request was billed. Amounts are exact decimals; do not add `energy` and `credits`.
+    """What one request was billed, in exact decimals. Do not add `energy` and `credits`.
 
-    Two rules are in use: older documentation fills only the amount that was
-    charged, the service fills both and `paid_with` names the balance debited.
+    The service fills both amounts, and `paid_with` names the balance debited;
+    older documentation fills only the amount that was charged.
 
     Attributes:
         energy: The amount in energy units.
         credits: The amount in credits, which are euro.
-        paid_with: `energy` or `credits`: which of the two was taken.
+        paid_with: The balance debited, `energy` or `credits`.
 
     Example:
         >>> cost = BillingCost(credits="0.0000144", energy="0.144", paid_with="credits")
@@ -105,23 +92,23 @@ class BillingCost(Reported):
     @field_validator("energy", "credits", mode="before")
     @classmethod
     def _amount(cls, value: Any) -> Any:
-        return _known_amount(value)
+        return known_amount(value)
 
     @field_validator("paid_with", mode="before")
     @classmethod
     def _balance(cls, value: Any) -> Any:
-        return _word(value)
+        return _known_text(value)
 
     @property
     def charged(self) -> Decimal | None:
-        """The amount taken from the balance that `paid_with` names; None if that is not known."""
+        """The amount debited from the balance that `paid_with` names; None if unknown."""
         if self.paid_with == "energy":
             return self.energy
         return self.credits if self.paid_with == "credits" else None
 
     @property
     def eur(self) -> Decimal | None:
-        """The cost in euro, where reported; a zero beside a charge in energy only says "not charged here"."""
+        """The cost in euro, if reported; zero credits beside a charge in energy do not count."""
         if self.paid_with == "energy" and not self.credits and self.energy:
             return None
         return self.credits

@@ -1,4 +1,4 @@
-"""The ledger: sums over requests, in total and broken down."""
+"""The ledger: sums over requests, in total and by dimension."""
 
 from __future__ import annotations
 
@@ -25,10 +25,9 @@ K = TypeVar("K")
 class ImpactLedger:
     """Adds up what requests cost, in total and by endpoint, model, provider, country and routing.
 
-    Safe to use from several threads. Its memory does not grow with the number of
-    requests, but with that of different combinations, and not beyond bounds: of
-    each dimension it tells 256 names apart, and 4096 combinations in all. What
-    comes after is counted under `other`; the total is always whole.
+    Thread-safe. Memory grows with the number of combinations, not of requests, and
+    is bounded: 256 names per dimension and 4096 combinations are kept apart, further
+    ones are counted as `other`. The total is always complete.
 
     Attributes:
         estimates: Whether figures that were not reported are estimated.
@@ -45,11 +44,11 @@ class ImpactLedger:
     """
 
     def __init__(self, *, estimate: bool = False) -> None:
-        """Begin.
+        """Create an empty ledger.
 
         Args:
-            estimate: Estimate what is not reported from what was reported before by the same model and
-                provider, in columns of their own (`estimated_carbon_g_co2`, ...).
+            estimate: Estimate what is not reported from earlier reports of the same model and
+                provider, in separate columns (`estimated_carbon_g_co2`, ...).
         """
         self._lock = forks.new_lock()
         self._cells: dict[Cell, Totals] = {}
@@ -57,7 +56,7 @@ class ImpactLedger:
         self._estimator: Estimator | None = None
         self.estimates = estimate
         if estimate:
-            from melious.impact.estimates import Estimator  # noqa: PLC0415 - only for those who asked
+            from melious.impact.estimates import Estimator  # noqa: PLC0415 - rarely needed
 
             self._estimator = Estimator()
 
@@ -81,7 +80,7 @@ class ImpactLedger:
                 estimator.learn(entry)
 
     def merge(self, other: ImpactLedger) -> None:
-        """Add what another ledger has recorded, its estimates included."""
+        """Add another ledger, including its estimates."""
         cells = list(other.cells())
         with self._lock:
             self.estimates = self.estimates or other.estimates
@@ -89,7 +88,7 @@ class ImpactLedger:
                 self._cell(key).merge(totals)
 
     def _cell(self, key: Cell) -> Totals:
-        """The sums of a combination; beyond the bounds, those of the others."""
+        """The sums for a combination; beyond the bounds, those for the others."""
         known = tuple(map(_known_label, self._labels, key))
         totals = self._cells.get(known)
         if totals is None:
@@ -104,7 +103,7 @@ class ImpactLedger:
         return self._merged(lambda _: None).get(None, Totals())
 
     def by(self, dimension: Dimension) -> dict[str | None, Totals]:
-        """The sums by one dimension; None stands for requests that did not report it.
+        """The sums by one dimension, with None for requests that did not report it.
 
         Args:
             dimension: `endpoint`, `model`, `provider`, `country` or `routing` (preset or flavor).
@@ -117,7 +116,7 @@ class ImpactLedger:
         return self._merged(lambda key: (key[_PROVIDER], key[_COUNTRY]))
 
     def cells(self) -> Iterator[tuple[Cell, Totals]]:
-        """The sums of every combination: endpoint, model, provider, country, routing."""
+        """The sums for each combination: endpoint, model, provider, country, routing."""
         with self._lock:
             copied = [(key, totals.copy()) for key, totals in self._cells.items()]
         return iter(copied)
@@ -130,9 +129,9 @@ class ImpactLedger:
         return merged
 
     def summary(self) -> str:
-        """A table for terminals, at most 100 columns wide: the total, then each breakdown of several rows.
+        """A text for terminals, at most 100 columns wide: the total, and a table for each dimension.
 
-        What was not reported is said to be so; estimates are in a table of their own.
+        It says what was not reported; estimates are in a separate table.
 
         Example:
             >>> from melious import EnvironmentImpact, ImpactLedger
@@ -142,13 +141,13 @@ class ImpactLedger:
             >>> print(ledger.summary().splitlines()[0])
             1 request
         """
-        from melious.impact.views.table import text  # noqa: PLC0415 - for those who look
+        from melious.impact.views.table import text  # noqa: PLC0415 - rarely needed
 
         return text(self)
 
     def _repr_html_(self) -> str:
-        """What notebooks show."""
-        from melious.impact.views.html import html  # noqa: PLC0415 - for notebooks
+        """The HTML that notebooks show."""
+        from melious.impact.views.html import html  # noqa: PLC0415 - rarely needed
 
         return html(self)
 
@@ -166,11 +165,11 @@ class ImpactLedger:
         """A frame with a row for each combination of endpoint, model, provider, country and routing.
 
         Args:
-            exact: Keep amounts of money as `Decimal` objects; by default they are floats.
+            exact: Keep amounts of money as `Decimal`; by default they are floats.
 
         Returns:
-            The dimensions and the columns of `Totals`; what was charged is in a column for each
-            balance (`charged_credits`, `charged_energy`). What was not reported is missing, not 0.
+            The dimensions and the columns of `Totals`, with a column for each balance charged
+            (`charged_credits`, `charged_energy`). What was not reported is missing, not 0.
 
         Raises:
             ImportError: pandas is not installed (extra `pandas`).
@@ -188,10 +187,10 @@ class ImpactLedger:
         return frame(self, exact=exact)
 
     def to_csv(self, to: str | PathLike[str] | TextIO | None = None) -> str | None:
-        """The rows of `to_pandas` as CSV; empty where nothing was reported.
+        """The rows of `to_pandas` as CSV; what was not reported is empty.
 
         Args:
-            to: A path or an open text file; None gives the text back.
+            to: A path or an open text file; None returns the text.
 
         Returns:
             The text, if `to` is None.
@@ -201,7 +200,7 @@ class ImpactLedger:
             >>> ImpactLedger().to_csv().split(",")[:3]
             ['endpoint', 'model', 'provider']
         """
-        from melious.impact.views.export import csv_of  # noqa: PLC0415 - for those who export
+        from melious.impact.views.export import csv_of  # noqa: PLC0415 - rarely needed
 
         return csv_of(self, to)
 
@@ -209,7 +208,7 @@ class ImpactLedger:
         """Draw carbon and cost by model and by country; estimates are hatched.
 
         Returns:
-            A matplotlib figure of its own, which no window shows by itself; notebooks do.
+            A matplotlib figure outside pyplot, which notebooks show.
 
         Raises:
             ImportError: matplotlib is not installed (extra `plot`).
@@ -229,7 +228,7 @@ class ImpactLedger:
 
 
 def _known_label(labels: set[str | None], label: str | None) -> str | None:
-    """A name that is told apart; beyond the bound, that of the others."""
+    """The label to count a name under; `other` beyond the bound."""
     if label in labels:
         return label
     if label is not None and len(label) > _MAX_LABEL:

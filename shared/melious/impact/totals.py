@@ -1,4 +1,4 @@
-"""What a ledger is told of one request, and sums over many."""
+"""An entry for one request, and sums over many."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ from melious._figures import whole_count
 from melious.impact.facts import BillingCost, EnvironmentImpact
 
 Verification: TypeAlias = Literal["verified", "unverified", "outside"]
-"""Whether an answer was made in the countries asked for; `unverified` if it does not say where."""
+"""Whether an answer came from the requested countries; `unverified` if its location is unknown."""
 
 Dimension: TypeAlias = Literal["endpoint", "model", "provider", "country", "routing"]
 DIMENSIONS: tuple[Dimension, ...] = ("endpoint", "model", "provider", "country", "routing")
 Cell: TypeAlias = tuple[str | None, ...]
-"""A combination of names, one for each dimension."""
+"""A combination of names, one per dimension."""
 
 OTHER = "other"
 MAX_BALANCES = 16
-_EXACT = Context(prec=100, traps=[])  # neither rounded nor refused because of what callers set for themselves
+_EXACT = Context(prec=100, traps=[])  # independent of the caller's decimal context
 
 
 class Entry(NamedTuple):
-    """What a ledger is told of one request.
+    """One request, for a ledger or a budget.
 
     Attributes:
         endpoint: `chat`, `embeddings`, ...
-        model: The model that was asked for, without a flavor.
-        routing: The preset or flavor that was asked for, if any.
-        usage: The usage object of the wire, if it was reported.
-        impact: The impact, if it was reported.
-        cost: The cost, if it was reported.
-        answered: Whether there was an answer, or at least its beginning.
+        model: The requested model, without a flavor.
+        routing: The requested preset or flavor, if any.
+        usage: The usage object of the wire, if reported.
+        impact: The impact, if reported.
+        cost: The cost, if reported.
+        answered: Whether an answer arrived, at least in part.
         failed: Whether it ended in an error.
-        relaxed: The wishes for routing that were given up to find a provider.
-        residency: Whether it was served in the countries asked for; None if that was not to be verified.
+        relaxed: The filters that were relaxed to find a provider.
+        residency: Whether it was served in the requested countries; None if that was not verified.
 
     Example:
         >>> Entry("chat", "glm-4.7", usage={"prompt_tokens": 9}).impact is None
@@ -54,16 +54,22 @@ class Entry(NamedTuple):
     relaxed: tuple[str, ...] = ()
     residency: Verification | None = None
 
+    def reported(self, figure: str) -> Any:
+        """A figure by its name in `Totals`, such as `eur`; None if not reported."""
+        if figure == "eur":
+            return None if self.cost is None else self.cost.eur
+        return None if self.impact is None else getattr(self.impact, figure)
+
 
 class UsageSink(Protocol):
-    """Takes an entry for every request that was sent: a ledger, or a budget."""
+    """Records every request that was sent: a ledger, or a budget."""
 
     def record(self, entry: Entry) -> None:
         """Add one request."""
 
 
-class Sums(Protocol):
-    """What a view shows: sums over requests, in total and by each dimension."""
+class LedgerLike(Protocol):
+    """What the views need of a ledger."""
 
     estimates: bool
 
@@ -75,11 +81,11 @@ class Sums(Protocol):
         """The sums by one dimension."""
 
     def cells(self) -> Iterator[tuple[Cell, Totals]]:
-        """The sums of every combination."""
+        """The sums for each combination."""
 
 
 class Estimate(NamedTuple):
-    """What a request that reported no figure may have cost; None where nothing is known to go by.
+    """Estimates for the figures that a request did not report; None where there is no basis.
 
     Attributes:
         energy_kwh: Energy in kWh.
@@ -96,36 +102,33 @@ class Estimate(NamedTuple):
 
 @dataclass(slots=True)
 class Totals:
-    """Sums over requests; a sum is None until one request reported it.
-
-    Estimates are in columns of their own, and in no other.
+    """Sums over requests. A sum is None until a request has reported it; estimates are kept apart.
 
     Attributes:
-        requests: How many requests were answered, at least in part.
-        failed: How many were sent and ended in an error or were cancelled: those without an answer,
-            which are not in `requests`, and streams that broke, which are. They may have been billed
-            all the same.
-        relaxed: How many were answered only after wishes for routing were given up.
-        verified: How many were served in the countries asked for, where that was to be verified.
-        unverified: How many did not say where they were served.
-        outside: How many were served elsewhere.
-        with_usage: How many of the requests reported tokens.
-        with_impact: How many reported an impact.
-        with_cost: How many reported a cost.
-        input_tokens: Tokens read.
-        output_tokens: Tokens written, reasoning included.
-        cached_tokens: Tokens read from the cache of the provider, part of `input_tokens`.
-        reasoning_tokens: Tokens thought, part of `output_tokens`.
+        requests: Requests that were answered, at least in part.
+        failed: Requests that were sent and failed or were cancelled, and may have been billed. Those
+            without an answer are not in `requests`; broken streams are.
+        relaxed: Requests answered only after filters were relaxed.
+        verified: Requests served in the requested countries.
+        unverified: Requests without a location.
+        outside: Requests served in other countries.
+        with_usage: Requests that reported tokens.
+        with_impact: Requests that reported an impact.
+        with_cost: Requests that reported a cost.
+        input_tokens: Input tokens.
+        output_tokens: Output tokens, including reasoning.
+        cached_tokens: Input tokens from the provider's cache, part of `input_tokens`.
+        reasoning_tokens: Reasoning tokens, part of `output_tokens`.
         energy_kwh: Energy in kWh.
         carbon_g_co2: Grams of CO2.
         water_liters: Litres of water.
         eur: Euro.
-        charged: Amounts taken, by the balance that paid (`energy`, `credits`).
-        estimated: For how many requests a figure that was not reported was estimated.
-        estimated_energy_kwh: The estimates of energy in kWh.
-        estimated_carbon_g_co2: The estimates of carbon in grams of CO2.
-        estimated_water_liters: The estimates of water in litres.
-        estimated_eur: The estimates of cost in euro.
+        charged: Amounts debited, by balance (`energy`, `credits`).
+        estimated: Requests with estimates for figures that they did not report.
+        estimated_energy_kwh: Estimated energy in kWh.
+        estimated_carbon_g_co2: Estimated grams of CO2.
+        estimated_water_liters: Estimated litres of water.
+        estimated_eur: Estimated euro.
 
     Example:
         >>> totals = Totals()
@@ -169,7 +172,7 @@ class Totals:
         return self.requests - self.with_cost
 
     def add(self, entry: Entry, estimate: Estimate | None = None) -> None:
-        """Add one request, and what it may have cost where it did not say so."""
+        """Add one request, and estimates for what it did not report."""
         self.requests += entry.answered
         if entry.failed:
             self.failed += 1
@@ -194,7 +197,7 @@ class Totals:
             self._add_cost(entry.cost)
         if estimate is not None:
             self.estimated += 1
-            for name in ("energy_kwh", "carbon_g_co2", "water_liters", "eur"):
+            for name in Estimate._fields:
                 self._sum(f"estimated_{name}", getattr(estimate, name))
 
     def _add_tokens(self, usage: dict[str, Any]) -> None:
@@ -222,14 +225,14 @@ class Totals:
         known[balance] = _EXACT.add(known.get(balance, Decimal(0)), amount)
 
     def merge(self, other: Totals) -> None:
-        """Add the sums of others."""
+        """Add other sums."""
         for name in _SUMS:
             self._sum(name, getattr(other, name))
         for balance, amount in other.charged.items():
             self._add_charged(balance, amount)
 
     def copy(self) -> Totals:
-        """The sums as they are now."""
+        """A copy of the sums."""
         copied = Totals()
         copied.merge(self)
         return copied
@@ -253,7 +256,7 @@ _SUMS = tuple(item.name for item in fields(Totals) if item.name != "charged")
 
 
 def token_counts(usage: dict[str, Any]) -> dict[str, int | None]:
-    """The token counts of a usage object, wherever servers put the details."""
+    """The token counts of a usage object, whichever way servers nest the details."""
     names = ("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens")
     return dict(zip(names, _tokens(usage), strict=True))
 
@@ -273,7 +276,7 @@ def _tokens(usage: dict[str, Any]) -> tuple[int | None, int | None, int | None, 
 
 
 def verification(allowed: bool | None) -> Verification:  # noqa: FBT001 - one of three answers
-    """The word for whether the location of an answer is allowed; None where it is not known."""
+    """The `Verification` for whether a location is allowed; None means unknown."""
     if allowed is None:
         return "unverified"
     return "verified" if allowed else "outside"

@@ -1,4 +1,4 @@
-"""Which ledgers the running code reports to."""
+"""The ledgers and budgets of the current context."""
 
 from __future__ import annotations
 
@@ -18,19 +18,17 @@ _budgets: ContextVar[tuple[ImpactBudget, ...]] = ContextVar("melious_budgets", d
 
 @contextmanager
 def track_impact(budget: ImpactBudget | None = None, *, estimate: bool = False) -> Iterator[ImpactLedger]:
-    """Collect what every request made inside the block costs, through the core or either framework.
+    """Record the cost of every request inside the block, by the core or either framework.
 
-    Blocks may be nested; the outer one also sees what the inner one sees. The
-    block follows the context: tasks started in it belong to it, and so do
-    threads that copy the context.
+    Blocks can be nested; the outer one includes the inner one. Tasks started in the
+    block belong to it, and so do threads that copy its context.
 
     Args:
-        budget: Limits on what the requests of the block may cost together, beside those of the
-            clients: a request that would start when one is reached is refused.
-        estimate: Estimate what is not reported, in columns of their own; see `ImpactLedger`.
+        budget: Limits on the cost of the block's requests, beside those of the clients.
+        estimate: Estimate what is not reported, in separate columns; see `ImpactLedger`.
 
     Yields:
-        The ledger, which goes on growing until the block ends.
+        The ledger, which is updated until the block ends.
 
     Raises:
         BudgetExceededError: Inside the block, by a request that the budget refuses.
@@ -44,7 +42,7 @@ def track_impact(budget: ImpactBudget | None = None, *, estimate: bool = False) 
     """
     limits = _budgets.get()
     if budget is not None:
-        from melious.impact.budget import check_budget  # noqa: PLC0415 - only for those who have one
+        from melious.impact.budget import check_budget  # noqa: PLC0415 - rarely needed
 
         check_budget(budget)
         if budget not in limits:
@@ -60,10 +58,10 @@ def track_impact(budget: ImpactBudget | None = None, *, estimate: bool = False) 
 
 
 def active_ledgers() -> tuple[ImpactLedger, ...]:
-    """The ledgers that the running code reports to."""
+    """The ledgers of the current context."""
     return _active.get()
 
 
 def active_budgets() -> tuple[ImpactBudget, ...]:
-    """The budgets of the blocks in which the running code is."""
+    """The budgets of the current context."""
     return _budgets.get()

@@ -1,4 +1,4 @@
-"""The countries of ISO 3166-1, and what people write in place of their codes. Loaded for filters only."""
+"""The countries of ISO 3166-1 and other names for them. Loaded for filters only."""
 
 from __future__ import annotations
 
@@ -289,7 +289,7 @@ SZ swaziland
 TR turkiye
 US america, united states of america, us of a
 """
-"""Names beside those of the table, as `_folded` writes them: one line a country."""
+"""Other names, normalized by `_folded`: one line per country."""
 
 _UNION = "AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IT LT LU LV MT NL PL PT RO SE SI SK"
 _EVERYWHERE = frozenset({"*", "all", "any", "anywhere", "everywhere", "global", "world", "worldwide"})
@@ -310,7 +310,7 @@ _AREAS = {
     "nordics": "DK FI IS NO SE",
     "scandinavia": "DK NO SE",
 }
-"""What is not a country, and its member states."""
+"""Regions, and their member states where those are well defined."""
 
 
 @cache
@@ -321,7 +321,7 @@ def codes() -> frozenset[str]:
 
 @cache
 def _names() -> dict[str, str]:
-    """The alpha-2 code of each name, alpha-3 code and other name, as `_folded` writes them."""
+    """The alpha-2 code for each name and alpha-3 code, normalized by `_folded`."""
     names = {}
     for line in _TABLE.strip().splitlines():
         alpha2, alpha3, name = line.split(" ", 2)
@@ -333,20 +333,20 @@ def _names() -> dict[str, str]:
 
 
 def code_of(text: str) -> str | None:
-    """The alpha-2 code that a text is, in any case and with blanks around; None for all else.
+    """The alpha-2 code in a text, in any case and without surrounding space; None for anything else.
 
     Example:
         >>> code_of(" de "), code_of("DEU"), code_of("UK")
         ('DE', None, None)
     """
     code = text.strip()
-    # Upper case makes ASCII of some other letters: a dotless i, a ligature.
+    # `upper` turns some non-ASCII letters into ASCII: a dotless i, a ligature.
     code = code.upper() if code.isascii() else ""
     return code if code in codes() else None
 
 
 def hint_for(text: str) -> str:
-    """What to say of a text that is not a code: what was probably meant, as far as one can tell.
+    """A suggestion for a text that is not a code; empty if there is none.
 
     Example:
         >>> hint_for("Germany"), hint_for("UK"), hint_for("Atlantis")
@@ -357,7 +357,7 @@ def hint_for(text: str) -> str:
         return "; leave `countries` out to allow all of them"
     several = [code_of(part) for part in re.split(r"[\s,;/|]+", text.strip())]
     if len(several) > 1 and all(several):
-        return f"; give each code as an entry of its own: {several}"
+        return f"; list each code separately: {several}"
     if folded in _AREAS:
         members = _AREAS[folded].split()
         return f"; it is not a country. List its member states{f': {members}' if members else ''}"
@@ -369,7 +369,7 @@ def _meant(folded: str) -> str | None:
     names = _names()
     if folded in names:
         return names[folded]
-    if len(folded) < 3:  # noqa: PLR2004 - two letters are near to too many
+    if len(folded) < 3:  # noqa: PLR2004 - two letters resemble too much
         return None
     begun = {code for name, code in names.items() if name.startswith(folded)}
     if len(begun) == 1:
@@ -379,13 +379,13 @@ def _meant(folded: str) -> str | None:
 
 
 def _code_within(folded: str) -> str | None:
-    """The one code among the parts of a locale or a region: `en_GB`, `DE-NW`."""
+    """The only code in a locale or region: `en_GB`, `DE-NW`."""
     found = {code for code in map(code_of, folded.split()) if code}
     return found.pop() if len(found) == 1 else None
 
 
 def _folded(text: str) -> str:
-    """A name without accents, case, dots and a number behind it: `U.K.` is `uk`, `EU-27` is `eu`."""
+    """A name without accents, case, dots and trailing number: `U.K.` is `uk`, `EU-27` is `eu`."""
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
     plain = re.sub(r"[0-9]+$", "", plain.replace(".", "").replace("'", " "))
     words = plain.replace("-", " ").replace("_", " ").split()

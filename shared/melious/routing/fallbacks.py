@@ -1,4 +1,4 @@
-"""What a request gives up of its filters, step by step, where no provider fits them all."""
+"""Relaxing filters step by step when no provider matches them."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from melious.errors import InvalidArgumentError
 from melious.routing.filters import FilterName, Filters, ProviderFilters, check_filter_name, filters_to_wire
 
 FallbackStep: TypeAlias = FilterName | Filters | ProviderFilters | None
-"""A filter to drop, by name; filters to replace, or with None to drop; or None, which drops all there are."""
+"""The name of a filter to drop; filters to replace, or with None to drop; or None, which drops them all."""
 _Step: TypeAlias = str | Mapping[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True)
 class Relaxation:
-    """A step that changes something.
+    """A step that changes the filters.
 
     Attributes:
-        name: What is given up: `countries` was dropped, `max_carbon_intensity=400` replaced.
-        filters: What is left of the filters.
+        name: What it changes: `countries` is dropped, `max_carbon_intensity=400` replaced.
+        filters: The filters after it.
     """
 
     name: str
@@ -28,14 +28,13 @@ class Relaxation:
 
 
 def checked_steps(steps: object) -> tuple[_Step, ...]:
-    """Check steps as a caller gives them.
+    """Check a caller's steps.
 
     Raises:
-        InvalidArgumentError: They are not a list, or one of them is not a step: its filter is unknown,
-            or what replaces it is wrong.
+        InvalidArgumentError: They are not a list, or a filter or its new value is not valid.
     """
     if not isinstance(steps, Sequence) or isinstance(steps, str | bytes):
-        raise InvalidArgumentError(f"routing_fallbacks: needs a list of steps, not {steps!r}")
+        raise InvalidArgumentError(f"routing_fallbacks: must be a list of steps, not {steps!r}")
     return tuple(_checked_step(place, step) for place, step in enumerate(steps))
 
 
@@ -53,12 +52,13 @@ def _checked_step(place: int, step: Any) -> _Step:
     except InvalidArgumentError as error:
         raise InvalidArgumentError(f"routing_fallbacks[{place}]: {error.message}") from None
     raise InvalidArgumentError(
-        f"routing_fallbacks[{place}]: needs a filter's name, a dict of filters, or None, not {step!r:.80}"
+        f"routing_fallbacks[{place}]: must be the name of a filter, a dict of filters, or None, "
+        f"not {step!r:.80}"
     )
 
 
 def relaxations(filters: object, steps: Sequence[_Step]) -> tuple[Relaxation, ...]:
-    """What the steps do to these filters; those that change nothing are left out.
+    """What the steps change in these filters; steps without effect are left out.
 
     Example:
         >>> filters = {"countries": ["SE"], "max_carbon_intensity": 10}
@@ -80,7 +80,6 @@ def relaxations(filters: object, steps: Sequence[_Step]) -> tuple[Relaxation, ..
 
 
 def _changes(step: _Step, filters: Mapping[str, Any]) -> dict[str, Any]:
-    """What a step changes in filters; it touches none that is not there."""
     if step is None or isinstance(step, str):
         step = dict.fromkeys(filters if step is None else [step])
     return {

@@ -1,8 +1,8 @@
-"""Where a request may run: presets, flavors and provider filters, and how they enter a request.
+"""Where a request may run: presets, flavors and provider filters, and how a request carries them.
 
-A preset and filters are fields of the body. A flavor is a suffix of the model
-(`glm-4.7:eco`), and only the five known words are one: any other colon belongs
-to the model's name. Where a request has both a flavor and a preset, the flavor wins.
+A preset and filters are fields of the body. A flavor is one of five known suffixes
+of the model (`glm-4.7:eco`); any other suffix belongs to the model's name. A flavor
+takes precedence over a preset.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from math import inf
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from melious._figures import known_figure
 from melious._stacklevel import warn_once
 from melious.errors import InvalidArgumentError
 
@@ -22,7 +22,7 @@ KnownPreset: TypeAlias = Literal[
     "balanced", "speed", "price", "quality", "environment", "reasoning", "non_reasoning"
 ]
 Preset: TypeAlias = KnownPreset | str
-"""What routing should favour. Any string is sent; the known ones are typed, so that editors offer them."""
+"""What routing should favour. Any string is sent; editors suggest the known ones."""
 
 Flavor: TypeAlias = Literal["balanced", "speed", "price", "eco", "batch"]
 """The suffixes that the service strips from a model's name."""
@@ -57,7 +57,7 @@ _OTHER_FILTERS = {
     "zone": ("countries",),
     "zones": ("countries",),
 }
-"""What other packages call a filter."""
+"""Other packages' names for filters."""
 _OTHER_WORDS = {
     "best": ("quality",),
     "carbon": ("environment", "eco"),
@@ -75,21 +75,14 @@ _OTHER_WORDS = {
     "sustainable": ("environment", "eco"),
     "throughput": ("speed",),
 }
-"""What other packages and people call a preset or a flavor."""
+"""Other words for presets and flavors."""
 _CODES = "an ISO 3166 alpha-2 country code"
 _NEAR = 0.75
-"""How alike a word must be to a known one to be taken for a slip of the pen."""
+"""How similar a word must be to a known one, from 0 to 1, to be taken for a typo."""
 
 
 class Filters(TypedDict, total=False):
-    """Which providers may serve a request, as a dict whose keys type checkers know.
-
-    Attributes:
-        countries: ISO 3166 alpha-2 codes of the countries allowed.
-        max_carbon_intensity: Upper limit of the grid, in g CO2 per kWh.
-        min_speed_tps: Lower limit of the speed, in tokens per second.
-        max_input_cost: Upper limit in EUR per million input tokens.
-        max_output_cost: Upper limit in EUR per million output tokens.
+    """Which providers may serve a request, as a typed dict; see `ProviderFilters` for the fields.
 
     Example:
         >>> filters: Filters = {"countries": ["DE", "FR"], "max_carbon_intensity": 200}
@@ -105,21 +98,19 @@ class Filters(TypedDict, total=False):
 class ProviderFilters(BaseModel):
     """Which providers may serve a request, as an object.
 
-    The older pages of the documentation describe filters, the newer ones do
-    not list them yet: pass `verify_location` where it matters. Other filters than
-    these are an error; one that is newer than this package goes into
-    `extra_body={"filters": {...}}`, which is sent unchanged.
+    The service's newer documentation does not list filters yet: use `verify_location` where
+    they matter. Unknown filters are an error; one that is newer than this package can be
+    passed as `extra_body={"filters": {...}}`, which is sent unchanged.
 
     Attributes:
-        countries: ISO 3166 alpha-2 codes of the countries allowed, in capitals. Lower case and
-            blanks around a code are put right.
-        max_carbon_intensity: Upper limit of the grid, in g CO2 per kWh.
-        min_speed_tps: Lower limit of the speed, in tokens per second.
+        countries: ISO 3166 alpha-2 codes of the countries allowed, in any case.
+        max_carbon_intensity: Upper limit for the grid, in g CO2 per kWh.
+        min_speed_tps: Lower limit for the speed, in tokens per second.
         max_input_cost: Upper limit in EUR per million input tokens.
         max_output_cost: Upper limit in EUR per million output tokens.
 
     Raises:
-        InvalidArgumentError: A filter is unknown, a limit is not a number from zero up, or a
+        InvalidArgumentError: A filter is unknown, a limit is not a number of at least 0, or a
             country is not an ISO 3166 alpha-2 code.
 
     Example:
@@ -135,13 +126,13 @@ class ProviderFilters(BaseModel):
     max_input_cost: int | float | None = Field(default=None, ge=0)
     max_output_cost: int | float | None = Field(default=None, ge=0)
 
-    if not TYPE_CHECKING:  # for a checker, the fields above are the signature
+    if not TYPE_CHECKING:  # type checkers read the signature from the fields
 
         def __init__(self, **filters: Any) -> None:
             super().__init__(**_checked(filters))
 
     def to_wire(self) -> dict[str, Any]:
-        """The filters as the body carries them: only what was set."""
+        """The filters that were set, as the body carries them."""
         return self.model_dump(exclude_none=True)
 
 
@@ -149,10 +140,10 @@ FiltersArgument: TypeAlias = ProviderFilters | Filters
 
 
 def filters_to_wire(filters: object) -> dict[str, Any] | None:
-    """Check filters and give them as the body carries them; None and empty filters give None.
+    """Check filters and return them as the body carries them; None if there are none.
 
     Raises:
-        InvalidArgumentError: A filter is unknown, a limit is not a number from zero up, or a
+        InvalidArgumentError: A filter is unknown, a limit is not a number of at least 0, or a
             country is not an ISO 3166 alpha-2 code.
 
     Example:
@@ -162,30 +153,30 @@ def filters_to_wire(filters: object) -> dict[str, Any] | None:
     if filters is None:
         return None
     if isinstance(filters, ProviderFilters):
-        filters = vars(filters)  # what `model_copy` put into it is not checked yet
+        filters = vars(filters)  # `model_copy` sets fields unchecked
     if not isinstance(filters, Mapping):
         raise InvalidArgumentError(
-            f"filters: needs ProviderFilters or a dict such as {{'countries': ['DE']}}, not {filters!r:.80}"
+            f"filters: must be ProviderFilters or a dict such as {{'countries': ['DE']}}, not {filters!r:.80}"
         )
     return _checked(filters) or None
 
 
 def filters_in(fields: Mapping[str, Any]) -> Any:
-    """The filters of a body, or of a form, whose fields are text."""
+    """The filters of a body or a form, where they are JSON text."""
     filters = fields.get("filters")
     if not isinstance(filters, str):
         return filters
     try:
         return json.loads(filters)
-    except (ValueError, RecursionError):  # a text of `extra_body`, which is sent unchanged
+    except (ValueError, RecursionError):  # text from `extra_body`, which is sent unchanged
         return filters
 
 
 def check_filter_name(name: object) -> None:
-    """Refuse what is not the name of a filter, with the one that was probably meant.
+    """Check the name of a filter.
 
     Raises:
-        InvalidArgumentError: It is not.
+        InvalidArgumentError: It is unknown; the message suggests the nearest one.
     """
     if name in _FILTERS:
         return
@@ -200,7 +191,7 @@ def check_filter_name(name: object) -> None:
 
 
 def _checked(filters: Mapping[Any, Any]) -> dict[str, Any]:
-    """The filters that were set, in the form of the wire."""
+    """The filters that were set, as the wire has them."""
     found: dict[str, Any] = {}
     for name, value in filters.items():
         check_filter_name(name)
@@ -210,33 +201,26 @@ def _checked(filters: Mapping[Any, Any]) -> dict[str, Any]:
 
 
 def _limit(name: str, value: Any) -> int | float:
-    try:  # also a Decimal, a number of numpy, or text from the environment
-        read = -1.0 if _is_truth(value) else float(value)
-    except (TypeError, ValueError, OverflowError):
-        read = -1.0
-    if not 0 <= read < inf:
-        raise InvalidArgumentError(f"filters: {name}: {value!r:.80} is not a number from zero up")
+    # Also a Decimal, a number of numpy, or text from the environment; `bool_` is numpy's True or False.
+    number = None if type(value).__name__ in ("bool", "bool_") else known_figure(value)
+    if number is None:
+        raise InvalidArgumentError(f"filters: {name}: must be a number of at least 0, not {value!r:.80}")
     if isinstance(value, int | float):
         return value
-    return int(read) if read.is_integer() else read
-
-
-def _is_truth(value: object) -> bool:
-    """Whether a value is True or False, numpy's too."""
-    return isinstance(value, bool) or type(value).__name__ in ("bool", "bool_")
+    return int(number) if number.is_integer() else number
 
 
 def _countries(value: Any) -> list[str]:
-    """Codes in capitals, each once, in the order given; a set has none and is sorted."""
-    from melious.routing.countries import code_of, hint_for  # noqa: PLC0415 - for those who name countries
+    """Codes in capitals without duplicates, in the order given; sets are sorted."""
+    from melious.routing.countries import code_of, hint_for  # noqa: PLC0415 - loaded for filters only
 
-    # An iterator gives its countries once, and filters are read for every call.
+    # Filters are read for every call, and an iterator can be read only once.
     if isinstance(value, str | bytes | Mapping | Iterator) or not _is_iterable(value):
         codes = [code_of(part) for part in value.replace(",", " ").split()] if isinstance(value, str) else []
         shown = codes if codes and all(codes) else ["DE", "FR"]
         hint = "write" if shown is codes else "such as"
         raise InvalidArgumentError(
-            f"filters: countries: needs a list of ISO 3166 alpha-2 country codes, {hint} {shown}, "
+            f"filters: countries: must be a list of ISO 3166 alpha-2 country codes, {hint} {shown}, "
             f"not {value!r:.80}"
         )
     found: dict[str, None] = {}
@@ -249,13 +233,15 @@ def _countries(value: Any) -> list[str]:
             raise InvalidArgumentError(f"filters: countries[{place}]: {text!r:.80} is not {_CODES}{hint}")
         found[code] = None
     if not found:
-        raise InvalidArgumentError("filters: countries: is empty; name a country, or leave it out for all")
+        raise InvalidArgumentError(
+            "filters: countries: must not be empty; name a country, or leave it out to allow all"
+        )
     return sorted(found) if isinstance(value, set | frozenset) else list(found)
 
 
 def _is_iterable(value: object) -> bool:
     try:
-        iter(value)  # type: ignore[call-overload]  # which is the question: numpy's arrays without axes are not
+        iter(value)  # type: ignore[call-overload]  # the question: numpy's arrays without axes are not
     except TypeError:
         return False
     return True
@@ -265,10 +251,10 @@ def _is_iterable(value: object) -> bool:
 
 
 def check_preset(preset: object) -> None:
-    """Refuse what cannot be a preset; warn once of a word that looks like a known one and is not.
+    """Check a preset, and warn once about one that looks like a typo of a known preset.
 
     Raises:
-        InvalidArgumentError: It is not text, or is empty.
+        InvalidArgumentError: It is not a string, or is empty.
     """
     if preset is None:
         return
@@ -292,7 +278,7 @@ def _meant_by_preset(preset: str) -> str | None:
 
 
 def split_flavor(model: str) -> tuple[str, str | None]:
-    """Split a model's name from its flavor.
+    """Split a model into its name and its flavor.
 
     Example:
         >>> split_flavor("glm-4.7:eco"), split_flavor("vendor:model")
@@ -303,14 +289,14 @@ def split_flavor(model: str) -> tuple[str, str | None]:
 
 
 def flavored(model: str, flavor: str | None) -> str:
-    """Put a flavor behind a model's name; a model that carries one keeps it.
+    """Append a flavor to a model.
 
     Args:
-        model: The model, with or without a flavor of its own.
+        model: The model, with or without a flavor.
         flavor: One of `FLAVORS`, or None.
 
     Raises:
-        InvalidArgumentError: The flavor is unknown, or the model carries another one.
+        InvalidArgumentError: The flavor is unknown, or the model already has another one.
     """
     if flavor is None:
         return model
@@ -331,7 +317,7 @@ def flavored(model: str, flavor: str | None) -> str:
 
 
 def check_suffix(model: str) -> None:
-    """Warn once of a model whose last part looks like a misspelt flavor: it stays part of the name."""
+    """Warn once about a model whose suffix looks like a misspelt flavor; it stays part of the name."""
     name, colon, last = model.rpartition(":")
     if colon and last not in FLAVORS:
         meant = _meant_by_flavor(last)
@@ -347,39 +333,42 @@ def _meant_by_flavor(flavor: str) -> str | None:
     return _near(_folded(flavor), FLAVORS)
 
 
-def routing_of(body: Mapping[str, Any]) -> str | None:
-    """What a request asks of the routing: its flavor, or else its preset.
+def routing_preference(body: Mapping[str, Any]) -> str | None:
+    """The flavor of a request, or else its preset.
 
     Example:
-        >>> routing_of({"model": "glm-4.7:eco", "preset": "speed"}), routing_of({"preset": "speed"})
-        ('eco', 'speed')
+        >>> routing_preference({"model": "glm-4.7:eco", "preset": "speed"})
+        'eco'
     """
     flavor = split_flavor(str(body.get("model", "")))[1]
     preset = body.get("preset")
     return flavor or (preset if isinstance(preset, str) and preset else None)
 
 
-def routing_told(body: Mapping[str, Any]) -> dict[str, Any]:
-    """What is told of a request's routing: its flavor, or else its preset, and its filters.
+def routing_summary(body: Mapping[str, Any]) -> dict[str, Any]:
+    """A request's flavor, or else its preset, and its filters, for traces and metadata.
 
     Example:
-        >>> routing_told({"model": "glm-4.7:eco", "preset": "speed", "filters": {"countries": ["DE"]}})
+        >>> routing_summary({"model": "glm-4.7:eco", "preset": "speed", "filters": {"countries": ["DE"]}})
         {'flavor': 'eco', 'filters': {'countries': ['DE']}}
     """
-    told: dict[str, Any] = {}
-    held = routing_of(body)
-    if held:
-        told["flavor" if split_flavor(str(body.get("model", "")))[1] else "preset"] = held
+    summary: dict[str, Any] = {}
+    preference = routing_preference(body)
+    if preference:
+        summary["flavor" if split_flavor(str(body.get("model", "")))[1] else "preset"] = preference
     if body.get("filters"):
-        told["filters"] = filters_in(body)
-    return told
+        summary["filters"] = filters_in(body)
+    return summary
 
 
-def warn_of_idle_preset(body: Mapping[str, Any]) -> None:
-    """Warn once for each pair of a flavor and a preset: the flavor wins, and the preset does nothing."""
-    preset, held = body.get("preset"), routing_of(body)
-    if isinstance(preset, str) and preset and preset != held:
-        warn_once(f"preset: {preset!r} has no effect beside the flavor {held!r} of the model, which wins")
+def warn_about_unused_preset(body: Mapping[str, Any]) -> None:
+    """Warn, once for each pair, about a preset that a flavor overrides."""
+    preset, preference = body.get("preset"), routing_preference(body)
+    if isinstance(preset, str) and preset and preset != preference:
+        warn_once(
+            f"preset: {preset!r} has no effect with the flavor {preference!r} of the model, "
+            "which takes precedence"
+        )
 
 
 def _folded(word: str) -> str:
@@ -387,6 +376,6 @@ def _folded(word: str) -> str:
 
 
 def _near(folded: str, known: frozenset[str]) -> str | None:
-    from melious.errors.suggestions import nearest  # noqa: PLC0415 - for words that are not known
+    from melious.errors.suggestions import nearest  # noqa: PLC0415 - needed after a mistake only
 
     return folded if folded in known else nearest(folded, known, _OTHER_WORDS, cutoff=_NEAR)

@@ -1,27 +1,28 @@
-"""The countries that answers may come from, and what to do about an answer from elsewhere."""
+"""Which countries answers may come from, and what to do about other answers."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 from melious.errors import InvalidArgumentError
+from melious.errors.checks import check_one_of
 
 VerifyLocation: TypeAlias = Literal["off", "warn", "raise"]
-"""What to do about an answer from outside `filters.countries`, or one that does not say where it was made."""
+"""What to do about an answer from outside `filters.countries`, or without a location."""
 
 
 @dataclass(frozen=True, slots=True)
-class Residency:
-    """The countries that a request allows, and what to do about another one.
+class ResidencyRule:
+    """The countries that a request allows, and what to do about other answers.
 
     Attributes:
         mode: `warn` or `raise`.
         countries: ISO 3166 alpha-2 codes, as the caller wrote them.
 
     Example:
-        >>> residency = Residency("raise", ("DE", "fr"))
+        >>> residency = ResidencyRule("raise", ("DE", "fr"))
         >>> residency.allows("FR"), residency.allows("IT"), residency.allows(None)
         (True, False, None)
     """
@@ -30,11 +31,11 @@ class Residency:
     countries: tuple[str, ...]
 
     @classmethod
-    def asked(cls, mode: object, filters: object) -> Residency | None:
-        """What a request with these filters asks for; None if there is nothing to verify.
+    def of(cls, mode: object, filters: object) -> ResidencyRule | None:
+        """The rule for a request with these filters; None if there is nothing to verify.
 
         Raises:
-            InvalidArgumentError: The mode is not known.
+            InvalidArgumentError: The mode is unknown.
         """
         check_mode(mode)
         countries = filters.get("countries") if isinstance(filters, Mapping) else None
@@ -46,34 +47,29 @@ class Residency:
         return cls(mode, named) if named else None  # type: ignore[arg-type]  # it is a known word by now
 
     def allows(self, location: str | None) -> bool | None:
-        """Whether a location is one of the countries, in either case; None if it is not known."""
+        """Whether a location is one of the countries, in any case; None if it is unknown."""
         if location is None:
             return None
         return location.strip().upper() in {country.strip().upper() for country in self.countries}
 
 
 def check_mode(mode: object) -> None:
-    """Refuse what is not one of the modes.
+    """Check a mode.
 
     Raises:
-        InvalidArgumentError: It is something else.
+        InvalidArgumentError: It is unknown.
     """
-    if mode not in ("off", "warn", "raise"):
-        raise InvalidArgumentError(f"verify_location: must be one of 'off', 'warn', 'raise', not {mode!r}")
+    check_one_of("verify_location", mode, get_args(VerifyLocation))
 
 
 def check_verifiable(mode: object, filters: object) -> None:
-    """Refuse a mode that checks the location where no country is named to check it against.
-
-    Args:
-        mode: Any of the modes.
-        filters: Those that are sent.
+    """Check that filters name countries, unless the mode is `off`.
 
     Raises:
-        InvalidArgumentError: The mode is not known, or there are no countries.
+        InvalidArgumentError: They do not, or the mode is unknown.
     """
     check_mode(mode)
-    if mode != "off" and Residency.asked(mode, filters) is None:
+    if mode != "off" and ResidencyRule.of(mode, filters) is None:
         raise InvalidArgumentError(
             f"verify_location: {mode!r} needs countries to check answers against; give them as "
             "filters={'countries': [...]}, or turn it off with verify_location='off'"

@@ -1,27 +1,27 @@
-"""What a request asks of the service's routing."""
+"""The routing that a request asks for."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from melious.routing.residency import Residency
+from melious.routing.residency import ResidencyRule
 
 
 @dataclass(frozen=True, slots=True)
 class RoutingTerms:
-    """What a request asks of the routing, for whoever records it or reads its answer.
+    """The routing that a request asks for, to record it and to verify its answer.
 
     Attributes:
         model: The model without its flavor.
         preference: The flavor, or else the preset.
-        relaxed: The filters that were given up to find a provider, in order.
-        residency: The countries that the answer must come from, where that is verified.
+        relaxed: The filters that were relaxed to find a provider, in order.
+        residency: The countries that the answer must come from, if that is to be verified.
     """
 
     model: str = ""
     preference: str | None = None
     relaxed: tuple[str, ...] = ()
-    residency: Residency | None = None
+    residency: ResidencyRule | None = None
 
 
 NO_TERMS = RoutingTerms()

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from melious.errors import InvalidArgumentError
-from melious.errors.checks import check_seconds
 
 Check: TypeAlias = Callable[[str, Any], object]
 """Raises for a wrong value of the option with this name."""
@@ -33,12 +32,6 @@ def by_value(check: Callable[[Any], object]) -> Check:
     return lambda _, value: check(value)
 
 
-def check_seconds_or_zero(name: str, value: object) -> None:
-    """Refuse what is not a number of seconds from zero up."""
-    if value != 0 or isinstance(value, bool):
-        check_seconds(name, value)
-
-
 def check_verify(name: str, value: object) -> None:
     """Refuse what does not say which certificates to trust."""
     if isinstance(value, str):
@@ -60,9 +53,3 @@ def check_steps(value: object) -> None:
     from melious.routing.fallbacks import checked_steps  # noqa: PLC0415 - only for those who ask for it
 
     checked_steps(value)
-
-
-def check_callback(name: str, value: object) -> None:
-    """Refuse what cannot be called."""
-    if not callable(value):
-        raise InvalidArgumentError(f"{name}: {value!r} cannot be called")

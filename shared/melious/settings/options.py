@@ -11,7 +11,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict
 
 from melious.errors import InvalidArgumentError, RetryEvent
-from melious.errors.checks import check_choice, check_flag, check_mapping, check_seconds, check_whole
+from melious.errors.checks import (
+    check_bool,
+    check_callable,
+    check_mapping,
+    check_optional_bool,
+    check_seconds,
+    check_whole,
+)
 from melious.routing.filters import (
     FiltersArgument,
     Flavor,
@@ -26,8 +33,6 @@ from melious.settings.checks import (
     Check,
     by_value,
     check_budget,
-    check_callback,
-    check_seconds_or_zero,
     check_steps,
     check_verify,
     either,
@@ -242,7 +247,7 @@ OPTIONS: tuple[Option, ...] = (
         "both",
         "Retry what timed out once sent, and may be billed twice; by default only embeddings, rerank and "
         "models.",
-        check_choice,
+        check_optional_bool,
     ),
     Option(
         "max_connections",
@@ -269,7 +274,7 @@ OPTIONS: tuple[Option, ...] = (
         "max_rate_limit_wait",
         "client",
         "The most seconds to hold back a request for a rate limit; 60 by default, 0 for never.",
-        check_seconds_or_zero,
+        lambda name, value: check_seconds(name, value, zero=True),
         60.0,
     ),
     Option(
@@ -336,7 +341,7 @@ OPTIONS: tuple[Option, ...] = (
         "allow_insecure_http",
         "client",
         "Allow sending the key unencrypted to another machine; False by default.",
-        check_flag,
+        check_bool,
         False,
     ),
     Option("extra_headers", "call", "Headers of this request; none by default.", checked_headers),
@@ -344,7 +349,7 @@ OPTIONS: tuple[Option, ...] = (
         "on_retry",
         "call",
         "Called with a `RetryEvent` before each retry; none by default.",
-        unless_none(check_callback),
+        check_callable,
     ),
 )
 """Every option, in the order in which they are checked."""

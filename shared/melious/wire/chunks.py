@@ -1,4 +1,4 @@
-"""Reads of a streamed chat answer to chunks: pure, and honest about how the stream ended."""
+"""A streamed chat answer, parsed into chunks. Pure; says whether the stream ended as it should."""
 
 from __future__ import annotations
 
@@ -16,48 +16,47 @@ from melious.errors import (
 )
 from melious.errors.table import status_error
 from melious.wire import codec
-from melious.wire.completion import PartialChoice, PartialCompletion, part_content, whole_number
+from melious.wire.completion import PartialChoice, PartialCompletion, flatten_content, wire_index
 from melious.wire.head import Head
-from melious.wire.regular import delta_of, items_of, only_text, usage_of
+from melious.wire.normalized import delta_of, drop_non_text, list_or_empty, normalized_usage
 from melious.wire.sse import ServerSentEvent, SSEDecoder
 from melious.wire.thinking import thought_in_details
 
-_SHOWN = 200
+_EXCERPT = 200
 _MAX_WHOLE_BODY = 16 * 1024 * 1024
 _SLACK = 0.05
-"""Seconds that a wait may fall short of what it was set to."""
-_SIGNS_OF_LIFE = frozenset({"ping", "keepalive", "keep-alive", "heartbeat"})
+"""Seconds by which a wait may fall short of its limit."""
+_KEEPALIVES = frozenset({"ping", "keepalive", "keep-alive", "heartbeat"})
 _FIELDS = (b"data:", b":", b"event:", b"id:", b"retry:")
 _RARE = frozenset({"error", "type", "environment_impact", "billing_cost"})
-_FACTS = ("id", "created", "model", "system_fingerprint", "service_tier")
+_TOP_LEVEL = ("id", "created", "model", "system_fingerprint", "service_tier")
 
 
 class ChatStreamParser:
-    """Turns reads into chat chunks: plain dicts in one regular form.
+    """Parses reads into chat chunks: plain dicts in one normalized form.
 
-    `feed` and `close` give chunks that are to be handed on; after them, look at
-    `ended` and, once the chunks are handed on, at `error`. In every chunk
-    `choices` is a list, each choice has a `delta` dict with text as `content`
-    and `reasoning_content`, pieces of tool calls are regular, and a choice
-    finishes once. What should be text, an object or a count and is not is None;
-    a chunk whose choices cannot be read ends the stream.
+    `feed` and `close` return chunks; then check `ended` and, once they are handed
+    on, `error`. In every chunk `choices` is a list, each choice has a `delta` with
+    text as `content` and `reasoning_content`, tool calls are normalized, and a
+    choice finishes once. Values of the wrong type are None; choices that cannot be
+    read end the stream.
 
     Attributes:
         ended: No more reads are wanted.
-        done: `[DONE]` came; what follows may be drained but is not read.
-        error: What to raise after the last chunk, if anything.
-        partial: What has arrived, merged.
+        done: `[DONE]` arrived; the rest may be drained but is not parsed.
+        error: The error to raise after the last chunk, if any.
+        partial: The answer so far, merged.
     """
 
     def __init__(
         self, head: Head, *, event_timeout: float | None = None, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """Begin with the answer's head.
+        """Start with the answer's head.
 
         Args:
-            head: Status 200 and the headers; the content type decides how the body is read.
-            event_timeout: Seconds that may pass without an event, comments notwithstanding.
-            clock: A monotonic time.
+            head: Status 200 and the headers; the content type decides how the body is parsed.
+            event_timeout: The most seconds without an event; comments do not count.
+            clock: A monotonic clock.
         """
         self.ended = False
         self.done = False
@@ -70,14 +69,14 @@ class ChatStreamParser:
         self._event_timeout = event_timeout
         self._clock = clock
         self._last_event = clock()
-        self._content_type = head.headers.get("content-type", "").split(";", 1)[0].strip().lower()
+        self._content_type = head.content_type
         self._start = b""
-        self._decided = False
+        self._detected = False
 
     def feed(self, data: bytes) -> list[dict[str, Any]]:
-        """Take one read and give the chunks that it completes."""
-        if not self._decided:
-            data = self._decide(data)
+        """Parse one read; returns the chunks that it completes."""
+        if not self._detected:
+            data = self._detect_form(data)
         if self._body is not None:
             self._collect(data)
             return []
@@ -94,7 +93,7 @@ class ChatStreamParser:
         if self._sse.error is not None:
             return self._take(events, then=self._sse.error)
         chunks = self._take(events) if events else []
-        # Pings and empty events are signs of life like comments: they say nothing of the model.
+        # Pings and empty events only keep the connection alive: the model may still be stuck.
         if chunks or self.ended:
             self._last_event = self._clock()
         else:
@@ -102,18 +101,18 @@ class ChatStreamParser:
         return chunks
 
     def close(self) -> list[dict[str, Any]]:
-        """The connection ended: give what is left and decide whether the answer is whole."""
+        """End of the body: returns the remaining chunks, and decides if the answer is complete."""
         if self.ended:
             return []
         if self._body is not None:
             return self._whole_body(b"".join(self._body))
         chunks: list[dict[str, Any]] = []
         for event in self._sse.close():
-            # Only a last block that is whole counts; half a block says that the stream was cut.
-            if event.data.strip() == "[DONE]" or _is_json(event.data):
+            # Half an event at the end means that the stream was cut.
+            if event.data.strip() == "[DONE]" or codec.is_object(event.data):
                 chunks += self._take([event])
         if not self.ended and self._sse.error is not None:
-            self._fail(self._reported(_parsed_or_text(self._sse.error)))
+            self._fail(self._reported(codec.loads_or_text(self._sse.error)))
         if not self.ended:
             self.ended = True
             if not any(choice.finish_reason for choice in self.partial.choices.values()):
@@ -121,15 +120,10 @@ class ChatStreamParser:
         return chunks
 
     def replay(self, whole: dict[str, Any], chunks: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-        """Hand out the chunks of an answer that came whole, in the regular form, merged one by one.
-
-        Args:
-            whole: The answer; what it cost is known from the beginning.
-            chunks: What it is cut into.
-        """
+        """Iterate over the chunks that a whole answer is cut into, normalized and merged one by one."""
         self.ended = True
-        self._note_facts(whole)
-        self.partial.usage = usage_of(whole.get("usage")) or None
+        self._note_cost(whole)
+        self.partial.usage = normalized_usage(whole.get("usage")) or None
         return self._replayed(chunks)
 
     def _replayed(self, chunks: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -141,16 +135,16 @@ class ChatStreamParser:
                 return
 
     def resume(self) -> float | None:
-        """The caller wants more: from now on the model is waited for, and not the caller.
+        """Restart the event timeout: the caller wants the next event.
 
         Returns:
-            The moment by which the next event must come, by this parser's clock; None for no limit.
+            The time by which it must arrive, by this parser's clock; None for no limit.
         """
         self._last_event = self._clock()
         return None if self._event_timeout is None else self._last_event + self._event_timeout
 
     def lost(self, error: MeliousError) -> list[dict[str, Any]]:
-        """The connection failed: end with this error, unless the answer was whole already."""
+        """End with the error of a failed connection, unless the answer was complete."""
         chunks = self.close()
         if isinstance(self.error, StreamTruncatedError):
             self._fail(error)
@@ -171,7 +165,7 @@ class ChatStreamParser:
     # --- events ------------------------------------------------------------------------------------
 
     def _take_only(self, data: bytes) -> list[dict[str, Any]] | None:
-        """The chunk of the usual read, on the shortest way; None sends it on the long one."""
+        """The fast path for a read with a single event; None if it cannot be taken."""
         try:
             chunk = from_json(data, cache_strings="keys")
         except ValueError:
@@ -187,9 +181,9 @@ class ChatStreamParser:
             data = event.data
             if data[:1] != "{" or event.event != "message":
                 if event.event == "error":
-                    self._fail(self._reported(_parsed_or_text(data)))
+                    self._fail(self._reported(codec.loads_or_text(data)))
                     return chunks
-                if event.event.lower() in _SIGNS_OF_LIFE or not data or data.isspace():
+                if event.event.lower() in _KEEPALIVES or not data or data.isspace():
                     continue
                 if data.strip() == "[DONE]":
                     self.ended = self.done = True
@@ -201,7 +195,7 @@ class ChatStreamParser:
             if type(chunk) is not dict:
                 self._fail(
                     ResponseDecodeError(
-                        f"an event of the stream is not a JSON object: {data[:_SHOWN]!r}", body=data
+                        f"an event of the stream is not a JSON object: {data[:_EXCERPT]!r}", body=data
                     )
                 )
                 return chunks
@@ -209,34 +203,34 @@ class ChatStreamParser:
             if self.ended:
                 return chunks
         if then is not None:
-            self._fail(self._reported(_parsed_or_text(then)))
+            self._fail(self._reported(codec.loads_or_text(then)))
         return chunks
 
     def _read_or_fail(self, chunk: dict[str, Any], chunks: list[dict[str, Any]]) -> None:
         try:
             self._read(chunk, chunks)
         except (AttributeError, LookupError, TypeError, ValueError) as error:
-            if chunk.get("error"):  # what the service has to say comes first
+            if chunk.get("error"):  # the service's own error comes first
                 self._fail(self._reported(chunk))
             else:
-                self._fail(ResponseDecodeError(f"the stream holds what it should not: {error}", body=chunk))
+                self._fail(ResponseDecodeError(f"a chunk of the stream is not valid: {error}", body=chunk))
 
     def _read(self, chunk: dict[str, Any], chunks: list[dict[str, Any]]) -> None:
-        """Regularise one chunk, note what it says, and put it into `chunks`."""
+        """Normalize one chunk, merge it, and append it to `chunks`."""
         partial = self.partial
-        if not partial.facts:
-            partial.facts = {name: chunk[name] for name in _FACTS if chunk.get(name)}
+        if not partial.top_level:
+            partial.top_level = {name: chunk[name] for name in _TOP_LEVEL if chunk.get(name)}
         failed = chunk.get("object") == "error"
         if not _RARE.isdisjoint(chunk):
             failed = bool(chunk.get("error")) or chunk.get("type") == "error" or failed
-            self._note_facts(chunk)
+            self._note_cost(chunk)
         choices = chunk.get("choices")
         if type(choices) is not list:
-            choices = chunk["choices"] = items_of(choices, "choices")
+            choices = chunk["choices"] = list_or_empty(choices, "choices")
         for choice in choices:
             failed = self._read_choice(choice) or failed
         if chunk.get("usage") is not None:
-            chunk["usage"] = usage_of(chunk["usage"])
+            chunk["usage"] = normalized_usage(chunk["usage"])
             partial.usage = chunk["usage"] or partial.usage
         if not failed:
             chunks.append(chunk)
@@ -245,7 +239,7 @@ class ChatStreamParser:
             chunks.append(chunk)
         self._fail(self._reported(chunk))
 
-    def _note_facts(self, chunk: dict[str, Any]) -> None:
+    def _note_cost(self, chunk: dict[str, Any]) -> None:
         for name in ("environment_impact", "billing_cost"):
             if name in chunk:
                 if type(chunk[name]) is not dict:
@@ -254,25 +248,25 @@ class ChatStreamParser:
                     setattr(self.partial, name, chunk[name])
 
     def _read_choice(self, choice: dict[str, Any]) -> bool:
-        """Regularise one choice and merge it; True if it says that the answer failed."""
+        """Normalize and merge one choice; True if it says that the answer failed."""
         delta = choice.get("delta") if type(choice) is dict else None
         if type(delta) is not dict:
             delta = delta_of(choice)
             choice["delta"] = delta
         index = choice.get("index")
         if type(index) is not int:
-            index = choice["index"] = whole_number(index) or 0
+            index = choice["index"] = wire_index(index) or 0
         state = self.partial.choice(index)
         if "tool_calls" in delta:
-            calls = items_of(delta["tool_calls"], "tool_calls")
+            calls = list_or_empty(delta["tool_calls"], "tool_calls")
             delta["tool_calls"] = state.merge_calls(calls) if calls else None
         self._read_text(delta, state)
         if choice.get("logprobs") is not None and type(choice["logprobs"]) is not dict:
             choice["logprobs"] = None
         finish = choice.get("finish_reason")
         if finish is not None:
-            state.end(delta)
-            self.partial.usage = usage_of(choice.get("usage")) or self.partial.usage
+            state.flush_into(delta)
+            self.partial.usage = normalized_usage(choice.get("usage")) or self.partial.usage
             if finish and state.finish_reason is None:
                 state.finish_reason = choice["finish_reason"] = str(finish)
             else:
@@ -281,13 +275,12 @@ class ChatStreamParser:
 
     @staticmethod
     def _read_text(delta: dict[str, Any], state: PartialChoice) -> None:
-        """Regularise what is said and thought in a delta, and merge it."""
         if ("role" in delta and type(delta["role"]) is not str) or "refusal" in delta:
-            only_text(delta, "role", "refusal")
+            drop_non_text(delta, "role", "refusal")
         content = delta.get("content")
         if content:
             if type(content) is not str:
-                part_content(delta)
+                flatten_content(delta)
                 content = delta["content"]
             delta["content"] = state.content.add(content)
         elif content is not None and type(content) is not str:
@@ -298,10 +291,9 @@ class ChatStreamParser:
         if reasoning:
             delta["reasoning_content"] = state.reasoning.add(reasoning) if type(reasoning) is str else None
         elif reasoning is not None:
-            only_text(delta, "reasoning_content")
+            drop_non_text(delta, "reasoning_content")
 
     def _reported(self, body: Any) -> MeliousError:
-        """The error that the stream itself reports."""
         if isinstance(body, dict) and not body.get("error"):
             choices = body.get("choices")
             for choice in choices if isinstance(choices, list) else ():
@@ -312,20 +304,20 @@ class ChatStreamParser:
             error.message = "the stream reported an error"
         return error
 
-    # --- an answer that is no stream -----------------------------------------------------------------
+    # --- an answer that is not a stream --------------------------------------------------------------
 
-    def _decide(self, data: bytes) -> bytes:
-        """Let the type and the first bytes tell events from a whole body; gives what can be read now."""
+    def _detect_form(self, data: bytes) -> bytes:
+        """Tell a stream from a whole body by type and first bytes; returns what can be parsed now."""
         start = (self._start + data).lstrip(b"\xef\xbb\xbf \r\n\t")
         if self._content_type == "text/event-stream":
-            # Some servers send a JSON error, and some proxies a page, under the type that was asked for.
+            # Some servers send a JSON error, and some proxies a web page, under the requested type.
             whole = start.startswith((b"{", b"<"))
-            self._decided = bool(start)
+            self._detected = bool(start)
         else:
             whole = not start.startswith(_FIELDS)
-            self._decided = not any(field.startswith(start) and field != start for field in _FIELDS)
-            self._start, data = (b"", start) if self._decided else (start, b"")
-        if self._decided and whole:
+            self._detected = not any(field.startswith(start) and field != start for field in _FIELDS)
+            self._start, data = (b"", start) if self._detected else (start, b"")
+        if self._detected and whole:
             self._body = []
         return data
 
@@ -337,9 +329,9 @@ class ChatStreamParser:
             self._fail(ResponseDecodeError(f"the answer is larger than {_MAX_WHOLE_BODY} bytes"))
 
     def _whole_body(self, body: bytes) -> list[dict[str, Any]]:
-        """A JSON body instead of a stream: an error, or a completion as one chunk."""
+        """Parse a body that is not a stream: an error, or a completion as one chunk."""
         text = body.decode("utf-8", "replace")
-        parsed = _parsed_or_text(text)
+        parsed = codec.loads_or_text(text)
         chunks: list[dict[str, Any]] = []
         if isinstance(parsed, dict):
             parsed["object"] = "error" if parsed.get("object") == "error" else "chat.completion.chunk"
@@ -352,19 +344,8 @@ class ChatStreamParser:
         self._fail(
             ResponseDecodeError(
                 f"the answer is not an event stream: content-type {self._content_type or 'missing'}, "
-                f"beginning {' '.join(text[:_SHOWN].split())!r}",
+                f"beginning {' '.join(text[:_EXCERPT].split())!r}",
                 body=text,
             )
         )
         return []
-
-
-def _parsed_or_text(data: str) -> Any:
-    try:
-        return codec.loads(data)
-    except ValueError:
-        return data
-
-
-def _is_json(data: str) -> bool:
-    return isinstance(_parsed_or_text(data), dict)

@@ -1,8 +1,7 @@
-"""JSON both ways: pydantic's Rust codec, and the standard library where it refuses.
+"""JSON: pydantic's Rust codec, and the standard library where that refuses legal JSON.
 
-Servers send what the Rust parser will not take (a lone surrogate from a token
-cut in the middle, nesting beyond its limit), and callers send what its writer
-will not (the same surrogates, in a history). Both are legal JSON.
+Servers send lone surrogates (a token cut in the middle) and deep nesting;
+callers send the same surrogates back in a history.
 """
 
 from __future__ import annotations
@@ -14,10 +13,10 @@ from pydantic_core import PydanticSerializationError, from_json, to_json
 
 
 def loads(data: bytes | str) -> Any:
-    """Parse JSON; NaN and infinities are taken, as servers write them.
+    """Parse JSON; NaN and infinities are accepted.
 
     Raises:
-        ValueError: It is no JSON, or nested beyond reason.
+        ValueError: It is not JSON, or nested too deeply.
     """
     try:
         return from_json(data, cache_strings="keys")
@@ -28,16 +27,29 @@ def loads(data: bytes | str) -> Any:
             raise ValueError("JSON nested too deeply") from None
 
 
+def loads_or_text(data: bytes | str) -> Any:
+    """Parse JSON; anything else is returned as text."""
+    try:
+        return loads(data)
+    except ValueError:
+        return data.decode("utf-8", "replace") if isinstance(data, bytes) else data
+
+
+def is_object(data: str) -> bool:
+    """Whether a text is a whole JSON object."""
+    return isinstance(loads_or_text(data), dict)
+
+
 def dumps(value: Any, *, finite: bool = False) -> bytes:
     """Write compact UTF-8 JSON.
 
     Args:
         value: What to write.
-        finite: Refuse NaN and infinities, which other parsers do not take.
+        finite: Refuse NaN and infinities, which other parsers reject.
 
     Raises:
         TypeError: A value has no JSON form.
-        ValueError: A number is not finite where it should be, or it is nested beyond reason.
+        ValueError: A number is not finite although it must be, or the nesting is too deep.
     """
     try:
         data = to_json(value)

@@ -1,4 +1,4 @@
-"""What has arrived of a streamed chat answer, merged."""
+"""A streamed chat answer, merged as far as it has arrived."""
 
 from __future__ import annotations
 
@@ -6,19 +6,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from melious.wire import codec
-from melious.wire.regular import object_or_nothing
-from melious.wire.wholeobject import WholeObject
+from melious.wire.json_object import ObjectScanner
+from melious.wire.normalized import object_or_empty
 
 _MOST_DIGITS = 20
 
 
-class Pieces(list[str]):
-    r"""A text that comes in pieces; characters that were cut in two between them are put together again.
-
-    A token may end inside a surrogate pair.
+class TextBuffer(list[str]):
+    r"""Text that arrives in pieces; characters cut between tokens are joined again.
 
     Example:
-        >>> pieces = Pieces()
+        >>> pieces = TextBuffer()
         >>> pieces.add("a\ud83d"), pieces.add("\ude00b"), pieces.text
         ('a', '😀b', 'a😀b')
     """
@@ -26,7 +24,7 @@ class Pieces(list[str]):
     _half = ""
 
     def add(self, text: str) -> str:
-        """Take a piece and give what is whole of it."""
+        """Add a piece; returns the part of it that is complete."""
         if self._half or not text.isascii():
             text = self._joined(text)
         self.append(text)
@@ -38,8 +36,8 @@ class Pieces(list[str]):
         self._half = text[cut:]
         return text[:cut].encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
 
-    def rest(self) -> str:
-        """Take the half of a character whose other half never came, and give it."""
+    def flush(self) -> str:
+        """Add and return half a character whose other half never arrived."""
         rest, self._half = self._half, ""
         if rest:
             self.append(rest)
@@ -47,26 +45,26 @@ class Pieces(list[str]):
 
     @property
     def text(self) -> str:
-        """All that has come."""
+        """The text so far."""
         return "".join(self) + self._half
 
 
 @dataclass(slots=True)
 class ToolCall:
-    """One tool call while its pieces come in."""
+    """One tool call while its pieces arrive."""
 
     index: int
     id: str | None = None
     name: str | None = None
-    arguments: Pieces = field(default_factory=Pieces)
-    _end: WholeObject = field(default_factory=WholeObject)
+    arguments: TextBuffer = field(default_factory=TextBuffer)
+    _end: ObjectScanner = field(default_factory=ObjectScanner)
 
-    def is_whole(self) -> bool:
-        """Whether its arguments are complete, so that nothing more can belong to it."""
-        return self._end.is_whole(self.arguments)
+    def is_complete(self) -> bool:
+        """Whether its arguments are a complete object."""
+        return self._end.is_complete(self.arguments)
 
     def to_wire(self) -> dict[str, Any]:
-        """The call as a message carries it."""
+        """The call as in a message."""
         return {
             "index": self.index,
             "id": self.id,
@@ -76,7 +74,7 @@ class ToolCall:
 
 
 class PartialChoice:
-    """One choice of the answer while it comes in."""
+    """One choice of the answer while it arrives."""
 
     __slots__ = (
         "_by_id",
@@ -95,8 +93,8 @@ class PartialChoice:
     def __init__(self, index: int) -> None:
         self.index = index
         self.role = "assistant"
-        self.content = Pieces()
-        self.reasoning = Pieces()
+        self.content = TextBuffer()
+        self.reasoning = TextBuffer()
         self.calls: list[ToolCall] = []
         self.finish_reason: str | None = None
         self._by_id: dict[str, ToolCall] = {}
@@ -105,25 +103,24 @@ class PartialChoice:
         self._next_index = 0
         self._last: ToolCall | None = None
 
-    def end(self, delta: dict[str, Any]) -> None:
-        """Put into the last delta what was held back."""
+    def flush_into(self, delta: dict[str, Any]) -> None:
+        """Add what was held back to the last delta."""
         for name, pieces in (("content", self.content), ("reasoning_content", self.reasoning)):
-            rest = pieces.rest()
+            rest = pieces.flush()
             if rest:
                 delta[name] = (delta.get(name) or "") + rest
 
     def merge_calls(self, pieces: list[Any]) -> list[dict[str, Any]]:
-        """Take the pieces of one delta and give them back in the one regular form.
+        """Merge the tool calls of one delta; returns them normalized.
 
-        Servers leave the index out, send it as null or text, use one index for
-        two calls, repeat ids and names on every piece, and send arguments as
-        an object. What comes out has a whole number as index, its id and name
-        exactly once, and arguments as text.
+        Servers omit the index, send it as null or text, use it twice, repeat ids and
+        names, and send arguments as an object. Normalized, the index is an integer,
+        id and name occur once, and arguments are text.
         """
         return [self._merge(piece) for piece in pieces if isinstance(piece, dict)]
 
     def _merge(self, piece: dict[str, Any]) -> dict[str, Any]:
-        function = object_or_nothing(piece.get("function"), "the function of a tool call")
+        function = object_or_empty(piece.get("function"), "the function of a tool call")
         index, call_id, name = piece.get("index"), piece.get("id"), function.get("name")
         arguments = function.get("arguments")
         if arguments is None:
@@ -131,10 +128,10 @@ class PartialChoice:
         elif not isinstance(arguments, str):
             arguments = codec.dumps(arguments).decode()
         if not call_id and not name and type(index) is int and index in self._by_wire_index:
-            call = self._last = self._by_wire_index[index]  # as nearly all pieces
+            call = self._last = self._by_wire_index[index]  # nearly all pieces
         else:
             call_id, name = _text_or_none(call_id), _text_or_none(name)
-            call = self._call_of(whole_number(index), call_id, name)
+            call = self._call_of(wire_index(index), call_id, name)
         out_function: dict[str, Any] = {"arguments": arguments}
         out: dict[str, Any] = {"index": call.index, "function": out_function}
         if call_id and call.id is None:
@@ -148,14 +145,13 @@ class PartialChoice:
         return out
 
     def _call_of(self, wire_index: int | None, call_id: str | None, name: str | None) -> ToolCall:
-        """Find the call that a piece belongs to, or begin one."""
         known = self._last if wire_index is None else self._by_wire_index.get(wire_index)
         if call_id is not None and (known is None or known.id != call_id):
             known = self._by_id.get(call_id, known)
         if known is not None:
             other_id = call_id is not None and known.id is not None and call_id != known.id
             begins_unindexed = wire_index is None and name is not None and known.name is not None
-            other_name = name is not None and known.name not in (None, name) and known.is_whole()
+            other_name = name is not None and known.name not in (None, name) and known.is_complete()
             if not ((other_id and name) or ((begins_unindexed or other_name) and call_id is None)):
                 self._last = known
                 return known
@@ -169,11 +165,11 @@ class PartialChoice:
         return call
 
     def calls_on_wire(self) -> list[dict[str, Any]]:
-        """The calls so far, in the order of their indices."""
+        """The calls so far, ordered by index."""
         return [call.to_wire() for call in sorted(self.calls, key=lambda call: call.index)]
 
     def to_wire(self) -> dict[str, Any]:
-        """The choice as a whole answer carries it."""
+        """The choice as in a whole answer."""
         message: dict[str, Any] = {"role": self.role, "content": self.content.text}
         if self.reasoning.text:
             message["reasoning_content"] = self.reasoning.text
@@ -183,19 +179,19 @@ class PartialChoice:
 
 
 class PartialCompletion:
-    """A chat answer as far as it has come.
+    """A chat answer as far as it has arrived.
 
     Attributes:
-        facts: The top-level fields seen so far: id, model, created and the like.
-        usage: The last usage seen; it is cumulative, never summed. None if none came.
-        environment_impact: The impact, if any chunk carried it.
-        billing_cost: The cost, if any chunk carried it.
+        top_level: The top-level fields: id, model, created and others.
+        usage: The last usage seen (it is cumulative); None if there was none.
+        environment_impact: The impact, if a chunk carried it.
+        billing_cost: The cost, if a chunk carried it.
     """
 
-    __slots__ = ("billing_cost", "choices", "environment_impact", "facts", "usage")
+    __slots__ = ("billing_cost", "choices", "environment_impact", "top_level", "usage")
 
     def __init__(self) -> None:
-        self.facts: dict[str, Any] = {}
+        self.top_level: dict[str, Any] = {}
         self.choices: dict[int, PartialChoice] = {}
         self.usage: dict[str, Any] | None = None
         self.environment_impact: dict[str, Any] | None = None
@@ -205,7 +201,7 @@ class PartialCompletion:
         return f"PartialCompletion(text={self.text!r}, finish_reason={self.finish_reason!r})"
 
     def choice(self, index: int) -> PartialChoice:
-        """The choice of an index, made when it is first seen."""
+        """The choice with an index, created when first seen."""
         found = self.choices.get(index)
         if found is None:
             found = self.choices[index] = PartialChoice(index)
@@ -225,19 +221,19 @@ class PartialCompletion:
 
     @property
     def tool_calls(self) -> list[dict[str, Any]]:
-        """The tool calls of choice 0, arguments as far as they came."""
+        """The tool calls of choice 0, with the arguments so far."""
         first = self.choices.get(0)
         return first.calls_on_wire() if first else []
 
     @property
     def finish_reason(self) -> str | None:
-        """Why choice 0 ended, if it has."""
+        """The finish reason of choice 0, if it has ended."""
         first = self.choices.get(0)
         return first.finish_reason if first else None
 
     def to_wire(self) -> dict[str, Any]:
-        """The answer in the shape of one that was not streamed; what never came is left out."""
-        whole: dict[str, Any] = {**self.facts, "object": "chat.completion"}
+        """The answer as if not streamed, without what is missing."""
+        whole: dict[str, Any] = {**self.top_level, "object": "chat.completion"}
         whole["choices"] = [self.choices[index].to_wire() for index in sorted(self.choices)]
         for name in ("usage", "environment_impact", "billing_cost"):
             value = getattr(self, name)
@@ -246,8 +242,8 @@ class PartialCompletion:
         return whole
 
 
-def whole_number(index: Any) -> int | None:
-    """An index as servers send it, number or text; None for anything else."""
+def wire_index(index: Any) -> int | None:
+    """An index, sent as a number or text; None for anything else."""
     if isinstance(index, int) and not isinstance(index, bool):
         return index
     return int(index) if isinstance(index, str) and index.isdecimal() and len(index) < _MOST_DIGITS else None
@@ -257,8 +253,8 @@ def _text_or_none(name: Any) -> str | None:
     return None if name == "" or isinstance(name, bool | dict | list | None) else str(name)
 
 
-def part_content(message: dict[str, Any]) -> None:
-    """Bring content that came as a list of parts to the regular form: text, and reasoning beside it."""
+def flatten_content(message: dict[str, Any]) -> None:
+    """Replace content that is a list of parts by its text, and its reasoning."""
     content = message.get("content")
     if isinstance(content, list) and not message.get("reasoning_content"):
         parts = [part for part in content if isinstance(part, dict) and part.get("type") == "thinking"]

@@ -1,9 +1,7 @@
-"""Undoes the compression of answers that came compressed although none was asked for. Pure.
+"""Decompresses answers that arrive compressed although that was not requested. Pure.
 
-What a header says and what a body is are two things: proxies decompress and
-forget the header, name a charset where a compression should stand, or pack in
-several members. What is whole is decoded whole; what is cut, broken, or grows
-beyond all measure is an error and never a shorter text.
+Headers are not reliable: proxies decompress but keep the header, or name a charset
+as the encoding. A body that is cut, corrupt, or too large is an error.
 """
 
 from __future__ import annotations
@@ -15,22 +13,21 @@ from collections.abc import Iterable, Iterator
 from melious.errors import ResponseDecodeError
 
 FREE_BYTES = 8 * 1024 * 1024
-MOST_TIMES = 20
-MOST_TIMES_STREAMED = 100
-"""How many times what came over the wire a body may grow to once it is larger than `FREE_BYTES`.
+MAX_RATIO = 20
+MAX_RATIO_STREAMED = 100
+"""How many times its compressed size a body larger than `FREE_BYTES` may have.
 
-JSON grows five to ten times, a stream that repeats itself in every event up to fifty times, a bomb a
-thousand times.
+JSON grows five to ten times, a repetitive stream up to fifty times, a zip bomb a thousand times.
 """
 
 _PIECE = 64 * 1024
 _SLICE = 4 * 1024
-"""Bytes that are given to zlib at a time: it copies what it leaves behind, at every end of a member."""
+"""Bytes given to zlib at a time: it copies what is left over at the end of each member."""
 _TELLING = 16
-"""Bytes that tell a compression from text."""
+"""Bytes needed to tell compression from text."""
 _GZIP = b"\x1f\x8b"
 _WBITS = {"gzip": 31, "zlib": 15, "deflate": -15}
-_NOTHING = re.compile(
+_NOT_COMPRESSED = re.compile(
     r"|identity|none|null|binary|plain|text|chunked|[78]bit|[\w.+-]+/[\w.+-]+"
     r"|(?:charset=)?(?:utf|ucs|iso|cp|windows|latin|us-ascii|ascii|koi8)[-_]?[\w-]*"
 )
@@ -38,27 +35,27 @@ _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f]")
 
 
 class Decoder:
-    """Decodes a body piece by piece, through as many compressions as its headers name."""
+    """Decodes a body piece by piece, through all its compressions."""
 
     def __init__(self, layers: list[_Layer]) -> None:
         self._layers = layers
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """Give what some bytes of the wire are, in pieces of 64 KiB at the most.
+        """Decode some bytes, into pieces of at most 64 KiB.
 
         Raises:
-            ResponseDecodeError: They are broken, or grow beyond all measure.
+            ResponseDecodeError: They are corrupt, or grow too much.
         """
         for layer in self._layers:
             layer.received += len(data)
         return self._through(0, data, last=False)
 
     def finish(self) -> Iterator[bytes]:
-        """The body ended: give what was held back.
+        """Decode what was held back until the end of the body.
 
         Raises:
-            ConnectionError: The body ended before what is compressed in it did.
-            ResponseDecodeError: What was held back is broken.
+            ConnectionError: The body ended before the compressed data did.
+            ResponseDecodeError: What was held back is corrupt.
         """
         for place in range(len(self._layers)):
             yield from self._through(place, b"", last=True)
@@ -73,16 +70,12 @@ class Decoder:
 
 
 class _Layer:
-    """One compression, or none where the body turns out not to be compressed.
+    """One compression, or none if the body turns out to be plain."""
 
-    Attributes:
-        received: Bytes that came over the wire so far.
-    """
-
-    def __init__(self, name: str, most_times: int) -> None:
+    def __init__(self, name: str, max_ratio: int) -> None:
         self.received = 0
         self._name = name
-        self._most_times = most_times
+        self._max_ratio = max_ratio
         self._made = 0
         self._held = b""
         self._kind: str | None = None
@@ -112,7 +105,7 @@ class _Layer:
                 return
             yield from self._inflated(data)
         if self._inflate is not None and not self._between:
-            raise ConnectionError(f"the answer ended before its {self._name} did")
+            raise ConnectionError(f"the answer ended before its {self._name} data did")
 
     def _begin(self, kind: str) -> None:
         self._kind = kind
@@ -122,19 +115,23 @@ class _Layer:
     def _inflated(self, data: bytes) -> Iterator[bytes]:
         while True:
             if self._between:
-                # Zeros between and after the members fill up blocks of old media.
+                # Members may be padded with zeros.
                 data = data.lstrip(b"\0")
                 if not data:
                     return
                 if self._kind != "gzip" or data[:1] != _GZIP[:1]:
-                    raise ResponseDecodeError(f"the answer goes on after the end of its {self._name}")
+                    raise ResponseDecodeError(
+                        f"the answer has more bytes after the end of its {self._name} data"
+                    )
                 self._begin("gzip")
                 self._between = False
             assert self._inflate is not None  # noqa: S101 - there is no other kind
             try:
                 made = self._inflate.decompress(data, _PIECE)
             except zlib.error as error:
-                raise ResponseDecodeError(f"the {self._name} of the answer is broken: {error}") from error
+                raise ResponseDecodeError(
+                    f"the {self._name} data of the answer is corrupt: {error}"
+                ) from error
             if made:
                 self._made += len(made)
                 self._check()
@@ -148,19 +145,19 @@ class _Layer:
                 return
 
     def _check(self) -> None:
-        if self._made > max(FREE_BYTES, self._most_times * self.received):
+        if self._made > max(FREE_BYTES, self._max_ratio * self.received):
             raise ResponseDecodeError(
-                f"the answer is compressed more than {self._most_times} times: "
-                f"{self.received} bytes had grown to {self._made} when it was given up"
+                f"the answer is compressed more than {self._max_ratio} times: "
+                f"{self.received} bytes had grown to {self._made} when decoding was stopped"
             )
 
 
-class _Unknown(_Layer):
-    """A compression that cannot be undone: an error once there is a body."""
+class _UnknownLayer(_Layer):
+    """An unknown compression: an error as soon as there is a body."""
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         if data:
-            raise ResponseDecodeError(f"the answer is compressed as {self._name!r}, which was not asked for")
+            raise ResponseDecodeError(f"the answer is compressed as {self._name!r}, which was not requested")
         return iter(())
 
     def finish(self) -> Iterator[bytes]:
@@ -168,7 +165,6 @@ class _Unknown(_Layer):
 
 
 def _kind_of(beginning: bytes, name: str) -> str:
-    """What a body is, by its beginning and by what its header says."""
     if beginning.startswith(_GZIP):
         return "gzip"
     if _is_text(beginning):
@@ -179,7 +175,7 @@ def _kind_of(beginning: bytes, name: str) -> str:
 
 
 def _kind_of_all(body: bytes, name: str) -> str:
-    """What a body is that is too short to tell by its looks."""
+    """The format of a body that is too short for `_kind_of`."""
     if name == "deflate":
         for kind in ("zlib", "deflate"):
             try:
@@ -193,7 +189,7 @@ def _kind_of_all(body: bytes, name: str) -> str:
 
 
 def _is_text(beginning: bytes) -> bool:
-    """Whether some bytes are UTF-8 without control characters; the last character may be cut."""
+    """Whether bytes are UTF-8 without control characters; the last character may be cut."""
     try:
         text = beginning[:256].decode("utf-8")
     except UnicodeDecodeError as error:
@@ -203,15 +199,10 @@ def _is_text(beginning: bytes) -> bool:
     return not _CONTROL.search(text)
 
 
-def decoder(headers: Iterable[tuple[bytes, bytes]], *, streamed: bool = False) -> Decoder | None:
-    """What decodes a body with these headers; None where nothing is compressed.
+def decoder_for(headers: Iterable[tuple[bytes, bytes]], *, streamed: bool = False) -> Decoder | None:
+    """The decoder for a body with these headers; None if it is not compressed.
 
-    A compression that is not known makes a decoder too: an answer without a
-    body, and the status of any, can be read all the same.
-
-    Args:
-        headers: The headers of the answer; those of one name count in their order.
-        streamed: The body is handed on as it comes, and not kept.
+    An unknown compression fails only once there is a body. `streamed` bodies may grow more.
     """
     content: list[str] = []
     transfer: list[str] = []
@@ -221,11 +212,11 @@ def decoder(headers: Iterable[tuple[bytes, bytes]], *, streamed: bool = False) -
             content += _names(value)
         elif lower == b"transfer-encoding":
             transfer += _names(value)
-    names = [name for name in (*content, *transfer) if not _NOTHING.fullmatch(name)]
+    names = [name for name in (*content, *transfer) if not _NOT_COMPRESSED.fullmatch(name)]
     if not names:
         return None
-    most_times = MOST_TIMES_STREAMED if streamed else MOST_TIMES
-    return Decoder([_layer(name, most_times) for name in reversed(names)])
+    max_ratio = MAX_RATIO_STREAMED if streamed else MAX_RATIO
+    return Decoder([_layer(name, max_ratio) for name in reversed(names)])
 
 
 def _names(value: bytes) -> list[str]:
@@ -233,26 +224,26 @@ def _names(value: bytes) -> list[str]:
     return [word.partition(";")[0].strip(" \t\"'") for word in words]
 
 
-def _layer(name: str, most_times: int) -> _Layer:
+def _layer(name: str, max_ratio: int) -> _Layer:
     if name in ("gzip", "x-gzip", "deflate", "x-deflate", "zlib"):
         known = "gzip" if name.endswith("gzip") else "deflate"
-        return _Layer(known, most_times)
-    return _Unknown(name, most_times)
+        return _Layer(known, max_ratio)
+    return _UnknownLayer(name, max_ratio)
 
 
 def decoded(decode: Decoder, parts: Iterable[bytes]) -> Iterator[bytes]:
-    """A body, decoded as it comes."""
+    """Decode a body as it arrives."""
     for part in parts:
         yield from decode.feed(part)
     yield from decode.finish()
 
 
-class Collected:
-    """A body as it comes in, up to a bound.
+class BodyBuffer:
+    """A body while it arrives, up to a limit.
 
     Args:
-        limit: The most bytes that are kept.
-        cut: Give the first `limit` bytes of one that is larger, where else it is an error.
+        limit: The largest size, in bytes.
+        cut: Cut a larger body at `limit`; else it is an error.
     """
 
     def __init__(self, limit: int, *, cut: bool) -> None:
@@ -262,7 +253,7 @@ class Collected:
         self._size = 0
 
     def add(self, data: bytes) -> bool:
-        """Take a piece; True if no more is wanted.
+        """Add a piece; True if no more is wanted.
 
         Raises:
             ResponseDecodeError: The body is too large.
@@ -274,5 +265,5 @@ class Collected:
         return self._cut and self._size >= self._limit
 
     def body(self) -> bytes:
-        """What has come."""
+        """The bytes so far, up to the limit."""
         return b"".join(self._parts)[: self._limit]

@@ -1,4 +1,4 @@
-"""The first part of an answer: its status and headers."""
+"""The head of an answer."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The first part of an answer: its status and headers (names in lower case)."""
+    """Status and headers (names in lower case) of an answer."""
 
     status: int
     headers: Mapping[str, str]
@@ -18,9 +18,14 @@ class Head:
         """The service's id for this request."""
         return self.headers.get("x-request-id")
 
+    @property
+    def content_type(self) -> str:
+        """The media type, in lower case and without parameters."""
+        return self.headers.get("content-type", "").split(";", 1)[0].strip().lower()
+
 
 def without_cookies(headers: Mapping[str, str]) -> Mapping[str, str]:
-    """Headers for callers to see and keep: cookies are credentials."""
+    """Headers without cookies, which are credentials, to show to callers."""
     if "set-cookie" not in headers:
         return headers
     return {name: value for name, value in headers.items() if name != "set-cookie"}

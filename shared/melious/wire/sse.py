@@ -1,9 +1,8 @@
 """Server-sent events from bytes: the algorithm of the HTML specification, without I/O.
 
-Lines end at CR, LF or CRLF and nowhere else, however the bytes are cut into
-reads; nothing is decoded before it is a whole line. One thing is added: what
-an unterminated last block holds is given by `close`, because servers forget
-the last blank line.
+Lines end at CR, LF or CRLF only, however the bytes are cut into reads, and only
+whole lines are decoded. Beyond the specification, `close` returns an unterminated
+last event, because servers forget the last blank line.
 """
 
 from __future__ import annotations
@@ -22,10 +21,10 @@ class ServerSentEvent(NamedTuple):
     """One event.
 
     Attributes:
-        event: The event's type, `message` where the stream names none.
+        event: The event's type; `message` if the stream names none.
         data: The data lines, joined by LF.
-        id: The last event id that the stream has set, "" before any.
-        retry: The reconnection time in milliseconds that this block set, if any.
+        id: The stream's last event id so far, or "".
+        retry: The reconnection time in milliseconds that this event sets, if any.
     """
 
     event: str = "message"
@@ -35,13 +34,11 @@ class ServerSentEvent(NamedTuple):
 
 
 class SSEDecoder:
-    r"""Turns reads of a stream into events.
+    r"""Parses reads of a stream into events.
 
     Attributes:
         retry: The last valid reconnection time of the stream, in milliseconds.
-        error: The value of an `error:` field. The specification knows no such
-            field and the decoder gives no event for it, but some servers
-            report failures with one.
+        error: The value of an `error:` field, by which some servers report failures.
 
     Example:
         >>> decoder = SSEDecoder()
@@ -71,7 +68,7 @@ class SSEDecoder:
         """Start at the beginning of a stream.
 
         Args:
-            max_event_bytes: The most that one event may hold.
+            max_event_bytes: The largest event, in bytes.
         """
         self.retry: int | None = None
         self.error: str | None = None
@@ -88,9 +85,9 @@ class SSEDecoder:
         self._retry: int | None = None
 
     def only_data(self, data: bytes) -> bytes | None:
-        """The data of a read that is exactly one event of one data line, as nearly all are; None for others.
+        """The data of a read that is exactly one event of one data line, as most are; else None.
 
-        Who takes it from here does not `feed` that read.
+        Do not `feed` that read again.
         """
         if (
             self._between
@@ -104,10 +101,10 @@ class SSEDecoder:
         return None
 
     def feed(self, data: bytes) -> list[ServerSentEvent]:
-        """Take one read and give the events that it completes.
+        """Parse one read; returns the events that it completes.
 
         Raises:
-            ResponseDecodeError: An event grows beyond the limit.
+            ResponseDecodeError: An event is too large.
         """
         only = self.only_data(data)
         if only is not None:
@@ -140,7 +137,7 @@ class SSEDecoder:
         return events
 
     def close(self) -> list[ServerSentEvent]:
-        """End the stream and give what an unterminated last block holds."""
+        """End the stream; returns an unterminated last event."""
         events: list[ServerSentEvent] = []
         if self._partial:
             self._line(self._joined(b""), events)
@@ -148,7 +145,7 @@ class SSEDecoder:
         return events
 
     def _without_bom(self, data: bytes) -> bytes:
-        """Hold back the first bytes until it is plain whether they are a byte order mark."""
+        """Hold back the first bytes until it is clear whether they are a byte order mark."""
         if self._partial:
             data = self._partial.pop() + data
         if len(data) < len(_BOM) and _BOM.startswith(data):
@@ -192,7 +189,7 @@ class SSEDecoder:
             if "\0" not in value:
                 self._id = value
         elif name == b"retry":
-            # Python reads no number of thousands of digits, and no time is that long.
+            # Python refuses to parse thousands of digits, and no time is that long.
             if value.isascii() and value.isdigit() and len(value) < _MOST_DIGITS:
                 self.retry = self._retry = int(value)
         elif name == b"error":

@@ -1,4 +1,4 @@
-"""What a model thought: a leading `<think>` part of its text, whole or in pieces, or details. Pure."""
+"""A model's reasoning: a leading `<think>` part of its text, or `reasoning_details`. Pure."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ _CLOSE = "</think>"
 
 
 class ThinkSplitter:
-    r"""Tells the thoughts at the beginning of a text from what is said after them.
+    r"""Splits the thoughts at the beginning of a streamed text from the answer after them.
 
     Attributes:
-        over: The thoughts are over, or there were none: all further text is said.
+        done: The thoughts have ended, or there were none: all further text is the answer.
 
     Example:
         >>> splitter = ThinkSplitter()
@@ -21,26 +21,26 @@ class ThinkSplitter:
     """
 
     def __init__(self) -> None:
-        self.over = False
+        self.done = False
         self._stage: Literal["before", "within", "after"] = "before"
         self._space: list[str] = []
         self._held = ""
 
     def split(self, text: str) -> tuple[str, str]:
-        """Take a piece; give what is thought and what is said, as far as that is known."""
-        if self.over:
+        """Add a piece; returns thoughts and answer, as far as they can be told apart."""
+        if self.done:
             return "", text
         held, self._held = self._held + text if self._held else text, ""
         thought = ""
         if self._stage == "before":
-            if held is text:  # so far there was nothing but space
+            if held is text:  # only space so far
                 held = text.lstrip()
                 self._space.append(text[: len(text) - len(held)])
             if _OPEN.startswith(held):
                 self._held = held
                 return "", ""
             if not held.startswith(_OPEN):
-                self.over = True
+                self.done = True
                 return "", self._spaced(held)
             self._stage = "within"
             held = held[len(_OPEN) :]
@@ -52,17 +52,16 @@ class ThinkSplitter:
                 return thought[:cut], ""
             self._stage = "after"
         said = held.lstrip()
-        self.over = bool(said)
+        self.done = bool(said)
         return thought, said
 
     def _spaced(self, text: str) -> str:
-        """A text with the space that was before it."""
         space = "".join(self._space)
         self._space.clear()
         return space + text
 
-    def rest(self) -> tuple[str, str]:
-        """What was held back when the text ended."""
+    def flush(self) -> tuple[str, str]:
+        """Return what was held back, as thoughts and answer, at the end of the text."""
         held, self._held = self._held, ""
         if self._stage == "before":
             held = self._spaced(held)
@@ -70,7 +69,7 @@ class ThinkSplitter:
 
 
 def _may_begin(text: str) -> int:
-    """Where an end of `text` begins that may grow into the closing tag; its length if none does."""
+    """Where a suffix of `text` starts that may become the closing tag; its length if none does."""
     for size in range(min(len(_CLOSE) - 1, len(text)), 0, -1):
         if _CLOSE.startswith(text[-size:]):
             return len(text) - size
@@ -78,7 +77,7 @@ def _may_begin(text: str) -> int:
 
 
 def split_thinking(text: str) -> tuple[str, str]:
-    """Tell the thoughts at the beginning of a whole text from what is said after them.
+    """Split the thoughts at the beginning of a whole text from the answer after them.
 
     Example:
         >>> split_thinking("<think>Hm.</think>Yes.")
@@ -86,12 +85,12 @@ def split_thinking(text: str) -> tuple[str, str]:
     """
     splitter = ThinkSplitter()
     thought, said = splitter.split(text)
-    more_thought, more_said = splitter.rest()
+    more_thought, more_said = splitter.flush()
     return thought + more_thought, said + more_said
 
 
 def thought_in_details(details: Any) -> str:
-    """The text of `reasoning_details`, a third form that servers give thoughts; what is encrypted has none.
+    """The text of `reasoning_details`, another form of thoughts; encrypted ones have none.
 
     Example:
         >>> thought_in_details([{"type": "reasoning.text", "text": "Hm."}, {"summary": " Yes."}])

@@ -1,4 +1,4 @@
-"""A form with a file as the pieces of a body: read from the disk as they are sent, for each attempt anew."""
+"""Multipart uploads: the file is read while it is sent, again for each attempt."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _ESCAPES = str.maketrans({'"': "%22", "\r": "%0D", "\n": "%0A"})
 
 @dataclass(frozen=True, slots=True)
 class FileOnDisk:
-    """A file that is opened for each piece and never held open.
+    """A file on disk, opened for each piece and never kept open.
 
     Attributes:
-        path: Where it is.
-        size: Its length in bytes.
-        modified: When it was changed last, in nanoseconds.
+        path: Its path.
+        size: In bytes.
+        modified: Modification time in nanoseconds.
     """
 
     path: Path
@@ -31,13 +31,13 @@ class FileOnDisk:
 
     @classmethod
     def at(cls, path: Path) -> FileOnDisk:
-        """The file as it is now."""
+        """A file in its present state."""
         stat = path.stat()
         return cls(path, stat.st_size, stat.st_mtime_ns)
 
     @property
     def name(self) -> str:
-        """What it is called."""
+        """The file's name."""
         return self.path.name
 
     def read(self, start: int, length: int) -> bytes:
@@ -45,20 +45,20 @@ class FileOnDisk:
         with self.path.open("rb") as file:
             stat = os.fstat(file.fileno())
             if (stat.st_size, stat.st_mtime_ns) != (self.size, self.modified):
-                raise OSError("it was changed meanwhile")
+                raise OSError("it was changed in the meantime")
             file.seek(start)
             return file.read(length)
 
 
 @dataclass(frozen=True, slots=True)
 class OpenFile:
-    """A file that the caller has opened, from where it stands to its end. It stays open.
+    """A file that the caller has opened, from its position to its end. It stays open.
 
     Attributes:
-        file: The file; it can seek.
-        name: What it is called.
-        start: Where it stood.
-        size: How many bytes come from there on.
+        file: The file; it is seekable.
+        name: Its name.
+        start: Its position.
+        size: Bytes from there to the end.
     """
 
     file: IO[bytes]
@@ -101,10 +101,10 @@ def size_of(content: FileContent) -> int:
 
 
 def piece_of(content: FileContent, start: int, length: int) -> bytes:
-    """Read a piece of a file; `length` is cut at its end.
+    """Read a piece of a file, up to its end.
 
     Raises:
-        InvalidArgumentError: It cannot be read, or is not what it was.
+        InvalidArgumentError: It cannot be read, or has changed.
     """
     if isinstance(content, bytes):
         return content[start : start + length]
@@ -114,16 +114,16 @@ def piece_of(content: FileContent, start: int, length: int) -> bytes:
     except (OSError, ValueError) as error:
         raise InvalidArgumentError(f"file: {content.name!r} cannot be read: {error}") from error
     if len(piece) != length:
-        raise InvalidArgumentError(f"file: {content.name!r} has become shorter")
+        raise InvalidArgumentError(f"file: {content.name!r} became shorter while it was read")
     return piece
 
 
 class Multipart:
-    """A form with a file. Every iteration, blocking or not, gives the whole body again.
+    """A multipart body. Every iteration, blocking or not, yields the whole body again.
 
     Attributes:
-        content_type: The header that goes with it.
-        length: Of the whole, in bytes.
+        content_type: The value of its header.
+        length: Its size in bytes.
     """
 
     def __init__(self, upload: Upload) -> None:
@@ -150,19 +150,19 @@ class Multipart:
         yield self._after
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        from asyncio import to_thread  # noqa: PLC0415 - blocking clients do without asyncio
+        from asyncio import to_thread  # noqa: PLC0415 - blocking clients need no asyncio
 
         yield self._before
         for start in range(0, size_of(self._content), PIECE_BYTES):
             if isinstance(self._content, bytes):
                 yield piece_of(self._content, start, PIECE_BYTES)
-            else:  # a disk can be slow, and asyncio has no other way to wait for one
+            else:  # asyncio reads files in threads only
                 yield await to_thread(piece_of, self._content, start, PIECE_BYTES)
         yield self._after
 
 
 class AsyncPieces:
-    """A body for an HTTP library that takes what can be iterated in both ways for a blocking one."""
+    """A body that only iterates asynchronously, for HTTP libraries that would choose blocking."""
 
     def __init__(self, body: Multipart) -> None:
         self._body = body

@@ -20,7 +20,7 @@ from melious.http.driver import CallRunnerBase, DriverBase, StreamEnd
 from melious.http.frames import CleanInterruption
 from melious.http.outgoing import EncodedRequest, Headers
 from melious.settings.config import ClientConfig
-from melious.wire.compression import Collected
+from melious.wire.compression import BodyBuffer
 
 T = TypeVar("T")
 
@@ -168,7 +168,7 @@ class _CallRunner(CallRunnerBase):
         return head
 
     def _read_all(self, effect: ReadBody) -> bytes:
-        collected = Collected(effect.limit, cut=effect.cut)
+        collected = BodyBuffer(effect.limit, cut=effect.cut)
         for data in self._body:
             if collected.add(data):
                 break

@@ -1,4 +1,4 @@
-"""A ledger as rows for other programs: CSV and pandas."""
+"""A ledger as rows: CSV and pandas."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from melious.impact.totals import DIMENSIONS, Sums, Totals
+from melious.impact.totals import DIMENSIONS, LedgerLike, Totals
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,8 +21,8 @@ _FLOATS = tuple(name for name in _COLUMNS if name.endswith(("_kwh", "_co2", "_li
 _BALANCES = ("credits", "energy")
 
 
-def rows_of(ledger: Sums) -> tuple[list[str], list[dict[str, Any]]]:
-    """The columns, and a row for each combination of the dimensions; what was not reported is None."""
+def rows_of(ledger: LedgerLike) -> tuple[list[str], list[dict[str, Any]]]:
+    """The columns, and a row for each combination; what was not reported is None."""
     cells = list(ledger.cells())
     balances = sorted({*_BALANCES, *(balance for _, totals in cells for balance in totals.charged)})
     place = _COLUMNS.index("eur") + 1
@@ -39,7 +39,7 @@ def rows_of(ledger: Sums) -> tuple[list[str], list[dict[str, Any]]]:
     return columns, rows
 
 
-def csv_of(ledger: Sums, to: str | PathLike[str] | TextIO | None) -> str | None:
+def csv_of(ledger: LedgerLike, to: str | PathLike[str] | TextIO | None) -> str | None:
     """The rows as CSV, into a file or as text."""
     if to is None:
         out = io.StringIO(newline="")
@@ -53,7 +53,7 @@ def csv_of(ledger: Sums, to: str | PathLike[str] | TextIO | None) -> str | None:
     return None
 
 
-def _write(ledger: Sums, out: TextIO) -> None:
+def _write(ledger: LedgerLike, out: TextIO) -> None:
     columns, rows = rows_of(ledger)
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(columns)
@@ -61,7 +61,7 @@ def _write(ledger: Sums, out: TextIO) -> None:
 
 
 def _texts(values: Iterable[Any]) -> list[Any]:
-    """Cells of CSV: decimals in full, and no name that a spreadsheet would take for a formula."""
+    """Cells of CSV; names that a spreadsheet would take for a formula are quoted."""
     return [
         f"'{value}"
         if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))
@@ -70,7 +70,7 @@ def _texts(values: Iterable[Any]) -> list[Any]:
     ]
 
 
-def frame(ledger: Sums, *, exact: bool) -> pd.DataFrame:
+def frame(ledger: LedgerLike, *, exact: bool) -> pd.DataFrame:
     """The rows as a pandas frame."""
     try:
         import pandas as pd  # noqa: PLC0415 - an extra

@@ -1,23 +1,13 @@
-"""A ledger as HTML, for notebooks: one fragment that needs nothing else, for light and dark themes."""
+"""A ledger as a self-contained HTML fragment for notebooks, in light and dark themes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from html import escape
 
-from melious.impact.totals import Sums, Totals
-from melious.impact.views.sections import (
-    UNREPORTED,
-    Section,
-    Units,
-    charges,
-    estimated_section,
-    figure,
-    notes,
-    requests,
-    sections,
-    tokens,
-)
+from melious._figures import UNREPORTED, counted, figure, tokens
+from melious.impact.totals import LedgerLike, Totals
+from melious.impact.views.sections import Section, Units, charges, estimated_section, notes, sections
 
 _DARK = "--ink:#e8ebe9;--soft:#9aa5a0;--line:#3a423e;--card:#1f2623;--bar:#2f6f52;--guess:#8a6d1f;"
 _STYLE = f"""
@@ -48,8 +38,8 @@ _STYLE = f"""
 """.strip()
 
 
-def html(ledger: Sums) -> str:
-    """The total as tiles, each breakdown of several rows as a table, estimates in one of their own."""
+def html(ledger: LedgerLike) -> str:
+    """The total as tiles, and tables by dimension; estimates in a separate table."""
     total = ledger.total
     units = Units.of(total)
     estimates = estimated_section(ledger)
@@ -71,7 +61,7 @@ def html(ledger: Sums) -> str:
 
 
 def _tiles(total: Totals, units: Units) -> Iterator[str]:
-    count, _, word = requests(total).partition(" ")
+    count, _, word = counted(total.requests, "request").partition(" ")
     yield _tile(count, word)
     if not total.requests:
         return
@@ -109,7 +99,7 @@ def _tile(figure_: str, name: str) -> str:
 def _table(
     section: Section, barred: str, size: Callable[[Totals], float | None], kind: str = "reported"
 ) -> Iterator[str]:
-    """A table; the cells of the column `barred` hold a bar beside the largest."""
+    """A table; the column `barred` has bars, scaled to its largest value."""
     most = max((size(sums) or 0.0 for _, sums in section.rows), default=0.0)
     title = f"by {section.title}" if kind == "reported" else section.title
     yield f'<table class="{kind}"><thead><tr><th>{escape(title)}</th>'

@@ -6,11 +6,12 @@ import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
-from melious.impact.totals import Dimension, Sums, Totals
-from melious.impact.views.sections import TITLES, Units
-from melious.impact.views.sections import figure as shown
+from melious._figures import counted
+from melious._figures import figure as shown
+from melious.impact.totals import Dimension, LedgerLike, Totals
+from melious.impact.views.sections import TITLES, Row, Units, folded
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,13 +20,10 @@ if TYPE_CHECKING:
 _MOST = 8
 _INK, _SOFT, _LINE = "#1c2320", "#5d6b64", "#dfe5e2"
 _NAME = 28
-_Row: TypeAlias = tuple[str, Totals]
 
 
 @dataclass(frozen=True, slots=True)
 class _Measure:
-    """What a column of the picture shows."""
-
     title: str
     colour: str
     reported: Callable[[Totals], float | None]
@@ -34,7 +32,7 @@ class _Measure:
     label: Callable[[float], str]
 
 
-def figure(ledger: Sums) -> Figure:
+def figure(ledger: LedgerLike) -> Figure:
     """Draw a ledger.
 
     Raises:
@@ -48,7 +46,7 @@ def figure(ledger: Sums) -> Figure:
         raise ImportError("plot() needs matplotlib: pip install 'melious[plot]'") from error
 
     class Shown(Figure):
-        """A figure that notebooks show, though pyplot has not made it."""
+        """A figure that notebooks show, although it is not pyplot's."""
 
         def _repr_png_(self) -> bytes:
             out = io.BytesIO()
@@ -70,7 +68,8 @@ def figure(ledger: Sums) -> Figure:
         line[1].set_yticklabels([])
     drawn.suptitle(_title(total, units), x=0.012, ha="left", color=_INK, fontsize=13, fontweight="bold")
     if total.estimated:
-        foot = f"Hatched: estimates for {_requests(total.estimated)} without a report, in no reported sum."
+        guessed = counted(total.estimated, "request")
+        foot = f"Hatched: estimates for {guessed} without a report; the reported sums do not include them."
         drawn.supxlabel(foot, x=0.012, ha="left", color=_SOFT, fontsize=9)
     return drawn
 
@@ -97,8 +96,8 @@ def _measures(units: Units) -> tuple[_Measure, _Measure]:
     )
 
 
-def _bars(ax: Axes, measure: _Measure, dimension: Dimension, rows: Sequence[_Row]) -> None:
-    """Bars of what was reported, hatched ones behind them for estimates, and the figures in words."""
+def _bars(ax: Axes, measure: _Measure, dimension: Dimension, rows: Sequence[Row]) -> None:
+    """Bars for what was reported, hatched bars for estimates, and labels."""
     places = range(len(rows))
     reported = [measure.reported(sums) for _, sums in rows]
     guessed = [measure.estimated(sums) for _, sums in rows]
@@ -155,13 +154,8 @@ def _words(measure: _Measure, sums: Totals, reported: float | None, guessed: flo
     return "  +  ".join(words)
 
 
-def _requests(count: int) -> str:
-    return f"{count:,} request" + ("" if count == 1 else "s")
-
-
 def _title(total: Totals, units: Units) -> str:
-    """The figures of all requests, in a line."""
-    parts = [_requests(total.requests)]
+    parts = [counted(total.requests, "request")]
     if total.carbon_g_co2 is not None:
         parts.append(f"{shown(total.carbon_g_co2, units.carbon[1])} {units.carbon[0].replace('CO2', 'CO₂')}")
     if total.energy_kwh is not None:
@@ -171,16 +165,12 @@ def _title(total: Totals, units: Units) -> str:
     return "   ·   ".join(parts)
 
 
-def _rows(ledger: Sums, dimension: Dimension) -> list[_Row]:
-    """The rows, largest first; what was not reported after them, the rest in one."""
+def _rows(ledger: LedgerLike, dimension: Dimension) -> list[Row]:
+    """The rows, largest first, then the rest in one row, then what was not reported."""
     parts = ledger.by(dimension)
     nameless = parts.pop(None, None)
     rows = sorted(((str(name), sums) for name, sums in parts.items()), key=lambda row: -_size(row[1]))
-    if len(rows) > _MOST:
-        rest = Totals()
-        for _, sums in rows[_MOST - 1 :]:
-            rest.merge(sums)
-        rows = [*rows[: _MOST - 1], (f"{len(rows) - _MOST + 1} more", rest)]
+    rows = folded(rows, _MOST)
     return rows if nameless is None else [*rows, ("not reported", nameless)]
 
 
@@ -193,6 +183,6 @@ def _float(value: float | Decimal | None, factor: float = 1.0) -> float | None:
 
 
 def _short(name: str) -> str:
-    """A name as the axis takes it: its end tells models apart, and $ begins no formula."""
+    """A label for the axis: the end of a long name is kept, and $ is escaped."""
     short = name if len(name) <= _NAME else f"{name[:11]}…{name[-(_NAME - 12) :]}"
     return short.replace("$", r"\$")

@@ -1,4 +1,4 @@
-"""What summaries show, as text and as HTML alike: which rows, which columns, in which units."""
+"""What text and HTML summaries show: rows, columns and units."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TypeAlias
 
-from melious.impact.totals import DIMENSIONS, Dimension, Sums, Totals
+from melious._figures import UNREPORTED, counted, figure, tokens
+from melious.impact.totals import DIMENSIONS, Dimension, LedgerLike, Totals
 
-UNREPORTED = "—"
 MAX_ROWS = 15
 TITLES: dict[Dimension, str] = {
     "endpoint": "endpoint",
@@ -24,11 +24,13 @@ _CARBON = (("t CO2", 1e-6), ("kg CO2", 1e-3), ("g CO2", 1.0), ("mg CO2", 1e3))
 _WATER = (("m³ H2O", 1e-3), ("l H2O", 1.0), ("ml H2O", 1e3), ("µl H2O", 1e6))
 _DECIMALS = ((Decimal("0.001"), 8), (1, 6), (100, 4), (Decimal("Infinity"), 2))
 _Number: TypeAlias = float | Decimal | None
+Row: TypeAlias = tuple[str, Totals]
+"""A name, and its sums."""
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column: its header, and what it shows of sums."""
+    """One column: its header, and how it shows sums."""
 
     header: str
     show: Callable[[Totals], str]
@@ -36,16 +38,16 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A table: what its first column names, its columns and its rows."""
+    """A table: the title of its first column, the other columns, and the rows."""
 
     title: str
     columns: tuple[Column, ...]
-    rows: tuple[tuple[str, Totals], ...]
+    rows: tuple[Row, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Units:
-    """The units in which sums are readable, and how figures are shown in them."""
+    """The units in which sums are easy to read."""
 
     energy: tuple[str, float]
     carbon: tuple[str, float]
@@ -54,7 +56,7 @@ class Units:
 
     @classmethod
     def of(cls, total: Totals) -> Units:
-        """Choose units by the largest sum there is."""
+        """Choose units by the totals."""
         eur = max(total.eur or 0, total.estimated_eur or 0)
         return cls(
             _unit(_ENERGY, "kWh", total.energy_kwh, total.estimated_energy_kwh),
@@ -72,15 +74,15 @@ class Units:
         return f"{value:,.{self.decimals}f}"
 
 
-def sections(ledger: Sums) -> list[Section]:
-    """The breakdowns that have more than one row, largest first."""
+def sections(ledger: LedgerLike) -> list[Section]:
+    """The tables by dimension that have more than one row, largest first."""
     columns = reported_columns(ledger.total, Units.of(ledger.total))
     shown = [Section(TITLES[each], columns, _rows(ledger, each)) for each in DIMENSIONS]
     return [section for section in shown if len(section.rows) > 1]
 
 
-def estimated_section(ledger: Sums) -> Section | None:
-    """What was estimated, by model; None where nothing was."""
+def estimated_section(ledger: LedgerLike) -> Section | None:
+    """The estimates by model; None if there are none."""
     total = ledger.total
     if not total.estimated:
         return None
@@ -90,7 +92,7 @@ def estimated_section(ledger: Sums) -> Section | None:
 
 
 def reported_columns(total: Totals, units: Units) -> tuple[Column, ...]:
-    """The columns that say something about sums like these."""
+    """The columns for reported sums."""
     columns = [Column("requests", lambda sums: f"{sums.requests:,}")]
     if total.failed:
         columns.append(Column("failed", lambda sums: f"{sums.failed:,}"))
@@ -110,7 +112,7 @@ def reported_columns(total: Totals, units: Units) -> tuple[Column, ...]:
 
 
 def estimated_columns(units: Units) -> tuple[Column, ...]:
-    """The columns of estimates."""
+    """The columns for estimates."""
     return (
         Column("requests", lambda sums: f"{sums.estimated:,}"),
         Column(f"~{units.energy[0]}", lambda sums: figure(sums.estimated_energy_kwh, units.energy[1])),
@@ -120,33 +122,8 @@ def estimated_columns(units: Units) -> tuple[Column, ...]:
     )
 
 
-def figure(value: float | None, factor: float = 1.0) -> str:
-    """A sum in three digits that count; a dash where nothing was reported."""
-    if value is None:
-        return UNREPORTED
-    value *= factor
-    if value == 0:
-        return "0"
-    if value < 0.001:  # noqa: PLR2004
-        return "<0.001"
-    for bound, decimals in ((1, 3), (10, 2), (100, 1)):
-        if round(value, decimals) < bound:
-            return f"{value:.{decimals}f}"
-    return f"{value:,.0f}"
-
-
-def tokens(count: int | None) -> str:
-    """A number of tokens, in full up to a hundred thousand; a dash where none was reported."""
-    if count is None:
-        return UNREPORTED
-    for bound, factor, letter in ((100_000, 1, ""), (10_000_000, 1e3, "k"), (10_000_000_000, 1e6, "M")):
-        if count < bound:
-            return f"{count / factor:,.0f}{letter}"
-    return f"{count / 1e9:,.0f}G"
-
-
-def notes(ledger: Sums) -> list[str]:
-    """What else is to be said of the total, in sentences."""
+def notes(ledger: LedgerLike) -> list[str]:
+    """Notes on the total, in sentences."""
     total = ledger.total
     said = []
     if total.without_impact:
@@ -156,35 +133,30 @@ def notes(ledger: Sums) -> list[str]:
     if total.without_cost:
         said.append(f"{_of(total.without_cost, total)} reported no cost: missing from the sums, not zero.")
     if total.failed:
-        said.append(f"{total.failed:,} failed, and may have been billed all the same.")
+        said.append(f"{total.failed:,} failed, but may have been billed.")
     if total.relaxed:
-        said.append(f"{total.relaxed:,} found a provider only after wishes for routing were given up.")
+        said.append(f"{total.relaxed:,} found a provider only after filters were relaxed.")
     if total.outside or total.unverified or total.verified:
         said.append(
-            f"Location: {total.verified:,} within the countries asked for, "
-            f"{total.outside:,} outside, {total.unverified:,} did not say."
+            f"Location: {total.verified:,} in the requested countries, "
+            f"{total.outside:,} outside, {total.unverified:,} unknown."
         )
     if total.estimated:
         said.append(
-            f"Figures for {total.estimated:,} of the requests were estimated from what the same models "
-            "reported before; no sum of what was reported holds them."
+            f"Figures for {total.estimated:,} of the requests were estimated from earlier reports of the "
+            "same models; the reported sums do not include them."
         )
     elif ledger.estimates and (total.without_impact or total.without_cost):
-        said.append("Nothing could be estimated: the same models had reported nothing before.")
+        said.append("Nothing could be estimated: there are no earlier reports of the same models.")
     return said
 
 
 def charges(total: Totals) -> str:
-    """What was taken from which balance."""
+    """The amounts debited, by balance."""
     return ", ".join(f"{amount.normalize():f} {balance}" for balance, amount in sorted(total.charged.items()))
 
 
-def requests(total: Totals) -> str:
-    """How many requests there were."""
-    return f"{total.requests:,} request" + ("" if total.requests == 1 else "s")
-
-
-def _rows(ledger: Sums, dimension: Dimension) -> tuple[tuple[str, Totals], ...]:
+def _rows(ledger: LedgerLike, dimension: Dimension) -> tuple[Row, ...]:
     nameless = _NAMELESS.get(dimension, "not reported")
     ranked = sorted(
         ledger.by(dimension).items(),
@@ -195,19 +167,23 @@ def _rows(ledger: Sums, dimension: Dimension) -> tuple[tuple[str, Totals], ...]:
             row[0] or "",
         ),
     )
-    found = [(name or nameless, totals) for name, totals in ranked]
-    if len(found) <= MAX_ROWS:
-        return tuple(found)
+    return tuple(folded([(name or nameless, totals) for name, totals in ranked], MAX_ROWS))
+
+
+def folded(rows: list[Row], most: int) -> list[Row]:
+    """At most `most` rows; the last one sums up the rest."""
+    if len(rows) <= most:
+        return rows
     rest = Totals()
-    for _, totals in found[MAX_ROWS - 1 :]:
+    for _, totals in rows[most - 1 :]:
         rest.merge(totals)
-    return (*found[: MAX_ROWS - 1], (f"{len(found) - MAX_ROWS + 1} more", rest))
+    return [*rows[: most - 1], (f"{len(rows) - most + 1} more", rest)]
 
 
 def _of(count: int, total: Totals) -> str:
     if count == total.requests:
-        return "The request" if count == 1 else f"All {count:,} requests"
-    return f"{count:,} of {total.requests:,} requests"
+        return "The request" if count == 1 else f"All {counted(count, 'request')}"
+    return f"{count:,} of {counted(total.requests, 'request')}"
 
 
 def _count(count: int) -> str:

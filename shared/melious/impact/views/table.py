@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator
-from unicodedata import combining, east_asian_width
 
-from melious.impact.totals import Sums, Totals
+from melious._figures import counted, figure, tokens
+from melious._text_table import table
+from melious.impact.totals import LedgerLike, Totals
 from melious.impact.views.sections import (
     Column,
     Section,
     Units,
     charges,
     estimated_section,
-    figure,
     notes,
-    requests,
     sections,
-    tokens,
 )
 
 WIDTH = 100
@@ -25,10 +23,10 @@ _NAME = 14
 _SPARE = ("failed", "no cost", "no impact", "tok in", "tok out")
 
 
-def text(ledger: Sums) -> str:
-    """The total, each breakdown of several rows, estimates, and what is to be said of them."""
+def text(ledger: LedgerLike) -> str:
+    """The total, notes, a table for each dimension of several rows, and one of the estimates."""
     total = ledger.total
-    lines = [requests(total)]
+    lines = [counted(total.requests, "request")]
     if total.requests:
         lines += _totals(total, Units.of(total))
     said = notes(ledger)
@@ -70,27 +68,21 @@ def _with_unit(value: float | None, unit: tuple[str, float]) -> str:
 
 
 def _table(section: Section) -> Iterator[str]:
-    """Lines of a table; a name that is too long for its column has a line of its own."""
-    columns, widths = _fitting(section)
-    figures = sum(widths) + 2 * len(widths)
-    cells = [[column.show(totals) for column in columns] for _, totals in section.rows]
-    names = [_clean(name) for name, _ in section.rows]
+    columns = _fitting(section)
     title = f"by {section.title}" if not section.title.startswith("estimated") else section.title
-    longest = max(len(title), *(_columns_of(name) for name in names))
-    name_width = max(_NAME, len(title), min(longest, WIDTH - figures))
-    header = [column.header for column in columns]
-    yield _line(title, header, name_width, widths)
-    yield "─" * (name_width + figures)
-    for name, row in zip(names, cells, strict=True):
-        if _columns_of(name) > name_width:
-            yield _cut(name, WIDTH)
-            yield _line("", row, name_width, widths)
-        else:
-            yield _line(name, row, name_width, widths)
+    rows = [[name, *(column.show(totals) for column in columns)] for name, totals in section.rows]
+    return table(
+        [title, *(column.header for column in columns)],
+        rows,
+        right=range(1, len(columns) + 1),
+        rule="─",
+        first_width=_NAME,
+        max_width=WIDTH,
+    )
 
 
-def _fitting(section: Section) -> tuple[list[Column], list[int]]:
-    """The columns that leave room for a name, and their widths; what the notes say too goes first."""
+def _fitting(section: Section) -> list[Column]:
+    """The columns that leave room for a name; those that the notes repeat are dropped first."""
     columns = list(section.columns)
     widths = [max(len(each.header), *(len(each.show(sums)) for _, sums in section.rows)) for each in columns]
     for spare in _SPARE:
@@ -98,25 +90,4 @@ def _fitting(section: Section) -> tuple[list[Column], list[int]]:
             break
         for place in [place for place, column in enumerate(columns) if column.header == spare]:
             del columns[place], widths[place]
-    return columns, widths
-
-
-def _line(name: str, cells: list[str], name_width: int, widths: list[int]) -> str:
-    padded = name + " " * (name_width - _columns_of(name))
-    return "  ".join([padded, *(cell.rjust(width) for cell, width in zip(cells, widths, strict=True))])
-
-
-def _clean(name: str) -> str:
-    """A name from the wire, without what could move the cursor or paint the terminal."""
-    return "".join(char if char.isprintable() else "�" for char in name)
-
-
-def _columns_of(name: str) -> int:
-    """How many columns of a terminal a name takes."""
-    return sum(0 if combining(char) else 2 if east_asian_width(char) in "WF" else 1 for char in name)
-
-
-def _cut(name: str, width: int) -> str:
-    while _columns_of(name) > width:
-        name = f"{name[:-2]}…"
-    return name
+    return columns

@@ -1,4 +1,4 @@
-"""The regular form of what servers send in a chat answer: what cannot be of use is None, or refused. Pure."""
+"""Normalizes what servers send in chat answers: unusable values become None, or are refused. Pure."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from melious.wire import codec
 _COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
 
 
-def items_of(value: Any, name: str) -> list[Any]:
-    """A list as it is; nothing, however it is written, as none.
+def list_or_empty(value: Any, name: str) -> list[Any]:
+    """A list; an empty one for any empty value.
 
     Raises:
-        TypeError: It is something, and no list.
+        TypeError: It is something else.
     """
     if type(value) is list:
         return value
@@ -23,11 +23,11 @@ def items_of(value: Any, name: str) -> list[Any]:
     return []
 
 
-def object_or_nothing(value: Any, name: str) -> dict[str, Any]:
-    """An object as it is; nothing, however it is written, as an empty one.
+def object_or_empty(value: Any, name: str) -> dict[str, Any]:
+    """An object; an empty one for any empty value.
 
     Raises:
-        TypeError: It is something, and no object.
+        TypeError: It is something else.
     """
     if type(value) is dict:
         return value
@@ -37,25 +37,25 @@ def object_or_nothing(value: Any, name: str) -> dict[str, Any]:
 
 
 def delta_of(choice: Any) -> dict[str, Any]:
-    """What a choice brings: its delta, or the message of one that came whole.
+    """The delta of a choice, or the message of one that was not streamed.
 
     Raises:
-        TypeError: The choice, or what it brings, is no object.
+        TypeError: The choice or its delta is not an object.
     """
     if type(choice) is not dict:
         raise TypeError(f"a choice is {type(choice).__name__}, not an object")
-    return object_or_nothing(choice.get("delta") or choice.get("message"), "the delta of a choice")
+    return object_or_empty(choice.get("delta") or choice.get("message"), "the delta of a choice")
 
 
-def only_text(fields: dict[str, Any], *names: str) -> None:
-    """Take away what stands where text should and is none."""
+def drop_non_text(fields: dict[str, Any], *names: str) -> None:
+    """Replace fields that should be text, and are not, by None."""
     for name in names:
         if name in fields and type(fields[name]) is not str:
             fields[name] = None
 
 
-def usage_of(usage: Any) -> dict[str, Any] | None:
-    """Token counts as numbers; a count that cannot be one is left out, and so is all that is no object."""
+def normalized_usage(usage: Any) -> dict[str, Any] | None:
+    """Usage with token counts as integers, None where they cannot be; None if it is not an object."""
     if type(usage) is not dict:
         return None
     for name in _COUNTS:
@@ -64,8 +64,8 @@ def usage_of(usage: Any) -> dict[str, Any] | None:
     return usage
 
 
-def call_of(call: dict[str, Any]) -> None:
-    """Bring a whole tool call to the form that streams have: a function whose arguments are text."""
+def normalize_tool_call(call: dict[str, Any]) -> None:
+    """Normalize a whole tool call: its function is an object, its arguments are text."""
     function = call.get("function")
     if type(function) is not dict:
         call["function"] = {"name": "", "arguments": ""}

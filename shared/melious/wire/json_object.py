@@ -1,4 +1,4 @@
-"""Whether a text that comes in pieces is one whole JSON object: each piece is read once. Pure."""
+"""Whether text that arrives in pieces is a whole JSON object. Each piece is read once. Pure."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from melious.wire import codec
 _MARKS = re.compile(r'["\\{}]')
 
 
-class WholeObject:
-    r"""Follows the braces of a text to where its first object ends, and parses it there, once.
+class ObjectScanner:
+    r"""Finds the end of the first object in a text by its braces, and parses it there, once.
 
     Example:
-        >>> seen = WholeObject()
-        >>> [seen.is_whole(pieces) for pieces in (['{"a'], ['{"a', '": "}"'], ['{"a', '": "}"', "} "])]
+        >>> seen = ObjectScanner()
+        >>> [seen.is_complete(pieces) for pieces in (['{"a'], ['{"a', '": "}"'], ['{"a', '": "}"', "} "])]
         [False, False, True]
     """
 
@@ -27,14 +27,14 @@ class WholeObject:
         self._escaped = False
         self._whole: bool | None = None
 
-    def is_whole(self, pieces: list[str]) -> bool:
-        """Read the pieces that are new; True if all together are an object, and nothing else but space."""
+    def is_complete(self, pieces: list[str]) -> bool:
+        """Scan the new pieces; True if all together are one object, and space."""
         while self._read < len(pieces):
             piece = pieces[self._read]
             if self._whole is None:
                 end = self._end(piece)
                 if end:
-                    self._whole = _is_object("".join(pieces[: self._read]) + piece[:end])
+                    self._whole = codec.is_object("".join(pieces[: self._read]) + piece[:end])
                     piece = piece[end:]
             if self._whole and piece.strip():
                 self._whole = False
@@ -42,7 +42,7 @@ class WholeObject:
         return bool(self._whole)
 
     def _end(self, piece: str) -> int:
-        """Where in a piece the object ends; 0 if it goes on."""
+        """Where the object ends in a piece; 0 if it goes on."""
         at = 0
         if self._escaped and piece:
             self._escaped = False
@@ -59,10 +59,3 @@ class WholeObject:
                 if self._depth <= 0:
                     return at
         return 0
-
-
-def _is_object(text: str) -> bool:
-    try:
-        return isinstance(codec.loads(text), dict)
-    except ValueError:
-        return False
