@@ -92,10 +92,11 @@ soak: $(VENV)/.dev  ## 80 callers against a server that fails one answer in ten,
 	$(BIN)/python -m tests.soak --transport httpx --seconds $$(($(SOAK_SECONDS) / 2))
 	$(BIN)/python -m tests.soak --transport aiohttp --seconds $$(($(SOAK_SECONDS) / 2))
 
-lint: $(VENV)/.dev  ## ruff, format check, strict types; the blocking code is what its asyncio code makes
+lint: $(VENV)/.dev  ## ruff, format check, strict types, which room may import which; generated code is fresh
 	$(BIN)/python scripts/unasync.py --check
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache
 	$(BIN)/mypy
 
 format: $(VENV)/.dev  ## let ruff mend what it can, and make the blocking code anew

@@ -52,27 +52,30 @@ PAIRS = [
     Pair(
         "clients/_async",
         "clients/_sync",
-        ("client.py", "endpoints.py"),
+        ("batches.py", "client.py", "endpoints.py"),
         {
             "AsyncMeliousClient": "MeliousClient",
             "AsyncChat": "Chat",
             "AsyncChatStream": "ChatStream",
+            "AsyncBegun": "Begun",
             "AsyncEmbeddings": "Embeddings",
             "AsyncRerank": "Rerank",
             "AsyncImages": "Images",
             "AsyncAudio": "Audio",
             "AsyncModels": "Models",
             "The asyncio client": "The blocking client",
-            "The service, for asyncio": "The service, for blocking code",
+            "A client for asyncio": "A client for blocking code",
             "safe to use on several event loops": "safe to share between threads",
             "share the connections of a loop": "share their connections",
-            "Let go of the running loop's connections": "Let go of the connections",
+            "Close the idle connections of the running loop": "Close the idle connections",
             "Awaiting, entering or iterating over it makes the request": "The request is made at once",
             """\
-    It runs on asyncio (and uvloop, and anyio on asyncio); under trio or curio, or without a running
-    event loop, its calls raise `ConfigurationError`. There, use `MeliousClient` in a worker thread.
+    It needs asyncio (or uvloop, or anyio on asyncio); under trio or curio, or without a running event
+    loop, its calls raise `ConfigurationError`: use `MeliousClient` in a worker thread there.
 
 """: "",
+            "Run a plan with tasks": "Run a plan with threads",
+            "Coroutine[Any, Any, Response]": "Response",
             '(http_client, "asyncio"), config.async_transport': '(http_client, "blocking"), "httpx"',
         },
     ),

@@ -106,12 +106,12 @@ def sandbox(_session_sandbox: Sandbox) -> Iterator[Sandbox]:
 
 
 @pytest.fixture(autouse=True)
-def _nothing_heard() -> Iterator[None]:
+def _no_live_models() -> Iterator[None]:
     """What a sandbox says of its models ends with the test: the next one may get the same address."""
     yield
-    heard = sys.modules.get("melious.catalogue.heard")
-    if heard is not None:
-        heard._shelves.clear()
+    live = sys.modules.get("melious.catalogue.live")
+    if live is not None:
+        live._lists.clear()
 
 
 @pytest.fixture(autouse=True)

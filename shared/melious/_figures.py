@@ -1,4 +1,4 @@
-"""Numbers, read from outside and shown to people. What cannot be one is unknown: None, shown as a dash."""
+"""Numbers, read from outside and shown to people; an unknown one is None, shown as a dash."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ UNREPORTED = "—"
 
 
 def known_figure(value: Any) -> float | None:
-    """A finite number of at least zero, also from text; None for anything else, True and False included."""
+    """A finite number of at least zero, also from text; None for anything else, and for bools."""
     if isinstance(value, bool):
         return None
     try:

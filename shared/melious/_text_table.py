@@ -9,7 +9,7 @@ from unicodedata import combining, east_asian_width
 _GAP = "  "
 
 
-def table(
+def text_table(
     header: Sequence[str],
     rows: Iterable[Sequence[str]],
     *,
@@ -18,19 +18,20 @@ def table(
     first_width: int = 0,
     max_width: int | None = None,
 ) -> Iterator[str]:
-    r"""Lines of a table, as wide as its contents.
+    r"""The lines of a table, with columns as wide as their contents.
 
     Args:
         header: The names of the columns.
         rows: The cells. Characters that a terminal would not print are replaced.
-        right: The columns, from 0, to align right, such as figures.
+        right: The columns, counted from 0, to align right.
         rule: The line under the header: `-` for each column, `─` in one piece.
         first_width: The least width of the first column.
         max_width: The most that a line may take; None for no limit. A first cell that would take
             more gets a line of its own.
 
     Example:
-        >>> print(*table(["model", "EUR"], [["glm-4.7", "0.80"], ["bge-m3", "0.01"]], right=[1]), sep="\n")
+        >>> rows = [["glm-4.7", "0.80"], ["bge-m3", "0.01"]]
+        >>> print(*text_table(["model", "EUR"], rows, right=[1]), sep="\n")
         model     EUR
         -------  ----
         glm-4.7  0.80
@@ -65,7 +66,7 @@ def _line(cells: Sequence[str], widths: Sequence[int], on_the_right: set[int]) -
 
 
 def _printable(text: str) -> str:
-    """A text from the wire, without what could move the cursor or colour the terminal."""
+    """A text without control characters, which could change the terminal."""
     return "".join(char if char.isprintable() else "�" for char in text)
 
 

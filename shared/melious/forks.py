@@ -14,7 +14,7 @@ _callbacks: list[Callable[[], None]] = []
 
 
 def generation() -> int:
-    """A number that changes in the child of a fork; older state belongs to the parent."""
+    """A number that changes in the child of a fork."""
     return _generation
 
 

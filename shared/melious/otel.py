@@ -1,9 +1,8 @@
-"""OpenTelemetry: a span and measurements for every request, by the conventions for generative AI.
+"""OpenTelemetry: a span and metrics for every request, by the semantic conventions for generative AI.
 
-Nothing of this is loaded or recorded until `instrument()` is called, and nothing
-of what was asked or answered is ever recorded, only names, counts and costs.
-Needs the API package (extra `otel`); what becomes of the spans is the business
-of the SDK that the application has set up.
+Nothing is recorded until `instrument()` is called, and never the content of requests and answers: only
+names, counts and costs. Needs the API package (extra `otel`); the application's SDK decides where the spans
+go.
 
 Example:
     >>> from melious import otel
@@ -21,7 +20,7 @@ from urllib.parse import urlsplit
 
 from melious import forks
 from melious._version import __version__
-from melious.clients import record as reporting
+from melious.clients import record
 from melious.clients.record import CallOutcome, Observer
 from melious.errors import MeliousError
 from melious.exchange.request import Request
@@ -56,31 +55,29 @@ def instrument(
 ) -> None:
     """Record every request of this process from now on, through the core or either framework.
 
-    Spans of kind client, named by operation and model (`chat glm-4.7`), one for each
-    request: several for texts that go in several batches, and for a stream one that
-    ends with it. Beside the attributes of the conventions they carry
-    `melious.energy_kwh`, `melious.carbon_g_co2`, `melious.water_liters`,
+    Each request has a client span named by operation and model (`chat glm-4.7`); texts in several
+    batches have several, and that of a stream ends with it. Besides the attributes of the conventions
+    they have `melious.energy_kwh`, `melious.carbon_g_co2`, `melious.water_liters`,
     `melious.cost_eur`, `melious.provider`, `melious.country`, `melious.routing`,
-    `melious.request_id` and `melious.attempts`; what the service did not report is
-    absent. Metrics: the histograms `gen_ai.client.operation.duration`,
-    `gen_ai.client.token.usage` and `gen_ai.client.operation.time_to_first_chunk`,
-    and the counters `melious.energy`, `melious.carbon`, `melious.water` and
-    `melious.cost`. A second call replaces the providers.
+    `melious.request_id` and `melious.attempts`; unreported ones are absent. Metrics: the histograms
+    `gen_ai.client.operation.duration`, `gen_ai.client.token.usage` and
+    `gen_ai.client.operation.time_to_first_chunk`, and the counters `melious.energy`,
+    `melious.carbon`, `melious.water` and `melious.cost`. A second call replaces the providers.
 
     Args:
-        tracer_provider: Where spans go; by default the global one.
-        meter_provider: Where measurements go; by default the global one.
+        tracer_provider: Where spans go; the global one by default.
+        meter_provider: Where metrics go; the global one by default.
     """
     global _observe  # noqa: PLW0603 - the one switch of the process
     recorder = _Recorder(tracer_provider, meter_provider)
     with _lock:
         _remove(_observe)
         _observe = recorder.observe
-        reporting.observers = (*reporting.observers, _observe)
+        record.observers = (*record.observers, _observe)
 
 
 def uninstrument() -> None:
-    """Stop recording; requests that are under way are still recorded."""
+    """Stop recording; requests under way are still recorded."""
     global _observe  # noqa: PLW0603 - the one switch of the process
     with _lock:
         _remove(_observe)
@@ -88,7 +85,7 @@ def uninstrument() -> None:
 
 
 def _remove(observe: Callable[[Request], Observer] | None) -> None:
-    reporting.observers = tuple(each for each in reporting.observers if each is not observe)
+    record.observers = tuple(each for each in record.observers if each is not observe)
 
 
 class _Recorder:
@@ -121,18 +118,18 @@ class _Recorder:
         self.cost = meter.create_counter("melious.cost", "EUR", "Cost, as reported.")
 
     def observe(self, request: Request) -> Observer:
-        """Begin the span of a request."""
+        """Start the span of a request."""
         return _CallSpan(self, request) if request.endpoint in OPERATIONS else _Unobserved()
 
 
 class _Unobserved:
-    """Requests that ask no model, such as the list of models."""
+    """Requests that do not use a model, such as the list of models."""
 
     def opened(self) -> None:
-        """Nothing to note."""
+        """Do nothing."""
 
     def ended(self, outcome: CallOutcome) -> None:
-        """Nothing to note."""
+        """Do nothing."""
 
 
 class _CallSpan:
@@ -165,13 +162,13 @@ class _CallSpan:
         )
 
     def opened(self) -> None:
-        """Note when the first chunk came."""
+        """Record the time to the first chunk."""
         waited = time.perf_counter() - self._began
         self._span.set_attribute("gen_ai.response.time_to_first_chunk", waited)
         self._recorder.first_chunk.record(waited, self._common, _context(self._span))
 
     def ended(self, outcome: CallOutcome) -> None:
-        """End the span, and measure."""
+        """End the span and record the metrics."""
         span, entry, error = self._span, outcome.entry, outcome.error
         attributes = {
             **_answer(outcome),
@@ -184,7 +181,7 @@ class _CallSpan:
         }
         measured = _known({**self._common, "gen_ai.response.model": attributes["gen_ai.response.model"]})
         if error is not None:
-            # The words of an error may repeat what was sent: they stay out.
+            # The text of an error may repeat what was sent: it is not recorded.
             measured["error.type"] = attributes["error.type"] = type(error).__name__
             attributes["http.response.status_code"] = getattr(error, "status_code", None)
             if isinstance(error, MeliousError):
@@ -221,7 +218,7 @@ class _CallSpan:
 
 
 def _context(span: Span) -> Any:
-    """What ties a measurement to its span."""
+    """The context that links a measurement to its span."""
     return trace.set_span_in_context(span)
 
 
@@ -272,5 +269,5 @@ def _text(value: Any) -> str | None:
 
 
 def _known(attributes: _Attributes) -> _Attributes:
-    """What is not known is absent."""
+    """The attributes without unknown ones."""
     return {name: value for name, value in attributes.items() if value is not None}

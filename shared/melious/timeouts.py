@@ -1,4 +1,4 @@
-"""How long to wait: the timeouts of a request, in every form that callers have them in."""
+"""The timeouts of a request, in every form that callers use."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from melious.errors.checks import check_seconds
 
 @dataclass(frozen=True, slots=True)
 class Timeout:
-    """How long each wait of one attempt may last, in seconds; None waits for ever.
+    """How long each wait of one attempt may last, in seconds; None is no limit.
 
     Attributes:
-        connect: Until the connection stands, TLS included.
+        connect: Until the connection is open, TLS included.
         write: For each piece of the request.
-        answer: Until the answer is whole; for a stream, until it begins.
+        answer: Until the answer is complete; for a stream, until it starts.
         silence: In a stream, until the next byte.
-        event: In a stream, until the next event: comments do not count.
+        event: In a stream, until the next event; comments do not count.
 
     Example:
         >>> from melious import Timeout
@@ -41,11 +41,11 @@ class Timeout:
 
 @runtime_checkable
 class TimeoutParts(Protocol):
-    """What an `httpx.Timeout` has: seconds for each kind of wait, or None for no limit."""
+    """The parts of an `httpx.Timeout`: seconds for each kind of wait, or None for no limit."""
 
     @property
     def connect(self) -> float | None:
-        """Until the connection stands."""
+        """Until the connection is open."""
 
     @property
     def read(self) -> float | None:
@@ -64,17 +64,16 @@ TimeoutArgument: TypeAlias = float | Timeout | TimeoutParts | tuple[float | None
 
 
 def read_timeout(timeout: TimeoutArgument) -> float | Timeout | None:
-    """Read what other libraries take for a timeout; a number, a `Timeout` and None stay what they are.
+    """Convert the timeouts of other libraries; a number, a `Timeout` and None are returned unchanged.
 
     Args:
-        timeout: An `httpx.Timeout` or the like; or `(connect, read)`, where
-            `read` is for writing too; or `(connect, read, write, pool)`.
-            `read` becomes the time for the whole answer, and in a stream for
-            each silence; None is no limit. Waiting for a free connection is
-            part of the answer's time, so `pool` bounds nothing of its own.
+        timeout: An `httpx.Timeout` or similar; `(connect, read)`, where `read` is for writing too; or
+            `(connect, read, write, pool)`. `read` becomes the time for the whole answer, or for each
+            silence of a stream; None is no limit. Waiting for a free connection is part of the
+            answer's time, so `pool` has no effect.
 
     Raises:
-        InvalidArgumentError: It is none of these, or a number is not above zero.
+        InvalidArgumentError: It is something else, or a number is not positive.
 
     Example:
         >>> read_timeout((3.05, 27.0))
@@ -104,16 +103,15 @@ _ANSWER_SECONDS = {
 
 
 def timeout_for(endpoint: str, timeout: TimeoutArgument) -> Timeout:
-    """Make the timeouts of a request.
+    """The timeouts of a request.
 
     Args:
         endpoint: The endpoint's name; each has its own default for a whole answer.
-        timeout: A number bounds every single wait, except that connecting
-            never takes longer than 5 s; a `Timeout` is taken as it is; None
-            means the defaults; for the rest see `read_timeout`.
+        timeout: A number bounds every wait, and connecting by 5 s at most; a `Timeout` is used
+            unchanged; None means the defaults; for other forms see `read_timeout`.
 
     Raises:
-        InvalidArgumentError: It cannot be read, or a number is not above zero.
+        InvalidArgumentError: It has an unknown form, or a number is not positive.
     """
     if timeout is None:
         return _DEFAULTS.get(endpoint) or Timeout()

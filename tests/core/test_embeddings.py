@@ -156,7 +156,7 @@ def test_what_is_no_number_is_no_vector(encoding: str, strange: float) -> None:
     numbers = [0.25, strange, *[3e38] * 3]
     packed = base64.b64encode(struct.pack("<5f", *numbers)).decode()
     with pytest.raises(
-        ResponseDecodeError, match="the vector of input 0 is broken: there is NaN or infinity"
+        ResponseDecodeError, match="the vector of input 0 is broken: it contains NaN or infinity"
     ):
         vectors.in_order([{"index": 0, "embedding": packed if encoding == "base64" else numbers}], 1)
     fine = [0.25, -3e38, 3e38]
@@ -362,9 +362,9 @@ def test_a_batch_that_fails_fails_the_call(sandbox: Sandbox, embed: Callable[...
         ({"a": 1}, {}, "input"),
         (["a"], {"preset": 5}, "preset"),
         ("", {}, r"input\[0\]"),
-        (["a", ""], {}, r"input\[1\]: is empty"),
-        (["a", "b", None], {}, r"input\[2\]: needs text, not NoneType"),
-        (["a", 7], {}, r"input\[1\]: needs text, not int"),
+        (["a", ""], {}, r"input\[1\]: must not be empty"),
+        (["a", "b", None], {}, r"input\[2\]: must be text, not NoneType"),
+        (["a", 7], {}, r"input\[1\]: must be text, not int"),
         (b"bytes", {}, "input"),
         (7, {}, "input"),
         (None, {}, "input"),
@@ -435,5 +435,5 @@ def test_answers_are_told_of_as_they_come_also_where_another_fails(
         )
     assert len(told) == ledger.total.requests == 2
     assert all(answer.usage.prompt_tokens and answer.request_id for answer in told)
-    with pytest.raises(InvalidArgumentError, match="on_answer: 'x' cannot be called"):
+    with pytest.raises(InvalidArgumentError, match="on_answer: must be callable, not 'x'"):
         clients.call(client, "embeddings.create", model=EMBEDDINGS, input="a", on_answer="x")

@@ -95,23 +95,23 @@ def _asked(text: Any = "Hello", **fields: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("body", "cause"),
     [
-        (_asked(model="qwen3.8-27b"), "no `reasoning_effort`, which qwen3.8-27b has been seen to want"),
+        (_asked(model="qwen3.8-27b"), "no `reasoning_effort`, which qwen3.8-27b was seen to need"),
         (_asked(model="qwen3.8-max:eco"), "no `reasoning_effort`"),
         (_asked(model="qwen3.8-max", reasoning_effort="high"), "reasoning_effort='high', which qwen3.8-max"),
-        (_asked("word " * 30_000, model="gemma-4-31b"), "about 37,500 tokens of input"),
-        (_asked("word " * 110_000, model="glm-4.7"), "where glm-4.7 takes about 131,072"),
+        (_asked("word " * 30_000, model="gemma-4-31b"), "roughly 37,500 tokens of input"),
+        (_asked("word " * 110_000, model="glm-4.7"), "; glm-4.7 takes about 131,072"),
         (_asked([IMAGE], model="gemma-4-31b"), "an image, which gemma-4-31b does not take"),
         (_asked([IMAGE], model="qwen3-8b"), "an image, which qwen3-8b does not take"),
-        (_asked([IMAGE], model="nobody-knows"), "an image, which the service refuses now and then"),
+        (_asked([IMAGE], model="nobody-knows"), "an image, which the service sometimes refuses"),
         (_asked(messages=[{"role": "assistant", "tool_calls": [CALL]}]), "messages[0] without `content`"),
-        (_asked(model="deepseek-v4-flash"), "deepseek-v4-flash, which has been seen to fail"),
-        (_asked(model="qwen3.6-35b-a3b"), "qwen3.6-35b-a3b, which has been seen to fail"),
+        (_asked(model="deepseek-v4-flash"), "deepseek-v4-flash, which was seen to fail"),
+        (_asked(model="qwen3.6-35b-a3b"), "qwen3.6-35b-a3b, which was seen to fail"),
         (_asked(response_format={"type": "json_schema"}), "a `response_format`"),
     ],
 )
-def test_the_causes_that_the_request_has_come_first(body: dict[str, Any], cause: str) -> None:
+def test_causes_that_the_request_shows_come_first(body: dict[str, Any], cause: str) -> None:
     advice = advice_for(body, URL)
-    assert advice.startswith("Look first at what this request has: ")
+    assert advice.startswith("First check what this request has: ")
     assert cause in advice.partition("The service says this also of")[0]
 
 
@@ -124,10 +124,10 @@ def test_the_causes_that_the_request_has_come_first(body: dict[str, Any], cause:
         _asked(reasoning_effort=["odd"]),
     ],
 )
-def test_without_any_of_them_it_is_the_many_requests_at_a_time(body: dict[str, Any]) -> None:
+def test_a_request_with_none_of_the_causes_is_advised_to_send_fewer_at_a_time(body: dict[str, Any]) -> None:
     advice = advice_for(body, URL)
-    assert advice.startswith("The service says this also of many requests at a time")
-    assert advice.endswith("try again with fewer requests at a time")
+    assert advice.startswith("The service also says this of many concurrent requests")
+    assert advice.endswith("retry with fewer concurrent requests")
 
 
 @pytest.mark.parametrize("way", ["chat.create", "chat.stream"])
@@ -138,7 +138,7 @@ def test_the_error_of_a_call_has_the_advice(
     ask = clients.stream if way == "chat.stream" else partial(clients.call, name=way)
     with pytest.raises(BadRequestError) as caught:
         ask(client, model="qwen3.8-27b", messages=QUESTION)
-    assert "Look first at what this request has: no `reasoning_effort`" in str(caught.value)
+    assert "First check what this request has: no `reasoning_effort`" in str(caught.value)
     assert "will fail again" not in str(caught.value)
 
 

@@ -225,13 +225,13 @@ async def test_a_blocking_call_does_not_wait_for_a_task_of_its_own_thread(sandbo
 
 
 @pytest.mark.parametrize("status", [503, 401, 429])
-def test_when_the_refresh_fails_the_list_from_before_goes_on_being_used(clients, sandbox, status, caplog):
+def test_when_the_refresh_fails_the_previous_list_is_used(clients, sandbox, status, caplog):
     client = clients.client(sandbox, max_retries=0, max_rate_limit_wait=0)
     sandbox.faults.add(listed(**{"brand-new": PRICED}))
     before = clients.call(client, "models.find")
     sandbox.faults.add(Fault(endpoint="models", status=status))
     assert clients.call(client, "models.find", max_age=0) == before
-    assert any("gave no list of models" in record.message for record in caplog.records)
+    assert any("did not list its models" in record.message for record in caplog.records)
     assert sandbox.api_key not in caplog.text
     assert len(asked(sandbox)) == 2
     assert clients.call(client, "models.find", max_age=0.000001) == before, "not asked again at once"
@@ -252,12 +252,10 @@ def test_without_an_earlier_list_the_failure_is_told(clients, client, sandbox):
     assert caught.value.status_code == 403
 
 
-# --- what was heard, without a request ------------------------------------------------------------------
+# --- the live list, without a request -------------------------------------------------------------------
 
 
-def test_known_reads_what_was_heard_from_that_service_and_asks_nothing(
-    clients, client, sandbox, start_sandbox
-):
+def test_known_reads_the_live_list_of_that_service_without_a_request(clients, client, sandbox, start_sandbox):
     assert known("brand-new", sandbox.base_url) is None
     sandbox.faults.add(listed(**{"brand-new": PRICED, "glm-4.7": {"_meta": {"context_length": 203_000}}}))
     clients.call(client, "models.find")
@@ -266,7 +264,7 @@ def test_known_reads_what_was_heard_from_that_service_and_asks_nothing(
     assert card is not None
     assert card.context_length == 200_000
     assert known("glm-4.7", sandbox.base_url).context_length == 203_000
-    assert known("glm-4.7", sandbox.base_url).tools, "the shipped facts stay under what was heard"
+    assert known("glm-4.7", sandbox.base_url).tools, "the shipped facts stay where the live list says nothing"
     assert known("glm-4.7", start_sandbox().base_url).context_length == 131_072
     assert known("bge-m3", sandbox.base_url).dimensions == 1024, "not in that list, but shipped"
     assert known("glm-4.7", "no url at all").context_length == 131_072

@@ -13,7 +13,7 @@ import pytest
 from melious import BillingCost, EnvironmentImpact, MeliousError, ProviderError, ResponseDecodeError
 from melious.answers.results import Usage
 from melious.endpoints import audio, chat
-from melious.endpoints.replay import chunks_of
+from melious.endpoints.whole_as_chunks import chunks_of
 from melious.exchange.request import Response
 from melious.wire.chunks import ChatStreamParser
 from melious.wire.head import Head

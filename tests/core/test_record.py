@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from melious import APIConnectionError, ResidencyError
-from melious.answers.reading import set_origin
+from melious.answers.reading import set_source
 from melious.answers.results import ChatCompletion
 from melious.clients import record as recording
 from melious.clients.record import CallOutcome, UsageRecorder
@@ -79,7 +79,7 @@ def failure(attempts: int) -> APIConnectionError:
 
 def test_an_answer_is_recorded_once_with_how_it_was_routed(sink: Sink, observer: Observer) -> None:
     answer = ChatCompletion()
-    set_origin(answer, {"usage": {"prompt_tokens": 9}}, answer.meta)
+    set_source(answer, {"usage": {"prompt_tokens": 9}}, answer.meta)
     with recorder(sink) as record:
         record.answered(answer)
         record.answered(answer)

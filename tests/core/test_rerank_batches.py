@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from melious import APIStatusError, InvalidArgumentError, ResponseDecodeError, ServerError, track_impact
-from melious.endpoints.batching import Limits, laid_out
+from melious.endpoints.batching import BatchLimits, in_batches
 from melious.endpoints.rerank import RerankPlan
 from melious.exchange.request import Response
 from melious.sandbox import Fault, Sandbox
@@ -191,7 +191,7 @@ def test_what_is_laid_out_fits_and_nothing_is_lost(
     items: list[tuple[int, int]], count: int, size: int, tokens: int
 ) -> None:
     measured = [(place, *item) for place, item in enumerate(items)]
-    batches = laid_out(measured, Limits(count, size, tokens))
+    batches = in_batches(measured, BatchLimits(count, size, tokens))
     assert [place for batch in batches for place in batch] == list(range(len(items)))
     for batch in batches:
         assert 1 <= len(batch) <= count
@@ -253,14 +253,14 @@ def test_a_batch_never_names_a_document_that_another_one_holds(
     sandbox: Sandbox, rerank: Callable[..., Any]
 ) -> None:
     sandbox.faults.add(Fault(body={"results": [{"index": 3, "relevance_score": 0.5}]}, times=None))
-    with pytest.raises(ResponseDecodeError, match="names document 3, of 3 sent"):
+    with pytest.raises(ResponseDecodeError, match="wrong or repeated index 3 in the answer to 3 documents"):
         rerank(DOCUMENTS[:6], batch_size=3)
 
 
 @pytest.mark.parametrize(
     ("params", "named"),
     [
-        ({"batch_size": 0}, "batch_size.*10000"),
+        ({"batch_size": 0}, "batch_size: must be a whole number from 1 to 10000"),
         ({"batch_size": 10_001}, "batch_size"),
         ({"max_concurrency": True}, "max_concurrency"),
         ({"on_progress": 5}, "on_progress"),

@@ -112,7 +112,7 @@ def test_an_answer_from_elsewhere_raises_with_the_answer(
         asked(name, params, **STRICT)
     error = caught.value
     assert (error.locations, error.countries, error.is_retryable) == ((location,), ("FR",), False)
-    assert ("made in IT" if location else "does not say where") in str(error)
+    assert ("made in IT" if location else "does not report where") in str(error)
     assert error.request_id == "req-7"
     assert (error.answer.environment_impact is None) == (location is None)
     assert error.answer.billing_cost is not None, "the answer is there, and was billed"
@@ -127,13 +127,13 @@ def test_a_warning_points_at_the_caller_and_gives_the_answer(clients: Clients, s
     client = clients.client(sandbox, filters=FRANCE, verify_location="warn")
     answer = clients.call(client, "chat.create", **ASK)
     sandbox.faults.add(Fault(body=_from(answer.raw, "IT")))
-    with pytest.warns(ResidencyWarning, match=r"made in IT, and only FR may be") as caught:
+    with pytest.warns(ResidencyWarning, match=r"made in IT; only FR is allowed") as caught:
         again = clients.call(client, "chat.create", **ASK)
     assert again.text == answer.text
     (warning,) = caught
     assert "melious/" not in warning.filename
     sandbox.faults.add(Fault(impact="missing"))
-    with pytest.warns(ResidencyWarning, match="does not say where"):
+    with pytest.warns(ResidencyWarning, match="does not report where"):
         clients.call(client, "chat.create", **ASK)
 
 
@@ -220,7 +220,7 @@ def test_the_countries_are_those_that_were_sent(clients: Clients, sandbox: Sandb
 
 
 def test_a_plain_transcription_cannot_be_verified(clients: Clients, client: Any, wav: bytes) -> None:
-    with pytest.raises(ResidencyError, match="does not say where") as caught:
+    with pytest.raises(ResidencyError, match="does not report where") as caught:
         clients.call(
             client, "audio.transcribe", model=AUDIO, file=("a.wav", wav), response_format="text", **STRICT
         )
@@ -258,7 +258,7 @@ def test_a_stream_from_elsewhere(clients: Clients, client: Any, sandbox: Sandbox
     raw = [f"data: {json.dumps(last)}\n\n", "data: [DONE]\n\n"]
     sandbox.faults.add(Fault(raw=raw, times=2))
     got = clients.stream(client, **ASK, **STRICT)
-    assert (got.text, str(got.error).partition(",")[0]) == ("Hi", "the answer was made in it")
+    assert (got.text, str(got.error).partition(";")[0]) == ("Hi", "the answer was made in it")
     with pytest.warns(ResidencyWarning, match="made in it"):
         assert clients.stream(client, **ASK, filters=FRANCE, verify_location="warn").error is None
 
@@ -294,7 +294,7 @@ def test_batches_are_complained_of_together_once_all_are_there(
     error = caught.value
     assert "1 of 3 requests" in str(error)
     assert "batches[1] (request " in str(error)
-    assert "does not say where" in str(error)
+    assert "did not report where" in str(error)
     assert len(error.answer.batches) == 3
     assert (ledger.total.verified, ledger.total.unverified) == (2, 1)
     sandbox.faults.add(Fault(impact="missing", times=3))

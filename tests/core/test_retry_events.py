@@ -201,7 +201,7 @@ def test_every_retry_is_a_line_of_the_log(
     lines = [record.getMessage() for record in caplog.records if record.name == "melious"]
     assert len(lines) == 2
     assert lines[0].startswith(
-        "POST /chat/completions: attempt 1 failed (ProviderError: 503 provider_error), trying again in 0.00 s"
+        "POST /chat/completions: attempt 1 failed (ProviderError: 503 provider_error), retrying in 0.00 s"
     )
     assert lines[0].endswith(f"id={sandbox.requests[0].request_id}")
     assert "attempt 2 failed (APIConnectionError: the answer was cut off by 127.0.0.1" in lines[1]

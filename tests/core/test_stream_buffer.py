@@ -17,7 +17,7 @@ from melious import (
     ResponseDecodeError,
     track_impact,
 )
-from melious.endpoints.replay import chunks_of
+from melious.endpoints.whole_as_chunks import chunks_of
 from melious.sandbox import Fault, Sandbox
 from melious.timeouts import Timeout
 

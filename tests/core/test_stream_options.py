@@ -43,7 +43,7 @@ def test_a_stream_is_asked_for_once_more_without(
         "another body under the same key is another request to a server that keeps them"
     )
     assert (got.stream.attempts, ledger.total.requests, ledger.total.with_usage) == (2, 1, 0)
-    assert "trying again without it" in caplog.text
+    assert "retrying without it" in caplog.text
 
 
 def test_every_stream_of_such_a_server_comes(clients: Clients, client: Any, sandbox: Sandbox) -> None:

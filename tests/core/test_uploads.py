@@ -293,7 +293,7 @@ def test_pipes_are_read_and_texts_refused(
         ({"size": "1024"}, "size: .*1024x1024', not '1024'"),
         ({"size": (1, 2)}, "size"),
         ({"width": 0}, "width"),
-        ({"height": -1}, "height.*1 or more"),
+        ({"height": -1}, "height.*at least 1"),
         ({"quality": "ultra"}, "quality: must be one of standard, hd, not 'ultra'"),
         ({"response_format": "png"}, "response_format.*b64_json, url"),
         ({"output_quality": 101}, "output_quality.*0 to 100"),

@@ -373,7 +373,7 @@ def test_a_proxy_that_wants_a_login(scheme, login, monkeypatch, serve, any_face)
     with pytest.raises(APIConnectionError, match="proxy authentication") as caught:
         client.chat()
     assert f"the proxy http://127.0.0.1:{proxy.port} " in str(caught.value)
-    assert ("does not take the user and password" in str(caught.value)) is bool(login)
+    assert ("does not accept the user and password" in str(caught.value)) is bool(login)
     assert f"{scheme}_proxy" in str(caught.value)
     assert "swordfish" not in shown_by(caught.value)
     assert base64.b64encode(b"me:swordfish").decode() not in shown_by(caught.value)

@@ -10,14 +10,14 @@ from typing import Any
 from melious import BillingCost, EnvironmentImpact, ResponseDecodeError
 from melious.answers.reading import completion_of
 from melious.answers.results import ChatCompletion, Result
-from melious.catalogue.heard import Shelf
+from melious.catalogue.live import LiveModels
 from melious.endpoints import audio as audio_endpoint
 from melious.endpoints import chat as chat_endpoint
 from melious.endpoints import embeddings as embeddings_endpoint
 from melious.endpoints import images as images_endpoint
 from melious.endpoints import models as models_endpoint
 from melious.endpoints import rerank as rerank_endpoint
-from melious.endpoints.replay import chunks_of
+from melious.endpoints.whole_as_chunks import chunks_of
 from melious.errors.table import status_error
 from melious.exchange.opened import OpenStream
 from melious.exchange.request import NO_SUMMARY, Response
@@ -226,7 +226,7 @@ def _models(response: Response) -> None:
     answer = models_endpoint._list(response)
     for model in answer.data:
         _use(model)
-    for card in Shelf("fuzz").learn(models_endpoint.told_by(answer)):
+    for card in LiveModels("fuzz").update(models_endpoint.listed_models(answer)):
         repr((card, card.vision, card.tools, card.reasoning, card.input_cost, card.to_meta()))
 
 

@@ -136,7 +136,7 @@ def test_what_cannot_be_sent_says_so(way, make, tmp_path, sandbox):
         (Blob.from_path(large), "ffmpeg .* -segment_time"),
         (Blob.from_path(other), "must end in one of mp3.*ffmpeg"),
         (Blob.from_path(tmp_path / "no.mp3"), "no file"),
-        (Blob.from_data(b"", path="a.wav"), "no bytes"),
+        (Blob.from_data(b"", path="a.wav"), "is empty"),
         (Blob.from_data("text", path="a.wav"), "must hold a recording"),
     ):
         with pytest.raises(InvalidArgumentError, match=words):

@@ -83,7 +83,7 @@ def test_all_is_well(doctor, sandbox):
     assert out.startswith("melious ")
     for name in ("python", "httpx", "langchain-core", "llama-index-core"):
         assert name in out
-    assert "Nothing wrong was found." in out
+    assert "No problems found." in out
 
 
 def test_nothing_that_it_sends_could_be_billed(doctor, sandbox):

@@ -55,10 +55,10 @@ def test_the_table_of_what_the_key_may_use(models, sandbox):
         "EUR out": "0.60",
         "images": "yes",
         "tools": "yes",
-        "thinks": "no",
+        "reasoning": "no",
     }
     assert found["gemma-4-31b"]["EUR in"] == "?"
-    assert "?: nobody says" in out
+    assert "? = unknown" in out
     assert [request.query for request in sandbox.requests] == ["include_meta=true"]
 
 
@@ -74,7 +74,7 @@ def test_without_a_key_the_shipped_catalogue_is_shown_and_named(models, sandbox)
     assert "shipped catalogue" in out.splitlines()[0]
     assert "MELIOUS_API_KEY" in out.splitlines()[0]
     assert list(rows(out)) == ["kimi-k3", "glm-5.2", "deepseek-v4-pro-0813", "deepseek-v4-pro"]
-    assert "only the service knows" in out
+    assert "Only the service knows" in out
     assert not sandbox.requests
 
 

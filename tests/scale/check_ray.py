@@ -91,7 +91,7 @@ def test_actors_are_made_from_the_class(sandbox: Sandbox) -> None:
 
 def test_a_given_key_does_not_leave_this_process(sandbox: Sandbox) -> None:
     embed = Embedder(MODEL, api_key=sandbox.api_key, base_url=sandbox.base_url)
-    with pytest.raises(ValueError, match="does not go into a pickle"):
+    with pytest.raises(ValueError, match="is not pickled"):
         _corpus().map_batches(embed, batch_size=8).materialize()
     assert not sandbox.requests
 

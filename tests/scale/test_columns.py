@@ -41,26 +41,26 @@ each_kind = pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
     ("cell", "said"),
     [
-        ("[0.1, 0.2]", r"holds str '\[0.1, 0.2\]', not a vector"),
-        ("", "holds str '', not a vector"),
-        (b"bytes", "holds bytes, not a vector"),
-        (7, "holds int, not a vector"),
-        (0.5, "holds float, not a vector"),
-        (True, "holds bool, not a vector"),
-        ({"a": 1.0}, "holds dict, not a vector"),
-        ({0.5, 0.25}, "holds set, not a vector"),
-        (["0.1", "0.2"], "holds list, not a vector of numbers"),
-        ([True, False], "holds list, not a vector of numbers"),
-        ([0.5, None], "holds list, not a vector of numbers"),
-        ([[0.5]], "holds list, not a vector of numbers"),
-        ([1j], "holds list, not a vector of numbers"),
-        (np.array(["0.1", "0.2"]), "holds ndarray, not a vector of numbers"),
-        (np.array([True]), "holds ndarray, not a vector of numbers"),
-        (np.array([[0.5]]), "holds ndarray, not a vector of numbers"),
-        (np.array([0.5, None], dtype=object), "holds ndarray, not a vector of numbers"),
-        ([0.5, float("nan")], "holds a vector with NaN or infinity in it"),
-        ([float("inf"), -float("inf")], "holds a vector with NaN or infinity in it"),
-        (np.full(4, np.nan, np.float32), "holds a vector with NaN or infinity in it"),
+        ("[0.1, 0.2]", r"must be a vector, not str '\[0.1, 0.2\]'"),
+        ("", "must be a vector, not str ''"),
+        (b"bytes", "must be a vector, not bytes"),
+        (7, "must be a vector, not int"),
+        (0.5, "must be a vector, not float"),
+        (True, "must be a vector, not bool"),
+        ({"a": 1.0}, "must be a vector, not dict"),
+        ({0.5, 0.25}, "must be a vector, not set"),
+        (["0.1", "0.2"], "must be a vector of numbers, not list"),
+        ([True, False], "must be a vector of numbers, not list"),
+        ([0.5, None], "must be a vector of numbers, not list"),
+        ([[0.5]], "must be a vector of numbers, not list"),
+        ([1j], "must be a vector of numbers, not list"),
+        (np.array(["0.1", "0.2"]), "must be a vector of numbers, not ndarray"),
+        (np.array([True]), "must be a vector of numbers, not ndarray"),
+        (np.array([[0.5]]), "must be a vector of numbers, not ndarray"),
+        (np.array([0.5, None], dtype=object), "must be a vector of numbers, not ndarray"),
+        ([0.5, float("nan")], "the vector must not contain NaN or infinity"),
+        ([float("inf"), -float("inf")], "the vector must not contain NaN or infinity"),
+        (np.full(4, np.nan, np.float32), "the vector must not contain NaN or infinity"),
     ],
     ids=repr,
 )
@@ -104,16 +104,16 @@ def test_numbers_of_any_kind_are_a_vector(kind: str, vector: Any, sandbox: Sandb
 
 def test_vectors_of_different_lengths_are_an_error(sandbox: Sandbox, embedder: Make) -> None:
     batch = {"text": ["a", "b", "c"], "embedding": [None, [0.5] * 3, [0.5] * 4]}
-    with pytest.raises(InvalidArgumentError, match=r"embedding\[2\]: .* 4 numbers, and that of row 1 has 3"):
+    with pytest.raises(InvalidArgumentError, match=r"embedding\[2\]: .* 4 numbers, but that of row 1 has 3"):
         embedder()(batch)
-    with pytest.raises(InvalidArgumentError, match=r"embedding\[1\]: .* 3 numbers, and dimensions is 64"):
+    with pytest.raises(InvalidArgumentError, match=r"embedding\[1\]: .* 3 numbers, but dimensions is 64"):
         embedder(dimensions=64)(batch)
     assert not sandbox.requests
 
 
 def test_vectors_of_another_model_are_an_error(sandbox: Sandbox, embedder: Make) -> None:
     batch = {"text": ["a", "b"], "embedding": [None, [0.5] * 3]}
-    with pytest.raises(InvalidArgumentError, match=r"embedding\[1\]: .* 3 numbers, and the model gives 1024"):
+    with pytest.raises(InvalidArgumentError, match=r"embedding\[1\]: .* 3 numbers, but the model gives 1024"):
         embedder()(batch)
 
 
@@ -124,12 +124,12 @@ def test_vectors_of_another_model_are_an_error(sandbox: Sandbox, embedder: Make)
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"output_column": "id"}, r"^id\[0\]: holds int, not a vector"),
-        ({"output_column": "title"}, r"^title\[0\]: holds str 'A', not a vector"),
-        ({"error_column": "id"}, r"^id\[0\]: holds int, which is not an error of an earlier run"),
-        ({"error_column": "title"}, r"^title\[0\]: holds str 'A', which is not an error of an earlier run"),
-        ({"report_column": "id"}, r"^id\[0\]: holds int, which is not a report of an earlier run"),
-        ({"report_column": "title"}, r"^title\[0\]: holds str 'A', which is not a report of an earlier run"),
+        ({"output_column": "id"}, r"^id\[0\]: must be a vector, not int"),
+        ({"output_column": "title"}, r"^title\[0\]: must be a vector, not str 'A'"),
+        ({"error_column": "id"}, r"^id\[0\]: int is not an error of an earlier run"),
+        ({"error_column": "title"}, r"^title\[0\]: str 'A' is not an error of an earlier run"),
+        ({"report_column": "id"}, r"^id\[0\]: int is not a report of an earlier run"),
+        ({"report_column": "title"}, r"^title\[0\]: str 'A' is not a report of an earlier run"),
     ],
     ids=repr,
 )
@@ -147,7 +147,7 @@ def test_two_columns_of_one_name_are_an_error(names: list[str], sandbox: Sandbox
     frame = pd.DataFrame([["a kettle"] * len(names)] * 2, columns=names)
     twice = max(names, key=names.count)
     for call in (embedder(), embedder().meta):
-        with pytest.raises(InvalidArgumentError, match=f"batch: has more than one column '{twice}'"):
+        with pytest.raises(InvalidArgumentError, match=f"batch: has several columns '{twice}'"):
             call(frame)
     assert not sandbox.requests
 
@@ -162,7 +162,7 @@ def test_columns_may_be_labelled_with_numbers(sandbox: Sandbox, embedder: Make) 
 
 @pytest.mark.parametrize("frame", [{"text": []}, [], None, 7], ids=repr)
 def test_meta_is_of_a_frame(frame: Any, embedder: Make) -> None:
-    with pytest.raises(InvalidArgumentError, match="frame: needs a Dask or pandas frame, not"):
+    with pytest.raises(InvalidArgumentError, match="frame: must be a Dask or pandas frame, not"):
         embedder().meta(frame)
 
 
@@ -172,13 +172,13 @@ def test_meta_is_of_a_frame(frame: Any, embedder: Make) -> None:
 @pytest.mark.parametrize(
     ("batch", "said"),
     [
-        ({"text": "abc"}, "the column 'text' must be a list or an array, not str"),
-        ({"text": ["a"], "id": 7}, "the column 'id' must be a list or an array, not int"),
-        ({"text": iter(["a"])}, "the column 'text' must be a list or an array, not list_iterator"),
-        ({"text": ["a", "b"], "id": [1]}, "the columns 'text' and 'id' differ in length: 2 and 1"),
+        ({"text": "abc"}, "column 'text' must be a list or an array, not str"),
+        ({"text": ["a"], "id": 7}, "column 'id' must be a list or an array, not int"),
+        ({"text": iter(["a"])}, "column 'text' must be a list or an array, not list_iterator"),
+        ({"text": ["a", "b"], "id": [1]}, "columns 'text' and 'id' differ in length: 2 and 1"),
         (
             {"id": np.array([1]), "text": np.array(["a", "b"])},
-            "the columns 'id' and 'text' differ in length: 1 and 2",
+            "columns 'id' and 'text' differ in length: 1 and 2",
         ),
     ],
 )

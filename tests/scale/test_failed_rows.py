@@ -38,12 +38,12 @@ TOO_LONG = "word " * 9000
     ("cell", "said"),
     [
         ("", "the text is empty"),
-        (None, "there is no text"),
-        (float("nan"), "there is no text"),
-        (pd.NA, "there is no text"),
-        (pd.NaT, "there is no text"),
-        (7, "needs text, not int"),
-        (["a pot"], "needs text, not list"),
+        (None, "the text is missing"),
+        (float("nan"), "the text is missing"),
+        (pd.NA, "the text is missing"),
+        (pd.NaT, "the text is missing"),
+        (7, "must be text, not int"),
+        (["a pot"], "must be text, not list"),
     ],
     ids=repr,
 )

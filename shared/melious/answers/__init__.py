@@ -1,1 +1,1 @@
-"""What came back, for people: results, how they are read, and where they were made."""
+"""Results: their classes, how they are read, and where they were made."""

@@ -1,4 +1,4 @@
-"""Where answers were made, checked against the countries that their requests allowed."""
+"""Checks where answers were made against the countries that their requests allowed."""
 
 from __future__ import annotations
 
@@ -16,41 +16,33 @@ from melious.routing.residency import ResidencyRule
 
 _SHOWN = 5
 _STREAM_ADVICE = (
-    'Streams of the live service do not say where they ran: `stream_impact="buffer"` asks for the whole '
+    'Streams of the live service do not report their location: `stream_impact="buffer"` requests the whole '
     "answer, which does. What arrived is in `.answer`"
 )
 
 
 def verification_of(answer: Result) -> Verification | None:
-    """Whether an answer was made where it may be; None if its request named no country."""
+    """Whether an answer was made in an allowed country; None if its request named none."""
     residency = answer.meta.residency
     return None if residency is None else verification(residency.allows(_location(answer)))
 
 
 def verify(answer: Result, *, streamed: bool = False) -> None:
-    """Warn of, or raise for, an answer that was not made where it may be.
-
-    Args:
-        answer: A whole answer.
-        streamed: It came as a stream.
-
-    Raises:
-        ResidencyError: It was not, and the request said `raise`.
-    """
+    """Warn of an answer that is not from an allowed country, or raise `ResidencyError`."""
     residency, found = answer.meta.residency, verification_of(answer)
     if residency is None or found == "verified":
         return
     location, allowed = _location(answer), ", ".join(residency.countries)
     if found == "outside":
-        message = f"the answer was made in {location}, and only {allowed} may be"
+        message = f"the answer was made in {location}; only {allowed} is allowed"
     else:
-        message = f"the answer does not say where it was made, so that {allowed} cannot be verified"
+        message = f"the answer does not report where it was made, so {allowed} cannot be verified"
     advice = _STREAM_ADVICE if streamed and found == "unverified" else None
-    _complain(residency, message, answer, (location,), advice)
+    _warn_or_raise(residency, message, answer, (location,), advice)
 
 
 def verify_stream(opened: OpenStream) -> None:
-    """The same for a stream that is over."""
+    """The same for a finished stream."""
     answer = completion_of(opened)
     try:
         verify(answer, streamed=True)
@@ -60,44 +52,39 @@ def verify_stream(opened: OpenStream) -> None:
 
 
 def verify_batches(whole: Result, answers: Sequence[Result]) -> None:
-    """The same for a call of several requests: one complaint, which names those that are meant.
-
-    Args:
-        whole: What the call gives.
-        answers: The answers it is made of, in the order of its `.batches`.
-    """
-    meant = [
+    """The same for a call of several requests: one warning or error for all of its `.batches`."""
+    found = [
         place for place, answer in enumerate(answers) if verification_of(answer) not in (None, "verified")
     ]
-    if not meant:
+    if not found:
         return
     if len(answers) == 1:
         verify(whole)
         return
-    residency = answers[meant[0]].meta.residency
-    assert residency is not None  # noqa: S101 - something was found against it
+    residency = answers[found[0]].meta.residency
+    assert residency is not None  # noqa: S101 - it was checked against
     message = (
-        f"{len(meant)} of {len(answers)} requests were not verified to have run in "
-        f"{', '.join(residency.countries)}: {'; '.join(_named(answers, meant))}"
+        f"{len(found)} of {len(answers)} requests could not be verified to have run in "
+        f"{', '.join(residency.countries)}: {'; '.join(_described(answers, found))}"
     )
-    locations = tuple(_location(answers[place]) for place in meant)
-    _complain(residency, message, whole, locations)
+    locations = tuple(_location(answers[place]) for place in found)
+    _warn_or_raise(residency, message, whole, locations)
 
 
-def _named(answers: Sequence[Result], meant: Sequence[int]) -> Iterator[str]:
-    for place in meant[:_SHOWN]:
+def _described(answers: Sequence[Result], places: Sequence[int]) -> Iterator[str]:
+    for place in places[:_SHOWN]:
         location = _location(answers[place])
-        where = "does not say where" if location is None else f"ran in {location}"
+        where = "did not report where" if location is None else f"ran in {location}"
         yield f"batches[{place}] (request {answers[place].request_id}) {where}"
-    if len(meant) > _SHOWN:
-        yield f"and {len(meant) - _SHOWN} more"
+    if len(places) > _SHOWN:
+        yield f"and {len(places) - _SHOWN} more"
 
 
 def _location(answer: Result) -> str | None:
     return None if answer.environment_impact is None else answer.environment_impact.location
 
 
-def _complain(
+def _warn_or_raise(
     residency: ResidencyRule,
     message: str,
     answer: Any,

@@ -1,4 +1,4 @@
-"""How a result came about."""
+"""The metadata of a result."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from melious.routing.residency import ResidencyRule
 
 @dataclass(frozen=True, slots=True)
 class Meta:
-    """How a result came about.
+    """The metadata of a result.
 
     Attributes:
         request_id: The service's id of the request.
@@ -26,7 +26,7 @@ class Meta:
 
     @property
     def rate_limit(self) -> RateLimit | None:
-        """What the answer said of the account's limit."""
+        """The account's rate limit, as the answer reported it."""
         return self.call.rate_limit
 
     @property
@@ -41,12 +41,12 @@ class Meta:
 
     @property
     def relaxed(self) -> tuple[str, ...]:
-        """The filters that were given up to find a provider, in order."""
+        """The filters that were relaxed to find a provider, in order."""
         return self.call.routing.relaxed
 
     @property
     def residency(self) -> ResidencyRule | None:
-        """The countries that the request allowed, where they are verified."""
+        """The countries that the request allowed, if they are verified."""
         return self.call.routing.residency
 
     @property

@@ -1,4 +1,4 @@
-"""How an answer becomes a result."""
+"""Reads answers as results."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ R = TypeVar("R", bound=Result)
 
 
 def json_of(response: Response, endpoint: str) -> dict[str, Any]:
-    """Parse an answer that must be a JSON object; an error inside a 200 is raised as an error.
+    """Parse a JSON object.
 
     Raises:
         ResponseDecodeError: It is something else.
@@ -33,7 +33,7 @@ def json_of(response: Response, endpoint: str) -> dict[str, Any]:
         shown = " ".join(response.body[:200].decode("utf-8", "replace").split())
         raise ResponseDecodeError(
             f"{endpoint}: the answer is not a JSON object: "
-            f"content-type {response.content_type or 'missing'}, beginning {shown!r}",
+            f"content-type {response.content_type or 'missing'}, starting with {shown!r}",
             status_code=response.status,
             request_id=response.request_id,
             body=shown,
@@ -44,17 +44,10 @@ def json_of(response: Response, endpoint: str) -> dict[str, Any]:
 
 
 def read_as(model: type[R], raw: Any, response: Response, endpoint: str, fields: Any = None) -> R:
-    """Make a result of a parsed answer.
-
-    Args:
-        model: The result's class.
-        raw: The parsed answer, kept as `.raw`.
-        response: Where it came from.
-        endpoint: The endpoint's name, for an error.
-        fields: What to read the result from, where that is not `raw`.
+    """Make a result from a parsed answer, or from `fields`; `raw` is kept as `.raw`.
 
     Raises:
-        ResponseDecodeError: The answer lacks what the endpoint promises.
+        ResponseDecodeError: The answer does not have the documented shape.
     """
     try:
         result = model.model_validate(raw if fields is None else fields)
@@ -62,43 +55,38 @@ def read_as(model: type[R], raw: Any, response: Response, endpoint: str, fields:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"])
         raise ResponseDecodeError(
-            f"{endpoint}: the answer is not as promised at {place}: {first['msg']}",
+            f"{endpoint}: the answer has a wrong value at {place}: {first['msg']}",
             status_code=response.status,
             request_id=response.request_id,
             body=raw,
         ) from None
-    set_origin(result, raw, meta_of(response))
+    set_source(result, raw, meta_of(response))
     return result
 
 
 def meta_of(response: Response) -> Meta:
-    """How an answer came about."""
+    """The metadata of an answer."""
     return Meta(response.request_id, without_cookies(response.headers), response.call)
 
 
-def set_origin(result: Result, raw: Any, meta: Meta) -> None:
-    """Note on a result where it comes from."""
+def set_source(result: Result, raw: Any, meta: Meta) -> None:
+    """Set the raw answer and the metadata of a result."""
     result._raw, result._meta = raw, meta  # noqa: SLF001 - the other half of the class
 
 
 def completion_of(opened: OpenStream) -> ChatCompletion:
-    """What has arrived of a stream, as a whole answer.
+    """The received part of a stream as a whole answer.
 
     Raises:
-        ResponseDecodeError: The chunks do not make an answer.
+        ResponseDecodeError: The chunks do not make up an answer.
     """
     head = opened.head
-    whole = Response(
-        head.status,
-        head.headers,
-        b"",
-        opened.call,
-    )
+    whole = Response(head.status, head.headers, b"", opened.call)
     return read_as(ChatCompletion, opened.parser.partial.to_wire(), whole, "chat")
 
 
 def is_trusted(answer: Result) -> bool:
-    """Whether an answer may stand for later ones: not if it is about to be raised for where it was made."""
+    """Whether an answer may be cached: not if its location is about to raise an error."""
     residency = answer.meta.residency
     if residency is None or residency.mode != "raise":
         return True

@@ -1,4 +1,4 @@
-"""What the endpoints answer, for people to read: pydantic models that keep what else the service sends."""
+"""The results of the endpoints: pydantic models that keep unknown fields."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Usage(Reported):
 
     @property
     def cached_tokens(self) -> int | None:
-        """Tokens that came from the provider's prefix cache, from either place servers put them."""
+        """Tokens that came from the provider's prefix cache, wherever the server reports them."""
         cached = whole_count((self.prompt_tokens_details or {}).get("cached_tokens"))
         return cached if cached is not None else whole_count((self.model_extra or {}).get("cached_tokens"))
 
@@ -57,7 +57,7 @@ class Usage(Reported):
 
 
 class Result(BaseModel):
-    """What all answers have in common.
+    """What all results have in common.
 
     Attributes:
         usage: Token counts, if reported.
@@ -81,15 +81,15 @@ class Result(BaseModel):
 
     @property
     def raw(self) -> Any:
-        """The answer as the service sent it, parsed: a dict, or text for plain-text forms.
+        """The parsed answer of the service: a dict, or text for plain-text formats.
 
-        In chat answers, content in parts and arguments that are objects are made text, as in streams.
+        In chat answers, content in parts and arguments that are objects become text, as in streams.
         """
         return self._raw
 
     @property
     def meta(self) -> Meta:
-        """How the result came about."""
+        """The metadata of the result."""
         return self._meta
 
     @property
@@ -99,7 +99,7 @@ class Result(BaseModel):
 
     @property
     def rate_limit(self) -> RateLimit | None:
-        """What the answer said of the account's limit."""
+        """The account's rate limit, as the answer reported it."""
         return self._meta.rate_limit
 
     @property
@@ -114,12 +114,12 @@ class Result(BaseModel):
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """The headers of the (last) answer: names in lower case, without cookies."""
+        """The headers of the (last) answer: lower-case names, without cookies."""
         return self._meta.headers
 
     @property
     def relaxed(self) -> tuple[str, ...]:
-        """The filters that `routing_fallbacks` gave up to find a provider, in order; () for none."""
+        """The filters that `routing_fallbacks` relaxed to find a provider, in order; () for none."""
         return self._meta.relaxed
 
     @property
@@ -167,7 +167,7 @@ class ChatCompletion(Result):
 
     @property
     def text(self) -> str:
-        """The text of the first choice; "" where there is none."""
+        """The text of the first choice, or ""."""
         content = self.choices[0].message.content if self.choices else None
         if isinstance(content, list):
             return "".join(str(part.get("text") or "") for part in content if isinstance(part, dict))
@@ -175,7 +175,7 @@ class ChatCompletion(Result):
 
     @property
     def reasoning(self) -> str:
-        """The reasoning of the first choice, under any of its names; "" where there is none."""
+        """The reasoning of the first choice, under any of its names, or ""."""
         if not self.choices:
             return ""
         message = self.choices[0].message
@@ -198,11 +198,11 @@ class EmbeddingsResult(Result):
     """Vectors in the order of the input.
 
     Attributes:
-        embeddings: One vector for each input, `list[list[float]]` of shape
-            n x dim, or a numpy array (float32, n x dim) with `as_numpy=True`.
+        embeddings: One vector for each input, `list[list[float]]` of shape n x dim, or a numpy array
+            (float32, n x dim) with `as_numpy=True`.
         model: The model that answered.
-        batches: The single requests it took; usage, impact and cost above are
-            their sums, and None where any of them did not report.
+        batches: The answers to the single requests; usage, impact and cost above are their sums, or
+            None if any did not report it.
         cached: How many inputs came from the in-process cache.
 
     Example:
@@ -220,12 +220,12 @@ class EmbeddingsResult(Result):
 
 
 class RerankItem(BaseModel):
-    """One document's place.
+    """A ranked document.
 
     Attributes:
-        index: Its position in the documents given.
-        relevance_score: How well it fits the query.
-        document: Its text, where the service sent it back.
+        index: Its position in the input.
+        relevance_score: How relevant it is to the query.
+        document: Its text, if the service returned it.
     """
 
     model_config = ConfigDict(extra="allow", frozen=True, defer_build=True)
@@ -245,9 +245,9 @@ class RerankResult(Result):
 
     Attributes:
         model: The model that answered.
-        results: The documents, by their position in those given.
-        batches: The single requests it took; usage, impact and cost above are
-            their sums, and None where any of them did not report.
+        results: The documents, by their positions in the input.
+        batches: The answers to the single requests; usage, impact and cost above are their sums, or
+            None if any did not report it.
 
     Example:
         >>> ranked = RerankResult(results=[RerankItem(index=1, relevance_score=0.9)])
@@ -262,11 +262,11 @@ class RerankResult(Result):
 
 
 class Image(BaseModel):
-    """A generated picture.
+    """A generated image.
 
     Attributes:
-        b64_json: The picture as base64, without a `data:` prefix.
-        url: Where it can be fetched, on services that host pictures.
+        b64_json: The image as base64, without a `data:` prefix.
+        url: Its URL, on services that host images.
         revised_prompt: The prompt as the model understood it.
     """
 
@@ -282,20 +282,20 @@ class Image(BaseModel):
         return value.partition(",")[2] if isinstance(value, str) and value.startswith("data:") else value
 
     def to_bytes(self) -> bytes:
-        """The picture's bytes.
+        """The image's bytes.
 
         Raises:
             ValueError: There is only a URL, or the base64 is broken.
         """
-        import binascii  # noqa: PLC0415 - only for those who want bytes
+        import binascii  # noqa: PLC0415 - only needed here
 
         if self.b64_json is None:
-            raise ValueError("the picture came as a URL; fetch .url")
+            raise ValueError("the image came as a URL; fetch .url")
         return binascii.a2b_base64(self.b64_json)
 
 
 class ImagesResult(Result):
-    """Generated pictures.
+    """Generated images.
 
     Example:
         >>> images = ImagesResult(data=[Image(b64_json="R0lGODlh")])
@@ -308,17 +308,17 @@ class ImagesResult(Result):
 
 
 class Transcription(Result):
-    """What was said in a recording.
+    """The transcript of a recording.
 
     Attributes:
-        text: The words; for `srt` and `vtt` the whole document.
-        language: The language, where reported.
-        duration: Seconds, where reported.
+        text: The transcript; for `srt` and `vtt` the whole document.
+        language: The language, if reported.
+        duration: Seconds, if reported.
         segments: Parts with their times, for `verbose_json`.
 
     Example:
-        >>> heard = Transcription(text="Good morning.", duration=1.4)
-        >>> heard.text, heard.duration, heard.language
+        >>> transcript = Transcription(text="Good morning.", duration=1.4)
+        >>> transcript.text, transcript.duration, transcript.language
         ('Good morning.', 1.4, None)
     """
 
@@ -333,7 +333,7 @@ class Model(Result):
 
     Attributes:
         id: What to pass as `model`.
-        owned_by: Whose it is, as the service says.
+        owned_by: Its owner, as the service says.
 
     Example:
         >>> model = Model(id="glm-4.7")
@@ -348,7 +348,7 @@ class Model(Result):
 
     @property
     def card(self) -> dict[str, Any] | None:
-        """The `_meta` object: type, modalities, capabilities, context, pricing; None if not asked for."""
+        """The `_meta` object: type, modalities, capabilities, context, pricing; None if not requested."""
         meta = self.raw.get("_meta") if isinstance(self.raw, dict) else None
         return meta if isinstance(meta, dict) else None
 

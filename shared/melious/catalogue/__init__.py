@@ -1,9 +1,9 @@
-"""What each model can do and costs: shipped data, overlaid by what the service says.
+"""What each model can do and costs: shipped data, overlaid by what the service reports.
 
-`find` and `all_models` are the shipped data, one line a model in `models.json`: no request, no key.
-`known` adds what the service said in this process, and makes no request either: it is where the adapters
-read profiles and metadata. `client.models.find()` asks the service, and `Selection` chooses among any
-cards. A fact that nobody published is None, never a guess.
+`find` and `all_models` read the shipped data, one line a model in `models.json`: no request, no key.
+`known` adds what the service reported in this process, also without a request; the adapters read profiles
+and metadata from it. `client.models.find()` asks the service, and `Selection` chooses among any cards.
+An unpublished fact is None, never a guess.
 
 Example:
     >>> from melious.catalogue import Selection, all_models
@@ -13,7 +13,7 @@ Example:
 """
 
 from melious.catalogue.card import ModelCard
-from melious.catalogue.heard import known
+from melious.catalogue.live import known
 from melious.catalogue.selection import Selection
 from melious.catalogue.shipped import all_models, find
 

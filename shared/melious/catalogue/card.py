@@ -1,12 +1,14 @@
-"""One model of the catalogue, and how the `_meta` object of a service is read as one."""
+"""One model of the catalogue, and how it is read from the `_meta` object of a service."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
+
+from melious._figures import known_amount
 
 Prices = tuple[Decimal | None, Decimal | None, Decimal | None]
 
@@ -17,36 +19,35 @@ OTHER_WORDS = {
     "speech": "audio",
     "transcription": "audio",
 }
-"""Other words for a model's type that lists have been seen to use."""
+"""Other words for a model's type that appear in lists."""
 
 _PRICES = ("input", "output", "cache_read")
 _NO_REASONING = frozenset({"none", "non_reasoning", "non-reasoning"})
 _WORTHLESS_OWNERS = frozenset({None, "", "melious"})
-"""Lists may name the service itself where the lab should stand."""
+"""Lists may name the service itself instead of the lab."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelCard:
-    """One model of the catalogue. A fact that nobody published is None, never a guess.
+    """One model of the catalogue. An unpublished fact is None, never a guess.
 
     Attributes:
-        id: The name a request gives, without a flavor suffix.
+        id: The model's name in requests, without a flavor suffix.
         type: `chat`, `embeddings`, `rerank`, `image` or `audio`; the service may add words.
-        display_name: The name a person reads.
-        owned_by: The lab that made the model, as far as the list says.
-        context_length: Tokens the weights can read; the provider that serves may take fewer.
-        max_output_tokens: Tokens one answer may have.
-        input_modalities: `text`, `image`, `audio`, `video`; empty where nobody says.
+        display_name: The name for people.
+        owned_by: The lab that made the model, if known.
+        context_length: Tokens that the model can read; a provider may take fewer.
+        max_output_tokens: Tokens that one answer may have.
+        input_modalities: `text`, `image`, `audio`, `video`; empty if unknown.
         output_modalities: `text` or `image`; empty for embeddings and rerank.
-        capabilities: Flags by name; one that is absent is unknown.
-        reasoning_type: `reasoning` (always thinks), `hybrid` (can be told not to), None (does
-            not think, or nobody says).
+        capabilities: Flags by name; an absent one is unknown.
+        reasoning_type: `reasoning` (always reasons), `hybrid` (can be switched off), None (does
+            not reason, or unknown).
         pricing: EUR per million tokens for input, output and cache reads.
         dimensions: Length of a vector, for embeddings.
         shortens: Whether an embeddings model takes `dimensions`.
-        listed: Whether `GET /models` shows it; an unlisted one is an alias that requests may still name.
-        served: False for a name that is in the list and that no provider serves. True is no promise:
-            being listed is no proof.
+        listed: Whether `GET /models` shows it; an unlisted one is an alias that requests may name.
+        served: False for a listed model that no provider serves. True is no guarantee.
         sources: Where the shipped facts come from: keys of the `sources` table in `models.json`.
 
     Example:
@@ -74,10 +75,7 @@ class ModelCard:
     sources: tuple[str, ...] = ()
 
     def takes(self, modality: str) -> bool:
-        """Whether a request may carry `modality` (`text`, `image`, `audio`, `video`).
-
-        The service tells images and audio in two places, and either one counts.
-        """
+        """Whether it takes `modality` (`text`, `image`, `audio`, `video`), by modality or by flag."""
         flags = {"image": ("vision",), "audio": ("audio_input", "supports_audio")}.get(modality, ())
         return modality in self.input_modalities or any(self.supports(flag) for flag in flags)
 
@@ -87,7 +85,7 @@ class ModelCard:
 
     @property
     def vision(self) -> bool | None:
-        """Whether it takes images: by modality or by flag, since few of those that do carry the flag."""
+        """Whether it takes images, by modality or by flag: few models carry the flag."""
         if self.takes("image"):
             return True
         return False if self.input_modalities else self.capabilities.get("vision")
@@ -99,12 +97,12 @@ class ModelCard:
 
     @property
     def reasoning(self) -> bool | None:
-        """Whether it thinks before it answers: by flag or by type, since some carry only one."""
+        """Whether it reasons before it answers, by flag or by type: some models carry only one."""
         return True if self.reasoning_type is not None else self.capabilities.get("reasoning")
 
     @property
     def reasons(self) -> bool:
-        """Whether the model is known to think before it answers."""
+        """Whether it is known to reason before it answers."""
         return bool(self.reasoning)
 
     @property
@@ -123,7 +121,7 @@ class ModelCard:
         return self.pricing[2]
 
     def to_meta(self) -> dict[str, Any]:
-        """The `_meta` object of `GET /models?include_meta=true`. Unknown facts are absent."""
+        """The `_meta` object of `GET /models?include_meta=true`, without unknown facts."""
         meta: dict[str, Any] = {
             "type": self.type,
             "display_name": self.display_name,
@@ -147,7 +145,7 @@ class ModelCard:
         return meta
 
     def to_dict(self) -> dict[str, Any]:
-        """The card as plain data for JSON: prices as decimal strings, what is unknown as null."""
+        """The card as plain data for JSON: prices as decimal strings, unknown facts as null."""
         costs = (None if price is None else format(price, "f") for price in self.pricing)
         return {
             "id": self.id,
@@ -171,16 +169,16 @@ class ModelCard:
 def card_of(
     model: str, owned_by: str | None, meta: Mapping[str, Any] | None, known: ModelCard | None
 ) -> ModelCard:
-    """Read what a service says of a model over what was known of it.
+    """Overlay what a service reports of a model on its shipped card.
 
-    What the service says counts; where it says nothing, or nothing that can be read, what was known
-    goes on counting, so that a flag that is missing on a live model takes no ability away.
+    Where the service reports nothing readable, the shipped facts stay: a flag missing from a live
+    model does not remove an ability.
 
     Args:
         model: The model's id.
-        owned_by: Whose it is, as the list says.
-        meta: The `_meta` object, if there is one.
-        known: The shipped card of the model, if there is one.
+        owned_by: The owner in the service's list.
+        meta: The `_meta` object, if any.
+        known: The shipped card, if any.
 
     Example:
         >>> meta = {"type": "embedding", "pricing": {"input_cost_per_million_eur": "0.02"}}
@@ -213,23 +211,12 @@ def card_of(
     )
 
 
-def amount(value: Any) -> Decimal | None:
-    """A price from text or a number; None for what is no amount of money."""
-    if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
-        return None
-    try:
-        price = Decimal(str(value).strip())
-    except InvalidOperation:
-        return None
-    return price if price.is_finite() and price >= 0 else None
-
-
 def _text(value: Any) -> str | None:
     return value.strip() or None if isinstance(value, str) else None
 
 
 def _count(value: Any) -> int | None:
-    """A number of tokens; zero, null and text are no number of tokens."""
+    """A number of tokens; None for zero, null and text."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return int(value) if 1 <= value < math.inf else None
@@ -240,19 +227,19 @@ def _words(value: Any) -> tuple[str, ...]:
 
 
 def _flags(value: Any) -> dict[str, bool]:
-    """Flags as told. In a list that tells any, tools that are not among them are not there.
+    """The reported flags. If any is reported, a missing flag for tools means that there are none.
 
-    Of thinking and vision a missing flag says nothing: lists leave both out on models that have them.
+    A missing flag for reasoning or vision says nothing: lists omit both on models that have them.
     """
     if not isinstance(value, Mapping):
         return {}
-    flags = {name: told for name, told in value.items() if isinstance(name, str) and isinstance(told, bool)}
+    flags = {name: flag for name, flag in value.items() if isinstance(name, str) and isinstance(flag, bool)}
     return {"function_calling": False, **flags} if flags else {}
 
 
 def _prices(value: Any, base: Prices) -> Prices:
     if not isinstance(value, Mapping) or value.get("currency", "EUR") != "EUR":
         return base
-    told = [amount(value.get(f"{kind}_cost_per_million_eur")) for kind in _PRICES]
-    given, answered, cached = (old if new is None else new for new, old in zip(told, base, strict=True))
-    return (given, answered, cached)
+    reported = [known_amount(value.get(f"{kind}_cost_per_million_eur")) for kind in _PRICES]
+    input_, output, cached = (old if new is None else new for new, old in zip(reported, base, strict=True))
+    return (input_, output, cached)

@@ -1,4 +1,4 @@
-"""Where single models of the live service depart from their cards, as callers have measured it."""
+"""Where models of the live service were measured to differ from their cards."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from melious.routing.filters import split_flavor
 
 @dataclass(frozen=True, slots=True)
 class Quirks:
-    """How a model really answers, where that is known to differ.
+    """How a model really behaves, where that differs from its card.
 
     Measured between July and October 2026 (wire reference, sections 1.1, 1.6, 18.3 and 19). The service
-    changes without notice: these are hints for people, nothing is refused because of them.
+    changes without notice: these are hints for people, and nothing is refused because of them.
 
     Attributes:
-        wants_effort: A request without `reasoning_effort` has been refused.
-        refused_efforts: Values of `reasoning_effort` that have been refused.
-        window: Tokens that the route really took, where the card says more.
-        refuses_images: Images have been refused though the card lists them.
-        seen_failing: The model is listed and has been seen to answer with nothing but errors.
+        wants_effort: Requests without `reasoning_effort` were refused.
+        refused_efforts: Values of `reasoning_effort` that were refused.
+        window: Tokens that the route really took, if fewer than the card says.
+        refuses_images: Images were refused although the card lists them.
+        seen_failing: The model is listed and answered with nothing but errors.
     """
 
     wants_effort: bool = False
@@ -41,7 +41,7 @@ _BY_MODEL = {
 
 
 def quirks_of(model: str) -> Quirks:
-    """What is known of a model, its flavor included where that matters.
+    """The quirks of a model, by flavor where that matters.
 
     Example:
         >>> quirks_of("qwen3.8-max:eco").wants_effort, quirks_of("glm-5.3").wants_effort

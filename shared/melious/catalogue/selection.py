@@ -1,4 +1,4 @@
-"""Choosing models by what they can do and cost: pure, over any cards."""
+"""Chooses models by what they can do and cost, among any cards."""
 
 from __future__ import annotations
 
@@ -10,38 +10,39 @@ from decimal import Decimal
 from operator import attrgetter
 from typing import Any, Literal, TypeAlias, get_args
 
-from melious.catalogue.card import OTHER_WORDS, ModelCard, amount
+from melious._figures import known_amount
+from melious.catalogue.card import OTHER_WORDS, ModelCard
 from melious.errors import InvalidArgumentError
 from melious.errors.checks import check_optional_bool, check_whole
 
 Order: TypeAlias = Literal["price", "input_cost", "output_cost", "context", "max_output", "name"]
-"""What to order models by; a `-` in front turns the order round."""
+"""What to order models by; a leading `-` reverses the order."""
 
 _TYPES = frozenset({"audio", "chat", "embeddings", "guardrail", "image", "rerank"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """Which models are wanted, and in which order. What is not given does not matter.
+    """Which models are wanted, and in which order; None means no preference.
 
-    What is unknown about a model is never taken for a yes: a model whose price nobody says is in no
-    list with a limit on prices, and one of which nobody says whether it takes images is neither
-    among those that do nor among those that do not. Models that are known not to be served are left out.
+    An unknown fact never matches: a model without a known price passes no limit on prices, and one
+    of unknown vision matches neither `vision=True` nor `vision=False`. Models known not to be served
+    are left out.
 
     Attributes:
-        type: `chat`, `embeddings`, `rerank`, `image`, `audio`, or what else the service names.
+        type: `chat`, `embeddings`, `rerank`, `image`, `audio`, or another type of the service.
         vision: Whether it takes images.
         tools: Whether it calls tools.
-        reasoning: Whether it thinks before it answers.
+        reasoning: Whether it reasons before it answers.
         min_context: Tokens that it must be able to read.
         max_input_cost: The most EUR per million tokens read.
         order_by: `price` (cheapest input first, then cheapest output), `input_cost`, `output_cost`,
-            `context` (longest first), `max_output` (longest first) or `name`; with a `-` in front
-            the other way round. A model whose figure is unknown comes last either way, and equal
-            ones are ordered by name. By default the order of the list.
+            `context` (longest first), `max_output` (longest first) or `name`; a leading `-` reverses
+            the order. Models with an unknown figure come last either way, ties are ordered by
+            name. By default the order of the list.
 
     Raises:
-        InvalidArgumentError: One of them is wrong.
+        InvalidArgumentError: A value is wrong.
 
     Example:
         >>> from melious.catalogue import Selection, all_models
@@ -65,7 +66,7 @@ class Selection:
             check_optional_bool(name, getattr(self, name))
         if self.min_context is not None:
             check_whole("min_context", self.min_context)
-        if self.max_input_cost is not None and amount(self.max_input_cost) is None:
+        if self.max_input_cost is not None and known_amount(self.max_input_cost) is None:
             raise InvalidArgumentError(
                 f"max_input_cost: must be an amount in EUR per million tokens, not {self.max_input_cost!r}"
             )
@@ -73,10 +74,10 @@ class Selection:
             _check_order(self.order_by)
 
     def of(self, cards: Iterable[ModelCard]) -> list[ModelCard]:
-        """The wanted ones of some models.
+        """Choose among models.
 
         Raises:
-            InvalidArgumentError: `type` is almost, but not quite, a type that there is.
+            InvalidArgumentError: `type` looks like a misspelt type.
         """
         cards = [card for card in cards if card.served]
         self._check_type(cards)
@@ -94,7 +95,7 @@ class Selection:
 
     def _wants(self, card: ModelCard) -> bool:
         kind = OTHER_WORDS.get(self.type, self.type) if self.type is not None else None
-        limit = amount(self.max_input_cost)
+        limit = known_amount(self.max_input_cost)
         return (
             (kind is None or card.type == kind)
             and all(
@@ -113,7 +114,7 @@ class Selection:
         )
 
     def _check_type(self, cards: list[ModelCard]) -> None:
-        """Refuse a slip of the pen; a word that is like no other may be one that is new."""
+        """Refuse a misspelt type; a word unlike any known type may be a new one."""
         known = _TYPES | OTHER_WORDS.keys() | {card.type for card in cards if card.type}
         if self.type is not None and self.type not in known:
             near = difflib.get_close_matches(self.type, sorted(known), n=1)
@@ -124,10 +125,10 @@ class Selection:
 
 
 def tokens_of(text: str) -> int:
-    """Read a number of tokens as people write them.
+    """Read a number of tokens as people write it.
 
     Raises:
-        ValueError: It is no number.
+        ValueError: It is not a number.
 
     Example:
         >>> tokens_of("131072"), tokens_of("128k"), tokens_of("1M"), tokens_of("1,000,000")
@@ -151,12 +152,12 @@ _ORDERS: dict[str, tuple[tuple[Callable[[ModelCard], Any], ...], bool]] = {
     "max_output": ((attrgetter("max_output_tokens"),), True),
     "name": ((_name,), False),
 }
-"""The figures of each order, the most important first, and whether the largest comes first."""
+"""The sort keys of each order, most important first, and whether the largest comes first."""
 
 
 def _check_order(order_by: object) -> None:
     words = get_args(Order)
     if not isinstance(order_by, str) or order_by.removeprefix("-") not in words:
         near = difflib.get_close_matches(str(order_by).removeprefix("-"), words, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(words)}"
+        hint = f"; did you mean {near[0]!r}?" if near else f"; it must be one of {', '.join(words)}"
         raise InvalidArgumentError(f"order_by: unknown order {order_by!r}{hint}")

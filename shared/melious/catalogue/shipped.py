@@ -1,4 +1,4 @@
-"""The shipped data: one line a model in `models.json`, read when it is first needed."""
+"""The shipped data: one line a model in `models.json`, read at first use."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import json
 from functools import cache
 from typing import Any
 
-from melious.catalogue.card import ModelCard, Prices, amount
+from melious._figures import known_amount
+from melious.catalogue.card import ModelCard, Prices
 from melious.routing.filters import split_flavor
 
 _PLAIN_FIELDS = (
@@ -25,18 +26,18 @@ _PLAIN_FIELDS = (
 
 
 def find(model: str) -> ModelCard | None:
-    """The shipped card of `model`, with or without a flavor suffix; None for one that is not in the file."""
+    """The shipped card of `model`, with or without a flavor suffix; None if it is not in the file."""
     return _cards().get(split_flavor(model)[0])
 
 
 def all_models() -> tuple[ModelCard, ...]:
-    """Every listed model, in the order of the file."""
+    """All listed models, in the order of the file."""
     return tuple(card for card in _cards().values() if card.listed)
 
 
 @cache
 def _cards() -> dict[str, ModelCard]:
-    from importlib import resources  # noqa: PLC0415 - with the file, not before
+    from importlib import resources  # noqa: PLC0415 - imported with the file
 
     text = resources.files(__package__ or "").joinpath("models.json").read_text(encoding="utf-8")
     return {entry["id"]: _card(entry) for entry in json.loads(text)["models"]}
@@ -54,7 +55,7 @@ def _card(entry: dict[str, Any]) -> ModelCard:
 
 
 def _capabilities(entry: dict[str, Any]) -> dict[str, bool]:
-    """The flags in the file; tools and thinking that are not among a chat model's are not there."""
+    """The flags in the file; a chat model without a flag for tools or reasoning has neither."""
     flags = dict.fromkeys(entry["capabilities"], True)
     if entry["type"] != "chat":
         return {"function_calling": False, "reasoning": False} | flags
@@ -65,5 +66,5 @@ def _capabilities(entry: dict[str, Any]) -> dict[str, bool]:
 
 
 def _prices(values: list[str | None] | None) -> Prices:
-    given, answered, cached = (amount(value) for value in values or (None, None, None))
-    return (given, answered, cached)
+    input_, output, cached = (known_amount(value) for value in values or (None, None, None))
+    return (input_, output, cached)

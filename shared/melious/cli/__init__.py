@@ -18,15 +18,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: The command line; that of the process by default.
 
     Returns:
-        The exit status: 0 when all is well, 1 when it is not, 2 when the command line is wrong or
-        something is not installed.
+        The exit status: 0 for success, 1 for failure, 2 if the command line is wrong or something is
+        not installed.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     try:
         status = _run(arguments)
         sys.stdout.flush()
     except BrokenPipeError:
-        # Who read has seen enough; Python would complain when it flushes the rest at its end.
+        # The reader closed the pipe; Python would complain when it flushes the rest at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     return status
@@ -50,17 +50,17 @@ def _run(arguments: list[str]) -> int:
 
 def _command(options: argparse.Namespace) -> int:
     if options.command == "models":
-        from melious.cli.models import show
+        from melious.cli.models import run_models
 
-        return show(options)
+        return run_models(options)
     if options.command == "doctor":
-        from melious.cli.doctor import examine
+        from melious.cli.doctor import run_doctor
 
-        return examine(options)
+        return run_doctor(options)
     try:
-        from melious.cli.demo import tell
+        from melious.cli.demo import run_demo
 
-        return tell(" ".join(options.question), live=options.live)
+        return run_demo(" ".join(options.question), live=options.live)
     except ImportError as error:
         sys.stderr.write(f"{error}\nThe demo needs: pip install 'melious[langchain,llama-index,sandbox]'\n")
         return 2
@@ -72,48 +72,57 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     demo = commands.add_parser("demo", help="retrieval, an agent, and what they cost")
     demo.add_argument("question", nargs="*", help="a question about the Python language")
-    demo.add_argument("--live", action="store_true", help="ask the service, with the key in MELIOUS_API_KEY")
-    commands.add_parser("sandbox", help="a local server that speaks the wire of Melious (--help says more)")
-    _add_models(commands.add_parser("models", help="which models there are, what they can do and cost"))
-    _add_doctor(commands.add_parser("doctor", help="key, address, connection, scopes, rate limit, versions"))
+    demo.add_argument("--live", action="store_true", help="use the service, with the key in MELIOUS_API_KEY")
+    commands.add_parser("sandbox", help="a local test server; see melious sandbox --help")
+    _add_models(commands.add_parser("models", help="list models, what they can do and cost"))
+    _add_doctor(
+        commands.add_parser("doctor", help="diagnose your setup: key, connection, rate limit, scopes")
+    )
     return parser
 
 
 def _add_models(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Print the models that the key in MELIOUS_API_KEY may use; without a key, the shipped catalogue."
+        "List the models that the key in MELIOUS_API_KEY may use; without a key, the shipped catalogue."
     )
     yes_or_no = argparse.BooleanOptionalAction
     parser.add_argument("--type", help="chat, embeddings, rerank, image or audio")
-    parser.add_argument("--vision", action=yes_or_no, help="that take images, or take none")
-    parser.add_argument("--tools", action=yes_or_no, help="that call tools, or call none")
-    parser.add_argument("--reasoning", action=yes_or_no, help="that think first, or do not")
+    parser.add_argument("--vision", action=yes_or_no, help="only models that take images, or only others")
+    parser.add_argument("--tools", action=yes_or_no, help="only models that call tools, or only others")
+    parser.add_argument("--reasoning", action=yes_or_no, help="only reasoning models, or only others")
     parser.add_argument(
-        "--min-context", type=_tokens, metavar="TOKENS", help="that read so many tokens: 131072, 128k, 1M"
+        "--min-context",
+        type=_tokens,
+        metavar="TOKENS",
+        help="at least so many: 131072, 128k, 1M",
     )
-    parser.add_argument("--max-input-cost", metavar="EUR", help="at most so much per million tokens read")
+    parser.add_argument("--max-input-cost", metavar="EUR", help="the highest price per million input tokens")
     parser.add_argument(
         "--order-by",
         metavar="WORD",
-        help="price, input_cost, output_cost, context, max_output or name; --order-by=-price turns it round",
+        help="price, input_cost, output_cost, context, max_output or name; reversed: --order-by=-price",
     )
-    parser.add_argument("--offline", action="store_true", help="the shipped catalogue, without a request")
-    parser.add_argument("--base-url", metavar="URL", help="where the service is; by default MELIOUS_BASE_URL")
-    parser.add_argument("--json", action="store_true", help="everything that is known, for programs")
+    parser.add_argument("--offline", action="store_true", help="use the shipped catalogue, without a request")
+    parser.add_argument("--base-url", metavar="URL", help="the service; MELIOUS_BASE_URL by default")
+    parser.add_argument("--json", action="store_true", help="machine-readable JSON with all known facts")
 
 
 def _add_doctor(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Find out why requests would fail. Asks for the list of models, and sends each other endpoint an "
-        "empty request, which cannot be served and costs nothing. The exit status is 1 if something is wrong."
+        "Diagnose why requests fail. Requests the list of models, and sends each other endpoint an empty "
+        "request, which cannot be served and costs nothing. The exit status is 1 if there is a problem."
     )
-    parser.add_argument("--base-url", metavar="URL", help="where the service is; by default MELIOUS_BASE_URL")
+    parser.add_argument("--base-url", metavar="URL", help="the service; MELIOUS_BASE_URL by default")
     parser.add_argument("--timeout", type=_seconds, default=10.0, metavar="SECONDS", help="10 by default")
-    parser.add_argument("--no-scopes", action="store_true", help="send no empty requests")
+    parser.add_argument("--no-scopes", action="store_true", help="do not send empty requests")
     parser.add_argument(
-        "--need", action="append", default=[], metavar="ENDPOINT", help="fail if the key may not use it"
+        "--need",
+        action="append",
+        default=[],
+        metavar="ENDPOINT",
+        help="fail if the key may not use it",
     )
-    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument("--json", action="store_true", help="machine-readable JSON")
 
 
 def _tokens(text: str) -> int:
@@ -131,5 +140,5 @@ def _seconds(text: str) -> float:
     except ValueError:
         seconds = 0.0
     if not 0 < seconds < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above zero")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number of seconds")
     return seconds

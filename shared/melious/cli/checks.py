@@ -1,4 +1,4 @@
-"""What the doctor finds: a name, how it is, and what there is to say."""
+"""The results of the doctor's checks."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any, ClassVar
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at.
+    """The result of one check.
 
     Attributes:
-        name: What.
-        said: What was found, for people.
+        name: What was checked.
+        said: The result, for people.
         facts: The same for programs.
     """
 
@@ -30,7 +30,7 @@ class Check:
 
 
 class Passed(Check):
-    """All is well with it."""
+    """It works."""
 
     __slots__ = ()
     state = "ok"
@@ -38,7 +38,7 @@ class Passed(Check):
 
 
 class Noted(Check):
-    """It may be as it should, and is worth a look."""
+    """It may be intended, but deserves a look."""
 
     __slots__ = ()
     state = "note"
@@ -46,7 +46,7 @@ class Noted(Check):
 
 
 class Failed(Check):
-    """Requests will fail for it."""
+    """Requests will fail because of it."""
 
     __slots__ = ()
     state = "failed"
@@ -54,8 +54,13 @@ class Failed(Check):
 
 
 class Skipped(Check):
-    """It was not looked at."""
+    """It was not checked."""
 
     __slots__ = ()
     state = "skipped"
     mark = "-"
+
+
+def milliseconds(seconds: float) -> str:
+    """A duration for people."""
+    return f"{seconds * 1000:.0f} ms"

@@ -6,8 +6,8 @@ from melious.demo import DEFAULT_QUESTION, Story
 from melious.demo.screen import Screen
 
 
-def tell(question: str, *, live: bool) -> int:
-    """Tell the story of a question, on the service or on a sandbox; gives the exit status."""
+def run_demo(question: str, *, live: bool) -> int:
+    """Run the demo on the service or on a sandbox; gives the exit status."""
     screen = Screen()
     question = question or DEFAULT_QUESTION
     if live:
@@ -15,11 +15,11 @@ def tell(question: str, *, live: bool) -> int:
 
         access = {"api_key": resolve_key(None), "base_url": resolve_base_url(None)}
         screen.line(f"Melious at {access['base_url']}")
-        Story(access, screen).tell(question)
+        Story(access, screen).run(question)
         return 0
     from melious_sandbox import Sandbox
 
     with Sandbox() as sandbox:
         screen.line(f"Melious sandbox at {sandbox.base_url}: a local server, no key and no network needed")
-        Story({"api_key": sandbox.api_key, "base_url": sandbox.base_url}, screen).tell(question)
+        Story({"api_key": sandbox.api_key, "base_url": sandbox.base_url}, screen).run(question)
     return 0

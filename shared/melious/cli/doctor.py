@@ -1,4 +1,4 @@
-"""`melious doctor`: why requests would fail, from the key to the scopes."""
+"""`melious doctor`: diagnoses the setup, from the key to the scopes."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from importlib import metadata
 from melious._version import __version__
 from melious.cli.checks import Check, Failed, Noted, Passed, Skipped
 from melious.cli.service import ENDPOINTS, Service
-from melious.errors import ConfigurationError, InvalidArgumentError
+from melious.errors import ConfigurationError
+from melious.errors.checks import check_one_of
 from melious.settings.config import KEY_VARIABLE, URL_VARIABLE, resolve_base_url, resolve_key
 
 _PACKAGES = ("httpx2", "httpx", "pydantic", "aiohttp", "langchain-core", "llama-index-core")
 _WIDTH = 100
 
 
-def examine(options: argparse.Namespace) -> int:
-    """Examine the set-up and print what was found; gives the exit status.
+def run_doctor(options: argparse.Namespace) -> int:
+    """Check the setup and print the results; gives the exit status.
 
     Raises:
-        InvalidArgumentError: `--need` names no endpoint.
+        InvalidArgumentError: `--need` names an unknown endpoint.
     """
     for name in options.need:
-        if name not in ENDPOINTS:
-            raise InvalidArgumentError(f"--need: must be one of {', '.join(ENDPOINTS)}, not {name!r}")
+        check_one_of("--need", name, ENDPOINTS)
     checks = _checks(options)
     well = not any(isinstance(check, Failed) for check in checks)
     if options.json:
-        told = {"ok": well, "versions": _versions(), "checks": [check.to_dict() for check in checks]}
-        sys.stdout.write(json.dumps(told, indent=2) + "\n")
+        report = {"ok": well, "versions": _versions(), "checks": [check.to_dict() for check in checks]}
+        sys.stdout.write(json.dumps(report, indent=2) + "\n")
     else:
         sys.stdout.write("\n".join(_lines(checks, well=well)) + "\n")
     return 0 if well else 1
@@ -54,24 +54,26 @@ def _checks(options: argparse.Namespace) -> list[Check]:
     if any(isinstance(check, Failed) for check in checks[2:]):
         return checks
     if not has_key:
-        return [*checks, Skipped("service", "not asked: there is no key")]
+        return [*checks, Skipped("service", "not checked: there is no key")]
     with closing(Service(base_url, options.timeout)) as service:
         return [*checks, *service.key_and_limit(), *service.scopes(options.need, ask=not options.no_scopes)]
 
 
 def _key() -> Check:
-    """Where the key comes from; nothing of the key itself."""
+    """Where the key comes from, without the key itself."""
     if not os.environ.get(KEY_VARIABLE, "").strip():
-        return Failed("key", f"none in {KEY_VARIABLE}; keys are made at https://melious.ai/account/api/keys")
+        return Failed(
+            "key", f"{KEY_VARIABLE} is not set; create a key at https://melious.ai/account/api/keys"
+        )
     try:
         key = resolve_key(None)
     except ConfigurationError as error:
         return Failed("key", str(error))
     facts = {"source": KEY_VARIABLE}
     if key[0] in "'\"" or key[-1] in "'\"":
-        return Noted("key", f"from {KEY_VARIABLE}, where quotes are part of it: take them out", facts)
+        return Noted("key", f"from {KEY_VARIABLE}; remove the quotes, which are part of it", facts)
     if not key.startswith("sk-mel-"):
-        return Noted("key", f"from {KEY_VARIABLE}; it does not begin as keys of Melious do (sk-mel-)", facts)
+        return Noted("key", f"from {KEY_VARIABLE}; it does not start with sk-mel-, as Melious keys do", facts)
     return Passed("key", f"from {KEY_VARIABLE}", facts)
 
 
@@ -100,11 +102,11 @@ def _lines(checks: list[Check], *, well: bool) -> list[str]:
         start = f"{check.mark:4}  {check.name:{width}}  "
         lines += textwrap.wrap(start + check.said, _WIDTH, subsequent_indent=" " * len(start))
     if any(check.name == "chat" and "allowed" in check.facts for check in checks):
-        note = "yes: an empty request was refused for its contents; no: for the key. Nothing was billed."
+        note = "yes: an empty request was refused for its content; no: for the key. Nothing was billed."
         lines += ["", note]
-    return [*lines, "", "Nothing wrong was found." if well else _summary(checks)]
+    return [*lines, "", "No problems found." if well else _summary(checks)]
 
 
 def _summary(checks: list[Check]) -> str:
     failed = [check.name for check in checks if isinstance(check, Failed)]
-    return f"Something is wrong: {', '.join(failed)}."
+    return f"Problems found: {', '.join(failed)}."

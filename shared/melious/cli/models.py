@@ -1,4 +1,4 @@
-"""`melious models`: what `client.models.find` finds, as a table."""
+"""`melious models`: the result of `client.models.find` as a table."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from melious._text_table import table
+from melious._text_table import text_table
 from melious.catalogue import ModelCard, Selection, all_models
 from melious.errors import InvalidArgumentError, MeliousError
 from melious.settings.config import KEY_VARIABLE, resolve_base_url
@@ -18,17 +18,17 @@ from melious.settings.config import KEY_VARIABLE, resolve_base_url
 _UNKNOWN = "?"
 
 
-def show(options: argparse.Namespace) -> int:
-    """Print the models that fit; gives the exit status.
+def run_models(options: argparse.Namespace) -> int:
+    """Print the matching models; gives the exit status.
 
     Raises:
-        MeliousError: There is a key, and the service gives no list.
+        MeliousError: There is a key, and the models cannot be listed.
     """
     names = ("type", "vision", "tools", "reasoning", "min_context", "max_input_cost", "order_by")
     wanted = {name: getattr(options, name) for name in names}
     Selection(**wanted)
     if options.offline or not os.environ.get(KEY_VARIABLE, "").strip():
-        why = "" if options.offline else f" (there is no key in {KEY_VARIABLE})"
+        why = "" if options.offline else f" ({KEY_VARIABLE} is not set)"
         cards, source = Selection(**wanted).of(all_models()), f"The shipped catalogue{why}"
         of_service = None
     else:
@@ -54,17 +54,17 @@ def _ask(base_url: str, wanted: dict[str, Any]) -> list[ModelCard]:
     except InvalidArgumentError:
         raise
     except MeliousError:
-        sys.stderr.write("The service gives no list of models; --offline shows the shipped catalogue.\n")
+        sys.stderr.write("Could not list models; --offline shows the shipped catalogue.\n")
         raise
 
 
 def _lines(cards: Sequence[ModelCard], *, one_type: bool) -> list[str]:
-    header = ["model", "type", "context", "EUR in", "EUR out", "images", "tools", "thinks"]
+    header = ["model", "type", "context", "EUR in", "EUR out", "images", "tools", "reasoning"]
     rows = [_cells(card) for card in cards]
     if one_type:
         header, rows = _without_type(header), [_without_type(row) for row in rows]
     shift = 1 if one_type else 0
-    return list(table(header, rows, right=[column - shift for column in (2, 3, 4)]))
+    return list(text_table(header, rows, right=[column - shift for column in (2, 3, 4)]))
 
 
 def _cells(card: ModelCard) -> list[str]:
@@ -87,9 +87,9 @@ def _without_type(row: list[str]) -> list[str]:
 def _notes(cards: Sequence[ModelCard], base_url: str | None) -> list[str]:
     notes = ["EUR per million tokens."]
     if any(_UNKNOWN in cells for cells in map(_cells, cards)):
-        notes[0] += f" {_UNKNOWN}: nobody says."
+        notes[0] += f" {_UNKNOWN} = unknown."
     if base_url is None:
-        notes.append("What a key may use, and what is served today, only the service knows.")
+        notes.append("Only the service knows what a key may use and what is served today.")
     return notes
 
 
@@ -105,5 +105,5 @@ def _price(price: Decimal | None) -> str:
     return f"{price:.2f}" if price == round(price, 2) else f"{price.normalize():f}"
 
 
-def _answer(told: bool | None) -> str:  # noqa: FBT001 - one of three answers, no switch
-    return _UNKNOWN if told is None else "yes" if told else "no"
+def _answer(flag: bool | None) -> str:  # noqa: FBT001 - one of three answers, not a switch
+    return _UNKNOWN if flag is None else "yes" if flag else "no"

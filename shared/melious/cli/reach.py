@@ -1,4 +1,4 @@
-"""Whether the service can be reached: name, connection, TLS, each with its time."""
+"""Checks that the service can be reached: proxy, DNS, connection, TLS."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import ssl
 import time
 from urllib.parse import urlsplit
 
-from melious.cli.checks import Check, Failed, Noted, Passed
+from melious.cli.checks import Check, Failed, Noted, Passed, milliseconds
 from melious.errors import ConfigurationError
 from melious.http.library import check_certificate_variables, ssl_context
 from melious.http.proxies import exemption, proxy_for, variable_for
@@ -17,12 +17,7 @@ _SOON = 14.0
 
 
 def reach(base_url: str, timeout: float) -> list[Check]:
-    """Find the way there, look the host up, connect to it, and shake hands.
-
-    Args:
-        base_url: The resolved base URL.
-        timeout: Seconds for each step but the first, whose length the system decides.
-    """
+    """Check proxy, DNS, connection and TLS handshake, each but DNS within `timeout` seconds."""
     parts = urlsplit(base_url)
     host = parts.hostname or ""
     port = parts.port or (443 if parts.scheme == "https" else 80)
@@ -41,28 +36,29 @@ def reach(base_url: str, timeout: float) -> list[Check]:
         checks.append(Passed("proxy", said, {"proxy": proxy.url, "source": proxy.source}))
         host, port = proxy.host, proxy.port
     elif exempt is not None:
-        checks.append(
-            Passed("proxy", f"{host} is reached without the one in {variable}: {exempt}", {"proxy": None})
-        )
+        checks.append(Passed("proxy", f"not used for {host}, despite {variable}: {exempt}", {"proxy": None}))
     whose = "the proxy " if proxy is not None else ""
     began = time.monotonic()
     try:
         addresses = sorted({item[4][0] for item in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)})
     except (OSError, UnicodeError) as error:
-        return [*checks, Failed("DNS", f"there is no address for {whose}{host}: {error}")]
+        return [*checks, Failed("DNS", f"no address found for {whose}{host}: {error}")]
     spent = _since(began)
-    if addresses == [host]:
-        shown = f"{host} needs none"
-    else:
-        shown = f"{host} is {addresses[0]}" + (f" and {len(addresses) - 1} more" if addresses[1:] else "")
-    checks.append(Passed("DNS", f"{shown}, in {_ms(spent)}", {"addresses": addresses, "seconds": spent}))
+    said = f"not needed for {host}"
+    if addresses != [host]:
+        more = f" and {len(addresses) - 1} more" if addresses[1:] else ""
+        said = f"{host} is {addresses[0]}{more}, in {milliseconds(spent)}"
+    checks.append(Passed("DNS", said, {"addresses": addresses, "seconds": spent}))
     began = time.monotonic()
     try:
         connection = socket.create_connection((host, port), timeout)
     except OSError as error:
-        return [*checks, Failed("connection", f"no connection to {whose}{host}, port {port}: {_told(error)}")]
+        said = f"could not connect to {whose}{host}, port {port}: {_reason(error)}"
+        return [*checks, Failed("connection", said)]
     spent = _since(began)
-    checks.append(Passed("connection", f"port {port}, in {_ms(spent)}", {"port": port, "seconds": spent}))
+    checks.append(
+        Passed("connection", f"port {port}, in {milliseconds(spent)}", {"port": port, "seconds": spent})
+    )
     with connection:
         if parts.scheme == "https" and proxy is None:
             checks.append(_handshake(connection, host))
@@ -80,18 +76,18 @@ def _handshake(connection: socket.socket, host: str) -> Check:
         return Failed(
             "TLS",
             f"the certificate of {host} is not trusted: {error.verify_message}; set SSL_CERT_FILE "
-            "if your network has a CA of its own",
+            "if your network has its own CA",
         )
     except ConfigurationError as error:
         return Failed("TLS", str(error))
     except OSError as error:
-        return Failed("TLS", f"no handshake with {host}: {_told(error)}")
-    said = f"{version}, in {_ms(spent)}"
+        return Failed("TLS", f"the handshake with {host} failed: {_reason(error)}")
+    said = f"{version}, in {milliseconds(spent)}"
     facts = {"version": version, "seconds": spent, "certificate_days": days}
     if days is None:
         return Passed("TLS", said, facts)
     kind = Noted if days < _SOON else Passed
-    return kind("TLS", f"{said}; the certificate is good for {days:.0f} days", facts)
+    return kind("TLS", f"{said}; the certificate expires in {days:.0f} days", facts)
 
 
 def _days_left(secured: ssl.SSLSocket) -> float | None:
@@ -103,9 +99,5 @@ def _since(began: float) -> float:
     return round(time.monotonic() - began, 4)
 
 
-def _ms(seconds: float) -> str:
-    return f"{seconds * 1000:.0f} ms"
-
-
-def _told(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     return str(error) or type(error).__name__

@@ -1,11 +1,11 @@
-"""What the service lets a key do, found out without a request that could cost anything."""
+"""Checks what the service lets a key do, without a request that could cost anything."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from typing import Any
 
-from melious.cli.checks import Check, Failed, Noted, Passed, Skipped
+from melious.cli.checks import Check, Failed, Noted, Passed, Skipped, milliseconds
 from melious.endpoints import audio, chat, embeddings, images, models, rerank
 from melious.endpoints.common import request_of
 from melious.errors import (
@@ -29,18 +29,13 @@ ENDPOINTS = {
     "images": images.PATH,
     "audio": audio.PATH,
 }
-_REFUSED_FOR_ITS_CONTENTS = frozenset({400, 413, 415, 422})
+_REFUSED_FOR_ITS_CONTENT = frozenset({400, 413, 415, 422})
 _SPARE = 2 * len(ENDPOINTS)
-"""Requests that must be left in the window before any are spent on empty ones."""
+"""Requests that must be left in the window before empty ones are sent."""
 
 
 class Service:
-    """Asks the service about the key in the environment.
-
-    Args:
-        base_url: Where it is.
-        timeout: Seconds for each wait.
-    """
+    """Checks the key in the environment against the service, with `timeout` seconds for each wait."""
 
     def __init__(self, base_url: str, timeout: float) -> None:
         self._config = ClientConfig.resolve(
@@ -49,50 +44,41 @@ class Service:
         self._driver = SyncDriver(self._config)
         self._models: Check | None = None
         self._rate_limit: RateLimit | None = None
-        self._useless = False
+        self._failed = False
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
         self._driver.close()
 
     def key_and_limit(self) -> list[Check]:
-        """Ask for the list of models: whether the key is good, and what is left of the rate limit."""
+        """Request the list of models, to check the key and the rate limit."""
         call = models.list_all(self._config, {}, include_meta=False)
         try:
             listed = call.read(self._driver.call(call.request))
         except PermissionDeniedError as error:
-            self._models = Noted("models", _lacks(error), {"allowed": False})
+            self._models = Noted("models", _missing_scope(error), {"allowed": False})
             return [
-                Passed("service", f"takes the key, in {_ms(error.elapsed)}", {"seconds": error.elapsed}),
-                Skipped("rate limit", "not known: the list of models would tell it"),
+                _accepted(error.elapsed),
+                Skipped("rate limit", "unknown: it is reported with the list of models"),
             ]
         except MeliousError as error:
-            self._useless = True
-            self._models = Skipped("models", "not known")
+            self._failed = True
+            self._models = Skipped("models", "unknown")
             name = "service"
             if isinstance(error, AuthenticationError | RateLimitError):
                 name = "authentication" if isinstance(error, AuthenticationError) else "rate limit"
             return [Failed(name, str(error), _facts(error))]
         self._rate_limit = listed.rate_limit
-        self._models = Passed("models", f"yes, {len(listed.data)} of them", {"allowed": True})
-        facts = {"seconds": round(listed.elapsed, 4), "request_id": listed.request_id}
-        return [
-            Passed("service", f"takes the key, in {_ms(listed.elapsed)}", facts),
-            _limit(self._rate_limit),
-        ]
+        self._models = Passed("models", f"yes, {len(listed.data)} models", {"allowed": True})
+        return [_accepted(listed.elapsed, request_id=listed.request_id), _limit(self._rate_limit)]
 
     def scopes(self, needed: Collection[str] = (), *, ask: bool = True) -> list[Check]:
-        """Find out which endpoints the key may use, one after the other.
-
-        Args:
-            needed: The endpoints without which something is wrong.
-            ask: Whether to send empty requests.
-        """
+        """Check which endpoints the key may use; `needed` ones must be. Sends nothing unless `ask`."""
         found = [self._models] if self._models is not None else []
         left = self._rate_limit.remaining if self._rate_limit is not None else None
-        reason = "not asked" if self._useless or not ask else ""
+        reason = "not checked" if self._failed or not ask else ""
         if left is not None and left < _SPARE:
-            reason = f"not asked: only {left} requests are left in this window"
+            reason = f"not checked: only {left} requests are left in this window"
         for name in ENDPOINTS:
             if name == "models":
                 continue
@@ -102,7 +88,7 @@ class Service:
             check = self._scope(name)
             found.append(check)
             if check.facts.get("allowed") is None and check.facts.get("status_code") in (None, 429):
-                reason = "not asked after that"
+                reason = "not checked after that"
         if found and all(check.facts.get("allowed") is False for check in found):
             found.append(Failed("scopes", "the key may use none of these"))
         lacking = [
@@ -112,32 +98,37 @@ class Service:
             Failed(check.name, check.said, check.facts) if check in lacking else check for check in found
         ]
         if not any(check.facts.get("out_of_money") for check in found):
-            found.append(Skipped("balance", "not checked: only a request that costs something would tell"))
+            found.append(Skipped("balance", "not checked: that would take a request that costs something"))
         return found
 
     def _scope(self, name: str) -> Check:
-        """Send an empty request: it names no model and holds no input, so there is nothing to bill."""
+        """Send an empty request: without a model and input there is nothing to bill."""
         request = request_of(self._config, name, ENDPOINTS[name], {}, {})
         try:
             self._driver.call(request)
         except PermissionDeniedError as error:
-            return Noted(name, _lacks(error), {"allowed": False, **_facts(error)})
+            return Noted(name, _missing_scope(error), {"allowed": False, **_facts(error)})
         except InsufficientBalanceError as error:
             return Failed(name, str(error), {"allowed": True, "out_of_money": True, **_facts(error)})
         except MeliousError as error:
-            if error.status_code in _REFUSED_FOR_ITS_CONTENTS or isinstance(error, ModelNotFoundError):
+            if error.status_code in _REFUSED_FOR_ITS_CONTENT or isinstance(error, ModelNotFoundError):
                 return Passed(name, "yes", {"allowed": True, **_facts(error)})
             if isinstance(error, NotFoundError):
                 return Noted(name, "the service does not offer it", {"allowed": False, **_facts(error)})
-            return Noted(name, f"not known: {error.message}", {"allowed": None, **_facts(error)})
+            return Noted(name, f"unknown: {error.message}", {"allowed": None, **_facts(error)})
         return Passed(name, "yes", {"allowed": True})
+
+
+def _accepted(seconds: float, **facts: str | None) -> Check:
+    said = f"accepts the key, in {milliseconds(seconds)}"
+    return Passed("service", said, {"seconds": round(seconds, 4), **facts})
 
 
 def _limit(rate_limit: RateLimit | None) -> Check:
     if rate_limit is None or rate_limit.remaining is None:
-        return Skipped("rate limit", "not known: the answer does not tell it")
+        return Skipped("rate limit", "unknown: the answer does not report it")
     of = "" if rate_limit.limit is None else f" of {rate_limit.limit:,}"
-    after = "" if rate_limit.reset_after is None else f", new in {rate_limit.reset_after:.0f} s"
+    after = "" if rate_limit.reset_after is None else f", resets in {rate_limit.reset_after:.0f} s"
     facts: dict[str, Any] = {
         "limit": rate_limit.limit,
         "remaining": rate_limit.remaining,
@@ -147,9 +138,9 @@ def _limit(rate_limit: RateLimit | None) -> Check:
     return kind("rate limit", f"{rate_limit.remaining:,}{of} requests left{after}", facts)
 
 
-def _lacks(error: MeliousError) -> str:
+def _missing_scope(error: MeliousError) -> str:
     scope = error.details.get("required_scope") if isinstance(error.details, dict) else None
-    return f"no: the key lacks the scope {scope}" if scope else f"no: {error.message}"
+    return f"no: the key does not have the scope {scope}" if scope else f"no: {error.message}"
 
 
 def _facts(error: MeliousError) -> dict[str, Any]:
@@ -160,7 +151,3 @@ def _facts(error: MeliousError) -> dict[str, Any]:
         "retry_after": error.retry_after,
     }
     return {name: value for name, value in facts.items() if value is not None}
-
-
-def _ms(seconds: float) -> str:
-    return f"{seconds * 1000:.0f} ms"

@@ -1,4 +1,4 @@
-"""What both clients have in common: their settings, and being copied and pickled by them."""
+"""What both clients share: their settings, copying and pickling."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def checked_http_client(
     http_client: Any, kind: Literal["blocking", "asyncio"], name: str = "http_client"
 ) -> Any:
-    """Check an injected HTTP client; None means that there is none.
+    """Check an injected HTTP client; None for none.
 
     Raises:
         InvalidArgumentError: It does not have httpx's interface, or is of the other kind.
@@ -28,18 +28,18 @@ def checked_http_client(
     close = "close" if kind == "blocking" else "aclose"
     if not all(callable(getattr(http_client, method, None)) for method in ("build_request", "send", close)):
         raise InvalidArgumentError(
-            f"{name}: needs a client with httpx's interface for {kind} code, not {type(http_client).__name__}"
+            f"{name}: must be a {kind} client like httpx's, not {type(http_client).__name__}"
         )
     return http_client
 
 
 class ClientBase:
-    """What both clients have in common: settings, and being copied and pickled by them."""
+    """What both clients share: their settings, copying and pickling."""
 
     config: ClientConfig
 
     def __repr__(self) -> str:
-        config = vars(self).get("config")  # collectors of errors look at clients that are not made yet
+        config = vars(self).get("config")  # error trackers show clients before they are made
         return f"{type(self).__name__}({f'base_url={config.base_url!r}' if config else ''})"
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -55,14 +55,14 @@ class ClientBase:
         return client
 
     def _begin(self, config: ClientConfig, http_client: Any, transport: str) -> None:
-        """Take new settings: check what they need of the environment, and warn of what hides the key."""
+        """Take new settings, check the environment, and warn of a header that replaces the key."""
         self._start(config, http_client)
         warn_of_hidden_key("default_headers", config.default_headers)
         if http_client is None:
             check_environment(config, transport)
 
     def _start(self, config: ClientConfig, http_client: Any) -> None:
-        """Take the settings; subclasses add their driver and endpoints."""
+        """Take settings; subclasses add their driver and endpoints."""
         self.config = config
         self._http_client = http_client
         self._cache = (
@@ -72,10 +72,10 @@ class ClientBase:
         )
 
     def with_options(self, **changes: Any) -> Self:
-        """A client with other settings, on the same connections.
+        """A client with changed settings, on the same connections.
 
         Args:
-            **changes: Any of the constructor's settings but the key and the base URL.
+            **changes: Any setting of the constructor except the key and the base URL.
 
         Example:
             >>> from melious import MeliousClient
@@ -90,24 +90,24 @@ class ClientBase:
         return type(self)._of(config, self._http_client)  # noqa: SLF001 - its own class
 
     def with_routing_fallbacks(self, *steps: FallbackStep) -> Self:
-        """A client whose requests give up some of their filters where no provider fits them all.
+        """A client whose requests relax their filters if no provider matches.
 
-        A request is sent with all its filters first. Each time the service says that no provider
-        fits, the next step is taken; what a step does not change is passed over. Preset and flavor
-        stay. What was given up is in `.relaxed` of the answer or the stream, in the ledger and in
-        the log (INFO). When nothing is left to give up, the first error is raised.
+        A request is first sent with all its filters. Each time the service says that no provider
+        matches, the next step is taken; steps without effect are skipped. Preset and flavor stay.
+        The steps taken are in `.relaxed` of the answer or the stream, in the ledger and in the log
+        (INFO). After the last step the first error is raised.
 
         Args:
             *steps: In order: a filter's name drops it, `{"max_carbon_intensity": 400}` replaces its
-                limit, None drops all filters that are left. None at all for no fallbacks.
+                limit, None drops all remaining filters. Without arguments there are no fallbacks.
 
         Example:
             >>> from melious import MeliousClient
             >>> client = MeliousClient(
             ...     api_key="sk-mel-...", filters={"countries": ["SE"], "max_carbon_intensity": 10}
             ... )
-            >>> yielding = client.with_routing_fallbacks({"max_carbon_intensity": 50}, "countries")
-            >>> answer = yielding.chat.create(model="glm-4.7", messages=[...])  # doctest: +SKIP
+            >>> flexible = client.with_routing_fallbacks({"max_carbon_intensity": 50}, "countries")
+            >>> answer = flexible.chat.create(model="glm-4.7", messages=[...])  # doctest: +SKIP
             >>> answer.relaxed  # doctest: +SKIP
             ('max_carbon_intensity=50',)
         """
@@ -115,4 +115,4 @@ class ClientBase:
 
 
 def _made(kind: type[ClientBase], config: ClientConfig) -> ClientBase:
-    return kind._of(config)  # noqa: SLF001 - a client's own way of being unpickled
+    return kind._of(config)  # noqa: SLF001 - how a client is unpickled

@@ -1,8 +1,7 @@
-"""What the batches of one call have come to: which may be sent next, and what ends the call.
+"""The state of one call's batches: which is sent next, and what ends the call.
 
-Both runners ask a `BatchRun` and perform what it says, one with threads, the
-other with tasks. Its rule for a call that fails: nothing further is sent, what
-is under way ends and is counted, and the first error is raised.
+The runner performs what a `BatchRun` decides, with threads or with tasks. After a failure nothing further is
+sent, requests under way end and are counted, and the first error is raised.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ R = TypeVar("R", bound=Result)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sending:
-    """A batch under way: its request, and the record that ends with its answer."""
+    """A batch under way: its request, and the record of its call."""
 
     batch: Batch
     request: Request
@@ -35,11 +34,11 @@ class Sending:
 
 
 class BatchRun(Generic[R]):
-    """One call under way. Everything but what it hands to a request is called in one thread or task.
+    """One call under way. All its methods are called in one thread or task.
 
     Attributes:
-        plan: What decides about each batch.
-        at_a_time: The most batches under way; 1 stands for the caller's own thread or task.
+        plan: Decides about each batch.
+        at_a_time: The most batches under way; 1 means the caller's own thread or task.
     """
 
     def __init__(self, plan: BatchPlan[R]) -> None:
@@ -50,12 +49,12 @@ class BatchRun(Generic[R]):
         self._failure: BaseException | None = None
 
     def start(self, batches: Iterable[Batch]) -> None:
-        """Take batches to send. What they are parted into is sent no more of at a time than there were."""
+        """Take batches to send. Splitting them does not raise the number of concurrent requests."""
         self._waiting.extend(batches)
         self.at_a_time = max(1, min(self.plan.max_concurrency, len(self._waiting)))
 
     def next(self) -> Sending | None:
-        """Begin another batch, if one may be sent now."""
+        """Start the next batch, if one may be sent now."""
         if self._failure is not None or not self._waiting or len(self._under_way) >= self.at_a_time:
             return None
         batch = self._waiting.popleft()
@@ -69,16 +68,16 @@ class BatchRun(Generic[R]):
         return sending
 
     def _ends(self, batch: Batch, error: MeliousError | None) -> bool:
-        """Whether a batch is not to be sent once more: the call has failed, or others can take its place."""
+        """Whether a batch must not be retried: the call has failed, or other batches can replace it."""
         if self._failure is not None:
             return True
         return isinstance(error, APIStatusError) and self.plan.can_replace(batch, error)
 
     def ended(self, sending: Sending, answer: Response | BaseException) -> Result | None:
-        """Take what came of a batch and report it.
+        """Take the answer or the error of a batch and report it.
 
         Returns:
-            The answer for the caller to be told of; None where there is none.
+            The answer for `on_answer`, if there is one.
         """
         self._under_way.discard(sending)
         try:
@@ -91,29 +90,29 @@ class BatchRun(Generic[R]):
             return outcome.answer
         assert outcome.error is not None  # noqa: S101 - there is no answer
         sending.record.failed(outcome.error)
-        if outcome.instead:
-            self._waiting.extendleft(reversed(outcome.instead))
+        if outcome.replacements:
+            self._waiting.extendleft(reversed(outcome.replacements))
         else:
             self.fail(outcome.error)
         return None
 
     def progress(self) -> object:
-        """Tell the caller how far the call has come, unless it has failed; see `BatchPlan.progress`."""
+        """Call `on_progress`, unless the call has failed; see `BatchPlan.progress`."""
         return None if self._failure is not None else self.plan.progress()
 
     def fail(self, error: BaseException) -> None:
-        """Let the call fail; the first error counts."""
+        """Let the call fail; only the first error counts."""
         if self._failure is None:
             self._failure = error
             self._waiting.clear()
 
     def check(self) -> None:
-        """Raise what the call has failed with, once nothing is under way."""
+        """Raise the error of the call, if it has failed."""
         if self._failure is not None:
             raise self._failure
 
     def close(self) -> None:
-        """Report what nobody waits for any more as failed, and give up what others may wait for."""
+        """Report what is still under way as failed, and release what other calls may wait for."""
         for sending in self._under_way:
             sending.record.failed(self._failure or CancelledError())
         self._under_way.clear()

@@ -1,4 +1,4 @@
-"""Reports what a call cost to ledgers, budgets and whoever else observes calls."""
+"""Reports what a call cost to ledgers, budgets and other observers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class CallOutcome(NamedTuple):
 
     Attributes:
         entry: What the sinks record of it.
-        answer: The answer as the service sent it, a stream's as far as it came; empty where there is none.
+        answer: The answer of the service, or the received part of a stream; empty if there is none.
         request_id: The service's id of the request.
         attempts: How many requests it took.
         error: Why it failed, if it did.
@@ -35,7 +35,7 @@ class CallOutcome(NamedTuple):
 
 
 class Observer(Protocol):
-    """Follows one call."""
+    """Observes one call."""
 
     def opened(self) -> None:
         """The first chunk of a stream came."""
@@ -45,14 +45,14 @@ class Observer(Protocol):
 
 
 observers: tuple[Callable[[Request], Observer], ...] = ()
-"""Asked for an observer of every call that begins."""
+"""Called at the start of every call; each gives an observer of it."""
 
 
 class UsageRecorder:
     """Reports one call to the sinks of its request, and to observers.
 
-    It is a context manager around the call: an error that leaves it is reported as the
-    call's failure. What is reported first counts.
+    It is a context manager around the call: an error that leaves it is reported as the call's failure.
+    Only the first report counts.
     """
 
     __slots__ = ("_ended", "_observers", "_request")
@@ -90,14 +90,10 @@ class UsageRecorder:
             self._report(CallOutcome(entry, answer, result.request_id, result.attempts))
 
     def stream_ended(self, opened: OpenStream, complete: bool) -> None:  # noqa: FBT001 - a callback
-        """Report a stream as far as it came, then verify where it was made; what it left out is unreported.
-
-        Args:
-            opened: The stream.
-            complete: It was read to its end, and without an error.
+        """Report a stream as far as it was received; verify its location if it is complete.
 
         Raises:
-            ResidencyError: It was not made where it may be, and the request said `raise`.
+            ResidencyError: It was not made in an allowed country, and the request said `raise`.
         """
         if self._must_report():
             partial, error = opened.parser.partial, opened.parser.error
@@ -113,12 +109,12 @@ class UsageRecorder:
             answer = partial.to_wire() if self._observers else {}
             self._report(CallOutcome(entry, answer, opened.head.request_id, opened.call.attempts, error))
         if complete and opened.call.routing.residency is not None:
-            from melious.answers.location import verify_stream  # noqa: PLC0415 - for those who ask for it
+            from melious.answers.location import verify_stream  # noqa: PLC0415 - only to verify
 
             verify_stream(opened)
 
     def failed(self, error: BaseException) -> None:
-        """Report a call without an answer; to the sinks only if it was sent."""
+        """Report a call that failed; to the sinks only if it was sent."""
         if self._must_report():
             ours = error if isinstance(error, MeliousError) else None
             sent = ours is None or ours.attempts > 0
@@ -167,12 +163,12 @@ class UsageRecorder:
 
 
 def verify_location(result: Result) -> None:
-    """Check an answer, once it is reported, against the countries that its request asked for, if any.
+    """Verify the location of a reported answer, if its request named countries.
 
     Raises:
-        ResidencyError: It is from elsewhere or does not say where it was made, and that is to be raised.
+        ResidencyError: It is from elsewhere or does not report its location, and the request said `raise`.
     """
     if result.meta.residency is not None:
-        from melious.answers.location import verify  # noqa: PLC0415 - only for those who ask for it
+        from melious.answers.location import verify  # noqa: PLC0415 - only to verify
 
         verify(result)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping
-from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 from melious.answers.reading import completion_of
 from melious.answers.results import ChatCompletion
@@ -13,15 +12,21 @@ from melious.exchange.ratelimit import RateLimit
 from melious.wire.completion import PartialCompletion
 from melious.wire.head import without_cookies
 
+Begun: TypeAlias = tuple[OpenStream, Generator[dict[str, Any]], Callable[[], None]]
+"""A stream whose first chunk has come, its chunks, and what closes its connection."""
+
+AsyncBegun: TypeAlias = tuple[OpenStream, AsyncGenerator[dict[str, Any]], Callable[[], Awaitable[None]]]
+"""The same for asyncio."""
+
 
 class StreamBase:
-    """What sync and async streams have in common: everything but the reading."""
+    """What blocking and asyncio streams share: everything but the reading."""
 
-    _opened: OpenStream | None
+    _opened: OpenStream | None = None
 
     def _head(self) -> OpenStream:
         if self._opened is None:
-            raise RuntimeError("the stream has not begun: await it, or iterate over it")
+            raise RuntimeError("the stream has not started: await it or iterate over it")
         return self._opened
 
     @property
@@ -31,12 +36,12 @@ class StreamBase:
 
     @property
     def rate_limit(self) -> RateLimit | None:
-        """What the answer said of the account's limit."""
+        """The account's rate limit, as the answer reported it."""
         return self._head().call.rate_limit
 
     @property
     def attempts(self) -> int:
-        """How many requests it took to begin."""
+        """How many requests it took to start the stream."""
         return self._head().call.attempts
 
     @property
@@ -60,10 +65,10 @@ class StreamBase:
         return self._head().parser.partial
 
     def completion(self) -> ChatCompletion:
-        """What has arrived, as a whole answer. After the last chunk that is the whole answer.
+        """What has arrived so far as an answer; after the last chunk, the whole answer.
 
         Raises:
-            ResponseDecodeError: The chunks do not make an answer.
+            ResponseDecodeError: The chunks do not make up an answer.
         """
         return completion_of(self._head())
 
@@ -71,17 +76,16 @@ class StreamBase:
 class ChatStream(StreamBase):
     """Chunks of a chat answer: plain dicts in OpenAI's shape, in one regular form.
 
-    Iterate over it once. In every chunk `choices` is a list and each choice
-    has a `delta` dict; reasoning is under `reasoning_content`; pieces of tool
-    calls carry a whole number as `index`, and their id and name exactly once.
-    Breaking off, closing it or dropping it closes the connection at once; read
-    to its end, it gives the connection back.
+    Iterate over it once. In every chunk `choices` is a list and each choice has a `delta` dict;
+    reasoning is under `reasoning_content`; pieces of tool calls carry an integer `index`, and their
+    id and name exactly once. Closing or dropping it early closes the connection at once; read to
+    its end, it returns the connection.
 
     Raises:
         StreamTruncatedError: While iterating: the stream ended before the answer did.
-        APITimeoutError: While iterating: nothing came for too long.
+        APITimeoutError: While iterating: nothing arrived for too long.
         APIStatusError: While iterating: the service reported an error inside the stream.
-            In all three, what had arrived is in `.partial`.
+            In all three cases `.partial` has what arrived.
 
     Example:
         >>> from melious import MeliousClient
@@ -93,9 +97,7 @@ class ChatStream(StreamBase):
         ...     print(stream.completion().usage)
     """
 
-    def __init__(
-        self, begin: Callable[[], tuple[OpenStream, Generator[dict[str, Any]], Callable[[], None]]]
-    ) -> None:
+    def __init__(self, begin: Callable[[], Begun]) -> None:
         self._opened, self._chunks, _ = begin()
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
@@ -107,21 +109,19 @@ class ChatStream(StreamBase):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
-        """Break off; harmless after the end."""
+        """Stop reading; harmless after the end."""
         self._chunks.close()
 
 
 class AsyncChatStream(StreamBase):
     """Like `ChatStream`, for asyncio.
 
-    The request is made when the stream is awaited, entered or first iterated
-    over, whichever comes first; errors before the first chunk are raised there.
+    The request is made when the stream is first awaited, entered or iterated over; errors before
+    the first chunk are raised there.
 
     Example:
         >>> async def main() -> None:
@@ -130,20 +130,14 @@ class AsyncChatStream(StreamBase):
         ...             print(chunk)
     """
 
-    def __init__(
-        self,
-        begin: Callable[
-            [], Awaitable[tuple[OpenStream, AsyncGenerator[dict[str, Any]], Callable[[], Awaitable[None]]]]
-        ],
-    ) -> None:
+    def __init__(self, begin: Callable[[], Awaitable[AsyncBegun]]) -> None:
         self._begin = begin
-        self._opened = None
         self._chunks: AsyncGenerator[dict[str, Any]] | None = None
-        self._let_go: Callable[[], Awaitable[None]] | None = None
+        self._close_connection: Callable[[], Awaitable[None]] | None = None
 
     async def _started(self) -> Self:
         if self._chunks is None:
-            self._opened, self._chunks, self._let_go = await self._begin()
+            self._opened, self._chunks, self._close_connection = await self._begin()
         return self
 
     def __await__(self) -> Generator[Any, None, Self]:
@@ -155,23 +149,21 @@ class AsyncChatStream(StreamBase):
     async def __anext__(self) -> dict[str, Any]:
         if self._chunks is None:
             await self._started()
-        assert self._chunks is not None  # noqa: S101 - just begun
+        assert self._chunks is not None  # noqa: S101 - just started
         return await anext(self._chunks)
 
     async def __aenter__(self) -> Self:
         return await self._started()
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Break off; harmless before the beginning, after the end, and while somebody else does it."""
-        if self._chunks is None or self._let_go is None:
+        """Stop reading; harmless before the start, after the end, and while another task does it."""
+        if self._chunks is None or self._close_connection is None:
             return
         # The connection first, so that the generator has nothing to wait for when it is closed: at its end an
         # event loop closes every generator there is at the same time, those that close one another included.
-        await self._let_go()
+        await self._close_connection()
         if not getattr(self._chunks, "ag_running", False):
             await self._chunks.aclose()

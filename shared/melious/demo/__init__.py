@@ -1,6 +1,6 @@
-"""`melious demo`: the main job, end to end, on documents that every Python brings along.
+"""`melious demo`: retrieval, an agent and their cost, on documents that come with Python.
 
-The frameworks are imported when the demo runs, and only then.
+The frameworks are imported only when the demo runs.
 """
 
 from melious.demo.story import DEFAULT_QUESTION, Story

@@ -1,4 +1,4 @@
-"""The documents: the language topics that Python's own `help()` shows."""
+"""The documents: the language topics of Python's `help()`."""
 
 from __future__ import annotations
 

@@ -41,14 +41,14 @@ class RetrievalChain:
         self.sources: Sequence[Document] = ()
 
     def index(self, passages: Sequence[Passage], screen: Screen) -> None:
-        """Embed the passages and keep them."""
+        """Embed and store the passages."""
         for portion in screen.progress("indexing", passages, 64):
             self._store.add_texts(
                 [passage.text for passage in portion], [{"topic": passage.topic} for passage in portion]
             )
 
     def stream(self, question: str) -> Iterator[str]:
-        """Answer, piece by piece; `sources` holds the passages then."""
+        """Stream the answer; `sources` then has the passages."""
         retriever = self._store.as_retriever(search_kwargs={"k": 20})
         chain: Runnable[str, str] = (
             {"documents": retriever, "question": RunnablePassthrough()}
@@ -81,7 +81,7 @@ def count_words(topic: str) -> str:
 
 
 def agent_turn(question: str, access: dict[str, Any]) -> tuple[list[dict[str, Any]], str]:
-    """Let the model call the tool until it answers; gives the calls and the answer."""
+    """Let the model call the tool until it answers; returns the calls and the answer."""
     model = ChatMelious(model=CHAT_MODEL, flavor="eco", **access).bind_tools([count_words])
     messages: list[BaseMessage] = [HumanMessage(question)]
     calls: list[dict[str, Any]] = []
@@ -92,7 +92,7 @@ def agent_turn(question: str, access: dict[str, Any]) -> tuple[list[dict[str, An
             return calls, str(answer.text)
         for call in answer.tool_calls:
             result = count_words.invoke(call)
-            assert isinstance(result, ToolMessage)  # noqa: S101 - what a tool gives for a tool call
+            assert isinstance(result, ToolMessage)  # noqa: S101 - the result of a tool for a tool call
             messages.append(result)
             calls.append({"name": call["name"], "arguments": call["args"], "result": result.text})
-    return calls, "The model went on calling tools."
+    return calls, "The model did not stop calling tools."

@@ -1,4 +1,4 @@
-"""The LlamaIndex part: a query engine over a vector index, with the reranker behind it."""
+"""The LlamaIndex part: a query engine over a vector index, with a reranker."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ class Engine:
         )
 
     def index(self, passages: Sequence[Passage], screen: Screen) -> None:
-        """Embed the passages and keep them."""
+        """Embed and store the passages."""
         for portion in screen.progress("indexing", passages, 64):
             self._index.insert_nodes(
                 [TextNode(text=passage.text, metadata={"topic": passage.topic}) for passage in portion]
             )
 
     def query(self, question: str) -> tuple[str, list[NodeWithScore]]:
-        """Answer a question; gives the answer and the passages it rests on."""
+        """Answer a question; returns the answer and its sources."""
         engine = self._index.as_query_engine(
             llm=Melious(model=CHAT_MODEL, flavor="eco", **self._access),
             similarity_top_k=20,

@@ -1,4 +1,4 @@
-"""What the demo shows: headings, progress, a streamed answer, and the bill."""
+"""Prints headings, progress, a streamed answer, and the cost."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TextIO, TypeVar
 
 from melious._figures import UNREPORTED, figure, tokens
-from melious._text_table import table
+from melious._text_table import text_table
 from melious.impact import ImpactLedger, Totals
 from melious.impact.views.sections import Units
 
@@ -20,14 +20,14 @@ _BAR = 30
 
 
 class Screen:
-    """Writes for people, on a terminal or into a file."""
+    """Writes to a terminal or a file."""
 
     def __init__(self, out: TextIO | None = None) -> None:
         self.out = out or sys.stdout
         self._live = self.out.isatty()
 
     def heading(self, text: str) -> None:
-        """Begin a part."""
+        """Write a heading."""
         self.line()
         self.line(text)
         self.line("─" * min(len(text), WIDTH))
@@ -38,12 +38,12 @@ class Screen:
         self.out.flush()
 
     def paragraph(self, text: str) -> None:
-        """Write a text, wrapped."""
+        """Write a wrapped text."""
         for line in text.splitlines():
             self.line(textwrap.fill(line, WIDTH, initial_indent="  ", subsequent_indent="  "))
 
     def streamed(self, pieces: Iterable[str]) -> str:
-        """Write a text as it comes, broken at the margin, and give it whole."""
+        """Write a text as it arrives, wrapped; returns the whole text."""
         whole: list[str] = []
         column = 0
         self.out.write("  ")
@@ -61,7 +61,7 @@ class Screen:
         return "".join(whole)
 
     def progress(self, label: str, items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
-        """Give the items in portions and show how far it has come."""
+        """Yield the items in portions and show a progress bar."""
         for start in range(0, len(items), size):
             yield items[start : start + size]
             self._bar(label, min(start + size, len(items)), len(items))
@@ -78,14 +78,14 @@ class Screen:
             self.line(bar)
 
     def bill(self, steps: Sequence[tuple[str, ImpactLedger]]) -> None:
-        """Show what each step cost, and who served it where; what was not reported is said to be so."""
+        """Show the cost of each step and of each provider, and which requests did not report it."""
         whole = ImpactLedger()
         for _, ledger in steps:
             whole.merge(ledger)
         units = Units.of(whole.total)
         columns = ["requests", "tokens in", "tokens out", "EUR", units.carbon[0], units.water[0]]
         rows = [[name, *_cells(ledger.total, units)] for name, ledger in steps]
-        self._table(["step", *columns], [*rows, ["together", *_cells(whole.total, units)]])
+        self._table(["step", *columns], [*rows, ["total", *_cells(whole.total, units)]])
         self.line()
         places = sorted(whole.by_place().items(), key=lambda item: str(item[0]))
         rows = [[_place(*key), *_cells(totals, units)] for key, totals in places]
@@ -96,12 +96,12 @@ class Screen:
             self.paragraph(
                 f"{total.without_impact} of {total.requests} requests reported no impact and "
                 f"{total.without_cost} no cost: the service reports neither in streams. "
-                "They are missing from the sums (+?), and not counted as zero."
+                "They are missing from the sums (+?), not counted as zero."
             )
 
     def _table(self, header: list[str], rows: list[list[str]]) -> None:
-        for line in table(header, rows, right=range(1, len(header)), rule="─"):
-            self.line(f"  {line}")
+        for line in text_table(header, rows, right=range(1, len(header))):
+            self.line("  " + line)
 
 
 def _cells(totals: Totals, units: Units) -> list[str]:
@@ -116,7 +116,7 @@ def _cells(totals: Totals, units: Units) -> list[str]:
 
 
 def _marked(shown: str, reported: int, totals: Totals) -> str:
-    """A sum, with a mark if some of the requests did not report it."""
+    """A sum, marked if some of the requests did not report it."""
     return shown if shown == UNREPORTED or reported == totals.requests else f"{shown} +?"
 
 

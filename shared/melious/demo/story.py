@@ -1,4 +1,4 @@
-"""What the demo tells, in order."""
+"""The steps of the demo."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ AGENT_QUESTION = 'How many words does the topic "lambda" have?'
 
 
 class Story:
-    """A chain, an agent and a query engine answer; then comes the bill.
+    """A chain, an agent and a query engine answer; then the cost is shown.
 
     Args:
-        access: Where the service is: `base_url` and `api_key`, for every class.
+        access: `base_url` and `api_key`, for every class.
         screen: Where to write.
     """
 
@@ -28,8 +28,8 @@ class Story:
         self._screen = screen
         self._steps: list[tuple[str, ImpactLedger]] = []
 
-    def tell(self, question: str) -> None:
-        """Answer the question twice, let an agent answer another, and show what it cost."""
+    def run(self, question: str) -> None:
+        """Answer the question twice, let an agent answer another, and show the cost."""
         began = time.monotonic()
         corpus = passages()
         self._langchain(question, corpus)

@@ -12,6 +12,7 @@ from melious.answers.reading import json_of, read_as
 from melious.answers.results import Transcription
 from melious.endpoints.common import body_of, check_known, check_utf8, request_of
 from melious.errors import InvalidArgumentError, ResponseDecodeError
+from melious.errors.checks import check_one_of
 from melious.exchange.request import Operation, Response
 from melious.settings.config import ClientConfig
 from melious.settings.options import RoutingOptions
@@ -30,7 +31,7 @@ AUDIO_TYPES = {
     "wav": "audio/wav",
     "webm": "audio/webm",
 }
-"""The endings of names that the service takes, and their media types."""
+"""The file name endings that the service takes, and their media types."""
 
 _BEGINNINGS = (
     (0, b"ID3", "mp3"),
@@ -41,13 +42,13 @@ _BEGINNINGS = (
     (4, b"ftyp", "m4a"),
     (0, b"\x1aE\xdf\xa3", "webm"),
 )
-"""How recordings begin, for those whose names do not say what they are: the place, the bytes, the ending."""
+"""How recordings begin, if their names do not say what they are: the offset, the bytes, the ending."""
 
 AudioFile: TypeAlias = str | PathLike[str] | IO[bytes] | tuple[str, bytes | IO[bytes]]
-"""A path, an open file, or a name with the bytes or the open file: the name's ending says what it is.
+"""A path, an open file, or a tuple of a name and bytes or an open file; the name's ending says what it is.
 
-What is on a disk is read in pieces as it is sent, and not held open between them. An open file is read from
-where it stands, and must stay open until the call is over.
+A path is read in pieces as it is sent, and not kept open between them. An open file is read from its current
+position, and must stay open until the call is over.
 """
 
 
@@ -55,10 +56,10 @@ class TranscriptionParams(RoutingOptions, total=False):
     """The optional parameters of a transcription. None is not sent.
 
     Attributes:
-        language: ISO 639-1 code; by default it is found out.
+        language: ISO 639-1 code; detected by default.
         response_format: `json` (default), `text`, `srt`, `vtt` or `verbose_json`.
         temperature: 0 to 1.
-        prompt: Words that are likely to come up, joined by commas.
+        prompt: Words that are likely to occur, separated by commas.
     """
 
     language: str | None
@@ -70,18 +71,16 @@ class TranscriptionParams(RoutingOptions, total=False):
 def create(
     config: ClientConfig, model: str, file: AudioFile, params: TranscriptionParams
 ) -> Operation[Transcription]:
-    """A call that writes down what is said in a recording of at most 25 MB."""
+    """A call that transcribes a recording of at most 25 MB."""
     check_known(params, TranscriptionParams, "audio")
     form = params.get("response_format")
-    if form is not None and form not in FORMATS:
-        raise InvalidArgumentError(
-            f"response_format: must be one of {', '.join(sorted(FORMATS))}, not {form!r}"
-        )
+    if form is not None:
+        check_one_of("response_format", form, sorted(FORMATS))
     fields = dict(_field(key, value) for key, value in body_of(config, model, {}, params).items())
     name, content = _opened(file)
     if not isinstance(name, str):
-        raise InvalidArgumentError(f"file: its name must be text, not {type(name).__name__}")
-    # A disk can hold names that are not UTF-8: they go out as the bytes that they are.
+        raise InvalidArgumentError(f"file: the name must be text, not {type(name).__name__}")
+    # File names need not be UTF-8: such a name is sent as its bytes.
     upload = Upload(fields, *_checked(check_utf8("file", name, "surrogateescape"), content))
     plain = form in ("text", "srt", "vtt")
     return Operation(
@@ -90,13 +89,15 @@ def create(
 
 
 def _opened(file: AudioFile) -> tuple[str, FileContent]:
-    """The name of a recording and where its bytes are."""
+    """The name of a recording, and its content."""
     if isinstance(file, tuple) and len(file) == 2:  # noqa: PLR2004
         name, content = file
         if isinstance(content, bytes):
             return name, content
         if not hasattr(content, "read"):
-            raise InvalidArgumentError(f"file: {name!r} holds no bytes, but {type(content).__name__}")
+            raise InvalidArgumentError(
+                f"file: the content of {name!r} must be bytes or an open file, not {type(content).__name__}"
+            )
         return name, _rest_of(content, name)
     if isinstance(file, str | PathLike):
         try:
@@ -108,14 +109,14 @@ def _opened(file: AudioFile) -> tuple[str, FileContent]:
         raise InvalidArgumentError(f"file: there is no file {str(path)!r:.200}")
     if not hasattr(file, "read"):
         raise InvalidArgumentError(
-            f"file: needs a path, an open file, or a name with the bytes, not {type(file).__name__}"
+            f"file: must be a path, an open file, or a tuple of name and bytes, not {type(file).__name__}"
         )
     name = Path(str(getattr(file, "name", "audio"))).name
     return name, _rest_of(file, name)
 
 
 def _rest_of(file: IO[bytes], name: str) -> FileContent:
-    """What comes of an open file from where it stands."""
+    """The content of an open file from its current position."""
     if isinstance(file, io.BytesIO) or not file.seekable():
         content = file.read(MAX_BYTES + 1)
         if isinstance(content, bytes):
@@ -126,20 +127,20 @@ def _rest_of(file: IO[bytes], name: str) -> FileContent:
 
 
 def _checked(name: str, content: FileContent) -> tuple[str, FileContent, str]:
-    """Name, bytes and media type of what the service will take.
+    """Name, content and media type as the service takes them.
 
     Raises:
-        InvalidArgumentError: It is empty, too large, or of no known kind.
+        InvalidArgumentError: The file is empty, too large or of an unknown type.
     """
     beginning = piece_of(content, 0, 12)
     if not beginning:
-        raise InvalidArgumentError(f"file: {name!r} holds no bytes")
+        raise InvalidArgumentError(f"file: {name!r} is empty")
     size = size_of(content)
     if size > MAX_BYTES:
-        whole = "more than" if size == MAX_BYTES + 1 else f"{size:,} bytes, and the service takes"
+        length = f"more than {MAX_BYTES:,}" if size == MAX_BYTES + 1 else f"{size:,}"
         raise InvalidArgumentError(
-            f"file: {name!r} has {whole} {MAX_BYTES:,}",
-            advice="Cut it into hours of mono MP3, which fit: "
+            f"file: {name!r} has {length} bytes; the service takes at most {MAX_BYTES:,}",
+            advice="Split it into hours of mono MP3, which fit: "
             f"ffmpeg -i {quote(name)} -ac 1 -b:a 32k -f segment -segment_time 3600 part%03d.mp3",
         )
     kind = kind_of(name, beginning)
@@ -154,10 +155,10 @@ def _checked(name: str, content: FileContent) -> tuple[str, FileContent, str]:
 
 
 def kind_of(name: str, beginning: bytes) -> str | None:
-    """What kind of recording a file is, by the ending of its name or else by its first twelve bytes.
+    """The type of a recording, by the ending of its name or else by its first twelve bytes.
 
     Returns:
-        A key of `AUDIO_TYPES`; None for what the service does not take.
+        A key of `AUDIO_TYPES`; None for a type that the service does not take.
 
     Example:
         >>> kind_of("talk.MP3", b""), kind_of("talk", b"ID3"), kind_of("notes.txt", b"Hello")
@@ -170,9 +171,9 @@ def kind_of(name: str, beginning: bytes) -> str | None:
 
 
 def _field(name: object, value: Any) -> tuple[str, str]:
-    """A form's field as text; what is wrong with it names the argument that it comes from."""
+    """A form's field as text; errors name the argument that it comes from."""
     if not isinstance(name, str):
-        raise InvalidArgumentError(f"extra_body: the name of a field must be text, not {name!r}")
+        raise InvalidArgumentError(f"extra_body: field names must be text, not {name!r}")
     check_utf8("extra_body", name)
     return name, check_utf8(name, value) if isinstance(value, str) else codec.dumps(value).decode()
 
@@ -183,14 +184,14 @@ def _parse(response: Response, *, plain: bool) -> Transcription:
         return read_as(Transcription, text, response, "audio", {"text": text})
     raw = json_of(response, "audio")
     if "text" not in raw:
-        raise ResponseDecodeError("audio: the answer holds no text", request_id=response.request_id, body=raw)
+        raise ResponseDecodeError("audio: the answer has no text", request_id=response.request_id, body=raw)
     return read_as(Transcription, raw, response, "audio")
 
 
 def _text_of(response: Response, *, plain: bool) -> str | None:
-    """What was said, where it came as text and not as an object; None where it is to be read as one.
+    """The transcript if the answer is plain text; None if it is to be read as an object.
 
-    Some servers send text under the type of JSON, in quotes or bare.
+    Some servers send text with the content type of JSON, quoted or bare.
     """
     kind = response.content_type
     if kind == "text/html" or not (plain or kind.startswith("text/")):

@@ -1,8 +1,7 @@
-"""Calls that take as many requests as there is to do: what embeddings and rerank have in common.
+"""Calls that take several requests: what embeddings and rerank have in common.
 
-A `BatchPlan` holds all that decides: what goes together, what an answer means,
-what to do with a batch that is too large. Its drivers only run the batches
-that it gives out, some at a time.
+A `BatchPlan` decides everything: what goes together, what an answer means, what to do with a batch that
+is too large. Its runners only send the batches, several at a time.
 """
 
 from __future__ import annotations
@@ -17,21 +16,23 @@ from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 from melious.answers.meta import Meta
 from melious.answers.results import Result
+from melious.endpoints.common import check_weights, request_of
 from melious.endpoints.otherwise import Alternatives
 from melious.errors import (
     APIStatusError,
     BadRequestError,
     ContextLengthExceededError,
-    InvalidArgumentError,
     MeliousError,
     ServerError,
 )
+from melious.errors.checks import check_callable, check_whole
 from melious.exchange.request import CallSummary, Request, Response, Stop
+from melious.settings.config import ClientConfig
 
 R = TypeVar("R", bound=Result)
 
 MAX_CONCURRENCY = 4
-"""The most requests of one call at a time, unless the caller says otherwise."""
+"""The most concurrent requests of one call, by default."""
 
 _TOO_LARGE = (
     r"too large|too many(?! requests)|array too long|batch size|maximum batch|at most|exceeds the limit"
@@ -40,30 +41,30 @@ _TOO_LARGE = (
 )
 
 Batch: TypeAlias = tuple[int, ...]
-"""The places of the items that travel together."""
+"""The positions of the items in one request."""
 
 Progress: TypeAlias = Callable[[int, int], object]
-"""Told how many items are done, and how many there are."""
+"""Called with the number of items done and of all items."""
 
 OnAnswer: TypeAlias = Callable[[Result], object]
-"""Told of the answer to a request, as soon as it is there."""
+"""Called with each answer as soon as it arrives."""
 
 
 class BatchOutcome(NamedTuple):
-    """What became of a batch: an answer, other batches in its place, or an error that nothing helps against.
+    """What became of a batch: an answer, batches to replace it, or a final error.
 
     Attributes:
-        answer: The answer, where it was accepted.
-        instead: The batches to send in its place, next and in this order.
-        error: What went wrong, also where there are batches to send in its place.
+        answer: The answer, if it was accepted.
+        replacements: The batches to send in its place, next and in this order.
+        error: What went wrong, also if there are replacements.
     """
 
     answer: Result | None = None
-    instead: Sequence[Batch] = ()
+    replacements: Sequence[Batch] = ()
     error: BaseException | None = None
 
 
-class Limits(NamedTuple):
+class BatchLimits(NamedTuple):
     """How much fits into one request.
 
     Attributes:
@@ -77,109 +78,93 @@ class Limits(NamedTuple):
     tokens: int
 
 
-def laid_out(items: Iterable[tuple[int, int, int]], limits: Limits) -> list[Batch]:
-    """Lay items out in batches, in their order; one that is larger than a batch goes alone.
-
-    Args:
-        items: Place, bytes and tokens of each.
-        limits: What fits into a batch.
+def in_batches(items: Iterable[tuple[int, int, int]], limits: BatchLimits) -> list[Batch]:
+    """Divide items (position, bytes, tokens) into batches, in order; an item larger than a batch goes alone.
 
     Example:
-        >>> laid_out([(0, 5, 1), (1, 5, 1), (2, 9, 1)], Limits(items=8, bytes=10, tokens=8))
+        >>> in_batches([(0, 5, 1), (1, 5, 1), (2, 9, 1)], BatchLimits(items=8, bytes=10, tokens=8))
         [(0, 1), (2,)]
     """
-    most, most_bytes, most_tokens = limits
+    max_items, max_bytes, max_tokens = limits
     batches: list[Batch] = []
     batch: list[int] = []
-    whole_size = whole_tokens = 0
-    for place, size, tokens in items:
-        whole_size += size
-        whole_tokens += tokens
-        if batch and (len(batch) >= most or whole_size > most_bytes or whole_tokens > most_tokens):
+    batch_bytes = batch_tokens = 0
+    for position, size, tokens in items:
+        batch_bytes += size
+        batch_tokens += tokens
+        if batch and (len(batch) >= max_items or batch_bytes > max_bytes or batch_tokens > max_tokens):
             batches.append(tuple(batch))
-            batch, whole_size, whole_tokens = [], size, tokens
-        batch.append(place)
+            batch, batch_bytes, batch_tokens = [], size, tokens
+        batch.append(position)
     if batch:
         batches.append(tuple(batch))
     return batches
 
 
-def size_of(text: str) -> int:
-    """The bytes of a text."""
+def utf8_length(text: str) -> int:
+    """The length of a text in bytes of UTF-8."""
     return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
 
 
 def too_large(error: APIStatusError, field: str) -> bool:
-    """Whether a request was refused for how much it holds, so that less of it may pass.
-
-    Args:
-        error: The refusal.
-        field: The field of the body that holds the items.
-    """
+    """Whether a request was refused for the size of `field`, so that a smaller one may pass."""
     if _status_of(error) == 413:  # noqa: PLR2004
         return True
     if not refused_as_it_is(error) or not (error.param or field).startswith(field):
         return False
     if isinstance(error, ContextLengthExceededError):
-        # An item that is too long for the model stays so; a request over the account's limit may be parted.
+        # An item that is too long for the model stays so; a request over the account's limit can be split.
         return _status_of(error) == 429  # noqa: PLR2004
     return re.search(_TOO_LARGE, error.message, re.IGNORECASE) is not None
 
 
 def refused_as_it_is(error: APIStatusError) -> bool:
-    """Whether the service finds fault with the request itself, so that another one may pass.
+    """Whether the service refuses the request itself, so that a different one may pass.
 
-    An error object inside an answer with status 200 may name neither status nor code; then its words tell.
+    An error object inside an answer with status 200 may have neither status nor code: its message decides.
     """
     return isinstance(error, BadRequestError) or (type(error) is ServerError and _status_of(error) is None)
 
 
 def _status_of(error: APIStatusError) -> int | None:
-    """The status of an error; inside an answer with status 200, the one that it gives as its code."""
+    """The status of an error; inside an answer with status 200, its code, if that is a status."""
     code = error.code or ""
     if error.status_code is None and len(code) == 3 and code.isdecimal():  # noqa: PLR2004
         return int(code)
     return error.status_code
 
 
-def whole_from(params: Mapping[str, Any], name: str, default: int, most: int) -> int:
-    """A parameter that is a whole number from 1 up.
-
-    Raises:
-        InvalidArgumentError: It is something else.
-    """
-    value = params.get(name)
+def whole_number(params: Mapping[str, Any], name: str, default: int, most: int) -> int:
+    """A parameter that must be a whole number from 1 to `most`, or its default."""
+    value: int | None = params.get(name)
     if value is None:
         return default
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-        raise InvalidArgumentError(f"{name}: {value!r} is not a whole number from 1 to {most}")
+    check_whole(name, value, least=1, most=most)
     return value
 
 
 class BatchPlan(ABC, Generic[R]):
-    """One call: its batches, and what has come of them.
+    """One call: its batches and their answers.
 
     Attributes:
-        max_concurrency: The most batches to run at a time.
-        name: The endpoint's name.
+        max_concurrency: The most concurrent requests.
+        name: The endpoint's name, which is also its path.
         field: The field of the body that holds the items.
     """
 
     name: str
     field: str
 
-    def __init__(self, params: Mapping[str, Any]) -> None:
-        """Read the options that all such calls have.
-
-        Raises:
-            InvalidArgumentError: One is wrong.
-        """
-        self.max_concurrency = whole_from(params, "max_concurrency", MAX_CONCURRENCY, 1024)
+    def __init__(self, config: ClientConfig, params: Mapping[str, Any]) -> None:
+        """Check the options that all such calls have."""
+        check_weights(params.get("mode"), params.get("custom_weights"))
+        self._config = config
+        self._params = params
+        self.max_concurrency = whole_number(params, "max_concurrency", MAX_CONCURRENCY, 1024)
         self._on_progress: Progress | None = params.get("on_progress")
         self._on_answer: OnAnswer | None = params.get("on_answer")
-        for name in ("on_progress", "on_answer"):
-            if params.get(name) is not None and not callable(params[name]):
-                raise InvalidArgumentError(f"{name}: {params[name]!r} cannot be called")
+        check_callable("on_progress", self._on_progress)
+        check_callable("on_answer", self._on_answer)
         self._relaxed = 0
         self._reported = 0
         self._began = time.monotonic()
@@ -190,72 +175,66 @@ class BatchPlan(ABC, Generic[R]):
 
     @abstractmethod
     def request(self, batch: Batch, stop: Stop | None = None) -> Request:
-        """The request for a batch.
+        """The request for a batch; `stop` says whether it is not to be sent, or not again, see `Request`."""
 
-        Args:
-            batch: The batch.
-            stop: Whether it is not to be sent, or not again; see `Request`.
-        """
-
-    def _as_relaxed(self, request: Request) -> Request:
-        """A request that begins where others of this call had to give way, and not with what fits nobody."""
-        others = request.otherwise
-        if not self._relaxed or not isinstance(others, Alternatives):
+    def _request_of(self, body: dict[str, Any], stop: Stop | None) -> Request:
+        """A request with this body; it starts with the filters as far as this call had to relax them."""
+        request = request_of(
+            self._config,
+            self.name,
+            self.name,
+            self._params,
+            body,
+            retry_timeouts=True,
+            spent=self._spent(),
+            stop=stop,
+        )
+        alternatives = request.otherwise
+        if not self._relaxed or not isinstance(alternatives, Alternatives):
             return request
-        return others.relaxed(request, self._relaxed)
+        return alternatives.relaxed(request, self._relaxed)
 
     @abstractmethod
     def accept(self, batch: Batch, response: Response) -> Result:
-        """Take the answer to a batch.
-
-        Raises:
-            ResponseDecodeError: It is not what the endpoint promises.
-        """
+        """Take the answer to a batch; raises `ResponseDecodeError` if it does not match the batch."""
 
     def outcome(self, batch: Batch, answer: Response | BaseException) -> BatchOutcome:
-        """Decide what becomes of a batch; the same for an error status and an error object in a 200.
-
-        Args:
-            batch: The batch.
-            answer: What came of its request.
-        """
+        """Decide what becomes of a batch; the same for an error status and an error object in a 200."""
         if isinstance(answer, Response):
             try:
-                return BatchOutcome(self.accept(batch, answer))
+                accepted = self.accept(batch, answer)
             except MeliousError as error:
                 answer = error
-        instead = self.reject(batch, answer) if isinstance(answer, APIStatusError) else ()
-        return BatchOutcome(instead=instead, error=answer)
+            else:
+                self._relaxed = max(self._relaxed, len(accepted.relaxed))
+                return BatchOutcome(accepted)
+        replacements = self.reject(batch, answer) if isinstance(answer, APIStatusError) else ()
+        return BatchOutcome(replacements=replacements, error=answer)
 
     def reject(self, batch: Batch, error: APIStatusError) -> list[Batch]:
-        """Decide what to do with a batch that the service refused.
-
-        Returns:
-            The batches to send in its place: halves of one that was too large; none where nothing can be
-            done.
-        """
+        """The batches to send in place of a refused one: halves of one that was too large, or none."""
         if not self.can_replace(batch, error):
             return []
         middle = len(batch) // 2
         return [batch[:middle], batch[middle:]]
 
     def can_replace(self, batch: Batch, error: APIStatusError) -> bool:
-        """Whether there is something to send in place of a batch that the service refused; changes nothing.
+        """Whether a refused batch can be replaced; changes nothing.
 
-        It is asked before the same batch is tried again, in whatever thread sends it.
+        It is called before the batch is retried, in the thread that sends it.
         """
         return len(batch) > 1 and too_large(error, self.field)
 
     @abstractmethod
     def result(self) -> R:
-        """Everything together."""
+        """The result of the whole call."""
 
     @abstractmethod
     def _count(self) -> tuple[int, int]:
         """How many items are done, and how many there are."""
 
     def progress(self) -> object:
-        """Tell the caller how far the call has come; gives what that gives, for who can wait for it."""
+        """Call `on_progress`, if there is any; returns its result, which may be awaitable."""
         if self._on_progress is None:
             return None
         done, count = self._count()
@@ -264,23 +243,23 @@ class BatchPlan(ABC, Generic[R]):
         self._reported = done
         return self._on_progress(done, count)
 
-    def tell(self, answer: Result) -> object:
-        """Tell the caller of an answer; gives what that gives, for who can wait for it."""
+    def report(self, answer: Result) -> object:
+        """Call `on_answer`, if there is any; returns its result, which may be awaitable."""
         return None if self._on_answer is None else self._on_answer(answer)
 
-    def awaited(self) -> Sequence[Future[Any]]:
-        """What other calls are fetching; wait for all of it and then call `settle`."""
+    def pending(self) -> Sequence[Future[Any]]:
+        """What other calls are fetching; wait for all of it, then call `settle`."""
         return ()
 
     def settle(self) -> list[Batch]:
-        """Take what the other calls have fetched, and give batches for what they could not."""
+        """Take what the other calls fetched; gives batches for what they could not fetch."""
         return []
 
     def release(self) -> None:
-        """Give up what the plan meant to fetch and did not; called at the end in any case."""
+        """Release the claims of the plan; called at the end in any case."""
 
     def _verified(self, result: R, answers: Sequence[Result]) -> R:
-        """What the call gives, once its answers are checked against the countries that were asked for."""
+        """The result, once the locations of its answers are verified."""
         if any(answer.meta.residency is not None for answer in answers):
             from melious.answers.location import verify_batches  # noqa: PLC0415
 
@@ -288,11 +267,11 @@ class BatchPlan(ABC, Generic[R]):
         return result
 
     def _spent(self) -> float:
-        """Seconds since the call began."""
+        """Seconds since the start of the call."""
         return time.monotonic() - self._began
 
     def _origin(self, answers: Sequence[Result]) -> tuple[Any, Meta]:
-        """What the call as a whole comes from: a single answer's origin, or all there are."""
+        """The raw data and meta data of the whole call: those of its only answer, or of all together."""
         if len(answers) == 1:
             return answers[0].raw, answers[0].meta
         last = answers[-1].meta

@@ -27,32 +27,32 @@ class ChatParams(RoutingOptions, total=False):
     """The optional parameters of a chat request. None is not sent.
 
     Attributes:
-        max_tokens: The most tokens to write, reasoning included; by default the model's maximum.
+        max_tokens: The most tokens to generate, reasoning included; by default the model's maximum.
         max_completion_tokens: OpenAI's newer name for the same; the service documents `max_tokens`.
         temperature: 0 to 2.
         top_p: 0 to 1.
-        top_k: How many tokens to sample from, where the provider knows it.
-        min_p: 0 to 1, where the provider knows it.
+        top_k: How many tokens to sample from, if the provider supports it.
+        min_p: 0 to 1, if the provider supports it.
         frequency_penalty: -2 to 2.
         presence_penalty: -2 to 2.
-        stop: One text or several at which the answer ends.
-        seed: For answers that can be had again, where the provider knows it.
+        stop: One or several texts at which the answer ends.
+        seed: For reproducible answers, if the provider supports it.
         n: How many answers.
-        logprobs: Whether to give the log probabilities of the tokens.
-        top_logprobs: How many alternatives of each token to give.
-        logit_bias: Token ids and what to add to their chances.
+        logprobs: Whether to return the log probabilities of the tokens.
+        top_logprobs: How many alternatives of each token to return.
+        logit_bias: Token ids and their biases.
         tools: Functions that the model may call, in OpenAI's form.
         tool_choice: `none`, `auto`, `required` or one function.
-        parallel_tool_calls: Whether several calls may come at once.
+        parallel_tool_calls: Whether one answer may have several calls.
         response_format: `{"type": "json_object"}`, or `json_schema` with a schema.
-        reasoning_effort: How much to think: low, medium, high; some models take others.
-        stream_options: For `stream`; by default usage is asked for, and where a server refuses that, the
-            request is made once more without. What is asked for here is asked for in any case.
+        reasoning_effort: low, medium or high; some models take other values.
+        stream_options: For `stream`. By default usage is requested, and requested no more if a server
+            refuses that. Options given here are always sent.
         stream_impact: `buffer` makes streams request whole answers, which report impact; `native` by default.
             The live service reports the impact and cost of whole answers only.
         user: Who the request is for.
-        mode: A routing word of the older pages, sent as it is.
-        custom_weights: Routing weights of the older pages, sent as they are.
+        mode: A routing word of the older documentation, sent unchanged.
+        custom_weights: Routing weights of the older documentation, sent unchanged.
     """
 
     max_tokens: int | None
@@ -99,8 +99,8 @@ def stream(
 
 
 def _replayed(response: Response, *, usage: bool) -> tuple[dict[str, Any], Iterator[dict[str, Any]]]:
-    """A whole answer, and the chunks as which it might have come."""
-    from melious.endpoints.replay import chunks_of  # noqa: PLC0415 - only for those who ask for it
+    """A whole answer, and the same as chunks."""
+    from melious.endpoints.whole_as_chunks import chunks_of  # noqa: PLC0415 - only for `buffer`
 
     raw = parse(response).raw
     return raw, chunks_of(raw, usage=usage)
@@ -136,7 +136,7 @@ def _request(
 
 
 def _advice(error: MeliousError, body: Mapping[str, Any], base_url: str) -> str | None:
-    """The advice for an error that ends the call; None leaves that of the error's class."""
+    """The advice for an error that ends the call; None keeps that of its class."""
     if not is_malformed(error):
         return None
     from melious.endpoints.malformed import advice_for  # noqa: PLC0415 - reads the catalogue
@@ -145,7 +145,7 @@ def _advice(error: MeliousError, body: Mapping[str, Any], base_url: str) -> str 
 
 
 def _without_usage(request: Request, error: MeliousError) -> Otherwise | None:
-    """The request without `stream_options`, where an error complains of that; None for others."""
+    """The request without `stream_options`, if the error is about them; else None."""
     if (
         not isinstance(error, APIStatusError)
         or error.status_code not in (None, 400, 422)
@@ -155,22 +155,24 @@ def _without_usage(request: Request, error: MeliousError) -> Otherwise | None:
     body = codec.loads(request.body) if isinstance(request.body, bytes) else {}
     if body.pop(_OPTIONS, None) is None:
         return None
-    why = f"a field was refused ({error.status_code or 'in the stream'}), trying again without it"
+    why = f"a field was refused ({error.status_code or 'in the stream'}), retrying without it"
     return Otherwise(replace(request, body=codec.dumps(body)), why)
 
 
 def _checked(messages: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     if not is_list(messages):
-        raise InvalidArgumentError("messages: needs a list of at least one message")
+        raise InvalidArgumentError("messages: must be a list of at least one message")
     checked = list(messages)
     for position, message in enumerate(checked):
         if not isinstance(message, Mapping) or not isinstance(message.get("role"), str):
-            raise InvalidArgumentError(f"messages[{position}]: needs a dict with a role, not {message!r:.80}")
+            raise InvalidArgumentError(
+                f"messages[{position}]: must be a dict with a role, not {message!r:.80}"
+            )
     return checked
 
 
 def _make_regular(raw: dict[str, Any]) -> None:
-    """Bring messages to the form that streams have: content as text, arguments of tool calls as text."""
+    """Make content and the arguments of tool calls text, as in streams."""
     choices = raw.get("choices")
     for choice in choices if isinstance(choices, list) else ():
         message = choice.get("message") if isinstance(choice, dict) else None
@@ -190,14 +192,14 @@ def parse(response: Response) -> ChatCompletion:
     """Read a whole answer.
 
     Raises:
-        ResponseDecodeError: There is no choice in it.
+        ResponseDecodeError: It has no choices.
     """
     raw = json_of(response, "chat")
     _make_regular(raw)
     completion = read_as(ChatCompletion, raw, response, "chat")
     if not completion.choices:
         raise ResponseDecodeError(
-            "chat: the answer holds no choice",
+            "chat: the answer has no choices",
             status_code=response.status,
             request_id=response.request_id,
             body=raw,

@@ -1,4 +1,4 @@
-"""What building a request and reading an answer have in common."""
+"""What the endpoints share in building a request."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ R = TypeVar("R", bound=Result)
 
 
 OMIT = frozenset(RoutingOptions.__annotations__) | {"stream_impact"}
-"""What stands in no body under its own name."""
+"""Parameters that are not fields of the body."""
 
 
 def check_known(params: Mapping[str, Any], shape: type, where: str) -> None:
@@ -49,16 +49,12 @@ def check_known(params: Mapping[str, Any], shape: type, where: str) -> None:
 
 
 def is_list(value: object) -> bool:
-    """Whether a value can be gone through and is neither empty nor a single thing."""
+    """Whether a value is a non-empty iterable other than text, bytes and mappings."""
     return isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping) and bool(value)
 
 
 def check_model(model: object) -> str:
-    """Refuse a model that is not a name.
-
-    Raises:
-        InvalidArgumentError: It is empty or no text.
-    """
+    """Refuse a model that is not a name, or is empty."""
     if not isinstance(model, str) or not model.strip():
         raise InvalidArgumentError(f"model: must be the name of a model, not {model!r}")
     if ":" in model:
@@ -79,16 +75,12 @@ def check_weights(mode: object, custom_weights: object) -> None:
 
 
 def check_utf8(where: str, text: str, errors: str = "strict") -> str:
-    """Refuse text that cannot be sent where JSON does not escape it; gives it as it is.
-
-    Raises:
-        InvalidArgumentError: It holds half of a surrogate pair.
-    """
+    """Refuse text with half of a surrogate pair, which only JSON can escape; returns the text."""
     try:
         text.encode("utf-8", errors)
     except UnicodeEncodeError:
         raise InvalidArgumentError(
-            f"{where}: {text[:100]!r} holds half of a surrogate pair, which UTF-8 cannot carry"
+            f"{where}: {text[:100]!r} contains half of a surrogate pair, which UTF-8 cannot encode"
         ) from None
     return text
 
@@ -96,7 +88,7 @@ def check_utf8(where: str, text: str, errors: str = "strict") -> str:
 def body_of(
     config: ClientConfig, model: str, fields: Mapping[str, Any], params: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Make a body: the model with its flavor, the fields that were given, routing, and what is extra."""
+    """Build a body: the model with its flavor, the given fields, routing, and extra fields."""
     body: dict[str, Any] = {"model": flavored(check_model(model), _given(params, "flavor", config.flavor))}
     body.update(fields)
     body.update((name, value) for name, value in params.items() if value is not None and name not in OMIT)
@@ -136,30 +128,27 @@ def request_of(
     simpler: tuple[Simplify, ...] = (),
     **details: Any,
 ) -> Request:
-    """Make a request of a body, with the options of the call and the client.
+    """Build a request, with the options of the call and the client.
 
     Args:
         config: The client's settings.
         endpoint: The endpoint's name.
         path: The path below the base URL.
         params: The parameters of the call.
-        body: What to send.
-        retry_timeouts: Whether the endpoint's work may be done twice, if neither says.
-        retry_malformed: Whether the gateway's spurious "malformed" 400 gets one more try.
-        spent: Seconds of the deadline that the call has used already.
+        body: What to send; `InvalidArgumentError` if it cannot be written as JSON.
+        retry_timeouts: The endpoint's default: whether its work may be done twice.
+        retry_malformed: Whether to retry the gateway's spurious "malformed" 400 once.
+        spent: Seconds of the deadline that the call has already used.
         simpler: Ways to leave out what the service refuses.
         **details: Other fields of the request.
-
-    Raises:
-        InvalidArgumentError: The body has no JSON form, or an option is wrong.
     """
-    again = _given(params, "retry_timeouts", config.retry_timeouts)
+    retry = _given(params, "retry_timeouts", config.retry_timeouts)
     fields = body.fields if isinstance(body, Upload) else body or {}
     filters = filters_in(fields)
     steps: tuple[Relaxation, ...] = ()
-    asked_steps = _given(params, "routing_fallbacks", config.routing_fallbacks)
-    if asked_steps is not None and body is not None:
-        steps = relaxations(filters, checked_steps(asked_steps))
+    given_steps = _given(params, "routing_fallbacks", config.routing_fallbacks)
+    if given_steps is not None and body is not None:
+        steps = relaxations(filters, checked_steps(given_steps))
     verify_location = _given(params, "verify_location", config.verify_location)
     budgets = () if body is None else _budgets(config)
     return Request(
@@ -171,7 +160,7 @@ def request_of(
             deadline=params.get("deadline", config.deadline),
             max_retries=_given(params, "max_retries", config.max_retries),
             spent=spent,
-            retry_timeouts=retry_timeouts if again is None else again,
+            retry_timeouts=retry_timeouts if retry is None else retry,
             retry_malformed=retry_malformed,
             retry_no_providers="filters" not in fields,
         ),
@@ -192,26 +181,26 @@ def request_of(
 
 
 def _budgets(config: ClientConfig) -> tuple[ImpactBudget, ...]:
-    """The budgets that a request counts against: the client's own, and those of the blocks around it."""
+    """The budgets that a request counts against: the client's own and the active ones."""
     active = active_budgets()
     return active if config.budget is None or config.budget in active else (config.budget, *active)
 
 
 def _admission(budgets: tuple[ImpactBudget, ...]) -> Callable[[], None]:
-    from melious.impact.budget import admit  # noqa: PLC0415 - only for those who have one
+    from melious.impact.budget import admit  # noqa: PLC0415 - only needed with a budget
 
     return partial(admit, budgets)
 
 
 def trust_of(config: ClientConfig, params: Mapping[str, Any]) -> bytes:
-    """What must be alike, beside the bodies, for one answer to stand for another."""
+    """What must be equal, besides the bodies, for one answer to be reused for another request."""
     verified = _given(params, "verify_location", config.verify_location) == "raise"
     steps = _given(params, "routing_fallbacks", config.routing_fallbacks)
     return repr((verified, list(steps or ()))).encode() if verified or steps else b""
 
 
 def encoded(body: dict[str, Any]) -> bytes:
-    """Write a body as JSON; what has no JSON form is named by its field."""
+    """Write a body as JSON; an error names the field that has no JSON form."""
     try:
         return codec.dumps(body, finite=True)
     except (TypeError, ValueError) as error:

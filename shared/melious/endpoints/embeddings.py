@@ -10,24 +10,25 @@ from concurrent.futures import Future
 from importlib import import_module
 from typing import Any
 
-from melious.answers.reading import is_trusted, json_of, read_as, set_origin
+from melious.answers.reading import is_trusted, json_of, read_as, set_source
 from melious.answers.results import EmbeddingsResult
 from melious.endpoints.batching import (
     Batch,
+    BatchLimits,
     BatchPlan,
-    Limits,
     OnAnswer,
     Progress,
-    laid_out,
+    in_batches,
     refused_as_it_is,
-    size_of,
-    whole_from,
+    utf8_length,
+    whole_number,
 )
-from melious.endpoints.common import body_of, check_known, check_weights, encoded, request_of, trust_of
+from melious.endpoints.common import body_of, check_known, encoded, trust_of
 from melious.endpoints.embedding_cache import EmbeddingCache
-from melious.endpoints.sums import sum_cost, sum_impact, sum_usage
+from melious.endpoints.sums import combined
 from melious.endpoints.vectors import in_order
 from melious.errors import APIStatusError, InvalidArgumentError
+from melious.errors.checks import check_callable, check_one_of, check_whole
 from melious.exchange.request import Request, Response, Stop, parsed
 from melious.settings.config import ClientConfig
 from melious.settings.options import RoutingOptions
@@ -35,7 +36,7 @@ from melious.settings.options import RoutingOptions
 PATH = "embeddings"
 MAX_ITEMS = 2048
 _ENCODINGS = ("base64", "float", None)
-"""What vectors are asked for in, as long as the one before is refused; None says nothing of it."""
+"""The encodings to ask for, each once the one before is refused; None leaves the field out."""
 MAX_BATCH_BYTES = 8_000_000
 MAX_BATCH_TOKENS = 250_000
 
@@ -44,31 +45,28 @@ class EmbeddingParams(RoutingOptions, total=False):
     """The optional parameters of an embeddings request. None is not sent.
 
     Attributes:
-        dimensions: The length of the vectors, for models that can be cut.
-        encoding_format: How vectors travel: `base64` (default) or `float`; the
-            result is the same. A server that refuses base64 is asked for
-            floats, and one that refuses these for nothing in particular; this
-            client then goes on like that.
+        dimensions: The length of the vectors, for models that can shorten them.
+        encoding_format: How vectors travel: `base64` (default) or `float`; the result is the same.
+            If a server refuses base64, this client asks it for floats from then on; if it refuses
+            these too, for no particular encoding.
         user: Who the request is for.
-        mode: A routing word of the older pages; not together with `custom_weights`.
-        custom_weights: Routing weights of the older pages.
-        batch_size: The most texts in one request, up to 2048, which is the
-            default; fewer where they have more than 8 MB together.
-        max_batch_tokens: The most tokens in one request, up to 8,000,000;
-            250,000 by default. A longer text goes alone, uncut.
-        count_tokens: Gives the tokens of a text. By default they are estimated
-            from its characters, rather too many than too few. It is called
-            once a text, in the thread or on the event loop of the caller.
-        max_concurrency: The most requests at a time; 4 by default.
-        on_progress: Called after each request with the number of texts done
-            and that of all, those from the cache included, in the thread or on
-            the event loop of the caller. The asyncio client awaits what can be
-            awaited. What it raises ends the call.
-        on_answer: Called with the answer to each request as soon as it is
-            there, likewise: also where another request of the call fails. Once
-            one has failed for good, nothing further is sent; what is under way
-            ends, and its answers are passed on too.
-        as_numpy: Give a numpy array instead of lists.
+        mode: A routing word of the older documentation; not together with `custom_weights`.
+        custom_weights: Routing weights of the older documentation.
+        batch_size: The most texts in one request, 2048 at most and by default; fewer if they exceed
+            8 MB together.
+        max_batch_tokens: The most tokens in one request, up to 8,000,000; 250,000 by default. A
+            longer text goes alone and is not cut.
+        count_tokens: Counts the tokens of a text. By default they are estimated from its characters,
+            rather too many than too few. It is called once for each text, in the caller's thread or
+            event loop.
+        max_concurrency: The most concurrent requests; 4 by default.
+        on_progress: Called after each request with the number of texts done (including cached ones)
+            and of all texts, in the caller's thread or event loop. The asyncio client awaits an
+            awaitable result. An exception ends the call.
+        on_answer: Called in the same way with each answer as soon as it arrives, even if another
+            request of the call fails. After a final failure nothing further is sent; requests under
+            way end, and their answers are reported too.
+        as_numpy: Return a numpy array instead of lists.
     """
 
     dimensions: int | None
@@ -100,11 +98,7 @@ _OWN = frozenset(
 
 
 def estimated_tokens(characters: int, size: int) -> int:
-    """Tokens of a text, rather too many: a third of its letters, more where they take several bytes.
-
-    Args:
-        characters: How many there are.
-        size: Bytes in UTF-8.
+    """Estimate the tokens of a text from its length and its bytes in UTF-8, rather too many.
 
     Example:
         >>> text = "A lighthouse shows ships the way."
@@ -115,9 +109,9 @@ def estimated_tokens(characters: int, size: int) -> int:
 
 
 class EmbeddingsPlan(BatchPlan[EmbeddingsResult]):
-    """One embeddings call: its batches, and what has come of them."""
+    """One embeddings call: its batches and their answers."""
 
-    name = "embeddings"
+    name = PATH
     field = "input"
 
     def __init__(
@@ -129,39 +123,25 @@ class EmbeddingsPlan(BatchPlan[EmbeddingsResult]):
         cache: EmbeddingCache | None = None,
         refused: dict[str, int] | None = None,
     ) -> None:
-        """Check the arguments and lay the batches out.
+        """Check the arguments and divide the texts into batches.
 
-        Args:
-            config: The client's settings.
-            model: The model.
-            texts: One text or several.
-            params: The parameters of the call.
-            cache: The client's cache.
-            refused: How many encodings each model is known to refuse; what this call learns is added.
-
-        Raises:
-            InvalidArgumentError: A text is empty or no text, or an option is wrong.
+        `refused` says how many encodings each model is known to refuse; this call adds what it learns.
         """
         check_known(params, EmbeddingParams, "embeddings")
-        check_weights(params.get("mode"), params.get("custom_weights"))
-        super().__init__(params)
-        self._config = config
-        self._params = params
+        super().__init__(config, params)
         sent = {name: value for name, value in params.items() if name not in _OWN}
         encoding = params.get("encoding_format") or "base64"
-        if encoding not in ("base64", "float"):
-            raise InvalidArgumentError(f"encoding_format: must be 'base64' or 'float', not {encoding!r}")
+        check_one_of("encoding_format", encoding, ("base64", "float"))
         self._model = model
         self._refused = {} if refused is None else refused
         self._attempt = max(_ENCODINGS.index(encoding), self._refused.get(model, 0))
         self._attempts: dict[Batch, int] = {}
         self._count_tokens = params.get("count_tokens")
-        if self._count_tokens is not None and not callable(self._count_tokens):
-            raise InvalidArgumentError(f"count_tokens: {self._count_tokens!r} cannot be called")
-        self._limits = Limits(
-            whole_from(params, "batch_size", MAX_ITEMS, MAX_ITEMS),
+        check_callable("count_tokens", self._count_tokens)
+        self._limits = BatchLimits(
+            whole_number(params, "batch_size", MAX_ITEMS, MAX_ITEMS),
             MAX_BATCH_BYTES,
-            whole_from(params, "max_batch_tokens", MAX_BATCH_TOKENS, MAX_BATCH_BYTES),
+            whole_number(params, "max_batch_tokens", MAX_BATCH_TOKENS, MAX_BATCH_BYTES),
         )
         if params.get("as_numpy"):
             _numpy()
@@ -177,7 +157,7 @@ class EmbeddingsPlan(BatchPlan[EmbeddingsResult]):
         self._batch_body = body_of(config, model, {}, sent)
         self._keys: list[bytes] = []
         self._claimed: set[int] = set()
-        self._awaited: dict[int, Future[array[float] | None]] = {}
+        self._pending: dict[int, Future[array[float] | None]] = {}
         self._cached = 0
         if cache is not None:
             what = config.base_url.encode() + encoded(self._batch_body) + trust_of(config, params)
@@ -185,7 +165,7 @@ class EmbeddingsPlan(BatchPlan[EmbeddingsResult]):
             self._keys = [cache.key(scope, text) for text in self._texts]
 
     def _claim(self, places: Iterable[int]) -> list[int]:
-        """Look texts up in the cache, and give those that this plan must fetch."""
+        """Look texts up in the cache; gives those that this plan must fetch."""
         if self._cache is None:
             return list(places)
         fetch: list[int] = []
@@ -195,30 +175,30 @@ class EmbeddingsPlan(BatchPlan[EmbeddingsResult]):
                 self._claimed.add(place)
                 fetch.append(place)
             elif isinstance(found, Future):
-                self._awaited[place] = found
+                self._pending[place] = found
             else:
                 self._take_cached(place, found)
         return fetch
 
     def batches(self) -> list[Batch]:
-        """The batches to send first: by count and by size, without what the cache has or will have."""
-        return self._laid_out(self._claim(range(len(self._texts))))
+        """The batches to send first, without what the cache has or will have."""
+        return self._in_batches(self._claim(range(len(self._texts))))
 
-    def awaited(self) -> list[Future[array[float] | None]]:
-        """The vectors that other calls are fetching; wait for all of them and then call `settle`."""
-        return list(self._awaited.values())
+    def pending(self) -> list[Future[array[float] | None]]:
+        """The vectors that other calls are fetching; wait for all of them, then call `settle`."""
+        return list(self._pending.values())
 
     def settle(self) -> list[Batch]:
-        """Take what the other calls have fetched, and give batches for what they could not."""
+        """Take what the other calls fetched; gives batches for what they could not fetch."""
         failed: list[int] = []
-        for place, future in self._awaited.items():
+        for place, future in self._pending.items():
             vector = future.result()
             if vector is None:
                 failed.append(place)
             else:
                 self._take_cached(place, vector)
-        self._awaited = {}
-        return self._laid_out(self._claim(failed))
+        self._pending = {}
+        return self._in_batches(self._claim(failed))
 
     def _take_cached(self, place: int, vector: array[float]) -> None:
         self._vectors[place] = vector
@@ -226,23 +206,22 @@ class EmbeddingsPlan(BatchPlan[EmbeddingsResult]):
         self._done += self._copies[place]
 
     def release(self) -> None:
-        """Give up what this plan meant to fetch and did not, so that nobody waits for it in vain."""
+        """Release the claims of this plan, so that no other call waits for it in vain."""
         if self._cache is not None:
             for place in self._claimed:
                 self._cache.release(self._keys[place])
         self._claimed.clear()
 
-    def _laid_out(self, places: Iterable[int]) -> list[Batch]:
-        return laid_out(((place, *self._measure(self._texts[place])) for place in places), self._limits)
+    def _in_batches(self, places: Iterable[int]) -> list[Batch]:
+        return in_batches(((place, *self._measure(self._texts[place])) for place in places), self._limits)
 
     def _measure(self, text: str) -> tuple[int, int]:
-        """The bytes and the tokens of a text."""
-        size = size_of(text)
+        """The bytes and tokens of a text."""
+        size = utf8_length(text)
         if self._count_tokens is None:
             return size, estimated_tokens(len(text), size)
         tokens = self._count_tokens(text)
-        if not isinstance(tokens, int) or tokens < 0:
-            raise InvalidArgumentError(f"count_tokens: gave {tokens!r} and not a number of tokens")
+        check_whole("count_tokens: its result", tokens)
         return size, tokens
 
     def request(self, batch: Batch, stop: Stop | None = None) -> Request:
@@ -252,27 +231,11 @@ class EmbeddingsPlan(BatchPlan[EmbeddingsResult]):
         encoding = _ENCODINGS[self._attempt]
         if encoding is not None:
             body["encoding_format"] = encoding
-        return self._as_relaxed(
-            request_of(
-                self._config,
-                "embeddings",
-                PATH,
-                self._params,
-                body,
-                retry_timeouts=True,
-                spent=self._spent(),
-                stop=stop,
-            )
-        )
+        return self._request_of(body, stop)
 
     def accept(self, batch: Batch, response: Response) -> EmbeddingsResult:
-        """Take the answer to a batch.
-
-        Raises:
-            ResponseDecodeError: It does not hold one whole vector for each text.
-        """
+        """Take the answer to a batch, which must have one valid vector for each text."""
         vectors, answer = parsed(response, lambda response: _parse(response, len(batch)))
-        self._relaxed = max(self._relaxed, len(answer.relaxed))
         trusted = self._cache is not None and is_trusted(answer)
         for place, vector in zip(batch, vectors, strict=True):
             self._vectors[place] = vector
@@ -285,12 +248,7 @@ class EmbeddingsPlan(BatchPlan[EmbeddingsResult]):
         return answer
 
     def reject(self, batch: Batch, error: APIStatusError) -> list[Batch]:
-        """Decide what to do with a batch that the service refused.
-
-        Returns:
-            The batches to send in its place: halves of one that was too large,
-            or the same again in the next encoding; none where nothing can be done.
-        """
+        """Replace a refused batch by halves, if it was too large, or by itself in the next encoding."""
         if self._refuses_encoding(batch, error):
             self._attempt = max(self._attempt, self._attempts[batch] + 1)
             self._refused[self._model] = self._attempt
@@ -298,11 +256,11 @@ class EmbeddingsPlan(BatchPlan[EmbeddingsResult]):
         return super().reject(batch, error)
 
     def can_replace(self, batch: Batch, error: APIStatusError) -> bool:
-        """Whether halves of the batch, or the same in another encoding, can be sent in its place."""
+        """Whether halves of the batch, or the same batch in another encoding, can replace it."""
         return self._refuses_encoding(batch, error) or super().can_replace(batch, error)
 
     def _refuses_encoding(self, batch: Batch, error: APIStatusError) -> bool:
-        """Whether the service takes no vectors in the encoding of a batch, and there is another one."""
+        """Whether the service refuses the encoding of a batch, and there is another one to try."""
         said = error.message.lower()
         about_encoding = "encoding_format" in said or "base64" in said or error.param == "encoding_format"
         return about_encoding and self._attempts[batch] + 1 < len(_ENCODINGS) and refused_as_it_is(error)
@@ -311,18 +269,11 @@ class EmbeddingsPlan(BatchPlan[EmbeddingsResult]):
         return self._done, len(self._inputs)
 
     def result(self) -> EmbeddingsResult:
-        """Everything together, in the order of the input."""
-        result = EmbeddingsResult(
-            usage=sum_usage(self._answers),
-            environment_impact=sum_impact(self._answers),
-            billing_cost=sum_cost(self._answers),
-            model=next((answer.model for answer in self._answers if answer.model), None),
-            batches=[*self._answers],
-            cached=self._cached,
-        )
+        """The result of the whole call, in the order of the input."""
+        result = EmbeddingsResult(**combined(self._answers), cached=self._cached)
         result.embeddings = self._as_numpy() if self._params.get("as_numpy") else list(self._lists())
         if self._answers:
-            set_origin(result, *self._origin(self._answers))
+            set_source(result, *self._origin(self._answers))
         return self._verified(result, self._answers)
 
     def _lists(self) -> Iterator[list[float]]:
@@ -346,15 +297,15 @@ def _parse(response: Response, count: int) -> tuple[list[array[float]], Embeddin
 
 def _checked(texts: str | Sequence[str]) -> list[str]:
     if not isinstance(texts, Iterable) or isinstance(texts, bytes | Mapping):
-        raise InvalidArgumentError(f"input: needs text or a list of texts, not {type(texts).__name__}")
+        raise InvalidArgumentError(f"input: must be text or a list of texts, not {type(texts).__name__}")
     inputs = [texts] if isinstance(texts, str) else list(texts)
     if not inputs:
-        raise InvalidArgumentError("input: holds no text")
+        raise InvalidArgumentError("input: must not be empty")
     for position, text in enumerate(inputs):
         if not isinstance(text, str):
-            raise InvalidArgumentError(f"input[{position}]: needs text, not {type(text).__name__}")
+            raise InvalidArgumentError(f"input[{position}]: must be text, not {type(text).__name__}")
         if not text:
-            raise InvalidArgumentError(f"input[{position}]: is empty, which the service refuses")
+            raise InvalidArgumentError(f"input[{position}]: must not be empty")
     return inputs
 
 

@@ -10,6 +10,7 @@ from melious.answers.reading import json_of, read_as
 from melious.answers.results import ImagesResult
 from melious.endpoints.common import body_of, check_known, request_of
 from melious.errors import InvalidArgumentError, ResponseDecodeError
+from melious.errors.checks import check_one_of, check_text, check_whole
 from melious.exchange.request import Operation, Response
 from melious.settings.config import ClientConfig
 from melious.settings.options import RoutingOptions
@@ -29,19 +30,19 @@ _BEGINNINGS = (
 
 
 class ImageParams(RoutingOptions, total=False):
-    """The optional parameters of a picture request. None is not sent.
+    """The optional parameters of an image request. None is not sent.
 
     Attributes:
-        n: How many pictures: up to 4 by the older pages, up to 10 by the newer.
-        size: Width x height, as in `1024x1024`.
+        n: How many images: up to 10 (4 in the older documentation).
+        size: Width x height in pixels, such as `1024x1024`.
         width: Width in pixels, for models that take it instead of `size`.
         height: Height in pixels.
         quality: `standard` or `hd`.
-        style: A style that the model knows.
-        response_format: `b64_json` unless you say `url`; newer services host no pictures.
-        output_format: `png`, `jpeg`, ..., where the model knows it.
-        output_quality: 0 to 100, where the model knows it.
-        seed: For pictures that can be had again, where the model knows it.
+        style: A style that the model supports.
+        response_format: `b64_json` (default) or `url`; newer services host no images.
+        output_format: `png`, `jpeg`, ..., if the model supports it.
+        output_quality: 0 to 100, if the model supports it.
+        seed: For reproducible images, if the model supports it.
         user: Who the request is for.
     """
 
@@ -59,44 +60,34 @@ class ImageParams(RoutingOptions, total=False):
 
 
 def create(config: ClientConfig, model: str, prompt: str, params: ImageParams) -> Operation[ImagesResult]:
-    """A call that makes pictures."""
+    """A call that generates images."""
     check_known(params, ImageParams, "images")
     check_params(params)
-    if not isinstance(prompt, str) or not prompt.strip():
-        raise InvalidArgumentError(f"prompt: {prompt!r} describes no picture")
+    check_text("prompt", prompt)
     body = body_of(config, model, {"prompt": prompt, "response_format": "b64_json"}, params)
     return Operation(request_of(config, "images", PATH, params, body), _parse)
 
 
 def check_params(params: Mapping[str, Any]) -> None:
-    """Refuse what the service is known not to take.
-
-    Raises:
-        InvalidArgumentError: A parameter is out of its bounds; it is named.
-    """
+    """Refuse values that the service is known to refuse."""
     for name, least, most in (
         ("n", 1, MAX_IMAGES),
         ("width", 1, None),
         ("height", 1, None),
         ("output_quality", 0, 100),
     ):
-        value = params.get(name)
-        if value is None:
-            continue
-        whole = isinstance(value, int) and not isinstance(value, bool)
-        if not whole or value < least or (most is not None and value > most):
-            bounds = f"{least} to {most}" if most is not None else f"{least} or more"
-            raise InvalidArgumentError(f"{name}: must be a whole number of {bounds}, not {value!r}")
+        if params.get(name) is not None:
+            check_whole(name, params[name], least=least, most=most)
     size = params.get("size")
     if size is not None and (not isinstance(size, str) or not _SIZE.fullmatch(size)):
         raise InvalidArgumentError(f"size: must be width x height, such as '1024x1024', not {size!r}")
     for name, known in (("quality", QUALITIES), ("response_format", IMAGE_FORMATS)):
-        if params.get(name) not in (None, *known):
-            raise InvalidArgumentError(f"{name}: must be one of {', '.join(known)}, not {params[name]!r}")
+        if params.get(name) is not None:
+            check_one_of(name, params[name], known)
 
 
 def media_type_of(data: bytes) -> str:
-    r"""What kind of picture some bytes are, by how they begin; PNG where that is not known.
+    r"""The media type of an image, by its first bytes; PNG if unknown.
 
     Example:
         >>> media_type_of(b"\xff\xd8\xff\xe0")
@@ -109,6 +100,6 @@ def _parse(response: Response) -> ImagesResult:
     raw = json_of(response, "images")
     if not isinstance(raw.get("data"), list) or not raw["data"]:
         raise ResponseDecodeError(
-            "images: the answer holds no pictures", request_id=response.request_id, body=raw
+            "images: the answer has no images", request_id=response.request_id, body=raw
         )
     return read_as(ImagesResult, raw, response, "images")

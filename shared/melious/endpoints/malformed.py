@@ -1,8 +1,8 @@
-"""What to do about a chat request that the gateway called malformed: its words fit many causes.
+"""Advice for a chat request that the gateway called malformed, which it does for many causes.
 
-The text is the same for a missing `reasoning_effort`, a prompt over the model's real window, an image that
-the model does not take, an assistant message without `content`, a model that nobody serves, and for nothing
-but many requests at a time (wire reference, section 19).
+Its text is the same for a missing `reasoning_effort`, a prompt over the model's real window, an image that
+the model does not take, an assistant message without `content`, a model that no provider serves, and for
+nothing but many concurrent requests (wire reference, section 19).
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from melious.catalogue.quirks import Quirks, quirks_of
 from melious.wire import codec
 
 _NEAR = 0.7
-"""Share of a window from which on a rough count of tokens is near it."""
+"""From this share of a window on, a rough count of tokens is near it."""
 _BYTES_PER_TOKEN = 4
 
 _ELSEWHERE = (
-    "many requests at a time",
+    "many concurrent requests",
     "a prompt over the model's real window",
     "an image for a model that takes none",
     "a missing `reasoning_effort`",
@@ -28,46 +28,41 @@ _ELSEWHERE = (
 
 
 def advice_for(body: Mapping[str, Any], base_url: str) -> str:
-    """What to do about a request that was called malformed; the causes that it has come first.
-
-    Args:
-        body: The body that was sent.
-        base_url: Where it was sent.
-    """
+    """The advice for a request that was called malformed; causes that it shows come first."""
     model = str(body.get("model", ""))
     found = list(_causes(body, model, quirks_of(model), base_url))
-    elsewhere = f"The service says this also of {', '.join(_ELSEWHERE[:-1])} and {_ELSEWHERE[-1]}"
+    elsewhere = f"The service also says this of {', '.join(_ELSEWHERE[:-1])} and {_ELSEWHERE[-1]}"
     if not found:
-        return f"{elsewhere}. None of it shows in this request: try again with fewer requests at a time"
-    return f"Look first at what this request has: {'; '.join(found)}. {elsewhere}"
+        return f"{elsewhere}. This request shows none of them: retry with fewer concurrent requests"
+    return f"First check what this request has: {'; '.join(found)}. {elsewhere}"
 
 
 def _causes(body: Mapping[str, Any], model: str, quirks: Quirks, base_url: str) -> Iterator[str]:
     card = known(model, base_url)
     effort = body.get("reasoning_effort")
     if quirks.wants_effort and effort is None:
-        yield f"no `reasoning_effort`, which {model} has been seen to want ('low' or 'medium')"
+        yield f"no `reasoning_effort`, which {model} was seen to need ('low' or 'medium')"
     if isinstance(effort, str) and effort in quirks.refused_efforts:
-        yield f"reasoning_effort={effort!r}, which {model} has been seen to refuse"
+        yield f"reasoning_effort={effort!r}, which {model} was seen to refuse"
     messages = [message for message in body.get("messages", ()) if isinstance(message, Mapping)]
     parts = [part for message in messages for part in _parts(message)]
     tokens = _tokens(messages, parts, body.get("tools"))
     window = quirks.window or (card.context_length if card else None)
     if window is not None and tokens >= _NEAR * window:
-        yield f"about {tokens:,} tokens of input by a rough count, where {model} takes about {window:,}"
+        yield f"roughly {tokens:,} tokens of input; {model} takes about {window:,}"
     if any(part.get("type") == "image_url" for part in parts):
         if quirks.refuses_images or (card is not None and not card.takes("image")):
-            yield f"an image, which {model} does not take or has been seen to refuse"
+            yield f"an image, which {model} does not take or was seen to refuse"
         else:
-            yield "an image, which the service refuses now and then"
+            yield "an image, which the service sometimes refuses"
     for position, message in enumerate(messages):
         if "content" not in message:
-            yield f"messages[{position}] without `content`: give it content=''"
+            yield f"messages[{position}] without `content`: add content=''"
             break
     if quirks.seen_failing or (card is not None and not card.served):
-        yield f"{model}, which has been seen to fail whatever it was asked: take another model"
+        yield f"{model}, which was seen to fail on every request: use another model"
     if isinstance(body.get("response_format"), Mapping):
-        yield "a `response_format`, which not every model takes"
+        yield "a `response_format`, which some models do not take"
 
 
 def _parts(message: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
@@ -77,7 +72,7 @@ def _parts(message: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 
 def _tokens(messages: list[Mapping[str, Any]], parts: list[Mapping[str, Any]], tools: Any) -> int:
-    """A rough count of the tokens of texts, tool calls and tools; images and sound are left out."""
+    """A rough count of the tokens of texts, tool calls and tools, without images and audio."""
     size = sum(len(str(part.get("text", ""))) for part in parts)
     for message in messages:
         content = message.get("content")

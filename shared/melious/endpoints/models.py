@@ -2,46 +2,48 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from melious.answers.reading import json_of, meta_of, read_as, set_origin
+from melious.answers.reading import json_of, meta_of, read_as, set_source
 from melious.answers.results import Model, ModelList
 from melious.endpoints.common import check_known, check_model, check_utf8, request_of
 from melious.errors import InvalidArgumentError, ResponseDecodeError
+from melious.errors.checks import check_seconds
 from melious.exchange.request import Operation, Response
 from melious.settings.config import ClientConfig
 from melious.settings.options import CallOptions
 
 if TYPE_CHECKING:
-    from melious.catalogue.heard import Shelf, Told
+    from melious.catalogue.live import ListedModel, LiveModels
     from melious.catalogue.selection import Order, Selection
 
 PATH = "models"
 
 
 class ModelParams(CallOptions, total=False):
-    """The optional parameters of the model endpoints: those of every call, without a body."""
+    """The optional parameters of the model endpoints; these have no body."""
 
 
 class FindParams(ModelParams, total=False):
-    """What `find` chooses by: what is not given does not matter, and what is unknown is never a yes.
+    """What `find` chooses by. An unknown fact of a model never matches.
 
     Attributes:
-        type: `chat`, `embeddings`, `rerank`, `image`, `audio`, or what else the service names.
+        type: `chat`, `embeddings`, `rerank`, `image`, `audio`, or another type of the service.
         vision: Whether the model takes images.
         tools: Whether it calls tools.
-        reasoning: Whether it thinks before it answers.
+        reasoning: Whether it reasons before it answers.
         min_context: Tokens that it must be able to read.
         max_input_cost: The most EUR per million tokens read.
         order_by: `price` (cheapest input first, then cheapest output), `input_cost`, `output_cost`,
-            `context` (longest first), `max_output` (longest first) or `name`; with a `-` in front
-            the other way round. Models whose figure is unknown come last either way. By default
-            the service's order.
-        max_age: Seconds that an earlier answer may be old; 300 by default, as long as the service
-            itself keeps its list. 0 asks anew.
+            `context` (longest first), `max_output` (longest first) or `name`; a leading `-` reverses
+            the order. Models with an unknown figure come last either way. By default the service's
+            order.
+        max_age: Seconds that the list may be old; 300 by default, as long as the service itself
+            keeps it. 0 always asks.
     """
 
     type: str | None
@@ -55,39 +57,35 @@ class FindParams(ModelParams, total=False):
 
 
 def find(config: ClientConfig, params: FindParams) -> tuple[Selection, float, Operation[ModelList]]:
-    """Check what is wanted: the choice, the age that the list may have, and a call for a newer one.
-
-    Raises:
-        InvalidArgumentError: An argument is wrong.
-    """
-    from melious.catalogue.heard import MAX_AGE  # noqa: PLC0415 - for those who look models up
+    """Check the arguments; gives the selection, the age that the list may have, and a call for a new list."""
+    from melious.catalogue.live import MAX_AGE  # noqa: PLC0415 - costs calls of other kinds nothing
     from melious.catalogue.selection import Selection  # noqa: PLC0415
 
     check_known(params, FindParams, "find")
     options: Any = {name: value for name, value in params.items() if name in ModelParams.__annotations__}
     wanted: Any = {name: value for name, value in params.items() if name not in options and name != "max_age"}
     age = params.get("max_age", MAX_AGE)
-    if isinstance(age, bool) or not isinstance(age, int | float) or not age >= 0:
-        raise InvalidArgumentError(f"max_age: {age!r} is not a number of seconds from zero up")
+    if age != math.inf:
+        check_seconds("max_age", age, zero=True)
     return Selection(**wanted), age, list_all(config, options, include_meta=True)
 
 
-def shelf_of(config: ClientConfig) -> Shelf:
-    """Where the models that a client hears of are kept, for all clients of its key."""
-    from melious.catalogue import heard  # noqa: PLC0415 - for those who look models up
+def live_models(config: ClientConfig) -> LiveModels:
+    """The live model list of a client's key, shared by all clients that use the key."""
+    from melious.catalogue import live  # noqa: PLC0415 - as above
 
-    return heard.shelf_of(config.base_url, config.key_digest)
+    return live.live_models(config.base_url, config.key_digest)
 
 
-def told_by(models: ModelList) -> Iterator[Told]:
-    """What a list says, for the catalogue."""
-    from melious.catalogue.heard import Told  # noqa: PLC0415 - for those who look models up
+def listed_models(models: ModelList) -> Iterator[ListedModel]:
+    """The entries of a list, for the catalogue."""
+    from melious.catalogue.live import ListedModel  # noqa: PLC0415 - as above
 
-    return (Told(model.id, model.owned_by, model.card) for model in models.data)
+    return (ListedModel(model.id, model.owned_by, model.card) for model in models.data)
 
 
 def list_all(config: ClientConfig, params: ModelParams, *, include_meta: bool) -> Operation[ModelList]:
-    """A call for every model that the key may use."""
+    """A call for all models that the key may use."""
     _check(params)
     return Operation(
         request_of(config, "models", _with_meta(PATH, include_meta), params, None, retry_timeouts=True), _list
@@ -107,7 +105,7 @@ def retrieve(
 def _check(params: ModelParams) -> None:
     check_known(params, ModelParams, "models")
     if params.get("extra_body"):
-        raise InvalidArgumentError("extra_body: a request for models has no body")
+        raise InvalidArgumentError("extra_body: requests for models have no body")
 
 
 def _with_meta(path: str, include_meta: bool) -> str:  # noqa: FBT001
@@ -119,11 +117,11 @@ def _list(response: Response) -> ModelList:
     data = raw.get("data")
     if not isinstance(data, list):
         raise ResponseDecodeError(
-            "models: the answer holds no models", request_id=response.request_id, body=raw
+            "models: the answer has no models", request_id=response.request_id, body=raw
         )
     result = read_as(ModelList, raw, response, "models")
     for model, item in zip(result.data, data, strict=True):
-        set_origin(model, item, meta_of(response))
+        set_source(model, item, meta_of(response))
     return result
 
 

@@ -1,4 +1,4 @@
-"""What a request is sent as instead, where the service refuses it: without a field, or with fewer filters."""
+"""What to send instead of a refused request: the same without a field, or with relaxed filters."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from melious.wire import codec
 from melious.wire.uploads import Upload
 
 Simplify: TypeAlias = Callable[[Request, MeliousError], Otherwise | None]
-"""Gives the request without what an error complains of; None where the error is about something else."""
+"""Gives the request without what the error is about; None if it cannot help."""
 
 
 @dataclass(frozen=True, slots=True)
 class Alternatives:
-    """What a request may be sent as instead: simpler first, then with its filters relaxed step by step.
+    """What may be sent instead of a request: simpler ones first, then with its filters relaxed step by step.
 
     Attributes:
         simpler: Ways to leave out what the service refuses.
-        steps: What is given up of the filters, one after the other.
-        refusal: The first error that said that no provider fits.
+        steps: How the filters are relaxed, in order.
+        refusal: The first error that said that no provider matches.
     """
 
     simpler: tuple[Simplify, ...] = ()
@@ -32,7 +32,7 @@ class Alternatives:
     refusal: MeliousError | None = None
 
     def __call__(self, request: Request, error: MeliousError) -> Otherwise | MeliousError | None:
-        """Give what to send instead, or the first refusal where all filters are given up."""
+        """Give what to send instead, or the first refusal after the last step."""
         for simplify in self.simpler:
             found = simplify(request, error)
             if found is not None:
@@ -40,12 +40,12 @@ class Alternatives:
         if not self.steps or not isinstance(error, NoProvidersAvailableError):
             return None
         refusal = self.refusal or error
-        given_up = request.routing.relaxed
-        if len(given_up) == len(self.steps):
-            refusal.add_note(f"Nor did a provider fit with this given up: {'; '.join(given_up)}")
+        taken = request.routing.relaxed
+        if len(taken) == len(self.steps):
+            refusal.add_note(f"No provider matched after relaxing: {'; '.join(taken)}")
             return refusal
-        relaxed = self.relaxed(request, len(given_up) + 1)
-        why = f"no provider fits the filters, trying again with this given up: {relaxed.routing.relaxed[-1]}"
+        relaxed = self.relaxed(request, len(taken) + 1)
+        why = f"no provider matches the filters, retrying after relaxing: {relaxed.routing.relaxed[-1]}"
         return Otherwise(replace(relaxed, otherwise=replace(self, refusal=refusal)), why)
 
     def relaxed(self, request: Request, count: int) -> Request:
@@ -61,7 +61,7 @@ class Alternatives:
 
 
 def _with_filters(body: bytes | Upload | None, filters: Mapping[str, Any]) -> bytes | Upload:
-    """A body, or a form, with other filters; with none where they are empty."""
+    """A body, or a form, with other filters; without any if they are empty."""
     if isinstance(body, Upload):
         form = {name: value for name, value in body.fields.items() if name != "filters"}
         if filters:

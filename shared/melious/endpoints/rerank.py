@@ -6,21 +6,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from melious._figures import whole_count
-from melious.answers.reading import json_of, read_as, set_origin
+from melious.answers.reading import json_of, read_as, set_source
 from melious.answers.results import RerankItem, RerankResult
 from melious.endpoints.batching import (
     Batch,
+    BatchLimits,
     BatchPlan,
-    Limits,
     OnAnswer,
     Progress,
-    laid_out,
-    size_of,
-    whole_from,
+    in_batches,
+    utf8_length,
+    whole_number,
 )
-from melious.endpoints.common import body_of, check_known, check_weights, encoded, is_list, request_of
-from melious.endpoints.sums import sum_cost, sum_impact, sum_usage
+from melious.endpoints.common import body_of, check_known, encoded, is_list
+from melious.endpoints.sums import combined
 from melious.errors import InvalidArgumentError, ResponseDecodeError
+from melious.errors.checks import check_text, check_whole
 from melious.exchange.request import Request, Response, Stop, parsed
 from melious.settings.config import ClientConfig
 from melious.settings.options import RoutingOptions
@@ -35,23 +36,21 @@ class RerankParams(RoutingOptions, total=False):
     """The optional parameters of a rerank request. None is not sent.
 
     Attributes:
-        top_n: How many of the best to give; by default all.
+        top_n: How many of the best to return; by default all.
         return_documents: Whether the answer repeats the documents.
         max_chunks_per_doc: Into how many pieces a long document may be cut.
         user: Who the request is for.
-        mode: A routing word of the older pages; not together with `custom_weights`.
-        custom_weights: Routing weights of the older pages.
-        batch_size: The most documents in one request, up to 10,000; 256 by
-            default, and fewer where they have more than 2 MB together.
-        max_concurrency: The most requests at a time; 4 by default.
-        on_progress: Called after each request with the number of documents
-            done and that of all, in the thread or on the event loop of the
-            caller. The asyncio client awaits what can be awaited. What it
-            raises ends the call.
-        on_answer: Called with the answer to each request as soon as it is
-            there, likewise: also where another request of the call fails. Once
-            one has failed for good, nothing further is sent; what is under way
-            ends, and its answers are passed on too.
+        mode: A routing word of the older documentation; not together with `custom_weights`.
+        custom_weights: Routing weights of the older documentation.
+        batch_size: The most documents in one request, up to 10,000; 256 by default, and fewer if
+            they exceed 2 MB together.
+        max_concurrency: The most concurrent requests; 4 by default.
+        on_progress: Called after each request with the number of documents done and of all
+            documents, in the caller's thread or event loop. The asyncio client awaits an awaitable
+            result. An exception ends the call.
+        on_answer: Called in the same way with each answer as soon as it arrives, even if another
+            request of the call fails. After a final failure nothing further is sent; requests under
+            way end, and their answers are reported too.
     """
 
     top_n: int | None
@@ -70,9 +69,9 @@ _OWN = frozenset({"batch_size", "max_concurrency", "on_progress", "on_answer", "
 
 
 class RerankPlan(BatchPlan[RerankResult]):
-    """One rerank call: its batches, and what has come of them."""
+    """One rerank call: its batches and their answers."""
 
-    name = "rerank"
+    name = PATH
     field = "documents"
 
     def __init__(
@@ -83,26 +82,18 @@ class RerankPlan(BatchPlan[RerankResult]):
         documents: Sequence[str | Mapping[str, Any]],
         params: RerankParams,
     ) -> None:
-        """Check the arguments.
-
-        Raises:
-            InvalidArgumentError: The query or a document is empty, or an option is wrong.
-        """
+        """Check the arguments."""
         check_known(params, RerankParams, "rerank")
-        super().__init__(params)
-        if not isinstance(query, str) or not query.strip():
-            raise InvalidArgumentError(f"query: must be text that is not empty, not {query!r}")
+        super().__init__(config, params)
+        check_text("query", query)
         self._documents = _checked(documents)
         top_n = params.get("top_n")
-        if top_n is not None and (isinstance(top_n, bool) or not isinstance(top_n, int) or top_n < 1):
-            raise InvalidArgumentError(f"top_n: {top_n!r} is not a whole number above zero")
-        check_weights(params.get("mode"), params.get("custom_weights"))
+        if top_n is not None:
+            check_whole("top_n", top_n, least=1)
         self._top_n = top_n
         self._query = query
-        self._config = config
-        self._params = params
-        self._limits = Limits(
-            whole_from(params, "batch_size", BATCH_ITEMS, MAX_ITEMS), MAX_BATCH_BYTES, MAX_BATCH_BYTES
+        self._limits = BatchLimits(
+            whole_number(params, "batch_size", BATCH_ITEMS, MAX_ITEMS), MAX_BATCH_BYTES, MAX_BATCH_BYTES
         )
         sent = {name: value for name, value in params.items() if name not in _OWN}
         self._batch_body = body_of(config, model, {}, sent)
@@ -110,12 +101,12 @@ class RerankPlan(BatchPlan[RerankResult]):
 
     def batches(self) -> list[Batch]:
         """The batches to send first: by count and by size."""
-        return laid_out(self._measured(), self._limits)
+        return in_batches(self._measured(), self._limits)
 
     def _measured(self) -> Iterator[tuple[int, int, int]]:
         for place, document in enumerate(self._documents):
             if isinstance(document, str):
-                yield place, size_of(document), 0
+                yield place, utf8_length(document), 0
             else:
                 yield place, len(encoded({f"documents[{place}]": document})), 0
 
@@ -127,28 +118,11 @@ class RerankPlan(BatchPlan[RerankResult]):
             # The best of all are among the best of each batch.
             whole = len(batch) == len(self._documents)
             body["top_n"] = self._top_n if whole else min(self._top_n, len(batch))
-        body |= self._batch_body
-        return self._as_relaxed(
-            request_of(
-                self._config,
-                "rerank",
-                PATH,
-                self._params,
-                body,
-                retry_timeouts=True,
-                spent=self._spent(),
-                stop=stop,
-            )
-        )
+        return self._request_of(body | self._batch_body, stop)
 
     def accept(self, batch: Batch, response: Response) -> RerankResult:
-        """Take the answer to a batch.
-
-        Raises:
-            ResponseDecodeError: It is no list of documents that were sent.
-        """
+        """Take the answer to a batch, which must rank the documents that were sent."""
         answer = parsed(response, lambda response: _parse(response, len(batch)))
-        self._relaxed = max(self._relaxed, len(answer.relaxed))
         if len(batch) < len(self._documents):
             answer.results = [_placed(item, batch[item.index]) for item in answer.results]
         self._answers.append((batch, answer))
@@ -158,22 +132,15 @@ class RerankPlan(BatchPlan[RerankResult]):
         return sum(len(batch) for batch, _ in self._answers), len(self._documents)
 
     def result(self) -> RerankResult:
-        """Everything together, best first; documents of one score in the order given."""
+        """The result of the whole call, best first; ties in the order of the documents."""
         answers = [answer for _, answer in sorted(self._answers, key=lambda done: done[0])]
         ranked = [item for answer in answers for item in answer.results]
         ranked.sort(key=_best_first)
         if len(answers) == 1:
             whole = answers[0].model_copy(update={"results": ranked[: self._top_n], "batches": answers})
             return self._verified(whole, answers)
-        result = RerankResult(
-            usage=sum_usage(answers),
-            environment_impact=sum_impact(answers),
-            billing_cost=sum_cost(answers),
-            model=next((answer.model for answer in answers if answer.model), None),
-            results=ranked[: self._top_n],
-            batches=[*answers],
-        )
-        set_origin(result, *self._origin(answers))
+        result = RerankResult(**combined(answers), results=ranked[: self._top_n])
+        set_source(result, *self._origin(answers))
         return self._verified(result, answers)
 
 
@@ -182,25 +149,25 @@ def _best_first(item: RerankItem) -> tuple[float, int]:
 
 
 def _placed(item: RerankItem, index: int) -> RerankItem:
-    """An item of a batch, with its place among all documents."""
+    """An item of a batch with its index among all documents."""
     return item if item.index == index else item.model_copy(update={"index": index})
 
 
 def _checked(documents: Sequence[str | Mapping[str, Any]]) -> list[str | Mapping[str, Any]]:
     if not is_list(documents):
-        raise InvalidArgumentError("documents: needs a list of at least one document")
+        raise InvalidArgumentError("documents: must be a list of at least one document")
     texts = list(documents)
     for position, document in enumerate(texts):
         text = document.get("text") if isinstance(document, Mapping) else document
         if not isinstance(text, str) or not text:
             raise InvalidArgumentError(
-                f"documents[{position}]: needs text, or a dict with text, not {document!r:.80}"
+                f"documents[{position}]: must be non-empty text or a dict with it, not {document!r:.80}"
             )
     return texts
 
 
 def _usage_in(meta: Any) -> dict[str, int] | None:
-    """The tokens of an answer that tells them as Cohere does, in `meta`."""
+    """The tokens of an answer that reports them in `meta`, as Cohere does."""
     tokens = meta.get("tokens") if isinstance(meta, dict) else None
     if not isinstance(tokens, dict) or (read := whole_count(tokens.get("input_tokens"))) is None:
         return None
@@ -211,7 +178,7 @@ def _parse(response: Response, count: int) -> RerankResult:
     raw = json_of(response, "rerank")
     if not isinstance(raw.get("results"), list):
         raise ResponseDecodeError(
-            "rerank: the answer holds no results", request_id=response.request_id, body=raw
+            "rerank: the answer has no results", request_id=response.request_id, body=raw
         )
     fields = raw if raw.get("usage") else {**raw, "usage": _usage_in(raw.get("meta"))}
     result = read_as(RerankResult, raw, response, "rerank", fields)
@@ -219,7 +186,7 @@ def _parse(response: Response, count: int) -> RerankResult:
     for item in result.results:
         if not 0 <= item.index < count or item.index in seen:
             raise ResponseDecodeError(
-                f"rerank: the answer names document {item.index}, of {count} sent",
+                f"rerank: wrong or repeated index {item.index} in the answer to {count} documents",
                 request_id=response.request_id,
                 body=raw,
             )

@@ -1,4 +1,4 @@
-"""What several requests cost together; None where any of them did not report it."""
+"""What several requests cost together; None if any of them did not report it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,19 @@ from melious.answers.results import Result, Usage
 from melious.impact import BillingCost, EnvironmentImpact
 
 
+def combined(answers: Sequence[Result]) -> dict[str, Any]:
+    """The fields of a result that stands for several answers of one model."""
+    return {
+        "usage": sum_usage(answers),
+        "environment_impact": sum_impact(answers),
+        "billing_cost": sum_cost(answers),
+        "model": next((model for answer in answers if (model := getattr(answer, "model", None))), None),
+        "batches": [*answers],
+    }
+
+
 def sum_usage(answers: Sequence[Result]) -> Usage | None:
-    """The tokens of all answers; 0 where none was needed."""
+    """The tokens of all answers; 0 if there are no answers."""
     if not answers:
         return Usage(prompt_tokens=0, total_tokens=0)
     known = [answer.usage for answer in answers if answer.usage is not None]
@@ -23,7 +34,7 @@ def sum_usage(answers: Sequence[Result]) -> Usage | None:
 
 
 def sum_impact(answers: Sequence[Result]) -> EnvironmentImpact | None:
-    """The impact of all answers; what they do not have in common, such as the place, is None."""
+    """The impact of all answers; what differs between them, such as the location, is None."""
     known = [answer.environment_impact for answer in answers if answer.environment_impact is not None]
     if not known or len(known) < len(answers):
         return None
@@ -38,7 +49,7 @@ def sum_impact(answers: Sequence[Result]) -> EnvironmentImpact | None:
 
 
 def sum_cost(answers: Sequence[Result]) -> BillingCost | None:
-    """The money for all answers."""
+    """The cost of all answers."""
     known = [answer.billing_cost for answer in answers if answer.billing_cost is not None]
     if not known or len(known) < len(answers):
         return None

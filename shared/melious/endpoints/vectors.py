@@ -15,10 +15,10 @@ _SWAP = sys.byteorder == "big"
 
 
 def decode(value: Any) -> array[float]:
-    """Read one vector of an answer, whichever way it came.
+    """Read one vector of an answer, in either form.
 
     Raises:
-        ValueError: It is broken: bad base64, half a number, no numbers, or NaN among them.
+        ValueError: Bad base64, half a number, no numbers, or NaN or infinity among them.
     """
     if isinstance(value, str):
         data = binascii.a2b_base64(value)
@@ -27,31 +27,26 @@ def decode(value: Any) -> array[float]:
         vector = array("f", data)
         if _SWAP:
             vector.byteswap()
-        high = data[3::4]  # sign and most of the exponent, by which numbers beyond all measure are known
+        high = data[3::4]  # sign and most of the exponent: 7f or ff for NaN, infinity and huge numbers
         if (b"\x7f" in high or b"\xff" in high) and not math.isfinite(sum(vector)):
-            raise ValueError("there is NaN or infinity in it")
+            raise ValueError("it contains NaN or infinity")
         return vector
     if isinstance(value, list) and value:
         try:
             vector = array("d", value)
         except (TypeError, OverflowError):
-            raise ValueError("the list holds something that is not a number") from None
+            raise ValueError("the list contains something that is not a number") from None
         if not math.isfinite(sum(vector)):
-            raise ValueError("there is NaN or infinity in it")
+            raise ValueError("it contains NaN or infinity")
         return vector
-    raise ValueError(f"neither text nor numbers but {type(value).__name__}")
+    raise ValueError(f"it must be text or numbers, not {type(value).__name__}")
 
 
 def in_order(data: Any, count: int) -> list[array[float]]:
-    """Read all vectors of an answer, in the order of the input.
-
-    Args:
-        data: `data` of the answer: objects with `index` and `embedding`.
-        count: How many inputs were sent.
+    """Read `data` of an answer: all vectors, in the order of the inputs.
 
     Raises:
-        ResponseDecodeError: There are more, fewer or other vectors than inputs,
-            one is broken, or they differ in length.
+        ResponseDecodeError: The vectors do not match the inputs, one is broken, or they differ in length.
     """
     if not isinstance(data, list) or len(data) != count:
         got = len(data) if isinstance(data, list) else 0
@@ -61,7 +56,9 @@ def in_order(data: Any, count: int) -> list[array[float]]:
         index = item.get("index") if isinstance(item, dict) else -1
         index = position if index is None else whole_count(index)
         if index is None or not 0 <= index < count or vectors[index] is not None:
-            raise ResponseDecodeError(f"embeddings: the answer names input {index!r}, of {count} sent")
+            raise ResponseDecodeError(
+                f"embeddings: wrong or repeated index {index!r} in the answer to {count} inputs"
+            )
         try:
             vectors[index] = decode(item.get("embedding"))
         except ValueError as error:
@@ -70,6 +67,6 @@ def in_order(data: Any, count: int) -> list[array[float]]:
     lengths = {len(vector) for vector in whole}
     if len(lengths) > 1:
         raise ResponseDecodeError(
-            f"embeddings: vectors of different lengths in one answer: {sorted(lengths)}"
+            f"embeddings: the vectors of one answer differ in length: {sorted(lengths)}"
         )
     return whole

@@ -1,4 +1,4 @@
-"""What can go wrong, what to do about it, and how an answer is read as an error."""
+"""What can go wrong, and what to do about it."""
 
 from melious.errors.tree import (
     APIConnectionError,

@@ -1,4 +1,4 @@
-"""Checks of arguments that many places share; their errors name the argument."""
+"""Shared checks of arguments; their errors name the argument."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def check_number(name: str, value: object) -> None:
 
 
 def check_seconds(name: str, value: object, *, zero: bool = False) -> None:
-    """Refuse anything but a positive number of seconds, or zero where that is allowed."""
+    """Refuse anything but a positive number of seconds, or zero if allowed."""
     if zero and _number(value) == 0:
         return
     if not 0 < _number(value) < math.inf:

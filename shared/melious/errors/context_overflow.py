@@ -65,7 +65,7 @@ _ABOUT_OUTPUT = r"^\W*max(?:imum)?[ _]?(?:\w+[ _])?tokens\b(?! must be at least 
 
 
 def is_overflow(message: str) -> bool:
-    """Whether a message says that the input, not the rate or `max_tokens`, is too large.
+    """Whether a message says that the input is too long, not the rate or `max_tokens`.
 
     Example:
         >>> is_overflow("This model's maximum context length is 8192 tokens. However, you requested 9000.")

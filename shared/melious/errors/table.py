@@ -89,7 +89,7 @@ _NO_PROVIDER_FITS = re.compile(
     r"|\bfilters? exclude[sd]? (?:every|all)\b",
     re.IGNORECASE,
 )
-"""No provider matches the filters; the service says so under any code and status."""
+"""No provider matches the filters, said under any code and status."""
 _NO_PROVIDERS = re.compile(r"no providers? (?:are |is )?available", re.IGNORECASE)
 """Said about outages too; a known code decides which is meant."""
 _OVERFLOW_STATUSES = frozenset({None, 400, 413, 422, 429})

@@ -34,7 +34,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One failed attempt of a call: its outcome, and when it ended, in seconds since the call began."""
+    """One failed attempt: its outcome, and its end in seconds since the call began."""
 
     outcome: str
     at: float
@@ -146,7 +146,7 @@ class ConfigurationError(MeliousError, ValueError):
 
 
 class InvalidArgumentError(MeliousError, ValueError):
-    """An argument is not valid; nothing was sent. The message names it and its position."""
+    """An argument, named by the message, is not valid; nothing was sent."""
 
 
 class APIConnectionError(MeliousError, ConnectionError):
@@ -170,7 +170,7 @@ class DeadlineExceededError(APITimeoutError):
 
 
 class ResponseDecodeError(MeliousError):
-    """An answer cannot be read: it is not JSON, or has the wrong form or content."""
+    """An answer is not JSON, or has the wrong form or content."""
 
     advice = "Check that the base URL is that of Melious, and not of a proxy or a web page"
 
@@ -196,13 +196,13 @@ class BudgetExceededError(MeliousError):
 
 
 class ResidencyError(MeliousError):
-    """An answer does not come from `filters.countries`, or does not say where it comes from.
+    """An answer comes from outside `filters.countries`, or has no location.
 
     The answer is complete, and was billed.
 
     Attributes:
         answer: The answer: a `Result`; for a stream, what arrived.
-        locations: The country codes of the answers that were not verified; None if unknown.
+        locations: The countries of unverified answers; None if unknown.
         countries: The countries that were allowed.
     """
 
@@ -224,11 +224,11 @@ class ResidencyError(MeliousError):
 
 
 class ResidencyWarning(UserWarning):
-    """The warning of `verify_location="warn"`, in place of a `ResidencyError`."""
+    """The warning of `verify_location="warn"`."""
 
 
 class StreamTruncatedError(APIConnectionError):
-    """A stream ended without a finish reason and without `[DONE]`: the answer is incomplete."""
+    """A stream ended without a finish reason or `[DONE]`: the answer is incomplete."""
 
     advice = "What arrived is in `.partial`; send the request again for the whole answer"
 

@@ -51,7 +51,7 @@ class Allowance:
 
 
 class Period:
-    """Learns how long to wait for a new window, where the service says whole seconds or nothing.
+    """Learns how long to wait for a new window.
 
     Attributes:
         seconds: The wait requested, or proved enough; 0.0 while unknown.
@@ -91,7 +91,7 @@ class Period:
             self.tried = shorter
 
     def refused(self, seconds: float, after: float) -> None:
-        """Note that no window had begun after so many seconds, and the new wait requested."""
+        """Note that no window had begun after so long, and the new wait requested."""
         if self.tried < self.seconds:
             self.tried, self._cooldown = self.seconds, _COOLDOWN
         else:

@@ -1,4 +1,4 @@
-"""What an exchange asks its driver to do, and how the driver reports a transport failure."""
+"""What an exchange asks of its driver, and how that reports a failure."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class ReadBody:
 
 @dataclass(frozen=True, slots=True)
 class ReadSome:
-    """Read the next bytes of a stream; the result is bytes, b"" at its end, or a `Failure`."""
+    """Read from a stream; the result is bytes, b"" at its end, or a `Failure`."""
 
 
 @dataclass(frozen=True, slots=True)

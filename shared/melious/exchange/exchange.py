@@ -51,7 +51,7 @@ MAX_BODY = 256 * 1024 * 1024  # 2,048 vectors of 4,096 numbers as JSON take 170 
 
 @dataclass(slots=True)
 class Policy:
-    """What calls share: the client's retry budget, the gate of its key and endpoint, the clocks."""
+    """What calls share: retry budget, gate and clocks."""
 
     gate: RateGate
     budget: RetryBudget = field(default_factory=RetryBudget)
@@ -158,11 +158,11 @@ class _CallState:
 
     @property
     def tries(self) -> int:
-        """Attempts so far; one with another request instead does not count as a retry."""
+        """Attempts so far, without those that another request replaced."""
         return self.attempts - self.refusals
 
     def pass_gate(self) -> Generator[Effect, Any, None]:
-        """Wait until the gate is open; raise, with nothing sent, if that takes too long."""
+        """Wait until the gate is open; raises if that takes too long."""
         policy, gate, most = self.policy, self.policy.gate, self.policy.max_rate_limit_wait
         if not most:
             return
@@ -278,7 +278,7 @@ class _CallState:
     def _apply_retry_headers(
         self, error: MeliousError, head: Head, rate_limit: RateLimit | None, now: float
     ) -> None:
-        """Set what the headers say about retries on the error; report rate limits to the gate."""
+        """Apply headers about retries to the error, and report rate limits to the gate."""
         error.retry_after = parse_retry_after(head.headers, now)
         if isinstance(error, RateLimitError):
             if error.retry_after is None and rate_limit is not None and rate_limit.remaining == 0:

@@ -1,4 +1,4 @@
-"""A client-side rate limiter: holds back requests that the service would refuse, per key and endpoint.
+"""A client-side rate limiter, per key and endpoint: holds back requests that would be refused.
 
 A window is a span of time in which the service accepts some requests. While none is known, the gate is open.
 After one is used up, or a refusal, one request, the probe, tries the next; the others follow if it passes.
@@ -18,7 +18,7 @@ from melious.exchange.allowance import Allowance, Period
 from melious.exchange.ratelimit import RateLimit
 
 _SAME_WINDOW = 1.5
-"""Seconds by which the ends in two answers may differ, from rounding and latency, within one window."""
+"""Seconds by which two reported ends of one window may differ."""
 _MARGIN = 1.05
 """Part of a period after which the next window is tried without word from a header."""
 _ROUNDED_UP = 0.5
@@ -28,7 +28,7 @@ _RECHECKS = 0.001, 0.01, 0.25
 _SETTLED = 0.2, 1 / 16
 """Seconds, plus part of the period, after which a probe not refused counts as passed."""
 _COUNTED = 10.0
-"""Seconds of an open gate over which requests are counted, in case one is refused."""
+"""Seconds over which an open gate counts requests, in case one is refused."""
 _PROBE_BACKOFF = 0.05, 8.0
 """Seconds from a refused probe to the next: first and longest; they double."""
 
@@ -51,7 +51,7 @@ class Turn:
 
 
 class RateGate:
-    """Holds back the calls of one key and endpoint while their requests could only fail.
+    """Holds back calls while their requests could only fail.
 
     Shared by all clients of the key in this process: numbers and monotonic times under a lock, no timer
     or task. The service's figures are hints.
@@ -119,7 +119,7 @@ class RateGate:
         return self._probe is not None or (self._left == 0 and now >= max(self._closed_until, self._end))
 
     def is_open(self, now: float) -> bool:
-        """Whether there is no state worth keeping: no wait, and no window being counted."""
+        """Whether there is no state worth keeping."""
         with self._lock:
             counted = self._left is not None and now < self._end
             return now >= self._closed_until and not counted and self._probe is None and not self._waiting
@@ -172,7 +172,7 @@ class RateGate:
             self._left, self._end, self._end_reported, self._was_refused = 0, self._closed_until, True, True
 
     def leave(self, turn: Turn) -> None:
-        """Remove a call that ended, or whose attempt failed; another call may then probe."""
+        """Remove a call that ended or failed; another may then probe."""
         if turn.waiting or turn.in_flight:
             with self._lock:
                 self._unqueue(turn)

@@ -35,7 +35,7 @@ class OpenStream:
 
 
 def lost(opened: OpenStream, failure: Failure) -> list[dict[str, Any]]:
-    """Give the remaining chunks of a stream whose connection failed; sets `parser.error` if it was cut."""
+    """The remaining chunks of a failed connection; the parser has the error, if the answer was cut."""
     error = failure.error or (APITimeoutError if failure.timed_out else StreamTruncatedError)(failure.message)
     error.__cause__ = failure.cause
     return opened.parser.lost(error)

@@ -15,9 +15,9 @@ from melious._figures import known_figure
 _EPOCH = 1e9
 _EPOCH_MS = 1e12
 _LONGEST = 31 * 86_400.0
-"""Seconds; a longer wait is taken for a mistake, such as an epoch in the wrong place."""
+"""Seconds; a longer wait is taken for a mistake."""
 _CLOCKS_AGREE = 1.0
-"""Seconds by which the local clock may differ from `Date` and be used instead, as the more precise one."""
+"""Seconds by which the more precise local clock may differ from `Date` and be used instead."""
 _DURATION = re.compile(
     r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?"
 )
@@ -85,7 +85,7 @@ def _seconds_until(reset: str | None, headers: Mapping[str, str], now: float) ->
 
 
 def _until(moment: float, headers: Mapping[str, str], now: float) -> float:
-    """Seconds until an epoch, by the service's clock (`Date`) unless the local one agrees with it."""
+    """Seconds until an epoch, by `Date` unless the local clock agrees with it."""
     date = _date(headers.get("date"))
     if date is None or date - _CLOCKS_AGREE <= now <= date + 1.0 + _CLOCKS_AGREE:
         date = now

@@ -96,10 +96,10 @@ class Otherwise:
 
 
 Alternative: TypeAlias = Callable[["Request", "MeliousError"], "Otherwise | MeliousError | None"]
-"""Returns what to send instead, an error that ends the call, or None to go on as usual."""
+"""Returns what to send instead, an error that ends the call, or None."""
 
 Stop: TypeAlias = Callable[["MeliousError | None"], bool]
-"""Returns whether to make no further attempt, given the error of the last one or None."""
+"""Returns whether to stop, given the last error or None."""
 
 Replay: TypeAlias = Callable[["Response"], tuple[dict[str, Any], Iterable[dict[str, Any]]]]
 """Returns a chat answer as it arrived, and the chunks to stream it as."""

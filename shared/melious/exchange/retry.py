@@ -1,4 +1,4 @@
-"""Whether and when to retry: pure decisions, and a budget against retry storms."""
+"""Whether and when to retry, and a budget against retry storms."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ BACKOFF_BASE = 0.5
 BACKOFF_CAP = 8.0
 SERVER_DELAY_CAP = 60.0
 _ROUNDED = 2.0
-"""Seconds by which the end of a window may be late when both times are in whole seconds."""
+"""Seconds by which rounding may delay the end of a window."""
 GATEWAY_CUT = 55.0
 """Seconds after which the gateway itself may have cut the request, and would again."""
 
@@ -147,7 +147,7 @@ def delay_before_retry(
 
 
 def wait_until_reset(rate_limit: RateLimit) -> float | None:
-    """Seconds until the window ends; up to 62 count as 60, since both times are rounded."""
+    """Seconds until the window ends; up to 62 count as 60, because of rounding."""
     seconds = rate_limit.reset_after
     if seconds is not None and SERVER_DELAY_CAP < seconds <= SERVER_DELAY_CAP + _ROUNDED:
         return SERVER_DELAY_CAP

@@ -1,7 +1,6 @@
-"""Sending through a client of the caller's: one with httpx's interface.
+"""Sends through an injected client with httpx's interface.
 
-It is used as it is and never closed here. Redirects are not followed, whatever
-it is set to: a redirect would carry the key along.
+It is used unchanged and never closed here. Redirects are not followed: they would carry the key along.
 """
 
 from __future__ import annotations
@@ -20,20 +19,12 @@ class ClientAnswer:
         self.headers = _headers_of(response)
         self.deadline = deadline
         self._response = response
-        # The body, decompressed, if a hook of the client has read it or it never was on a wire.
+        # The decompressed body, if a hook of the client has read it or it came from no network.
         self._read_before: bytes | None = response.content if response.is_stream_consumed else None
 
 
 def built(client: Any, encoded: EncodedRequest, body: Any, deadline: Deadline, read: float | None) -> Any:
-    """Make a client's own request of an attempt, with the time that is left as its timeouts.
-
-    Args:
-        client: The client.
-        encoded: The attempt.
-        body: Its body, as a client of this kind iterates over it.
-        deadline: Bounds the waits.
-        read: Seconds that each read may take.
-    """
+    """Build a client's own request for an attempt, with the remaining time as its timeouts."""
     return client.build_request(
         encoded.method.decode(),
         encoded.url,
@@ -44,7 +35,7 @@ def built(client: Any, encoded: EncodedRequest, body: Any, deadline: Deadline, r
 
 
 def timeouts(encoded: EncodedRequest, deadline: Deadline, read: float | None) -> dict[str, float | None]:
-    """The timeouts of an attempt in httpx's form: as usual, but not beyond what is left."""
+    """The timeouts of an attempt in httpx's form, bounded by the deadline."""
     left = deadline.left()
     return {
         "connect": _shorter(encoded.connect, left),
@@ -55,12 +46,12 @@ def timeouts(encoded: EncodedRequest, deadline: Deadline, read: float | None) ->
 
 
 def body_read_seconds(deadline: Deadline) -> float | None:
-    """How long each read of a body may take, for a client that wants to know before the first."""
+    """How long each read of a body may take, for a client that needs to know before the first."""
     return deadline.left() if deadline.silence is None else deadline.silence
 
 
 def _headers_of(response: Any) -> Headers:
-    """The headers that hold for the body as it is still to be read."""
+    """The headers of the body as it will be read."""
     headers: Headers = response.headers.raw
     if response.is_stream_consumed:
         return [pair for pair in headers if pair[0].lower() != b"content-encoding"]

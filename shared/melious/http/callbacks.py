@@ -1,4 +1,4 @@
-"""What callers' callbacks give back: an asyncio client awaits it, a blocking one cannot."""
+"""Results of callers' callbacks: an asyncio client awaits them, a blocking one cannot."""
 
 from __future__ import annotations
 
@@ -8,21 +8,13 @@ from melious.errors import InvalidArgumentError
 
 
 async def awaited(given: object) -> None:
-    """Wait for what a callback gave back, if it can be waited for."""
+    """Await the result of a callback, if it is awaitable."""
     if given is not None and isawaitable(given):
         await given
 
 
 def no_coroutine(name: str, given: object) -> None:
-    """Refuse a callback that would never run.
-
-    Args:
-        name: The argument that the callback came as.
-        given: What it gave back.
-
-    Raises:
-        InvalidArgumentError: A coroutine.
-    """
+    """Refuse the coroutine of an async callback, which would never run."""
     if given is not None and iscoroutine(given):
         given.close()
         raise InvalidArgumentError(f"{name}: an async function needs an AsyncMeliousClient")

@@ -1,10 +1,8 @@
-"""What sync and async pools have in common: connections, their deadlines, and which of them to keep.
+"""What blocking and asyncio pools share: connections, their deadlines, and which of them to keep.
 
-A request takes an idle connection, or a new one, in constant time, however
-many there are. Whatever happens to a request, an error, a cancellation, a
-dropped stream, spoils only its own connection, and that one is thrown away.
-The order is last in, first out: few connections stay warm, and the rest grow
-cold and are closed.
+A request takes an idle connection, or a new one, in constant time. An error, a cancellation or a dropped
+stream spoils only its own connection, which is closed. The order is last in, first out: few connections stay
+in use, and the others expire and are closed.
 """
 
 from __future__ import annotations
@@ -24,14 +22,14 @@ DRAIN_SECONDS = 0.05
 DRAIN_BYTES = 64 * 1024
 WRITE_BYTES = 1024 * 1024
 _MOMENT = 0.001
-"""Seconds for a step that begins too late: long enough to fail as one that takes too long."""
+"""Seconds for a step that starts too late: long enough to fail as a timeout."""
 
 
 class Deadline:
     """Bounds the waits of one attempt.
 
     Attributes:
-        until: The monotonic moment after which nothing goes on, or None.
+        until: The monotonic time of the deadline, or None.
         silence: The most seconds that a single read may take, or None.
     """
 
@@ -46,7 +44,7 @@ class Deadline:
         return None if self.until is None else max(0.0, self.until - time.monotonic())
 
     def seconds(self) -> float | None:
-        """How long the next read may take; 0.0 if it is too late for it."""
+        """How long the next read may take; 0.0 if the time is up."""
         if self.until is None:
             return self.silence
         left = max(0.0, self.until - time.monotonic())
@@ -57,9 +55,9 @@ class DeadlineBackend:
     """Binds every wait of a connection to the deadline of its request; the base of both network backends.
 
     Attributes:
-        streams: The network stream, the outermost one, once there is a connection.
+        streams: The outermost network stream, once there is a connection.
         held: The head of a request that waits for its body.
-        sent: The request itself has begun to be written, after what goes to a proxy first.
+        sent: Whether the request itself is being written, after the handshake with a proxy.
     """
 
     def __init__(self, inner: Any) -> None:
@@ -76,20 +74,16 @@ class DeadlineBackend:
         self.sent = False
 
     def read_seconds(self) -> float | None:
-        """How long the next read may take.
-
-        Raises:
-            ReadTimeout: of the HTTP library, if the time is up.
-        """
+        """How long the next read may take; the library's `ReadTimeout` is raised if the time is up."""
         seconds = self.deadline.seconds()
         if seconds is not None and seconds <= 0.0:
             raise library().core.ReadTimeout("the time is up")
         return seconds
 
     def joined(self, buffer: bytes) -> bytes:
-        """What to write for a piece of a request: its head waits for the body, and both go in one packet.
+        """What to write for a piece of a request: the head waits for the body, so both go in one packet.
 
-        What is still held when the library reads must be written first.
+        What is still held must be written before the library reads.
         """
         if self.sent:
             if self.held:
@@ -103,31 +97,31 @@ class DeadlineBackend:
         return buffer
 
     def bounded(self, seconds: float | None) -> float | None:
-        """How long a step that is not a read may take, if it should take at most so many seconds."""
+        """How long a step other than a read may take, at most so many seconds."""
         left = self.deadline.left()
         if left is None:
             return seconds
         return max(_MOMENT, left if seconds is None else min(left, seconds))
 
     def dial_seconds(self, seconds: float | None) -> float | None:
-        """How long the connection may take; `handshake_seconds` gives what is left of it for TLS."""
+        """How long connecting may take; `handshake_seconds` gives the rest of it for TLS."""
         self._connected_by = None if seconds is None else time.monotonic() + seconds
         return self.bounded(seconds)
 
     def handshake_seconds(self) -> float | None:
-        """How long TLS may take."""
+        """How long the TLS handshake may take."""
         by = self._connected_by
         return self.bounded(None if by is None else by - time.monotonic())
 
 
 @dataclass(slots=True, eq=False)
 class PooledConnection:
-    """One connection, and what its pool must know of it.
+    """One connection of a pool.
 
     Attributes:
         connection: The HTTP library's connection.
         backend: What it reads and writes through.
-        idle_since: The monotonic moment when it was last given back.
+        idle_since: The monotonic time of its last return to the pool.
         is_spent: Whether to close it when its request ends.
     """
 
@@ -137,7 +131,7 @@ class PooledConnection:
     is_spent: bool = False
 
     def blamed(self, error: Exception, origin: Origin) -> Exception:
-        """The error as the proxy's, where it broke off before anything of the request was sent through it."""
+        """The error, as the proxy's if the connection broke before the request was sent through it."""
         core = library().core
         broken = isinstance(error, core.NetworkError | core.ProtocolError | core.ReadTimeout)
         if origin.proxy is None or self.backend.sent or not broken or isinstance(error, core.ConnectError):
@@ -148,14 +142,11 @@ class PooledConnection:
         return blamed
 
     def half_open(self, origin: Origin) -> list[Any]:
-        """The streams that the library forgets if a SOCKS proxy does not let a connection through."""
+        """The streams that the library does not close if a SOCKS proxy refuses a connection."""
         return self.backend.streams if origin.proxy is not None and origin.proxy.is_socks else []
 
     def abandon(self) -> None:
-        """Take the socket away from a forked child's copy: no farewell, no lock, unnoticed by the parent.
-
-        Whatever still holds the socket holds a way to nowhere from now on.
-        """
+        """Replace the socket in a forked child by the null device: without a lock or a word to the peer."""
         for stream in self.backend.streams:
             sock = stream.get_extra_info("socket")
             if sock is not None and sock.fileno() >= 0:
@@ -165,10 +156,10 @@ class PooledConnection:
 
 
 def connection_maker(origin: Origin, *, asynchronous: bool) -> Callable[[Any], Any]:
-    """Give a function that makes a connection around a network backend; the TLS settings are made here.
+    """A function that makes a connection on a network backend; the TLS settings are loaded here.
 
-    The library's pools only serve to make connections, straight or through a
-    proxy: what else they do costs a fifth of a request, and is done here.
+    The library's pools are used only to make connections, direct or through a proxy: their other work
+    costs a fifth of a request.
     """
     core = library().core
     proxy = origin.proxy
@@ -188,7 +179,7 @@ def connection_maker(origin: Origin, *, asynchronous: bool) -> Callable[[Any], A
 
 
 def request_maker(origin: Origin) -> Callable[[EncodedRequest], Any]:
-    """Give a function that makes the HTTP library's request for an attempt."""
+    """A function that makes the HTTP library's request for an attempt."""
     core = library().core
     scheme, host, port = origin.scheme.encode(), origin.host.encode("ascii"), origin.port
 
@@ -205,7 +196,7 @@ def request_maker(origin: Origin) -> Callable[[EncodedRequest], Any]:
 
 
 class IdleConnections:
-    """The idle connections of a pool; callers hold the pool's lock, or are alone on their event loop."""
+    """The idle connections of a pool; callers hold the pool's lock, or run on its event loop."""
 
     def __init__(self, is_clean: Callable[[Any, Any], bool]) -> None:
         self.idle: list[PooledConnection] = []
@@ -215,11 +206,11 @@ class IdleConnections:
         self._used_at = time.monotonic()
 
     def is_cold(self, now: float) -> bool:
-        """Whether none was used for so long that no idle one can be used again."""
+        """Whether the pool has been unused for so long that every idle connection has expired."""
         return now - self._used_at > KEEPALIVE_EXPIRY
 
     def take(self) -> tuple[PooledConnection | None, list[PooledConnection]]:
-        """The warmest clean idle connection, if any, and those to be closed: cold, hung up, not clean."""
+        """The latest clean idle connection, if any, and those to close: expired, hung up, not clean."""
         closing: list[PooledConnection] = []
         found = None
         while found is None and self.idle:
@@ -232,11 +223,11 @@ class IdleConnections:
         return found, closing
 
     def add(self, pooled: PooledConnection) -> None:
-        """Note a new connection."""
+        """Add a new connection."""
         self.all.add(pooled)
 
     def give_back(self, pooled: PooledConnection) -> list[PooledConnection]:
-        """Put a connection back and give those to be closed: spent, not clean, too cold, or too many."""
+        """Put a connection back; gives those to close: spent, not clean, expired, or too many."""
         self._used_at = pooled.idle_since = now = time.monotonic()
         if pooled.connection.is_closed():
             self.all.discard(pooled)
@@ -245,10 +236,10 @@ class IdleConnections:
             self.all.discard(pooled)
             return [pooled]
         self.idle.append(pooled)
-        cold = 0
-        while cold < len(self.idle) and now - self.idle[cold].idle_since >= KEEPALIVE_EXPIRY:
-            cold += 1
-        surplus = max(cold, len(self.idle) - self._most)
+        expired = 0
+        while expired < len(self.idle) and now - self.idle[expired].idle_since >= KEEPALIVE_EXPIRY:
+            expired += 1
+        surplus = max(expired, len(self.idle) - self._most)
         closing, self.idle = (self.idle[:surplus], self.idle[surplus:]) if surplus else ([], self.idle)
         self.all.difference_update(closing)
         return closing
@@ -258,12 +249,12 @@ class IdleConnections:
         return bool(streams) and self._is_clean(pooled.connection, streams[0].inner)
 
     def discard(self, pooled: PooledConnection) -> None:
-        """Forget a connection that is of no use any more."""
+        """Forget a connection that cannot be used again."""
         self._used_at = time.monotonic()
         self.all.discard(pooled)
 
     def clear(self) -> list[PooledConnection]:
-        """Forget the idle connections and give them, to be closed; those in use are spent."""
+        """Take out the idle connections, to close them; those in use become spent."""
         closing, self.idle = self.idle, []
         self.all.difference_update(closing)
         for pooled in self.all:

@@ -1,4 +1,4 @@
-"""What the sync and the async driver have in common: everything but the waiting."""
+"""What the blocking and asyncio drivers share: everything but the waiting."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ from melious.wire.refusals import error_object
 logger = logging.getLogger("melious")
 
 StreamEnd: TypeAlias = Callable[[OpenStream, bool], object]
-"""Called when a stream has ended and its connection is let go, with whether it was read to its end."""
+"""Called once a stream has ended and its connection is released, with whether it was read to its end."""
 
 
 class DriverBase:
-    """The settings of a client, and what outlives its calls."""
+    """The settings of a client, and the state that outlives its calls."""
 
     def __init__(self, config: ClientConfig, http_client: Any, transport: str = "httpx") -> None:
         self.config = config
@@ -43,14 +43,14 @@ class DriverBase:
 
     @property
     def encoder(self) -> RequestEncoder:
-        """What every request of this client has in common; made without a lock that a fork could jam."""
+        """What all requests of this client share; made without a lock, which a fork could leave locked."""
         if self._encoder is None:
             self._encoder = RequestEncoder(self.config, self._transport)
         return self._encoder
 
     @property
     def has_injected_client(self) -> bool:
-        """Whether the caller's own client sends."""
+        """Whether requests go through an injected client."""
         return self._http_client is not None
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -64,11 +64,7 @@ class DriverBase:
 
 
 class CallRunnerBase:
-    """One call under way: the attempt that is being made, and its answer.
-
-    What is pure about performing an effect is here, so that the two drivers
-    cannot drift apart.
-    """
+    """One call under way: the current attempt and its answer, without the I/O."""
 
     def __init__(self, driver: DriverBase, request: Request) -> None:
         self.request = request
@@ -82,7 +78,7 @@ class CallRunnerBase:
         self._sent_at = 0.0
 
     def begin(self, send: Send) -> EncodedRequest:
-        """Make the attempt and set its deadline."""
+        """Encode the attempt and set its deadline."""
         self._attempts += 1
         self._sent_at = time.monotonic()
         self.deadline = Deadline(
@@ -91,7 +87,7 @@ class CallRunnerBase:
         return self._encode(send)
 
     def head(self, status: int, headers: Headers) -> Head | Failure:
-        """Note the head of an answer; a failure where it is the proxy that answers."""
+        """Read the head of an answer; a failure if the proxy asks for a login."""
         head = head_of(status, headers)
         self._log(str(status), head.request_id)
         if status == PROXY_AUTHENTICATION and (proxy := self._encoder.origin.proxy) is not None:
@@ -101,7 +97,7 @@ class CallRunnerBase:
         return head
 
     def whole(self, effect: ReadBody, collected: BodyBuffer) -> bytes:
-        """A body as far as it was read; one that says what is wrong, without the key."""
+        """A body as far as it was read; that of an error without the key."""
         body = collected.body()
         return self._encoder.without_key(body) if effect.cut or error_object(body) is not None else body
 
@@ -110,9 +106,9 @@ class CallRunnerBase:
         return self._encoder.without_key(data) if b"error" in data else data
 
     def failed(self, error: Exception, phase: Phase) -> Failure:
-        """Read an exception of the transport, or raise it on if it is not the transport's.
+        """Read an exception of the transport; raise any other exception.
 
-        To be called when the exception is no longer being handled: what is handled then is the caller's.
+        Call it after the `except` block, where the exception being handled is the caller's.
         """
         handled = sys.exception()
         if isinstance(error, ResponseDecodeError):  # the body is not what its headers say, or too large
@@ -134,26 +130,26 @@ class CallRunnerBase:
         return failure
 
     def retrying(self, event: RetryEvent) -> object:
-        """Tell that another attempt follows; gives what the caller's callback gives."""
+        """Report that another attempt follows; returns the result of the caller's callback."""
         error = event.error
-        # The words of the service stay out: they may repeat what was sent.
-        words = error.message
+        # The text of the service is not logged: it may repeat what was sent.
+        reason = error.message
         if isinstance(error, APIStatusError):
-            words = f"{error.status_code or 'in the stream'} {error.code or ''}".strip()[:100]
+            reason = f"{error.status_code or 'in the stream'} {error.code or ''}".strip()[:100]
         logger.info(
-            "%s /%s: attempt %d failed (%s: %s), trying again in %.2f s id=%s",
+            "%s /%s: attempt %d failed (%s: %s), retrying in %.2f s id=%s",
             self.request.method,
             self.request.path,
             event.attempt,
             type(error).__name__,
-            words,
+            reason,
             event.delay,
             error.request_id,
         )
         return None if self.request.on_retry is None else self.request.on_retry(event)
 
     def instead(self, effect: Otherwise) -> None:
-        """Go on with another request."""
+        """Continue with another request."""
         self.request = effect.request
         self._encode = self._encoder.encode(effect.request)
         logger.info("%s /%s: %s", self.request.method, self.request.path, effect.why)

@@ -1,4 +1,4 @@
-"""Which exceptions are the transport's, and what they say: httpx, httpx2, their cores, aiohttp, anyio."""
+"""Recognizes exceptions of the transport: httpx, httpx2, their cores, aiohttp, anyio."""
 
 from __future__ import annotations
 
@@ -54,20 +54,13 @@ _SLOW_WORDS = {
     Phase.ANSWER: "took too long to arrive: the answer of",
 }
 _MISDECLARED = "only transfer-encoding: chunked is supported"
-"""What h11 says of an answer in another transfer encoding: the next answer would be in it too."""
-_TRUST_HINT = " - pass verify='/path/to/ca.pem' or set SSL_CERT_FILE if your network has a CA of its own"
+"""What h11 says of an answer in another transfer encoding: the next answer would use it too."""
+_TRUST_HINT = " - pass verify='/path/to/ca.pem' or set SSL_CERT_FILE if your network has its own CA"
 
 
 def failure_of(error: Exception, phase: Phase, host: str, proxy: Proxy | None = None) -> Failure | None:
-    """Read an exception of the transport; None for one that is not the transport's and must be left alone.
-
-    Args:
-        error: What was raised.
-        phase: How far the attempt had come.
-        host: The host, for the message.
-        proxy: The proxy on the way, if there is one.
-    """
-    inner = _most_exact(error)
+    """Read an exception of the transport, raised in `phase`; None for any other."""
+    inner = _most_specific(error)
     names = {cls.__name__ for cls in type(inner).__mro__ if _library_of(cls) in _LIBRARIES}
     builtin = isinstance(inner, ssl.SSLError | ConnectionError | TimeoutError)
     if not (names & _TRANSPORT or builtin):
@@ -106,20 +99,20 @@ def _is_of_tls(error: BaseException, names: set[str]) -> bool:
 
 
 def unexpected(error: Exception, phase: Phase, host: str) -> Failure:
-    """Read an exception that an HTTP library should not have raised: another attempt would end alike."""
+    """Read an unexpected exception of an HTTP library; it is not retried."""
     said = f"{type(error).__name__}: {error}"
     message = f"{_PHASE_WORDS[phase]} {host}: {said}"
     return Failure(phase, timed_out=False, message=message, final=True, cause=_cause(error, said))
 
 
 def _cause(error: Exception, said: str) -> Exception:
-    """The exception as a cause to be kept: aiohttp's view of a request shows all its headers, the key too."""
+    """The exception as a cause that is safe to keep: aiohttp's errors show all headers, with the key."""
     shows_headers = any(hasattr(item, "request_info") for item in chain_of(error))
     return ConnectionError(said) if shows_headers else error
 
 
 def own_error(error: BaseException) -> MeliousError | None:
-    """The error of ours that a library took for its own: what went wrong in a body as it was sent."""
+    """Our own error inside an exception of a library: one from a body as it was sent."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, MeliousError):
@@ -128,8 +121,8 @@ def own_error(error: BaseException) -> MeliousError | None:
     return None
 
 
-def _most_exact(error: BaseException) -> BaseException:
-    """The exception that says most exactly what happened: httpx on aiohttp calls all that is lost slow."""
+def _most_specific(error: BaseException) -> BaseException:
+    """The most specific exception: httpx on aiohttp reports every lost connection as a timeout."""
     cause = error.__cause__
     if cause is None or _library_of(type(error)) == "aiohttp" or _library_of(type(cause)) != "aiohttp":
         return error

@@ -1,10 +1,8 @@
-"""What a traceback must not keep: the frames in whose locals a request stands with its headers and the key.
+"""Removes frames from tracebacks whose locals contain a request with its headers and the key.
 
-Crash reporters send the locals of every frame of an exception, of its causes
-and of its contexts. The frames of HTTP libraries hold headers and whole
-requests, so none of them leaves this package: types and messages stay, as
-causes. An exception that the caller was handling when the call was made is the
-caller's, and is left alone.
+Crash reporters send the locals of every frame of an exception, of its causes and of its contexts. Frames of
+HTTP libraries contain headers and whole requests, so none of them leaves this package: types and messages
+stay, as causes. An exception that the caller was handling during the call is left alone.
 """
 
 from __future__ import annotations
@@ -31,12 +29,7 @@ _OF_OURS = frozenset(
 
 
 def chain_of(error: BaseException, handled: BaseException | None = None) -> list[BaseException]:
-    """An exception and all that led to it, but for the one that the caller was handling and what led to that.
-
-    Args:
-        error: The exception.
-        handled: What `sys.exception()` gives where the call was made.
-    """
+    """An exception with its causes and contexts, without `handled`, which the caller was handling."""
     found: list[BaseException] = []
     coming: list[BaseException | None] = [error]
     seen = set() if handled is None else {id(handled)}
@@ -53,24 +46,24 @@ def chain_of(error: BaseException, handled: BaseException | None = None) -> list
 
 
 def drop_frames(error: BaseException, handled: BaseException | None = None) -> None:
-    """Drop all frames of an exception that came out of an HTTP library, and of all that led to it."""
+    """Drop all frames of an exception of an HTTP library, and of its causes and contexts."""
     for item in chain_of(error, handled):
         item.__traceback__ = None
 
 
 def drop_library_frames(error: BaseException, handled: BaseException | None = None) -> None:
-    """Keep only the frames behind an HTTP library: those of the caller's code that the library had called."""
+    """Keep only the frames of the caller's code that an HTTP library called."""
     for item in chain_of(error, handled):
         item.__traceback__ = _behind_library(item.__traceback__)
 
 
 def raised_by_library(error: BaseException) -> bool:
-    """Whether an HTTP library itself raised an exception, as against what the library had called."""
+    """Whether an HTTP library itself raised an exception, and not code that it called."""
     return _behind_library(error.__traceback__) is None
 
 
 class CleanInterruption:
-    """Lets what interrupts a block, such as a cancellation or Ctrl-C, out without the frames of libraries."""
+    """Removes the frames of libraries from a cancellation or Ctrl-C that leaves a block."""
 
     def __enter__(self) -> None:
         self._handled = sys.exception()

@@ -1,10 +1,9 @@
-"""Proof that nothing is left on a connection which nobody asked for; without it, none is used again.
+"""Proves that a connection has no unread bytes; without the proof it is not used again.
 
-Bytes behind an answer (a second answer, the body of a 204, more than was
-announced) would be taken for the answer to the next request, which may be
-another client's. They can wait in any layer: in the HTTP parser, decrypted or
-not in TLS, in the protocol under asyncio, in the socket. Few of the layers
-tell in public, so this module, and no other, looks at what is private:
+Bytes after an answer (a second answer, the body of a 204, more than announced) would be read as the answer to
+the next request, which may be another client's. They can be in any layer: the HTTP parser, TLS (decrypted or
+not), the protocol under asyncio, the socket. Few layers have a public way to ask, so this module, and no
+other, uses private ones:
 
 - httpcore, httpcore2: `_connection` leads from every kind of connection to
   the one with the parser, `_h11_state`; `_stream` of the async stream;
@@ -13,7 +12,7 @@ tell in public, so this module, and no other, looks at what is private:
   `SocketStream` and its `read_queue`.
 - aiohttp: `_parser` of the protocol of a connection.
 
-Where one of them is missing there is no proof, and the connection is closed.
+If one of them is missing, there is no proof, and the connection is closed.
 """
 
 from __future__ import annotations
@@ -28,13 +27,9 @@ _NO_CONTENT = 204
 
 
 def blocking_is_clean(connection: Any, stream: Any) -> bool:
-    """Whether all that came over a connection of the blocking library has been asked for and read.
+    """Whether a connection of the blocking library, with its outermost stream, has no unread bytes.
 
-    The socket itself is not looked at: the library's `has_expired` does that.
-
-    Args:
-        connection: The library's connection, straight or through a proxy.
-        stream: Its network stream, the outermost if there are several.
+    The library's `has_expired` checks the socket itself.
     """
     try:
         return not (_left_in_parser(connection) or _left_in_sockets(stream))
@@ -51,13 +46,12 @@ def asyncio_is_clean(connection: Any, stream: Any) -> bool:
 
 
 def aiohttp_is_clean(protocol: Any) -> bool:
-    """Whether an idle connection of aiohttp is open, and all that came over it was asked for and read.
+    """Whether an idle connection of aiohttp is open and has no unread bytes.
 
-    What the event loop has not yet read is looked for in the socket. Whole
-    answers too many are in the protocol's queue, which `should_close` knows of;
-    the beginning of one is in the parser, which cannot be asked. But it can be
-    made to read one more answer, for a new one is made for each request: it
-    understands that answer only if it stands between two.
+    The socket is checked for what the event loop has not read. Whole extra answers are in the
+    protocol's queue, which `should_close` checks; the start of one is in the parser, which cannot be
+    asked. But the parser, of which each request gets a new one, can be fed one more answer: it reads
+    that only if it is between two answers.
     """
     try:
         if not protocol.is_connected() or protocol.should_close:
@@ -69,13 +63,13 @@ def aiohttp_is_clean(protocol: Any) -> bool:
     except _NO_PROOF:
         return False
     except Exception as error:
-        if type(error).__module__.partition(".")[0] == "aiohttp":  # it stood within an answer
+        if type(error).__module__.partition(".")[0] == "aiohttp":  # it was inside an answer
             return False
         raise
 
 
 def _left_in_parser(connection: Any) -> bool:
-    """Whether the HTTP parser holds bytes behind an answer, or has seen the end of the connection."""
+    """Whether the HTTP parser has bytes after an answer, or has seen the end of the connection."""
     inner = connection
     while (parser := getattr(inner, "_h11_state", None)) is None:
         inner = inner._connection  # noqa: SLF001
@@ -84,7 +78,7 @@ def _left_in_parser(connection: Any) -> bool:
 
 
 def _left_in_sockets(stream: Any) -> bool:
-    """Whether TLS on a blocking socket holds bytes, or TLS within that TLS does."""
+    """Whether TLS on a blocking socket has bytes, or TLS within it."""
     sock = stream.get_extra_info("socket")
     if isinstance(sock, ssl.SSLSocket) and sock.pending():
         return True
@@ -93,7 +87,7 @@ def _left_in_sockets(stream: Any) -> bool:
 
 
 def _left_in_anyio(layer: Any) -> bool:
-    """Whether a layer of TLS holds bytes, or the protocol under them all does."""
+    """Whether a layer of TLS has bytes, or the protocol below."""
     while (below := getattr(layer, "transport_stream", None)) is not None:
         if layer._read_bio.pending or layer._ssl_object.pending():  # noqa: SLF001
             return True
@@ -102,7 +96,7 @@ def _left_in_anyio(layer: Any) -> bool:
 
 
 def _is_readable(sock: Any) -> bool:
-    """Whether data, an end or an error waits at a socket; also if there is none any more."""
+    """Whether a socket has data, an end or an error to read, or is closed."""
     if sock is None or (number := sock.fileno()) < 0:
         return True
     if not hasattr(select, "poll"):

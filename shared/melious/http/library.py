@@ -1,8 +1,7 @@
-"""The HTTP library under the drivers: httpx2 where it can be imported, else httpx; imported only here.
+"""The HTTP library under the drivers: httpx2 if it is installed, else httpx; imported only here.
 
-The pools stand on the library's own connection layer (httpcore2, httpcore),
-whose network hook lets a deadline bind every single read; `httpx` itself is
-only needed around a transport of aiohttp.
+The pools use the library's own connection layer (httpcore2, httpcore), whose network backend lets a deadline
+bound every read.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ Verify: TypeAlias = bool | str | ssl.SSLContext
 T = TypeVar("T")
 
 _HASHED = re.compile(r"[0-9a-f]{8}\.[0-9]+")
-_NOTHING_HASHED = "the directory {!r} holds no certificate by a name under which OpenSSL looks for it"
+_NOTHING_HASHED = "the directory {!r} has no certificate under a name that OpenSSL looks for"
 _REHASH = "Prepare the directory with `openssl rehash`, or name a file of certificates in PEM"
 
 KEEPALIVE_EXPIRY = 30.0
@@ -46,25 +45,24 @@ class Library:
 
 @cache
 def library() -> Library:
-    """Import the library, once and only when a request is about to be made."""
+    """Import the library, at the first request."""
     name = "httpx2" if find_spec("httpx2") is not None else "httpx"
     return Library(name, metadata.version(name), import_module(name.replace("httpx", "httpcore")))
 
 
 @cache
 def user_agent() -> str:
-    """What this client calls itself."""
+    """The `User-Agent` of requests."""
     chosen = library()
     return f"melious-python/{__version__} ({chosen.name}/{chosen.version}; py/{platform.python_version()})"
 
 
 def ssl_context(verify: Verify) -> ssl.SSLContext:
-    """The TLS settings, made once per process and choice: loading the certificates takes some 25 ms.
+    """The TLS settings, loaded once per process and value: loading the certificates takes some 25 ms.
 
     Args:
-        verify: True for the system's certificates (`SSL_CERT_FILE` and
-            `SSL_CERT_DIR` respected), a path to a CA file or directory, a
-            context to take as it is, or False to check nothing.
+        verify: True for the system's certificates (respecting `SSL_CERT_FILE` and `SSL_CERT_DIR`), a
+            path to a CA file or directory, a context to use unchanged, or False to check nothing.
     """
     if isinstance(verify, ssl.SSLContext):
         return verify
@@ -72,18 +70,14 @@ def ssl_context(verify: Verify) -> ssl.SSLContext:
 
 
 def certificate_variables() -> tuple[str | None, str | None]:
-    """Where the environment says that the certificates are: a file, a directory."""
+    """The file and the directory of certificates that the environment names."""
     return os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
 
 
 def check_certificate_variables() -> None:
-    """Check that what the environment names is there; nothing of it is read.
-
-    Raises:
-        ConfigurationError: `SSL_CERT_FILE` is not a file, or nothing in `SSL_CERT_DIR` a directory.
-    """
+    """Check that what `SSL_CERT_FILE` and `SSL_CERT_DIR` name exists; it is not read."""
     if "SSL_CERT_FILE" not in os.environ and "SSL_CERT_DIR" not in os.environ:
-        return  # this costs next to nothing, and is asked for every client
+        return  # cheap, since every client is checked
     file, folder = certificate_variables()
     if file and not os.path.isfile(file):  # noqa: PTH113 - pathlib costs more than making a client
         raise ConfigurationError(
@@ -109,7 +103,7 @@ def _ssl_context(verify: bool | str, cert_file: str | None, cert_dir: str | None
         context.verify_mode = ssl.CERT_NONE
         return context
     check_certificate_variables()
-    if cert_file:  # OpenSSL has read it already, but says nothing of what went wrong
+    if cert_file:  # OpenSSL has read it already, but reports no errors
         _loaded("SSL_CERT_FILE", cert_file, context.load_verify_locations)
     elif not context.cert_store_stats()["x509_ca"]:
         if not cert_dir:
@@ -120,11 +114,7 @@ def _ssl_context(verify: bool | str, cert_file: str | None, cert_dir: str | None
 
 
 def _loaded(source: str, path: str, load: Callable[..., T]) -> T:
-    """Load a file or directory of certificates.
-
-    Raises:
-        ConfigurationError: It holds none, or cannot be read.
-    """
+    """Load a file or directory of certificates."""
     folder = os.path.isdir(path)  # noqa: PTH112 - only the kind is asked, at the edge to OpenSSL
     if folder and not _has_certificates(path):
         raise ConfigurationError(f"{source}: {_NOTHING_HASHED.format(path)}", advice=_REHASH)
@@ -137,7 +127,7 @@ def _loaded(source: str, path: str, load: Callable[..., T]) -> T:
 
 
 def _has_certificates(folder: str) -> bool:
-    """Whether a directory holds a file by a name under which OpenSSL looks for a certificate."""
+    """Whether a directory has a file under a name that OpenSSL looks for."""
     try:
         return any(_HASHED.fullmatch(name) for name in os.listdir(folder))  # noqa: PTH208 - as above
     except OSError:
@@ -145,7 +135,7 @@ def _has_certificates(folder: str) -> bool:
 
 
 def _load_certifi(context: ssl.SSLContext) -> None:
-    """Some systems have no certificates of their own where OpenSSL looks."""
+    """Load certifi's certificates, on systems that have none where OpenSSL looks."""
     import certifi  # noqa: PLC0415 - only on such systems
 
     context.load_verify_locations(cafile=certifi.where())
@@ -153,7 +143,7 @@ def _load_certifi(context: ssl.SSLContext) -> None:
 
 @cache
 def socket_options() -> tuple[tuple[int, int, int], ...]:
-    """TCP settings that notice a peer behind a NAT or balancer that has silently gone."""
+    """TCP settings that detect a peer that has silently gone, such as behind a NAT or load balancer."""
     options = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1), (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
     for name, value in (
         ("TCP_KEEPIDLE", 60),

@@ -23,11 +23,11 @@ class Origin:
 
     @property
     def needs_tls(self) -> bool:
-        """Whether there is TLS anywhere on the way."""
+        """Whether the service or the proxy uses TLS."""
         return self.scheme == "https" or (self.proxy is not None and self.proxy.scheme == "https")
 
     @property
     def netloc(self) -> str:
-        """Host and, where it is not the usual one, port: the `Host` header."""
+        """The `Host` header: the host and, unless it is the default, the port."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == {"http": 80, "https": 443}[self.scheme] else f"{host}:{self.port}"

@@ -1,4 +1,4 @@
-"""A request as bytes: what a driver hands to a pool or to a client."""
+"""Encodes requests as a pool or a client sends them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from melious.wire.uploads import Multipart, Upload
 Headers = list[tuple[bytes, bytes]]
 
 _LEAST_KEY = 8
-"""Bytes from which on a key is not a word that a service might use by itself."""
+"""Bytes of the shortest key that is removed from answers; a shorter one might be a common word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +50,8 @@ class RequestEncoder:
 
     Args:
         config: The client's settings.
-        transport: What the connections are of: `httpx` or `aiohttp`; None for an injected
-            client, which has its own way with the environment's proxies and certificates.
+        transport: `httpx` or `aiohttp`; None for an injected client, which handles the environment's
+            proxies and certificates itself.
     """
 
     def __init__(self, config: ClientConfig, transport: str | None) -> None:
@@ -71,11 +71,11 @@ class RequestEncoder:
         self._theirs = _encoded(config.default_headers)
         self._warned = hides_key(config.default_headers)
         usual = [("host", self.origin.netloc), ("user-agent", user_agent()), ("accept-encoding", "identity")]
-        # What may fail comes first: no frame that has the key in its locals is part of an error.
+        # What may fail comes first, so that no frame of an error has the key in its locals.
         self._usual = [*_encoded(usual), _auth(config)]
 
     def encode(self, request: Request) -> Callable[[Send], EncodedRequest]:
-        """Encode a request once and give the function that makes each attempt of it."""
+        """Encode a request once; gives the function that makes each attempt."""
         theirs = self._theirs
         if request.headers:
             theirs = _over(theirs, _encoded(request.headers))
@@ -86,7 +86,7 @@ class RequestEncoder:
         body: bytes | Multipart | None
         if isinstance(request.body, Upload):
             body = Multipart(request.body)
-            # Only the form itself knows what it is divided by.
+            # Only the form itself knows its boundary.
             theirs = [pair for pair in theirs if pair[0] != b"content-type"]
             described = body.content_type, body.length
         else:
@@ -111,7 +111,7 @@ class RequestEncoder:
         return attempt
 
     def without_key(self, body: bytes) -> bytes:
-        """What a service says of a request, without the key: some repeat the one that they refuse."""
+        """A body without the key: some services repeat the key that they refuse."""
         key = self._usual[-1][1].removeprefix(b"Bearer ")
         return body.replace(key, b"***") if len(key) >= _LEAST_KEY else body
 
@@ -123,17 +123,7 @@ def place_of(base_url: str) -> tuple[str, str, int]:
 
 
 def check_environment(config: ClientConfig, transport: str) -> None:
-    """Check what the environment says of proxies and certificates, as far as that costs next to nothing.
-
-    It is checked in full where a request is sent.
-
-    Args:
-        config: The client's settings.
-        transport: What the connections are of: `httpx` or `aiohttp`.
-
-    Raises:
-        ConfigurationError: It cannot be used.
-    """
+    """Check the environment's proxies and certificates as far as that is cheap; a request does the rest."""
     scheme = config.base_url.partition(":")[0]
     if names_proxy(scheme):
         proxy_for(*place_of(config.base_url), transport)
@@ -152,12 +142,12 @@ def _encoded(pairs: Iterable[tuple[str, str]]) -> Headers:
 
 
 def _over(headers: Headers, own: Headers) -> Headers:
-    """Put a caller's headers in the place of those of the same name."""
+    """Replace headers by the caller's headers of the same names."""
     return _without(headers, own) + own
 
 
 def _without(headers: Headers, own: Headers) -> Headers:
-    """Headers but for those that a caller gives."""
+    """Headers without those of which the caller has their own."""
     names = {name for name, _ in own}
     return [pair for pair in headers if pair[0] not in names]
 

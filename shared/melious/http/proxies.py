@@ -1,14 +1,12 @@
 """Which proxy the environment names for a host, and which hosts it exempts.
 
-`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` are read in any case,
-the lower one first, as the standard library reads them. They are checked like
-arguments: what is wrong is a `ConfigurationError` that names the variable and
-repeats nothing of it that could be part of a password. Where no such variable
-is set, the settings of the system (macOS, Windows) are asked.
+`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` are read in upper and lower case, lower case first, as
+in the standard library. They are checked like arguments: an invalid one is a `ConfigurationError` that names
+the variable and repeats nothing that could be part of a password. If none is set, the settings of the system
+(macOS, Windows) are used.
 
-Of the URLs `http`, `https`, `socks5` and `socks5h` work; SOCKS needs the extra
-`socks`. `socks5` and `socks5h` mean the same here: the proxy looks the name
-up, this machine does not.
+URLs may start with `http`, `https`, `socks5` and `socks5h`; SOCKS needs the extra `socks`. `socks5` means the
+same as `socks5h` here: the proxy resolves the name.
 """
 
 from __future__ import annotations
@@ -26,12 +24,12 @@ from melious.errors import ConfigurationError
 from melious.settings.base_url import host_problem, is_loopback, is_port
 
 PORTS: Mapping[str, int] = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
-"""The schemes of proxies that can be spoken to, and their usual ports."""
+"""The supported schemes of proxies, and their default ports."""
 
 _OTHER_SCHEMES = frozenset(
     {"socks", "socks4", "socks4a", "ftp", "tcp", "ws", "wss", "quic", "direct", "file"}
 )
-"""Schemes that are named when they are refused; another word before `://` might be part of a password."""
+"""Schemes that errors may name; another word before `://` might be part of a password."""
 
 PROXY_AUTHENTICATION = 407
 """The status with which a proxy asks for a login."""
@@ -73,24 +71,15 @@ class Proxy:
 
 
 def proxy_for(scheme: str, host: str, port: int, transport: str = "httpx") -> Proxy | None:
-    """The proxy that the environment names for a host.
+    """The proxy that the environment names for a host, or a `ConfigurationError` if it is invalid.
 
-    None for this very machine: a proxy could not reach it, and would be told the key in clear.
-
-    Args:
-        scheme: `http` or `https`.
-        host: The host, without brackets.
-        port: The port.
-        transport: `httpx`, or `aiohttp`, which does not speak SOCKS.
-
-    Raises:
-        ConfigurationError: The variable holds no proxy that can be spoken to.
+    None for this machine: a proxy could not reach it, and would get the key unencrypted.
     """
     variables = _variables()
     source = _source(scheme, variables)
     if source is None or _exemption(host, port, variables) is not None:
         return None
-    # Nothing that raises holds the text: it may hold a password.
+    # No frame of the error may contain the text: it may contain a password.
     read = _read(source, scheme)
     if isinstance(read, str):
         raise ConfigurationError(
@@ -116,7 +105,7 @@ def _source(scheme: str, variables: Mapping[str, str]) -> str | None:
 
 
 def exemption(host: str, port: int) -> str | None:
-    """Why a host is reached without a proxy, in words; None if it is not exempt."""
+    """Why a host is exempt from the proxy; None if it is not."""
     return _exemption(host, port, _variables())
 
 
@@ -134,12 +123,10 @@ def _exemption(host: str, port: int, variables: Mapping[str, str]) -> str | None
 def exempts(no_proxy: str, host: str, port: int) -> bool:
     """Whether a list of exemptions covers a host.
 
-    Its entries stand between commas or blanks: `*`; `name` and `.name`, which
-    cover the name and all below it; `*.name`, which covers all below it; an
-    address; a network (`10.0.0.0/8`, `2001:db8::/32`). A name or an address
-    can end in `:port`; an IPv6 address can stand in brackets, and must if a
-    port follows. Case does not matter, nor does a final dot. What is none of
-    these covers nothing.
+    Its entries, separated by commas or blanks, are `*`; `name` and `.name`, which cover the name and its
+    subdomains; `*.name`, which covers its subdomains; an address; a network (`10.0.0.0/8`,
+    `2001:db8::/32`). A name or an address may end in `:port`; an IPv6 address may be in brackets, and
+    must be if a port follows. Case and a final dot are ignored. Any other entry covers nothing.
 
     Args:
         no_proxy: The list, as in `NO_PROXY`.
@@ -187,10 +174,10 @@ def _address(host: str) -> IPv4Address | IPv6Address | None:
 
 
 def _variables() -> dict[str, str]:
-    """The variables about proxies that are set, by their names in lower case.
+    """The proxy variables that are set, by their lower-case names.
 
-    As the standard library has it: lower case goes first, and empty there means none; where a web
-    server's CGI sets variables from a request's headers, `HTTP_PROXY` could come from outside.
+    As in the standard library, lower case comes first, and an empty lower-case variable means none;
+    under CGI `HTTP_PROXY` is ignored, since a request's header could set it.
     """
     found: dict[str, str] = {}
     names = [name for name in os.environ if name[-6:].lower() == "_proxy"]
@@ -208,7 +195,7 @@ def _variables() -> dict[str, str]:
 
 
 def _read(source: str, scheme: str) -> Proxy | str:
-    """The proxy that a variable names, or what is wrong with it, in words without any part of it."""
+    """The proxy that a variable names, or what is wrong, without any part of its text."""
     if source == _SYSTEM:
         system = getproxies()
         text = system.get(scheme) or system.get("all") or ""
@@ -218,10 +205,10 @@ def _read(source: str, scheme: str) -> Proxy | str:
 
 
 def read_proxy(text: str, source: str) -> Proxy | str:
-    """Read the URL of a proxy; gives the proxy, or what is wrong, in words without any part of the URL."""
+    """Read the URL of a proxy; gives the proxy, or what is wrong, without any part of the URL."""
     text = text.strip()
     if re.search(r"[\x00-\x20\x7f]", text):
-        return "the URL of the proxy holds a blank, a line break or another control character"
+        return "the URL of the proxy contains a blank, a line break or another control character"
     written = re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", text)
     scheme = written[1].lower() if written else "http"
     if scheme not in PORTS:
@@ -229,11 +216,11 @@ def read_proxy(text: str, source: str) -> Proxy | str:
     rest = text[written.end() :] if written else text
     authority = re.split(r"[/?#\\]", rest, maxsplit=1)[0]
     if "@" in rest[len(authority) :]:
-        return "its user or password holds a '/', '?', '#' or '\\': write it as %2F, %3F, %23 or %5C"
+        return "its user or password contains a '/', '?', '#' or '\\': write it as %2F, %3F, %23 or %5C"
     login, at, place = authority.rpartition("@")
     found = re.fullmatch(r"(\[[^\[\]]*\]|[^:\[\]]*)(?::([^:]*))?", place)
     if found is None:
-        return "the host of the proxy is not valid: an IPv6 address stands in brackets, [::1]"
+        return "the host of the proxy is not valid: an IPv6 address must be in brackets, [::1]"
     host, port = found[1].strip("[]").lower().removesuffix("."), found[2]
     if found[1].startswith("["):
         host = host.replace("%25", "%")  # the zone of an address, as URLs write it
@@ -253,19 +240,19 @@ def read_proxy(text: str, source: str) -> Proxy | str:
 def _refused(scheme: str) -> str:
     known = ", ".join(f"{scheme}://" for scheme in PORTS)
     if scheme in _OTHER_SCHEMES:
-        return f"a proxy cannot be spoken to as {scheme}://, only as {known}"
+        return f"{scheme}:// proxies are not supported, only {known}"
     return f"its scheme must be one of {known}"
 
 
 def _login(text: str) -> tuple[bytes, bytes] | str:
     user, _, password = text.partition(":")
     try:
-        # What the environment holds that is not UTF-8 goes out as the bytes that it is.
+        # Parts of the environment that are not UTF-8 are sent as their bytes.
         pair = tuple(unquote_to_bytes(part.encode("utf-8", "surrogateescape")) for part in (user, password))
     except UnicodeEncodeError:
-        return "its user or password holds a character that cannot be encoded"
+        return "its user or password contains a character that cannot be encoded"
     if b":" in pair[0]:
-        return "the user of a proxy cannot hold a ':'"
+        return "the user of a proxy must not contain a ':'"
     return pair[0], pair[1]
 
 
@@ -273,7 +260,7 @@ def _check_socks(proxy: Proxy, transport: str) -> None:
     named = f"{proxy.source}: {proxy.url} is a SOCKS proxy"
     if transport == "aiohttp":
         raise ConfigurationError(
-            f"{named}, which async_transport='aiohttp' does not speak to",
+            f"{named}, which async_transport='aiohttp' does not support",
             advice="Use async_transport='httpx', the default, or an http:// proxy",
         )
     if find_spec("socksio") is None:
@@ -281,20 +268,15 @@ def _check_socks(proxy: Proxy, transport: str) -> None:
 
 
 def names_proxy(scheme: str) -> bool:
-    """Whether a variable in its usual spelling names a proxy: cheap enough to ask for every client."""
+    """Whether a variable in its usual spelling names a proxy; cheap enough for every client."""
     names = f"{scheme}_proxy", f"{scheme.upper()}_PROXY", "all_proxy", "ALL_PROXY"
     return any(name in os.environ for name in names)
 
 
 def connect_words(proxy: Proxy, host: str, *, timed_out: bool, refused: bool, handshake: bool) -> str:
-    """The beginning of what is said of a connection through a proxy that failed.
+    """The start of the message for a failed connection through a proxy.
 
-    Args:
-        proxy: The proxy.
-        host: The host behind it.
-        timed_out: It took too long.
-        refused: The proxy answered, and did not let it through.
-        handshake: TLS failed, which a proxy only passes on.
+    The proxy `refused` it, or TLS with the host failed (`handshake`), which a proxy only passes on.
     """
     named = f"the proxy {proxy.url} (from {proxy.source})"
     if refused:
@@ -305,11 +287,11 @@ def connect_words(proxy: Proxy, host: str, *, timed_out: bool, refused: bool, ha
 
 
 def login_problem(proxy: Proxy, said: str) -> str | None:
-    """What is wrong with the login at a proxy, if that is what it complains of."""
+    """What is wrong with the login at a proxy, if the failure is about that."""
     socks = any(each in said.lower() for each in _SOCKS_LOGIN_WORDS)
     if not (said.startswith(str(PROXY_AUTHENTICATION)) or (proxy.is_socks and socks)):
         return None
-    login = "does not take the user and password that it is given" if proxy.auth else "asks for a login"
+    login = "does not accept the user and password" if proxy.auth else "asks for a login"
     return (
         f"the proxy {proxy.url} {login} (proxy authentication): {said} - write {proxy.source} as "
         f"{proxy.scheme}://user:password@host:port"

@@ -1,10 +1,9 @@
 """Pools shared by all clients of one origin: per process for threads, per event loop for asyncio.
 
-Clients, and the framework objects around them, are made by the thousand and
-dropped; sharing makes that cheap. Nothing is made before the first request,
-and nobody counts who uses a pool. A client that is closed closes the idle
-connections of its pool; another client of the same origin connects anew. A
-pool that has been cold for a while is swept away when a new one is made.
+Clients, and the framework objects around them, are made and dropped by the thousand; sharing makes that
+cheap. Nothing is made before the first request, and users of a pool are not counted. Closing a client closes
+the idle connections of its pool; another client of the same origin connects again. Pools that have been
+unused for a while are removed when a new one is made.
 """
 
 from __future__ import annotations
@@ -17,13 +16,13 @@ from melious import forks
 
 
 class Pool(Protocol):
-    """What is asked of a pool of either kind."""
+    """A pool of either kind."""
 
     def is_cold(self, now: float) -> bool:
-        """Whether no connection is in use, and none that is idle can be used again."""
+        """Whether no connection is in use, and every idle one has expired."""
 
     def abandon(self) -> None:
-        """Let go of the sockets, in the child of a fork."""
+        """Abandon the sockets, in the child of a fork."""
 
 
 K = TypeVar("K", bound=Hashable)
@@ -31,7 +30,7 @@ P = TypeVar("P", bound=Pool)
 
 
 class PoolsBase(Generic[K, P]):
-    """The pools of a process or of its event loops, by what must be the same to share one.
+    """The pools of a process or of its event loops, by the key that allows sharing.
 
     Args:
         clock: Gives the monotonic time.
@@ -46,8 +45,8 @@ class PoolsBase(Generic[K, P]):
     def abandon(self) -> None:
         """Forget the parent's pools, in the child of a fork.
 
-        They are kept: a socket that is collected complains of not being closed, and what an event
-        loop's pool ends with would reach into the parent's loop.
+        They are kept: a collected socket warns that it was not closed, and closing the pool of an event
+        loop would reach into the parent's loop.
         """
         for pool in self._pools.values():
             pool.abandon()

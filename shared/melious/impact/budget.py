@@ -112,7 +112,7 @@ class ImpactBudget:
 
     @property
     def estimated(self) -> dict[str, Any]:
-        """What `on_unreported="estimate"` added to the reported sums, by the name of the sum."""
+        """What `on_unreported="estimate"` added, by the name of the sum."""
         with self._lock:
             return dict(self._estimated)
 

@@ -1,4 +1,4 @@
-"""Estimates for requests that reported nothing, from what others reported before."""
+"""Estimates for requests that reported nothing, from earlier reports."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class _Rate:
 
 @dataclass(slots=True)
 class Estimator:
-    """Learns from requests that report their cost, and estimates that of the others.
+    """Estimates what requests did not report from what others did.
 
     The estimate is the mean of earlier requests to the same endpoint, model and
     provider: per token (input and output) if the tokens are known, else per

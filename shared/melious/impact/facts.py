@@ -20,7 +20,7 @@ def _known_text(value: Any) -> str | None:
 
 
 class Reported(BaseModel):
-    """What the service reports beside an answer. Fields whose names pydantic refuses are dropped."""
+    """Reported figures, without fields whose names pydantic refuses."""
 
     model_config = ConfigDict(extra="allow", frozen=True, defer_build=True)
 
@@ -33,7 +33,7 @@ class Reported(BaseModel):
 
 
 class EnvironmentImpact(Reported):
-    """The environmental impact of one request, as reported. What is missing or not valid is None.
+    """The environmental impact of one request, as reported. What is missing is None.
 
     Attributes:
         energy_kwh: Energy in kWh, including the overhead of the data centre (PUE).
@@ -101,7 +101,7 @@ class BillingCost(Reported):
 
     @property
     def charged(self) -> Decimal | None:
-        """The amount debited from the balance that `paid_with` names; None if unknown."""
+        """The amount debited from `paid_with`; None if unknown."""
         if self.paid_with == "energy":
             return self.energy
         return self.credits if self.paid_with == "credits" else None

@@ -116,7 +116,7 @@ class ImpactLedger:
         return self._merged(lambda key: (key[_PROVIDER], key[_COUNTRY]))
 
     def cells(self) -> Iterator[tuple[Cell, Totals]]:
-        """The sums for each combination: endpoint, model, provider, country, routing."""
+        """The sums for each combination of the dimensions, in their order."""
         with self._lock:
             copied = [(key, totals.copy()) for key, totals in self._cells.items()]
         return iter(copied)

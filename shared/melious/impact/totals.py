@@ -11,7 +11,7 @@ from melious._figures import whole_count
 from melious.impact.facts import BillingCost, EnvironmentImpact
 
 Verification: TypeAlias = Literal["verified", "unverified", "outside"]
-"""Whether an answer came from the requested countries; `unverified` if its location is unknown."""
+"""Whether an answer came from the requested countries; `unverified` if unknown."""
 
 Dimension: TypeAlias = Literal["endpoint", "model", "provider", "country", "routing"]
 DIMENSIONS: tuple[Dimension, ...] = ("endpoint", "model", "provider", "country", "routing")
@@ -85,7 +85,7 @@ class LedgerLike(Protocol):
 
 
 class Estimate(NamedTuple):
-    """Estimates for the figures that a request did not report; None where there is no basis.
+    """Estimates of unreported figures; None without a basis.
 
     Attributes:
         energy_kwh: Energy in kWh.
@@ -256,7 +256,7 @@ _SUMS = tuple(item.name for item in fields(Totals) if item.name != "charged")
 
 
 def token_counts(usage: dict[str, Any]) -> dict[str, int | None]:
-    """The token counts of a usage object, whichever way servers nest the details."""
+    """The token counts of a usage object, however servers nest the details."""
     names = ("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens")
     return dict(zip(names, _tokens(usage), strict=True))
 

@@ -333,7 +333,7 @@ def _names() -> dict[str, str]:
 
 
 def code_of(text: str) -> str | None:
-    """The alpha-2 code in a text, in any case and without surrounding space; None for anything else.
+    """The alpha-2 code in a text, in any case; None for anything else.
 
     Example:
         >>> code_of(" de "), code_of("DEU"), code_of("UK")

@@ -10,7 +10,7 @@ from melious.errors import InvalidArgumentError
 from melious.routing.filters import FilterName, Filters, ProviderFilters, check_filter_name, filters_to_wire
 
 FallbackStep: TypeAlias = FilterName | Filters | ProviderFilters | None
-"""The name of a filter to drop; filters to replace, or with None to drop; or None, which drops them all."""
+"""A filter to drop, filters to replace (None drops one), or None, which drops them all."""
 _Step: TypeAlias = str | Mapping[str, Any] | None
 
 

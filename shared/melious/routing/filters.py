@@ -1,4 +1,4 @@
-"""Where a request may run: presets, flavors and provider filters, and how a request carries them.
+"""Presets, flavors and provider filters: where a request may run.
 
 A preset and filters are fields of the body. A flavor is one of five known suffixes
 of the model (`glm-4.7:eco`); any other suffix belongs to the model's name. A flavor
@@ -22,7 +22,7 @@ KnownPreset: TypeAlias = Literal[
     "balanced", "speed", "price", "quality", "environment", "reasoning", "non_reasoning"
 ]
 Preset: TypeAlias = KnownPreset | str
-"""What routing should favour. Any string is sent; editors suggest the known ones."""
+"""What routing should favour; any string is sent."""
 
 Flavor: TypeAlias = Literal["balanced", "speed", "price", "eco", "batch"]
 """The suffixes that the service strips from a model's name."""
@@ -78,11 +78,11 @@ _OTHER_WORDS = {
 """Other words for presets and flavors."""
 _CODES = "an ISO 3166 alpha-2 country code"
 _NEAR = 0.75
-"""How similar a word must be to a known one, from 0 to 1, to be taken for a typo."""
+"""Similarity, from 0 to 1, from which a word is taken for a typo of another."""
 
 
 class Filters(TypedDict, total=False):
-    """Which providers may serve a request, as a typed dict; see `ProviderFilters` for the fields.
+    """`ProviderFilters` as a typed dict.
 
     Example:
         >>> filters: Filters = {"countries": ["DE", "FR"], "max_carbon_intensity": 200}
@@ -251,7 +251,7 @@ def _is_iterable(value: object) -> bool:
 
 
 def check_preset(preset: object) -> None:
-    """Check a preset, and warn once about one that looks like a typo of a known preset.
+    """Check a preset, and warn once about a likely typo.
 
     Raises:
         InvalidArgumentError: It is not a string, or is empty.
@@ -317,7 +317,7 @@ def flavored(model: str, flavor: str | None) -> str:
 
 
 def check_suffix(model: str) -> None:
-    """Warn once about a model whose suffix looks like a misspelt flavor; it stays part of the name."""
+    """Warn once about a suffix that looks like a misspelt flavor; it stays part of the name."""
     name, colon, last = model.rpartition(":")
     if colon and last not in FLAVORS:
         meant = _meant_by_flavor(last)
@@ -346,7 +346,7 @@ def routing_preference(body: Mapping[str, Any]) -> str | None:
 
 
 def routing_summary(body: Mapping[str, Any]) -> dict[str, Any]:
-    """A request's flavor, or else its preset, and its filters, for traces and metadata.
+    """A request's flavor or preset, and its filters, for traces and metadata.
 
     Example:
         >>> routing_summary({"model": "glm-4.7:eco", "preset": "speed", "filters": {"countries": ["DE"]}})

@@ -47,7 +47,7 @@ class ResidencyRule:
         return cls(mode, named) if named else None  # type: ignore[arg-type]  # it is a known word by now
 
     def allows(self, location: str | None) -> bool | None:
-        """Whether a location is one of the countries, in any case; None if it is unknown."""
+        """Whether a location is one of the countries; None if it is unknown."""
         if location is None:
             return None
         return location.strip().upper() in {country.strip().upper() for country in self.countries}

@@ -1,15 +1,13 @@
-"""Embedding a corpus on an engine that spreads work: Ray Data, Spark, Dask, or anything that maps batches.
+"""Embeds a corpus on a distributed engine: Ray Data, Spark, Dask, or anything that maps batches.
 
-`Embedder` is a callable that can be pickled: give it to the engine, and each
-worker makes its own client. `ledger_of` adds up on the driver what the workers
-report.
+`Embedder` is a callable that can be pickled: the engine ships it, and each worker makes its own client.
+`ledger_of` adds up on the driver what the workers report.
 
-How far more workers help: each of them has `max_concurrency` requests under
-way, and the account's limit counts requests, whoever sends them. With a limit of
-240 a minute and answers that take 2 s, 8 requests at a time use all of it: two
-workers with 4 each. Beyond that, only more text in a request helps: `batch_size`
-and `max_batch_tokens`. A request holds up to 2048 texts or 250,000 tokens by default,
-so that 240 requests a minute are 300,000 passages of 200 tokens a minute.
+How far more workers help: each has `max_concurrency` requests under way, and the account's rate limit
+counts the requests of all. With a limit of 240 a minute and answers that take 2 s, 8 concurrent requests
+use all of it: two workers with 4 each. Beyond that, only larger requests help: `batch_size` and
+`max_batch_tokens`. A request has up to 2048 texts or 250,000 tokens by default, so 240 requests a minute
+are 300,000 passages of 200 tokens a minute.
 
 Example:
     >>> from melious.sandbox import Sandbox

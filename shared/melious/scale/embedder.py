@@ -1,4 +1,4 @@
-"""`Embedder`: a callable on batches of rows for engines that run it on many machines."""
+"""`Embedder`: a callable on batches of rows, for distributed engines."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any, Literal, Unpack
 from melious.clients._sync.client import MeliousClient
 from melious.endpoints.embeddings import EmbeddingParams, EmbeddingsPlan
 from melious.errors import ConfigurationError, InvalidArgumentError, MeliousError
+from melious.errors.checks import check_callable, check_one_of
 from melious.impact import track_impact
 from melious.scale.columns import (
     check_errors,
@@ -27,22 +28,9 @@ from melious.settings.config import ClientConfig, reject_unknown
 from melious.settings.keys import hidden, hide_key
 from melious.settings.options import ClientOptions
 
-_OF_THE_CALL = frozenset(
-    {
-        "dimensions",
-        "user",
-        "mode",
-        "custom_weights",
-        "batch_size",
-        "max_batch_tokens",
-        "count_tokens",
-        "max_concurrency",
-    }
-)
-_OF_THE_CLIENT = frozenset(ClientOptions.__annotations__)
-_NOT_HERE = {
-    "budget": "workers share nothing, so that no budget can hold for them together",
-    "async_transport": "requests are blocking here",
+_UNSUPPORTED = {
+    "budget": "not supported: workers share nothing, so no budget can cover all of them",
+    "async_transport": "not supported: requests are blocking",
 }
 _OWN = frozenset(
     {
@@ -59,9 +47,9 @@ _OWN = frozenset(
 )
 """The arguments of the embedder itself."""
 _SECRET_HEADERS = frozenset({"authorization", "proxy-authorization", "x-api-key", "cookie"})
-_PLACE = re.compile(r"'?\b(?:input|texts?)\[\d+\]'?")
+_POSITION = re.compile(r"'?\b(?:input|texts?)\[\d+\]'?")
 _DEFAULTS: dict[str, Any] = {"max_retries": 5, "max_rate_limit_wait": 900.0}
-_ON_WORKERS = (
+_KEY_ADVICE = (
     "Set MELIOUS_API_KEY in the environment of every worker (Ray: the environment of the nodes, or "
     'runtime_env={"env_vars": {...}}; Spark: spark.executorEnv.MELIOUS_API_KEY; Dask: the environment of '
     "the workers), pass key_from=..., a function that fetches it there, or, if the key may travel "
@@ -70,17 +58,17 @@ _ON_WORKERS = (
 
 
 class EmbedderOptions(ClientOptions, total=False):
-    """What `Embedder` takes beside its columns: the options of a client, and those of embeddings.
+    """The options of `Embedder` besides its columns: those of a client and of embeddings.
 
     Attributes:
-        dimensions: The length of the vectors, for models that can be cut.
+        dimensions: The length of the vectors, for models that can shorten them.
         user: Who the requests are for.
-        mode: A routing word of the older pages; not together with `custom_weights`.
-        custom_weights: Routing weights of the older pages.
+        mode: A routing word of the older documentation; not together with `custom_weights`.
+        custom_weights: Routing weights of the older documentation.
         batch_size: The most texts in one request; 2048 by default.
         max_batch_tokens: The most tokens in one request; 250,000 by default.
-        count_tokens: Gives the tokens of a text; by default they are estimated.
-        max_concurrency: The most requests of one worker at a time; 4 by default.
+        count_tokens: Counts the tokens of a text; by default they are estimated.
+        max_concurrency: The most concurrent requests of one worker; 4 by default.
     """
 
     dimensions: int | None
@@ -93,46 +81,47 @@ class EmbedderOptions(ClientOptions, total=False):
     max_concurrency: int | None
 
 
+_CLIENT_OPTIONS = frozenset(ClientOptions.__annotations__)
+_CALL_OPTIONS = frozenset(EmbedderOptions.__annotations__) - _CLIENT_OPTIONS
+
+
 class Embedder:
-    """Embeds a column of text, batch by batch, wherever it is called.
+    """Embeds a column of text, batch by batch.
 
-    One object serves Ray Data's `map_batches` (dicts of numpy arrays, pandas,
-    Arrow), Dask's `map_partitions`, Spark's `mapInPandas` and `mapInArrow`
-    (which call it with an iterator), and plain dicts of lists or lists of rows.
-    It gives back a batch of the same kind with two more columns: the vectors
-    (float32; null where there is none) and what went wrong (null where nothing did).
+    It works in Ray Data's `map_batches` (dicts of numpy arrays, pandas, Arrow), Dask's
+    `map_partitions`, Spark's `mapInPandas` and `mapInArrow` (which call it with an iterator), and on
+    plain dicts of lists or lists of rows. It returns a batch of the same kind with two more columns:
+    the vectors (float32; null if there is none) and the errors (null if there is none).
 
-    * **Failed rows stay.** A text that is empty or too long is set apart and told
-      in the error column; the others of its batch get their vectors. What no row
-      caused and every row would meet is raised, and nothing further is sent: key, scope, balance, unknown
-      model or path, a wrong option, filters that no provider fits, an answer from outside
-      `filters["countries"]` with `verify_location="raise"`.
-    * **A run can resume.** Rows whose output column holds a vector already are not sent
-      again: give it what an earlier run wrote, joined to the corpus. What is neither missing nor a
-      vector of numbers there (text, NaN, another length) is an error, and nothing is sent.
-    * **The account's rate limit** is respected by workers that do not know of each
-      other: each reads it from its own answers, goes slower when it runs short and
-      waits where the service says so.
-    * **The key stays where it is.** Pickles hold none: each worker takes it from
-      `MELIOUS_API_KEY` in its own environment, unless `key_from` or `pickle_key` says otherwise.
+    * **Failed rows stay.** An empty or too long text is recorded in the error column; the others of its
+      batch get their vectors. Errors that no row caused and every row would get are raised, and nothing
+      further is sent: key, scope, balance, unknown model or path, a wrong option, filters that no
+      provider matches, an answer from outside `filters["countries"]` with `verify_location="raise"`.
+    * **A run can resume.** Rows that already have a vector in the output column are not sent again:
+      pass the output of an earlier run, joined to the corpus. Anything there that is neither missing
+      nor a vector of numbers (text, NaN, another length) is an error, and nothing is sent.
+    * **Workers respect the account's rate limit** without knowing of each other: each reads it from its
+      own answers, slows down when it runs short and waits when the service says so.
+    * **Pickles do not contain the key.** Each worker takes it from `MELIOUS_API_KEY` in its own
+      environment, unless you set `key_from` or `pickle_key`.
 
     Args:
         model: The model, with or without a flavor.
         text_column: The column to read.
         output_column: The column for the vectors.
-        error_column: The column for what went wrong, if `on_error` is `record`.
+        error_column: The column for errors, if `on_error` is `record`.
         report_column: A column for what the batch cost, as text in one of its rows, for `ledger_of`;
             none by default.
         on_error: `record` errors of rows, or `raise` the first.
-        prefix: What to put before every text (`passage: ` for the E5 family).
+        prefix: Text to put before every text (`passage: ` for the E5 family).
         normalize: Scale the vectors to unit length, which the service does not.
-        key_from: Fetches the key where batches are embedded, once for every copy of the embedder; for
-            vaults and files.
+        key_from: Fetches the key on the worker, once for each copy of the embedder; for vaults and
+            files.
         pickle_key: Put `api_key` into pickles: whoever can read the job can then read the key.
         **options: `preset`, `flavor`, `filters`, `timeout`, `max_retries` (5 here), `dimensions`,
             `batch_size` and the rest of `EmbedderOptions`. `max_rate_limit_wait` (900 s here) is how
-            long a request may be held back, and be sent again, because of the rate limit alone. Not
-            `budget`: workers share nothing.
+            long a request may be delayed and retried because of the rate limit alone. Not `budget`:
+            workers share nothing.
 
     Raises:
         InvalidArgumentError: An argument is wrong or unknown.
@@ -172,14 +161,12 @@ class Embedder:
     ) -> None:
         hide_key(options)
         given: dict[str, Any] = {**options}
-        for name, reason in _NOT_HERE.items():
+        for name, reason in _UNSUPPORTED.items():
             if given.get(name) is not None:
                 raise InvalidArgumentError(f"{name}: {reason}")
-        reject_unknown(given, ((_OF_THE_CALL | _OF_THE_CLIENT) - set(_NOT_HERE)) | _OWN, "Embedder")
-        if on_error not in ("record", "raise"):
-            raise InvalidArgumentError(f"on_error: must be 'record' or 'raise', not {on_error!r}")
-        if key_from is not None and not callable(key_from):
-            raise InvalidArgumentError(f"key_from: {key_from!r} cannot be called")
+        reject_unknown(given, ((_CALL_OPTIONS | _CLIENT_OPTIONS) - set(_UNSUPPORTED)) | _OWN, "Embedder")
+        check_one_of("on_error", on_error, ("record", "raise"))
+        check_callable("key_from", key_from)
         if not isinstance(prefix, str):
             raise InvalidArgumentError(f"prefix: must be text, not {prefix!r}")
         for name, flag in (("normalize", normalize), ("pickle_key", pickle_key)):
@@ -199,13 +186,13 @@ class Embedder:
         self._key = api_key
         self._key_from = key_from
         self._pickle_key = pickle_key
-        self._params = {name: value for name, value in given.items() if name in _OF_THE_CALL}
-        self._options = {**_DEFAULTS, **{name: given[name] for name in given if name in _OF_THE_CLIENT}}
+        self._params = {name: value for name, value in given.items() if name in _CALL_OPTIONS}
+        self._options = {**_DEFAULTS, **{name: given[name] for name in given if name in _CLIENT_OPTIONS}}
         self._client: MeliousClient | None = None
         self._check()
 
     def _check(self) -> None:
-        """Refuse here what every worker would refuse; the key is not known yet."""
+        """Check what every worker would check; the key is not known yet."""
         check_names(
             {
                 name: getattr(self, name)
@@ -216,50 +203,49 @@ class Embedder:
         EmbeddingsPlan(config, self.model, ["text"], EmbeddingParams(**self._params))  # type: ignore[typeddict-item]
 
     def __call__(self, batch: Any) -> Any:
-        """Embed a batch, or, of an iterator of batches, one after the other.
+        """Embed a batch, or each batch of an iterator.
 
         Args:
-            batch: A pandas frame, an Arrow table or record batch, a dict of numpy arrays or lists, a list of
-                dicts or of texts; or an iterator of these.
+            batch: A pandas frame, an Arrow table or record batch, a dict of numpy arrays or lists, a list
+                of dicts or of texts; or an iterator of these.
 
         Returns:
-            The same kind with the further columns; an iterator of them for an iterator. A dict of numpy
-            arrays gets Arrow arrays where pyarrow is installed, since numpy has no nulls.
+            The same kind with the new columns; an iterator for an iterator. A dict of numpy arrays gets
+            Arrow arrays if pyarrow is installed, since numpy has no nulls.
 
         Raises:
-            ConfigurationError: There is no key here.
-            InvalidArgumentError: The batch is of no known kind, lacks the column of texts, has two columns
-                of one name or of different lengths, or holds something in a column to be written that is
-                not from an earlier run.
-            MeliousError: A request failed, and `on_error` is `raise` or every row would have met it.
+            ConfigurationError: There is no key.
+            InvalidArgumentError: The batch has an unknown type, no text column, two columns of one name
+                or of different lengths, or data in a column to be written that is not from an
+                earlier run.
+            MeliousError: A request failed, and `on_error` is `raise` or every row would get the error.
         """
         if isinstance(batch, Iterator):
             return map(self._embedded, batch)
         return self._embedded(batch)
 
     def meta(self, frame: Any) -> Any:
-        """What Dask wants to know: the columns of the result, with no rows. Nothing is sent.
+        """The `meta` that Dask needs: an empty frame with the columns of the result. Nothing is sent.
 
-        Without it Dask would find out by embedding made-up rows. The new columns have Arrow's types where
-        pyarrow is installed, so that `to_parquet` needs no schema.
+        Without it Dask would embed made-up rows. The new columns have Arrow types if pyarrow is
+        installed, so `to_parquet` needs no schema.
 
         Args:
-            frame: The Dask frame (or any pandas frame) that is to be embedded.
+            frame: The Dask or pandas frame to be embedded.
 
         Returns:
             An empty pandas frame.
 
         Raises:
-            InvalidArgumentError: It is not a frame, lacks the column of texts, or has two columns of one
-                name.
+            InvalidArgumentError: It is not a frame, has no text column, or has two columns of one name.
         """
         whole = getattr(frame, "_meta", frame)
         if not hasattr(whole, "iloc"):
-            raise InvalidArgumentError(f"frame: needs a Dask or pandas frame, not {type(frame).__name__}")
+            raise InvalidArgumentError(f"frame: must be a Dask or pandas frame, not {type(frame).__name__}")
         return with_arrow_types(self._embedded(whole.iloc[:0]), self._written())
 
     def _written(self) -> dict[str, Kind]:
-        """The columns that are written."""
+        """The columns to write."""
         kinds: dict[str, Kind] = {self.output_column: "vector"}
         if self.on_error == "record":
             kinds[self.error_column] = "text"
@@ -289,13 +275,13 @@ class Embedder:
             if filled[place]:
                 continue
             vectors[place] = None
-            wrong = wrong_with(text)
-            if wrong is None:
+            problem = problem_with(text)
+            if problem is None:
                 wanted.setdefault(self.prefix + text, []).append(place)
             elif self.on_error == "raise":
-                raise InvalidArgumentError(f"{self.text_column}[{place}]: {wrong}")
+                raise InvalidArgumentError(f"{self.text_column}[{place}]: {problem}")
             else:
-                errors[place] = f"InvalidArgumentError: {wrong}"
+                errors[place] = f"InvalidArgumentError: {problem}"
         if wanted:
             report = self._embed(wanted, vectors, errors, arrays=table.arrays)
             check_lengths(self.output_column, filled, vectors)
@@ -310,7 +296,7 @@ class Embedder:
     def _embed(
         self, wanted: Mapping[str, list[int]], vectors: list[Any], errors: list[str | None], *, arrays: bool
     ) -> str | None:
-        """Embed texts into their places; gives what that cost, as a report."""
+        """Embed texts into their rows; returns the cost as a report."""
         client = self._connected()
         pace = pace_for(client.config.base_url, client.config.key_digest)
         record = self.on_error == "record"
@@ -320,34 +306,34 @@ class Embedder:
         for places, vector, error in zip(wanted.values(), run.vectors, run.errors, strict=True):
             for place in places:
                 if error is not None:
-                    errors[place] = told(error)
+                    errors[place] = error_text(error)
                 else:
                     vectors[place] = unit(vector) if self.normalize else vector
         return report_of(ledger)
 
     def _connected(self) -> MeliousClient:
-        """The client of this process, made when it is first needed."""
+        """The client of this process, made at first use."""
         if self._client is None:
             key = self._key if self._key_from is None else hidden(self._key_from())
             try:
                 self._client = MeliousClient(**{**self._options, "api_key": key})
             except ConfigurationError as error:
                 if key is None:
-                    error.advice = _ON_WORKERS
+                    error.advice = _KEY_ADVICE
                 raise
         return self._client
 
     def __getstate__(self) -> dict[str, Any]:
-        """Everything but the client and, unless it was asked for, the key.
+        """Everything but the client and, unless `pickle_key` is set, the key.
 
         Raises:
-            ConfigurationError: The key, or a header that is one, would have to go into the pickle.
+            ConfigurationError: The key, or a secret header, would go into the pickle.
         """
         headers = self._options.get("default_headers") or {}
         secret = next((name for name in headers if name.lower() in _SECRET_HEADERS), None)
         if not self._pickle_key and (secret or self._key is not None):
             what = f"default_headers[{secret!r}]" if secret else "api_key"
-            raise ConfigurationError(f"{what}: does not go into a pickle by itself", advice=_ON_WORKERS)
+            raise ConfigurationError(f"{what}: is not pickled by default", advice=_KEY_ADVICE)
         return {**self.__dict__, "_client": None, "_key": self._key if self._pickle_key else None}
 
     def __dask_tokenize__(self) -> tuple[Any, ...]:
@@ -359,19 +345,19 @@ class Embedder:
         return f"Embedder({self.model!r}, {self.text_column!r} to {self.output_column!r})"
 
 
-def wrong_with(text: Any) -> str | None:
+def problem_with(text: Any) -> str | None:
     """Why a cell cannot be embedded; None if it can.
 
     Example:
-        >>> wrong_with("a kettle"), wrong_with(""), wrong_with(7)
-        (None, 'the text is empty', 'needs text, not int')
+        >>> problem_with("a kettle"), problem_with(""), problem_with(7)
+        (None, 'the text is empty', 'must be text, not int')
     """
     if isinstance(text, str):
         return None if text else "the text is empty"
-    return "there is no text" if is_missing(text) else f"needs text, not {type(text).__name__}"
+    return "the text is missing" if is_missing(text) else f"must be text, not {type(text).__name__}"
 
 
-def told(error: MeliousError) -> str:
-    """An error as the error column tells it: one line, its class in front, without its place in a request."""
-    said = _PLACE.sub("the text", " ".join(str(error).split()))
-    return f"{type(error).__name__}: {said}"[:500]
+def error_text(error: MeliousError) -> str:
+    """An error for the error column: its class and one line of text, without the position in the request."""
+    text = _POSITION.sub("the text", " ".join(str(error).split()))
+    return f"{type(error).__name__}: {text}"[:500]

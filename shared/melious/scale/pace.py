@@ -1,9 +1,8 @@
-"""How fast one of many processes may go, when all of them live on one rate limit and none sees the others.
+"""How fast one of many processes may go that share a rate limit and do not know of each other.
 
-What each knows is in the headers of its own answers: how many requests the
-account has left until the window ends. While that is plenty, nobody is held
-back. When it shrinks, each process spreads its share of it over the rest of the
-window; its share of what is left is that which it had in what is used.
+Each reads from its own answers how many requests the account has left in the window. While there are
+plenty, none is delayed. Below that, each process spreads its share over the rest of the window: the same
+share that it had in the requests already used.
 """
 
 from __future__ import annotations
@@ -16,21 +15,21 @@ from melious import forks
 from melious.exchange.ratelimit import RateLimit
 
 _PLENTY = 0.25
-"""The part of a window's requests that must be left for requests to go unpaced: more would slow jobs down
-that fit into a window, less would let many workers run into the limit."""
+"""The part of a window's requests that must be left for requests to go undelayed: more would slow down jobs
+that fit into a window, less would let many workers hit the limit."""
 _LONGEST_WINDOW = 300.0
-"""Seconds; longer windows, such as a day's, are no reason to go slowly now."""
+"""Seconds; longer windows, such as a day, do not slow requests down."""
 _SAME_WINDOW = 1.5
-"""Seconds that the ends of a window may differ by from answer to answer."""
+"""Seconds by which answers may disagree on the end of a window."""
 _SPREAD = 0.25
-"""Seconds over which those are spread who waited for a new window."""
+"""Seconds over which requests that waited for a new window are spread."""
 
 
 class Pace:
     """Spaces the requests of one process.
 
     Args:
-        uniform: Draws a number between two others.
+        uniform: Draws a random number between two others.
 
     Example:
         >>> pace = Pace(uniform=lambda least, most: most)
@@ -51,11 +50,7 @@ class Pace:
         self._next: float | None = None
 
     def delay(self, now: float) -> float:
-        """Seconds until the next request should go; it counts as sent.
-
-        Args:
-            now: A monotonic time.
-        """
+        """Seconds until the next request should go, at the monotonic time `now`; it counts as sent."""
         with self._lock:
             if self._limit and now >= self._end:
                 self._limit, self._sent, self._next = 0, 0, None
@@ -65,12 +60,7 @@ class Pace:
             return delay
 
     def observe(self, rate_limit: RateLimit | None, now: float) -> None:
-        """Take note of what an answer said.
-
-        Args:
-            rate_limit: The account's limit; None, or with parts missing, it says nothing.
-            now: A monotonic time.
-        """
+        """Note the rate limit that an answer reported; ignored if it is None or incomplete."""
         if rate_limit is None or not rate_limit.limit or rate_limit.remaining is None:
             return
         after = rate_limit.reset_after
@@ -108,7 +98,7 @@ _lock = forks.new_lock()
 
 
 def pace_for(base_url: str, key_digest: str) -> Pace:
-    """The one pace of a key at a base URL in this process."""
+    """The pace of a key at a base URL, shared by the whole process."""
     with _lock:
         return _paces.setdefault((base_url, key_digest), Pace())
 

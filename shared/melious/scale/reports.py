@@ -1,4 +1,4 @@
-"""What workers spent, as text in a column, and the ledger that a driver makes of it."""
+"""Reports of what workers spent, as text in a column, and the ledger of a whole run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _COLUMNS = frozenset(item.name for item in fields(Totals))
 
 
 def report_of(ledger: ImpactLedger) -> str | None:
-    """A ledger as JSON: a list of combinations with their sums; None if it is empty.
+    """A ledger as JSON, a list of its cells; None if it is empty.
 
     Example:
         >>> report_of(ImpactLedger()) is None
@@ -28,17 +28,17 @@ def report_of(ledger: ImpactLedger) -> str | None:
 
 
 def ledger_of(reports: Iterable[str | None]) -> ImpactLedger:
-    """Add up what the workers of a run report.
+    """Add up the reports of a run.
 
     Args:
         reports: The values of the column that `Embedder(report_column=...)` fills, of all rows;
-            missing ones (None, NaN) are passed over.
+            missing ones (None, NaN) are skipped.
 
     Returns:
-        A ledger as `track_impact` gives one: what was not reported is counted, and never zero.
+        A ledger like that of `track_impact`: unreported figures are counted, and never zero.
 
     Raises:
-        InvalidArgumentError: A value is no report.
+        InvalidArgumentError: A value is not a report.
 
     Example:
         >>> from melious.sandbox import Sandbox
@@ -60,19 +60,19 @@ def ledger_of(reports: Iterable[str | None]) -> ImpactLedger:
 
 
 class _Reported(ImpactLedger):
-    """A ledger as a report tells it."""
+    """A ledger read from a report."""
 
     def __init__(self, report: str) -> None:
         super().__init__()
         try:
-            self._told: list[tuple[Cell, Totals]] = [
+            self._reported: list[tuple[Cell, Totals]] = [
                 (_cell(key), _from_json(totals)) for key, totals in json.loads(report)
             ]
         except (ValueError, TypeError, ArithmeticError) as error:
             raise InvalidArgumentError(f"reports: {report[:80]!r} is not a report ({error})") from None
 
     def cells(self) -> Iterator[tuple[Cell, Totals]]:
-        return iter(self._told)
+        return iter(self._reported)
 
 
 def _cell(key: list[str | None]) -> Cell:

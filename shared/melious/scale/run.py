@@ -1,4 +1,4 @@
-"""One batch of texts: as many requests as it takes, and for each text a vector or what was wrong with it."""
+"""Embeds one batch of texts in several requests: for each text a vector or an error."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from melious.errors import (
 from melious.scale.pace import Pace
 
 logger = logging.getLogger("melious")
-NO_ROW_ESCAPES = (
+FATAL = (
     AuthenticationError,
     BudgetExceededError,
     ConfigurationError,
@@ -44,12 +44,12 @@ NO_ROW_ESCAPES = (
     PermissionDeniedError,
     ResidencyError,
 )
-"""What no row caused and every row would meet: the run ends, and nothing is written down row by row."""
+"""Errors that no row caused and every row would get: the run ends, and no row records them."""
 _WRONG_PLACE = frozenset({301, 302, 303, 307, 308, 405, 410})
-"""Statuses by which something that is not the service's API answers, as for a wrong base URL."""
+"""Statuses of servers that are not the service's API, as for a wrong base URL."""
 MAX_REFUSALS = 32
-"""How often a batch is halved with nothing but refusals, before the rest of it counts as refused too."""
-_REFUSED_WITHOUT_REASON = 1.0
+"""How many consecutive refusals end the halving of a batch; the rest of it then counts as refused."""
+_DEFAULT_RETRY_AFTER = 1.0
 _NAMED = re.compile(r"(?:input|texts?)\[(\d+)\]")
 
 
@@ -57,17 +57,17 @@ class Run:
     """Embeds the texts of one batch.
 
     Attributes:
-        vectors: What came of each text: a vector or None.
-        errors: What was wrong with each text, or None.
+        vectors: The vector of each text, or None.
+        errors: The error of each text, or None.
 
     Args:
         client: The client of this process.
         model: The model.
         texts: The texts, all different and none empty.
         params: Options of the call.
-        pace: What spaces the requests of this process.
+        pace: Spaces the requests of this process.
         arrays: Give numpy arrays (float32) instead of lists.
-        record: Keep errors in `errors`; else the first is raised.
+        record: Keep errors in `errors`; otherwise the first is raised.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class Run:
         self._pace = pace
         self._record = record
         self._plan = EmbeddingsPlan(client.config, model, texts, {**params})  # type: ignore[typeddict-item]
-        # The batches are laid out here: what a request holds is not to be counted again.
+        # The batches are made here: a request must not divide its texts again.
         own = {"count_tokens", "max_concurrency", "max_batch_tokens", "batch_size"}
         self._call = {
             **{name: value for name, value in params.items() if name not in own},
@@ -103,12 +103,12 @@ class Run:
         self.errors: list[MeliousError | None] = [None] * len(texts)
 
     def all(self) -> None:
-        """Embed all texts, several requests at a time.
+        """Embed all texts, with several concurrent requests.
 
-        Once one has failed for all rows nothing further is sent; what is under way ends.
+        After a fatal error nothing further is sent; requests under way end.
 
         Raises:
-            MeliousError: No row escapes it, or an option is wrong, or errors are not recorded; the first.
+            MeliousError: The first error that is fatal, about an option, or not to be recorded.
         """
         batches = self._plan.batches()
         most = min(self._plan.max_concurrency, len(batches))
@@ -133,20 +133,20 @@ class Run:
             self._end(error)
 
     def _end(self, error: BaseException) -> None:
-        """Let nothing further be sent; the first error is the one to raise."""
+        """Send nothing further; the first error is raised."""
         with self._lock:
             if self._failure is None:
                 self._failure = error
         self._ended.set()
-        logger.info("embedding has ended, nothing further is sent: %s", type(error).__name__)
+        logger.info("embedding failed, nothing further is sent: %s", type(error).__name__)
 
     def _before_retry(self, event: RetryEvent) -> None:
-        """What is under way is not tried again once the run has ended."""
+        """Do not retry once the run has ended."""
         if self._ended.is_set():
             raise event.error
 
     def _embed(self, batch: Batch) -> None:
-        """Embed some texts; what is refused is parted until it is known whose fault it is."""
+        """Embed some texts; a refused batch is split until the text at fault is found."""
         waiting = [batch]
         refused, named = 0, True
         while waiting:
@@ -166,11 +166,11 @@ class Run:
                     middle = len(places) // 2
                     waiting += [places[middle:], places[:middle]]
             except MeliousError as error:
-                if not self._record or no_row_escapes(error):
+                if not self._record or is_fatal(error):
                     raise
                 self._failed(places, error)
             else:
-                # The text that a refusal named is asked for first: if it passes, it was not meant.
+                # The text that a refusal named is sent first: if it passes, the refusal meant another one.
                 named = named and (len(places) > 1 or len(batch) == 1)
                 refused = 0
                 for place, vector in zip(places, vectors, strict=True):
@@ -181,7 +181,7 @@ class Run:
             self.errors[place] = error
 
     def _ask(self, texts: list[str]) -> Any:
-        """Make one request, and again while only the account's rate limit is against it."""
+        """Make one request; retry it while only the account's rate limit refuses it."""
         patience = self._client.config.max_rate_limit_wait
         until = time.monotonic() + patience
         while True:
@@ -189,8 +189,8 @@ class Run:
             try:
                 result = self._client.embeddings.create(input=texts, **self._call)
             except RateLimitError as error:
-                wait = _REFUSED_WITHOUT_REASON if error.retry_after is None else error.retry_after
-                wait += random.uniform(0.0, 0.25 + 0.1 * wait)  # noqa: S311 - spreads workers, no secret
+                wait = _DEFAULT_RETRY_AFTER if error.retry_after is None else error.retry_after
+                wait += random.uniform(0.0, 0.25 + 0.1 * wait)  # noqa: S311 - spreads workers, not a secret
                 if time.monotonic() + wait > until:
                     raise
                 self._sleep(wait)
@@ -203,27 +203,23 @@ class Run:
         self._sleep(min(self._pace.delay(now), max(0.0, until - now)))
 
     def _sleep(self, seconds: float) -> None:
-        """Wait; a run that has ended sends nothing more.
-
-        Raises:
-            CancelledError: It has ended.
-        """
+        """Wait; raises `CancelledError` once the run has ended."""
         if self._ended.wait(seconds):
             raise CancelledError
 
 
-def no_row_escapes(error: MeliousError) -> bool:
-    """Whether no row caused an error and every row would meet it.
+def is_fatal(error: MeliousError) -> bool:
+    """Whether no row caused an error and every row would get it.
 
     Example:
-        >>> no_row_escapes(InsufficientBalanceError("no")), no_row_escapes(RateLimitError("wait"))
+        >>> is_fatal(InsufficientBalanceError("no")), is_fatal(RateLimitError("wait"))
         (True, False)
     """
-    return isinstance(error, NO_ROW_ESCAPES) or error.status_code in _WRONG_PLACE
+    return isinstance(error, FATAL) or error.status_code in _WRONG_PLACE
 
 
 def about_an_option(error: MeliousError) -> bool:
-    """Whether a refusal names a field that has nothing to do with the texts: every row would meet it.
+    """Whether a refusal names a field other than the texts, so that every row would get it.
 
     Example:
         >>> about_an_option(BadRequestError("no", param="dimensions"))
@@ -233,7 +229,7 @@ def about_an_option(error: MeliousError) -> bool:
 
 
 def position_in(error: MeliousError) -> int | None:
-    """The position of the text that a refusal names, if it names one.
+    """The position of the text that a refusal names, if any.
 
     Example:
         >>> position_in(BadRequestError("too long", param="input[1]"))
@@ -244,7 +240,7 @@ def position_in(error: MeliousError) -> int | None:
 
 
 def unit(vector: Any) -> Any:
-    """A vector scaled to unit length; one of zeros stays as it is.
+    """A vector scaled to unit length; a zero vector stays as it is.
 
     Example:
         >>> unit([3.0, 4.0])

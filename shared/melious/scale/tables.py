@@ -1,4 +1,4 @@
-"""The batches that engines hand over, read and written alike: frames, Arrow tables, dicts, lists of rows."""
+"""One interface to the batches of all engines: frames, Arrow tables, dicts, lists of rows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Kind: TypeAlias = Literal["vector", "text"]
 
 
 class Column(NamedTuple):
-    """A column to write: what it holds, and a value or None for each row."""
+    """A column to write: its kind, and a value or None for each row."""
 
     kind: Kind
     values: list[Any]
@@ -24,7 +24,7 @@ class Table(ABC):
     """A batch.
 
     Attributes:
-        arrays: Whether vectors are to be numpy arrays; else they are lists.
+        arrays: Whether vectors are numpy arrays; otherwise they are lists.
     """
 
     arrays: ClassVar[bool]
@@ -39,19 +39,11 @@ class Table(ABC):
 
     @abstractmethod
     def written(self, columns: Mapping[str, Column]) -> Any:
-        """A batch of the same kind with these columns, new or in the place of those of their names."""
+        """A batch of the same kind with these columns added or replaced."""
 
 
 def table_of(batch: Any, text: str) -> Table:
-    """See what kind of batch this is.
-
-    Args:
-        batch: What the engine handed over.
-        text: The name of the column for rows that are nothing but text.
-
-    Raises:
-        InvalidArgumentError: It is none that is known.
-    """
+    """Wrap a batch according to its type; `text` is the column for rows that are plain text."""
     if _is(batch, "pandas", "DataFrame"):
         return _Frame(batch)
     if _is(batch, "pyarrow", "Table") or _is(batch, "pyarrow", "RecordBatch"):
@@ -62,23 +54,23 @@ def table_of(batch: Any, text: str) -> Table:
     if isinstance(batch, Sequence) and not isinstance(batch, str | bytes):
         return _Rows([{text: row} if isinstance(row, str) else row for row in batch])
     raise InvalidArgumentError(
-        f"batch: {type(batch).__name__} is neither a DataFrame, an Arrow table, a dict of columns "
-        "nor a list of rows"
+        "batch: must be a DataFrame, an Arrow table, a dict of columns or a list of rows, "
+        f"not {type(batch).__name__}"
     )
 
 
 def _check_columns(columns: Mapping[Any, Any]) -> None:
-    """Refuse a dict that is not one of columns of one length."""
+    """Refuse a dict whose values are not columns of one length."""
     first: tuple[Any, int] | None = None
     for name, column in columns.items():
         if isinstance(column, str | bytes | Mapping) or not hasattr(column, "__len__"):
             raise InvalidArgumentError(
-                f"batch: the column {name!r:.80} must be a list or an array, not {type(column).__name__}"
+                f"batch: column {name!r:.80} must be a list or an array, not {type(column).__name__}"
             )
         first = first or (name, len(column))
         if len(column) != first[1]:
             raise InvalidArgumentError(
-                f"batch: the columns {first[0]!r:.80} and {name!r:.80} differ in length: "
+                f"batch: columns {first[0]!r:.80} and {name!r:.80} differ in length: "
                 f"{first[1]} and {len(column)}"
             )
 
@@ -159,7 +151,7 @@ class _Columns(Table):
 
     def read(self, name: str) -> list[Any]:
         column = self._columns[self._labels[name]]
-        # Of an earlier batch of this embedder, columns may be Arrow's.
+        # Columns from an earlier batch of this embedder may be Arrow arrays.
         return list(column.to_pylist() if hasattr(column, "to_pylist") else column)
 
     def written(self, columns: Mapping[str, Column]) -> Any:
@@ -173,9 +165,8 @@ class _Columns(Table):
 class _Arrays(_Columns):
     """A dict of numpy arrays, as Ray Data has it.
 
-    numpy has no nulls, so that a column of vectors with gaps would change its
-    type from batch to batch; what is new is in Arrow arrays, which Ray takes
-    as they are, wherever pyarrow is installed.
+    numpy has no nulls, so a column of vectors with gaps would change its type from batch to batch. New
+    columns are Arrow arrays, which Ray accepts, if pyarrow is installed.
     """
 
     arrays = True
@@ -199,7 +190,9 @@ class _Rows(Table):
     def __init__(self, rows: Sequence[Any]) -> None:
         for place, row in enumerate(rows):
             if not isinstance(row, Mapping):
-                raise InvalidArgumentError(f"batch[{place}]: needs a dict or text, not {type(row).__name__}")
+                raise InvalidArgumentError(
+                    f"batch[{place}]: must be a dict or text, not {type(row).__name__:.60}"
+                )
         self._rows = rows
 
     def names(self) -> list[str]:
@@ -225,15 +218,7 @@ def _arrow_type(kind: Kind) -> Any:
 
 
 def with_arrow_types(frame: Any, kinds: Mapping[str, Kind]) -> Any:
-    """Give columns of a pandas frame Arrow's types, which say what an empty column would hold.
-
-    Args:
-        frame: The frame.
-        kinds: What the columns hold, by their names.
-
-    Returns:
-        The frame with these types; as it was where pyarrow is not installed.
-    """
+    """Give columns of a pandas frame Arrow types, which an empty column has too, if pyarrow is installed."""
     try:
         types = {name: _arrow_type(kind) for name, kind in kinds.items()}
     except ImportError:

@@ -1,4 +1,4 @@
-"""A streamed chat answer, parsed into chunks. Pure; says whether the stream ended as it should."""
+"""A streamed chat answer, parsed into chunks. Pure."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ class ChatStreamParser:
         return chunks
 
     def close(self) -> list[dict[str, Any]]:
-        """End of the body: returns the remaining chunks, and decides if the answer is complete."""
+        """End: returns the remaining chunks, and decides if the answer is complete."""
         if self.ended:
             return []
         if self._body is not None:
@@ -120,7 +120,7 @@ class ChatStreamParser:
         return chunks
 
     def replay(self, whole: dict[str, Any], chunks: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-        """Iterate over the chunks that a whole answer is cut into, normalized and merged one by one."""
+        """Normalize and merge the chunks of a whole answer, one by one."""
         self.ended = True
         self._note_cost(whole)
         self.partial.usage = normalized_usage(whole.get("usage")) or None
@@ -307,7 +307,7 @@ class ChatStreamParser:
     # --- an answer that is not a stream --------------------------------------------------------------
 
     def _detect_form(self, data: bytes) -> bytes:
-        """Tell a stream from a whole body by type and first bytes; returns what can be parsed now."""
+        """Tell a stream from a whole body by its start; returns what can be parsed now."""
         start = (self._start + data).lstrip(b"\xef\xbb\xbf \r\n\t")
         if self._content_type == "text/event-stream":
             # Some servers send a JSON error, and some proxies a web page, under the requested type.

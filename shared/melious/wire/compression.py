@@ -1,4 +1,4 @@
-"""Decompresses answers that arrive compressed although that was not requested. Pure.
+"""Decompresses answers that are compressed although that was not requested. Pure.
 
 Headers are not reliable: proxies decompress but keep the header, or name a charset
 as the encoding. A body that is cut, corrupt, or too large is an error.
@@ -22,7 +22,7 @@ JSON grows five to ten times, a repetitive stream up to fifty times, a zip bomb 
 
 _PIECE = 64 * 1024
 _SLICE = 4 * 1024
-"""Bytes given to zlib at a time: it copies what is left over at the end of each member."""
+"""Bytes given to zlib at a time: it copies the rest at the end of each member."""
 _TELLING = 16
 """Bytes needed to tell compression from text."""
 _GZIP = b"\x1f\x8b"

@@ -1,4 +1,4 @@
-"""Whether text that arrives in pieces is a whole JSON object. Each piece is read once. Pure."""
+"""Whether text that arrives in pieces is a whole JSON object. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _MARKS = re.compile(r'["\\{}]')
 
 
 class ObjectScanner:
-    r"""Finds the end of the first object in a text by its braces, and parses it there, once.
+    r"""Finds the end of a text's first object by its braces; reads each piece, and parses, once.
 
     Example:
         >>> seen = ObjectScanner()

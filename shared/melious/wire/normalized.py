@@ -1,4 +1,4 @@
-"""Normalizes what servers send in chat answers: unusable values become None, or are refused. Pure."""
+"""Normalizes chat answers: unusable values become None, or are refused. Pure."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def drop_non_text(fields: dict[str, Any], *names: str) -> None:
 
 
 def normalized_usage(usage: Any) -> dict[str, Any] | None:
-    """Usage with token counts as integers, None where they cannot be; None if it is not an object."""
+    """Usage with token counts as integers or None; None if it is not an object."""
     if type(usage) is not dict:
         return None
     for name in _COUNTS:

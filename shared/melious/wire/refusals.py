@@ -1,4 +1,4 @@
-"""Errors that the service sends in place of an answer, with an error status or with 200."""
+"""Errors in place of an answer, with an error status or with 200."""
 
 from __future__ import annotations
 

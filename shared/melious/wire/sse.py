@@ -85,7 +85,7 @@ class SSEDecoder:
         self._retry: int | None = None
 
     def only_data(self, data: bytes) -> bytes | None:
-        """The data of a read that is exactly one event of one data line, as most are; else None.
+        """The data of a read that is one event of one data line, as most are; else None.
 
         Do not `feed` that read again.
         """
@@ -145,7 +145,7 @@ class SSEDecoder:
         return events
 
     def _without_bom(self, data: bytes) -> bytes:
-        """Hold back the first bytes until it is clear whether they are a byte order mark."""
+        """Hold back the first bytes while they may be a byte order mark."""
         if self._partial:
             data = self._partial.pop() + data
         if len(data) < len(_BOM) and _BOM.startswith(data):

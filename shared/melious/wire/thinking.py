@@ -1,4 +1,4 @@
-"""A model's reasoning: a leading `<think>` part of its text, or `reasoning_details`. Pure."""
+"""A model's reasoning: a leading `<think>` part, or `reasoning_details`. Pure."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ _CLOSE = "</think>"
 
 
 class ThinkSplitter:
-    r"""Splits the thoughts at the beginning of a streamed text from the answer after them.
+    r"""Splits leading thoughts from the answer, in a streamed text.
 
     Attributes:
-        done: The thoughts have ended, or there were none: all further text is the answer.
+        done: All further text is the answer.
 
     Example:
         >>> splitter = ThinkSplitter()
@@ -27,7 +27,7 @@ class ThinkSplitter:
         self._held = ""
 
     def split(self, text: str) -> tuple[str, str]:
-        """Add a piece; returns thoughts and answer, as far as they can be told apart."""
+        """Add a piece; returns thoughts and answer, as far as they are clear."""
         if self.done:
             return "", text
         held, self._held = self._held + text if self._held else text, ""
@@ -69,7 +69,7 @@ class ThinkSplitter:
 
 
 def _may_begin(text: str) -> int:
-    """Where a suffix of `text` starts that may become the closing tag; its length if none does."""
+    """Where a possible start of the closing tag begins, else the length of the text."""
     for size in range(min(len(_CLOSE) - 1, len(text)), 0, -1):
         if _CLOSE.startswith(text[-size:]):
             return len(text) - size
@@ -77,7 +77,7 @@ def _may_begin(text: str) -> int:
 
 
 def split_thinking(text: str) -> tuple[str, str]:
-    """Split the thoughts at the beginning of a whole text from the answer after them.
+    """Split leading thoughts from the answer, in a whole text.
 
     Example:
         >>> split_thinking("<think>Hm.</think>Yes.")
@@ -90,7 +90,7 @@ def split_thinking(text: str) -> tuple[str, str]:
 
 
 def thought_in_details(details: Any) -> str:
-    """The text of `reasoning_details`, another form of thoughts; encrypted ones have none.
+    """The text of `reasoning_details`; encrypted ones have none.
 
     Example:
         >>> thought_in_details([{"type": "reasoning.text", "text": "Hm."}, {"summary": " Yes."}])

@@ -1,4 +1,4 @@
-"""Multipart uploads: the file is read while it is sent, again for each attempt."""
+"""Multipart uploads: each attempt reads the file while it is sent."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class FileOnDisk:
 
 @dataclass(frozen=True, slots=True)
 class OpenFile:
-    """A file that the caller has opened, from its position to its end. It stays open.
+    """An open file of the caller, from its position to its end.
 
     Attributes:
         file: The file; it is seekable.
@@ -119,7 +119,7 @@ def piece_of(content: FileContent, start: int, length: int) -> bytes:
 
 
 class Multipart:
-    """A multipart body. Every iteration, blocking or not, yields the whole body again.
+    """A multipart body. Every iteration yields the whole body again.
 
     Attributes:
         content_type: The value of its header.
@@ -162,7 +162,7 @@ class Multipart:
 
 
 class AsyncPieces:
-    """A body that only iterates asynchronously, for HTTP libraries that would choose blocking."""
+    """A body for asyncio, for HTTP libraries that would iterate it as a blocking one."""
 
     def __init__(self, body: Multipart) -> None:
         self._body = body

@@ -21,24 +21,24 @@ from melious.settings.options import ClientOptions
 
 
 class AsyncMeliousClient(ClientBase):
-    """The service, for asyncio. Cheap to make, safe to use on several event loops.
+    """A client for asyncio. Cheap to make, safe to use on several event loops.
 
-    It runs on asyncio (and uvloop, and anyio on asyncio); under trio or curio, or without a running
-    event loop, its calls raise `ConfigurationError`. There, use `MeliousClient` in a worker thread.
+    It needs asyncio (or uvloop, or anyio on asyncio); under trio or curio, or without a running event
+    loop, its calls raise `ConfigurationError`: use `MeliousClient` in a worker thread there.
 
-    Clients that lead to the same place share the connections of a loop; nothing is
-    opened before the first request. A client can be pickled and copied: the
-    pickle holds the key, and an injected HTTP client stays behind.
+    Clients of the same service share the connections of a loop; none is opened before the first
+    request. A client can be pickled and copied: the pickle contains the key, but not an injected HTTP
+    client.
 
     Args:
-        http_client: A client with httpx's interface to send through, used as
-            it is and never closed. By default connections are managed here.
+        http_client: A client with httpx's interface to send through, used unchanged and never closed.
+            By default connections are managed here.
         **options: `api_key`, `base_url`, `preset`, `flavor`, `filters`, `timeout` and the rest of
-            `melious.settings.options.ClientOptions`, which tells their units and defaults.
+            `melious.settings.options.ClientOptions`, which has their units and defaults.
 
     Raises:
-        ConfigurationError: There is no key, or the base URL or a proxy or certificates that the
-            environment names cannot be used.
+        ConfigurationError: There is no key, or the base URL, or a proxy or certificates named by the
+            environment, cannot be used.
         InvalidArgumentError: Another argument is wrong.
 
     Example:
@@ -73,5 +73,5 @@ class AsyncMeliousClient(ClientBase):
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Let go of the running loop's connections; a later request takes new ones."""
+        """Close the idle connections of the running loop; a later request opens new ones."""
         await self._driver.aclose()

@@ -1,8 +1,8 @@
-"""The endpoints of a client: build, send, read; `melious.endpoints` says what."""
+"""The endpoints of a client: build a request, send it, read the answer."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
@@ -19,7 +19,7 @@ from melious.answers.results import (
 from melious.clients._async.batches import run_batches
 from melious.clients._async.primitives import call_in_thread, current_loop, wait_for
 from melious.clients.record import UsageRecorder, verify_location
-from melious.clients.streams import AsyncChatStream
+from melious.clients.streams import AsyncBegun, AsyncChatStream
 from melious.endpoints import audio, chat, images, models
 from melious.endpoints.audio import AudioFile, TranscriptionParams
 from melious.endpoints.chat import ChatParams
@@ -28,7 +28,6 @@ from melious.endpoints.embeddings import EmbeddingParams, EmbeddingsPlan
 from melious.endpoints.images import ImageParams
 from melious.endpoints.models import FindParams, ModelParams
 from melious.endpoints.rerank import RerankParams, RerankPlan
-from melious.exchange.opened import OpenStream
 from melious.exchange.request import Operation, Request
 from melious.http._async.driver import AsyncDriver
 from melious.settings.config import ClientConfig
@@ -62,7 +61,7 @@ class AsyncChat(_Endpoint):
     async def create(
         self, *, model: str, messages: Sequence[Mapping[str, Any]], **params: Unpack[ChatParams]
     ) -> ChatCompletion:
-        """Ask for a whole answer.
+        """Get a whole answer.
 
         Args:
             model: The model, with or without a flavor (`glm-4.7:eco`).
@@ -71,14 +70,14 @@ class AsyncChat(_Endpoint):
 
         Raises:
             InvalidArgumentError: An argument is wrong; nothing was sent.
-            MeliousError: The call failed; its subclass says how.
+            MeliousError: The call failed; the subclass says how.
         """
         return await self._call(chat.create(self._config, model, messages, params))
 
     def stream(
         self, *, model: str, messages: Sequence[Mapping[str, Any]], **params: Unpack[ChatParams]
     ) -> AsyncChatStream:
-        """Ask for an answer in chunks; see `create` for the arguments.
+        """Stream an answer; see `create` for the arguments.
 
         Awaiting, entering or iterating over it makes the request.
 
@@ -89,9 +88,7 @@ class AsyncChat(_Endpoint):
         request = chat.stream(self._config, model, messages, params)
         return AsyncChatStream(partial(self._open, request))
 
-    async def _open(
-        self, request: Request
-    ) -> tuple[OpenStream, AsyncGenerator[dict[str, Any]], Callable[[], Awaitable[None]]]:
+    async def _open(self, request: Request) -> AsyncBegun:
         with UsageRecorder(request) as record:
             begun = await self._driver.open(request, record.stream_ended)
             record.opened()
@@ -113,19 +110,19 @@ class AsyncEmbeddings(_Endpoint):
         input: str | Sequence[str],  # noqa: A002 - the wire's word
         **params: Unpack[EmbeddingParams],
     ) -> EmbeddingsResult:
-        """Turn texts into vectors; any number of texts, in as many requests as it takes.
+        """Embed any number of texts, in as many requests as it takes.
 
-        Equal texts are sent once. The vectors come in the order of the input
-        and are not of unit length.
+        Equal texts are sent once. The vectors come in the order of the input and are not
+        normalized.
 
         Args:
             model: The model, with or without a flavor.
-            input: One text or several; none may be empty.
+            input: One text or several, none of them empty.
             **params: See `EmbeddingParams`, `RoutingOptions` and `CallOptions`.
 
         Raises:
             InvalidArgumentError: An argument is wrong; nothing was sent.
-            MeliousError: A request failed; its subclass says how.
+            MeliousError: A request failed; the subclass says how.
         """
         plan = EmbeddingsPlan(self._config, model, input, params, self._cache, self._refused_encodings)
         return await run_batches(plan, self._driver.call)
@@ -142,17 +139,17 @@ class AsyncRerank(_Endpoint):
         documents: Sequence[str | Mapping[str, Any]],
         **params: Unpack[RerankParams],
     ) -> RerankResult:
-        """Put documents in order of relevance to a query; any number, in as many requests as it takes.
+        """Rank any number of documents by relevance to a query, in as many requests as it takes.
 
         Args:
             model: The model, with or without a flavor.
-            query: What is looked for.
+            query: What to look for.
             documents: Texts, or dicts with `text`.
             **params: See `RerankParams`, `RoutingOptions` and `CallOptions`.
 
         Raises:
             InvalidArgumentError: An argument is wrong; nothing was sent.
-            MeliousError: A request failed; its subclass says how.
+            MeliousError: A request failed; the subclass says how.
         """
         plan = RerankPlan(self._config, model, query, documents, params)
         return await run_batches(plan, self._driver.call)
@@ -162,16 +159,16 @@ class AsyncImages(_Endpoint):
     """`client.images`."""
 
     async def generate(self, *, model: str, prompt: str, **params: Unpack[ImageParams]) -> ImagesResult:
-        """Make pictures.
+        """Generate images.
 
         Args:
             model: The model.
-            prompt: What to show.
+            prompt: What the image should show.
             **params: See `ImageParams`, `RoutingOptions` and `CallOptions`.
 
         Raises:
             InvalidArgumentError: An argument is wrong; nothing was sent.
-            MeliousError: The call failed; its subclass says how.
+            MeliousError: The call failed; the subclass says how.
         """
         return await self._call(images.create(self._config, model, prompt, params))
 
@@ -182,19 +179,19 @@ class AsyncAudio(_Endpoint):
     async def transcribe(
         self, *, model: str, file: AudioFile, **params: Unpack[TranscriptionParams]
     ) -> Transcription:
-        """Write down what is said in a recording.
+        """Transcribe a recording.
 
         Args:
             model: The model.
-            file: A path, an open file, or a name with the bytes; at most 25 MB
-                of mp3, mp4, mpeg, mpga, m4a, wav or webm.
+            file: A path, an open file, or a tuple of name and bytes; at most 25 MB of mp3, mp4,
+                mpeg, mpga, m4a, wav or webm.
             **params: See `TranscriptionParams`, `RoutingOptions` and `CallOptions`.
 
         Raises:
             InvalidArgumentError: An argument is wrong; nothing was sent.
-            MeliousError: The call failed; its subclass says how.
+            MeliousError: The call failed; the subclass says how.
         """
-        # Building looks at the file, and a disk can be slow.
+        # Building the request reads the file, and a disk can be slow.
         return await self._call(await call_in_thread(audio.create, self._config, model, file, params))
 
 
@@ -205,40 +202,38 @@ class AsyncModels(_Endpoint):
         """List the models that the key may use.
 
         Args:
-            include_meta: Ask for types, modalities, capabilities, contexts and prices too; the
-                catalogue of this process knows them from then on.
+            include_meta: Include types, modalities, capabilities, contexts and prices, which the
+                catalogue of this process then knows.
             **params: See `CallOptions`.
 
         Raises:
-            MeliousError: The call failed; its subclass says how.
+            MeliousError: The call failed; the subclass says how.
         """
         listed = await self._call(models.list_all(self._config, params, include_meta=include_meta))
         if include_meta:
-            models.shelf_of(self._config).learn(models.told_by(listed))
+            models.live_models(self._config).update(models.listed_models(listed))
         return listed
 
     async def find(self, **params: Unpack[FindParams]) -> builtins.list[ModelCard]:
-        """Look for models by what they can do and cost, among those that the key may use.
+        """Find models that the key may use by what they can do and cost.
 
-        What the service says is laid over what the shipped catalogue knows: the service leaves out
-        facts that others have published. Its list is kept for five minutes, for all clients of the
-        key in this process; many callers at a time make one request, and where that fails the
-        list from before goes on being used. Names that are known to be listed and not served are
-        left out; the others are no promise either.
+        The shipped catalogue fills in facts that the service leaves out. The service's list is kept
+        for five minutes, shared by all clients of the key in this process: concurrent callers make
+        one request, and if it fails the previous list is used. Models known not to be served are
+        left out; being listed is no guarantee for the others.
 
         Args:
             **params: `type`, `vision`, `tools`, `reasoning`, `min_context`, `max_input_cost` (EUR
-                per million tokens), `order_by` and `max_age`, see `FindParams`; and `CallOptions`
-                for the request.
+                per million tokens), `order_by` and `max_age` (see `FindParams`), and `CallOptions`.
 
         Returns:
             Cards (`melious.catalogue.ModelCard`): `id`, `context_length`, `input_cost` and
-            `output_cost` in EUR per million tokens, `vision`, `tools`, `reasoning` and more, each
-            None where nobody says.
+            `output_cost` in EUR per million tokens, `vision`, `tools`, `reasoning` and more; None
+            where unknown.
 
         Raises:
             InvalidArgumentError: An argument is wrong.
-            MeliousError: The call failed, and there is no earlier list; its subclass says how.
+            MeliousError: The call failed and there is no earlier list; the subclass says how.
 
         Example:
             >>> from melious import AsyncMeliousClient
@@ -246,34 +241,34 @@ class AsyncModels(_Endpoint):
             >>> cards = await client.models.find(vision=True, order_by="price")  # doctest: +SKIP
             >>> [(card.id, card.input_cost) for card in cards]  # doctest: +SKIP
         """
-        from melious.catalogue.heard import PATIENCE, Fetch, Wait  # noqa: PLC0415 - for those who ask
+        from melious.catalogue.live import MAX_WAIT, Fetch, Wait  # noqa: PLC0415 - only `find` needs it
 
         wanted, max_age, call = models.find(self._config, params)
-        turn = models.shelf_of(self._config).turn(max_age, current_loop())
-        while isinstance(turn, Wait):
-            await wait_for(turn.landed, PATIENCE)
-            turn = turn.over()
-        if isinstance(turn, Fetch):
+        found = models.live_models(self._config).lookup(max_age, current_loop())
+        while isinstance(found, Wait):
+            await wait_for(found.done, MAX_WAIT)
+            found = found.resume()
+        if isinstance(found, Fetch):
             try:
                 listed = await self._call(call)
-            except BaseException as error:  # noqa: BLE001 - others wait for what came of it
-                turn = turn.failed(error)
+            except BaseException as error:  # noqa: BLE001 - other callers wait for the outcome
+                found = found.failed(error)
             else:
-                turn = turn.succeeded(models.told_by(listed))
-        return wanted.of(turn)
+                found = found.succeeded(models.listed_models(listed))
+        return wanted.of(found)
 
     async def retrieve(
         self, model: str, *, include_meta: bool = False, **params: Unpack[ModelParams]
     ) -> Model:
-        """Look one model up.
+        """Look up one model.
 
         Args:
             model: The model's id.
-            include_meta: Ask for type, modalities, capabilities, context and price too.
+            include_meta: Include type, modalities, capabilities, context and price.
             **params: See `CallOptions`.
 
         Raises:
             ModelNotFoundError: There is no such model.
-            MeliousError: The call failed; its subclass says how.
+            MeliousError: The call failed; the subclass says how.
         """
         return await self._call(models.retrieve(self._config, model, params, include_meta=include_meta))

@@ -22,21 +22,21 @@ from melious.settings.options import ClientOptions
 
 
 class MeliousClient(ClientBase):
-    """The service, for blocking code. Cheap to make, safe to share between threads.
+    """A client for blocking code. Cheap to make, safe to share between threads.
 
-    Clients that lead to the same place share their connections; nothing is
-    opened before the first request. A client can be pickled and copied: the
-    pickle holds the key, and an injected HTTP client stays behind.
+    Clients of the same service share their connections; none is opened before the first
+    request. A client can be pickled and copied: the pickle contains the key, but not an injected HTTP
+    client.
 
     Args:
-        http_client: A client with httpx's interface to send through, used as
-            it is and never closed. By default connections are managed here.
+        http_client: A client with httpx's interface to send through, used unchanged and never closed.
+            By default connections are managed here.
         **options: `api_key`, `base_url`, `preset`, `flavor`, `filters`, `timeout` and the rest of
-            `melious.settings.options.ClientOptions`, which tells their units and defaults.
+            `melious.settings.options.ClientOptions`, which has their units and defaults.
 
     Raises:
-        ConfigurationError: There is no key, or the base URL or a proxy or certificates that the
-            environment names cannot be used.
+        ConfigurationError: There is no key, or the base URL, or a proxy or certificates named by the
+            environment, cannot be used.
         InvalidArgumentError: Another argument is wrong.
 
     Example:
@@ -71,5 +71,5 @@ class MeliousClient(ClientBase):
         self.close()
 
     def close(self) -> None:
-        """Let go of the connections; a later request takes new ones."""
+        """Close the idle connections; a later request opens new ones."""
         self._driver.close()

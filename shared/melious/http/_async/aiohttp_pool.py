@@ -55,7 +55,7 @@ class AiohttpAnswer:
             raise
 
     def _watch(self) -> None:
-        """Close the connection when the time is up; where the end has been put off, look again then."""
+        """Close the connection when the time is up; if the deadline has moved, check again then."""
         self._unwatch()
         left = self.deadline.left()
         if left == 0.0:
@@ -72,7 +72,7 @@ class AiohttpAnswer:
             self._timer = None
 
     async def drain(self, body: AsyncIterator[bytes]) -> None:
-        """Read what little is left of the body, so that the connection can be used again."""
+        """Read the short rest of the body, so that the connection can be reused."""
         size = 0
         async with asyncio.timeout(DRAIN_SECONDS):
             async for data in body:
@@ -81,7 +81,7 @@ class AiohttpAnswer:
                     return
 
     async def aclose(self) -> None:
-        """Be done with the answer; if it was read to its end, its connection has been given back already."""
+        """Close the answer; if it was read to its end, its connection has already been returned."""
         self._unwatch()
         self._response.close()
         session, self._session = self._session, None
@@ -90,7 +90,7 @@ class AiohttpAnswer:
 
 
 class _Attempt:
-    """One attempt on its way through aiohttp."""
+    """One attempt in aiohttp."""
 
     def __init__(self) -> None:
         self.has_connection = False
@@ -104,7 +104,7 @@ def _connector_class() -> Any:
     aiohttp = import_module("aiohttp")
 
     class Connector(aiohttp.TCPConnector):  # type: ignore[misc, name-defined]
-        """Gives connections for one attempt each, and those that were used before only if they are clean."""
+        """Gives each attempt a connection; a used one only if it is clean."""
 
         def __init__(self, **options: Any) -> None:
             super().__init__(**options)
@@ -113,7 +113,7 @@ def _connector_class() -> Any:
         async def connect(self, *request: Any, **options: Any) -> Any:
             attempt = _attempt.get()
             if attempt.has_connection:
-                # aiohttp would send what can be repeated twice. It is the exchange that counts attempts.
+                # aiohttp would retry idempotent requests itself, but the exchange counts attempts.
                 raise aiohttp.ServerDisconnectedError
             while True:
                 connection = await super().connect(*request, **options)
@@ -131,7 +131,7 @@ def _connector_class() -> Any:
 
 
 class _Session:
-    """A session of aiohttp's, which can only be closed as a whole, with the connections in use."""
+    """An aiohttp session, which can only be closed with all its connections."""
 
     def __init__(self, session: Any) -> None:
         self.session = session
@@ -212,7 +212,7 @@ class AiohttpPool:
         return self._aiohttp.ClientSession(connector=connector, cookie_jar=no_cookies, auto_decompress=False)
 
     def is_cold(self, now: float) -> bool:
-        """Whether no connection is in use, and none that is idle can be used again."""
+        """Whether no connection is in use, and every idle one has expired."""
         session = self._session
         return session is None or (not session.in_use and now - session.used_at > KEEPALIVE_EXPIRY)
 
@@ -228,11 +228,11 @@ class AiohttpPool:
             await self._session.session.close()
 
     def abandon(self) -> None:
-        """Do nothing in the child of a fork: aiohttp's sockets cannot be reached; they stay as they are."""
+        """Do nothing in the child of a fork: aiohttp's sockets cannot be reached."""
 
 
 def _content(body: bytes | Multipart | None) -> Any:
-    """A body as aiohttp likes it: it writes bytes all at once, which holds up the loop, and warns of it."""
+    """A body in pieces: aiohttp writes large bytes at once, which blocks the loop, and warns about it."""
     if isinstance(body, Multipart):
         return AsyncPieces(body)
     return body if body is None or len(body) <= WRITE_BYTES else _pieces(body)

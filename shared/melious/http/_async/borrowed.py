@@ -1,4 +1,4 @@
-"""Sends through an async client of the caller's."""
+"""Sends through an injected async client."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from melious.http.outgoing import EncodedRequest
 from melious.wire.uploads import AsyncPieces, Multipart
 
 _GRACE = 0.05
-"""Seconds that a client's own timeout, which tells more, has before it is cut off from outside."""
+"""Seconds for the client's own, more specific timeout before it is cut off from outside."""
 
 
 def _limit(seconds: float | None) -> asyncio.Timeout:
-    """Cut off from outside what takes longer than its own timeout should have let it."""
+    """Cut off what takes longer than its own timeout should allow."""
     return asyncio.timeout(None if seconds is None else seconds + _GRACE)
 
 
@@ -39,7 +39,7 @@ class AsyncClientAnswer(ClientAnswer):
             yield data
 
     async def drain(self, body: AsyncIterator[bytes]) -> None:
-        """Read what little is left of the body, so that the connection can be used again."""
+        """Read the short rest of the body, so that the connection can be reused."""
         size = 0
         async with asyncio.timeout(DRAIN_SECONDS):
             async for data in body:
@@ -48,7 +48,7 @@ class AsyncClientAnswer(ClientAnswer):
                     return
 
     async def aclose(self) -> None:
-        """Be done with the answer."""
+        """Close the answer."""
         await self._response.aclose()
 
 

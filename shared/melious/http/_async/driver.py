@@ -31,13 +31,13 @@ class Answer(Protocol):
     headers: Headers
 
     def __aiter__(self) -> AsyncIterator[bytes]:
-        """The body as it comes."""
+        """The body as it arrives."""
 
     async def drain(self, body: AsyncIterator[bytes]) -> None:
-        """Read what little is left of the body, so that the connection can be used again."""
+        """Read the short rest of the body, so that the connection can be reused."""
 
     async def aclose(self) -> None:
-        """Be done with the answer."""
+        """Close the answer."""
 
 
 class Sender(Protocol):
@@ -50,13 +50,7 @@ class Sender(Protocol):
 
 
 class AsyncDriver(DriverBase):
-    """Makes the calls of one client.
-
-    Args:
-        config: The client's settings.
-        http_client: An injected client to send through.
-        pools: Where connections come from without one.
-    """
+    """Makes the calls of one client, through an injected client or shared pools."""
 
     def __init__(self, config: ClientConfig, http_client: Any = None, pools: AsyncPools = shared) -> None:
         super().__init__(config, http_client, transport_of(config))
@@ -64,11 +58,7 @@ class AsyncDriver(DriverBase):
         self._pools = pools
 
     async def call(self, request: Request) -> Response:
-        """Make a call and give its whole answer.
-
-        Raises:
-            MeliousError: The call failed for good.
-        """
+        """Make a call and give its whole answer; raises a `MeliousError` if it failed for good."""
         check_runtime()
         runner = _CallRunner(self, request)
         try:
@@ -79,7 +69,7 @@ class AsyncDriver(DriverBase):
     async def open(
         self, request: Request, on_end: StreamEnd
     ) -> tuple[OpenStream, AsyncGenerator[dict[str, Any]], Callable[[], Awaitable[None]]]:
-        """Make a call whose answer streams; gives how it began, its chunks, and what closes its connection.
+        """Make a streaming call; gives the opened stream, its chunks, and what closes its connection.
 
         Raises:
             MeliousError: The call failed before its first chunk.
@@ -98,7 +88,7 @@ class AsyncDriver(DriverBase):
         return opened, chunks, runner.aclose
 
     async def sender(self) -> Sender:
-        """What sends: the injected client, or the shared pool."""
+        """The injected client, or the shared pool."""
         return self._injected or await self._pools.get(self.encoder.origin)
 
     async def aclose(self) -> None:
@@ -118,7 +108,7 @@ class _CallRunner(CallRunnerBase):
         self._body: AsyncIterator[bytes] = _nothing()
 
     async def run(self, plan: Exchange[T]) -> T:
-        """Perform what a plan asks for, to its end."""
+        """Perform the effects of a plan, to its end."""
         result: Any = None
         try:
             with CleanInterruption():
@@ -176,7 +166,7 @@ class _CallRunner(CallRunnerBase):
         return self.whole(effect, collected)
 
     async def chunks(self, opened: OpenStream, on_end: StreamEnd) -> AsyncGenerator[dict[str, Any]]:
-        """The chunks of an open stream. Once advanced, it owns the connection, whatever happens."""
+        """The chunks of an open stream. Once advanced, the generator owns the connection."""
         with CleanInterruption():
             parser = opened.parser
             complete = False
@@ -222,7 +212,7 @@ class _CallRunner(CallRunnerBase):
         on_end(opened, complete)
 
     async def _drain(self, answer: Answer) -> None:
-        """Read what is left of an answer that is whole; that it breaks off there is nothing."""
+        """Read the rest of a complete answer; a failure there does not matter."""
         problem: Exception | None = None
         try:
             await answer.drain(self._body)
@@ -232,7 +222,7 @@ class _CallRunner(CallRunnerBase):
             self.failed(problem, Phase.ANSWER)
 
     async def aclose(self) -> None:
-        """Be done with the answer of the last attempt."""
+        """Close the answer of the last attempt."""
         answer, self._answer = self._answer, None
         if answer is not None:
             await answer.aclose()

@@ -26,7 +26,7 @@ from melious.http.outgoing import EncodedRequest
 
 
 class _Stream:
-    """A network stream whose reads keep to the deadline of the request."""
+    """A network stream whose reads are bounded by the request's deadline."""
 
     def __init__(self, inner: Any, backend: DeadlineBackend) -> None:
         self.inner = inner
@@ -103,7 +103,7 @@ class AsyncAnswer:
         return iterator
 
     async def drain(self, body: AsyncIterator[bytes]) -> None:
-        """Read what little is left of the body, so that the connection can be used again."""
+        """Read the short rest of the body, so that the connection can be reused."""
         self.deadline.until = time.monotonic() + DRAIN_SECONDS
         size = 0
         async for data in body:
@@ -112,14 +112,14 @@ class AsyncAnswer:
                 return
 
     async def aclose(self) -> None:
-        """Be done with the answer, read or not."""
+        """Close the answer, read or not."""
         pooled, self._pooled = self._pooled, None
         if pooled is not None:
             await self._pool.release(pooled, self._response)
 
 
 class AsyncPool:
-    """Sends requests to one origin over as many connections as there are requests at a time."""
+    """Sends requests to one origin, with one connection for each concurrent request."""
 
     def __init__(self, origin: Origin) -> None:
         self.origin = origin
@@ -132,15 +132,7 @@ class AsyncPool:
     async def send(
         self, encoded: EncodedRequest, deadline: Deadline
     ) -> tuple[AsyncAnswer | None, Exception | None]:
-        """Send one attempt.
-
-        Args:
-            encoded: The attempt.
-            deadline: Bounds the wait for a connection, and all that follows.
-
-        Returns:
-            The answer or the error.
-        """
+        """Send one attempt, within its deadline; gives the answer or the error."""
         if not await self._slots.acquire(deadline.left()):
             message = f"all {self.origin.max_connections} connections are in use"
             return None, library().core.PoolTimeout(message)
@@ -196,7 +188,7 @@ class AsyncPool:
             await stream.aclose()
 
     def is_cold(self, now: float) -> bool:
-        """Whether no connection is in use, and none that is idle can be used again."""
+        """Whether no connection is in use, and every idle one has expired."""
         return not self._slots.taken and self.connections.is_cold(now)
 
     async def close_idle(self) -> None:
@@ -212,6 +204,6 @@ class AsyncPool:
         await close_each(closing)
 
     def abandon(self) -> None:
-        """Let go of the sockets, in the child of a fork."""
+        """Abandon the sockets, in the child of a fork."""
         for pooled in self.connections.all:
             pooled.abandon()

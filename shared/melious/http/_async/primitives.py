@@ -31,10 +31,10 @@ def new_lock() -> AbstractContextManager[None]:
 
 
 class Slots:
-    """Lets so many requests through at a time; the others wait.
+    """Limits the number of concurrent requests; the others wait.
 
     Attributes:
-        taken: How many are through.
+        taken: How many slots are taken.
     """
 
     def __init__(self, count: int) -> None:
@@ -61,7 +61,7 @@ class Slots:
 
 
 async def close_each(connections: Iterable[PooledConnection]) -> None:
-    """Close connections; a cancellation in between takes effect when all are closed."""
+    """Close connections; a cancellation takes effect once all are closed."""
     cancelled: asyncio.CancelledError | None = None
     for pooled in connections:
         try:
@@ -73,7 +73,7 @@ async def close_each(connections: Iterable[PooledConnection]) -> None:
 
 
 async def decoded(decoder: Decoder, parts: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
-    """Decompress a body as it comes."""
+    """Decompress a body as it arrives."""
     async for part in parts:
         for piece in decoder.feed(part):
             yield piece
@@ -82,7 +82,7 @@ async def decoded(decoder: Decoder, parts: AsyncIterable[bytes]) -> AsyncIterato
 
 
 async def callback_result(name: str, given: object) -> None:  # noqa: ARG001 - the blocking twin names it in an error
-    """Wait for what a callback gave back, if it can be awaited."""
+    """Await the result of a callback, if it is awaitable."""
     await awaited(given)
 
 
@@ -96,5 +96,5 @@ def check_runtime() -> None:
 
 
 def transport_of(config: ClientConfig) -> str:
-    """The kind of connections that a client without an injected one uses."""
+    """The transport of a client without an injected one."""
     return config.async_transport

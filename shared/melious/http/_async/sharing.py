@@ -1,4 +1,4 @@
-"""The pools for asyncio: one for each origin on each event loop."""
+"""The pools for asyncio: one for each origin and event loop."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ AnyAsyncPool: TypeAlias = AsyncPool | AiohttpPool
 
 
 class LoopPool:
-    """A pool of an event loop's; a generator of the loop closes the pool when the loop ends."""
+    """A pool of an event loop; an async generator closes it when the loop shuts down."""
 
     def __init__(self, pool: AnyAsyncPool, loop: asyncio.AbstractEventLoop) -> None:
         self.pool = pool
@@ -33,17 +33,17 @@ class LoopPool:
             await self.pool.aclose()
 
     async def aclose(self) -> None:
-        """Close the pool; its generator then ends at once, unless the loop is ending it at this moment."""
+        """Close the pool and its generator, unless the loop is closing the generator right now."""
         await self.pool.aclose()
         if not self._is_ending:
             await self.guard.aclose()
 
     def is_cold(self, now: float) -> bool:
-        """Whether no connection is in use, and none that is idle can be used again."""
+        """Whether no connection is in use, and every idle one has expired."""
         return self.pool.is_cold(now)
 
     def abandon(self) -> None:
-        """Let go of the sockets."""
+        """Abandon the sockets."""
         self.pool.abandon()
 
 
@@ -61,11 +61,11 @@ class AsyncPools(PoolsBase[tuple[asyncio.AbstractEventLoop, Origin], LoopPool]):
             if unused.loop is loop:
                 await unused.aclose()
             else:
-                unused.abandon()  # its loop was closed without being shut down: nothing can be awaited
+                unused.abandon()  # its loop was closed without a shutdown: nothing can be awaited
         with_aiohttp = origin.transport == "aiohttp"
         make: Callable[[Origin], AnyAsyncPool] = AiohttpPool if with_aiohttp else AsyncPool
         if origin.scheme == "https" or with_aiohttp:
-            # Loading certificates, or aiohttp, takes long enough to hold up everything else on the loop.
+            # Loading certificates or aiohttp takes long enough to block the loop noticeably.
             pool = await loop.run_in_executor(None, make, origin)
         else:
             pool = make(origin)
@@ -73,7 +73,7 @@ class AsyncPools(PoolsBase[tuple[asyncio.AbstractEventLoop, Origin], LoopPool]):
         with self._lock:
             found = self._pools.setdefault((loop, origin), made)
         if found is made:
-            await anext(made.guard)  # from here on the loop knows it
+            await anext(made.guard)  # from now on the loop closes it
         return found.pool
 
     def _swept(self, loop: asyncio.AbstractEventLoop) -> list[LoopPool]:

@@ -1,4 +1,4 @@
-"""Sends through a blocking client of the caller's."""
+"""Sends through an injected blocking client."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class SyncClientAnswer(ClientAnswer):
         """Do nothing: no deadline can be put on a read that the client has begun."""
 
     def close(self) -> None:
-        """Be done with the answer."""
+        """Close the answer."""
         self._response.close()
 
 

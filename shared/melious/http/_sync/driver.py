@@ -32,13 +32,13 @@ class Answer(Protocol):
     headers: Headers
 
     def __iter__(self) -> Iterator[bytes]:
-        """The body as it comes."""
+        """The body as it arrives."""
 
     def drain(self, body: Iterator[bytes]) -> None:
-        """Read what little is left of the body, so that the connection can be used again."""
+        """Read the short rest of the body, so that the connection can be reused."""
 
     def close(self) -> None:
-        """Be done with the answer."""
+        """Close the answer."""
 
 
 class Sender(Protocol):
@@ -49,13 +49,7 @@ class Sender(Protocol):
 
 
 class SyncDriver(DriverBase):
-    """Makes the calls of one client.
-
-    Args:
-        config: The client's settings.
-        http_client: An injected client to send through.
-        pools: Where connections come from without one.
-    """
+    """Makes the calls of one client, through an injected client or shared pools."""
 
     def __init__(self, config: ClientConfig, http_client: Any = None, pools: SyncPools = shared) -> None:
         super().__init__(config, http_client, transport_of(config))
@@ -63,11 +57,7 @@ class SyncDriver(DriverBase):
         self._pools = pools
 
     def call(self, request: Request) -> Response:
-        """Make a call and give its whole answer.
-
-        Raises:
-            MeliousError: The call failed for good.
-        """
+        """Make a call and give its whole answer; raises a `MeliousError` if it failed for good."""
         check_runtime()
         runner = _CallRunner(self, request)
         try:
@@ -78,7 +68,7 @@ class SyncDriver(DriverBase):
     def open(
         self, request: Request, on_end: StreamEnd
     ) -> tuple[OpenStream, Generator[dict[str, Any]], Callable[[], None]]:
-        """Make a call whose answer streams; gives how it began, its chunks, and what closes its connection.
+        """Make a streaming call; gives the opened stream, its chunks, and what closes its connection.
 
         Raises:
             MeliousError: The call failed before its first chunk.
@@ -97,7 +87,7 @@ class SyncDriver(DriverBase):
         return opened, chunks, runner.close
 
     def sender(self) -> Sender:
-        """What sends: the injected client, or the shared pool."""
+        """The injected client, or the shared pool."""
         return self._injected or self._pools.get(self.encoder.origin)
 
     def close(self) -> None:
@@ -117,7 +107,7 @@ class _CallRunner(CallRunnerBase):
         self._body: Iterator[bytes] = _nothing()
 
     def run(self, plan: Exchange[T]) -> T:
-        """Perform what a plan asks for, to its end."""
+        """Perform the effects of a plan, to its end."""
         result: Any = None
         try:
             with CleanInterruption():
@@ -175,7 +165,7 @@ class _CallRunner(CallRunnerBase):
         return self.whole(effect, collected)
 
     def chunks(self, opened: OpenStream, on_end: StreamEnd) -> Generator[dict[str, Any]]:
-        """The chunks of an open stream. Once advanced, it owns the connection, whatever happens."""
+        """The chunks of an open stream. Once advanced, the generator owns the connection."""
         with CleanInterruption():
             parser = opened.parser
             complete = False
@@ -221,7 +211,7 @@ class _CallRunner(CallRunnerBase):
         on_end(opened, complete)
 
     def _drain(self, answer: Answer) -> None:
-        """Read what is left of an answer that is whole; that it breaks off there is nothing."""
+        """Read the rest of a complete answer; a failure there does not matter."""
         problem: Exception | None = None
         try:
             answer.drain(self._body)
@@ -231,7 +221,7 @@ class _CallRunner(CallRunnerBase):
             self.failed(problem, Phase.ANSWER)
 
     def close(self) -> None:
-        """Be done with the answer of the last attempt."""
+        """Close the answer of the last attempt."""
         answer, self._answer = self._answer, None
         if answer is not None:
             answer.close()

@@ -27,10 +27,10 @@ callback_result = no_coroutine
 
 
 class Slots:
-    """Lets so many requests through at a time; the others wait.
+    """Limits the number of concurrent requests; the others wait.
 
     Attributes:
-        taken: How many are through.
+        taken: How many slots are taken.
     """
 
     def __init__(self, count: int) -> None:
@@ -67,5 +67,5 @@ def check_runtime() -> None:
 
 
 def transport_of(config: ClientConfig) -> str:  # noqa: ARG001 - the asyncio twin has a choice
-    """The kind of connections that a client without an injected one uses."""
+    """The transport of a client without an injected one."""
     return "httpx"

@@ -35,7 +35,7 @@ class SyncPools(PoolsBase[Origin, SyncPool]):
             pool.close_idle()
 
     def close(self) -> None:
-        """Close all pools; requests under way can end, but keep no connection."""
+        """Close all pools; requests under way end, and keep no connection."""
         with self._lock:
             pools = list(self._pools.values())
             self._pools.clear()

@@ -22,7 +22,7 @@ _BALANCES = ("credits", "energy")
 
 
 def rows_of(ledger: LedgerLike) -> tuple[list[str], list[dict[str, Any]]]:
-    """The columns, and a row for each combination; what was not reported is None."""
+    """The columns, and a row for each combination."""
     cells = list(ledger.cells())
     balances = sorted({*_BALANCES, *(balance for _, totals in cells for balance in totals.charged)})
     place = _COLUMNS.index("eur") + 1
@@ -61,7 +61,7 @@ def _write(ledger: LedgerLike, out: TextIO) -> None:
 
 
 def _texts(values: Iterable[Any]) -> list[Any]:
-    """Cells of CSV; names that a spreadsheet would take for a formula are quoted."""
+    """Cells of CSV; what a spreadsheet would take for a formula is quoted."""
     return [
         f"'{value}"
         if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))

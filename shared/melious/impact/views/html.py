@@ -1,4 +1,4 @@
-"""A ledger as a self-contained HTML fragment for notebooks, in light and dark themes."""
+"""A ledger as a self-contained HTML fragment, for light and dark themes."""
 
 from __future__ import annotations
 

@@ -166,7 +166,7 @@ def _title(total: Totals, units: Units) -> str:
 
 
 def _rows(ledger: LedgerLike, dimension: Dimension) -> list[Row]:
-    """The rows, largest first, then the rest in one row, then what was not reported."""
+    """The largest rows, the rest in one, and what was not reported."""
     parts = ledger.by(dimension)
     nameless = parts.pop(None, None)
     rows = sorted(((str(name), sums) for name, sums in parts.items()), key=lambda row: -_size(row[1]))

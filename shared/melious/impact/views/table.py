@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterator
 
 from melious._figures import counted, figure, tokens
-from melious._text_table import table
+from melious._text_table import text_table
 from melious.impact.totals import LedgerLike, Totals
 from melious.impact.views.sections import (
     Column,
@@ -24,7 +24,7 @@ _SPARE = ("failed", "no cost", "no impact", "tok in", "tok out")
 
 
 def text(ledger: LedgerLike) -> str:
-    """The total, notes, a table for each dimension of several rows, and one of the estimates."""
+    """The total, notes, and tables by dimension; estimates in a separate table."""
     total = ledger.total
     lines = [counted(total.requests, "request")]
     if total.requests:
@@ -71,7 +71,7 @@ def _table(section: Section) -> Iterator[str]:
     columns = _fitting(section)
     title = f"by {section.title}" if not section.title.startswith("estimated") else section.title
     rows = [[name, *(column.show(totals) for column in columns)] for name, totals in section.rows]
-    return table(
+    return text_table(
         [title, *(column.header for column in columns)],
         rows,
         right=range(1, len(columns) + 1),
@@ -82,7 +82,7 @@ def _table(section: Section) -> Iterator[str]:
 
 
 def _fitting(section: Section) -> list[Column]:
-    """The columns that leave room for a name; those that the notes repeat are dropped first."""
+    """The columns that fit beside a name, without some that the notes repeat."""
     columns = list(section.columns)
     widths = [max(len(each.header), *(len(each.show(sums)) for _, sums in section.rows)) for each in columns]
     for spare in _SPARE:

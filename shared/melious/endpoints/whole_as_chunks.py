@@ -1,4 +1,4 @@
-"""A whole chat answer cut into the chunks as which it might have come. Pure."""
+"""Cuts a whole chat answer into the chunks that a stream would have had."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from collections.abc import Iterator
 from typing import Any
 
 _PIECE = re.compile(r"\s*\S{1,24}|\s+")
-"""A word with the space before it, as tokens are; what has no spaces is cut all the same."""
+"""A word with the space before it, as in tokens; longer words are cut."""
 
 _HEAD = ("id", "created", "model", "system_fingerprint", "service_tier")
-_SAID_APART = frozenset({"role", "content", "reasoning_content", "reasoning", "refusal", "tool_calls"})
+_HANDLED = frozenset({"role", "content", "reasoning_content", "reasoning", "refusal", "tool_calls"})
 
 
 def chunks_of(whole: dict[str, Any], *, usage: bool) -> Iterator[dict[str, Any]]:
-    """Cut an answer into chunks: the role, thoughts, words, tool calls and the reason of the end.
+    """Cut an answer into chunks: role, reasoning, words, tool calls and finish reason.
 
     Args:
         whole: A whole answer in OpenAI's shape, content and arguments as text.
-        usage: Whether the tokens were asked for, which come in a chunk of their own; impact, cost
-            and all else that stands beside the choices come in the last chunk in any case.
+        usage: Whether to give the token counts, in a chunk of their own. Impact, cost and other
+            fields beside the choices are in the last chunk in any case.
 
     Example:
         >>> choice = {"message": {"role": "assistant", "content": "See it."}, "finish_reason": "stop"}
@@ -34,8 +34,8 @@ def chunks_of(whole: dict[str, Any], *, usage: bool) -> Iterator[dict[str, Any]]
         index = choice.get("index", place)
         for part in _parts(choice):
             yield {**head, "choices": [{"index": index, "finish_reason": None, **part}]}
-        said = {name: value for name, value in choice.items() if name not in ("message", "logprobs")}
-        end = {**head, "choices": [{**said, "index": index, "delta": {}}]}
+        others = {name: value for name, value in choice.items() if name not in ("message", "logprobs")}
+        end = {**head, "choices": [{**others, "index": index, "delta": {}}]}
         last = place == len(choices) - 1 and not usage
         yield {**end, **rest} if last else end
     if usage:
@@ -43,12 +43,12 @@ def chunks_of(whole: dict[str, Any], *, usage: bool) -> Iterator[dict[str, Any]]
 
 
 def _parts(choice: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """What a choice says, as fields of chunks: a delta each, and what belongs to it."""
+    """A choice as fields of chunks: a delta each, and what belongs to it."""
     message = choice["message"]
-    more = {name: value for name, value in message.items() if name not in _SAID_APART and value is not None}
+    more = {name: value for name, value in message.items() if name not in _HANDLED and value is not None}
     yield {"delta": {"role": message.get("role") or "assistant", "content": "", **more}}
-    thought = message.get("reasoning_content") or message.get("reasoning")
-    for piece in _pieces(thought):
+    reasoning = message.get("reasoning_content") or message.get("reasoning")
+    for piece in _pieces(reasoning):
         yield {"delta": {"reasoning_content": piece}}
     for piece in _pieces(message.get("refusal")):
         yield {"delta": {"refusal": piece}}
@@ -58,7 +58,7 @@ def _parts(choice: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _content(content: Any, logprobs: Any) -> Iterator[dict[str, Any]]:
-    """The words; cut as the tokens are where their log probabilities are there."""
+    """The content; cut into its tokens if their log probabilities are known."""
     tokens = _tokens_of(logprobs)
     if tokens and "".join(token["token"] for token in tokens) == content:
         for token in tokens:
@@ -73,7 +73,7 @@ def _content(content: Any, logprobs: Any) -> Iterator[dict[str, Any]]:
 
 
 def _tokens_of(logprobs: Any) -> list[dict[str, Any]]:
-    """The tokens with their log probabilities; none if any of them has no text."""
+    """The tokens with their log probabilities; none if any has no text."""
     tokens = logprobs.get("content") if isinstance(logprobs, dict) else None
     if not isinstance(tokens, list):
         return []
@@ -83,8 +83,8 @@ def _tokens_of(logprobs: Any) -> list[dict[str, Any]]:
 
 def _call(place: int, call: dict[str, Any]) -> Iterator[dict[str, Any]]:
     function = call.get("function") or {}
-    begun = {"index": place, "id": call.get("id"), "type": call.get("type") or "function"}
-    yield {"delta": {"tool_calls": [begun | {"function": {"name": function.get("name"), "arguments": ""}}]}}
+    start = {"index": place, "id": call.get("id"), "type": call.get("type") or "function"}
+    yield {"delta": {"tool_calls": [start | {"function": {"name": function.get("name"), "arguments": ""}}]}}
     for piece in _pieces(function.get("arguments")):
         yield {"delta": {"tool_calls": [{"index": place, "function": {"arguments": piece}}]}}
 
