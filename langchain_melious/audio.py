@@ -14,7 +14,7 @@ from pydantic import Field
 
 from langchain_melious.callbacks.reports import RequestInfo, areport, report
 from langchain_melious.errors import InvalidArgumentError, langchain_errors
-from langchain_melious.settings.fields import MeliousSettings, refuse_fixed
+from langchain_melious.settings.fields import MeliousSettings, check_call
 from melious.routing.filters import split_flavor
 
 if TYPE_CHECKING:
@@ -46,27 +46,16 @@ class MeliousAudioParser(MeliousSettings, BaseBlobParser):
         preset: What routing favours, such as `environment` or `speed`; not sent by default.
         flavor: The suffix of the model: `balanced`, `speed`, `price`, `eco` or `batch`; none by default.
         filters: Which providers may serve, such as `{"countries": ["DE", "FR"]}`; by default any.
-        verify_location: `warn` or `raise` if an answer comes from outside `filters["countries"]`; `off` by
-            default.
-        routing_fallbacks: Filters to drop one by one while no provider matches; none by default.
-        budget: A `melious.ImpactBudget` that limits spending; none by default.
+        verify_location: `warn` or `raise` if an answer is not from `filters["countries"]`; `off` by default.
         mode: `single`, the default, gives a document for each recording, `segments` one for each segment.
         language: The ISO 639-1 code of the language; detected by default.
         prompt: Expected words, separated by commas; none by default.
         temperature: 0 to 1; not sent by default.
-        timeout: Seconds for each wait of an attempt, a `melious.Timeout`, an `httpx.Timeout` or
-            `(connect, read)`; by default that of audio.
-        deadline: Seconds for a whole call, including retries; 600 by default, None for no limit.
+        timeout: Seconds for each wait, a `Timeout`, an `httpx.Timeout` or `(connect, read)`. Default: 900 s.
+        deadline: Seconds for a whole call, with waits and retries; 600 by default, None for no limit.
         max_retries: Further attempts after transient errors; 2 by default, 0 for none.
-        retry_timeouts: Retry requests that timed out after they were sent, which may be billed twice;
-            False by default.
-        default_headers: Headers for every request; none by default.
-        extra_body: Fields for every form, sent unchanged; none by default.
-        http_client: An `httpx.Client` or compatible, for blocking calls; never closed; none by default.
-        async_http_client: The same for async calls.
-        async_transport: `httpx`, the default, or `aiohttp` for async calls (extra `aiohttp`).
-        auth, verify, allow_insecure_http, max_connections, max_rate_limit_wait: As in
-            `melious.clients.base.ClientOptions`.
+        routing_fallbacks, budget, verify, ...: The rest of `melious.settings.options.ClientOptions`.
+        http_client, async_http_client: Your own httpx clients, never closed; none by default.
 
     Raises:
         langchain_melious.errors.ConfigurationError: The key is missing or the base URL is not valid.
@@ -103,16 +92,9 @@ class MeliousAudioParser(MeliousSettings, BaseBlobParser):
     _kind: ClassVar[str] = "audio"
 
     mode: Literal["single", "segments"] = "single"
-    """One document for each recording, or for each segment."""
-
     language: str | None = None
-    """The ISO 639-1 code of the language; detected by default."""
-
     prompt: str | None = None
-    """Expected words, separated by commas."""
-
     temperature: float | None = Field(default=None, ge=0, le=1)
-    """0 to 1."""
 
     def lazy_parse(self, blob: Blob, **options: Any) -> Iterator[Document]:
         """Transcribe a recording.
@@ -152,7 +134,7 @@ class MeliousAudioParser(MeliousSettings, BaseBlobParser):
         return [document async for document in self.alazy_parse(blob, **options)]
 
     def _request(self, blob: Blob, options: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-        refuse_fixed(options)
+        check_call(options)
         call = {name: getattr(self, name) for name in _PARAMETERS} | {"model": self.model, **options}
         mode = call.pop("mode", self.mode)
         if mode not in ("single", "segments"):

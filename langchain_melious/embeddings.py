@@ -12,7 +12,8 @@ from pydantic import Field
 
 from langchain_melious.callbacks.reports import RequestInfo, areported, reported
 from langchain_melious.errors import InvalidArgumentError, langchain_errors
-from langchain_melious.settings.fields import MeliousSettings, refuse_fixed
+from langchain_melious.settings.fields import MeliousSettings, check_call
+from melious.settings.fields import EmbeddingCacheFields
 
 if TYPE_CHECKING:
     from melious.answers.results import EmbeddingsResult
@@ -30,7 +31,7 @@ _PARAMETERS = (
 _OWN = frozenset({"normalize", "query_prefix", "document_prefix", "show_progress_bar"})
 
 
-class MeliousEmbeddings(MeliousSettings, Embeddings):
+class MeliousEmbeddings(MeliousSettings, EmbeddingCacheFields, Embeddings):
     """An embedding model of Melious.
 
     Texts are sent in concurrent batches, equal texts once. Vectors are returned as
@@ -45,10 +46,7 @@ class MeliousEmbeddings(MeliousSettings, Embeddings):
         preset: What routing favours, such as `environment` or `speed`; not sent by default.
         flavor: The suffix of the model: `balanced`, `speed`, `price`, `eco` or `batch`; none by default.
         filters: Which providers may serve, such as `{"countries": ["DE", "FR"]}`; by default any.
-        verify_location: `warn` or `raise` if an answer comes from outside `filters["countries"]`; `off` by
-            default.
-        routing_fallbacks: Filters to drop one by one while no provider matches; none by default.
-        budget: A `melious.ImpactBudget` that limits spending; none by default.
+        verify_location: `warn` or `raise` if an answer is not from `filters["countries"]`; `off` by default.
         dimensions: The length of the vectors, for models that support it; by default the model's own.
         normalize: Scale the vectors to unit length, which the service does not; False by default.
         query_prefix: Prepended to queries (`query: ` for the E5 family); empty by default.
@@ -58,23 +56,15 @@ class MeliousEmbeddings(MeliousSettings, Embeddings):
         count_tokens: Counts the tokens of a text; by default an estimate, without a download.
         show_progress_bar: Show the progress of `embed_documents`, with tqdm; False by default.
         max_concurrency: The most concurrent requests of one call, 1 to 1024; 4 by default.
-        embedding_cache_size: The most vectors to keep in memory; 0, the default, for none.
-        embedding_cache_ttl: Seconds to keep them; 3600 by default.
         user: Your identifier for the end user; not sent by default.
         mode, custom_weights: Routing parameters of older API versions, one of the two; not sent by default.
-        timeout: Seconds for each wait of an attempt, a `melious.Timeout`, an `httpx.Timeout` or
-            `(connect, read)`; 60 s for an answer by default.
-        deadline: Seconds for a whole call, including retries; 600 by default, None for no limit.
+        embedding_cache_size: The most vectors to keep in memory; 0 by default, for none.
+        embedding_cache_ttl: Seconds to keep a vector in memory; 3600 by default.
+        timeout: Seconds for each wait, a `Timeout`, an `httpx.Timeout` or `(connect, read)`. Default: 60 s.
+        deadline: Seconds for a whole call, with waits and retries; 600 by default, None for no limit.
         max_retries: Further attempts after transient errors; 2 by default, 0 for none.
-        retry_timeouts: Retry requests that timed out after they were sent, which may be billed twice;
-            True by default.
-        default_headers: Headers for every request; none by default.
-        extra_body: Fields for every body, sent unchanged; none by default.
-        http_client: An `httpx.Client` or compatible, for blocking calls; never closed; none by default.
-        async_http_client: The same for async calls.
-        async_transport: `httpx`, the default, or `aiohttp` for async calls (extra `aiohttp`).
-        auth, verify, allow_insecure_http, max_connections, max_rate_limit_wait: As in
-            `melious.clients.base.ClientOptions`.
+        routing_fallbacks, budget, verify, ...: The rest of `melious.settings.options.ClientOptions`.
+        http_client, async_http_client: Your own httpx clients, never closed; none by default.
 
     Raises:
         langchain_melious.errors.ConfigurationError: The key is missing or the base URL is not valid.
@@ -101,56 +91,24 @@ class MeliousEmbeddings(MeliousSettings, Embeddings):
     _kind: ClassVar[str] = "embeddings"
 
     dimensions: int | None = Field(default=None, gt=0)
-    """The length of the vectors, for models that support it."""
-
     normalize: bool = False
-    """Scale the vectors to unit length; the service does not."""
-
     query_prefix: str = ""
-    """Prepended to queries, for models trained with it (`query: ` for the E5 family)."""
-
     document_prefix: str = ""
-    """Prepended to documents (`passage: ` for the E5 family)."""
-
     batch_size: int | None = Field(default=None, gt=0, le=2048)
-    """The most texts in one request; by default 2048, fewer if they are long."""
-
     max_batch_tokens: int | None = Field(default=None, gt=0)
-    """The most tokens in one request, as counted by `count_tokens`; 250000 by default."""
-
     count_tokens: Callable[[str], int] | None = Field(default=None, exclude=True, repr=False)
-    """Counts the tokens of a text; by default an estimate from its length. Dumps leave it out."""
-
     show_progress_bar: bool = False
-    """Show the progress of `embed_documents`, with tqdm."""
-
     max_concurrency: int | None = Field(default=None, gt=0, le=1024)
-    """The most concurrent requests of one call; 4 by default."""
-
     user: str | None = None
-    """Your identifier for the end user."""
-
     mode: str | None = None
-    """A routing parameter of older API versions; not together with `custom_weights`."""
-
     custom_weights: dict[str, float] | None = None
-    """Routing weights of older API versions, sent unchanged."""
-
-    embedding_cache_size: int = Field(default=0, ge=0)
-    """The most vectors to keep in memory; 0 for none."""
-
-    embedding_cache_ttl: float = Field(default=3600.0, gt=0)
-    """Seconds to keep them."""
 
     def embed_documents(self, texts: Sequence[str], **options: Any) -> list[list[float]]:
-        """Embed texts, in order.
+        """Embed texts: a vector for each, n x dim, in order.
 
         Args:
             texts: The texts; none may be empty.
             **options: For this call: `model`, `preset`, `filters`, `normalize`, `timeout` and the like.
-
-        Returns:
-            A vector for each text, n x dim.
 
         Raises:
             langchain_melious.errors.InvalidArgumentError: A text is empty; the error names its position.
@@ -179,19 +137,7 @@ class MeliousEmbeddings(MeliousSettings, Embeddings):
             return self._vectors(result, options)
 
     def embed_query(self, text: str, **options: Any) -> list[float]:
-        """Embed a query.
-
-        Args:
-            text: The query; not empty.
-            **options: For this call: `model`, `preset`, `filters`, `normalize`, `timeout` and the like.
-
-        Returns:
-            Its vector, of length dim.
-
-        Raises:
-            langchain_melious.errors.InvalidArgumentError: The text is empty.
-            MeliousError: The request failed.
-        """
+        """Embed a query, which must not be empty; see `embed_documents` for options and errors."""
         with langchain_errors:
             call = self._request([text], "query_prefix", options)
             with reported(self._info(call), call):
@@ -206,14 +152,8 @@ class MeliousEmbeddings(MeliousSettings, Embeddings):
                 result = await self._async_client().embeddings.create(**call)
             return self._vectors(result, options)[0]
 
-    def _more_options(self) -> dict[str, Any]:
-        return {
-            "embedding_cache_size": self.embedding_cache_size,
-            "embedding_cache_ttl": self.embedding_cache_ttl,
-        }
-
     def _request(self, texts: Sequence[str], prefix_name: str, options: Mapping[str, Any]) -> dict[str, Any]:
-        refuse_fixed(options)
+        check_call(options)
         if isinstance(texts, str):
             raise InvalidArgumentError("texts: must be a list of strings; embed_query takes a single one")
         if not isinstance(texts, Iterable):

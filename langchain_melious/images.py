@@ -101,10 +101,7 @@ class MeliousImageGenerator(MeliousSettings, BaseTool):
         preset: What routing favours, such as `environment` or `speed`; not sent by default.
         flavor: The suffix of the model: `balanced`, `speed`, `price`, `eco` or `batch`; none by default.
         filters: Which providers may serve, such as `{"countries": ["DE", "FR"]}`; by default any.
-        verify_location: `warn` or `raise` if an answer comes from outside `filters["countries"]`; `off` by
-            default.
-        routing_fallbacks: Filters to drop one by one while no provider matches; none by default.
-        budget: A `melious.ImpactBudget` that limits spending; none by default.
+        verify_location: `warn` or `raise` if an answer is not from `filters["countries"]`; `off` by default.
         n: The number of images per call, 1 to 10 (older services take 4); by default 1.
         size: Width x height in pixels; by default the service's own, 1024x1024. The chat model may choose
             another.
@@ -117,19 +114,11 @@ class MeliousImageGenerator(MeliousSettings, BaseTool):
         user: Your identifier for the end user; not sent by default.
         image_format: How images are returned: `b64_json`, the default, or `url`, if the service hosts them.
         show_images: Whether the tool message holds the images; True by default.
-        timeout: Seconds for each wait of an attempt, a `melious.Timeout`, an `httpx.Timeout` or
-            `(connect, read)`; 180 s for an answer by default.
-        deadline: Seconds for a whole call, including retries; 600 by default, None for no limit.
+        timeout: Seconds for each wait, a `Timeout`, an `httpx.Timeout` or `(connect, read)`. Default: 180 s.
+        deadline: Seconds for a whole call, with waits and retries; 600 by default, None for no limit.
         max_retries: Further attempts after transient errors; 2 by default, 0 for none.
-        retry_timeouts: Retry requests that timed out after they were sent, which may be billed twice;
-            False by default.
-        default_headers: Headers for every request; none by default.
-        extra_body: Fields for every body, sent unchanged; none by default.
-        http_client: An `httpx.Client` or compatible, for blocking calls; never closed; none by default.
-        async_http_client: The same for async calls.
-        async_transport: `httpx`, the default, or `aiohttp` for async calls (extra `aiohttp`).
-        auth, verify, allow_insecure_http, max_connections, max_rate_limit_wait: As in
-            `melious.clients.base.ClientOptions`.
+        routing_fallbacks, budget, verify, ...: The rest of `melious.settings.options.ClientOptions`.
+        http_client, async_http_client: Your own httpx clients, never closed; none by default.
         name, description, callbacks, tags, metadata, return_direct: As in LangChain's `BaseTool`.
 
     Raises:
@@ -162,52 +151,21 @@ class MeliousImageGenerator(MeliousSettings, BaseTool):
     _kind: ClassVar[str] = "image"
 
     name: str = "generate_image"
-    """The tool's name for the chat model."""
-
     description: str = "Make a picture from a description in words. Returns the picture."
-    """The tool's description for the chat model."""
-
     args_schema: Annotated[ArgsSchema | None, SkipValidation()] = ImageInput
-    """The arguments that the chat model can give."""
-
     response_format: Literal["content", "content_and_artifact"] = "content_and_artifact"
-    """The bytes of the images are an artifact, which the chat model does not see."""
-
     n: int | None = None
-    """The number of images per call, 1 to 10."""
-
     size: str | None = None
-    """Width x height in pixels, as in `1024x1024`."""
-
     width: int | None = None
-    """Width in pixels, for models that take it instead of `size`."""
-
     height: int | None = None
-    """Height in pixels, for models that take it instead of `size`."""
-
     quality: str | None = None
-    """`standard` or `hd`."""
-
     style: str | None = None
-    """A style that the model supports."""
-
     output_format: str | None = None
-    """`png`, `jpeg` or another that the model supports."""
-
     output_quality: int | None = None
-    """0 to 100, if the model supports it."""
-
     seed: int | None = None
-    """For reproducible images, if the model supports it."""
-
     user: str | None = None
-    """Your identifier for the end user."""
-
     image_format: Literal["b64_json", "url"] = "b64_json"
-    """How images are returned."""
-
     show_images: bool = True
-    """Whether the tool message holds the images."""
 
     if not TYPE_CHECKING:  # for type checkers, the fields are the signature
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from llama_index.core.bridge.pydantic import ConfigDict, Field, PrivateAttr, field_validator
+from llama_index.core.bridge.pydantic import ConfigDict, Field, PrivateAttr
 from llama_index.core.callbacks import CallbackManager
 from llama_index.core.schema import BaseComponent
 from pydantic import SecretStr, ValidationError
@@ -13,34 +13,23 @@ from pydantic import SecretStr, ValidationError
 from melious.clients.base import checked_http_client
 from melious.errors import InvalidArgumentError
 from melious.errors.arguments import invalid_arguments
+from melious.errors.checks import check_real
 from melious.routing.filters import filters_to_wire, flavored, routing_summary
 from melious.settings.config import (
     ClientConfig,
-    Timeout,
-    TimeoutArgument,
-    read_timeout,
     reject_unknown,
     resolve_base_url,
     resolve_key,
 )
+from melious.settings.fields import ClientFields, regular_options
 from melious.settings.keys import hide_key
+from melious.settings.options import CLIENT_ONLY, OPTION, check_option
 
 if TYPE_CHECKING:
     from melious.clients._async.client import AsyncMeliousClient
     from melious.clients._sync.client import MeliousClient
     from melious.routing.fallbacks import FallbackStep
-    from melious.routing.filters import FiltersArgument, Flavor, Preset
 
-_PER_CALL = (
-    "preset",
-    "flavor",
-    "filters",
-    "verify_location",
-    "routing_fallbacks",
-    "timeout",
-    "max_retries",
-    "retry_timeouts",
-)
 _INJECTED = ("http_client", "async_http_client")
 _NUMBERS = (int, float, int | None, float | None)
 
@@ -52,7 +41,7 @@ class _Clients:
     asyncio: tuple[tuple[Any, ...], AsyncMeliousClient] | None = None
 
 
-class MeliousComponent(BaseComponent):
+class MeliousComponent(ClientFields, BaseComponent):
     """The arguments that every class takes.
 
     The key and the headers never appear in `to_dict`, `repr` or events; pickles
@@ -66,34 +55,9 @@ class MeliousComponent(BaseComponent):
     argument_aliases: ClassVar[Mapping[str, str]] = {"api_base": "base_url"}
     """LlamaIndex's names for arguments, and the fields that hold them."""
 
-    if TYPE_CHECKING:  # the constructor accepts more names and types than the fields hold
-        api_key: str | SecretStr | None = None
+    if TYPE_CHECKING:
         api_base: str | None = None
-        timeout: TimeoutArgument = None
-        preset: Preset | None = None
-        flavor: Flavor | None = None
-        filters: FiltersArgument | None = None
     else:
-        api_key: SecretStr | None = Field(
-            default=None, exclude=True, repr=False, description="The API key; default: `MELIOUS_API_KEY`."
-        )
-        timeout: float | Timeout | None = Field(
-            default=None,
-            description="Seconds for each wait of an attempt, a `Timeout`, an `httpx.Timeout` or "
-            "`(connect, read)`; the default depends on the endpoint.",
-        )
-        preset: str | None = Field(
-            default=None,
-            description="What routing should favour, e.g. `environment`; ignored if there is a flavor.",
-        )
-        flavor: str | None = Field(
-            default=None, description="The suffix of the model's name: balanced, speed, price, eco or batch."
-        )
-        filters: dict[str, Any] | None = Field(
-            default=None,
-            description="Which providers may serve: `countries` (ISO 3166 alpha-2 codes), "
-            "`max_carbon_intensity`, ...",
-        )
 
         @property
         def api_base(self) -> str | None:
@@ -104,73 +68,23 @@ class MeliousComponent(BaseComponent):
         def api_base(self, url: str | None) -> None:
             self.base_url = url
 
-    base_url: str | None = Field(
-        default=None,
-        description="The service's URL, also called `api_base`; default: `MELIOUS_BASE_URL`, then "
-        "`https://api.melious.ai/v1`.",
-    )
-    auth: Literal["bearer", "x-api-key"] = Field(
-        default="bearer", description="The header that carries the key."
-    )
-    verify_location: Literal["off", "warn", "raise"] = Field(
-        default="off",
-        description="Check that each answer came from one of `filters['countries']`, which must be given: "
-        "`warn` or `raise` if it came from elsewhere, or if its location is not reported.",
-    )
-    routing_fallbacks: Any = Field(
-        default=None,
-        description="How to relax the filters, step by step, when no provider matches: names of filters to "
-        "drop, or filters with looser values.",
-    )
-    budget: Any = Field(
-        default=None,
-        exclude=True,
-        description="A `melious.ImpactBudget` that limits spending; copies share it.",
-    )
-    deadline: float | None = Field(
-        default=600.0, description="Seconds for a whole call with its waits and retries; None for no limit."
-    )
-    max_retries: int = Field(default=2, description="Attempts after the first.")
-    retry_timeouts: bool | None = Field(
-        default=None,
-        description="Whether to retry a request that timed out after it was sent; the default depends on the "
-        "endpoint.",
-    )
-    default_headers: dict[str, str] | None = Field(
-        default=None, exclude=True, repr=False, description="Headers of every request."
-    )
-    extra_body: dict[str, Any] | None = Field(
-        default=None, description="Fields added to every request body unchanged; they win over all others."
-    )
     additional_kwargs: dict[str, Any] = Field(
         default_factory=dict,
         description="Further parameters of every request; parameters of a call replace them.",
     )
-    allow_insecure_http: bool = Field(
-        default=False, description="Allow sending the key unencrypted to another machine."
-    )
-    async_transport: Literal["httpx", "aiohttp"] = Field(
-        default="httpx", description="`aiohttp` runs async calls on aiohttp's connections (extra `aiohttp`)."
-    )
-    http_client: Any = Field(
-        default=None,
-        exclude=True,
-        repr=False,
-        description="An HTTP client with httpx's interface for blocking calls; never closed.",
-    )
-    async_http_client: Any = Field(
-        default=None,
-        exclude=True,
-        repr=False,
-        description="An HTTP client with httpx's interface for async calls; never closed.",
-    )
 
+    _client_options: ClassVar[tuple[str, ...]]
+    """What the clients are made from."""
+    _call_options: ClassVar[tuple[str, ...]]
+    """What is sent with each call, beside `extra_body`."""
     _clients: _Clients = PrivateAttr(default_factory=_Clients)
 
-    @field_validator("filters", mode="before")
     @classmethod
-    def _plain_filters(cls, filters: Any) -> dict[str, Any] | None:
-        return filters_to_wire(filters)
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        super().__pydantic_init_subclass__(**kwargs)
+        options = [name for name in OPTION if name in cls.model_fields and name != "extra_body"]
+        cls._client_options = tuple(name for name in options if name in CLIENT_ONLY)
+        cls._call_options = tuple(name for name in options if name not in CLIENT_ONLY)
 
     def __init__(self, **arguments: Any) -> None:
         hide_key(arguments)
@@ -184,7 +98,9 @@ class MeliousComponent(BaseComponent):
         self._check()
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """Set a field; a value of the wrong type is an `InvalidArgumentError`."""
+        """Set a field; a wrong value is an `InvalidArgumentError`."""
+        if name in OPTION:
+            value = regular_options({name: value})[name]
         try:
             super().__setattr__(name, value)
         except ValidationError as error:
@@ -200,11 +116,9 @@ class MeliousComponent(BaseComponent):
         """
         given = {name: value for name, value in arguments.items() if name != "class_name"}
         for name, value in given.items():
-            field = cls.model_fields.get(name)
+            field = None if name in OPTION else cls.model_fields.get(name)
             if isinstance(value, bool) and field is not None and field.annotation in _NUMBERS:
-                raise InvalidArgumentError(
-                    f"{cls.__name__}: {name}: must be a number, not {value}", param=name
-                )
+                check_real(name, value)
         for alias, name in cls.argument_aliases.items():
             if alias in given:
                 value = given.pop(alias)
@@ -214,12 +128,7 @@ class MeliousComponent(BaseComponent):
                         param=alias,
                     )
                 given[name] = value
-        timeout = given.get("timeout")
-        if timeout is not None and not isinstance(timeout, Mapping):  # a mapping is a serialised `Timeout`
-            given["timeout"] = read_timeout(timeout)
-        if "filters" in given:
-            given["filters"] = filters_to_wire(given["filters"])
-        return given
+        return regular_options(given)
 
     def _check(self) -> None:
         """Find the key and the URL, and have the core check the settings.
@@ -228,9 +137,14 @@ class MeliousComponent(BaseComponent):
             ConfigurationError: There is no key, or the base URL cannot be used.
             InvalidArgumentError: Another argument is wrong.
         """
-        self.api_key = SecretStr(resolve_key(self.api_key))
-        self.base_url = resolve_base_url(self.base_url, allow_insecure_http=self.allow_insecure_http)
-        ClientConfig.resolve(**self._client_settings(), **self._parameters(frozenset(_PER_CALL), {}, {}))
+        found = {
+            "api_key": SecretStr(resolve_key(self.api_key)),
+            "base_url": resolve_base_url(self.base_url, allow_insecure_http=self.allow_insecure_http),
+        }
+        for name, value in found.items():
+            setattr(self, name, value)
+        call = self._parameters(frozenset(self._call_options), {}, {})
+        ClientConfig.resolve(**self._client_settings(), **call)
         if "extra_headers" in self.additional_kwargs:  # `to_dict` would show them
             raise InvalidArgumentError(
                 "additional_kwargs: must not contain extra_headers; use default_headers",
@@ -251,25 +165,17 @@ class MeliousComponent(BaseComponent):
 
     def _client_settings(self) -> dict[str, Any]:
         """The settings that a client is made from; the others are sent with each call."""
-        return {
-            "api_key": self.api_key,
-            "base_url": self.base_url,
-            "auth": self.auth,
-            "default_headers": dict(self.default_headers or {}),
-            "allow_insecure_http": self.allow_insecure_http,
-            "async_transport": self.async_transport,
-            "budget": self.budget,
-        }
+        settings = {name: getattr(self, name) for name in self._client_options}
+        if self.default_headers:
+            settings["default_headers"] = dict(self.default_headers)  # they may be changed in place
+        return settings
 
     def _client_identity(self) -> tuple[Any, ...]:
         """Changes whenever the clients must be made anew."""
         return (*self._client_settings().values(), self.http_client, self.async_http_client)
 
     def with_options(self, **changes: Any) -> Self:
-        """A copy with other settings, on the same connections.
-
-        Args:
-            **changes: Any of the constructor's arguments, checked as there.
+        """A copy with other settings, any of the constructor's arguments, on the same connections.
 
         Raises:
             InvalidArgumentError: An argument is wrong or unknown.
@@ -331,21 +237,16 @@ class MeliousComponent(BaseComponent):
             own: What the class sets; None is not sent.
             call: What the caller gave for this call; it wins.
         """
-        parameters = {name: getattr(self, name) for name in _PER_CALL}
-        parameters["deadline"] = self.deadline
+        parameters = {name: getattr(self, name) for name in self._call_options}
         parameters.update(own)
-        further = call.get("extra_body") or {}
-        always = self.additional_kwargs.get("extra_body") or {}
+        further, always = call.get("extra_body"), self.additional_kwargs.get("extra_body")
         for extra in (always, further):
-            if not isinstance(extra, Mapping):
-                raise InvalidArgumentError(
-                    f"extra_body: must be a mapping, not {extra!r}", param="extra_body"
-                )
+            check_option("extra_body", extra)
         body: dict[str, Any] = {}
         for name, value in self.additional_kwargs.items():
             if name != "extra_body":
                 (parameters if name in known else body)[name] = value
-        body.update(always)
+        body.update(always or {})
         parameters.update(
             (name, value)
             for name, value in call.items()
@@ -353,7 +254,7 @@ class MeliousComponent(BaseComponent):
             if value is not None or name == "deadline" or name not in known
         )
         body.update(self.extra_body or {})
-        body.update(further)
+        body.update(further or {})
         parameters["extra_body"] = body
         return parameters
 
@@ -364,17 +265,21 @@ class MeliousComponent(BaseComponent):
             "preset": self.preset,
             "filters": filters_to_wire(self.filters),
         }
-        return routing_summary(sent | (self.extra_body or {}))
+        return routing_summary({**sent, **(self.extra_body or {})})
 
     def __getstate__(self) -> dict[str, Any]:
+        if not isinstance(self.verify, bool | str):  # LlamaIndex would leave it out without an error
+            raise InvalidArgumentError(
+                "verify: an SSLContext cannot be pickled; use the path of the certificates", param="verify"
+            )
         bare = self.model_copy(update=dict.fromkeys(_INJECTED))
         bare._clients = _Clients()  # noqa: SLF001 - its own class
         return BaseComponent.__getstate__(bare)
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
         memo = {} if memo is None else memo
-        for name in _INJECTED:
-            client = getattr(self, name)
-            memo[id(client)] = client
+        for name in (*_INJECTED, "verify"):
+            shared = getattr(self, name)
+            memo[id(shared)] = shared
         memo[id(self._clients)] = _Clients()
         return super().__deepcopy__(memo)

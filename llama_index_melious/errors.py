@@ -8,12 +8,7 @@ from melious.errors import ResponseDecodeError
 
 
 class _UnreadableAnswerError(ResponseDecodeError, ValueError):
-    """The model answered, but the answer cannot be used.
-
-    Attributes:
-        text: What it wrote.
-        finish_reason: Why it stopped; `length` means that it was cut off.
-    """
+    """The model answered, but the answer cannot be used."""
 
     def __init__(self, message: str, *, text: str, finish_reason: str | None = None, **details: Any) -> None:
         super().__init__(message, **details)

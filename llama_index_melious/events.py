@@ -92,11 +92,7 @@ def dispatch_usage(
 ) -> None:
     """Report to LlamaIndex's handlers what one request cost.
 
-    Args:
-        endpoint: `chat`, `embeddings`, `rerank`, `images` or `audio`.
-        answer: The answer, or its JSON.
-        origin: The answer's `meta`, or its stream.
-        span_id: The span of the request, by default the active one. A stream outlives its span.
+    `origin` is the answer's `meta`, or its stream, which outlives its span and therefore gives `span_id`.
     """
     reported = answer if isinstance(answer, Mapping) else dict(answer)
     event = MeliousUsageEvent(

@@ -56,22 +56,15 @@ class MeliousImpactEventHandler(BaseEventHandler):
         return self.ledger.total
 
     def by_tag(self) -> dict[tuple[str, str], Totals]:
-        """The sums by tag (`instrument_tags`), a pair of name and value.
+        """The sums by tag (`instrument_tags`), a pair of name and value. A request counts for each.
 
-        Returns:
-            The sums of the first 256 tags, and of all others under `("other", "other")`. A request counts
-            once for each of its tags.
+        The first 256 tags have their own sums; all others are under `("other", "other")`.
         """
         with self._lock:
             return {tag: totals.copy() for tag, totals in self._tags.items()}
 
     def handle(self, event: BaseEvent, **kwargs: Any) -> None:  # noqa: ARG002 - the interface
-        """Count a request; other events are ignored.
-
-        Args:
-            event: Any event.
-            **kwargs: Ignored.
-        """
+        """Count a request; other events are ignored."""
         if not isinstance(event, MeliousUsageEvent):
             return
         entry = Entry(

@@ -48,11 +48,7 @@ class MeliousImpactHandler(BaseCallbackHandler):
     run_inline = True  # it never blocks, so async runs need no thread for it
 
     def __init__(self, ledger: ImpactLedger | None = None) -> None:
-        """Start counting.
-
-        Args:
-            ledger: The ledger to add to; by default a new one.
-        """
+        """Start counting, into `ledger`, or by default into a new one."""
         super().__init__()
         self.ledger: ImpactLedger = ImpactLedger() if ledger is None else ledger
         self._runs = RunTracker()
@@ -66,17 +62,12 @@ class MeliousImpactHandler(BaseCallbackHandler):
     def by_run(self) -> dict[UUID, RunTotals]:
         """The sums by outermost run: a call of a chain, an agent or a model, with everything it called.
 
-        Returns:
-            Name, tags and sums by run id, oldest first, for the latest 1000 runs with costs.
+        Name, tags and sums by run id, oldest first, for the latest 1000 runs with costs.
         """
         return self._runs.by_run()
 
     def by_tag(self) -> dict[str, Totals]:
-        """The sums by tag. A call with several tags counts for each.
-
-        Returns:
-            The sums of the first 256 tags, and of the rest as `other`.
-        """
+        """The sums by tag, after 256 tags as `other`. A call with several tags counts for each."""
         return self._runs.by_tag()
 
     @override

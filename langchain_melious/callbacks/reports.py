@@ -56,12 +56,7 @@ async def areport(info: RequestInfo, results: Iterable[Result]) -> None:
 
 @contextmanager
 def reported(info: RequestInfo, call: dict[str, Any]) -> Iterator[None]:
-    """Report the cost of each request of a call, even if another one fails.
-
-    Args:
-        info: What the call requests.
-        call: Its arguments; `on_answer` is added.
-    """
+    """Report the cost of each request of a call, even if another one fails. Adds `on_answer` to the call."""
     answers = _answers_to(call)
     try:
         yield

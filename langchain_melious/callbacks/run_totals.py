@@ -25,13 +25,6 @@ class RunTotals:
         name: The name of the run: that of the chain, agent or model.
         tags: Its tags.
         totals: The sums.
-
-    Example:
-        >>> from langchain_melious import MeliousImpactHandler
-        >>> handler = MeliousImpactHandler()
-        >>> # chain.invoke(..., {"callbacks": [handler], "run_name": "answer"})
-        >>> [(run.name, run.totals.eur) for run in handler.by_run().values()]
-        []
     """
 
     name: str
@@ -40,12 +33,7 @@ class RunTotals:
 
 
 class RequestedModel(NamedTuple):
-    """The model and routing of a chat request.
-
-    Attributes:
-        model: The model, without its flavor.
-        routing: The flavor, or else the preset.
-    """
+    """The model of a chat request, without its flavor, and its routing: the flavor, or else the preset."""
 
     model: str = ""
     routing: str | None = None

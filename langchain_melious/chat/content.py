@@ -34,15 +34,9 @@ _CONTENT = _TEXTS | _DATA | {"refusal", "image_url", "input_audio", "json", "sea
 
 
 def part_of(block: str | Mapping[str, Any], model: str) -> dict[str, Any] | None:
-    """Convert a content block in LangChain's, OpenAI's or Anthropic's form.
+    """Convert a content block in LangChain's, OpenAI's or Anthropic's form; None if it is not content.
 
-    Args:
-        block: The block. Keys that the wire does not have, such as `id`, `index`,
-            `extras` or `cache_control`, are dropped.
-        model: The model, named in errors.
-
-    Returns:
-        A part, or None for a block that is not content (a tool call, reasoning, empty text).
+    Keys that the wire does not have, such as `id`, `index`, `extras` or `cache_control`, are dropped.
 
     Raises:
         InvalidArgumentError: The block cannot be sent.

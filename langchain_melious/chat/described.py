@@ -14,7 +14,7 @@ from langchain_melious.chat.parameters import PARAMETERS
 from langchain_melious.chat.profiles import CatalogueProfile, profile_of
 from langchain_melious.chat.tokens import EstimatesTokens
 from langchain_melious.provider import PROVIDER
-from langchain_melious.settings.fields import ROUTING, plain
+from langchain_melious.settings.fields import plain
 from melious._version import __version__
 
 _CALL_OPTIONS = (
@@ -27,7 +27,7 @@ _CALL_OPTIONS = (
     "retry_timeouts",
     "base_url",
 )
-_IDENTIFYING = ("model", *ROUTING, *PARAMETERS, "extra_body", *_CALL_OPTIONS)
+_IDENTIFYING = ("model", "preset", "flavor", "filters", *PARAMETERS, "extra_body", *_CALL_OPTIONS)
 
 
 class DescribedModel(ChatOptions, EstimatesTokens):

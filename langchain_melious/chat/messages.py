@@ -50,15 +50,9 @@ def messages_to_wire(
     null_content: bool = False,
     tool_images: bool = False,
 ) -> list[dict[str, Any]]:
-    """Convert a conversation to the `messages` of a request.
+    """Convert a conversation, oldest first, to the `messages` of a request.
 
-    Args:
-        messages: The conversation, oldest first.
-        model: The model, named in errors.
-        replay_reasoning: Send back the reasoning that preceded a tool call.
-        null_content: Send null instead of "" if there is no text beside tool calls.
-        tool_images: Whether the model takes images in tool results; otherwise they go
-            into a user message after the results.
+    If the model takes no images in tool results, they go into a user message after the results.
 
     Raises:
         InvalidArgumentError: A message or one of its blocks cannot be sent.
@@ -230,11 +224,7 @@ def _text_in(thought: Any) -> str:
 
 
 def message_from_wire(message: Mapping[str, Any], *, think_tags: bool = True) -> AIMessage:
-    """Convert the message of a choice, without facts about the whole answer.
-
-    Args:
-        message: The message.
-        think_tags: Treat a leading `<think>` part of the text as reasoning.
+    """Convert the message of a choice; with `think_tags`, a leading `<think>` part becomes reasoning.
 
     Example:
         >>> message_from_wire({"role": "assistant", "content": "Hello!"}).content

@@ -46,34 +46,25 @@ class ChatMelious(DescribedModel):
         preset: What routing favours, such as `environment` or `speed`; not sent by default.
         flavor: The suffix of the model: `balanced`, `speed`, `price`, `eco` or `batch`; none by default.
         filters: Which providers may serve, such as `{"countries": ["DE", "FR"]}`; by default any.
-        verify_location: `warn` or `raise` if an answer comes from outside `filters["countries"]`; `off` by
-            default.
-        routing_fallbacks: Filters to drop one by one while no provider matches; none by default.
-        budget: A `melious.ImpactBudget` that limits spending; none by default.
+        verify_location: `warn` or `raise` if an answer is not from `filters["countries"]`; `off` by default.
         temperature: 0 to 2; by default the model's own.
         max_tokens: The most tokens to generate, including reasoning; by default the model's maximum.
         top_p, stop, seed, ...: The rest of `melious.endpoints.chat.ChatParams`; not sent by default.
         streaming: True makes `invoke` stream internally, so that callbacks see tokens; False makes `stream`
             request the whole answer; None, the default, streams only where `stream` is called.
         stream_usage: Request the token counts of streamed answers; True by default.
-        stream_impact: `buffer` makes streams request the whole answer, whose cost the service reports;
-            `native`, the default, really streams.
         replay_reasoning: Send back the reasoning that preceded a tool call; True by default.
         null_content: Send null instead of "" if there is no text beside tool calls; False by default.
         think_tags: Treat a leading `<think>` part of an answer as reasoning; True by default.
         include_response_headers: Include the headers as `response_metadata["headers"]`; False by default.
         langsmith_cost: Include the cost of whole answers, in euro, as `usage_metadata["total_cost"]`; False
             by default, because LangChain's own usage callback only adds integers.
-        timeout: Seconds for each wait of an attempt, a `melious.Timeout`, an `httpx.Timeout` or
-            `(connect, read)`; 300 s for an answer by default.
-        deadline: Seconds for a whole call, including retries; 600 by default, None for no limit.
+        stream_impact: `buffer` makes streams request whole answers, which report impact; `native` by default.
+        timeout: Seconds for each wait, a `Timeout`, an `httpx.Timeout` or `(connect, read)`. Default: 300 s.
+        deadline: Seconds for a whole call, with waits and retries; 600 by default, None for no limit.
         max_retries: Further attempts after transient errors; 2 by default, 0 for none.
-        retry_timeouts: Retry requests that timed out after they were sent, which may be billed twice;
-            False by default.
-        default_headers, extra_body: Headers for every request, fields for every body; none by default.
+        routing_fallbacks, budget, verify, ...: The rest of `melious.settings.options.ClientOptions`.
         http_client, async_http_client: Your own httpx clients, never closed; none by default.
-        async_transport: `httpx`, the default, or `aiohttp` for async calls (extra `aiohttp`).
-        auth, verify, max_connections, ...: The rest of `melious.clients.base.ClientOptions`.
 
     Raises:
         langchain_melious.errors.ConfigurationError: The key is missing or the base URL is not valid.

@@ -3,48 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
-
-from typing_extensions import override
+from typing import Any
 
 from langchain_melious.chat.parameters import ChatParameters
+from melious.settings.fields import StreamFields
 
 
-class ChatOptions(ChatParameters):
+class ChatOptions(ChatParameters, StreamFields):
     """The options of a chat model other than the parameters of its requests."""
 
     streaming: bool | None = None
-    """True makes `invoke` stream internally, so that callbacks see tokens; False never streams."""
-
     stream_usage: bool = True
-    """Request the token counts of streamed answers."""
-
-    stream_impact: Literal["native", "buffer"] = "native"
-    """`buffer` makes `stream` request the whole answer and return it in chunks, because the service reports
-    costs of whole answers only."""
-
     replay_reasoning: bool = True
-    """Send back the reasoning that preceded a tool call; reasoning models continue better with it."""
-
     null_content: bool = False
-    """Send `null` instead of `""` if there is no text beside tool calls, for models that require it."""
-
     think_tags: bool = True
-    """Treat a leading `<think>` part of an answer as reasoning instead of text."""
-
     include_response_headers: bool = False
-    """Include the headers of every answer as `response_metadata["headers"]`."""
-
     langsmith_cost: bool = False
-    """Include the cost of whole answers, in euro, as `usage_metadata["total_cost"]`, for LangSmith.
-
-    Off by default: LangSmith shows the figure as dollars, and LangChain's own `UsageMetadataCallbackHandler`
-    only adds integers and stops counting at a cost. Streams never have it, since chunks could not be added.
-    """
-
-    @override
-    def _more_options(self) -> dict[str, Any]:
-        return {"stream_impact": self.stream_impact}
 
 
 PER_CALL = (

@@ -16,9 +16,7 @@ class CatalogueProfile(dict[str, Any]):
 def profile_of(model: str, base_url: str | None = None) -> ModelProfile | None:
     """The profile of a model, or None if the catalogue does not have it. Nothing is fetched.
 
-    Args:
-        model: The model, with or without a flavor.
-        base_url: The URL of the service; a model list that it sent to this process takes precedence.
+    A model list that the service at `base_url` sent to this process takes precedence.
 
     Example:
         >>> profile_of("glm-4.7:eco")["tool_calling"]

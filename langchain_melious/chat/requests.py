@@ -12,7 +12,7 @@ from langchain_melious.chat.profiles import profile_of
 from langchain_melious.chat.structured import response_format_of
 from langchain_melious.chat.tools import choice_to_wire, tools_to_wire
 from langchain_melious.errors import InvalidArgumentError
-from langchain_melious.settings.fields import refuse_fixed
+from langchain_melious.settings.fields import check_call
 from melious.routing.filters import split_flavor
 
 if TYPE_CHECKING:
@@ -34,17 +34,10 @@ def call_of(
 ) -> dict[str, Any]:
     """Build the arguments of the core's call from the model's fields and the arguments of this call.
 
-    Args:
-        llm: The model.
-        messages: The conversation, oldest first.
-        stop: Texts that end the answer; they override all others.
-        given: The arguments of this call, bound ones included.
-        stream: Whether the answer is streamed.
-
     Raises:
         InvalidArgumentError: An argument or a message cannot be sent.
     """
-    refuse_fixed(given)
+    check_call(given)
     options = per_call(llm, given)
     call = {name: getattr(llm, name) for name in PARAMETERS} | dict(given)
     for name in (*_NOT_SENT, *PER_CALL):

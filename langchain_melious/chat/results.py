@@ -44,15 +44,7 @@ class ReadOptions:
         headers: Mapping[str, str] | None = None,
         relaxed: Sequence[str] = (),
     ) -> dict[str, Any]:
-        """The `response_metadata` of an answer, without what the service did not report.
-
-        Args:
-            raw: The whole answer, as received.
-            finish_reason: Why the answer ended.
-            request_id: The service's id of the request.
-            headers: The headers of the answer.
-            relaxed: The filters that were dropped to find a provider.
-        """
+        """The `response_metadata` of an answer (`raw`), without what the service did not report."""
         metadata: dict[str, Any] = {"model_provider": PROVIDER}
         if raw.get("model"):
             metadata["model_name"] = raw["model"]

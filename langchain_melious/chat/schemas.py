@@ -18,10 +18,8 @@ _DESCRIBING = ("properties", "type", "$ref", "anyOf", "allOf")
 def regular_schema(schema: Any) -> Any:
     """Convert a schema to a form that LangChain accepts.
 
-    Args:
-        schema: A class, a function, a JSON schema, with or without a title, or a `response_format`
-            of type `json_schema`, whole or its inner part. Keys of a TypedDict that are not
-            required stay optional.
+    It is a class, a function, a JSON schema, or a `response_format` of type `json_schema`, whole or its
+    inner part. Keys of a TypedDict that are not required stay optional.
 
     Example:
         >>> regular_schema({"type": "object", "properties": {}})["title"]

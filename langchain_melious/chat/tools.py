@@ -23,12 +23,7 @@ ToolChoice: TypeAlias = str | bool | Mapping[str, Any] | None
 
 
 def tools_to_wire(tools: Sequence[ToolArgument], *, strict: bool | None = None) -> list[dict[str, Any]]:
-    """Convert tools to the `tools` of a request.
-
-    Args:
-        tools: Functions, pydantic or TypedDict classes, LangChain tools, JSON
-            schemas, or dicts in OpenAI's or Anthropic's form.
-        strict: Request arguments that match the schema exactly, if the model supports it.
+    """Convert the tools of `bind_tools` to the `tools` of a request.
 
     Raises:
         InvalidArgumentError: A tool is not a function.
@@ -43,13 +38,7 @@ def tools_to_wire(tools: Sequence[ToolArgument], *, strict: bool | None = None) 
 
 
 def choice_to_wire(choice: ToolChoice, tools: Sequence[Mapping[str, Any]]) -> str | dict[str, Any] | None:
-    """Convert a choice to the `tool_choice` of a request.
-
-    Args:
-        choice: `auto`, `none`, `any` or `required`, True (for required) or
-            False (for none), a tool's name, or a dict with one in OpenAI's or
-            Anthropic's form.
-        tools: The tools of the request, already converted.
+    """Convert the `tool_choice` of `bind_tools`, or Anthropic's form of it, for a request with these tools.
 
     Raises:
         InvalidArgumentError: The choice is not one of `tools`.

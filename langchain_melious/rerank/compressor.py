@@ -13,7 +13,8 @@ from typing_extensions import override
 
 from langchain_melious.callbacks.reports import RequestInfo, areported, reported, usage_of
 from langchain_melious.errors import InvalidArgumentError, langchain_errors
-from langchain_melious.settings.fields import MeliousSettings, refuse_fixed
+from langchain_melious.settings.fields import MeliousSettings, check_call
+from melious.errors.checks import check_real
 
 if TYPE_CHECKING:
     from langchain_core.callbacks import Callbacks
@@ -58,10 +59,7 @@ class MeliousRerank(MeliousSettings, BaseDocumentCompressor):
         preset: What routing favours, such as `environment` or `speed`; not sent by default.
         flavor: The suffix of the model: `balanced`, `speed`, `price`, `eco` or `batch`; none by default.
         filters: Which providers may serve, such as `{"countries": ["DE", "FR"]}`; by default any.
-        verify_location: `warn` or `raise` if an answer comes from outside `filters["countries"]`; `off` by
-            default.
-        routing_fallbacks: Filters to drop one by one while no provider matches; none by default.
-        budget: A `melious.ImpactBudget` that limits spending; none by default.
+        verify_location: `warn` or `raise` if an answer is not from `filters["countries"]`; `off` by default.
         top_n: The number of documents to return; None, the default, for all.
         min_score: Drop documents with a lower score, 0 to 1; None, the default, drops none.
         max_chunks_per_doc: The most chunks to split a long document into; not sent by default.
@@ -71,19 +69,11 @@ class MeliousRerank(MeliousSettings, BaseDocumentCompressor):
         max_concurrency: The most concurrent requests of one call; 4 by default.
         user: Your identifier for the end user; not sent by default.
         mode, custom_weights: Routing parameters of older API versions, one of the two; not sent by default.
-        timeout: Seconds for each wait of an attempt, a `melious.Timeout`, an `httpx.Timeout` or
-            `(connect, read)`; 60 s for an answer by default.
-        deadline: Seconds for a whole call, including retries; 600 by default, None for no limit.
+        timeout: Seconds for each wait, a `Timeout`, an `httpx.Timeout` or `(connect, read)`. Default: 60 s.
+        deadline: Seconds for a whole call, with waits and retries; 600 by default, None for no limit.
         max_retries: Further attempts after transient errors; 2 by default, 0 for none.
-        retry_timeouts: Retry requests that timed out after they were sent, which may be billed twice;
-            True by default.
-        default_headers: Headers for every request; none by default.
-        extra_body: Fields for every body, sent unchanged; none by default.
-        http_client: An `httpx.Client` or compatible, for blocking calls; never closed; none by default.
-        async_http_client: The same for async calls.
-        async_transport: `httpx`, the default, or `aiohttp` for async calls (extra `aiohttp`).
-        auth, verify, allow_insecure_http, max_connections, max_rate_limit_wait: As in
-            `melious.clients.base.ClientOptions`.
+        routing_fallbacks, budget, verify, ...: The rest of `melious.settings.options.ClientOptions`.
+        http_client, async_http_client: Your own httpx clients, never closed; none by default.
 
     Raises:
         langchain_melious.errors.ConfigurationError: The key is missing or the base URL is not valid.
@@ -101,45 +91,24 @@ class MeliousRerank(MeliousSettings, BaseDocumentCompressor):
     _kind: ClassVar[str] = "rerank"
 
     top_n: int | None = Field(default=None, gt=0)
-    """The number of documents to return; None for all."""
-
     min_score: float | None = None
-    """Drop documents with a lower score, 0 to 1."""
-
     max_chunks_per_doc: int | None = Field(default=None, gt=0)
-    """The most chunks to split a long document into."""
-
     keep_retrieval_score: bool = False
-    """Keep a document's earlier `relevance_score` as `retrieval_score`."""
-
     batch_size: int | None = Field(default=None, gt=0)
-    """The most documents in one request; by default 256, fewer if they are long."""
-
     max_concurrency: int | None = Field(default=None, gt=0, le=1024)
-    """The most concurrent requests of one call; 4 by default."""
-
     user: str | None = None
-    """Your identifier for the end user."""
-
     mode: str | None = None
-    """A routing parameter of older API versions; not together with `custom_weights`."""
-
     custom_weights: dict[str, float] | None = None
-    """Routing weights of older API versions, sent unchanged."""
 
     # --- scores --------------------------------------------------------------------------------------
 
     def rerank(self, documents: Sequence[Rankable], query: str, **options: Any) -> list[Ranked]:
-        """Score documents.
+        """Score documents: positions and scores, best first.
 
         Args:
             documents: Texts, documents, or dicts with `text`.
             query: The query.
-            **options: For this call: `model`, `top_n`, `min_score`, `preset`,
-                `filters`, `timeout` and the like.
-
-        Returns:
-            Positions and scores, best first.
+            **options: For this call: `model`, `top_n`, `min_score`, `preset`, `timeout` and the like.
 
         Raises:
             langchain_melious.errors.InvalidArgumentError: An argument is invalid; nothing was sent.
@@ -184,18 +153,8 @@ class MeliousRerank(MeliousSettings, BaseDocumentCompressor):
     ) -> list[Document]:
         """Sort documents by relevance to a query, best first; in traces this is a run.
 
-        Args:
-            documents: The documents.
-            query: The query.
-            callbacks: Callbacks of this run.
-            **options: For this call, as for `rerank`.
-
-        Returns:
-            Copies, with `relevance_score` in their metadata. Blank documents are not
-            sent; they come last, with a score of 0.
-
-        Raises:
-            MeliousError: The request failed.
+        The results are copies, with `relevance_score` in their metadata. Blank documents are not sent; they
+        come last, with a score of 0. For options and errors see `rerank`.
         """
         given: RerankInput = {"query": query, "documents": documents}
         return self.as_runnable(**options).invoke(given, {"callbacks": callbacks})
@@ -209,11 +168,7 @@ class MeliousRerank(MeliousSettings, BaseDocumentCompressor):
         return await self.as_runnable(**options).ainvoke(given, {"callbacks": callbacks})
 
     def as_runnable(self, **options: Any) -> Runnable[RerankInput, list[Document]]:
-        """Make a chain step that takes `{"query": ..., "documents": [...]}`.
-
-        Args:
-            **options: For every call, as for `rerank`.
-        """
+        """Make a chain step that takes `{"query": ..., "documents": [...]}`, with the options of `rerank`."""
         from langchain_melious.rerank.step import RerankStep  # noqa: PLC0415 - costs a second to import
 
         name = type(self).__name__
@@ -232,15 +187,13 @@ class MeliousRerank(MeliousSettings, BaseDocumentCompressor):
     def _request(
         self, documents: Sequence[Rankable], query: str, options: Mapping[str, Any]
     ) -> tuple[dict[str, Any], float | None]:
-        refuse_fixed(options)
+        check_call(options)
         call = {name: getattr(self, name) for name in _PARAMETERS} | {"model": self.model, **options}
         call.pop("keep_retrieval_score", None)
         min_score = call.pop("min_score", self.min_score)
-        if min_score is not None and (isinstance(min_score, bool) or not isinstance(min_score, int | float)):
-            raise InvalidArgumentError(f"min_score: must be a number, not {min_score!r}")
-        if isinstance(documents, str) or not isinstance(documents, Iterable):
-            raise InvalidArgumentError(f"documents: must be a list, not {type(documents).__name__}")
-        texts = [_text_of(document, position) for position, document in enumerate(documents)]
+        if min_score is not None:
+            check_real("min_score", min_score)
+        texts = [_text_of(document, position) for position, document in enumerate(_listed(documents))]
         return {**call, "documents": texts, "query": query, "return_documents": False}, min_score
 
     def _reordered(
@@ -277,13 +230,17 @@ def _read(given: RerankInput) -> tuple[str, list[Document], list[Document]]:
         return given["query"], *_split(given["documents"])
 
 
-def _split(documents: Sequence[Document]) -> tuple[list[Document], list[Document]]:
-    """Documents with text, and blank ones, which the service rejects."""
+def _listed(documents: Sequence[Any]) -> Iterable[Any]:
     if isinstance(documents, str) or not isinstance(documents, Iterable):
         raise InvalidArgumentError(f"documents: must be a list, not {type(documents).__name__}")
+    return documents
+
+
+def _split(documents: Sequence[Document]) -> tuple[list[Document], list[Document]]:
+    """Documents with text, and blank ones, which the service rejects."""
     written: list[Document] = []
     blank: list[Document] = []
-    for position, document in enumerate(documents):
+    for position, document in enumerate(_listed(documents)):
         if not isinstance(document, Document):
             raise InvalidArgumentError(
                 f"documents[{position}]: must be a Document, not {type(document).__name__}; "

@@ -28,13 +28,7 @@ class RerankStep(Runnable[RerankInput, list[Document]]):
         run: Callable[[RerankInput], Any],
         arun: Callable[[RerankInput], Awaitable[Any]],
     ) -> None:
-        """Make a step.
-
-        Args:
-            name: Its name in traces.
-            run: Returns the outputs of the run, `documents` among them.
-            arun: The same, as a coroutine function.
-        """
+        """Make a step, named in traces; `run` and `arun` return its outputs, `documents` among them."""
         self.name: str | None = name
         self._run = run
         self._arun = arun

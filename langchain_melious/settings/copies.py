@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Self
 
-from pydantic import BaseModel, PrivateAttr, SecretStr
+from pydantic import BaseModel, PrivateAttr
 
 from langchain_melious.errors import langchain_errors
 from melious.settings.config import reject_unknown
+from melious.settings.fields import regular_options
+from melious.settings.keys import hide_key
+from melious.settings.options import OPTION
 
 _NOT_PICKLED = ("http_client", "async_http_client")
 _SHARED_BY_COPIES = (*_NOT_PICKLED, "verify")
@@ -20,17 +23,20 @@ class Copies(BaseModel):
     _clients: dict[str, tuple[dict[str, Any], Any]] = PrivateAttr(default_factory=dict)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """Change a setting. A key stays a secret; values derived from the old one are recomputed."""
-        super().__setattr__(name, SecretStr(value) if name == "api_key" and isinstance(value, str) else value)
-        self.__dict__.pop(
-            "_serialized", None
-        )  # LangChain's cached copy of the arguments, for cache keys and traces
+        """Change a setting; a wrong value of an option is an error, as in the constructor."""
+        changed = {name: value}
+        hide_key(changed)
+        if name in OPTION:
+            with langchain_errors:
+                changed = regular_options(changed)
+        super().__setattr__(name, changed[name])
+        self.__dict__.pop("_serialized", None)  # LangChain's copy of the arguments, for caches and traces
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """Make a copy with some settings changed.
 
         Raises:
-            InvalidArgumentError: A name in `update` is unknown.
+            InvalidArgumentError: A name in `update` is unknown, or the value of an option is wrong.
         """
         changes = dict(update or {})
         with langchain_errors:

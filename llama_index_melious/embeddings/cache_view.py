@@ -6,14 +6,9 @@ from typing import Any
 
 
 class CacheView:
-    """A key-value store for one kind of vectors.
+    """A LlamaIndex key-value store (`BaseKVStore`) whose keys have a prefix, for one kind of vectors.
 
-    LlamaIndex uses the bare text as the key, so queries and documents, or two
-    models, would share vectors. Here every key has a prefix.
-
-    Args:
-        store: A store with the methods of LlamaIndex's `BaseKVStore`.
-        kind: The prefix.
+    LlamaIndex uses the bare text as the key, so queries and documents, or two models, would share vectors.
 
     Example:
         >>> from llama_index.core.storage.kvstore import SimpleKVStore

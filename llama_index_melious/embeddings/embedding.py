@@ -20,10 +20,11 @@ from llama_index_melious.component import MeliousComponent
 from llama_index_melious.embeddings.cache_view import CacheView
 from llama_index_melious.events import dispatch_usage
 from melious.answers.results import EmbeddingsResult, Result
+from melious.endpoints.common import check_weights
 from melious.endpoints.embeddings import EmbeddingParams
-from melious.errors import InvalidArgumentError
 from melious.http.asyncio_only import running_loop
 from melious.routing.filters import split_flavor
+from melious.settings.fields import EmbeddingCacheFields
 
 _PARAMETERS = frozenset(EmbeddingParams.__annotations__)
 
@@ -73,7 +74,7 @@ class _ConcurrencyLimit:
         return _ConcurrencyLimit, ()
 
 
-class MeliousEmbedding(MeliousComponent, BaseEmbedding):
+class MeliousEmbedding(MeliousComponent, EmbeddingCacheFields, BaseEmbedding):
     """The embedding models of Melious.
 
     Texts are sent unchanged, in batches of `embed_batch_size`; async calls run
@@ -84,12 +85,13 @@ class MeliousEmbedding(MeliousComponent, BaseEmbedding):
 
     Args:
         model: The model, with or without a flavor; LlamaIndex calls it `model_name`.
-        api_key: The API key; by default the environment variable `MELIOUS_API_KEY`.
+        api_key: The key; by default the environment variable `MELIOUS_API_KEY`.
         base_url: The URL of the service; by default `MELIOUS_BASE_URL`, then `https://api.melious.ai/v1`.
         api_base: LlamaIndex's name for `base_url`.
-        preset: What routing should favour, such as `environment` or `speed`; not sent by default.
+        preset: What routing favours, such as `environment` or `speed`; not sent by default.
         flavor: The suffix of the model: `balanced`, `speed`, `price`, `eco` or `batch`; none by default.
         filters: Which providers may serve, such as `{"countries": ["DE", "FR"]}`; by default any.
+        verify_location: `warn` or `raise` if an answer is not from `filters["countries"]`; `off` by default.
         dimensions: The length of the vectors, if the model supports several; by default the model's own.
         query_instruction: A prefix for every query; none by default.
         text_instruction: A prefix for every text of a document; none by default.
@@ -98,18 +100,16 @@ class MeliousEmbedding(MeliousComponent, BaseEmbedding):
         num_workers: Maximum concurrent requests of async batches; 4 by default, None for no limit.
         encoding_format: `base64` (the default) or `float` on the wire; the result is the same.
         mode, custom_weights: Routing parameters of the older API, one of the two; not sent by default.
-        timeout: Seconds for each wait of an attempt, or a `melious.Timeout`; 60 s for an answer by default.
-        deadline: Seconds for a whole call, waits and retries included; 600 by default, None for no limit.
-        max_retries: Attempts after the first, for transient errors; 2 by default.
-        default_headers: Headers of every request; none by default.
-        extra_body: Fields added to every request body unchanged; none by default.
-        additional_kwargs: Further parameters of every request; those of a call replace them.
-        http_client: An HTTP client with httpx's interface for blocking calls, never closed; none by default.
-        async_http_client: The same for async calls.
-        async_transport: `httpx`, the default, or `aiohttp` for async calls (extra `aiohttp`).
-        auth, allow_insecure_http: As in `melious.clients.base.ClientOptions`.
         embeddings_cache: A LlamaIndex `BaseKVStore` that caches vectors by text, model, dimensions and
             instruction. Pickles and copies keep it, `to_dict` does not.
+        embedding_cache_size: The most vectors to keep in memory; 0 by default, for none.
+        embedding_cache_ttl: Seconds to keep a vector in memory; 3600 by default.
+        timeout: Seconds for each wait, a `Timeout`, an `httpx.Timeout` or `(connect, read)`. Default: 60 s.
+        deadline: Seconds for a whole call, with waits and retries; 600 by default, None for no limit.
+        max_retries: Further attempts after transient errors; 2 by default, 0 for none.
+        routing_fallbacks, budget, verify, ...: The rest of `melious.settings.options.ClientOptions`.
+        additional_kwargs: Further parameters of every request; those of a call replace them.
+        http_client, async_http_client: Your own httpx clients, never closed; none by default.
         **arguments: See LlamaIndex's `BaseEmbedding` for `callback_manager` and `rate_limiter`.
 
     Raises:
@@ -140,7 +140,7 @@ class MeliousEmbedding(MeliousComponent, BaseEmbedding):
         model: str = ""
         model_name: str = ""
     else:
-        model_name: str = Field(description="The model, with or without a flavor.")
+        model_name: str
 
         @property
         def model(self) -> str:
@@ -151,24 +151,16 @@ class MeliousEmbedding(MeliousComponent, BaseEmbedding):
         def model(self, name: str) -> None:
             self.model_name = name
 
-    embed_batch_size: int = Field(default=100, gt=0, le=2048, description="Maximum texts in one request.")
-    num_workers: int | None = Field(
-        default=4, gt=0, description="Maximum concurrent requests of async batches; None for no limit."
-    )
-    embeddings_cache: Any = Field(default=None, exclude=True, description="A cache for vectors.")
-    dimensions: int | None = Field(
-        default=None, gt=0, description="The length of the vectors, if the model supports several."
-    )
-    query_instruction: str = Field(default="", description="A prefix for every query.")
-    text_instruction: str = Field(default="", description="A prefix for every text of a document.")
-    normalize: bool = Field(default=False, description="Scale vectors to unit length.")
-    encoding_format: Literal["base64", "float"] = Field(
-        default="base64", description="The format on the wire; the result is the same."
-    )
-    mode: str | None = Field(default=None, description="A routing parameter of the older API.")
-    custom_weights: dict[str, float] | None = Field(
-        default=None, description="Routing weights of the older API; not together with `mode`."
-    )
+    embed_batch_size: int = Field(default=100, gt=0, le=2048)
+    num_workers: int | None = Field(default=4, gt=0)
+    embeddings_cache: Any = Field(default=None, exclude=True)
+    dimensions: int | None = Field(default=None, gt=0)
+    query_instruction: str = ""
+    text_instruction: str = ""
+    normalize: bool = False
+    encoding_format: Literal["base64", "float"] = "base64"
+    mode: str | None = None
+    custom_weights: dict[str, float] | None = None
 
     _concurrency: _ConcurrencyLimit = PrivateAttr(default_factory=_ConcurrencyLimit)
 
@@ -179,10 +171,7 @@ class MeliousEmbedding(MeliousComponent, BaseEmbedding):
 
     def _check(self) -> None:
         super()._check()
-        if self.mode is not None and self.custom_weights is not None:
-            raise InvalidArgumentError(
-                "mode: cannot be combined with custom_weights; give one of them", param="mode"
-            )
+        check_weights(self.mode, self.custom_weights)
 
     def to_payload(self) -> dict[str, Any]:
         """What events show of this model: neither the key nor headers."""
@@ -295,16 +284,13 @@ class MeliousEmbedding(MeliousComponent, BaseEmbedding):
         show_progress: bool = False,  # noqa: FBT001, FBT002 - the base class's signature
         **kwargs: Any,
     ) -> list[Embedding]:
-        """Embed texts of documents, one request after the other.
+        """Embed texts of documents, one request after the other: n x dim, in the order of the texts.
 
         Args:
             texts: The texts; none may be empty.
             show_progress: Show a progress bar.
             **kwargs: Any of the constructor's arguments, for this call only. Others are ignored, since
                 ingestion pipelines pass theirs to every step.
-
-        Returns:
-            The vectors, n x dim, in the order of the texts.
 
         Raises:
             InvalidArgumentError: An argument is wrong, or a text is empty; the error names its position.

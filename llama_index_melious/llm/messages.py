@@ -52,13 +52,7 @@ def to_wire(
     echo_thinking: bool = False,
     takes_video: bool = False,
 ) -> list[dict[str, Any]]:
-    """Convert a conversation to the wire format.
-
-    Args:
-        messages: The conversation, oldest first.
-        model: The model, for errors.
-        echo_thinking: Send earlier reasoning back as `reasoning_content`.
-        takes_video: Whether the model accepts videos.
+    """Convert a conversation, oldest first, to the wire format.
 
     Raises:
         InvalidArgumentError: A block cannot be sent, or tool calls and results do not match.

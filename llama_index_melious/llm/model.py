@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from llama_index.core.base.llms.types import (
     ChatMessage,
@@ -28,6 +28,7 @@ from llama_index_melious.llm.streaming import (
 from llama_index_melious.llm.structured_predict import StructuredPredict
 from melious import catalogue
 from melious.errors import InvalidArgumentError
+from melious.settings.fields import StreamFields
 from melious.settings.keys import hide_key
 
 if TYPE_CHECKING:
@@ -46,11 +47,10 @@ _OWN = (
     "reasoning_effort",
     "logprobs",
     "top_logprobs",
-    "stream_impact",
 )
 
 
-class Melious(StructuredPredict, MeliousComponent):
+class Melious(StructuredPredict, MeliousComponent, StreamFields):
     """The chat models of Melious.
 
     Routing can be set here, for every request, or per call:
@@ -62,12 +62,13 @@ class Melious(StructuredPredict, MeliousComponent):
 
     Args:
         model: The model, with or without a flavor: `glm-4.7`, `glm-4.7:eco`.
-        api_key: The API key; by default the environment variable `MELIOUS_API_KEY`.
+        api_key: The key; by default the environment variable `MELIOUS_API_KEY`.
         base_url: The URL of the service; by default `MELIOUS_BASE_URL`, then `https://api.melious.ai/v1`.
         api_base: LlamaIndex's name for `base_url`.
-        preset: What routing should favour, such as `environment` or `speed`; not sent by default.
+        preset: What routing favours, such as `environment` or `speed`; not sent by default.
         flavor: The suffix of the model: `balanced`, `speed`, `price`, `eco` or `batch`; none by default.
         filters: Which providers may serve, such as `{"countries": ["DE", "FR"]}`; by default any.
+        verify_location: `warn` or `raise` if an answer is not from `filters["countries"]`; `off` by default.
         temperature: 0 to 2; not sent by default, so the model's own applies.
         max_tokens: Maximum tokens to generate, reasoning included; by default the model's maximum.
         top_p, stop, seed, reasoning_effort, logprobs, top_logprobs: As in
@@ -77,19 +78,13 @@ class Melious(StructuredPredict, MeliousComponent):
         strict: Ask for tool arguments that follow the schema exactly; False by default.
         think_tags: Treat a leading `<think>` part of an answer as reasoning; True by default.
         echo_thinking: Send earlier reasoning back to the model as `reasoning_content`; False by default.
-        timeout: Seconds for each wait of an attempt, a `melious.Timeout`, an `httpx.Timeout` or
-            `(connect, read)`; 300 s for an answer by default.
-        deadline: Seconds for a whole call, waits and retries included; 600 by default, None for no limit.
-        max_retries: Attempts after the first, for transient errors; 2 by default.
-        retry_timeouts: Retry requests that timed out after they were sent; False by default, since both may
-            be billed.
-        default_headers: Headers of every request; none by default.
-        extra_body: Fields added to every request body unchanged; none by default.
+        stream_impact: `buffer` makes streams request whole answers, which report impact; `native` by default.
+        timeout: Seconds for each wait, a `Timeout`, an `httpx.Timeout` or `(connect, read)`. Default: 300 s.
+        deadline: Seconds for a whole call, with waits and retries; 600 by default, None for no limit.
+        max_retries: Further attempts after transient errors; 2 by default, 0 for none.
+        routing_fallbacks, budget, verify, ...: The rest of `melious.settings.options.ClientOptions`.
         additional_kwargs: Further parameters of every request; those of a call replace them.
-        http_client: An HTTP client with httpx's interface for blocking calls, never closed; none by default.
-        async_http_client: The same for async calls.
-        async_transport: `httpx`, the default, or `aiohttp` for async calls (extra `aiohttp`).
-        auth, allow_insecure_http: As in `melious.clients.base.ClientOptions`.
+        http_client, async_http_client: Your own httpx clients, never closed; none by default.
         **arguments: See LlamaIndex's `LLM` for `callback_manager`, `system_prompt`, `output_parser`,
             `pydantic_program_mode`, `rate_limiter` and the like.
 
@@ -108,38 +103,19 @@ class Melious(StructuredPredict, MeliousComponent):
         >>> chunk.additional_kwargs.get("environment_impact")  # doctest: +SKIP
     """
 
-    model: str = Field(description="The model, with or without a flavor.")
-    temperature: float | None = Field(
-        default=None, ge=0, le=2, allow_inf_nan=False, description="0 to 2; by default not sent."
-    )
-    max_tokens: int | None = Field(default=None, gt=0, description="Maximum tokens to generate.")
-    top_p: float | None = Field(default=None, ge=0, le=1, allow_inf_nan=False, description="0 to 1.")
-    stop: list[str] | str | None = Field(default=None, description="Texts that end the answer.")
-    seed: int | None = Field(default=None, description="Makes answers reproducible.")
-    reasoning_effort: str | None = Field(
-        default=None, description="How much to reason: low, medium or high; some models accept others."
-    )
-    logprobs: bool | None = Field(default=None, description="Return the log probabilities of the tokens.")
-    top_logprobs: int | None = Field(
-        default=None, ge=0, description="How many alternatives of each token to return."
-    )
-    stream_impact: Literal["native", "buffer"] = Field(
-        default="native",
-        description="With `buffer`, streams request the whole answer and return it in chunks, because the "
-        "service reports the impact of whole answers only.",
-    )
-    context_window: int | None = Field(
-        default=None, gt=0, description="Tokens the model can read; by default as in the catalogue."
-    )
-    is_function_calling_model: bool | None = Field(
-        default=None, description="Whether the model supports tools; by default as in the catalogue."
-    )
-    think_tags: bool = Field(
-        default=True, description="Treat a leading `<think>` part of an answer as reasoning."
-    )
-    echo_thinking: bool = Field(
-        default=False, description="Send earlier reasoning back to the model as `reasoning_content`."
-    )
+    model: str
+    temperature: float | None = Field(default=None, ge=0, le=2, allow_inf_nan=False)
+    max_tokens: int | None = Field(default=None, gt=0)
+    top_p: float | None = Field(default=None, ge=0, le=1, allow_inf_nan=False)
+    stop: list[str] | str | None = None
+    seed: int | None = None
+    reasoning_effort: str | None = None
+    logprobs: bool | None = None
+    top_logprobs: int | None = Field(default=None, ge=0)
+    context_window: int | None = Field(default=None, gt=0)
+    is_function_calling_model: bool | None = None
+    think_tags: bool = True
+    echo_thinking: bool = False
 
     if not TYPE_CHECKING:  # type checkers take the signature from the fields
 
@@ -176,17 +152,13 @@ class Melious(StructuredPredict, MeliousComponent):
         return not card.capabilities  # a card that lists capabilities lists all of them
 
     def available_models(self, **wanted: Any) -> list[ModelCard]:
-        """Find the chat models that the key may use.
+        """Find the chat models that the key may use: their cards, whose `id` is the name.
 
-        `metadata` uses their properties (context window, tools) from then on. The list is cached for five
-        minutes.
+        `metadata` uses their properties (context window, tools) from then on. It is cached for 5 minutes.
 
         Args:
             **wanted: Requirements and order, such as `vision=True`, `order_by="price"`; see
                 `melious.MeliousClient.models.find`.
-
-        Returns:
-            Their cards; `id` is the name.
 
         Raises:
             InvalidArgumentError: An argument is wrong.

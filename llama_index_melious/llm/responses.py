@@ -32,10 +32,8 @@ _NO_CALL = ToolCallBlock(tool_name="", tool_kwargs="")
 def chat_response(completion: ChatCompletion, *, think_tags: bool, single_call: bool = False) -> ChatResponse:
     """The first choice of an answer that was not streamed.
 
-    Args:
-        completion: The answer.
-        think_tags: Treat a leading `<think>` part of the text as reasoning.
-        single_call: Keep the first tool call only; some models ignore that several are not allowed.
+    With `think_tags`, a leading `<think>` part is reasoning; with `single_call`, only the first tool call is
+    kept, since some models ignore that several are not allowed.
     """
     raw = completion.raw
     calls = [_identified(call) for call in completion.tool_calls[: 1 if single_call else None]]

@@ -90,11 +90,7 @@ class CompletionResponseStream(ResponseStream[S, CompletionResponse]):
 def stream_callback(
     callback: Callback,
 ) -> Callable[[Callable[P, ResponseStream[ChatStream, R]]], Callable[P, Generator[R, None, None]]]:
-    """Apply `callback` to a method that opens a stream; the result returns the responses.
-
-    Args:
-        callback: `llm_chat_callback` or `llm_completion_callback`.
-    """
+    """Apply a callback decorator to a method that opens a stream; the result returns the responses."""
 
     def decorate(method: Callable[P, ResponseStream[ChatStream, R]]) -> Callable[P, Generator[R, None, None]]:
         @wraps(method)

@@ -34,12 +34,8 @@ def tool_parameters(
 ) -> dict[str, Any]:
     """The parameters of a request with tools; empty if there are none.
 
-    Args:
-        tools: The tools.
-        tool_choice: `none`, `auto`, `required`, the name of a tool, or the wire's own form.
-        required: Require a tool call if `tool_choice` is None.
-        parallel: Allow several calls in one answer.
-        strict: Require exact arguments of the tools whose schema allows it.
+    `tool_choice` is `none`, `auto`, `required`, the name of a tool, or the wire's own form; if it is None,
+    `required` asks for a call. `strict` is for tools whose schema allows it.
     """
     if not tools:
         return {}

@@ -42,28 +42,23 @@ class MeliousAudioReader(MeliousComponent, BasePydanticReader):
 
     Args:
         model: The model, with or without a flavor: `whisper-large-v3-turbo`.
-        api_key: The API key; by default the environment variable `MELIOUS_API_KEY`.
+        api_key: The key; by default the environment variable `MELIOUS_API_KEY`.
         base_url: The URL of the service; by default `MELIOUS_BASE_URL`, then `https://api.melious.ai/v1`.
         api_base: LlamaIndex's name for `base_url`.
-        preset: What routing should favour, such as `environment` or `speed`; not sent by default.
+        preset: What routing favours, such as `environment` or `speed`; not sent by default.
         flavor: The suffix of the model: `balanced`, `speed`, `price`, `eco` or `batch`; none by default.
         filters: Which providers may serve, such as `{"countries": ["DE", "FR"]}`; by default any.
-        verify_location: `warn` or `raise` if an answer is not from `filters["countries"]`; off by default.
-        budget: A `melious.ImpactBudget` that limits spending; none by default.
+        verify_location: `warn` or `raise` if an answer is not from `filters["countries"]`; `off` by default.
         return_full_document: One document for each recording, the default, or one for each segment.
         language: ISO 639-1 code of the language; by default it is detected.
         prompt: Expected words, separated by commas; none by default.
         temperature: 0 to 1; not sent by default.
-        timeout: Seconds for each wait of an attempt, or a `melious.Timeout`; by default that of audio.
-        deadline: Seconds for a whole call, waits and retries included; 600 by default, None for no limit.
-        max_retries: Attempts after the first, for transient errors; 2 by default.
-        default_headers: Headers of every request; none by default.
-        extra_body: Fields added to every form unchanged; none by default.
+        timeout: Seconds for each wait, a `Timeout`, an `httpx.Timeout` or `(connect, read)`. Default: 900 s.
+        deadline: Seconds for a whole call, with waits and retries; 600 by default, None for no limit.
+        max_retries: Further attempts after transient errors; 2 by default, 0 for none.
+        routing_fallbacks, budget, verify, ...: The rest of `melious.settings.options.ClientOptions`.
         additional_kwargs: Further parameters of every request; those of a call replace them.
-        http_client: An HTTP client with httpx's interface for blocking calls, never closed; none by default.
-        async_http_client: The same for async calls.
-        async_transport: `httpx`, the default, or `aiohttp` for async calls (extra `aiohttp`).
-        auth, allow_insecure_http: As in `melious.clients.base.ClientOptions`.
+        http_client, async_http_client: Your own httpx clients, never closed; none by default.
 
     Raises:
         ConfigurationError: There is no key, or the base URL cannot be used.
@@ -97,14 +92,12 @@ class MeliousAudioReader(MeliousComponent, BasePydanticReader):
         ... ).load_data()
     """
 
-    is_remote: bool = Field(default=False, description="Recordings are local.")
-    model: str = Field(description="The model, with or without a flavor.")
-    return_full_document: bool = Field(
-        default=True, description="One document for each recording, not for each segment."
-    )
-    language: str | None = Field(default=None, description="ISO 639-1 code; None to detect it.")
-    prompt: str | None = Field(default=None, description="Expected words, separated by commas.")
-    temperature: float | None = Field(default=None, ge=0, le=1, description="0 to 1.")
+    is_remote: bool = False
+    model: str
+    return_full_document: bool = True
+    language: str | None = None
+    prompt: str | None = None
+    temperature: float | None = Field(default=None, ge=0, le=1)
 
     @classmethod
     def class_name(cls) -> str:

@@ -17,11 +17,7 @@ _FILE: int = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY"
 
 
 def recording_in(folder: str, path: object) -> IO[bytes]:
-    """Open a recording named by a model. Later changes of the path do not affect the open file.
-
-    Args:
-        folder: The folder of the recordings; links out of it are not followed.
-        path: A path in the folder, as the model wrote it.
+    """Open a recording by a path, as a model wrote it, in a folder; links out of it are not followed.
 
     Raises:
         InvalidArgumentError: There is no such recording. The text is the same for a missing file, another

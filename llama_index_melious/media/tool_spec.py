@@ -43,14 +43,13 @@ class MeliousToolSpec(MeliousComponent, BaseToolSpec):
         image_model: The model of `generate_image`; `flux-schnell` by default, None to leave the tool out.
         audio_model: The model of `transcribe`; `whisper-large-v3-turbo` by default.
         audio_folder: The folder of the recordings, with its subfolders; without it there is no `transcribe`.
-        api_key: The API key; by default the environment variable `MELIOUS_API_KEY`.
+        api_key: The key; by default the environment variable `MELIOUS_API_KEY`.
         base_url: The URL of the service; by default `MELIOUS_BASE_URL`, then `https://api.melious.ai/v1`.
         api_base: LlamaIndex's name for `base_url`.
-        preset: What routing should favour, such as `environment` or `speed`; not sent by default.
-        flavor: The suffix of both models: `balanced`, `speed`, `price`, `eco` or `batch`; none by default.
+        preset: What routing favours, such as `environment` or `speed`; not sent by default.
+        flavor: The suffix of the model: `balanced`, `speed`, `price`, `eco` or `batch`; none by default.
         filters: Which providers may serve, such as `{"countries": ["DE", "FR"]}`; by default any.
-        verify_location: `warn` or `raise` if an answer is not from `filters["countries"]`; off by default.
-        budget: A `melious.ImpactBudget` that limits spending; none by default.
+        verify_location: `warn` or `raise` if an answer is not from `filters["countries"]`; `off` by default.
         n: Images per call, 1 to 10 (older services allow 4); by default 1.
         size: Width x height in pixels, unless given in the call; by default the service's, 1024x1024.
         quality: `standard` or `hd`; not sent by default.
@@ -59,15 +58,13 @@ class MeliousToolSpec(MeliousComponent, BaseToolSpec):
         show_images: Show the images to the agent's model; True by default. Use False for a model that does
             not accept images.
         language: ISO 639-1 code of the recordings; by default it is detected.
-        timeout: Seconds for each wait of an attempt, or a `melious.Timeout`; by default that of the endpoint.
-        deadline: Seconds for a whole call, waits and retries included; 600 by default, None for no limit.
-        max_retries: Attempts after the first, for transient errors; 2 by default.
-        default_headers: Headers of every request; none by default.
-        extra_body: Fields added to every request body unchanged; none by default.
-        http_client: An HTTP client with httpx's interface for blocking calls, never closed; none by default.
-        async_http_client: The same for async calls.
-        async_transport: `httpx`, the default, or `aiohttp` for async calls (extra `aiohttp`).
-        auth, allow_insecure_http: As in `melious.clients.base.ClientOptions`.
+        timeout: Seconds for each wait, a `Timeout`, an `httpx.Timeout` or `(connect, read)`.
+            Default: 180 s for images, 900 s for recordings.
+        deadline: Seconds for a whole call, with waits and retries; 600 by default, None for no limit.
+        max_retries: Further attempts after transient errors; 2 by default, 0 for none.
+        routing_fallbacks, budget, verify, ...: The rest of `melious.settings.options.ClientOptions`.
+        additional_kwargs: Further parameters of every request; those of a call replace them.
+        http_client, async_http_client: Your own httpx clients, never closed; none by default.
 
     Raises:
         ConfigurationError: There is no key, or the base URL cannot be used.
@@ -99,29 +96,24 @@ class MeliousToolSpec(MeliousComponent, BaseToolSpec):
         "model": "image_model",
     }
 
-    image_model: str | None = Field(default="flux-schnell", description="The model that generates images.")
-    audio_model: str | None = Field(
-        default="whisper-large-v3-turbo", description="The model that transcribes recordings."
-    )
-    n: int | None = Field(default=None, description="Images per call, 1 to 10.")
-    size: str | None = Field(default=None, description="Width x height in pixels, as in `1024x1024`.")
-    quality: str | None = Field(default=None, description="`standard` or `hd`.")
-    style: str | None = Field(default=None, description="A style of the model.")
-    seed: int | None = Field(default=None, description="Makes images reproducible.")
-    show_images: bool = Field(default=True, description="Show the images to the agent's model.")
+    image_model: str | None = "flux-schnell"
+    audio_model: str | None = "whisper-large-v3-turbo"
+    n: int | None = None
+    size: str | None = None
+    quality: str | None = None
+    style: str | None = None
+    seed: int | None = None
+    show_images: bool = True
     if TYPE_CHECKING:  # a path is accepted and stored as text
         audio_folder: str | PathLike[str] | None = None
     else:
         audio_folder: str | None = Field(
             default=None,
             min_length=1,
-            description="The folder of the recordings; without it there is no `transcribe`.",
         )
-    language: str | None = Field(default=None, description="ISO 639-1 code; None to detect it.")
+    language: str | None = None
 
-    spec_functions: list[SPEC_FUNCTION_TYPE] = Field(
-        default_factory=list, exclude=True, description="The available functions with their async twins."
-    )
+    spec_functions: list[SPEC_FUNCTION_TYPE] = Field(default_factory=list, exclude=True)
 
     @field_validator("audio_folder", mode="before")
     @classmethod
@@ -197,11 +189,7 @@ class MeliousToolSpec(MeliousComponent, BaseToolSpec):
         spec_functions: list[SPEC_FUNCTION_TYPE] | None = None,
         func_to_metadata_mapping: dict[str, ToolMetadata] | None = None,
     ) -> list[FunctionTool]:
-        """The functions as tools for agents.
-
-        Args:
-            spec_functions: Which functions; by default all that are available.
-            func_to_metadata_mapping: Other names and descriptions for the tools.
+        """The functions as tools for agents: by default all that are available.
 
         Raises:
             InvalidArgumentError: `transcribe` is requested without an `audio_folder`.

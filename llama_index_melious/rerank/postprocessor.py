@@ -15,6 +15,7 @@ from llama_index_melious.component import MeliousComponent
 from llama_index_melious.events import dispatch_usage
 from llama_index_melious.rerank.reranking import FAILURES, Reranking
 from melious.answers.results import Result
+from melious.endpoints.common import check_weights
 from melious.endpoints.rerank import MAX_ITEMS, RerankParams
 from melious.errors import InvalidArgumentError
 
@@ -48,12 +49,13 @@ class MeliousRerank(MeliousComponent, BaseNodePostprocessor):
 
     Args:
         model: The model, with or without a flavor: `bge-reranker-v2-m3`, `bge-reranker-v2-m3:eco`.
-        api_key: The API key; by default the environment variable `MELIOUS_API_KEY`.
+        api_key: The key; by default the environment variable `MELIOUS_API_KEY`.
         base_url: The URL of the service; by default `MELIOUS_BASE_URL`, then `https://api.melious.ai/v1`.
         api_base: LlamaIndex's name for `base_url`.
-        preset: What routing should favour, such as `environment` or `speed`; not sent by default.
+        preset: What routing favours, such as `environment` or `speed`; not sent by default.
         flavor: The suffix of the model: `balanced`, `speed`, `price`, `eco` or `batch`; none by default.
         filters: Which providers may serve, such as `{"countries": ["DE", "FR"]}`; by default any.
+        verify_location: `warn` or `raise` if an answer is not from `filters["countries"]`; `off` by default.
         top_n: How many of the best nodes to keep; None, the default, keeps all.
         score_threshold: The lowest score to keep; None, the default, keeps all.
         metadata_mode: Which metadata of a node the model reads with its text; `EMBED` by default.
@@ -64,16 +66,12 @@ class MeliousRerank(MeliousComponent, BaseNodePostprocessor):
         max_batch_size: Maximum nodes in one request, up to 10,000; 256 by default.
         num_workers: Maximum concurrent requests of one call, blocking or async; 4 by default.
         mode, custom_weights: Routing parameters of the older API, one of the two; not sent by default.
-        timeout: Seconds for each wait of an attempt, or a `melious.Timeout`; 60 s for an answer by default.
-        deadline: Seconds for a whole call, waits and retries included; 600 by default, None for no limit.
-        max_retries: Attempts after the first, for transient errors; 2 by default.
-        default_headers: Headers of every request; none by default.
-        extra_body: Fields added to every request body unchanged; none by default.
+        timeout: Seconds for each wait, a `Timeout`, an `httpx.Timeout` or `(connect, read)`. Default: 60 s.
+        deadline: Seconds for a whole call, with waits and retries; 600 by default, None for no limit.
+        max_retries: Further attempts after transient errors; 2 by default, 0 for none.
+        routing_fallbacks, budget, verify, ...: The rest of `melious.settings.options.ClientOptions`.
         additional_kwargs: Further parameters of every request; those of a call replace them.
-        http_client: An HTTP client with httpx's interface for blocking calls, never closed; none by default.
-        async_http_client: The same for async calls.
-        async_transport: `httpx`, the default, or `aiohttp` for async calls (extra `aiohttp`).
-        auth, allow_insecure_http: As in `melious.clients.base.ClientOptions`.
+        http_client, async_http_client: Your own httpx clients, never closed; none by default.
         **arguments: See LlamaIndex's `BaseNodePostprocessor` for `callback_manager`.
 
     Raises:
@@ -94,35 +92,17 @@ class MeliousRerank(MeliousComponent, BaseNodePostprocessor):
 
     model_config: ClassVar[ConfigDict] = ConfigDict(validate_assignment=True)
 
-    model: str = Field(description="The model, with or without a flavor.")
-    top_n: int | None = Field(
-        default=None, ge=0, description="How many of the best nodes to keep; None keeps all."
-    )
-    score_threshold: float | None = Field(
-        default=None, allow_inf_nan=False, description="The lowest score to keep."
-    )
-    metadata_mode: MetadataMode = Field(
-        default=MetadataMode.EMBED, description="Which metadata the model reads with the text."
-    )
-    max_document_chars: int | None = Field(
-        default=None, gt=0, description="Cut the text of a node after so many characters; None for never."
-    )
-    keep_retrieval_score: bool = Field(
-        default=False, description="Store the retriever's score in the metadata, as `retrieval_score`."
-    )
-    on_error: Literal["raise", "passthrough"] = Field(
-        default="raise", description="What to do when the service fails."
-    )
-    max_batch_size: int | None = Field(
-        default=None, gt=0, le=MAX_ITEMS, description="Maximum nodes in one request; None for 256."
-    )
-    num_workers: int | None = Field(
-        default=None, gt=0, description="Maximum concurrent requests of one call; None for 4."
-    )
-    mode: str | None = Field(default=None, description="A routing parameter of the older API.")
-    custom_weights: dict[str, float] | None = Field(
-        default=None, description="Routing weights of the older API; not together with `mode`."
-    )
+    model: str
+    top_n: int | None = Field(default=None, ge=0)
+    score_threshold: float | None = Field(default=None, allow_inf_nan=False)
+    metadata_mode: MetadataMode = MetadataMode.EMBED
+    max_document_chars: int | None = Field(default=None, gt=0)
+    keep_retrieval_score: bool = False
+    on_error: Literal["raise", "passthrough"] = "raise"
+    max_batch_size: int | None = Field(default=None, gt=0, le=MAX_ITEMS)
+    num_workers: int | None = Field(default=None, gt=0)
+    mode: str | None = None
+    custom_weights: dict[str, float] | None = None
 
     @classmethod
     def class_name(cls) -> str:
@@ -131,10 +111,7 @@ class MeliousRerank(MeliousComponent, BaseNodePostprocessor):
 
     def _check(self) -> None:
         super()._check()
-        if self.mode is not None and self.custom_weights is not None:
-            raise InvalidArgumentError(
-                "mode: cannot be combined with custom_weights; give one of them", param="mode"
-            )
+        check_weights(self.mode, self.custom_weights)
 
     def postprocess_nodes(
         self,

@@ -84,7 +84,7 @@ def read_timeout(timeout: TimeoutArgument) -> float | Timeout | None:
     if isinstance(timeout, tuple) and len(timeout) in (2, 4):
         connect, read = timeout[:2]
         write = timeout[2] if len(timeout) == 4 else read  # noqa: PLR2004
-    elif isinstance(timeout, TimeoutParts):
+    elif not isinstance(timeout, int | float) and isinstance(timeout, TimeoutParts):  # protocols are slow
         connect, read, write = timeout.connect, timeout.read, timeout.write
     else:
         check_seconds("timeout", timeout)
@@ -122,9 +122,3 @@ def timeout_for(endpoint: str, timeout: TimeoutArgument) -> Timeout:
 
 
 _DEFAULTS = {name: Timeout(answer=seconds) for name, seconds in _ANSWER_SECONDS.items()}
-
-
-def check_deadline(deadline: float | None) -> None:
-    """Refuse anything but a positive number of seconds, or None for no deadline."""
-    if deadline is not None:
-        check_seconds("deadline", deadline)

@@ -1,14 +1,13 @@
 """The table of options and what is made from it agree."""
 
 import dataclasses
-import inspect
 
 import pytest
 
-from melious.clients.base import ClientOptions
-from melious.endpoints.common import RoutingOptions
+from melious.endpoints.chat import ChatParams
 from melious.settings.config import ClientConfig
-from melious.settings.options import OPTIONS, Option
+from melious.settings.fields import ClientFields, EmbeddingCacheFields, StreamFields
+from melious.settings.options import OPTIONS, CallOptions, ClientOptions, Option, RoutingOptions
 
 CLIENT = [option for option in OPTIONS if option.scope != "call"]
 CALL = [option for option in OPTIONS if option.scope != "client"]
@@ -24,7 +23,8 @@ def test_the_client_takes_the_options_of_its_scope_and_no_others() -> None:
 
 
 def test_a_call_takes_the_options_of_its_scope_and_no_others() -> None:
-    assert set(RoutingOptions.__annotations__) == {option.name for option in CALL}
+    assert set(RoutingOptions.__annotations__) == {option.name for option in CALL} - {"stream_impact"}
+    assert "stream_impact" in ChatParams.__annotations__
 
 
 def test_the_config_has_a_field_for_every_option_of_a_client() -> None:
@@ -37,10 +37,30 @@ def test_the_config_has_a_field_for_every_option_of_a_client() -> None:
 def test_the_default_of_the_config_is_that_of_the_table(option: Option) -> None:
     if option.name in ("api_key", "base_url", "allow_insecure_http"):
         assert option.name not in FIELDS or FIELDS[option.name].default is dataclasses.MISSING
+    elif option.name == "default_headers":
+        assert FIELDS[option.name].default == ()  # they are kept as pairs
     else:
         assert FIELDS[option.name].default == option.default
 
 
-@pytest.mark.parametrize("option", CLIENT, ids=lambda option: option.name)
-def test_the_client_documents_its_options(option: Option) -> None:
-    assert f"\n    {option.name}: " in inspect.cleandoc(ClientOptions.__doc__ or "")
+def test_the_fields_of_the_adapters_are_the_options_of_a_client() -> None:
+    fields = [ClientFields.model_fields, EmbeddingCacheFields.model_fields, StreamFields.model_fields]
+    names = [name for each in fields for name in each]
+    assert len(names) == len(set(names))
+    injected = {"http_client", "async_http_client"}
+    assert set(names) - injected == {option.name for option in CLIENT}
+
+
+@pytest.mark.parametrize(
+    ("shape", "option"),
+    [(ClientOptions, option) for option in CLIENT]
+    + [(CallOptions, option) for option in CALL if option.name in CallOptions.__annotations__]
+    + [(RoutingOptions, option) for option in CALL if option.name not in CallOptions.__annotations__],
+    ids=lambda each: getattr(each, "name", getattr(each, "__name__", "")),
+)
+def test_what_help_says_of_an_option_begins_with_the_sentence_of_the_table(
+    shape: type, option: Option
+) -> None:
+    if option.name == "stream_impact" and shape is RoutingOptions:
+        shape = ChatParams
+    assert f" {option.name}: {option.sentence}" in " ".join((shape.__doc__ or "").split())

@@ -168,7 +168,7 @@ def test_closing(used, start_sandbox):
         assert there.open_connections == 1
     _wait_for(lambda: there.open_connections == 0)
     assert call(made)
-    made.max_retries = -1  # no client can be made of that
+    made.verify_location = "raise"  # without countries no client can be made
     made.close()
     _wait_for(lambda: there.open_connections == 0)
 
@@ -182,7 +182,7 @@ def test_closing_asynchronously(start_sandbox, chat):
             assert there.open_connections == 1
         await asyncio.to_thread(_wait_for, lambda: there.open_connections == 0)
         assert (await llm.ainvoke("Hello")).content
-        llm.max_retries = -1  # no client can be made of that
+        llm.verify_location = "raise"  # without countries no client can be made
         await llm.aclose()
         await asyncio.to_thread(_wait_for, lambda: there.open_connections == 0)
 

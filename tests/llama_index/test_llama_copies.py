@@ -6,6 +6,7 @@ import gc
 import json
 import logging
 import pickle
+import ssl
 import subprocess
 import sys
 import threading
@@ -21,7 +22,7 @@ from pydantic import Field
 from three_classes import CLASSES, acall, call
 
 from llama_index_melious import Melious
-from melious import ProviderFilters
+from melious import InvalidArgumentError, ProviderFilters
 from melious.settings.config import Timeout
 
 KEY = "sk-mel-verysecret"
@@ -207,3 +208,16 @@ def test_nothing_opens_before_the_first_call(make, sandbox):
         assert component.metadata.context_window
     assert not sandbox.requests
     assert component._clients.blocking is component._clients.asyncio is None
+
+
+# --- certificates ------------------------------------------------------------------------------------
+
+
+def test_copies_share_a_tls_context_and_pickles_refuse_it(make):
+    context = ssl.create_default_context()
+    component = make(verify=context)
+    assert copy.deepcopy(component).verify is component.with_options(preset="speed").verify is context
+    with pytest.raises(InvalidArgumentError, match="verify: an SSLContext cannot be pickled") as caught:
+        pickle.dumps(component)
+    assert caught.value.param == "verify"
+    assert pickle.loads(pickle.dumps(make(verify=False))).verify is False

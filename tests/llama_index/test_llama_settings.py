@@ -202,3 +202,21 @@ async def test_messages_are_only_read(make_llm, way, sandbox):
     await way(make_llm(), "chat", [message])
     assert message.additional_kwargs == before
     assert sandbox.requests[-1].body["messages"] == [{"role": "user", "content": "Hello", "name": "me"}]
+
+
+async def test_texts_are_kept_in_memory_where_that_is_asked_for(make_embedding, way, sandbox):
+    model = make_embedding(embedding_cache_size=10)
+    first = await way(model, "get_text_embedding", "dunes")
+    assert await way(model, "get_text_embedding", "dunes") == first
+    assert len(sandbox.requests) == 1
+    again = model.with_options(embedding_cache_size=0)
+    assert await way(again, "get_text_embedding", "dunes") == first
+    assert len(sandbox.requests) == 2
+
+
+def test_connections_and_waits_are_those_of_the_client(make_llm, make_embedding, make_rerank):
+    for make in (make_llm, make_embedding, make_rerank):
+        component = make(max_connections=3, max_rate_limit_wait=0, verify=False)
+        for client in (component._client(), component._aclient()):
+            config = client.config
+            assert (config.max_connections, config.max_rate_limit_wait, config.verify) == (3, 0, False)

@@ -33,8 +33,8 @@ class Word(BaseModel):
 @pytest.mark.parametrize(
     ("argument", "value", "said"),
     [
-        ("max_retries", True, "max_retries: must be a number, not True"),
-        ("deadline", False, "deadline: must be a number, not False"),
+        ("max_retries", True, "max_retries: must be a whole number of at least 0, not True"),
+        ("deadline", False, "deadline: must be a positive number of seconds, not False"),
         ("callback_manager", "x", "callback_manager: must be a CallbackManager, not str"),
         (
             "additional_kwargs",

@@ -10,11 +10,12 @@ from typing import IO, Any, TypeAlias
 
 from melious.answers.reading import json_of, read_as
 from melious.answers.results import Transcription
-from melious.endpoints.common import RoutingOptions, body_of, check_known, check_utf8, request_of
+from melious.endpoints.common import body_of, check_known, check_utf8, request_of
 from melious.errors import InvalidArgumentError, ResponseDecodeError
 from melious.errors.checks import check_one_of
 from melious.exchange.request import Operation, Response
 from melious.settings.config import ClientConfig
+from melious.settings.options import RoutingOptions
 from melious.wire import codec
 from melious.wire.uploads import FileContent, FileOnDisk, OpenFile, Upload, piece_of, size_of
 

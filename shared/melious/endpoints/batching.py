@@ -16,13 +16,12 @@ from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 from melious.answers.meta import Meta
 from melious.answers.results import Result
-from melious.endpoints.common import request_of
+from melious.endpoints.common import check_weights, request_of
 from melious.endpoints.otherwise import Alternatives
 from melious.errors import (
     APIStatusError,
     BadRequestError,
     ContextLengthExceededError,
-    InvalidArgumentError,
     MeliousError,
     ServerError,
 )
@@ -158,8 +157,7 @@ class BatchPlan(ABC, Generic[R]):
 
     def __init__(self, config: ClientConfig, params: Mapping[str, Any]) -> None:
         """Check the options that all such calls have."""
-        if params.get("mode") is not None and params.get("custom_weights") is not None:
-            raise InvalidArgumentError("mode: cannot be combined with custom_weights; give one of them")
+        check_weights(params.get("mode"), params.get("custom_weights"))
         self._config = config
         self._params = params
         self.max_concurrency = whole_number(params, "max_concurrency", MAX_CONCURRENCY, 1024)

@@ -9,11 +9,12 @@ from typing import Any
 
 from melious.answers.reading import json_of, read_as
 from melious.answers.results import ChatCompletion
-from melious.endpoints.common import RoutingOptions, body_of, check_known, is_list, request_of
+from melious.endpoints.common import body_of, check_known, is_list, request_of
 from melious.errors import APIStatusError, InvalidArgumentError, MeliousError, ResponseDecodeError
 from melious.exchange.request import Operation, Otherwise, Request, Response
 from melious.exchange.retry import is_malformed
-from melious.settings.config import ClientConfig, StreamImpact, check_stream_impact
+from melious.settings.config import ClientConfig
+from melious.settings.options import RoutingOptions, StreamImpact
 from melious.wire import codec
 from melious.wire.completion import flatten_content
 from melious.wire.normalized import normalize_tool_call
@@ -47,9 +48,8 @@ class ChatParams(RoutingOptions, total=False):
         reasoning_effort: low, medium or high; some models take other values.
         stream_options: For `stream`. By default usage is requested, and requested no more if a server
             refuses that. Options given here are always sent.
-        stream_impact: For `stream`: `native` streams as the model writes; `buffer` requests the whole
-            answer and then hands it out as a stream, since the live service reports impact and cost
-            on whole answers only.
+        stream_impact: `buffer` makes streams request whole answers, which report impact; `native` by default.
+            The live service reports the impact and cost of whole answers only.
         user: Who the request is for.
         mode: A routing word of the older documentation, sent unchanged.
         custom_weights: Routing weights of the older documentation, sent unchanged.
@@ -126,13 +126,11 @@ def _request(
     how = params.get("stream_impact")
     if how is None:
         how = config.stream_impact
-    if how != "native":
-        check_stream_impact(how)
-        if stream:
-            del body["stream"]
-            options = body.pop("stream_options", None)
-            asked = isinstance(options, Mapping) and bool(options.get("include_usage"))
-            details = {"replay": partial(_replayed, usage=asked)}
+    if stream and how != "native":
+        del body["stream"]
+        options = body.pop("stream_options", None)
+        asked = isinstance(options, Mapping) and bool(options.get("include_usage"))
+        details = {"replay": partial(_replayed, usage=asked)}
     details["advise"] = partial(_advice, body=body, base_url=config.base_url)
     return request_of(config, "chat", PATH, params, body, retry_malformed=True, **details)
 

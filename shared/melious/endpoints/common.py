@@ -2,40 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from melious.answers.results import Result
 from melious.endpoints.otherwise import Alternatives, Simplify
-from melious.errors import InvalidArgumentError, RetryEvent
-from melious.errors.checks import check_callable, check_mapping, check_optional_bool, check_whole
+from melious.errors import InvalidArgumentError
 from melious.exchange.request import Limits, Request
 from melious.impact import active_budgets, active_ledgers
-from melious.routing.fallbacks import FallbackStep, Relaxation, checked_steps, relaxations
+from melious.routing.fallbacks import Relaxation, checked_steps, relaxations
 from melious.routing.filters import (
-    FiltersArgument,
-    Flavor,
-    Preset,
-    check_preset,
     check_suffix,
     filters_in,
-    filters_to_wire,
     flavored,
     routing_preference,
     split_flavor,
     warn_about_unused_preset,
 )
-from melious.routing.residency import ResidencyRule, VerifyLocation, check_verifiable
+from melious.routing.residency import ResidencyRule, check_verifiable
 from melious.routing.terms import RoutingTerms
 from melious.settings.config import (
     ClientConfig,
-    TimeoutArgument,
-    check_deadline,
     checked_headers,
     reject_unknown,
     timeout_for,
 )
+from melious.settings.options import RoutingOptions, check_call_options, check_option
 from melious.wire import codec
 from melious.wire.uploads import Upload
 
@@ -45,66 +38,14 @@ if TYPE_CHECKING:
 R = TypeVar("R", bound=Result)
 
 
-class CallOptions(TypedDict, total=False):
-    """How one call is made; every endpoint takes these.
-
-    Attributes:
-        extra_body: Fields of the body, sent unchanged; they replace others of their name.
-        extra_headers: Headers of this request.
-        timeout: Seconds for each wait of an attempt, a `Timeout`, an `httpx.Timeout`, or a tuple
-            `(connect, read)` or `(connect, read, write, pool)`, where `read` bounds the whole
-            answer, or each silence of a stream.
-        deadline: Seconds for the whole call, waits and retries included.
-        max_retries: Further attempts after the first.
-        retry_timeouts: Whether to retry an attempt that timed out after it was sent. By default not
-            for chat, images and audio, which might be billed twice; yes for embeddings, rerank
-            and models.
-        on_retry: Called before each retry with a `RetryEvent`. The asyncio client awaits an
-            awaitable result; a blocking call that sends batches concurrently calls it in their
-            threads. An exception ends the call.
-    """
-
-    extra_body: Mapping[str, Any] | None
-    extra_headers: Mapping[str, str] | None
-    timeout: TimeoutArgument
-    deadline: float | None
-    max_retries: int | None
-    retry_timeouts: bool | None
-    on_retry: Callable[[RetryEvent], object] | None
-
-
-class RoutingOptions(CallOptions, total=False):
-    """Where one call may run; these replace the client's own options.
-
-    Attributes:
-        preset: What routing favours, sent as `preset`. Ignored if the model has a flavor.
-        flavor: The suffix of the model: balanced, speed, price, eco or batch.
-        filters: Which providers may serve. `countries` are ISO 3166 alpha-2 codes. Unknown filters
-            and countries are errors; `extra_body={"filters": {...}}` is sent unchanged.
-        verify_location: Check the answer's `environment_impact.location` against
-            `filters["countries"]`, which are then required: `off`, `warn` (a `ResidencyWarning`) or
-            `raise` (a `ResidencyError`, with the answer) if it is another country or not reported.
-        routing_fallbacks: How to relax the filters, step by step, if no provider matches: a filter's
-            name drops it, `{"max_carbon_intensity": 400}` replaces its limit, None drops all that
-            are left. Filters that the request does not have are not touched; the location is checked
-            against the remaining countries. The answer's `.relaxed` lists the steps taken. [] for
-            none.
-    """
-
-    preset: Preset | None
-    flavor: Flavor | None
-    filters: FiltersArgument | None
-    verify_location: VerifyLocation | None
-    routing_fallbacks: Sequence[FallbackStep] | None
-
-
 OMIT = frozenset(RoutingOptions.__annotations__) | {"stream_impact"}
 """Parameters that are not fields of the body."""
 
 
 def check_known(params: Mapping[str, Any], shape: type, where: str) -> None:
-    """Refuse an unknown parameter, suggesting the nearest known one."""
+    """Refuse parameters that the endpoint does not have, and wrong options of the call."""
     reject_unknown(params, {*shape.__annotations__, "model"}, where)
+    check_call_options(params)
 
 
 def is_list(value: object) -> bool:
@@ -119,6 +60,18 @@ def check_model(model: object) -> str:
     if ":" in model:
         check_suffix(model)
     return model
+
+
+def check_weights(mode: object, custom_weights: object) -> None:
+    """Refuse the two routing parameters of the older API together.
+
+    Raises:
+        InvalidArgumentError: Both are given.
+    """
+    if mode is not None and custom_weights is not None:
+        raise InvalidArgumentError(
+            "mode: cannot be combined with custom_weights; give one of them", param="mode"
+        )
 
 
 def check_utf8(where: str, text: str, errors: str = "strict") -> str:
@@ -141,15 +94,13 @@ def body_of(
     body.update((name, value) for name, value in params.items() if value is not None and name not in OMIT)
     preset = _given(params, "preset", config.preset)
     if preset is not None:
-        check_preset(preset)
         body["preset"] = preset
     given = params.get("filters")
-    filters = config.filters if given is None else filters_to_wire(given)
+    filters = config.filters if given is None else check_option("filters", given)
     if filters is not None:
         body["filters"] = filters
     for extra in (config.extra_body, params.get("extra_body")):
         if extra:
-            check_mapping("extra_body", extra)
             body.update(extra)
     if "preset" in body:
         warn_about_unused_preset(body)
@@ -191,14 +142,7 @@ def request_of(
         simpler: Ways to leave out what the service refuses.
         **details: Other fields of the request.
     """
-    deadline = params.get("deadline", config.deadline)
-    check_deadline(deadline)
-    max_retries = _given(params, "max_retries", config.max_retries)
-    check_whole("max_retries", max_retries)
     retry = _given(params, "retry_timeouts", config.retry_timeouts)
-    check_optional_bool("retry_timeouts", retry)
-    on_retry = params.get("on_retry")
-    check_callable("on_retry", on_retry)
     fields = body.fields if isinstance(body, Upload) else body or {}
     filters = filters_in(fields)
     steps: tuple[Relaxation, ...] = ()
@@ -213,8 +157,8 @@ def request_of(
         endpoint=endpoint,
         limits=Limits(
             timeout=timeout_for(endpoint, _given(params, "timeout", config.timeout)),
-            deadline=deadline,
-            max_retries=max_retries,
+            deadline=params.get("deadline", config.deadline),
+            max_retries=_given(params, "max_retries", config.max_retries),
             spent=spent,
             retry_timeouts=retry_timeouts if retry is None else retry,
             retry_malformed=retry_malformed,
@@ -228,7 +172,7 @@ def request_of(
             preference=routing_preference(fields),
             residency=None if verify_location == "off" else ResidencyRule.of(verify_location, filters),
         ),
-        on_retry=on_retry,
+        on_retry=params.get("on_retry"),
         otherwise=Alternatives(simpler, steps) if simpler or steps else None,
         admit=_admission(budgets) if budgets else None,
         sinks=(*active_ledgers(), *budgets),

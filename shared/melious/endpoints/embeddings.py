@@ -23,7 +23,7 @@ from melious.endpoints.batching import (
     utf8_length,
     whole_number,
 )
-from melious.endpoints.common import RoutingOptions, body_of, check_known, encoded, trust_of
+from melious.endpoints.common import body_of, check_known, encoded, trust_of
 from melious.endpoints.embedding_cache import EmbeddingCache
 from melious.endpoints.sums import combined
 from melious.endpoints.vectors import in_order
@@ -31,6 +31,7 @@ from melious.errors import APIStatusError, InvalidArgumentError
 from melious.errors.checks import check_callable, check_one_of, check_whole
 from melious.exchange.request import Request, Response, Stop, parsed
 from melious.settings.config import ClientConfig
+from melious.settings.options import RoutingOptions
 
 PATH = "embeddings"
 MAX_ITEMS = 2048

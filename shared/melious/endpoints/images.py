@@ -8,11 +8,12 @@ from typing import Any
 
 from melious.answers.reading import json_of, read_as
 from melious.answers.results import ImagesResult
-from melious.endpoints.common import RoutingOptions, body_of, check_known, request_of
+from melious.endpoints.common import body_of, check_known, request_of
 from melious.errors import InvalidArgumentError, ResponseDecodeError
 from melious.errors.checks import check_one_of, check_text, check_whole
 from melious.exchange.request import Operation, Response
 from melious.settings.config import ClientConfig
+from melious.settings.options import RoutingOptions
 
 PATH = "images/generations"
 MAX_IMAGES = 10

@@ -10,11 +10,12 @@ from urllib.parse import quote
 
 from melious.answers.reading import json_of, meta_of, read_as, set_source
 from melious.answers.results import Model, ModelList
-from melious.endpoints.common import CallOptions, check_known, check_model, check_utf8, request_of
+from melious.endpoints.common import check_known, check_model, check_utf8, request_of
 from melious.errors import InvalidArgumentError, ResponseDecodeError
 from melious.errors.checks import check_seconds
 from melious.exchange.request import Operation, Response
 from melious.settings.config import ClientConfig
+from melious.settings.options import CallOptions
 
 if TYPE_CHECKING:
     from melious.catalogue.live import ListedModel, LiveModels

@@ -18,12 +18,13 @@ from melious.endpoints.batching import (
     utf8_length,
     whole_number,
 )
-from melious.endpoints.common import RoutingOptions, body_of, check_known, encoded, is_list
+from melious.endpoints.common import body_of, check_known, encoded, is_list
 from melious.endpoints.sums import combined
 from melious.errors import InvalidArgumentError, ResponseDecodeError
 from melious.errors.checks import check_text, check_whole
 from melious.exchange.request import Request, Response, Stop, parsed
 from melious.settings.config import ClientConfig
+from melious.settings.options import RoutingOptions
 
 PATH = "rerank"
 BATCH_ITEMS = 256

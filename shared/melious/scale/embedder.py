@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal, Unpack
 
 from melious.clients._sync.client import MeliousClient
-from melious.clients.base import ClientOptions
 from melious.endpoints.embeddings import EmbeddingParams, EmbeddingsPlan
 from melious.errors import ConfigurationError, InvalidArgumentError, MeliousError
 from melious.errors.checks import check_callable, check_one_of
@@ -27,6 +26,7 @@ from melious.scale.run import Run, unit
 from melious.scale.tables import Column, Kind, table_of, with_arrow_types
 from melious.settings.config import ClientConfig, reject_unknown
 from melious.settings.keys import hidden, hide_key
+from melious.settings.options import ClientOptions
 
 _UNSUPPORTED = {
     "budget": "not supported: workers share nothing, so no budget can cover all of them",

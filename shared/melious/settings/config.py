@@ -10,27 +10,19 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Secret, SecretStr
 
 from melious.errors import InvalidArgumentError
-from melious.errors.checks import check_optional_bool, check_whole
 from melious.errors.suggestions import nearest
 from melious.routing.filters import filters_in, filters_to_wire
 from melious.routing.residency import VerifyLocation, check_verifiable
 from melious.settings.base_url import DEFAULT_BASE_URL, URL_VARIABLE, is_loopback, resolve_base_url
 from melious.settings.headers import checked_headers
 from melious.settings.keys import KEY_VARIABLE, hidden, hide_key, resolve_key
-from melious.settings.options import CLIENT_CHECKS, check_stream_impact
-from melious.timeouts import (
-    Timeout,
-    TimeoutArgument,
-    TimeoutParts,
-    check_deadline,
-    read_timeout,
-    timeout_for,
-)
+from melious.settings.options import StreamImpact, check_options
+from melious.timeouts import Timeout, TimeoutArgument, TimeoutParts, read_timeout, timeout_for
 
 if TYPE_CHECKING:
     import ssl
@@ -43,14 +35,9 @@ __all__ = [
     "KEY_VARIABLE",
     "URL_VARIABLE",
     "ClientConfig",
-    "StreamImpact",
     "Timeout",
     "TimeoutArgument",
     "TimeoutParts",
-    "check_deadline",
-    "check_optional_bool",
-    "check_stream_impact",
-    "check_whole",
     "checked_headers",
     "is_loopback",
     "read_timeout",
@@ -80,9 +67,6 @@ _OTHER_WORDS: Mapping[str, tuple[str, ...]] = {
     "url": ("base_url",),
 }
 """What other packages call an argument."""
-
-StreamImpact: TypeAlias = Literal["native", "buffer"]
-"""Whether a stream is a stream, or a whole answer that is handed out as one, with its impact and cost."""
 
 
 @dataclass(frozen=True)
@@ -137,6 +121,8 @@ class ClientConfig:
         known = {item.name for item in fields(cls)} - {"key_digest"}
         reject_unknown(options, known | {"allow_insecure_http"}, "MeliousClient")
         key = SecretStr(resolve_key(api_key))
+        given = {"allow_insecure_http": allow_insecure_http, "default_headers": default_headers, **options}
+        check_options(given)
         _make_regular(options)
         config = cls(
             api_key=key,
@@ -145,12 +131,10 @@ class ClientConfig:
             key_digest=hashlib.blake2b(key.get_secret_value().encode(), digest_size=8).hexdigest(),
             **options,
         )
-        config._check()
+        config._check_location()
         return config
 
-    def _check(self) -> None:
-        for name, check in CLIENT_CHECKS:
-            check(name, getattr(self, name))
+    def _check_location(self) -> None:
         if self.verify_location != "off":
             sent = {"filters": self.filters, **(self.extra_body or {})}
             check_verifiable(self.verify_location, filters_in(sent))
@@ -161,11 +145,12 @@ class ClientConfig:
         reject_unknown(
             changes, {item.name for item in fields(self)} - {"api_key", "base_url", "key_digest"}, "options"
         )
+        check_options(changes)
         if "default_headers" in changes:
             changes["default_headers"] = checked_headers("default_headers", changes["default_headers"])
         _make_regular(changes)
         config = replace(self, **changes)
-        config._check()  # noqa: SLF001 - its own class
+        config._check_location()  # noqa: SLF001 - its own class
         return config
 
 

@@ -1,22 +1,57 @@
-"""The options of clients and calls: one table, which settings are checked by and documented against."""
+"""The options of clients and calls: one table, and the types of the arguments.
+
+Clients, calls and both adapters check their arguments by the table, under the same names and with
+the same errors, and their documentation holds its sentences.
+"""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict
 
-from melious.errors import InvalidArgumentError
+from melious.errors import InvalidArgumentError, RetryEvent
 from melious.errors.checks import (
+    check_bool,
     check_callable,
     check_mapping,
     check_optional_bool,
     check_seconds,
     check_whole,
 )
-from melious.routing.filters import check_preset, flavored
-from melious.routing.residency import check_mode
+from melious.routing.filters import (
+    FiltersArgument,
+    Flavor,
+    Preset,
+    check_preset,
+    filters_to_wire,
+    flavored,
+)
+from melious.routing.residency import VerifyLocation, check_mode
+from melious.settings.base_url import resolve_base_url
+from melious.settings.checks import (
+    Check,
+    by_value,
+    check_budget,
+    check_steps,
+    check_verify,
+    either,
+    unless_none,
+)
+from melious.settings.headers import checked_headers
+from melious.settings.keys import resolve_key
+from melious.timeouts import TimeoutArgument, read_timeout
+
+if TYPE_CHECKING:
+    import ssl
+
+    from pydantic import SecretStr
+
+    from melious.impact.budget import ImpactBudget
+    from melious.routing.fallbacks import FallbackStep
+
+StreamImpact: TypeAlias = Literal["native", "buffer"]
+"""Whether a stream is a stream, or a whole answer that is handed out as one, with its impact and cost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,122 +61,338 @@ class Option:
     Attributes:
         name: The argument's name.
         scope: Who takes it: the client, a call, or both.
-        sentence: What it does.
-        default: The client's default, where it is not found elsewhere.
-        check: Raises for a wrong value; None where reading the value checks it.
+        sentence: What it does, with its unit and default.
+        check: Raises for a wrong value.
+        default: The client's default.
     """
 
     name: str
     scope: Literal["client", "call", "both"]
     sentence: str
+    check: Check
     default: Any = None
-    check: Callable[[str, Any], None] | None = None
 
 
-def check_stream_impact(how: object) -> None:
-    """Refuse what is neither way of streaming."""
-    _stream_impact("stream_impact", how)
+class CallOptions(TypedDict, total=False):
+    """How one call is made; every endpoint takes these. None means the client's own.
+
+    Attributes:
+        extra_body: Fields of the body, sent unchanged; none by default. They override all others.
+        extra_headers: Headers of this request; none by default.
+        timeout: Seconds for each wait, a `Timeout`, an `httpx.Timeout` or `(connect, read)`.
+            `(connect, read, write, pool)` is accepted too. `read` limits the whole answer, and in a
+            stream each silence.
+        deadline: Seconds for a whole call, with waits and retries; 600 by default, None for no limit.
+        max_retries: Further attempts after transient errors; 2 by default, 0 for none.
+        retry_timeouts: Retry what timed out once sent, and may be billed twice; by default only embeddings,
+            rerank and models.
+        on_retry: Called with a `RetryEvent` before each retry; none by default. The asyncio client awaits
+            what can be awaited; blocking calls that send several batches at a time call it in the
+            threads that send them. What it raises ends the call.
+    """
+
+    extra_body: Mapping[str, Any] | None
+    extra_headers: Mapping[str, str] | None
+    timeout: TimeoutArgument
+    deadline: float | None
+    max_retries: int | None
+    retry_timeouts: bool | None
+    on_retry: Callable[[RetryEvent], object] | None
 
 
-def _either(first: str, second: str) -> Callable[[str, object], None]:
-    def check(name: str, value: object) -> None:
-        if value not in (first, second):
-            raise InvalidArgumentError(f"{name}: must be {first!r} or {second!r}, not {value!r}")
+class RoutingOptions(CallOptions, total=False):
+    """Where one call may run; given here, they replace the client's own.
 
-    return check
+    Attributes:
+        preset: What routing favours, such as `environment` or `speed`; not sent by default. It is ignored
+            if the model has a flavor.
+        flavor: The suffix of the model: `balanced`, `speed`, `price`, `eco` or `batch`; none by default.
+        filters: Which providers may serve, such as `{"countries": ["DE", "FR"]}`; by default any.
+            Countries are ISO 3166 alpha-2 codes. Unknown filters and countries are errors;
+            `extra_body={"filters": {...}}` is sent unchanged.
+        verify_location: `warn` or `raise` if an answer is not from `filters["countries"]`; `off` by default.
+            Checks the `environment_impact.location` of the answer: `warn` gives a
+            `ResidencyWarning`, `raise` a `ResidencyError` with the answer, also if no location is
+            reported. The countries are required.
+        routing_fallbacks: Filters to drop or loosen, step by step, while no provider matches; none by
+            default. A filter's name drops it, `{"max_carbon_intensity": 400}` replaces its limit, None
+            drops all that are left. Filters that the request does not have are ignored; the location
+            is checked against the countries that are left. `.relaxed` of the answer names what was
+            given up. [] for none.
+    """
 
-
-_stream_impact = _either("native", "buffer")
-
-
-def _one_or_more(name: str, value: object) -> None:
-    check_whole(name, value, least=1)
-
-
-def _seconds_or_none(name: str, value: object) -> None:
-    if value is not None:
-        check_seconds(name, value)
-
-
-def _seconds_or_zero(name: str, value: object) -> None:
-    check_seconds(name, value, zero=True)
-
-
-def _preset(_: str, value: object) -> None:
-    check_preset(value)
-
-
-def _flavor(_: str, value: Any) -> None:
-    flavored("", value)
+    preset: Preset | None
+    flavor: Flavor | None
+    filters: FiltersArgument | None
+    verify_location: VerifyLocation | None
+    routing_fallbacks: Sequence[FallbackStep] | None
 
 
-def _mode(_: str, value: object) -> None:
-    check_mode(value)
+class ClientOptions(TypedDict, total=False):
+    """What both clients take, beside the HTTP client of their own kind.
 
+    Attributes:
+        api_key: The key; by default the environment variable `MELIOUS_API_KEY`.
+        base_url: The URL of the service; by default `MELIOUS_BASE_URL`, then `https://api.melious.ai/v1`.
+            Any spelling of it will do.
+        auth: How the key is sent: `bearer`, the default, or `x-api-key`.
+        timeout: Seconds for each wait, a `Timeout`, an `httpx.Timeout` or `(connect, read)`. By default
+            what suits the endpoint, such as 300 s for a whole chat answer. See `CallOptions`.
+        deadline: Seconds for a whole call, with waits and retries; 600 by default, None for no limit.
+            That of a stream ends with its first chunk.
+        max_retries: Further attempts after transient errors; 2 by default, 0 for none.
+        retry_timeouts: Retry what timed out once sent, and may be billed twice; by default only embeddings,
+            rerank and models.
+        preset: What routing favours, such as `environment` or `speed`; not sent by default. It is ignored
+            if there is a flavor.
+        flavor: The suffix of the model: `balanced`, `speed`, `price`, `eco` or `batch`; none by default.
+        filters: Which providers may serve, such as `{"countries": ["DE", "FR"]}`; by default any.
+            Countries are ISO 3166 alpha-2 codes.
+        default_headers: Headers for every request; none by default. Each replaces the library's own of that
+            name (`User-Agent`, `Host`, `Idempotency-Key`, ...); those of the connection
+            (`Content-Length`, `Transfer-Encoding`, ...) are refused. A header that hides the key
+            causes a warning.
+        extra_body: Fields of the body, sent unchanged; none by default.
+        verify: True, the default, a path to CA certificates, an `ssl.SSLContext`, or False. True trusts the
+            system's certificates and those that `SSL_CERT_FILE` and `SSL_CERT_DIR` name. Proxies come
+            from `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`, see `melious.http.proxies`;
+            an injected HTTP client has its own.
+        allow_insecure_http: Allow sending the key unencrypted to another machine; False by default.
+        max_connections: The most connections, and so concurrent requests; 256 by default.
+        max_rate_limit_wait: The most seconds to hold back a request for a rate limit; 60 by default, 0 for
+            never. The limit is the key's at its endpoint. After a refusal the endpoint pauses for at
+            most that long, whatever the service asks for. Then one request tries, and the others follow
+            if it passes. What would wait longer is a `RateLimitError`, "not sent".
+        async_transport: `httpx`, the default, or `aiohttp` for async calls (extra `aiohttp`). aiohttp's
+            connections do not go through SOCKS proxies.
+        embedding_cache_size: The most vectors to keep in memory; 0 by default, for none.
+        embedding_cache_ttl: Seconds to keep a vector in memory; 3600 by default.
+        budget: A `melious.ImpactBudget` that limits spending; none by default. Other clients, adapters
+            and `track_impact` blocks may share it.
+        verify_location: `warn` or `raise` if an answer is not from `filters["countries"]`; `off` by default.
+            See `RoutingOptions`.
+        stream_impact: `buffer` makes streams request whole answers, which report impact; `native` by
+            default. The live service reports the impact and cost of whole answers only.
+        routing_fallbacks: Filters to drop or loosen, step by step, while no provider matches; none by
+            default. See `RoutingOptions`.
+    """
 
-def _verify(name: str, value: object) -> None:
-    if isinstance(value, str):
-        if not os.path.exists(value):  # noqa: PTH110 - pathlib costs more than making a client
-            raise InvalidArgumentError(f"{name}: there is no file or directory {value!r}")
-    elif not isinstance(value, bool) and all(cls.__name__ != "SSLContext" for cls in type(value).__mro__):
-        raise InvalidArgumentError(f"{name}: must be True or False, a path or an SSLContext, not {value!r}")
-
-
-def _budget(_: str, value: object) -> None:
-    if value is not None:
-        from melious.impact.budget import check_budget  # noqa: PLC0415 - only for those who have one
-
-        check_budget(value)
+    api_key: str | SecretStr | None
+    base_url: str | None
+    auth: Literal["bearer", "x-api-key"]
+    timeout: TimeoutArgument
+    deadline: float | None
+    max_retries: int
+    retry_timeouts: bool | None
+    preset: Preset | None
+    flavor: Flavor | None
+    filters: FiltersArgument | None
+    default_headers: Mapping[str, str] | None
+    extra_body: Mapping[str, Any] | None
+    verify: bool | str | ssl.SSLContext
+    allow_insecure_http: bool
+    max_connections: int
+    max_rate_limit_wait: float
+    async_transport: Literal["httpx", "aiohttp"]
+    embedding_cache_size: int
+    embedding_cache_ttl: float
+    budget: ImpactBudget | None
+    verify_location: VerifyLocation
+    stream_impact: StreamImpact
+    routing_fallbacks: Sequence[FallbackStep] | None
 
 
 OPTIONS: tuple[Option, ...] = (
-    Option("api_key", "client", "The key; by default `MELIOUS_API_KEY`."),
-    Option("base_url", "client", "The URL of the service; by default `MELIOUS_BASE_URL`."),
-    Option("auth", "client", "How the key is sent.", "bearer", _either("bearer", "x-api-key")),
+    Option(
+        "api_key",
+        "client",
+        "The key; by default the environment variable `MELIOUS_API_KEY`.",
+        unless_none(by_value(resolve_key)),
+    ),
+    Option(
+        "base_url",
+        "client",
+        "The URL of the service; by default `MELIOUS_BASE_URL`, then `https://api.melious.ai/v1`.",
+        by_value(lambda url: resolve_base_url(url, allow_insecure_http=True)),
+    ),
+    Option(
+        "auth",
+        "client",
+        "How the key is sent: `bearer`, the default, or `x-api-key`.",
+        either("bearer", "x-api-key"),
+        "bearer",
+    ),
     Option(
         "async_transport",
         "client",
-        "The library behind the async client.",
+        "`httpx`, the default, or `aiohttp` for async calls (extra `aiohttp`).",
+        either("httpx", "aiohttp"),
         "httpx",
-        _either("httpx", "aiohttp"),
     ),
-    Option("timeout", "both", "How long each wait of an attempt may last, in seconds."),
-    Option("max_retries", "both", "Further attempts after the first.", 2, check_whole),
+    Option(
+        "timeout",
+        "both",
+        "Seconds for each wait, a `Timeout`, an `httpx.Timeout` or `(connect, read)`.",
+        by_value(read_timeout),
+    ),
+    Option(
+        "max_retries",
+        "both",
+        "Further attempts after transient errors; 2 by default, 0 for none.",
+        check_whole,
+        2,
+    ),
     Option(
         "retry_timeouts",
         "both",
-        "Whether to retry attempts that timed out once sent.",
-        None,
+        "Retry what timed out once sent, and may be billed twice; by default only embeddings, rerank and "
+        "models.",
         check_optional_bool,
     ),
-    Option("max_connections", "client", "The most connections at a time.", 256, _one_or_more),
-    Option("embedding_cache_size", "client", "How many embedded texts to keep; 0 for none.", 0, check_whole),
-    Option("embedding_cache_ttl", "client", "How long to keep them, in seconds.", 3600.0, check_seconds),
+    Option(
+        "max_connections",
+        "client",
+        "The most connections, and so concurrent requests; 256 by default.",
+        lambda name, value: check_whole(name, value, least=1),
+        256,
+    ),
+    Option(
+        "embedding_cache_size",
+        "client",
+        "The most vectors to keep in memory; 0 by default, for none.",
+        check_whole,
+        0,
+    ),
+    Option(
+        "embedding_cache_ttl",
+        "client",
+        "Seconds to keep a vector in memory; 3600 by default.",
+        check_seconds,
+        3600.0,
+    ),
     Option(
         "max_rate_limit_wait",
         "client",
-        "How long to hold back a request for a rate limit, in seconds.",
+        "The most seconds to hold back a request for a rate limit; 60 by default, 0 for never.",
+        lambda name, value: check_seconds(name, value, zero=True),
         60.0,
-        _seconds_or_zero,
     ),
-    Option("deadline", "both", "Seconds for the whole call; None for no limit.", 600.0, _seconds_or_none),
-    Option("preset", "both", "What routing favours.", None, _preset),
-    Option("verify", "client", "Which certificates to trust.", True, _verify),
-    Option("flavor", "both", "The suffix of the model.", None, _flavor),
-    Option("filters", "both", "Which providers may serve."),
-    Option("extra_body", "both", "Fields of the body, sent unchanged.", None, check_mapping),
-    Option("budget", "client", "Limits on what requests may cost.", None, _budget),
-    Option("verify_location", "both", "Check the country of each answer.", "off", _mode),
-    Option("stream_impact", "client", "Stream, or buffer to report impact.", "native", _stream_impact),
-    Option("routing_fallbacks", "both", "How to relax the filters where no provider matches."),
-    Option("default_headers", "client", "Headers of every request.", ()),
-    Option("allow_insecure_http", "client", "Allow sending the key unencrypted to another machine.", False),
-    Option("extra_headers", "call", "Headers of this request."),
-    Option("on_retry", "call", "Called before every retry.", None, check_callable),
+    Option(
+        "deadline",
+        "both",
+        "Seconds for a whole call, with waits and retries; 600 by default, None for no limit.",
+        unless_none(check_seconds),
+        600.0,
+    ),
+    Option(
+        "preset",
+        "both",
+        "What routing favours, such as `environment` or `speed`; not sent by default.",
+        by_value(check_preset),
+    ),
+    Option(
+        "verify",
+        "client",
+        "True, the default, a path to CA certificates, an `ssl.SSLContext`, or False.",
+        check_verify,
+        True,
+    ),
+    Option(
+        "flavor",
+        "both",
+        "The suffix of the model: `balanced`, `speed`, `price`, `eco` or `batch`; none by default.",
+        by_value(lambda flavor: flavored("", flavor)),
+    ),
+    Option(
+        "filters",
+        "both",
+        'Which providers may serve, such as `{"countries": ["DE", "FR"]}`; by default any.',
+        by_value(filters_to_wire),
+    ),
+    Option("extra_body", "both", "Fields of the body, sent unchanged; none by default.", check_mapping),
+    Option(
+        "budget",
+        "client",
+        "A `melious.ImpactBudget` that limits spending; none by default.",
+        unless_none(by_value(check_budget)),
+    ),
+    Option(
+        "verify_location",
+        "both",
+        '`warn` or `raise` if an answer is not from `filters["countries"]`; `off` by default.',
+        by_value(check_mode),
+        "off",
+    ),
+    Option(
+        "stream_impact",
+        "both",
+        "`buffer` makes streams request whole answers, which report impact; `native` by default.",
+        either("native", "buffer"),
+        "native",
+    ),
+    Option(
+        "routing_fallbacks",
+        "both",
+        "Filters to drop or loosen, step by step, while no provider matches; none by default.",
+        unless_none(by_value(check_steps)),
+    ),
+    Option("default_headers", "client", "Headers for every request; none by default.", checked_headers),
+    Option(
+        "allow_insecure_http",
+        "client",
+        "Allow sending the key unencrypted to another machine; False by default.",
+        check_bool,
+        False,
+    ),
+    Option("extra_headers", "call", "Headers of this request; none by default.", checked_headers),
+    Option(
+        "on_retry",
+        "call",
+        "Called with a `RetryEvent` before each retry; none by default.",
+        check_callable,
+    ),
 )
-"""Every option, in the order in which a client checks them."""
+"""Every option, in the order in which they are checked."""
 
-CLIENT_CHECKS = tuple(
-    (option.name, option.check) for option in OPTIONS if option.scope != "call" and option.check is not None
-)
-"""The checks of a client's settings, by name."""
+OPTION = {option.name: option for option in OPTIONS}
+CLIENT_ONLY = frozenset(option.name for option in OPTIONS if option.scope == "client")
+"""What a call cannot change, because the client is made from it."""
+
+
+def check_option(name: str, value: object) -> Any:
+    """Check the value of an option, and give what the check makes of it: filters as the body carries them.
+
+    Raises:
+        ConfigurationError: It is a key or a base URL that cannot be used.
+        InvalidArgumentError: It is wrong; `param` is its name.
+    """
+    try:
+        return OPTION[name].check(name, value)
+    except InvalidArgumentError as error:
+        error.param = error.param or name
+        raise
+
+
+def check_options(given: Mapping[str, Any]) -> None:
+    """Check what a client is made from, in the order of the table; other arguments are ignored.
+
+    Raises:
+        ConfigurationError: The key or the base URL cannot be used.
+        InvalidArgumentError: Another option is wrong; `param` is its name.
+    """
+    for option in OPTIONS:
+        if option.name in given:
+            check_option(option.name, given[option.name])
+
+
+def check_call_options(given: Mapping[str, Any]) -> None:
+    """Check the options of a call, where None means the client's own; other arguments are ignored.
+
+    Filters are left to whoever puts them into the body, since checking them takes longest.
+
+    Raises:
+        InvalidArgumentError: One is wrong; `param` is its name.
+    """
+    for name, value in given.items():
+        if value is not None and name in OPTION and name != "filters":
+            check_option(name, value)

@@ -14,10 +14,11 @@ from melious.clients._sync.endpoints import (
     Models,
     Rerank,
 )
-from melious.clients.base import ClientBase, ClientOptions, checked_http_client
+from melious.clients.base import ClientBase, checked_http_client
 from melious.http._sync.driver import SyncDriver
 from melious.settings.config import ClientConfig
 from melious.settings.keys import hide_key
+from melious.settings.options import ClientOptions
 
 
 class MeliousClient(ClientBase):
@@ -31,7 +32,7 @@ class MeliousClient(ClientBase):
         http_client: A client with httpx's interface to send through, used unchanged and never closed.
             By default connections are managed here.
         **options: `api_key`, `base_url`, `preset`, `flavor`, `filters`, `timeout` and the rest of
-            `melious.clients.base.ClientOptions`, which has their units and defaults.
+            `melious.settings.options.ClientOptions`, which has their units and defaults.
 
     Raises:
         ConfigurationError: There is no key, or the base URL, or a proxy or certificates named by the

@@ -1,0 +1,113 @@
+"""The options of a client as fields of pydantic models: what the classes of both adapters share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, Field, SecretStr
+
+from melious.routing.filters import FiltersArgument, Flavor, Preset, filters_to_wire
+from melious.settings.options import OPTION, StreamImpact, check_options
+from melious.timeouts import Timeout, TimeoutArgument, read_timeout
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Sequence
+
+    from melious.impact.budget import ImpactBudget
+    from melious.routing.fallbacks import FallbackStep
+
+
+def option_field(name: str, **more: Any) -> Any:
+    """The field of an option, with the sentence of the table, and its default unless a factory is given."""
+    option = OPTION[name]
+    if "default_factory" not in more:
+        more["default"] = option.default
+    return Field(description=option.sentence, **more)
+
+
+class ClientFields(BaseModel):
+    """The options that every class of both adapters takes."""
+
+    if TYPE_CHECKING:  # what is accepted; `regular_options` checks it and brings it to one form
+        api_key: str | SecretStr | None = None
+        timeout: TimeoutArgument = None
+        preset: Preset | None = None
+        flavor: Flavor | None = None
+        filters: FiltersArgument | None = None
+        routing_fallbacks: Sequence[FallbackStep] | None = None
+        budget: ImpactBudget | None = None
+        verify: bool | str | ssl.SSLContext = True
+        default_headers: Mapping[str, str] | None = None
+        extra_body: Mapping[str, Any] | None = None
+    else:
+        api_key: SecretStr | None = option_field("api_key", exclude=True, repr=False)
+        timeout: Any = option_field("timeout")
+        preset: str | None = option_field("preset")
+        flavor: str | None = option_field("flavor")
+        filters: dict[str, Any] | None = option_field("filters")
+        routing_fallbacks: Any = option_field("routing_fallbacks")
+        budget: Any = option_field("budget", exclude=True)
+        verify: Any = option_field("verify")
+        default_headers: dict[Any, Any] | None = option_field("default_headers", exclude=True, repr=False)
+        extra_body: dict[Any, Any] | None = option_field("extra_body")
+
+    base_url: str | None = option_field("base_url")
+    auth: Literal["bearer", "x-api-key"] = option_field("auth")
+    verify_location: Literal["off", "warn", "raise"] = option_field("verify_location")
+    deadline: float | None = option_field("deadline")
+    max_retries: int = option_field("max_retries")
+    retry_timeouts: bool | None = option_field("retry_timeouts")
+    allow_insecure_http: bool = option_field("allow_insecure_http")
+    max_connections: int = option_field("max_connections")
+    max_rate_limit_wait: float = option_field("max_rate_limit_wait")
+    async_transport: Literal["httpx", "aiohttp"] = option_field("async_transport")
+
+    http_client: Any = Field(
+        default=None,
+        exclude=True,
+        repr=False,
+        description="A client with httpx's interface for blocking calls, never closed; none by default.",
+    )
+    async_http_client: Any = Field(
+        default=None,
+        exclude=True,
+        repr=False,
+        description="A client with httpx's interface for async calls, never closed; none by default.",
+    )
+
+
+class EmbeddingCacheFields(BaseModel):
+    """The options of classes that embed."""
+
+    embedding_cache_size: int = option_field("embedding_cache_size")
+    embedding_cache_ttl: float = option_field("embedding_cache_ttl")
+
+
+class StreamFields(BaseModel):
+    """The options of classes that stream answers."""
+
+    stream_impact: StreamImpact = option_field("stream_impact")
+
+
+def regular_options(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Check the options among the arguments of a class, and bring those with several forms to one.
+
+    It runs before pydantic, so that a wrong value gives the same error as at a client, and nothing is
+    converted that a client refuses.
+
+    Raises:
+        ConfigurationError: The key or the base URL cannot be used.
+        InvalidArgumentError: Another option is wrong; `param` is its name.
+    """
+    regular = dict(given)
+    timeout = regular.get("timeout")
+    if isinstance(timeout, Mapping) and set(timeout) <= set(Timeout.__slots__):  # that of a dump
+        regular["timeout"] = Timeout(**timeout)
+    check_options(regular)
+    if "timeout" in regular:
+        regular["timeout"] = read_timeout(regular["timeout"])
+    if "filters" in regular:
+        regular["filters"] = filters_to_wire(regular["filters"])
+    return regular

@@ -1,0 +1,97 @@
+"""What `help()` says of the adapters' classes is what they take, with the defaults that hold."""
+
+import inspect
+import re
+
+import pytest
+from langchain_core.document_loaders import BaseBlobParser
+from langchain_core.documents import BaseDocumentCompressor
+from langchain_core.embeddings import Embeddings
+from langchain_core.language_models import BaseChatModel
+from langchain_core.tools import BaseTool
+from llama_index.core.base.embeddings.base import BaseEmbedding
+from llama_index.core.llms import LLM
+from llama_index.core.postprocessor.types import BaseNodePostprocessor
+from llama_index.core.readers.base import BasePydanticReader
+from llama_index.core.tools.tool_spec.base import BaseToolSpec
+
+import langchain_melious
+import llama_index_melious
+from langchain_melious.chat.parameters import PARAMETERS
+from melious.settings.options import OPTION
+from melious.timeouts import timeout_for
+
+BASES = {
+    langchain_melious.ChatMelious: (BaseChatModel, "chat"),
+    langchain_melious.MeliousEmbeddings: (Embeddings, "embeddings"),
+    langchain_melious.MeliousRerank: (BaseDocumentCompressor, "rerank"),
+    langchain_melious.MeliousAudioParser: (BaseBlobParser, "audio"),
+    langchain_melious.MeliousImageGenerator: (BaseTool, "images"),
+    llama_index_melious.Melious: (LLM, "chat"),
+    llama_index_melious.MeliousEmbedding: (BaseEmbedding, "embeddings"),
+    llama_index_melious.MeliousRerank: (BaseNodePostprocessor, "rerank"),
+    llama_index_melious.MeliousAudioReader: (BasePydanticReader, "audio"),
+    llama_index_melious.MeliousToolSpec: (BaseToolSpec, "images"),
+}
+EACH = pytest.mark.parametrize(
+    "made", BASES, ids=lambda made: f"{made.__module__.split('_')[0]}-{made.__name__}"
+)
+ELSEWHERE = "The rest of `melious.settings.options.ClientOptions`."
+NOT_ARGUMENTS = {"spec_functions", "response_format", "args_schema", "is_remote"}
+"""Fields that a framework asks for and nobody sets."""
+
+
+def documented(made):
+    """The arguments that the docstring lists, each with its text."""
+    listed = inspect.cleandoc(made.__doc__).partition("\nArgs:\n")[2].partition("\n\n")[0]
+    entries = re.findall(r"^    (\w[^:]*):(.*(?:\n        .*)*)", listed, re.MULTILINE)
+    return {name: " ".join(text.split()) for names, text in entries for name in re.split(r",\s+", names)}
+
+
+def arguments(made):
+    """What a class takes beside what its base in the framework takes, under all its names."""
+    base = BASES[made][0]
+    own = set(made.model_fields) - set(getattr(base, "model_fields", ()))
+    return own | set(getattr(made, "argument_aliases", ()))
+
+
+@EACH
+def test_every_argument_that_is_documented_is_taken_and_the_other_way_round(made):
+    listed = documented(made)
+    assert listed["..."] in (
+        ELSEWHERE,
+        "The rest of `melious.endpoints.chat.ChatParams`; not sent by default.",
+    )
+    rest = {*OPTION, *(PARAMETERS if made is langchain_melious.ChatMelious else ())}
+    assert set(listed) - {"..."} <= {*made.model_fields, *getattr(made, "argument_aliases", ())}
+    other_names = set(getattr(made, "argument_aliases", {}).values()) | set(
+        getattr(made, "argument_aliases", {})
+    )
+    assert arguments(made) - set(listed) - rest - NOT_ARGUMENTS <= other_names
+
+
+@EACH
+def test_options_are_documented_with_the_sentence_of_the_table(made):
+    for name, text in documented(made).items():
+        if name in OPTION and text != ELSEWHERE:
+            assert text.startswith(OPTION[name].sentence), name
+
+
+@EACH
+def test_the_timeout_that_is_documented_is_that_of_the_endpoint(made):
+    seconds = f"{timeout_for(BASES[made][1], None).answer:.0f} s"
+    assert f" Default: {seconds}" in documented(made)["timeout"]
+
+
+@EACH
+def test_the_defaults_are_those_that_are_documented(made):
+    wrong = []
+    for name, text in documented(made).items():
+        said = re.search(r"\b(True|False|-?[\d.]+) by default|by default (True|False|-?[\d.]+)\b", text)
+        if said is None:
+            continue
+        value = (said[1] or said[2]).rstrip(".")
+        default = made.model_fields[name].default
+        if default is not None and str(default) != value and str(float(default)) != str(float(value)):
+            wrong.append((name, value, default))
+    assert not wrong
