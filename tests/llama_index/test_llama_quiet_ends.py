@@ -59,7 +59,7 @@ async def main():
     async with asyncio.timeout(None) as limit:
         async for _ in await llm.astream_chat(HELLO):
             limit.reschedule(asyncio.get_running_loop().time() + 0.02)
-            await asyncio.sleep(5)
+            await asyncio.sleep(600)
 """,
     "objects": """
 async def main():
@@ -80,7 +80,6 @@ async def main():
         await anext(holder["stream"])
     await hold()
     gc.collect()
-    await asyncio.sleep(0.1)
 
 def hold():
     holder = {"stream": llm.stream_chat(HELLO)}

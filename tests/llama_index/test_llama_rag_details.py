@@ -18,7 +18,7 @@ from llama_index.core.types import PydanticProgramMode
 from llama_kit import piece, sse, whole
 from pydantic import BaseModel, Field
 
-from llama_index_melious import MeliousEmbedding, MeliousRerank
+from llama_index_melious import MeliousRerank
 from melious import InvalidArgumentError
 from melious.sandbox import Fault
 
@@ -54,21 +54,22 @@ async def test_async_objects_leave_the_loop_free(make_llm, sandbox, mode):
     )
     sandbox.faults.add(Fault(body=answer))
     await llm.astructured_predict(Word, PromptTemplate("A word?"))  # which may import
-    sandbox.faults.add(Fault(body=answer, delay=0.5))
-    assert await leaves_the_loop_free(llm.astructured_predict(Word, PromptTemplate("A word?")))
+    sandbox.faults.add(Fault(body=answer, delay=30))
+    assert await leaves_the_loop_free(llm.astructured_predict(Word, PromptTemplate("A word?")), sandbox)
 
 
 async def test_async_streams_of_objects_leave_the_loop_free(make_llm, sandbox):
     llm, prompt = make_llm(), PromptTemplate("A word?")
-    answer = Fault(raw=sse(piece({"content": '{"word": "owl"}'}), piece({}, "stop")), delay=0.5, times=None)
-    sandbox.faults.add(answer)
+    said = sse(piece({"content": '{"word": "owl"}'}), piece({}, "stop"))
+    sandbox.faults.add(Fault(raw=said))
     stream = await llm.astream_structured_predict(Word, prompt)  # which may import
     assert [one async for one in stream][-1] == Word(word="owl")
 
     async def read() -> None:
         assert [one async for one in await llm.astream_structured_predict(Word, prompt)][-1].word == "owl"
 
-    assert await leaves_the_loop_free(read())
+    sandbox.faults.add(Fault(raw=said, delay=30))
+    assert await leaves_the_loop_free(read(), sandbox)
 
 
 @pytest.mark.parametrize("method", ["predict", "structured_predict"])
@@ -121,17 +122,6 @@ async def test_a_vector_of_zeros_stays_one(make_embedding, way, sandbox):
     assert not any(map(math.isnan, vector))
 
 
-async def test_four_requests_at_a_time_and_no_fewer(start_sandbox):
-    slow = start_sandbox(latency=0.2)
-    model = MeliousEmbedding(model="bge-m3", api_key=slow.api_key, base_url=slow.base_url, embed_batch_size=1)
-    running = asyncio.ensure_future(model.aget_text_embedding_batch([f"text {at}" for at in range(8)]))
-    most = 0
-    while not running.done():
-        most = max(most, slow.open_connections)
-        await asyncio.sleep(0.005)
-    assert (len(await running), most) == (8, 4)
-
-
 @pytest.mark.parametrize("how", ["pickle", "deepcopy"])
 def test_copies_go_on_after_a_batch_on_a_loop_that_is_gone(make_embedding, how):
     model = make_embedding(embed_batch_size=1, num_workers=1)
@@ -166,8 +156,8 @@ async def test_what_events_tell_of_the_model(make_embedding, way):
 async def test_async_ranking_leaves_the_loop_free(make_rerank, sandbox):
     rerank = make_rerank()
     await rerank.apostprocess_nodes(scored(*TEXTS), query_str=QUERY)
-    sandbox.faults.add(Fault(endpoint="rerank", delay=0.5))
-    assert await leaves_the_loop_free(rerank.apostprocess_nodes(scored(*TEXTS), query_str=QUERY))
+    sandbox.faults.add(Fault(endpoint="rerank", delay=30))
+    assert await leaves_the_loop_free(rerank.apostprocess_nodes(scored(*TEXTS), query_str=QUERY), sandbox)
 
 
 @pytest.mark.parametrize("where", ["constructor", "call"])
@@ -271,8 +261,8 @@ def test_a_deadline_of_ten_minutes_unless_another_is_given(make_llm, make_embedd
 
 @pytest.mark.parametrize("where", ["constructor", "call"])
 async def test_a_deadline_ends_the_call(make_llm, way, sandbox, where):
-    sandbox.faults.add(Fault(delay=2, times=None))
-    limit = {"deadline": 0.3}
+    sandbox.faults.add(Fault(delay=600, times=None))
+    limit = {"deadline": 0.1}
     llm = make_llm(**(limit if where == "constructor" else {}))
     with pytest.raises(TimeoutError):
         await way(llm, "chat", [ChatMessage("Hello")], **(limit if where == "call" else {}))

@@ -9,7 +9,7 @@ from llama_index.core.instrumentation import get_dispatcher
 from llama_index.core.instrumentation.event_handlers import BaseEventHandler
 from llama_index.core.instrumentation.span_handlers import SimpleSpanHandler
 from llama_index.core.schema import MetadataMode, NodeWithScore, QueryBundle, TextNode
-from llama_kit import Way
+from llama_kit import Way, eventually
 from pydantic import Field
 
 from llama_index_melious import MeliousRerank
@@ -267,22 +267,15 @@ async def test_pairs_when_nothing_is_asked(make_rerank, way, nodes, events):
     assert (begun.payload[EventPayload.TOP_K], ended.payload[EventPayload.NODES]) == (0, [])
 
 
-def test_pairs_when_it_is_cancelled(start_sandbox, nodes, events):
-    slow = start_sandbox(latency=5)
+async def test_pairs_when_it_is_cancelled(make_rerank, sandbox, nodes, events):
+    sandbox.faults.add(Fault(delay=600))
     handler = LlamaDebugHandler(print_trace_on_end=False)
-    rerank = MeliousRerank(
-        model="bge-reranker-v2-m3",
-        api_key=slow.api_key,
-        base_url=slow.base_url,
-        on_error="passthrough",
-        callback_manager=CallbackManager([handler]),
-    )
-
-    async def main():
-        await asyncio.wait_for(rerank.apostprocess_nodes(nodes, query_str=QUERY), 0.2)
-
-    with pytest.raises(TimeoutError):
-        asyncio.run(main())
+    rerank = make_rerank(on_error="passthrough", callback_manager=CallbackManager([handler]))
+    task = asyncio.create_task(rerank.apostprocess_nodes(nodes, query_str=QUERY))
+    assert await eventually(lambda: len(sandbox.requests) == 1)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
     assert [event.class_name() for event in events if "ReRank" in event.class_name()] == [
         "ReRankStartEvent",
         "ReRankEndEvent",

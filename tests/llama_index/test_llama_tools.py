@@ -332,7 +332,7 @@ async def test_streams_keep_to_one_call_unless_parallel(make_llm, way, sandbox, 
 @pytest.mark.parametrize("leave", ["break", "close"])
 async def test_leaving_a_stream_with_tools_closes_it(make_llm, way, start_sandbox, leave):
     sandbox = start_sandbox()
-    sandbox.faults.add(Fault(stall_after_events=3, stall_seconds=20))
+    sandbox.faults.add(Fault(stall_after_events=3, stall_seconds=600))
     llm = make_llm(base_url=sandbox.base_url, api_key=sandbox.api_key)
     if way.name == "sync":
         stream = llm.stream_chat_with_tools(TOOLS, user_msg="Hello")
