@@ -94,7 +94,6 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         cwd=HERE.parents[1],
         capture_output=True,
         text=True,
-        timeout=280,
         check=False,
     )
     assert done.returncode == pytest.ExitCode.TESTS_FAILED, done.stdout + done.stderr

@@ -103,7 +103,6 @@ def test_streams_that_are_left_say_nothing(sandbox):
         env={**os.environ, "MELIOUS_API_KEY": sandbox.api_key, "MELIOUS_BASE_URL": sandbox.base_url},
         capture_output=True,
         text=True,
-        timeout=100,
         check=False,
     )
     assert (done.returncode, done.stdout) == (0, "")
