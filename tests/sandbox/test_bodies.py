@@ -57,7 +57,7 @@ def test_nor_for_small_ones_that_never_end(sandbox):
 def test_nor_for_one_that_waits_to_be_asked_for(sandbox):
     lines = ("content-length: 5", "expect: 100-continue")
     assert raw.say(sandbox, raw.request(sandbox, CHAT, *lines)).status == 401
-    with socket.create_connection(raw.address_of(sandbox), 20) as sock:
+    with socket.create_connection(raw.address_of(sandbox), 60) as sock:
         sock.sendall(raw.request(sandbox, CHAT, *lines, key=sandbox.api_key))
         assert sock.recv(100).startswith(b"HTTP/1.1 100 ")
         sock.sendall(b"[1,2]")
