@@ -296,22 +296,20 @@ def chunks():
 
 
 def test_ingestion_in_several_processes(make_embedding, sandbox):
-    pipeline = IngestionPipeline(transformations=[make_embedding(embed_batch_size=3)], disable_cache=True)
-    nodes = pipeline.run(nodes=chunks(), num_workers=2)
-    assert [node.text for node in nodes] == TEXTS * 4
-    alone = make_embedding().get_text_embedding_batch(TEXTS)
-    assert [node.embedding for node in nodes] == alone * 4
-    assert len({request.connection for request in sandbox.requests}) >= 2
-
-
-def test_a_cache_goes_along_into_processes(make_embedding, sandbox):
-    store = SimpleKVStore()
-    model = make_embedding(embeddings_cache=store)
-    model.get_text_embedding_batch(TEXTS)
+    """The order stays, and what is in the cache goes along and is not asked for again."""
+    model = make_embedding(embed_batch_size=3, embeddings_cache=SimpleKVStore())
+    known = model.get_text_embedding(TEXTS[0])
     sandbox.requests.clear()
     pipeline = IngestionPipeline(transformations=[model], disable_cache=True)
-    assert all(node.embedding for node in pipeline.run(nodes=chunks(), num_workers=2))
-    assert not sandbox.requests
+    nodes = pipeline.run(nodes=chunks(), num_workers=2)
+    asked = [text for request in sandbox.requests for text in request.body["input"]]
+    assert len({request.connection for request in sandbox.requests}) >= 2
+    assert set(asked) == set(TEXTS[1:])
+    assert [node.text for node in nodes] == TEXTS * 4
+    assert [node.embedding for node in nodes] == [
+        known,
+        *make_embedding().get_text_embedding_batch(TEXTS[1:]),
+    ] * 4
 
 
 async def test_ingestion_and_its_cache(make_embedding, way, sandbox):

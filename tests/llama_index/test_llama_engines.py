@@ -5,7 +5,6 @@ from llama_index.core import Settings, VectorStoreIndex
 from llama_index.core.callbacks import CallbackManager, TokenCountingHandler
 from llama_index.core.chat_engine import CondensePlusContextChatEngine
 from llama_index.core.evaluation import RelevancyEvaluator
-from llama_index.core.ingestion import IngestionPipeline
 from llama_index.core.memory import ChatMemoryBuffer
 from llama_index.core.query_engine import CitationQueryEngine
 from llama_index.core.schema import TextNode
@@ -93,12 +92,6 @@ async def test_relevancy_evaluator(make_llm, way):
     evaluator = RelevancyEvaluator(llm=make_llm())
     result = await evaluator.aevaluate(query=QUESTION, response="Hydropower.", contexts=[TEXTS[1]])
     assert result.feedback
-
-
-def test_ingestion_pipeline_with_workers(make_embedding):
-    pipeline = IngestionPipeline(transformations=[make_embedding()], disable_cache=True)
-    nodes = pipeline.run(nodes=[TextNode(text=text) for text in TEXTS], num_workers=2)
-    assert [len(node.embedding) for node in nodes] == [1024] * 5
 
 
 @pytest.mark.parametrize("method", ["chat", "stream_chat", "complete", "stream_complete"])

@@ -224,10 +224,11 @@ def test_cache_on_disk_serves_another_process_and_another_key(
     assert not keys.requests
 
 
-async def test_ingestion_with_workers_and_cache(make_embedding, way, sandbox):
+async def test_asynchronous_ingestion_with_workers_and_cache(make_embedding, sandbox):
+    """Blocking, workers are processes: `test_llama_embeddings_observed.py` starts some."""
     nodes = [TextNode(text=f"Boat number {at} is blue.", id_=str(at)) for at in range(8)]
     pipeline = IngestionPipeline(transformations=[make_embedding(embed_batch_size=2)], cache=IngestionCache())
-    done = await way(pipeline, "run", nodes=nodes, num_workers=2)
+    done = await pipeline.arun(nodes=nodes, num_workers=2)
     assert sorted(node.text for node in done) == [node.text for node in nodes]
     assert all(len(node.embedding) == 1024 for node in done)
     embedded = [text for request in sandbox.requests for text in request.body["input"]]

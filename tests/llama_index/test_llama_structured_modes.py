@@ -177,6 +177,7 @@ async def test_lists_as_roots(make_llm, way, sandbox):
 # --- what is no object ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("mode", [DEFAULT, FUNCTION, THROUGH_TEXT])
 @pytest.mark.parametrize(

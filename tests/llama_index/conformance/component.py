@@ -215,6 +215,7 @@ class ComponentConformance(Factory):
         component.to_dict()
         assert not service.requests, "making a component asks the service"
 
+    @pytest.mark.exhaustive  # a process imports the framework
     def test_importing_opens_no_connection(self):
         module = self.component_class.__module__
         code = (

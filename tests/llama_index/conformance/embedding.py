@@ -160,6 +160,7 @@ class EmbeddingConformance(ComponentConformance):
         chunks = [text for _, end in pairs for text in end.payload[EventPayload.CHUNKS]]
         assert sorted(chunks) == sorted(TEXTS)
 
+    @pytest.mark.exhaustive  # two processes import the framework
     def test_nodes_are_embedded_in_workers(self, service):
         pipeline = IngestionPipeline(transformations=[self.make(service)], disable_cache=True)
         nodes = [TextNode(text=f"text {at}") for at in range(4)]
