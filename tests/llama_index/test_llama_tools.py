@@ -14,7 +14,7 @@ from pydantic_core import from_json
 from llama_index_melious import ToolArgumentsError
 from llama_index_melious.llm import tools as _tools
 from llama_index_melious.llm.tools import allows_strict
-from melious.sandbox import Fault
+from melious.sandbox import Fault, Reply
 
 
 def call_piece(index, call_id=None, name=None, arguments=""):
@@ -197,7 +197,8 @@ def test_no_call_where_one_was_expected(make_llm):
     assert make_llm().get_tool_calls_from_response(response, error_on_no_tool_call=False) == []
 
 
-async def test_predict_and_call(make_llm, way):
+async def test_predict_and_call(make_llm, way, sandbox):
+    sandbox.replies.add(Reply(tool_calls=[("get_weather", {"city": "Oslo"})]))
     result = await way(make_llm(), "predict_and_call", TOOLS, user_msg="What is the weather in Oslo?")
     assert result.response == "Sunny in Oslo, 21 degrees"
 
