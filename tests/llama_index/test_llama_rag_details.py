@@ -7,6 +7,7 @@ import pickle
 
 import pytest
 from conformance.kit import leaves_the_loop_free
+from core.held_server import HeldServer
 from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.instrumentation import get_dispatcher
 from llama_index.core.instrumentation.event_handlers import BaseEventHandler
@@ -161,20 +162,20 @@ async def test_async_ranking_leaves_the_loop_free(make_rerank, sandbox):
 
 
 @pytest.mark.parametrize("where", ["constructor", "call"])
-async def test_sizes_and_limits_hold_for_a_call_too(start_sandbox, way, where):
-    slow = start_sandbox(latency=0.15)
+async def test_sizes_and_limits_hold_for_a_call_too(way, where):
     settings = {"max_batch_size": 2, "num_workers": 1, "max_document_chars": 5, "score_threshold": 0.0}
     given = settings if where == "constructor" else {}
-    rerank = MeliousRerank(model="bge-reranker-v2-m3", api_key=slow.api_key, base_url=slow.base_url, **given)
     more = settings if where == "call" else {}
-    ranked = await way(rerank, "postprocess_nodes", scored(*TEXTS), query_str=QUERY, **more)
-    assert all(item.score >= 0 for item in ranked)
-    assert sorted(len(request.body["documents"]) for request in slow.requests) == [1, 2]
-    assert all(len(text) <= 5 for request in slow.requests for text in request.body["documents"])
-    first, second = sorted(request.received_at for request in slow.requests)
-    assert second - first >= 0.15, "two requests at a time"
-    beyond = await way(rerank, "postprocess_nodes", scored(*TEXTS), query_str=QUERY, score_threshold=2.0)
-    assert beyond == []
+    with HeldServer(lambda asked: None) as server:
+        place = {"api_key": server.api_key, "base_url": server.base_url}
+        rerank = MeliousRerank(model="bge-reranker-v2-m3", **place, **given)
+        ranked = await way(rerank, "postprocess_nodes", scored(*TEXTS), query_str=QUERY, **more)
+        assert all(item.score >= 0 for item in ranked)
+        assert sorted(map(len, server.texts)) == [1, 2]
+        assert all(len(text) <= 5 for texts in server.texts for text in texts)
+        assert server.at_once == 1
+        beyond = await way(rerank, "postprocess_nodes", scored(*TEXTS), query_str=QUERY, score_threshold=2.0)
+        assert beyond == []
 
 
 async def test_the_kept_score_is_for_programs_and_hides_nothing_else(make_rerank, way):
