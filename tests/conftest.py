@@ -10,6 +10,8 @@ import pytest
 
 from melious.sandbox import Sandbox
 
+pytest_plugins = ["melious_sandbox.pytest_plugin"]
+
 _ADAPTERS = ("langchain", "llama_index")
 _MEETS_THE_FRAMEWORK = (
     "_agents",
@@ -109,18 +111,10 @@ def pytest_configure(config: pytest.Config) -> None:
         sys.modules["httpx2"] = None  # type: ignore[assignment]
 
 
-@pytest.fixture(scope="session")
-def _session_sandbox() -> Iterator[Sandbox]:
-    with Sandbox() as running:
-        yield running
-
-
 @pytest.fixture
-def sandbox(_session_sandbox: Sandbox) -> Iterator[Sandbox]:
+def sandbox(melious_sandbox: Sandbox) -> Sandbox:
     """The sandbox of the session, profile live, with nothing left of the test before."""
-    _session_sandbox.reset()
-    yield _session_sandbox
-    _session_sandbox.reset()
+    return melious_sandbox
 
 
 @pytest.fixture(autouse=True)

@@ -16,6 +16,7 @@ from llama_index.core.bridge.pydantic import Field
 from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_callback
 
 from llama_index_melious.component import MeliousComponent
+from llama_index_melious.llm.decorators import chat_callback, completion_callback
 from llama_index_melious.llm.messages import to_wire
 from llama_index_melious.llm.responses import ResponseBuilder, as_completion, chat_response
 from llama_index_melious.llm.streaming import (
@@ -219,7 +220,7 @@ class Melious(StructuredPredict, MeliousComponent, StreamFields):
 
     # --- chat ----------------------------------------------------------------------------------
 
-    @llm_chat_callback()
+    @chat_callback()
     def chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
         """Answer a conversation.
 
@@ -233,7 +234,7 @@ class Melious(StructuredPredict, MeliousComponent, StreamFields):
         """
         return self._chat(messages, kwargs)
 
-    @llm_chat_callback()
+    @chat_callback()
     async def achat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
         """Like `chat`, for asyncio."""
         return await self._achat(messages, kwargs)
@@ -295,12 +296,12 @@ class Melious(StructuredPredict, MeliousComponent, StreamFields):
         text = prompt if formatted or self.completion_to_prompt is None else self.completion_to_prompt(prompt)
         return [ChatMessage(role=MessageRole.USER, content=text)]
 
-    @llm_completion_callback()
+    @completion_callback()
     def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:  # noqa: FBT001, FBT002 - the base class's signature
         """Answer a prompt; see `chat` for the arguments and errors."""
         return as_completion(self._chat(self._prompt(prompt, formatted=formatted), kwargs))
 
-    @llm_completion_callback()
+    @completion_callback()
     async def acomplete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:  # noqa: FBT001, FBT002 - the base class's signature
         """Like `complete`, for asyncio."""
         return as_completion(await self._achat(self._prompt(prompt, formatted=formatted), kwargs))

@@ -18,6 +18,7 @@ from llama_index_instrumentation import get_dispatcher
 from llama_index_instrumentation.dispatcher import Dispatcher
 from pydantic import BaseModel
 
+from llama_index_melious.llm.decorators import span
 from llama_index_melious.llm.structured import (
     PartialReader,
     TextOf,
@@ -98,7 +99,7 @@ class StructuredPredict(ToolCalling):
         filled = ChatPromptTemplate(message_templates=self._formatted(prompt, prompt_args))
         return cast("PromptTemplate", filled)  # the programs accept any template
 
-    @dispatcher.span
+    @span(dispatcher)
     def structured_predict(
         self,
         output_cls: type[M],
@@ -127,7 +128,7 @@ class StructuredPredict(ToolCalling):
         dispatcher.event(LLMStructuredPredictEndEvent(output=output))
         return output
 
-    @dispatcher.span
+    @span(dispatcher)
     async def astructured_predict(
         self,
         output_cls: type[M],

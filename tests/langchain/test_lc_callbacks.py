@@ -96,10 +96,12 @@ def test_a_block_belongs_to_its_own_thread_and_task(chat, embeddings):
         embeddings().embed_query("somebody else's")
 
     async def main():
+        all_asked = asyncio.Barrier(4)
+
         async def one(model):
             with get_melious_callback() as callback:
                 await model.aembed_query("heat")
-                await asyncio.sleep(0.02)
+                await all_asked.wait()
             return callback.total.requests
 
         return await asyncio.gather(*(one(embeddings()) for _ in range(4)))

@@ -99,7 +99,7 @@ def test_what_the_service_says(way, chat, sandbox, fault, expected, streamed):
     sandbox.faults.add(fault)
     call = way.stream if streamed else way.invoke
     with pytest.raises(expected) as caught:
-        call(chat(max_retries=0, timeout=1, max_rate_limit_wait=0), "Hello")
+        call(chat(max_retries=0, timeout=0.2 if fault.delay else 60, max_rate_limit_wait=0), "Hello")
     assert isinstance(caught.value, core.MeliousError)
     assert caught.value.__context__ is None or caught.value.__suppress_context__
 

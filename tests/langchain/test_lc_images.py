@@ -9,6 +9,7 @@ import zlib
 from decimal import Decimal
 
 import pytest
+from faults.faults_kit import eventually
 from langchain.agents import create_agent
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import HumanMessage, ToolMessage
@@ -203,11 +204,17 @@ def test_what_it_cost_is_told(way, draw, sandbox):
 
 
 async def test_async_holds_nothing_up(draw, sandbox):
-    sandbox.faults.add(Fault(delay=0.5, times=4))
     tool = draw()
     done = await asyncio.gather(*(tool.ainvoke(f"lighthouse {n}") for n in range(4)))
-    assert len({request.connection for request in sandbox.requests}) > 1  # one after the other share one
     assert len({blocks[1]["base64"] for blocks in done}) == 4
+    sandbox.requests.clear()
+    sandbox.faults.add(Fault(delay=600, times=4))
+    tasks = [asyncio.create_task(tool.ainvoke(f"lighthouse {n}")) for n in range(4)]
+    assert await asyncio.to_thread(eventually, lambda: len(sandbox.requests) == 4)
+    for task in tasks:
+        task.cancel()
+    outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [asyncio.CancelledError] * 4
 
 
 @pytest.mark.parametrize("carried", [copy.copy, copy.deepcopy, lambda tool: pickle.loads(pickle.dumps(tool))])

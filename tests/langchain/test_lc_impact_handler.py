@@ -165,6 +165,7 @@ def test_a_stream_that_breaks_was_answered_and_failed(way, chat, sandbox):
 IDLE = pytest.mark.filterwarnings("ignore:preset. .* has no effect with the flavor:UserWarning")
 
 
+@pytest.mark.sampled(3)
 @IDLE
 @pytest.mark.parametrize("streamed", [False, True])
 @pytest.mark.parametrize("failed", [False, True])

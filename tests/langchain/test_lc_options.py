@@ -1,6 +1,7 @@
 """Options beside the wire's parameters: headers, costs for LangSmith, timeouts, null content, lists of models."""
 
 import pytest
+from faults.faults_kit import RawServer, eventually
 from langchain_core.callbacks import UsageMetadataCallbackHandler
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, ToolMessage, merge_message_runs
 from langchain_core.messages.ai import add_usage
@@ -96,17 +97,22 @@ def test_timeouts_are_seconds_in_every_form(kind, sandbox):
             kind(model="x", timeout=wrong, **place)
 
 
-@pytest.mark.parametrize("timeout", [0.3, (2.0, 0.3)])
-def test_an_answer_that_takes_too_long_is_not_bought_twice_unless_that_is_wanted(way, chat, sandbox, timeout):
-    sandbox.faults.add(Fault(delay=600.0, times=None))
-    with pytest.raises(APITimeoutError):
-        way.invoke(chat(timeout=timeout), "Hello")
-    assert len(sandbox.requests) == 1
-    with pytest.raises(APITimeoutError):
-        way.invoke(chat(timeout=timeout, max_retries=1, retry_timeouts=True), "Hello")
-    with pytest.raises(APITimeoutError):
-        way.invoke(chat(timeout=timeout, max_retries=1), "Hello", retry_timeouts=True)
-    assert len(sandbox.requests) == 5
+@pytest.mark.parametrize("timeout", [0.2, (30.0, 0.2)])
+def test_an_answer_that_takes_too_long_is_not_bought_twice_unless_that_is_wanted(way, chat, timeout):
+    def never_answer(peer):
+        if peer.request() is not None:
+            peer.left()
+
+    with RawServer(never_answer) as server:
+        arguments = {"base_url": server.base_url, "timeout": timeout}
+        with pytest.raises(APITimeoutError):
+            way.invoke(chat(**arguments), "Hello")
+        assert eventually(lambda: len(server.requests) == 1)
+        with pytest.raises(APITimeoutError):
+            way.invoke(chat(**arguments, max_retries=1, retry_timeouts=True), "Hello")
+        with pytest.raises(APITimeoutError):
+            way.invoke(chat(**arguments, max_retries=1), "Hello", retry_timeouts=True)
+        assert eventually(lambda: len(server.requests) == 5)
 
 
 def test_a_refusal_is_a_refusal(way, chat, sandbox):

@@ -60,6 +60,7 @@ def reply(method, schema=Person):
     return Reply(chunks=['{"name": "Ma', 'ria", "age"', ": 52}"])
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("include_raw", [False, True], ids=["parsed", "raw"])
 @pytest.mark.parametrize("strict", [None, True, False])
 @pytest.mark.parametrize("method", METHODS)
@@ -143,6 +144,7 @@ TEXTS = {
 }
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
@@ -164,6 +166,7 @@ BAD = [
 ]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(("bad", "reason"), BAD)
 @pytest.mark.parametrize("method", METHODS)
 def test_an_answer_without_an_instance_says_so(way, chat, sandbox, method, bad, reason):

@@ -236,15 +236,18 @@ class BlocksTheLoop(LineParser):
 class MixesCalls(LineParser):
     async def alazy_parse(self, blob):
         self.blob = blob
-        await asyncio.sleep(0.001)
+        await asyncio.sleep(0)
         for document in self.lazy_parse(self.blob):
             yield document
 
 
 class MixesThreads(LineParser):
+    all_begun = threading.Barrier(4)
+
     def lazy_parse(self, blob):
         self.blob = blob
-        time.sleep(0.002)
+        if threading.current_thread().name.startswith("ThreadPoolExecutor"):
+            self.all_begun.wait(60)
         yield from super().lazy_parse(self.blob)
 
 

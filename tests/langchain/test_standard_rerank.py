@@ -269,7 +269,7 @@ class MixesCalls(WordRerank):
 
     async def _aranked(self, given):
         self._query = given[1]
-        await asyncio.sleep(0.001)
+        await asyncio.sleep(0)
         return self.ranked(given[0], self._query)
 
 

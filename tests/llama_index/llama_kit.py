@@ -39,7 +39,7 @@ class Way:
         return [item async for item in result] if inspect.isasyncgen(result) else result
 
 
-async def eventually(condition: Callable[[], bool], seconds: float = 30.0) -> bool:
+async def eventually(condition: Callable[[], bool], seconds: float = 60.0) -> bool:
     """Whether a condition comes true; the time is for machines that are busy, not for the product."""
     for _ in range(round(seconds / 0.01)):
         if condition():

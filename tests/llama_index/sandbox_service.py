@@ -7,7 +7,7 @@ from conformance import Answer, Service
 
 from melious.sandbox import Fault, RecordedRequest, Sandbox
 
-SILENCE = 20.0
+SILENCE = 600.0
 
 
 class SandboxService(Service):

@@ -131,6 +131,7 @@ def handler():
     root.event_handlers.remove(handler)
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("method", CHAT)
 @pytest.mark.parametrize(
     ("settings", "options", "held"),

@@ -268,7 +268,7 @@ async def test_empty_answer(make_llm, way, sandbox):
 @pytest.mark.parametrize("how", ["break", "close", "never iterated"])
 def test_leaving_a_stream_closes_its_connection(start_sandbox, how):
     sandbox = start_sandbox()
-    sandbox.faults.add(Fault(stall_after_events=3, stall_seconds=20))
+    sandbox.faults.add(Fault(stall_after_events=3, stall_seconds=600))
     stream = Melious(model=MODEL, api_key=sandbox.api_key, base_url=sandbox.base_url).stream_chat(HELLO)
     if how == "break":
         for _ in stream:
@@ -285,7 +285,7 @@ def test_leaving_a_stream_closes_its_connection(start_sandbox, how):
 def test_leaving_an_async_stream_closes_its_connection(start_sandbox, how):
     sandbox = start_sandbox()
     llm = Melious(model=MODEL, api_key=sandbox.api_key, base_url=sandbox.base_url)
-    sandbox.faults.add(Fault(stall_after_events=3, stall_seconds=20))
+    sandbox.faults.add(Fault(stall_after_events=3, stall_seconds=600))
 
     async def main():
         stream = await llm.astream_chat(HELLO)
@@ -310,7 +310,9 @@ def test_cancelling_closes_the_connection(start_sandbox, when):
     sandbox = start_sandbox()
     llm = Melious(model=MODEL, api_key=sandbox.api_key, base_url=sandbox.base_url)
     fault = (
-        {"delay": 20} if when == "before the first chunk" else {"stall_after_events": 3, "stall_seconds": 20}
+        {"delay": 600}
+        if when == "before the first chunk"
+        else {"stall_after_events": 3, "stall_seconds": 600}
     )
     sandbox.faults.add(Fault(**fault))
     begun = []

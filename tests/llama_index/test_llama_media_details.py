@@ -5,7 +5,7 @@ import threading
 
 import pytest
 import recordings
-from conformance.kit import leaves_the_loop_free
+from conformance.kit import arrive, end, leaves_the_loop_free
 from llama_index.core.instrumentation import get_dispatcher
 
 from llama_index_melious import MeliousAudioReader, MeliousImpactEventHandler, MeliousToolSpec
@@ -85,20 +85,21 @@ async def test_async_tools_and_readers_leave_the_loop_free(make_spec, make_reade
     }
     for name, call in calls.items():
         await call()  # which may import
-        sandbox.faults.add(Fault(delay=0.5))
-        assert await leaves_the_loop_free(call()), f"{name} holds the event loop"
+        sandbox.faults.add(Fault(delay=30))
+        assert await leaves_the_loop_free(call(), sandbox), f"{name} holds the event loop"
 
 
 async def test_async_pictures_wait_without_a_thread(make_spec, sandbox):
     """A recording is read from the disk in a thread; a picture has nothing to read."""
     (draw,) = make_spec(audio_model=None).to_tool_list()
     await draw.acall(prompt="a lighthouse")
-    sandbox.faults.add(Fault(delay=0.5, times=None))
+    sandbox.requests.clear()
+    sandbox.faults.add(Fault(delay=600, times=None))
     before = threading.active_count()
     tasks = [asyncio.create_task(draw.acall(prompt="a lighthouse")) for _ in range(4)]
-    await asyncio.sleep(0.15)
+    assert await arrive(sandbox, 4, *tasks)
     assert threading.active_count() <= before
-    await asyncio.gather(*tasks)
+    await end(*tasks)
 
 
 async def test_a_transcript_of_a_tool_tells_what_it_cost(way, make_spec, talk, sandbox):

@@ -9,9 +9,7 @@ import llama_index_melious
 
 
 def run(code, *flags):
-    return subprocess.run(
-        [sys.executable, *flags, "-c", code], capture_output=True, text=True, timeout=60, check=False
-    )
+    return subprocess.run([sys.executable, *flags, "-c", code], capture_output=True, text=True, check=False)
 
 
 def test_importing_the_package_loads_nothing():
@@ -25,18 +23,6 @@ def test_importing_the_package_loads_nothing():
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == str(sorted(llama_index_melious.__all__))
-
-
-def test_importing_a_class_opens_no_connection_and_loads_no_http_library():
-    done = run(
-        "import socket, sys\n"
-        "def refuse(*_): raise AssertionError('a connection')\n"
-        "socket.socket.connect = refuse\n"
-        "from llama_index_melious import Melious\n"
-        "Melious(model='glm-4.7', api_key='k').metadata\n"
-        "assert not {'httpx2', 'tiktoken.load'} & set(sys.modules)"
-    )
-    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("missing", ["llama_index", "llama_index.core"])

@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import json
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -21,12 +20,12 @@ from llama_index.core.storage.docstore import SimpleDocumentStore
 from llama_index.core.tools import QueryEngineTool
 from llama_index.core.vector_stores import MetadataFilter, MetadataFilters
 from llama_index.vector_stores.qdrant import QdrantVectorStore
-from llama_kit import Way, whole
+from llama_kit import Way
 from pydantic import BaseModel
 from qdrant_client import AsyncQdrantClient, QdrantClient
 
 from melious import track_impact
-from melious.sandbox import Fault
+from melious.sandbox import Reply
 
 GUIDE = {
     "lighthouse": "The lighthouse of Brask was built in 1871 by Ida Holm. Its lamp burns rapeseed oil.",
@@ -36,6 +35,7 @@ GUIDE = {
     "winter": "In winter the sea of Brask freezes. Then a sledge brings the mail.",
 }
 QUESTION = "What does a ticket of the ferry cost?"
+ANSWER = Reply(chunks=["It costs ", "nine ", "crowns."])
 
 # Told whenever a collection is made in this process.
 pytestmark = pytest.mark.filterwarnings(
@@ -94,9 +94,11 @@ async def test_retrieval_rerank_answer(index, make_llm, make_rerank, way, sandbo
         llm=make_llm(), node_postprocessors=[make_rerank(top_n=2)], similarity_top_k=5
     )
     sandbox.requests.clear()
+    sandbox.replies.add(ANSWER)
     with track_impact() as ledger:
         response = await way(engine, "query", QUESTION)
-    assert "nine crowns" in str(response)
+    assert str(response) == "It costs nine crowns."
+    assert GUIDE["ferry"] in str(sandbox.requests[-1].body["messages"])
     assert len(response.source_nodes) == 2
     assert response.source_nodes[0].node.metadata["about"] == "ferry"
     assert response.source_nodes[0].score > response.source_nodes[1].score
@@ -111,25 +113,26 @@ async def test_filters_of_the_store(index, make_llm, way):
     assert found.node.metadata["about"] == "winter"
 
 
-async def test_answer_in_pieces(index, make_llm, make_rerank, way):
+async def test_answer_in_pieces(index, make_llm, make_rerank, way, sandbox):
     engine = index.as_query_engine(
         llm=make_llm(), node_postprocessors=[make_rerank(top_n=1)], similarity_top_k=5, streaming=True
     )
+    sandbox.replies.add(ANSWER)
     response = await way(engine, "query", QUESTION)
     if way.name == "sync":
         pieces = list(response.response_gen)
     else:
         pieces = [piece async for piece in response.async_response_gen()]
-    assert len(pieces) > 2
-    assert "nine crowns" in "".join(pieces)
+    assert list(filter(None, pieces)) == ["It costs ", "nine ", "crowns."]
 
 
 async def test_citations_with_reranker(index, make_llm, make_rerank, way, sandbox):
     engine = CitationQueryEngine.from_args(
         index, llm=make_llm(), similarity_top_k=5, node_postprocessors=[make_rerank(top_n=2)]
     )
+    sandbox.replies.add(Reply(text="Nine crowns [1]."))
     response = await way(engine, "query", QUESTION)
-    assert "nine crowns" in str(response)
+    assert str(response) == "Nine crowns [1]."
     first, second = response.source_nodes
     assert first.node.get_content().startswith("Source 1:")
     assert second.node.get_content().startswith("Source 2:")
@@ -148,7 +151,7 @@ class Fare(BaseModel):
 
 async def test_answer_is_an_object(index, make_llm, way, sandbox):
     fare = Fare(ticket="ferry", crowns=9)
-    sandbox.faults.add(Fault(endpoint="chat", body=whole({"content": fare.model_dump_json()})))
+    sandbox.replies.add(Reply(text=fare.model_dump_json()))
     engine = index.as_query_engine(llm=make_llm().as_structured_llm(Fare), similarity_top_k=1)
     response = await way(engine, "query", QUESTION)
     assert response.response == fare
@@ -163,18 +166,15 @@ async def test_router_asks_the_engine_that_fits(index, make_llm, way, sandbox):
         engine = index.as_query_engine(llm=make_llm(), filters=only)
         return QueryEngineTool.from_defaults(engine, name=name, description=f"Knows the {name} of Brask.")
 
-    chosen = json.dumps({"index": 2, "reason": "It asks for the ferry."})
-    call = {"id": "c1", "type": "function", "function": {"name": "SingleSelection", "arguments": chosen}}
-    sandbox.faults.add(
-        Fault(endpoint="chat", body=whole({"content": "", "tool_calls": [call]}, "tool_calls"))
-    )
+    chosen = {"index": 2, "reason": "It asks for the ferry."}
+    sandbox.replies.add(Reply(tool_calls=[("SingleSelection", chosen)]), ANSWER)
     engine = RouterQueryEngine.from_defaults(
         [about("bakery"), about("ferry")],
         llm=make_llm(),
         selector=PydanticSingleSelector.from_defaults(llm=make_llm()),
     )
     response = await way(engine, "query", QUESTION)
-    assert "nine crowns" in str(response)
+    assert str(response) == "It costs nine crowns."
     assert [item.node.metadata["about"] for item in response.source_nodes] == ["ferry"]
 
 
@@ -224,10 +224,11 @@ def test_cache_on_disk_serves_another_process_and_another_key(
     assert not keys.requests
 
 
-async def test_ingestion_with_workers_and_cache(make_embedding, way, sandbox):
+async def test_asynchronous_ingestion_with_workers_and_cache(make_embedding, sandbox):
+    """Blocking, workers are processes: `test_llama_embeddings_observed.py` starts some."""
     nodes = [TextNode(text=f"Boat number {at} is blue.", id_=str(at)) for at in range(8)]
     pipeline = IngestionPipeline(transformations=[make_embedding(embed_batch_size=2)], cache=IngestionCache())
-    done = await way(pipeline, "run", nodes=nodes, num_workers=2)
+    done = await pipeline.arun(nodes=nodes, num_workers=2)
     assert sorted(node.text for node in done) == [node.text for node in nodes]
     assert all(len(node.embedding) == 1024 for node in done)
     embedded = [text for request in sandbox.requests for text in request.body["input"]]
@@ -238,8 +239,9 @@ async def test_ingestion_with_workers_and_cache(make_embedding, way, sandbox):
 async def test_extractors_ask_for_every_node(make_llm, pipeline, sandbox):
     extractor = QuestionsAnsweredExtractor(llm=make_llm(), questions=1, num_workers=3)
     pipeline.transformations = [pipeline.transformations[0], extractor]
+    sandbox.replies.add(Reply(text="Who built it?"), times=None)
     nodes = await pipeline.arun(documents=documents())
-    assert all(node.metadata["questions_this_excerpt_can_answer"] for node in nodes)
+    assert {node.metadata["questions_this_excerpt_can_answer"] for node in nodes} == {"Who built it?"}
     assert len(sandbox.requests.to("chat")) == len(GUIDE)
 
 
@@ -249,8 +251,8 @@ async def test_extractors_ask_for_every_node(make_llm, pipeline, sandbox):
 @pytest.mark.parametrize(("verdict", "passing"), [("YES", True), ("NO", False)])
 @pytest.mark.parametrize("judge", [RelevancyEvaluator, FaithfulnessEvaluator])
 async def test_judges(index, make_llm, way, sandbox, judge, verdict, passing):
+    sandbox.replies.add(ANSWER, Reply(text=verdict))
     response = await way(index.as_query_engine(llm=make_llm()), "query", QUESTION)
-    sandbox.faults.add(Fault(endpoint="chat", body=whole({"content": verdict})))
     result = await judge(llm=make_llm()).aevaluate_response(query=QUESTION, response=response)
     assert (result.passing, result.feedback) == (passing, verdict)
     assert "nine crowns" in str(sandbox.requests[-1].body["messages"])
@@ -262,7 +264,7 @@ async def test_judges(index, make_llm, way, sandbox, judge, verdict, passing):
 def test_blocking_judge_inside_a_running_loop(make_llm, sandbox):
     """`evaluate` starts a loop of its own in a thread, and the LLM serves both loops."""
     llm = make_llm()
-    sandbox.faults.add(Fault(endpoint="chat", body=whole({"content": "YES"}), times=3))
+    sandbox.replies.add(Reply(text="YES"), times=3)
     given = {"query": QUESTION, "response": "Nine crowns.", "contexts": [GUIDE["ferry"]]}
     evaluator = RelevancyEvaluator(llm=llm)
 
@@ -286,14 +288,14 @@ def test_one_engine_on_several_loops(make_embedding, make_llm, make_rerank, sand
     engine = VectorStoreIndex(nodes, embed_model=make_embedding()).as_query_engine(
         llm=make_llm(), node_postprocessors=[make_rerank(top_n=1)], similarity_top_k=5
     )
-    answers = {str(asyncio.run(engine.aquery(QUESTION))) for _ in range(3)}
+    sandbox.replies.add(ANSWER, times=None)
+    answers = [str(asyncio.run(engine.aquery(QUESTION))) for _ in range(3)]
 
     async def together() -> list[Any]:
         return await asyncio.gather(*(engine.aquery(QUESTION) for _ in range(5)))
 
-    answers |= {str(response) for response in asyncio.run(together())}
-    answers.add(str(engine.query(QUESTION)))
-    assert len(answers) == 1
-    assert "nine crowns" in answers.pop()
+    answers += [str(response) for response in asyncio.run(together())]
+    answers.append(str(engine.query(QUESTION)))
+    assert answers == ["It costs nine crowns."] * 9
     assert {request.status for request in sandbox.requests} == {200}
     assert len(sandbox.requests.to("rerank")) == 9

@@ -6,6 +6,7 @@ import logging
 import weakref
 
 import pytest
+from core.held_server import HeldServer
 from llama_index.core.ingestion import IngestionPipeline
 from llama_index.core.instrumentation import get_dispatcher
 from llama_index.core.node_parser import SentenceSplitter
@@ -36,18 +37,14 @@ def scored(*texts):
 
 
 @pytest.mark.parametrize("workers", [1, 3])
-async def test_requests_keep_to_num_workers_however_long_the_texts(make_embedding, start_sandbox, workers):
-    slow = start_sandbox(latency=0.05)
-    model = make_embedding(
-        base_url=slow.base_url, api_key=slow.api_key, embed_batch_size=60, num_workers=workers
-    )
-    running, most = asyncio.ensure_future(model.aget_text_embedding_batch(LONG)), 0
-    while not running.done():
-        most = max(most, slow.open_connections)
-        await asyncio.sleep(0.005)
-    assert len(await running) == len(LONG)
-    assert len(slow.requests) > 2, "the texts were to be too long for two requests"
-    assert most <= workers
+async def test_requests_keep_to_num_workers_however_long_the_texts(make_embedding, workers):
+    with HeldServer(lambda asked: None) as server:
+        model = make_embedding(
+            base_url=server.base_url, api_key=server.api_key, embed_batch_size=60, num_workers=workers
+        )
+        assert len(await model.aget_text_embedding_batch(LONG)) == len(LONG)
+        assert len(server.asked) > 2, "the texts were to be too long for two requests"
+        assert server.at_once <= workers
 
 
 def test_no_closed_loop_is_kept(make_embedding):

@@ -4,6 +4,7 @@ import asyncio
 import threading
 
 import pytest
+from conformance.kit import arrive, end
 from llama_index.core.callbacks import CallbackManager, CBEventType, EventPayload, LlamaDebugHandler
 from llama_index.core.instrumentation import get_dispatcher
 from llama_index.core.instrumentation.event_handlers import BaseEventHandler
@@ -11,7 +12,6 @@ from llama_index.core.instrumentation.span_handlers import SimpleSpanHandler
 from llama_index.core.schema import MetadataMode, NodeWithScore, QueryBundle, TextNode
 from pydantic import Field
 
-from llama_index_melious import MeliousRerank
 from melious import AuthenticationError, BadRequestError, InvalidArgumentError, ServerError
 from melious.sandbox import Fault
 
@@ -216,22 +216,11 @@ async def test_both_ways_are_spans(make_rerank, way, nodes):
     ]
 
 
-def test_async_needs_no_thread(start_sandbox, nodes):
-    slow = start_sandbox(latency=0.2)
-    rerank = MeliousRerank(model="bge-reranker-v2-m3", api_key=slow.api_key, base_url=slow.base_url)
-    most = 0
-
-    async def one():
-        nonlocal most
-        result = await rerank.apostprocess_nodes(nodes, query_str=QUERY)
-        most = max(most, threading.active_count())
-        return result
-
-    async def main():
-        return await asyncio.gather(*(one() for _ in range(32)))
-
+async def test_async_needs_no_thread(make_rerank, nodes, sandbox):
+    sandbox.faults.add(Fault(delay=600, times=None))
+    rerank = make_rerank()
     before = threading.active_count()
-    assert len(asyncio.run(main())) == 32
-    assert most <= before
-    arrivals = [request.received_at for request in slow.requests]
-    assert max(arrivals) - min(arrivals) < 0.2
+    calls = [asyncio.create_task(rerank.apostprocess_nodes(nodes, query_str=QUERY)) for _ in range(32)]
+    assert await arrive(sandbox, 32, *calls)
+    assert threading.active_count() <= before
+    await end(*calls)

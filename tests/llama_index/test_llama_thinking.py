@@ -38,6 +38,7 @@ def test_whole_texts(text, thought, said):
     assert split_thinking(text) == (thought, said)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("size", [1, 3, 1000])
 @pytest.mark.parametrize(("text", "thought", "said"), TEXTS)
 async def test_whole_and_streamed_alike(make_llm, way, sandbox, text, thought, said, size):

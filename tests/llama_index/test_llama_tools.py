@@ -14,7 +14,7 @@ from pydantic_core import from_json
 from llama_index_melious import ToolArgumentsError
 from llama_index_melious.llm import tools as _tools
 from llama_index_melious.llm.tools import allows_strict
-from melious.sandbox import Fault
+from melious.sandbox import Fault, Reply
 
 
 def call_piece(index, call_id=None, name=None, arguments=""):
@@ -197,7 +197,8 @@ def test_no_call_where_one_was_expected(make_llm):
     assert make_llm().get_tool_calls_from_response(response, error_on_no_tool_call=False) == []
 
 
-async def test_predict_and_call(make_llm, way):
+async def test_predict_and_call(make_llm, way, sandbox):
+    sandbox.replies.add(Reply(tool_calls=[("get_weather", {"city": "Oslo"})]))
     result = await way(make_llm(), "predict_and_call", TOOLS, user_msg="What is the weather in Oslo?")
     assert result.response == "Sunny in Oslo, 21 degrees"
 
@@ -332,7 +333,7 @@ async def test_streams_keep_to_one_call_unless_parallel(make_llm, way, sandbox, 
 @pytest.mark.parametrize("leave", ["break", "close"])
 async def test_leaving_a_stream_with_tools_closes_it(make_llm, way, start_sandbox, leave):
     sandbox = start_sandbox()
-    sandbox.faults.add(Fault(stall_after_events=3, stall_seconds=20))
+    sandbox.faults.add(Fault(stall_after_events=3, stall_seconds=600))
     llm = make_llm(base_url=sandbox.base_url, api_key=sandbox.api_key)
     if way.name == "sync":
         stream = llm.stream_chat_with_tools(TOOLS, user_msg="Hello")

@@ -22,6 +22,7 @@ class Word(BaseModel):
 # --- offering in streams -----------------------------------------------------------------------------------
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize(
     ("arguments", "expected"),

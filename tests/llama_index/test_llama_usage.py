@@ -17,7 +17,7 @@ from pydantic import BaseModel, Field
 
 from llama_index_melious.events import MeliousUsageEvent
 from melious import BadRequestError, ProviderError, track_impact
-from melious.sandbox import Fault
+from melious.sandbox import Fault, Reply
 
 HELLO = [ChatMessage("Hello, you!")]
 FORMS = {
@@ -96,13 +96,16 @@ async def test_one_event_for_each_request(make_llm, way, sandbox, keeper, spans,
 
 @pytest.mark.parametrize("mode", [PydanticProgramMode.DEFAULT, PydanticProgramMode.FUNCTION])
 @pytest.mark.parametrize("method", ["structured_predict", "stream_structured_predict"])
-async def test_one_event_for_each_object(make_llm, way, keeper, method, mode):
+async def test_one_event_for_each_object(make_llm, way, keeper, sandbox, method, mode):
     llm = make_llm(pydantic_program_mode=mode)
+    by_tool = Reply(tool_calls=[("Book", {"title": "Dune"})])
+    sandbox.replies.add(by_tool if mode is PydanticProgramMode.FUNCTION else Reply(text='{"title": "Dune"}'))
     await way(llm, method, Book, PromptTemplate('Title: "Dune"'))
     assert len(keeper.of(MeliousUsageEvent)) == 1
 
 
-async def test_one_event_through_a_structured_llm(make_llm, way, keeper):
+async def test_one_event_through_a_structured_llm(make_llm, way, keeper, sandbox):
+    sandbox.replies.add(Reply(text='{"title": "Dune"}'))
     await way(make_llm().as_structured_llm(Book), "chat", [ChatMessage('Title: "Dune"')])
     assert len(keeper.of(MeliousUsageEvent)) == 1
 

@@ -80,7 +80,7 @@ class Browser:
             command["sessionId"] = self._session
         os.write(self._write, json.dumps(command).encode() + b"\0")
         while True:
-            message = self._next(20)
+            message = self._next(60)
             if message.get("id") == self._last:
                 if "error" in message:
                     raise RuntimeError(f"{method}: {message['error']}")
@@ -111,7 +111,7 @@ class Browser:
             raise RuntimeError(f"{expression}: {answer['exceptionDetails']}")
         return answer["result"].get("value")
 
-    def until(self, expression: str, seconds: float = 10.0) -> None:
+    def until(self, expression: str, seconds: float = 60.0) -> None:
         """Wait until JavaScript in the page is true."""
         end = time.monotonic() + seconds
         while not self.value(expression):

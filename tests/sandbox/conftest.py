@@ -18,7 +18,7 @@ def client_of() -> Iterator[Callable[..., httpx.Client]]:
             client = httpx.Client(
                 base_url=sandbox.base_url,
                 headers={"authorization": f"Bearer {key or sandbox.api_key}"},
-                timeout=20,
+                timeout=60,
                 trust_env=False,
             )
             stack.callback(client.close)

@@ -37,7 +37,7 @@ def request(sandbox: Sandbox, line: str, *headers: str, key: str | None = None, 
 
 def say(sandbox: Sandbox, data: bytes) -> Answer:
     """Send bytes and read one answer, leaving the connection open for writing all the while."""
-    with socket.create_connection(address_of(sandbox), 20) as sock:
+    with socket.create_connection(address_of(sandbox), 60) as sock:
         sock.sendall(data)
         return read(sock)
 

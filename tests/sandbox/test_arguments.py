@@ -2,7 +2,6 @@
 
 import json
 import math
-from collections.abc import Mapping
 
 import pytest
 
@@ -89,20 +88,13 @@ ARGUMENTS = {
 }  # fmt: skip
 
 
-def pairs(table: Mapping[str, list[object]]) -> list[object]:
-    return [
-        pytest.param(name, value, id=f"{name}-{position}")
-        for name, values in table.items()
-        for position, value in enumerate(values)
-    ]
-
-
-@pytest.mark.parametrize(("name", "value"), pairs(FIELDS))
-def test_fields_of_a_fault(name, value):
-    with pytest.raises(InvalidArgumentError, match=rf"^{name}") as caught:
-        Fault(**{name: value})
-    assert isinstance(caught.value, ValueError)
-    assert caught.value.param.startswith(name)
+@pytest.mark.parametrize("name", FIELDS)
+def test_fields_of_a_fault(name):
+    for value in FIELDS[name]:
+        with pytest.raises(InvalidArgumentError, match=rf"^{name}") as caught:
+            pytest.fail(f"taken: {Fault(**{name: value})}")
+        assert isinstance(caught.value, ValueError)
+        assert caught.value.param.startswith(name)
 
 
 def test_every_field_of_a_fault_is_checked():
@@ -130,11 +122,12 @@ def test_what_is_not_a_fault_cannot_be_added(sandbox):
     assert len(sandbox.faults) == 0
 
 
-@pytest.mark.parametrize(("name", "value"), pairs(ARGUMENTS))
-def test_arguments_of_a_sandbox(name, value):
-    with pytest.raises(InvalidArgumentError, match=rf"^{name}") as caught:
-        Sandbox(**{name: value})
-    assert caught.value.param.startswith(name)
+@pytest.mark.parametrize("name", ARGUMENTS)
+def test_arguments_of_a_sandbox(name):
+    for value in ARGUMENTS[name]:
+        with pytest.raises(InvalidArgumentError, match=rf"^{name}") as caught:
+            pytest.fail(f"{value!r} is taken: {Sandbox(**{name: value})}")
+        assert caught.value.param.startswith(name)
 
 
 @pytest.mark.parametrize(
@@ -183,9 +176,9 @@ ODD_HEADERS = [
     '{"delay":-Infinity}', '{"delay":86401}', '{"delay":-0.1}', '{"stall_seconds":1e300}', '{"body_latin1":5}',
     '{"body_latin1":"\\u20ac"}', '{"body":"a","body_latin1":"b"}', '{"headers":{"a b":"c"}}', '{"headers":{"x":" y"}}',
     '{"headers":{"transfer-encoding":"gzip"}}', '{"raw":"abc"}', '{"raw":[1]}', '{"times":' + "9" * 5000 + "}",
-    '{"body":' + "[" * 20_000 + "]" * 20_000 + "}", '{"body":{"a":' + '{"a":' * 5_000 + "1" + "}" * 5_001 + "}",
     "[" * 30_000,
 ]  # fmt: skip
+DEEP_BODIES = ["[" * 20_000 + "]" * 20_000, '{"a":' * 5_000 + "1" + "}" * 5_000]
 
 
 @pytest.mark.parametrize("header", ODD_HEADERS, ids=range(len(ODD_HEADERS)))
@@ -196,12 +189,24 @@ def test_odd_fault_headers(http, header, path):
     assert "x-sandbox-fault" in answer.json()["error"]["message"]
 
 
-@pytest.mark.parametrize(("name", "value"), pairs(SENT))
-def test_every_fault_that_cannot_be_made_is_refused_as_a_header(http, name, value):
-    header = {"x-sandbox-fault": json.dumps({name: value})}
-    answer = http.get("/models", headers=header)
-    assert answer.status_code == 400
-    assert name in answer.json()["error"]["message"]
+@pytest.mark.parametrize("body", DEEP_BODIES, ids=["array", "object"])
+@pytest.mark.parametrize("path", ["/models", "/nowhere"])
+def test_a_fault_with_a_deep_body_is_played_or_refused(http, body, path):
+    """How deep the decoder of JSON goes differs between Pythons."""
+    answer = http.get(path, headers={"x-sandbox-fault": f'{{"body":{body}}}'})
+    if answer.status_code == 200:
+        assert answer.text.replace(" ", "") == body
+    else:
+        assert answer.status_code == 400
+        assert "x-sandbox-fault" in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("name", SENT)
+def test_every_fault_that_cannot_be_made_is_refused_as_a_header(http, name):
+    for value in SENT[name]:
+        answer = http.get("/models", headers={"x-sandbox-fault": json.dumps({name: value})})
+        assert answer.status_code == 400, value
+        assert name in answer.json()["error"]["message"]
 
 
 @pytest.mark.parametrize(

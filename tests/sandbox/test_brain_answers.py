@@ -345,6 +345,7 @@ def retrieved(question):
     return [chunks[i] for i in near], [chunks[near[i]] for i in best]
 
 
+@pytest.mark.xdist_group("documents")  # which are embedded once
 @pytest.mark.parametrize("question", ASKED)
 def test_real_documents_are_found_and_answer(question):
     wanted, phrase = ASKED[question]

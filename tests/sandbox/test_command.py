@@ -47,7 +47,6 @@ def test_its_lines_for_a_shell_can_be_pasted(printed, sandbox):
         ["bash", "-euc", f"export no_proxy=127.0.0.1\n{script}"],
         capture_output=True,
         text=True,
-        timeout=20,
         check=True,
     )
     assert '"environment_impact"' in done.stdout

@@ -68,6 +68,7 @@ def test_other_names_are_refused(sandbox, host):
     assert status(sandbox, host) == 403
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     "host",
     ["", "[::1", "::1", "[::1]x", "[v1.x]", "[fe80::1%25eth0]", "user@localhost", "user:pw@localhost",

@@ -66,7 +66,7 @@ def test_a_row_changes_when_its_answer_ends_and_the_others_stay(tab, sandbox, ht
     http.post("/chat/completions", json=CHAT)
     tab.until(f"{ROWS} === 2")
     tab.value("window.old = document.querySelector('#rows tr:last-child')")
-    sandbox.faults.add(Fault(stall_after_events=2, stall_seconds=20))
+    sandbox.faults.add(Fault(stall_after_events=2, stall_seconds=600))
     with http.stream("POST", "/chat/completions", json=CHAT | {"stream": True}) as stream:
         parts = stream.iter_raw()
         next(parts)

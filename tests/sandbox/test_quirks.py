@@ -148,7 +148,7 @@ def test_a_request_that_overlaps_with_another_is_refused_once(start_sandbox, cli
     sandbox.replies.add(Reply(text="first"), when=first)
     sandbox.faults.add(Fault(endpoint="chat", stall_after_events=1, stall_seconds=60))
     with client.stream("POST", "/chat/completions", json=BODY | {"stream": True}, headers={"x-first": "1"}):
-        assert under_way.wait(20)
+        assert under_way.wait(60)
         statuses = [client.post("/chat/completions", json=BODY).status_code for _ in range(4)]
         embedded = client.post("/embeddings", json={"model": "bge-m3", "input": "x"}).status_code
     assert statuses == ([400, 200, 400, 200] if on else [200] * 4)

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import re
-import select
 import signal
 import socket
 import subprocess
@@ -13,24 +12,16 @@ import time
 
 import httpx
 import pytest
+from faults.faults_kit import eventually
 
 from melious.sandbox import Fault, Sandbox
 
 HELLO = {"model": "llama-3.1-8b-instruct", "messages": [{"role": "user", "content": "Hello"}]}
 
 
-def until(condition, seconds=2.0):
-    end = time.monotonic() + seconds
-    while not condition() and time.monotonic() < end:
-        time.sleep(0.005)
-    return condition()
-
-
 def test_start_and_stop_leave_nothing(client_of):
     before = set(threading.enumerate())
-    started = time.monotonic()
     sandbox = Sandbox().start()
-    assert time.monotonic() - started < 2
     port = int(re.search(r":(\d+)/v1$", sandbox.base_url)[1])
     with client_of(sandbox) as http:
         assert http.get("/models").status_code == 200
@@ -57,14 +48,12 @@ def test_it_can_start_again(client_of):
 
 def test_stop_while_a_stream_stalls(client_of):
     with Sandbox() as sandbox:
-        sandbox.faults.add(Fault(stall_after_events=1, stall_seconds=30))
+        sandbox.faults.add(Fault(stall_after_events=1, stall_seconds=600))
         http = client_of(sandbox)
         with http.stream("POST", "/chat/completions", json=HELLO | {"stream": True}) as response:
             parts = response.iter_raw()
             assert next(parts).startswith(b"data: ")
-            started = time.monotonic()
             sandbox.stop()
-            assert time.monotonic() - started < 2
             with pytest.raises(httpx.TransportError):
                 list(parts)
 
@@ -92,12 +81,12 @@ def test_open_connections_follow_the_client(start_sandbox, client_of):
         http.get("/models")
         assert sandbox.open_connections == 1
         assert sandbox.requests[-1].connection == sandbox.requests[-2].connection
-    assert until(lambda: sandbox.open_connections == 0)
+    assert eventually(lambda: sandbox.open_connections == 0)
 
 
 def test_a_client_that_leaves_a_stream_is_noticed(start_sandbox, client_of):
     sandbox = start_sandbox()
-    sandbox.faults.add(Fault(stall_after_events=2, stall_seconds=20))
+    sandbox.faults.add(Fault(stall_after_events=2, stall_seconds=600))
     with (
         client_of(sandbox) as http,
         http.stream("POST", "/chat/completions", json=HELLO | {"stream": True}) as response,
@@ -105,7 +94,7 @@ def test_a_client_that_leaves_a_stream_is_noticed(start_sandbox, client_of):
         parts = response.iter_raw()
         next(parts)
         assert sandbox.open_connections == 1
-    assert until(lambda: sandbox.open_connections == 0)
+    assert eventually(lambda: sandbox.open_connections == 0)
     assert not sandbox.requests[-1].complete
     assert sandbox.requests[-1].status == 200
 
@@ -137,31 +126,24 @@ def test_latency(start_sandbox, client_of):
     assert time.monotonic() - started >= 0.1
 
 
-def test_answers_take_as_long_as_their_provider_needs(start_sandbox, client_of):
-    def seconds(filters, **fields):
-        started = time.monotonic()
-        answer = http.post("/chat/completions", json=HELLO | fields | {"filters": filters})
-        return time.monotonic() - started, answer
-
+@pytest.mark.parametrize("stream", [False, True])
+def test_answers_take_as_long_as_their_provider_needs(start_sandbox, client_of, stream):
     http = client_of(start_sandbox(pace=1.0))
-    slow, fast = {"countries": ["IT"]}, {"min_speed_tps": 800}
-    took, answer = seconds(slow)
-    tokens = answer.json()["usage"]["completion_tokens"]
-    assert tokens / 120 <= took
-    assert seconds(fast)[0] < took
-    streamed, _ = seconds(slow, stream=True)
-    assert tokens / 120 * 0.8 <= streamed, "each event is held back by one token's time"
+    wish = {"filters": {"countries": ["IT"]}, "stream": stream, "stream_options": {"include_usage": True}}
     started = time.monotonic()
-    http.post("/embeddings", json={"model": "bge-m3", "input": "a"})
-    assert time.monotonic() - started < tokens / 120, "vectors are not written token by token"
+    answer = http.post("/chat/completions", json=HELLO | wish).text
+    took = time.monotonic() - started
+    tokens = int(re.search(r'"completion_tokens": ?(\d+)', answer)[1])
+    # Each event of a stream is held back by the time of one token.
+    assert tokens / 120 * (0.8 if stream else 1) <= took
 
 
-def test_a_kept_connection_answers_quickly(sandbox, http):
+def test_no_answer_waits_for_the_acknowledgement_of_the_one_before(sandbox, http):
+    """That is Nagle's algorithm, which holds the second part of an answer back."""
     http.post("/chat/completions", json=HELLO)
-    started = time.monotonic()
-    for _ in range(20):
-        http.post("/chat/completions", json=HELLO)
-    assert time.monotonic() - started < 0.6  # with Nagle's algorithm at work it is 0.9
+    for connection in sandbox._running()._server.server_state.connections:
+        accepted = connection.transport.get_extra_info("socket")
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -181,8 +163,6 @@ def test_command(number):
     ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
-            ready, _, _ = select.select([process.stdout], [], [], 20)
-            assert ready
             greeting = ""
             while "Ctrl-C" not in greeting:
                 greeting += process.stdout.readline()
@@ -191,7 +171,7 @@ def test_command(number):
             answer = httpx.get(f"{url}/models", headers={"x-api-key": "sk-mel-x"}, trust_env=False)
             assert "x-ratelimit-limit-requests" in answer.headers
             process.send_signal(number)
-            _, errors = process.communicate(timeout=10)
+            _, errors = process.communicate()
         finally:
             process.kill()
     assert process.returncode == 0
@@ -204,9 +184,7 @@ def test_command_says_what_is_wrong(sandbox):
     def run(*arguments):
         environment = {name: value for name, value in os.environ.items() if name != "NOT_THERE"}
         command = [sys.executable, "-m", "melious.sandbox", *arguments]
-        return subprocess.run(
-            command, capture_output=True, text=True, timeout=20, env=environment, check=False
-        )
+        return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
 
     impossible = run("--port", "65536")
     assert (impossible.returncode, "from 0 to 65535" in impossible.stderr) == (2, True)

@@ -128,7 +128,7 @@ def test_a_client_that_leaves_calls_off_the_reading_of_a_refusal():
     content = json.dumps(CHAT | {"stream": True}).encode()
     line, length = "POST /v1/chat/completions HTTP/1.1", f"content-length: {len(content)}"
     with RawServer(script) as behind, Sandbox(upstream=behind.base_url) as front:
-        with socket.create_connection(raw.address_of(front), 20) as client:
+        with socket.create_connection(raw.address_of(front), 60) as client:
             client.sendall(raw.request(front, line, length, key=front.api_key, body=content))
-            assert asked.wait(20)
-        assert left.wait(20)
+            assert asked.wait(60)
+        assert left.wait(60)

@@ -215,6 +215,7 @@ class ComponentConformance(Factory):
         component.to_dict()
         assert not service.requests, "making a component asks the service"
 
+    @pytest.mark.exhaustive  # a process imports the framework
     def test_importing_opens_no_connection(self):
         module = self.component_class.__module__
         code = (
@@ -223,9 +224,7 @@ class ComponentConformance(Factory):
             "socket.socket.connect = socket.getaddrinfo = refuse\n"
             f"import {module}\n"
         )
-        done = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
-        )
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
         assert not done.returncode, f"importing {module} opens a connection: {done.stderr}"
 
     # --- attempts ------------------------------------------------------------------------------------
@@ -266,17 +265,17 @@ class ComponentConformance(Factory):
 
     async def test_retry_after_is_waited_for(self, service, way):
         self.offered(self.retries, "retries")
-        service.answer(Answer(status=429, headers={"Retry-After": "0.5"}, body={"error": {"message": "s"}}))
+        service.answer(Answer(status=429, headers={"Retry-After": "0.2"}, body={"error": {"message": "s"}}))
         component = self.make(service, **{self.retries: 1})
         loop = asyncio.get_running_loop()
         started = loop.time()
         await self.used(way, component)
-        assert loop.time() - started >= 0.5, "the service asked to wait for half a second, in vain"
+        assert loop.time() - started >= 0.2, "the service asked to wait for a fifth of a second, in vain"
 
     async def test_timeouts_are_kept_and_counted(self, service, way):
         self.offered(self.retries, "retries")
-        service.answer(Answer(delay=0.5, times=None))
-        component = self.make(service, timeout=0.1, **{self.retries: 1, **self.retry_timeouts})
+        service.answer(Answer(delay=600, times=None))
+        component = self.make(service, timeout=0.5, **{self.retries: 1, **self.retry_timeouts})
         with pytest.raises(Exception, match=r"(?i)time"):
             await self.used(way, component)
         assert attempts(service) == 2, f"{self.retries}=1 after timeouts made {attempts(service)} requests"

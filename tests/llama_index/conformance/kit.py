@@ -3,9 +3,9 @@
 import asyncio
 import gc
 import inspect
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 from llama_index.core.instrumentation import get_dispatcher
 from llama_index.core.instrumentation.event_handlers import BaseEventHandler
@@ -51,15 +51,40 @@ def observed() -> Iterator[list[BaseEvent]]:
         root.event_handlers.remove(keeper)
 
 
-async def leaves_the_loop_free(call: Awaitable[Any]) -> bool:
-    """Whether the event loop turns while a call waits for its answer, which takes half a second."""
-    task = asyncio.ensure_future(call)
-    turns = 0
-    while turns < 5 and not task.done():
+class _Server(Protocol):
+    @property
+    def requests(self) -> Sequence[Any]: ...
+
+
+async def arrive(server: _Server, count: int, *calls: asyncio.Future[Any]) -> bool:
+    """Wait until the server has seen so many requests; False if one of the calls is over first."""
+    while len(server.requests) < count:
+        if any(call.done() for call in calls):
+            return False
         await asyncio.sleep(0.01)
-        turns += 1
-    await task
-    return turns == 5
+    return True
+
+
+async def leaves_the_loop_free(call: Awaitable[Any], server: _Server) -> bool:
+    """Whether the event loop turns while a call waits for its answer; ends the call.
+
+    The server is to answer so late that nobody would wait for it, and yet to answer: a call that holds the
+    loop comes back with the answer.
+    """
+    sent = len(server.requests)
+    task = asyncio.ensure_future(call)
+    free = await arrive(server, sent + 1, task) and not task.done()
+    await end(task)
+    return free
+
+
+async def end(*tasks: asyncio.Future[Any]) -> None:
+    """Cancel calls whose answers are not waited for; what they failed with before is raised."""
+    for task in tasks:
+        task.cancel()
+    for outcome in await asyncio.gather(*tasks, return_exceptions=True):
+        if isinstance(outcome, BaseException) and not isinstance(outcome, asyncio.CancelledError):
+            raise outcome
 
 
 async def connections_end(service: Service) -> bool:

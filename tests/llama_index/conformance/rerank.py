@@ -12,7 +12,7 @@ from llama_index.core.instrumentation.span_handlers import SimpleSpanHandler
 from llama_index.core.schema import MetadataMode, NodeWithScore, TextNode
 
 from conformance.component import ComponentConformance
-from conformance.kit import observed
+from conformance.kit import arrive, end, observed
 from conformance.service import Answer
 
 QUERY = "What do trains in Austria run on?"
@@ -175,20 +175,13 @@ class RerankConformance(ComponentConformance):
         name = "_postprocess_nodes" if way.name == "sync" else "_apostprocess_nodes"
         assert [span.id_ for span in spans.completed_spans if f".{name}-" in span.id_], f"{name} is no span"
 
-    def test_async_calls_wait_without_threads(self, service):
+    async def test_async_calls_wait_without_threads(self, service):
         self.offered(self.waits_without_threads, "native async calls")
-        service.answer(Answer(delay=0.2, times=None))
+        service.answer(Answer(delay=600, times=None))
         rerank = self.make(service, top_n=2)
-        most = 0
-
-        async def main() -> list[Any]:
-            nonlocal most
-            running = [asyncio.create_task(self.ause(rerank)) for _ in range(32)]
-            while not all(task.done() for task in running):
-                most = max(most, threading.active_count())
-                await asyncio.sleep(0.01)
-            return [await task for task in running]
-
         before = threading.active_count()
-        assert len(asyncio.run(main())) == 32
-        assert most <= before, f"32 async calls started {most - before} threads"
+        running = [asyncio.create_task(self.ause(rerank)) for _ in range(32)]
+        assert await arrive(service, 32, *running)
+        started = threading.active_count() - before
+        assert started <= 0, f"32 async calls started {started} threads"
+        await end(*running)

@@ -28,7 +28,7 @@ class Answer:
         body: A whole answer, sent as JSON.
         stream: The chunks of a stream, sent as server-sent events.
         done: Whether `[DONE]` ends the stream.
-        silent_after: Say nothing more for 20 seconds after so many chunks; the connection stays open.
+        silent_after: Say nothing more for ten minutes after so many chunks; the connection stays open.
         delay: Seconds before the first byte.
         times: How many requests are answered so; None for all.
     """
