@@ -2,12 +2,15 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
 
+ROOT = Path(__file__).parents[2]
 USE = '''
 import asyncio
 from langchain_core.documents import Document
@@ -140,7 +143,28 @@ MeliousToolSpec(flavor="green")
 """
 
 
-def pyright(*arguments: str) -> dict:
+MISTAKES = "# what follows is wrong, a mistake a line"
+
+
+class Cases(NamedTuple):
+    """The code of users, as files that each checker reads in one run."""
+
+    folder: Path
+    used: Path
+    routed: Path
+
+
+@pytest.fixture(scope="session")
+def cases(tmp_path_factory: pytest.TempPathFactory) -> Cases:
+    folder = tmp_path_factory.mktemp("typed")
+    (folder / "pyrightconfig.json").write_text('{"typeCheckingMode": "standard"}')
+    made = Cases(folder, folder / "used.py", folder / "routed.py")
+    made.used.write_text(f"# pyright: strict\n{USE}")
+    made.routed.write_text(ROUTED)
+    return made
+
+
+def basedpyright(*arguments: str) -> dict[str, Any]:
     """Run the checker on this interpreter's packages, as an editor would."""
     here = Path(sys.executable).parent
     command = [str(here / "basedpyright"), "--outputjson", *arguments]
@@ -149,42 +173,58 @@ def pyright(*arguments: str) -> dict:
     return json.loads(done.stdout)
 
 
+Errors = dict[Path, dict[int, str]]
+"""What a checker says: by file and line, counted from one."""
+
+
+@pytest.fixture(scope="session")
+def errors_of_basedpyright(cases: Cases) -> Errors:
+    errors: Errors = {cases.used: {}, cases.routed: {}}
+    for each in basedpyright("--project", str(cases.folder))["generalDiagnostics"]:
+        errors[Path(each["file"])][each["range"]["start"]["line"] + 1] = each["message"]
+    return errors
+
+
+@pytest.fixture(scope="session")
+def errors_of_mypy(cases: Cases) -> Errors:
+    """Its settings and its cache are those of `make lint`, which leaves little to do."""
+    command = [sys.executable, "-m", "mypy", "--no-error-summary", str(cases.used), str(cases.routed)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert not done.stderr
+    errors: Errors = {cases.used: {}, cases.routed: {}}
+    for file, line, said in re.findall(r"^(.+?):(\d+): error: (.*)", done.stdout, re.MULTILINE):
+        errors[(ROOT / file).resolve()][int(line)] = said
+    return errors
+
+
+@pytest.fixture
+def errors(request: pytest.FixtureRequest) -> Errors:
+    return request.getfixturevalue(f"errors_of_{request.param}")
+
+
+every_checker = pytest.mark.parametrize(
+    "errors",
+    [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in ("basedpyright", "mypy")],
+    indirect=True,
+)
+
+
+@every_checker
+def test_code_of_users_passes(errors: Errors, cases: Cases) -> None:
+    assert errors[cases.used] == {}
+
+
+@every_checker
+def test_checkers_see_words_of_routing_that_are_wrong(errors: Errors, cases: Cases) -> None:
+    lines = ROUTED.splitlines()
+    first = lines.index(MISTAKES) + 1
+    found = {lines[number - 1] for number in errors[cases.routed]}
+    assert found == set(lines[first:])
+
+
 @pytest.mark.parametrize("package", ["langchain_melious", "llama_index_melious"])
-def test_the_public_classes_are_typed(package):
-    completeness = pyright("--ignoreexternal", "--verifytypes", package)["typeCompleteness"]
+def test_the_public_classes_are_typed(package: str) -> None:
+    completeness = basedpyright("--ignoreexternal", "--verifytypes", package)["typeCompleteness"]
     vague = [symbol["name"] for symbol in completeness["symbols"] if not symbol["isTypeKnown"]]
     assert completeness["exportedSymbolCounts"]["withKnownType"] > 50
     assert not vague
-
-
-def test_code_of_users_passes_the_strictest_check(tmp_path):
-    (tmp_path / "use.py").write_text(USE)
-    (tmp_path / "pyrightconfig.json").write_text('{"typeCheckingMode": "strict"}')
-    found = pyright("--project", str(tmp_path))["generalDiagnostics"]
-    assert [(each["range"]["start"]["line"], each["message"]) for each in found] == []
-
-
-def mypy(file: Path) -> set[int]:
-    """The lines, from zero, in which the other checker finds a mistake."""
-    command = [sys.executable, "-m", "mypy", "--no-error-summary", "--follow-imports=silent", str(file)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert not done.stderr
-    return {int(line.split(":")[1]) - 1 for line in done.stdout.splitlines() if ": error:" in line}
-
-
-@pytest.mark.timeout(600)
-@pytest.mark.parametrize("checker", ["basedpyright", "mypy"])
-def test_checkers_see_words_of_routing_that_are_wrong(tmp_path, checker):
-    (tmp_path / "use.py").write_text(ROUTED)
-    if checker == "mypy":
-        found = mypy(tmp_path / "use.py")
-    else:
-        (tmp_path / "pyrightconfig.json").write_text('{"typeCheckingMode": "standard"}')
-        found = {
-            each["range"]["start"]["line"]
-            for each in pyright("--project", str(tmp_path))["generalDiagnostics"]
-        }
-    lines = ROUTED.splitlines()
-    wrong = set(range(lines.index("# what follows is wrong, a mistake a line") + 1, len(lines)))
-    assert [lines[number] for number in sorted(found - wrong)] == []
-    assert [lines[number] for number in sorted(wrong - found)] == []
