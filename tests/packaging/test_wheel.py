@@ -119,6 +119,7 @@ def test_llamahub_knows_what_to_import() -> None:
     assert module.Melious.__name__ == "Melious"
 
 
+@pytest.mark.exhaustive
 def test_the_usual_paths_work_where_the_project_is_installed_for_development(tmp_path: Path) -> None:
     # LlamaIndex lies in site-packages then, and this project in its checkout.
     code = f"import sys; sys.path = [path for path in sys.path if path not in ('', {str(ROOT)!r})]"
