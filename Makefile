@@ -59,7 +59,7 @@ test: $(VENV)/.dev $(OLDEST)/.made  ## every test once, a sample of large produc
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 	$(BIN)/python -m pytest -n 2 --dist loadgroup --http-library httpx -m http_library tests/core tests/faults
 	$(OLDEST)/bin/python -m pytest -n 2 --dist loadfile --http-library httpx -m versions tests/langchain tests/llama_index
-	$(OLDEST)/bin/python -m pytest tests/packaging/test_borrowed_interfaces.py tests/llama_index/check_openai_like.py
+	$(OLDEST)/bin/python -m pytest tests/packaging/test_borrowed_*.py tests/llama_index/check_openai_like.py
 
 # One environment for each Python, beside the one of development.
 $(VENV)/python%/.made: $(BIN)/uv pyproject.toml
@@ -74,7 +74,7 @@ test-all: $(VENV)/.dev $(OLDEST)/.made $(SCALE)/.made  ## everything: whole prod
 	$(BIN)/python -m pytest -n 2 --dist loadgroup --exhaustive
 	$(BIN)/python -m pytest -n 2 --dist loadgroup --exhaustive --http-library httpx tests/core tests/faults
 	$(OLDEST)/bin/python -m pytest -n 2 --dist loadfile --exhaustive --http-library httpx tests/langchain tests/llama_index
-	$(OLDEST)/bin/python -m pytest tests/packaging/test_borrowed_interfaces.py tests/llama_index/check_openai_like.py
+	$(OLDEST)/bin/python -m pytest --exhaustive tests/packaging/test_borrowed_*.py tests/llama_index/check_openai_like.py
 	$(SCALE)/bin/python -m pytest tests/scale/check_arrow.py tests/scale/check_dask.py tests/scale/check_ray.py
 	@own=$$($(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
 	for version in $$(.ci/pythons | cut -d " " -f 1 | grep -vx "$$own"); do \
