@@ -166,9 +166,9 @@ ODD_HEADERS = [
     '{"delay":-Infinity}', '{"delay":86401}', '{"delay":-0.1}', '{"stall_seconds":1e300}', '{"body_latin1":5}',
     '{"body_latin1":"\\u20ac"}', '{"body":"a","body_latin1":"b"}', '{"headers":{"a b":"c"}}', '{"headers":{"x":" y"}}',
     '{"headers":{"transfer-encoding":"gzip"}}', '{"raw":"abc"}', '{"raw":[1]}', '{"times":' + "9" * 5000 + "}",
-    '{"body":' + "[" * 20_000 + "]" * 20_000 + "}", '{"body":{"a":' + '{"a":' * 5_000 + "1" + "}" * 5_001 + "}",
     "[" * 30_000,
 ]  # fmt: skip
+DEEP_BODIES = ["[" * 20_000 + "]" * 20_000, '{"a":' * 5_000 + "1" + "}" * 5_000]
 
 
 @pytest.mark.parametrize("header", ODD_HEADERS, ids=range(len(ODD_HEADERS)))
@@ -177,6 +177,18 @@ def test_odd_fault_headers(http, header, path):
     answer = http.get(path, headers={b"x-sandbox-fault": header.encode("latin-1")})
     assert answer.status_code == 400
     assert "x-sandbox-fault" in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("body", DEEP_BODIES, ids=["array", "object"])
+@pytest.mark.parametrize("path", ["/models", "/nowhere"])
+def test_a_fault_with_a_deep_body_is_played_or_refused(http, body, path):
+    """How deep the decoder of JSON goes differs between Pythons."""
+    answer = http.get(path, headers={"x-sandbox-fault": f'{{"body":{body}}}'})
+    if answer.status_code == 200:
+        assert answer.text.replace(" ", "") == body
+    else:
+        assert answer.status_code == 400
+        assert "x-sandbox-fault" in answer.json()["error"]["message"]
 
 
 @pytest.mark.parametrize(("name", "value"), pairs(SENT))
