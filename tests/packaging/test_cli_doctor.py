@@ -209,6 +209,15 @@ def test_a_service_in_trouble(checks, sandbox):
     assert len(sandbox.requests) == 1, "no retries: the doctor tells what is"
 
 
+def test_after_a_refusal_for_the_rate_nothing_more_is_asked(checks, sandbox):
+    sandbox.faults.add(Fault(endpoint="embeddings", status=429))
+    status, found = checks(sandbox.api_key, sandbox.base_url)
+    assert status == 0
+    assert (found["chat"]["allowed"], found["embeddings"]["allowed"]) == (True, None)
+    assert [found[name]["state"] for name in ENDPOINTS[3:]] == ["skipped"] * 3
+    assert [request.endpoint for request in sandbox.requests] == ENDPOINTS[:3]
+
+
 def test_something_else_at_the_address(checks, sandbox):
     sandbox.faults.add(Fault(endpoint="models", body="<html>Welcome</html>", content_type="text/html"))
     status, found = checks(sandbox.api_key, sandbox.base_url)
