@@ -12,7 +12,7 @@ export UV_LINK_MODE := copy
 UV := $(BIN)/python -m uv pip install --quiet --python $(BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-python test-all coverage news fuzz soak lint format bench notebooks build clean
+.PHONY: help demo test test-python test-newest test-all coverage news fuzz soak lint format bench notebooks build clean
 
 help:  ## say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
@@ -59,22 +59,29 @@ test: $(VENV)/.dev $(OLDEST)/.made  ## every test once, a sample of large produc
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 	$(BIN)/python -m pytest -n 2 --dist loadgroup --http-library httpx -m http_library tests/core tests/faults
 	$(OLDEST)/bin/python -m pytest -n 2 --dist loadfile --http-library httpx -m versions tests/langchain tests/llama_index
-	$(OLDEST)/bin/python -m pytest tests/packaging/test_borrowed_interfaces.py tests/llama_index/check_openai_like.py
+	$(OLDEST)/bin/python -m pytest tests/packaging/test_borrowed_*.py tests/llama_index/check_openai_like.py
 
 # One environment for each Python, beside the one of development.
 $(VENV)/python%/.made: $(BIN)/uv pyproject.toml
 	$(BIN)/python -m uv venv --quiet --allow-existing --python $$(.ci/pythons | sed -n "s/^$* //p") $(@D)
-	$(BIN)/python -m uv pip install --quiet --python $(@D)/bin/python -e ".[all]" --group test --group types
+	$(BIN)/python -m uv pip install --quiet --python $(@D)/bin/python -e ".[all]" --group test --group types uv
 	@touch $@
 
 test-python: $(VENV)/python$(OTHER)/.made  ## make test on another Python: OTHER=3.13
 	$(VENV)/python$(OTHER)/bin/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
+test-newest: $(VENV)/.dev  ## on the newest other Python that is found: the core, and what runs through the frameworks
+	@own=$$($(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
+	other=$$(.ci/pythons | cut -d " " -f 1 | grep -vx "$$own" | head -n 1); \
+	if [ -z "$$other" ]; then echo "no other Python was found"; exit 0; fi; \
+	$(MAKE) test-python OTHER=$$other ARGS="tests/core" && \
+	$(MAKE) test-python OTHER=$$other ARGS="-m versions tests/langchain tests/llama_index"
+
 test-all: $(VENV)/.dev $(OLDEST)/.made $(SCALE)/.made  ## everything: whole products, both HTTP libraries, oldest versions, Ray and Dask, every Python found
 	$(BIN)/python -m pytest -n 2 --dist loadgroup --exhaustive
 	$(BIN)/python -m pytest -n 2 --dist loadgroup --exhaustive --http-library httpx tests/core tests/faults
 	$(OLDEST)/bin/python -m pytest -n 2 --dist loadfile --exhaustive --http-library httpx tests/langchain tests/llama_index
-	$(OLDEST)/bin/python -m pytest tests/packaging/test_borrowed_interfaces.py tests/llama_index/check_openai_like.py
+	$(OLDEST)/bin/python -m pytest --exhaustive tests/packaging/test_borrowed_*.py tests/llama_index/check_openai_like.py
 	$(SCALE)/bin/python -m pytest tests/scale/check_arrow.py tests/scale/check_dask.py tests/scale/check_ray.py
 	@own=$$($(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
 	for version in $$(.ci/pythons | cut -d " " -f 1 | grep -vx "$$own"); do \
@@ -82,7 +89,9 @@ test-all: $(VENV)/.dev $(OLDEST)/.made $(SCALE)/.made  ## everything: whole prod
 	done
 
 coverage: $(VENV)/.dev  ## branch coverage of the packages, once over the whole suite
-	$(BIN)/python -m coverage run -m pytest --exhaustive
+	$(BIN)/python -m coverage erase
+	$(BIN)/python -m coverage run -m pytest -n 2 --dist loadgroup --exhaustive
+	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report --skip-covered
 
 fuzz: $(VENV)/.dev  ## odd inputs for the parsers, and for the sandbox, by seed: FUZZ_SECONDS=60 SEED=1

@@ -25,7 +25,7 @@ def execute(path: Path) -> nbformat.NotebookNode:
     """
     notebook = nbformat.read(path, as_version=4)
     client = NotebookClient(
-        notebook, timeout=120, coalesce_streams=True, resources={"metadata": {"path": str(FOLDER)}}
+        notebook, timeout=None, coalesce_streams=True, resources={"metadata": {"path": str(FOLDER)}}
     )
     client.execute()
     notebook.metadata.get("language_info", {}).pop("version", None)

@@ -1,5 +1,6 @@
 """What `test_lc_wire.py` sends: all the messages and blocks, and tools, schemas and parameters of every kind."""
 
+import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, TypedDict
@@ -93,7 +94,10 @@ TOOLS: dict[str, Any] = {
     "typed_dict": PersonDict,
     "json_schema": PERSON_SCHEMA,
     "decorated": tool(person, parse_docstring=True),
-    "structured_json": StructuredTool.from_function(person, args_schema=PERSON_SCHEMA),
+    # From Python 3.13 on docstrings come without their indentation, and LangChain takes them here as they are.
+    "structured_json": StructuredTool.from_function(
+        person, description=inspect.cleandoc(person.__doc__ or ""), args_schema=PERSON_SCHEMA
+    ),
     "openai": {
         "type": "function",
         "function": {"name": "person", "description": "Somebody.", "parameters": PERSON_SCHEMA},

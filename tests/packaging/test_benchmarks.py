@@ -104,7 +104,6 @@ def run_quickly(part: str, written: Path) -> tuple[str, dict[str, Any]]:
     return done.stdout, json.loads(written.read_text())
 
 
-@pytest.mark.timeout(180)
 @pytest.mark.parametrize(
     "part", ["core", *(pytest.param(part, marks=pytest.mark.exhaustive) for part in TABLES if part != "core")]
 )

@@ -19,10 +19,9 @@ def melious(*arguments: str, **environment: str) -> subprocess.CompletedProcess[
     # On newer Pythons llama-index-core itself calls what asyncio deprecates.
     warnings = ["-W", "error", "-W", "ignore::DeprecationWarning"]
     command = [sys.executable, *warnings, "-m", "melious.cli", *arguments]
-    return subprocess.run(command, check=False, capture_output=True, text=True, env=env, timeout=100)
+    return subprocess.run(command, check=False, capture_output=True, text=True, env=env)
 
 
-@pytest.mark.timeout(120)
 def test_the_demo_tells_its_whole_story() -> None:
     done = melious("demo", "What does the with statement guarantee about __exit__()?")
     assert done.returncode == 0, done.stderr
@@ -80,5 +79,5 @@ def test_the_sandbox_command_serves_until_it_is_interrupted() -> None:
         with urlopen(Request(f"{url[1]}/models", headers={"authorization": f"Bearer {key[1]}"})) as answer:
             assert answer.status == 200
         server.send_signal(signal.SIGINT)
-        assert server.wait(10) == 0
+        assert server.wait() == 0
         assert server.stderr.read() == ""

@@ -16,7 +16,12 @@ from melious.sandbox import Sandbox
 
 ROOT = Path(__file__).parents[2]
 UV = [sys.executable, "-m", "uv"]
-ENVIRONMENT = {**os.environ, "UV_LINK_MODE": "copy", "VIRTUAL_ENV": ""}
+ENVIRONMENT = {**os.environ, "UV_LINK_MODE": "hardlink", "VIRTUAL_ENV": ""}
+# nltk, which LlamaIndex needs, refuses data files that are hard links.
+COPYING = {**ENVIRONMENT, "UV_LINK_MODE": "copy"}
+
+# All tests of the wheel share one worker, and so one wheel and one environment for each extra.
+of_the_wheel = pytest.mark.xdist_group("wheel")
 
 
 USUAL_PATHS = {
@@ -25,6 +30,9 @@ USUAL_PATHS = {
     "llama_index/postprocessor/melious_rerank": "MeliousRerank",
 }
 """Where users of LlamaIndex look for an integration, and for which class."""
+
+IN_DEVELOPMENT = (str(ROOT), str(ROOT / "shared"))
+"""The folders that an editable installation adds to the path."""
 
 IMPORTS = "\n".join(f"from {path.replace('/', '.')} import {name}" for path, name in USUAL_PATHS.items())
 SAME_CLASSES = (
@@ -37,10 +45,8 @@ SAME_CLASSES = (
 )
 
 
-def run(*command: str, **options) -> str:
-    done = subprocess.run(
-        command, check=False, capture_output=True, text=True, env=ENVIRONMENT, timeout=300, **options
-    )
+def run(*command: str, env: dict[str, str] = ENVIRONMENT, **options) -> str:
+    done = subprocess.run(command, check=False, capture_output=True, text=True, env=env, **options)
     assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
     return done.stdout
 
@@ -58,22 +64,22 @@ class Installed:
 
     def __init__(self, folder: Path, wheel: Path, extra: str) -> None:
         self.python = folder / "bin" / "python"
+        self.environment = COPYING if "llama-index" in extra else ENVIRONMENT
         run(*UV, "venv", "--quiet", "--python", sys.executable, str(folder))
-        self.install(f"melious{extra} @ {wheel.as_uri()}")
-
-    def install(self, requirement: str) -> None:
+        requirement = f"melious{extra} @ {wheel.as_uri()}"
         install = [*UV, "pip", "install", "--quiet", "--python", str(self.python), requirement]
         # What `make` has installed lies in uv's cache; only on another machine is the network asked.
-        offline = subprocess.run([*install, "--offline"], check=False, capture_output=True, env=ENVIRONMENT)
+        command = [*install, "--offline"]
+        offline = subprocess.run(command, check=False, capture_output=True, env=self.environment)
         if offline.returncode:
-            run(*install)
+            run(*install, env=self.environment)
 
     def says(self, code: str) -> str:
         return run(str(self.python), "-W", "error", "-c", code, cwd=self.python.parent)
 
-    def import_error(self, statement: str) -> str:
-        code = f"try:\n    {statement}\nexcept ImportError as error:\n    print(error)\nelse:\n    print('imported')"
-        return self.says(code)
+    def import_errors(self, statements: list[str]) -> list[str]:
+        code = f"for statement in {statements}:\n    try: exec(statement)\n    except ImportError as error: print(error)\n    else: print('imported')"
+        return self.says(code).splitlines()
 
 
 @pytest.fixture(scope="session")
@@ -88,6 +94,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory):
     return install
 
 
+@of_the_wheel
 def test_the_wheel_holds_typed_packages_and_their_data(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     tops = {name.split("/")[0] for name in names if ".dist-info" not in name}
@@ -98,6 +105,7 @@ def test_the_wheel_holds_typed_packages_and_their_data(wheel: Path) -> None:
     assert any(name.endswith("licenses/LICENSE") for name in names)
 
 
+@of_the_wheel
 def test_in_llama_index_s_namespace_the_wheel_holds_only_its_own(wheel: Path) -> None:
     names = {name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("llama_index/")}
     assert names == {f"{path}/{file}" for path in USUAL_PATHS for file in ("__init__.py", "py.typed")}
@@ -111,48 +119,55 @@ def test_llamahub_knows_what_to_import() -> None:
     assert module.Melious.__name__ == "Melious"
 
 
+@pytest.mark.exhaustive
 def test_the_usual_paths_work_where_the_project_is_installed_for_development(tmp_path: Path) -> None:
     # LlamaIndex lies in site-packages then, and this project in its checkout.
     code = f"import sys; sys.path = [path for path in sys.path if path not in ('', {str(ROOT)!r})]"
     code += f"; sys.path.append({str(ROOT)!r})\n{SAME_CLASSES}"
-    for order in (code, SAME_CLASSES):
-        assert run(sys.executable, "-W", "error", "-c", order, cwd=tmp_path).strip() == "Melious"
+    assert run(sys.executable, "-W", "error", "-c", code, cwd=tmp_path).strip() == "Melious"
 
 
-@pytest.mark.xdist_group("wheel")
-def test_the_usual_paths_work_from_the_wheel(installed, wheel: Path, tmp_path: Path) -> None:
+@of_the_wheel
+def test_the_usual_paths_work_from_the_wheel_in_a_folder_of_its_own(wheel: Path, tmp_path: Path) -> None:
+    """As with `pip install --target`: LlamaIndex's namespace lies in two folders."""
+    run(*UV, "pip", "install", "--quiet", "--no-deps", "--target", str(tmp_path / "apart"), str(wheel))
+    ours = str(tmp_path / "apart")
+    code = (
+        f"import sys; sys.path = [{ours!r}, *(path for path in sys.path if path not in {IN_DEVELOPMENT})]\n"
+        f"{SAME_CLASSES}\nprint(llama_index_melious.__file__)"
+    )
+    assert run(sys.executable, "-W", "error", "-c", code, cwd=tmp_path).split() == [
+        "Melious",
+        str(tmp_path / "apart" / "llama_index_melious" / "__init__.py"),
+    ]
+
+
+@of_the_wheel
+@pytest.mark.exhaustive
+def test_the_usual_paths_work_from_the_wheel_beside_llama_index(installed) -> None:
     environment = installed("[llama-index]")
     assert environment.says(SAME_CLASSES).strip() == "Melious"
     assert environment.says("import llama_index; print(llama_index.__file__)").strip() == "None"
-    # And beside LlamaIndex in a folder of their own, as with `pip install --target`.
-    apart = tmp_path / "apart"
-    run(*UV, "pip", "install", "--quiet", "--no-deps", "--target", str(apart), str(wheel))
-    code = (
-        f"import sys; sys.path.insert(0, {str(apart)!r})\n{SAME_CLASSES}\nprint(llama_index_melious.__file__)"
-    )
-    assert environment.says(code).split() == ["Melious", str(apart / "llama_index_melious" / "__init__.py")]
 
 
-@pytest.mark.xdist_group("wheel")
+@of_the_wheel
 def test_alone_it_brings_the_core_and_names_the_extras(installed) -> None:
     alone = installed()
     assert alone.says("import melious; print(melious.MeliousClient(api_key='sk-mel-x'))").startswith(
         "MeliousClient("
     )
-    for statement in (
-        "import langchain_melious",
-        "from langchain_melious import ChatMelious",
-        "from langchain_melious.chat.model import ChatMelious",
-    ):
-        assert "melious[langchain]" in alone.import_error(statement)
-    for statement in (
-        "import llama_index_melious",
-        "from llama_index_melious import Melious",
-        "from llama_index_melious.llm.model import Melious",
-        *IMPORTS.splitlines(),
-    ):
-        assert "melious[llama-index]" in alone.import_error(statement)
-    assert "melious[sandbox]" in alone.import_error("import melious.sandbox")
+    needed = {
+        "import langchain_melious": "langchain",
+        "from langchain_melious import ChatMelious": "langchain",
+        "from langchain_melious.chat.model import ChatMelious": "langchain",
+        "import llama_index_melious": "llama-index",
+        "from llama_index_melious import Melious": "llama-index",
+        "from llama_index_melious.llm.model import Melious": "llama-index",
+        **dict.fromkeys(IMPORTS.splitlines(), "llama-index"),
+        "import melious.sandbox": "sandbox",
+    }
+    for error, extra in zip(alone.import_errors(list(needed)), needed.values(), strict=True):
+        assert f"melious[{extra}]" in error
     refused = alone.says(
         "import melious, asyncio\n"
         "client = melious.AsyncMeliousClient(api_key='k', base_url='http://127.0.0.1:9/v1', async_transport='aiohttp')\n"
@@ -164,8 +179,8 @@ def test_alone_it_brings_the_core_and_names_the_extras(installed) -> None:
     assert "melious[aiohttp]" in refused
 
 
-@pytest.mark.xdist_group("wheel")
-@pytest.mark.parametrize("extra", ["", "[httpx2]"])
+@of_the_wheel
+@pytest.mark.parametrize("extra", ["", pytest.param("[httpx2]", marks=pytest.mark.exhaustive)])
 def test_alone_it_sends_its_first_request(extra: str, installed, sandbox: Sandbox) -> None:
     environment = installed(extra)
     said = environment.says(
@@ -187,7 +202,8 @@ def test_alone_it_sends_its_first_request(extra: str, installed, sandbox: Sandbo
     }
 
 
-@pytest.mark.xdist_group("wheel")
+@of_the_wheel
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     ("extra", "statement", "absent"),
     [
@@ -215,7 +231,7 @@ def test_an_extra_brings_what_it_names_and_no_more(
     assert environment.says(code).strip() == "None"
 
 
-@pytest.mark.xdist_group("wheel")
+@of_the_wheel
 def test_the_sandbox_serves_from_the_wheel(installed) -> None:
     answered = installed("[sandbox]").says(
         "from melious import MeliousClient\n"
@@ -227,7 +243,7 @@ def test_the_sandbox_serves_from_the_wheel(installed) -> None:
     assert answered.split() == ["2", "1024"]
 
 
-@pytest.mark.xdist_group("wheel")
+@of_the_wheel
 def test_the_command_is_there_and_says_what_the_demo_needs(installed) -> None:
     command = installed().python.with_name("melious")
     assert "demo" in run(str(command), "--help")

@@ -17,7 +17,7 @@ from melious.scale import Embedder, ledger_of
 
 from .conftest import MODEL, texts_sent
 
-pytestmark = [pytest.mark.timeout(240), pytest.mark.filterwarnings(r"ignore::DeprecationWarning:ray\.")]
+pytestmark = pytest.mark.filterwarnings(r"ignore::DeprecationWarning:ray\.")
 TEXTS = [f"lighthouse {number}" if number % 7 else "" for number in range(40)]
 VECTORS = pa.list_(pa.float32())
 

@@ -10,6 +10,7 @@ import pytest
 from melious import InvalidArgumentError
 from melious.sandbox import Sandbox
 from melious.scale import Embedder
+from melious.scale.run import unit
 
 from .conftest import texts_sent
 
@@ -198,3 +199,7 @@ def test_a_misspelt_argument_is_an_error_with_the_one_that_was_meant(
 ) -> None:
     with pytest.raises(InvalidArgumentError, match=f"unknown argument '{name}'; did you mean '{meant}'"):
         embedder(**{name: "x"})
+
+
+def test_a_vector_of_zeros_has_no_direction_and_stays_as_it_is() -> None:
+    assert unit([0.0, 0.0]) == [0.0, 0.0]

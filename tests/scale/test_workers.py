@@ -42,7 +42,7 @@ def test_workers_on_one_rate_limit_all_succeed(
 def test_a_worker_that_is_refused_for_good_says_so(
     pool: ProcessPoolExecutor, start_sandbox: Callable[..., Sandbox]
 ) -> None:
-    sandbox = start_sandbox(rate_limit=1, rate_window=60.0)
+    sandbox = start_sandbox(rate_limit=1, rate_window=3600.0)
     embed = Embedder(MODEL, base_url=sandbox.base_url, batch_size=1, max_rate_limit_wait=0.2, max_retries=0)
     done = list(pool.map(embed, [{"text": ["a kettle"]}, {"text": ["a pot"]}]))
     errors = [error for frame in done for error in frame["error"]]

@@ -20,6 +20,7 @@ ASK: dict[str, Any] = {"model": "glm-4.7", "messages": [{"role": "user", "conten
 KEYS = ("sk-mel-soak-one", "sk-mel-soak-two")
 WEIGHTS = (8, 6, 3, 1, 2)
 MEGABYTE = 1 << 20
+TURNS = 100
 
 
 @dataclass
@@ -101,7 +102,7 @@ class Soak:
 
     def _options(self, key: str, **options: Any) -> dict[str, Any]:
         retries = self._max_retries
-        return {"base_url": self._url, "api_key": key, "timeout": 30.0, "max_retries": retries, **options}
+        return {"base_url": self._url, "api_key": key, "timeout": 600.0, "max_retries": retries, **options}
 
     def _calls(self, name: str) -> Iterator[tuple[str, str]]:
         """The calls of one caller: the id and the endpoint."""
@@ -165,8 +166,13 @@ class Soak:
             await client.aclose()
         for client in clients.blocking:
             client.close()
-        await asyncio.sleep(0.1)  # asyncio closes its sockets in the next turns of the loop
-        return start, warm, end, Sizes.now()
+        closed = Sizes.now()
+        for _ in range(TURNS):  # asyncio closes its sockets in the next turns of the loop
+            if closed.files <= start.files:
+                break
+            await asyncio.sleep(0)
+            closed = Sizes.now()
+        return start, warm, end, closed
 
 
 def _ask(client: Any, endpoint: str, call: str) -> Any:
