@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from langchain_melious.chat.model import ChatMelious
     from langchain_melious.embeddings import MeliousEmbeddings
     from langchain_melious.images import MeliousImageGenerator
+    from langchain_melious.registration import register
     from langchain_melious.rerank.compressor import MeliousRerank
 
 _MISSING = "{} needs langchain-core, which is not installed: pip install 'melious[langchain]'"
@@ -48,6 +49,7 @@ _MODULE_OF = {
     "MeliousImpactHandler": "callbacks.handlers",
     "MeliousRerank": "rerank.compressor",
     "get_melious_callback": "callbacks.handlers",
+    "register": "registration",
 }
 
 __all__ = [
@@ -59,6 +61,7 @@ __all__ = [
     "MeliousRerank",
     "__version__",
     "get_melious_callback",
+    "register",
 ]
 
 

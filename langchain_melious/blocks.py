@@ -70,10 +70,21 @@ def _is_call(block: str | dict[str, Any]) -> bool:
 
 
 def _call_blocks(message: AIMessage) -> list[types.ContentBlock]:
-    return [
+    blocks: list[types.ContentBlock] = [
         types.ToolCall(type="tool_call", id=call["id"], name=call["name"], args=call["args"])
         for call in message.tool_calls
     ]
+    blocks += [
+        types.InvalidToolCall(
+            type="invalid_tool_call",
+            id=call["id"],
+            name=call["name"],
+            args=call["args"],
+            error=call["error"],
+        )
+        for call in message.invalid_tool_calls
+    ]
+    return blocks
 
 
 register_translator(PROVIDER, translate_content, translate_content_chunk)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from langchain_core.embeddings import Embeddings
+from langchain_core.rate_limiters import BaseRateLimiter
 from pydantic import Field
 
 from langchain_melious.callbacks.reports import RequestInfo, areported, reported
@@ -56,6 +57,7 @@ class MeliousEmbeddings(MeliousSettings, EmbeddingCacheFields, Embeddings):
         count_tokens: Counts the tokens of a text; by default an estimate, without a download.
         show_progress_bar: Show the progress of `embed_documents`, with tqdm; False by default.
         max_concurrency: The most concurrent requests of one call, 1 to 1024; 4 by default.
+        rate_limiter: A rate limiter of LangChain that each call waits for; none by default.
         user: Your identifier for the end user; not sent by default.
         mode, custom_weights: Routing parameters of older API versions, one of the two; not sent by default.
         embedding_cache_size: The most vectors to keep in memory; 0 by default, for none.
@@ -98,6 +100,7 @@ class MeliousEmbeddings(MeliousSettings, EmbeddingCacheFields, Embeddings):
     max_batch_tokens: int | None = Field(default=None, gt=0)
     count_tokens: Callable[[str], int] | None = Field(default=None, exclude=True, repr=False)
     show_progress_bar: bool = False
+    rate_limiter: BaseRateLimiter | None = Field(default=None, exclude=True)
     max_concurrency: int | None = Field(default=None, gt=0, le=1024)
     user: str | None = None
     mode: str | None = None
@@ -107,17 +110,18 @@ class MeliousEmbeddings(MeliousSettings, EmbeddingCacheFields, Embeddings):
         """Embed texts: a vector for each, n x dim, in order.
 
         Args:
-            texts: The texts; none may be empty.
+            texts: The texts; none may be blank.
             **options: For this call: `model`, `preset`, `filters`, `normalize`, `timeout` and the like.
 
         Raises:
-            langchain_melious.errors.InvalidArgumentError: A text is empty; the error names its position.
+            langchain_melious.errors.InvalidArgumentError: A text is blank; the error names its position.
             MeliousError: A request failed.
         """
         with langchain_errors:
             call = self._request(texts, "document_prefix", options)
             if not call["input"]:
                 return []
+            self._wait()
             with (
                 _progress(call, shown=self._given("show_progress_bar", options)),
                 reported(self._info(call), call),
@@ -131,6 +135,7 @@ class MeliousEmbeddings(MeliousSettings, EmbeddingCacheFields, Embeddings):
             call = self._request(texts, "document_prefix", options)
             if not call["input"]:
                 return []
+            await self._await()
             with _progress(call, shown=self._given("show_progress_bar", options)):
                 async with areported(self._info(call), call):
                     result = await self._async_client().embeddings.create(**call)
@@ -140,6 +145,7 @@ class MeliousEmbeddings(MeliousSettings, EmbeddingCacheFields, Embeddings):
         """Embed a query, which must not be empty; see `embed_documents` for options and errors."""
         with langchain_errors:
             call = self._request([text], "query_prefix", options)
+            self._wait()
             with reported(self._info(call), call):
                 result = self._sync_client().embeddings.create(**call)
             return self._vectors(result, options)[0]
@@ -148,9 +154,19 @@ class MeliousEmbeddings(MeliousSettings, EmbeddingCacheFields, Embeddings):
         """Embed a query. See `embed_query`."""
         with langchain_errors:
             call = self._request([text], "query_prefix", options)
+            await self._await()
             async with areported(self._info(call), call):
                 result = await self._async_client().embeddings.create(**call)
             return self._vectors(result, options)[0]
+
+    def _wait(self) -> None:
+        """Wait for the rate limiter, as chat models of LangChain do."""
+        if self.rate_limiter is not None:
+            self.rate_limiter.acquire(blocking=True)
+
+    async def _await(self) -> None:
+        if self.rate_limiter is not None:
+            await self.rate_limiter.aacquire(blocking=True)
 
     def _request(self, texts: Sequence[str], prefix_name: str, options: Mapping[str, Any]) -> dict[str, Any]:
         check_call(options)
@@ -160,9 +176,9 @@ class MeliousEmbeddings(MeliousSettings, EmbeddingCacheFields, Embeddings):
             raise InvalidArgumentError(f"texts: must be a list of strings, not {type(texts).__name__}")
         given, prefix = list(texts), self._given(prefix_name, options)
         for position, text in enumerate(given):
-            if not isinstance(text, str) or not text:
+            if not isinstance(text, str) or not text or text.isspace():
                 which = "text" if prefix_name == "query_prefix" else f"texts[{position}]"
-                raise InvalidArgumentError(f"{which}: must be a string that is not empty, not {text!r:.80}")
+                raise InvalidArgumentError(f"{which}: must be a string that is not blank, not {text!r:.80}")
         if prefix:
             given = [prefix + text for text in given]
         call = {name: getattr(self, name) for name in _PARAMETERS} | {"model": self.model}

@@ -10,11 +10,16 @@ either family match and agent middleware reacts correctly. Attributes
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from langchain_core import exceptions as langchain
 
 from melious import errors as core
+
+if TYPE_CHECKING:
+    from langchain_core.exceptions import ModelRefusalError as _Refusal
+else:
+    _Refusal = getattr(langchain, "ModelRefusalError", langchain.ModelError)  # its class is that of 1.7.5
 
 
 class ErrorResponse:
@@ -56,6 +61,10 @@ class DeadlineExceededError(APITimeoutError, core.DeadlineExceededError):
 
 class ResponseDecodeError(core.ResponseDecodeError, langchain.ModelAPIError):
     """The response cannot be read."""
+
+
+class ModelRefusalError(core.ModelRefusalError, _Refusal):
+    """The model, or a content filter, withheld the answer or the rest of it."""
 
 
 class BudgetExceededError(core.BudgetExceededError, langchain.ModelError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NotRequired, TypedDict
 
@@ -49,13 +50,13 @@ class GeneratedImage(TypedDict):
 
     Attributes:
         mime_type: Its type, such as `image/png`; absent for a URL.
-        data: Its bytes; absent for a URL.
+        base64: Its bytes in base64, so that messages go into JSON; absent for a URL.
         url: Its URL, from services that host images.
         revised_prompt: The prompt as the model understood it, if reported.
     """
 
     mime_type: NotRequired[str]
-    data: NotRequired[bytes]
+    base64: NotRequired[str]
     url: NotRequired[str]
     revised_prompt: NotRequired[str]
 
@@ -88,7 +89,7 @@ class MeliousImageGenerator(MeliousSettings, BaseTool):
     """A tool that generates images from descriptions.
 
     The tool message holds a short text and the images as standard `image` blocks;
-    its artifact (`ImageArtifact`, plain data) holds bytes, revised prompts, impact,
+    its artifact (`ImageArtifact`, JSON) holds them in base64, revised prompts, impact,
     cost and request id. Set `show_images=False` if the agent's chat model does not
     take images. Costs are reported to `melious.track_impact` and, as the custom event
     `melious_usage`, to LangChain's callbacks. Errors are those of
@@ -139,7 +140,7 @@ class MeliousImageGenerator(MeliousSettings, BaseTool):
         ...     message = draw.invoke(call)
         >>> [block["type"] for block in message.content]
         ['text', 'image']
-        >>> message.artifact["images"][0]["mime_type"], len(message.artifact["images"][0]["data"]) > 1000
+        >>> message.artifact["images"][0]["mime_type"], len(message.artifact["images"][0]["base64"]) > 1000
         ('image/png', True)
 
         In an agent:
@@ -169,9 +170,9 @@ class MeliousImageGenerator(MeliousSettings, BaseTool):
 
     if not TYPE_CHECKING:  # for type checkers, the fields are the signature
 
-        def __init__(self, **arguments: Any) -> None:
+        def __init__(self, *positional: Any, **arguments: Any) -> None:
             hide_key(arguments)
-            super().__init__(**arguments)
+            super().__init__(*positional, **arguments)
             with langchain_errors:
                 check_params(self._parameters())
 
@@ -223,7 +224,7 @@ class MeliousImageGenerator(MeliousSettings, BaseTool):
         artifact: dict[str, Any] = {"prompt": prompt, "images": images, **cost}
         content: list[str | dict[str, Any]] = [{"type": "text", "text": _words(images)}]
         if self.show_images:
-            content += [_block_of(made, image) for made, image in zip(images, result.data, strict=True)]
+            content += [_block_of(made) for made in images]
         return content, artifact  # type: ignore[return-value]  # the keys of `usage_of` are its own
 
 
@@ -231,12 +232,13 @@ def _image_of(image: Image, result: ImagesResult) -> GeneratedImage:
     made: GeneratedImage = {}
     if image.b64_json is not None:
         try:
-            made["data"] = image.to_bytes()
+            data = image.to_bytes()
         except ValueError as error:
             raise ResponseDecodeError(
                 f"images: the base64 of an image is not valid: {error}", request_id=result.request_id
             ) from error
-        made["mime_type"] = media_type_of(made["data"])
+        made["base64"] = base64.b64encode(data).decode()
+        made["mime_type"] = media_type_of(data)
     elif image.url is not None:
         made["url"] = image.url
     else:
@@ -258,7 +260,7 @@ def _words(images: list[GeneratedImage]) -> str:
     return "\n".join(lines)
 
 
-def _block_of(made: GeneratedImage, image: Image) -> dict[str, Any]:
+def _block_of(made: GeneratedImage) -> dict[str, Any]:
     if "url" in made:
         return {"type": "image", "url": made["url"]}
-    return {"type": "image", "base64": image.b64_json, "mime_type": made["mime_type"]}
+    return {"type": "image", "base64": made["base64"], "mime_type": made["mime_type"]}

@@ -21,7 +21,7 @@ from melious.settings.config import (
     resolve_base_url,
     resolve_key,
 )
-from melious.settings.fields import ClientFields, regular_options
+from melious.settings.fields import ClientFields, regular_options, with_model
 from melious.settings.keys import hide_key
 from melious.settings.options import CLIENT_ONLY, OPTION, check_option
 
@@ -86,9 +86,10 @@ class MeliousComponent(ClientFields, BaseComponent):
         cls._client_options = tuple(name for name in options if name in CLIENT_ONLY)
         cls._call_options = tuple(name for name in options if name not in CLIENT_ONLY)
 
-    def __init__(self, **arguments: Any) -> None:
+    def __init__(self, *positional: Any, **arguments: Any) -> None:
         hide_key(arguments)
         kind = type(self)
+        arguments = with_model(kind.__name__, positional, arguments)
         given = kind.canonical_arguments(arguments)
         reject_unknown(given, {*kind.model_fields, *kind.argument_aliases}, kind.__name__)
         try:

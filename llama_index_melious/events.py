@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from llama_index_instrumentation import get_dispatcher
 from llama_index_instrumentation.base import BaseEvent
-from llama_index_instrumentation.dispatcher import Dispatcher
+from llama_index_instrumentation.dispatcher import Dispatcher, active_instrument_tags
+from llama_index_instrumentation.event_handlers.base import BaseEventHandler
 from pydantic import BaseModel, ConfigDict, field_validator
 
 from melious.answers.meta import Meta
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from melious.clients.streams import StreamBase
 
 dispatcher: Dispatcher = get_dispatcher(__name__)
+
+_WARN_OF_OTHERS_EVENTS = ("openinference.",)
+"""Packages whose handlers know a closed list of events, and log a warning for each that is not in it."""
 
 
 class MeliousUsageEvent(BaseEvent):
@@ -89,10 +93,12 @@ def dispatch_usage(
     *,
     origin: Meta | StreamBase,
     span_id: str | None = None,
+    tags: dict[str, Any] | None = None,
 ) -> None:
     """Report to LlamaIndex's handlers what one request cost.
 
-    `origin` is the answer's `meta`, or its stream, which outlives its span and therefore gives `span_id`.
+    `origin` is the answer's `meta`, or its stream. A stream outlives its span and its tags, and therefore
+    gives `span_id` and `tags`.
     """
     reported = answer if isinstance(answer, Mapping) else dict(answer)
     event = MeliousUsageEvent(
@@ -107,4 +113,29 @@ def dispatch_usage(
     )
     if span_id is not None:
         event.span_id = span_id
-    dispatcher.event(event)
+    token = None if tags is None else active_instrument_tags.set(tags)
+    try:
+        _dispatch(event)
+    finally:
+        if token is not None:
+            active_instrument_tags.reset(token)
+
+
+def _dispatch(event: MeliousUsageEvent) -> None:
+    """Send an event as LlamaIndex does, but not to handlers that would only warn of it."""
+    level: Dispatcher | None = dispatcher
+    levels: list[Dispatcher] = []
+    while level is not None:
+        levels.append(level)
+        level = level.parent if level.propagate else None
+    if not any(_warns(handler) for each in levels for handler in each.event_handlers):
+        dispatcher.event(event)
+        return
+    for each in levels:
+        willing = [handler for handler in each.event_handlers if not _warns(handler)]
+        if willing:
+            Dispatcher(name=each.name, event_handlers=willing, propagate=False).event(event)
+
+
+def _warns(handler: BaseEventHandler) -> bool:
+    return type(handler).__module__.startswith(_WARN_OF_OTHERS_EVENTS)

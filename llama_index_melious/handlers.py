@@ -14,6 +14,7 @@ from melious.impact import Entry, ImpactLedger, Totals
 
 MAX_TAGS = 256
 OTHER = "other"
+_FRAMEWORK_TAGS = "llamaindex."
 
 
 class MeliousImpactEventHandler(BaseEventHandler):
@@ -58,7 +59,8 @@ class MeliousImpactEventHandler(BaseEventHandler):
     def by_tag(self) -> dict[tuple[str, str], Totals]:
         """The sums by tag (`instrument_tags`), a pair of name and value. A request counts for each.
 
-        The first 256 tags have their own sums; all others are under `("other", "other")`.
+        LlamaIndex's own tags, which name runs and repeat prompts, are left out. The first 256 tags have their
+        own sums; all others are under `("other", "other")`.
         """
         with self._lock:
             return {tag: totals.copy() for tag, totals in self._tags.items()}
@@ -79,6 +81,8 @@ class MeliousImpactEventHandler(BaseEventHandler):
         self.ledger.record(entry)
         with self._lock:
             for name, value in event.tags.items():
+                if str(name).startswith(_FRAMEWORK_TAGS):
+                    continue
                 tag = (str(name), str(value))
                 known = tag if tag in self._tags or len(self._tags) < MAX_TAGS else (OTHER, OTHER)
                 self._tags.setdefault(known, Totals()).add(entry)

@@ -1,14 +1,16 @@
-"""Converts content blocks to parts of the wire: text, `image_url` and `input_audio`. Pure."""
+"""Converts content blocks to parts of the wire: text, images, audio and videos. Pure."""
 
 from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from langchain_melious.errors import InvalidArgumentError
 from melious.wire import codec
+from melious.wire.stand_ins import stand_in
 
 _AUDIO_FORMATS = {
     "mpeg": "mp3",
@@ -29,20 +31,82 @@ _TEXT_SUBTYPES = ("json", "xml", "yaml", "x-yaml", "toml", "javascript", "x-sh",
 REASONING = frozenset({"reasoning", "reasoning_content", "thinking", "redacted_thinking"})
 CALLS = frozenset({"tool_call", "tool_call_chunk", "invalid_tool_call", "tool_use", "function_call"})
 _TEXTS = frozenset({"text", "output_text", "input_text"})
-_DATA = frozenset({"image", "audio", "file", "document", "text-plain"})
-_CONTENT = _TEXTS | _DATA | {"refusal", "image_url", "input_audio", "json", "search_result"}
+_DATA = frozenset({"image", "audio", "video", "file", "document", "text-plain", "media", "input_file"})
+_IMAGE_URLS = frozenset({"image_url", "input_image"})
+_CONTENT = _TEXTS | _DATA | _IMAGE_URLS | {"refusal", "input_audio", "video_url", "json", "search_result"}
 
 
-def part_of(block: str | Mapping[str, Any], model: str) -> dict[str, Any] | None:
-    """Convert a content block in LangChain's, OpenAI's or Anthropic's form; None if it is not content.
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """What the model reads besides text; None where nobody says.
 
-    Keys that the wire does not have, such as `id`, `index`, `extras` or `cache_control`, are dropped.
+    Attributes:
+        model: The model, named in errors.
+        image: Whether it reads images.
+        audio: Whether it listens to audio.
+        video: Whether it watches videos; only a known yes counts, as the service documents none.
+    """
+
+    model: str
+    image: bool | None = None
+    audio: bool | None = None
+    video: bool | None = None
+
+    def check(self, kind: Literal["image", "audio", "video"], block: Mapping[str, Any]) -> None:
+        """Refuse a block that the model is known not to read.
+
+        Raises:
+            InvalidArgumentError: It does not read such blocks.
+        """
+        reads = getattr(self, kind)
+        if reads is False or (reads is None and kind == "video"):
+            raise _refused(
+                block,
+                self,
+                f"this model does not read {_PLURALS[kind]}; choose one that does, or put it into words",
+            )
+
+
+_MEDIA = {
+    "image": frozenset({"image"}) | _IMAGE_URLS,
+    "audio": frozenset({"audio", "input_audio"}),
+    "video": frozenset({"video", "video_url"}),
+    "file": _DATA - {"image", "audio", "video"},
+}
+_PLURALS = {"image": "images", "audio": "audio", "video": "videos"}
+
+
+def words_for(block: Mapping[str, Any]) -> dict[str, Any]:
+    """A part of text that stands for a block that cannot be sent.
+
+    Example:
+        >>> words_for({"type": "file", "mime_type": "application/pdf", "filename": "report.pdf"})["text"]
+        '[a PDF file, report.pdf, was here; this model cannot read it]'
+    """
+    data = _unified(block)
+    kind = str(block.get("type"))
+    for media, kinds in _MEDIA.items():
+        if kind in kinds:
+            kind = media
+    return {"type": "text", "text": stand_in(kind, data["mime_type"], data["name"])}
+
+
+def part_of(block: str | Mapping[str, Any], reader: Reader) -> dict[str, Any] | None:
+    """Convert a content block in LangChain's, OpenAI's, Anthropic's or Google's form.
+
+    Args:
+        block: The block. Keys that the wire does not have, such as `id`, `index`,
+            `extras` or `cache_control`, are dropped.
+        reader: What the model reads.
+
+    Returns:
+        A part, or None for a block that is not content (a tool call, reasoning, empty text).
 
     Raises:
         InvalidArgumentError: The block cannot be sent.
 
     Example:
-        >>> part_of({"type": "audio", "base64": "SUQz", "mime_type": "audio/mpeg"}, "voxtral")
+        >>> part_of({"type": "audio", "base64": "SUQz", "mime_type": "audio/mpeg"}, Reader("voxtral"))
         {'type': 'input_audio', 'input_audio': {'data': 'SUQz', 'format': 'mp3'}}
     """
     if isinstance(block, str):
@@ -53,22 +117,21 @@ def part_of(block: str | Mapping[str, Any], model: str) -> dict[str, Any] | None
         return {"type": "text", "text": text} if text else None
     if kind in REASONING or kind in CALLS or set(block) == {"cachePoint"}:
         return None
-    if kind == "json":
-        return {"type": "text", "text": codec.dumps(block.get("json")).decode()}
-    if kind == "search_result":
-        return {"type": "text", "text": _found(block)}
+    if kind in _AS_TEXT:
+        return {"type": "text", "text": _AS_TEXT[kind](block)}
     if kind == "non_standard" and isinstance(block.get("value"), Mapping):
-        return part_of(block["value"], model)
-    if kind == "refusal":
-        return {"type": "text", "text": str(block.get("refusal") or "")}
-    if kind == "image_url":
-        return _openai_image(block, model)
+        return part_of(block["value"], reader)
+    if kind in _IMAGE_URLS:
+        return _openai_image(block, reader)
+    if kind == "video_url":
+        reader.check("video", block)
+        return {"type": "video_url", "video_url": block.get("video_url")}
     if kind == "input_audio" and isinstance(block.get("input_audio"), Mapping):
         audio = block["input_audio"]
-        return _audio(audio.get("data"), str(audio.get("format") or ""), block, model)
+        return _audio(audio.get("data"), str(audio.get("format") or ""), block, reader)
     if kind in _DATA:
-        return _data_part(_unified(block), block, model)
-    raise _refused(block, model)
+        return _data_part(_unified(block), block, reader)
+    raise _refused(block, reader)
 
 
 def is_content(block: str | Mapping[str, Any]) -> bool:
@@ -89,10 +152,14 @@ def _unified(block: Mapping[str, Any]) -> dict[str, Any]:
         source = block["source"]
     elif isinstance(block.get("file"), Mapping):  # OpenAI
         source = block["file"]
+    elif isinstance(block.get("input_audio"), Mapping):
+        source = {"mime_type": "audio/" + str(block["input_audio"].get("format") or "")}
     data = source.get("base64") or source.get("data") or source.get("file_data")
     mime = source.get("mime_type") or source.get("media_type") or ""
-    url = source.get("url")
+    url = source.get("url") or source.get("file_uri") or source.get("file_url")
     text = source.get("text")
+    if source.get("type") == "content":  # Anthropic's document of blocks
+        text = _joined_texts(source.get("content"))
     if source.get("type") == "text" or source.get("source_type") == "text":
         text, data = source.get("text") or source.get("data") or url or "", None
     if isinstance(data, bytes):
@@ -108,20 +175,34 @@ def _unified(block: Mapping[str, Any]) -> dict[str, Any]:
     return {"data": data, "url": url, "text": text, "mime_type": str(mime).lower(), "name": name}
 
 
-def _data_part(data: dict[str, Any], block: Mapping[str, Any], model: str) -> dict[str, Any]:
+def _joined_texts(content: Any) -> str:
+    if isinstance(content, str):
+        return content
+    blocks = content if isinstance(content, list) else ()
+    return "\n".join(str(block.get("text") or "") for block in blocks if isinstance(block, Mapping))
+
+
+def _data_part(data: dict[str, Any], block: Mapping[str, Any], reader: Reader) -> dict[str, Any]:
     mime = data["mime_type"].partition(";")[0].strip()
     family, _, subtype = mime.partition("/")
     kind = block.get("type")
     if kind == "image" or family == "image":
+        reader.check("image", block)
         if data["data"]:
             if not mime:
-                raise _refused(block, model, "an image in base64 needs its mime_type")
+                raise _refused(block, reader, "an image in base64 needs its mime_type")
             return {"type": "image_url", "image_url": {"url": f"data:{mime};base64,{data['data']}"}}
         if data["url"]:
             return {"type": "image_url", "image_url": {"url": data["url"]}}
-        raise _refused(block, model, "an image needs base64 or url")
+        raise _refused(block, reader, "an image needs base64 or url")
+    if kind == "video" or family == "video":
+        reader.check("video", block)
+        url = f"data:{mime or 'video/mp4'};base64,{data['data']}" if data["data"] else data["url"]
+        if not url:
+            raise _refused(block, reader, "a video needs base64 or url")
+        return {"type": "video_url", "video_url": {"url": url}}
     if kind == "audio" or family == "audio":
-        return _audio(data["data"], _AUDIO_FORMATS.get(subtype, subtype), block, model)
+        return _audio(data["data"], _AUDIO_FORMATS.get(subtype, subtype), block, reader)
     if data["text"] is not None:
         return _inline(str(data["text"]), data["name"])
     if data["data"] and (is_text := _reads_as_text(family, subtype)) is not None:
@@ -131,8 +212,8 @@ def _data_part(data: dict[str, Any], block: Mapping[str, Any], model: str) -> di
                 return _inline(content.decode("utf-8"), data["name"])
         except (binascii.Error, UnicodeDecodeError) as error:
             if is_text:
-                raise _refused(block, model, f"the file is not text in base64 ({error})") from None
-    raise _refused(block, model, "only text files can be sent; extract the text first")
+                raise _refused(block, reader, f"the file is not text in base64 ({error})") from None
+    raise _refused(block, reader, "only text files can be sent; extract the text first")
 
 
 def _reads_as_text(family: str, subtype: str) -> bool | None:
@@ -149,22 +230,32 @@ def _found(block: Mapping[str, Any]) -> str:
     return "\n".join(str(line) for line in (block.get("title"), block.get("source"), *texts) if line)
 
 
-def _openai_image(block: Mapping[str, Any], model: str) -> dict[str, Any]:
+_AS_TEXT: Mapping[Any, Callable[[Mapping[str, Any]], str]] = {
+    "json": lambda block: codec.dumps(block.get("json")).decode(),
+    "search_result": _found,
+    "refusal": lambda block: str(block.get("refusal") or ""),
+}
+
+
+def _openai_image(block: Mapping[str, Any], reader: Reader) -> dict[str, Any]:
+    reader.check("image", block)
     image = block.get("image_url")
     url = image.get("url") if isinstance(image, Mapping) else image
     if not isinstance(url, str) or not url:
-        raise _refused(block, model, "it has no URL")
+        raise _refused(block, reader, "it has no URL")
     part: dict[str, Any] = {"url": url}
-    if isinstance(image, Mapping) and image.get("detail"):
-        part["detail"] = image["detail"]
+    detail = image.get("detail") if isinstance(image, Mapping) else block.get("detail")
+    if detail:
+        part["detail"] = detail
     return {"type": "image_url", "image_url": part}
 
 
-def _audio(data: Any, form: str, block: Mapping[str, Any], model: str) -> dict[str, Any]:
+def _audio(data: Any, form: str, block: Mapping[str, Any], reader: Reader) -> dict[str, Any]:
+    reader.check("audio", block)
     if not isinstance(data, str) or not data:
-        raise _refused(block, model, "audio must be sent as base64, not as a URL")
+        raise _refused(block, reader, "audio must be sent as base64, not as a URL")
     if not form:
-        raise _refused(block, model, "audio needs its mime_type")
+        raise _refused(block, reader, "audio needs its mime_type")
     return {"type": "input_audio", "input_audio": {"data": data, "format": _AUDIO_FORMATS.get(form, form)}}
 
 
@@ -173,8 +264,10 @@ def _inline(text: str, name: Any) -> dict[str, Any]:
     return {"type": "text", "text": f"{name}:\n{text}" if name else text}
 
 
-def _refused(block: Mapping[str, Any], model: str, reason: str = "") -> InvalidArgumentError:
+def _refused(block: Mapping[str, Any], reader: Reader, reason: str = "") -> InvalidArgumentError:
     mime = block.get("mime_type")
     what = f"{block.get('type')!r}" + (f" ({mime})" if mime else "")
     why = f": {reason}" if reason else ": the service takes text, images, audio and text files"
-    return InvalidArgumentError(f"messages: a content block of type {what} cannot be sent to {model!r}{why}")
+    return InvalidArgumentError(
+        f"messages: a content block of type {what} cannot be sent to {reader.model!r}{why}"
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
-from langchain_melious.chat.messages import calls_from_wire
+from langchain_melious.chat.calls import CUT_OFF, calls_from_wire
 from langchain_melious.chat.results import ReadOptions
 from langchain_melious.chat.streams import DeltaReader, Piece
 from langchain_melious.provider import PROVIDER
@@ -50,10 +50,11 @@ class EventWriter(DeltaReader):
         piece, metadata, usage = self._end(stream)
         events: list[Any] = [] if self._begun else [self._begin(metadata.get("model_name"))]
         self._write(piece, events)
-        for index, block, parts in self._blocks.values():
-            events.append(
-                {"event": "content-block-finish", "index": index, "content": _finished(block, parts)}
-            )
+        is_cut_off = stream.partial.finish_reason in CUT_OFF
+        last = max(self._calls, default=None)
+        for key, (index, block, parts) in self._blocks.items():
+            finished = _finished(block, parts, cut_off=is_cut_off and key == f"call {last}")
+            events.append({"event": "content-block-finish", "index": index, "content": finished})
         finish: dict[str, Any] = {"event": "message-finish"}
         if usage is not None:
             finish["usage"] = usage
@@ -110,13 +111,13 @@ _DELTAS: Mapping[str, Any] = {
 }
 
 
-def _finished(block: Mapping[str, Any], parts: list[str]) -> dict[str, Any]:
+def _finished(block: Mapping[str, Any], parts: list[str], *, cut_off: bool) -> dict[str, Any]:
     """A complete block: a tool call with its arguments, or an invalid one with their text."""
     text = "".join(parts)
     if block["type"] != "tool_call_chunk":
         return {**block, block["type"]: text}
     function = {"name": block["name"], "arguments": text}
-    valid, invalid = calls_from_wire([{"id": block["id"], "function": function}])
+    valid, invalid = calls_from_wire([{"id": block["id"], "function": function}], cut_off=cut_off)
     if valid:
         return {"type": "tool_call", **valid[0], "id": block["id"] or ""}
     return {"type": "invalid_tool_call", **invalid[0]}

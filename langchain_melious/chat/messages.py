@@ -20,10 +20,14 @@ from langchain_core.messages import (
 from langchain_core.messages.ai import UsageMetadata
 from pydantic_core import to_json
 
-from langchain_melious.chat.content import REASONING, is_content, part_of
+from langchain_melious.chat.calls import calls_from_wire
+from langchain_melious.chat.content import REASONING, Reader, is_content, part_of, words_for
 from langchain_melious.errors import InvalidArgumentError
 from langchain_melious.provider import PROVIDER
 from melious.wire import codec
+from melious.wire.arguments import Tools
+from melious.wire.history import consistent
+from melious.wire.schemas import wire_name
 from melious.wire.thinking import split_thinking, thought_in_details
 
 _ROLES = {
@@ -36,6 +40,8 @@ _ROLES = {
     "function": "function",
     "tool": "tool",
 }
+_NAMELESS = "unnamed"
+_TEXT_ONLY = Reader("", image=False, audio=False, video=False)
 _RESULT_FOLLOWS = "The result is in the next message."
 
 
@@ -44,7 +50,7 @@ _RESULT_FOLLOWS = "The result is in the next message."
 
 def messages_to_wire(
     messages: Sequence[BaseMessage],
-    model: str,
+    reader: Reader,
     *,
     replay_reasoning: bool = True,
     null_content: bool = False,
@@ -52,18 +58,31 @@ def messages_to_wire(
 ) -> list[dict[str, Any]]:
     """Convert a conversation, oldest first, to the `messages` of a request.
 
-    If the model takes no images in tool results, they go into a user message after the results.
+    What cannot be sent in a tool's result or an older turn becomes words, so that the conversation can go
+    on; in a fresh message of the user it is an error.
+
+    Args:
+        messages: The conversation, oldest first.
+        reader: What the model reads.
+        replay_reasoning: Send back the reasoning that preceded a tool call.
+        null_content: Send null instead of "" if there is no text beside tool calls.
+        tool_images: Whether the model takes images in tool results; otherwise they go
+            into a user message after the results.
 
     Raises:
-        InvalidArgumentError: A message or one of its blocks cannot be sent.
+        InvalidArgumentError: A message, or a block of the user's last one, cannot be sent.
     """
     wire: list[dict[str, Any]] = []
     images: list[dict[str, Any]] = []
-    for message in _with_tool_messages(messages):
+    conversation = list(_with_tool_messages(messages))
+    fresh = _fresh(conversation)
+    for message in conversation:
         if images and not isinstance(message, ToolMessage):
             wire.append({"role": "user", "content": images})
             images = []
-        out = message_to_wire(message, model, replay_reasoning=replay_reasoning)
+        out = message_to_wire(
+            message, reader, replay_reasoning=replay_reasoning, in_words=message is not fresh
+        )
         if null_content and "tool_calls" in out and not out["content"]:
             out["content"] = None
         if not tool_images and isinstance(message, ToolMessage) and isinstance(out["content"], list):
@@ -73,7 +92,17 @@ def messages_to_wire(
         wire.append(out)
     if images:
         wire.append({"role": "user", "content": images})
-    return wire
+    return consistent(wire)
+
+
+def _fresh(messages: Sequence[BaseMessage]) -> BaseMessage | None:
+    """The last message of the user, if the model has not answered it yet."""
+    for message in reversed(messages):
+        if isinstance(message, HumanMessage | ChatMessage):
+            return message
+        if isinstance(message, AIMessage):
+            return None
+    return None
 
 
 def _with_tool_messages(messages: Iterable[BaseMessage]) -> Iterator[BaseMessage]:
@@ -92,59 +121,66 @@ def _with_tool_messages(messages: Iterable[BaseMessage]) -> Iterator[BaseMessage
             yield message if len(rest) == len(message.content) else HumanMessage(rest, name=message.name)
 
 
-def message_to_wire(message: BaseMessage, model: str, *, replay_reasoning: bool = True) -> dict[str, Any]:
+def message_to_wire(
+    message: BaseMessage, reader: Reader, *, replay_reasoning: bool = True, in_words: bool = False
+) -> dict[str, Any]:
     """Convert one message.
+
+    Args:
+        message: The message.
+        reader: What the model reads.
+        replay_reasoning: Send back the reasoning that preceded a tool call.
+        in_words: Put what cannot be sent into words.
 
     Raises:
         InvalidArgumentError: The message or one of its blocks cannot be sent.
 
     Example:
-        >>> message_to_wire(HumanMessage("Hello!"), "glm-4.7")
+        >>> message_to_wire(HumanMessage("Hello!"), Reader("glm-4.7"))
         {'role': 'user', 'content': 'Hello!'}
     """
     if isinstance(message, AIMessage):
-        return _assistant(message, model, replay_reasoning=replay_reasoning)
-    if isinstance(message, ToolMessage):
-        content = _content(message.content, model)
-        return {"role": "tool", "content": _joined(content, "\n"), "tool_call_id": message.tool_call_id}
+        return _assistant(message, replay_reasoning=replay_reasoning)
+    content = _content(message.content, reader, in_words=in_words)
+    text = _joined(content, "\n")
     out: dict[str, Any]
+    if isinstance(message, ToolMessage):
+        out = {"role": "tool", "content": text, "tool_call_id": message.tool_call_id}
+        return out | ({"name": message.name} if message.name else {})
     if isinstance(message, HumanMessage):
-        out = {"role": "user", "content": _content(message.content, model)}
+        out = {"role": "user", "content": content}
     elif isinstance(message, SystemMessage):
-        out = {"role": "system", "content": _joined(_content(message.content, model), "\n")}
+        out = {"role": "system", "content": text}
     elif isinstance(message, FunctionMessage):
-        out = {"role": "function", "content": _joined(_content(message.content, model), "\n")}
+        out = {"role": "function", "content": text}
     elif isinstance(message, ChatMessage) and message.role in _ROLES:
-        out = {"role": _ROLES[message.role], "content": _content(message.content, model)}
+        out = {"role": _ROLES[message.role], "content": content}
     else:
         kind = f"role {message.role!r}" if isinstance(message, ChatMessage) else type(message).__name__
         raise InvalidArgumentError(
             f"messages: a message of {kind} cannot be sent; the roles are system, user, assistant and tool"
         )
     if message.name:
-        out["name"] = message.name
+        out["name"] = message.name if isinstance(message, FunctionMessage) else wire_name(message.name)
     return out
 
 
-def _assistant(message: AIMessage, model: str, *, replay_reasoning: bool) -> dict[str, Any]:
+def _assistant(message: AIMessage, *, replay_reasoning: bool) -> dict[str, Any]:
     blocks = message.content
     if isinstance(blocks, list):
         blocks = [block for block in blocks if is_content(block)]
-    content = _joined(_content(blocks, model), "")
+    content = _joined(_content(blocks, _TEXT_ONLY, in_words=True), "")
     if not content and isinstance(message.additional_kwargs.get("refusal"), str):
         content = message.additional_kwargs["refusal"]
     # The service requires `content` beside tool calls, even if empty.
     out: dict[str, Any] = {"role": "assistant", "content": content}
     if message.name:
-        out["name"] = message.name
-    calls = [
-        _call_to_wire(call, _json_of(call["args"]), position)
-        for position, call in enumerate(message.tool_calls)
-    ]
-    calls += [
-        _call_to_wire(call, _valid_arguments(call.get("args")), len(calls) + position)
-        for position, call in enumerate(message.invalid_tool_calls)
-    ]
+        out["name"] = wire_name(message.name)
+    calls = [_call_to_wire(call, _json_of(call["args"])) for call in message.tool_calls]
+    calls += [_call_to_wire(call, _valid_arguments(call.get("args"))) for call in message.invalid_tool_calls]
+    legacy = message.additional_kwargs.get("function_call")
+    if not calls and isinstance(legacy, Mapping):
+        out["function_call"] = dict(legacy)
     if calls:
         out["tool_calls"] = calls
         reasoning = reasoning_of(message) if replay_reasoning else ""
@@ -153,9 +189,9 @@ def _assistant(message: AIMessage, model: str, *, replay_reasoning: bool) -> dic
     return out
 
 
-def _call_to_wire(call: Mapping[str, Any], arguments: str, position: int) -> dict[str, Any]:
-    function = {"name": call.get("name") or "", "arguments": arguments}
-    return {"id": call.get("id") or f"call_{position}", "type": "function", "function": function}
+def _call_to_wire(call: Mapping[str, Any], arguments: str) -> dict[str, Any]:
+    function = {"name": call.get("name") or _NAMELESS, "arguments": arguments}
+    return {"id": call.get("id") or "", "type": "function", "function": function}
 
 
 def _valid_arguments(text: Any) -> str:
@@ -176,16 +212,28 @@ def _json_of(arguments: Any) -> str:
         return to_json(arguments, inf_nan_mode="null").decode()
 
 
-def _content(content: str | Iterable[str | dict[str, Any]], model: str) -> str | list[dict[str, Any]]:
+def _content(
+    content: str | Iterable[str | dict[str, Any]], reader: Reader, *, in_words: bool
+) -> str | list[dict[str, Any]]:
     """Content as text if it is a single text, else as parts."""
     if isinstance(content, str):
         return content
-    parts = [part for block in content if (part := part_of(block, model)) is not None]
+    found = (_part(block, reader, in_words=in_words) for block in content)
+    parts = [part for part in found if part is not None]
     if not parts:
         return ""
     if len(parts) == 1 and parts[0]["type"] == "text":
         return str(parts[0]["text"])
     return parts
+
+
+def _part(block: str | dict[str, Any], reader: Reader, *, in_words: bool) -> dict[str, Any] | None:
+    try:
+        return part_of(block, reader)
+    except InvalidArgumentError:
+        if not in_words or isinstance(block, str):
+            raise
+        return words_for(block)
 
 
 def _joined(content: str | list[dict[str, Any]], separator: str) -> str | list[dict[str, Any]]:
@@ -223,8 +271,16 @@ def _text_in(thought: Any) -> str:
 # --- from the wire -----------------------------------------------------------------------------------
 
 
-def message_from_wire(message: Mapping[str, Any], *, think_tags: bool = True) -> AIMessage:
-    """Convert the message of a choice; with `think_tags`, a leading `<think>` part becomes reasoning.
+def message_from_wire(
+    message: Mapping[str, Any], *, think_tags: bool = True, tools: Tools = (), cut_off: bool = False
+) -> AIMessage:
+    """Convert the message of a choice, without facts about the whole answer.
+
+    Args:
+        message: The message.
+        think_tags: Treat a leading `<think>` part of the text as reasoning.
+        tools: The tools of the request.
+        cut_off: Whether the answer ended before the model was done.
 
     Example:
         >>> message_from_wire({"role": "assistant", "content": "Hello!"}).content
@@ -242,7 +298,7 @@ def message_from_wire(message: Mapping[str, Any], *, think_tags: bool = True) ->
         thought, content = split_thinking(content)
         if thought:
             extra["reasoning_content"] = extra.get("reasoning_content", "") + thought.strip()
-    valid, invalid = calls_from_wire(message.get("tool_calls"))
+    valid, invalid = calls_from_wire(message.get("tool_calls"), tools, cut_off=cut_off)
     return AIMessage(
         content=content or "",
         additional_kwargs=extra,
@@ -266,40 +322,6 @@ def _extra(message: Mapping[str, Any]) -> dict[str, Any]:
     if message.get("refusal"):
         extra["refusal"] = str(message["refusal"])
     return extra
-
-
-def calls_from_wire(calls: Any) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Convert tool calls: the valid ones, and those whose arguments are not a JSON object."""
-    valid: list[dict[str, Any]] = []
-    invalid: list[dict[str, Any]] = []
-    for call in calls if isinstance(calls, list) else ():
-        if not isinstance(call, dict):
-            continue
-        function = _mapping(call.get("function"))
-        name, given = str(function.get("name") or ""), function.get("arguments")
-        call_id = None if call.get("id") is None else str(call["id"])
-        try:
-            arguments = _parsed_arguments(given)
-        except ValueError as error:
-            text = given if isinstance(given, str) else codec.dumps(given).decode()
-            invalid.append({"name": name, "args": text, "id": call_id, "error": str(error)})
-        else:
-            valid.append({"name": name, "args": arguments, "id": call_id})
-    return valid, invalid
-
-
-def _parsed_arguments(given: Any) -> dict[str, Any]:
-    """Arguments as a dict: empty if there are none, decoded twice if they were encoded twice."""
-    if given is None or (isinstance(given, str) and not given.strip()):
-        return {}
-    parsed = codec.loads(given) if isinstance(given, str) else given
-    if isinstance(parsed, str):
-        parsed = codec.loads(parsed)
-    if parsed is None:
-        return {}
-    if not isinstance(parsed, dict):
-        raise ValueError(f"the arguments are not a JSON object but {type(parsed).__name__}")  # noqa: TRY004
-    return parsed
 
 
 def usage_from_wire(usage: Any) -> UsageMetadata | None:

@@ -60,6 +60,7 @@ class ChatMelious(DescribedModel):
         langsmith_cost: Include the cost of whole answers, in euro, as `usage_metadata["total_cost"]`; False
             by default, because LangChain's own usage callback only adds integers.
         stream_impact: `buffer` makes streams request whole answers, which report impact; `native` by default.
+        raise_refusals: Raise a `ModelRefusalError` if a content filter withheld the answer; True by default.
         timeout: Seconds for each wait, a `Timeout`, an `httpx.Timeout` or `(connect, read)`. Default: 300 s.
         deadline: Seconds for a whole call, with waits and retries; 600 by default, None for no limit.
         max_retries: Further attempts after transient errors; 2 by default, 0 for none.
@@ -96,6 +97,8 @@ class ChatMelious(DescribedModel):
             options["think_tags"],
             options["include_response_headers"],
             options["langsmith_cost"],
+            options["raise_refusals"],
+            call.get("tools") or (),
         )
 
     @override
@@ -218,6 +221,7 @@ class ChatMelious(DescribedModel):
                 for chunk in stream:
                     yield from reader.read(chunk)
                 yield from reader.end(stream)
+                reader.check(stream)
 
     async def _astreamed(
         self,
@@ -235,6 +239,7 @@ class ChatMelious(DescribedModel):
                         yield item
                 for item in reader.end(stream):
                     yield item
+                reader.check(stream)
 
     # --- tools and structured output -----------------------------------------------------------------
 

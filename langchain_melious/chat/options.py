@@ -19,6 +19,7 @@ class ChatOptions(ChatParameters, StreamFields):
     think_tags: bool = True
     include_response_headers: bool = False
     langsmith_cost: bool = False
+    raise_refusals: bool = True
 
 
 PER_CALL = (
@@ -28,6 +29,7 @@ PER_CALL = (
     "think_tags",
     "include_response_headers",
     "langsmith_cost",
+    "raise_refusals",
 )
 """The options that can also be set per call and that only the adapter uses."""
 

@@ -35,7 +35,7 @@ def profile_of(model: str, base_url: str | None = None) -> ModelProfile | None:
         "image_url_inputs": images,
         "audio_inputs": card.takes("audio"),
         "pdf_inputs": False,
-        "video_inputs": False,
+        "video_inputs": card.takes("video"),
         "pdf_tool_message": False,
         "text_outputs": True,
         "image_outputs": False,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from langchain_melious.chat.content import Reader
 from langchain_melious.chat.messages import messages_to_wire
 from langchain_melious.chat.options import PER_CALL, per_call
 from langchain_melious.chat.parameters import PARAMETERS
@@ -61,9 +62,16 @@ def call_of(
     profile = llm.profile if model == llm.model else profile_of(model, llm.base_url)
     call["messages"] = messages_to_wire(
         messages,
-        model,
+        _reader(model, profile or {}),
         replay_reasoning=options["replay_reasoning"],
         null_content=options["null_content"],
         tool_images=bool((profile or {}).get("image_tool_message")),
     )
     return call
+
+
+def _reader(model: str, profile: Mapping[str, Any]) -> Reader:
+    """What a model reads, by its profile."""
+    return Reader(
+        model, profile.get("image_inputs"), profile.get("audio_inputs"), profile.get("video_inputs")
+    )

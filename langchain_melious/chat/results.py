@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_core.outputs import ChatGeneration, ChatResult
 
+from langchain_melious.chat.calls import CUT_OFF
 from langchain_melious.chat.messages import message_from_wire, usage_from_wire
+from langchain_melious.errors import ModelRefusalError
 from langchain_melious.provider import PROVIDER
+from melious.wire.arguments import Tools
 
 if TYPE_CHECKING:
+    from langchain_core.messages import BaseMessage
     from langchain_core.messages.ai import UsageMetadata
 
     from melious.answers.results import ChatCompletion
@@ -27,6 +31,8 @@ class ReadOptions:
         routing: The requested routing, for the metadata.
         think_tags: Treat a leading `<think>` part of the text as reasoning.
         response_headers: Include the headers in the metadata.
+        raise_refusals: Raise an error if a content filter withheld the answer.
+        tools: The tools of the request.
         langsmith_cost: Include the cost of whole answers in their usage, for LangSmith. Never for streams:
             LangChain cannot add chunks whose usage has a fraction.
     """
@@ -35,6 +41,8 @@ class ReadOptions:
     think_tags: bool = True
     response_headers: bool = False
     langsmith_cost: bool = False
+    raise_refusals: bool = True
+    tools: Tools = ()
 
     def metadata(
         self,
@@ -88,16 +96,24 @@ def result_of(completion: ChatCompletion, read_options: ReadOptions) -> ChatResu
     raw = completion.raw
     generations = []
     for position, choice in enumerate(raw["choices"]):
-        message = message_from_wire(choice.get("message") or {}, think_tags=read_options.think_tags)
+        finish = choice.get("finish_reason")
+        message = message_from_wire(
+            choice.get("message") or {},
+            think_tags=read_options.think_tags,
+            tools=read_options.tools,
+            cut_off=finish is not None and finish in CUT_OFF,
+        )
         whole = raw if position == 0 else {name: raw.get(name) for name in ("model", *_FACTS)}
         message.response_metadata = read_options.metadata(
-            whole, choice.get("finish_reason"), completion.request_id, completion.headers, completion.relaxed
+            whole, finish, completion.request_id, completion.headers, completion.relaxed
         )
         if choice.get("logprobs"):
             message.response_metadata["logprobs"] = choice["logprobs"]
         if position == 0:
             message.usage_metadata = read_options.usage_with_cost(raw)
         generations.append(ChatGeneration(message=message))
+    if read_options.raise_refusals:
+        _check_not_withheld(generations)
     first = generations[0].message.response_metadata
     output = {
         name: first[name]
@@ -105,6 +121,28 @@ def result_of(completion: ChatCompletion, read_options: ReadOptions) -> ChatResu
         if name in first
     }
     return ChatResult(generations=generations, llm_output=output)
+
+
+def _check_not_withheld(generations: Sequence[ChatGeneration]) -> None:
+    """Refuse an answer of which a content filter left nothing whole.
+
+    Raises:
+        ModelRefusalError: It withheld every generation, or a part of each.
+    """
+    if all(one.message.response_metadata.get("finish_reason") == "content_filter" for one in generations):
+        raise withheld(generations[0].message)
+
+
+def withheld(message: BaseMessage) -> ModelRefusalError:
+    """The error for an answer that a content filter withheld, or cut."""
+    text = str(message.text)
+    how = "cut short" if text else "withheld"
+    return ModelRefusalError(
+        f"The answer was {how} by a content filter",
+        text=text,
+        raw_message=message,
+        request_id=message.response_metadata.get("request_id"),
+    )
 
 
 def summed(outputs: list[dict[str, Any] | None]) -> dict[str, Any]:

@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, NotRequired, Required, TypedDict, get_args, get_origin, get_type_hints
+from collections.abc import Iterator, Mapping
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    NotRequired,
+    Required,
+    TypedDict,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 from langchain_core.utils.function_calling import convert_to_json_schema, convert_to_openai_tool
+from pydantic import BaseModel
+from pydantic.errors import PydanticUserError
 from typing_extensions import is_typeddict
 
 from langchain_melious.errors import InvalidArgumentError
+from melious.wire.schemas import object_schema, wire_name
+
+if TYPE_CHECKING:
+    from melious.endpoints.structured import StructuredOutput
 
 _UNNAMED = "answer"
 _NAMES = ("name", "title", "function")
-_DESCRIBING = ("properties", "type", "$ref", "anyOf", "allOf")
+_DESCRIBING = ("properties", "type", "$ref", "anyOf", "allOf", "oneOf", "enum", "const")
 
 
 def regular_schema(schema: Any) -> Any:
@@ -28,6 +44,105 @@ def regular_schema(schema: Any) -> Any:
     if isinstance(schema, Mapping):
         return _named(schema)
     return with_optional_keys(schema)
+
+
+def target_of(schema: Any, *, strict: bool | None = None) -> tuple[StructuredOutput, bool]:
+    """Convert a schema to what the core asks for, and say whether its value is wrapped in an object.
+
+    Lists, unions and plain values are wrapped, since the wire wants an object. Recursive classes keep
+    their references, which LangChain's converters would drop.
+
+    Args:
+        schema: As for `regular_schema`.
+        strict: Make the service enforce the schema exactly.
+
+    Raises:
+        InvalidArgumentError: It is not a schema.
+
+    Example:
+        >>> target, wrapped = target_of({"title": "Numbers", "type": "array", "items": {"type": "integer"}})
+        >>> target["name"], list(target["schema"]["properties"]), wrapped
+        ('Numbers', ['value'], True)
+    """
+    wanted = regular_schema(schema)
+    whole = _whole_schema(wanted)
+    if whole is None:
+        function = tool_of_schema(wanted, strict=strict)["function"]
+        target: StructuredOutput = {
+            "name": wire_name(function["name"]),
+            "schema": json_schema_of(wanted, strict=strict),
+        }
+        if function.get("description"):
+            target["description"] = function["description"]
+        wrapped = False
+    else:
+        root, wrapped = object_schema(whole)
+        target = {
+            "name": wire_name(root.get("title") or _UNNAMED),
+            "schema": _strict(root) if strict else root,
+        }
+        if isinstance(root.get("description"), str):
+            target["description"] = root["description"]
+    if strict is not None:
+        target["strict"] = strict
+    return target, wrapped
+
+
+def _whole_schema(wanted: Any) -> dict[str, Any] | None:
+    """The JSON schema of a list, a union, a plain value or a recursive class; None for other schemas."""
+    if isinstance(wanted, type) and issubclass(wanted, BaseModel):
+        try:
+            found = wanted.model_json_schema()
+        except PydanticUserError as error:
+            raise _not_a_schema(wanted, error) from error
+        found = {"title": wanted.__name__, **found}
+    elif isinstance(wanted, Mapping) and any(name in wanted for name in _DESCRIBING):
+        found = dict(wanted)
+    else:
+        return None
+    is_plain = "properties" in found or found.get("type") == "object"
+    return None if is_plain and not _refers_to_itself(found) else found
+
+
+def _refers_to_itself(schema: Mapping[str, Any]) -> bool:
+    """Whether any definition of a schema is part of itself."""
+    references: dict[str, set[str]] = {}
+    for name in ("$defs", "definitions"):
+        for key, value in (schema.get(name) or {}).items():
+            references[f"#/{name}/{key}"] = set(_references(value))
+    for start, direct in references.items():
+        reached, waiting = set(direct), list(direct)
+        while waiting:
+            for further in references.get(waiting.pop(), set()) - reached:
+                reached.add(further)
+                waiting.append(further)
+        if start in reached:
+            return True
+    return "#" in _references(schema)
+
+
+def _references(schema: Any) -> Iterator[str]:
+    if isinstance(schema, Mapping):
+        if isinstance(schema.get("$ref"), str):
+            yield schema["$ref"]
+        for value in schema.values():
+            yield from _references(value)
+    elif isinstance(schema, list):
+        for item in schema:
+            yield from _references(item)
+
+
+def _strict(schema: Any) -> Any:
+    """A schema whose objects require all their properties and forbid others."""
+    if isinstance(schema, list):
+        return [_strict(item) for item in schema]
+    if not isinstance(schema, Mapping):
+        return schema
+    found = {name: _strict(value) for name, value in schema.items()}
+    if isinstance(found.get("properties"), dict):
+        found["required"] = list(found["properties"])
+        found["additionalProperties"] = False
+    return found
 
 
 def tool_of_schema(schema: Any, *, strict: bool | None = None) -> dict[str, Any]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from langchain_core.messages import AIMessageChunk, ToolCallChunk
+from langchain_core.messages import AIMessage, AIMessageChunk, ToolCallChunk
 from langchain_core.outputs import ChatGenerationChunk
 
+from langchain_melious.chat.calls import CUT_OFF, StreamedCall, invalidating_end
 from langchain_melious.chat.messages import usage_from_wire
-from langchain_melious.chat.results import ReadOptions
+from langchain_melious.chat.results import ReadOptions, withheld
 from langchain_melious.provider import PROVIDER
 from melious.wire.thinking import ThinkSplitter
 
@@ -30,6 +31,7 @@ class DeltaReader:
         self._read_options = read_options
         self._splitter = ThinkSplitter() if read_options.think_tags else None
         self._logprobs: dict[str, list[Any]] = {}
+        self._calls: dict[int, StreamedCall] = {}
 
     def _piece(self, chunk: Mapping[str, Any]) -> Piece | None:
         """What a chunk adds to the first answer, or None."""
@@ -44,6 +46,8 @@ class DeltaReader:
             if content and self._splitter is not None:
                 content = self._split(content, extra)
             calls = delta.get("tool_calls")
+            if calls:
+                self._open(calls)
             if content or extra or calls:
                 return content, extra, calls or []
         return None
@@ -65,7 +69,38 @@ class DeltaReader:
             metadata["logprobs"] = self._logprobs
         thought, text = self._splitter.flush() if self._splitter else ("", "")
         extra = {"reasoning_content": thought} if thought else {}
-        return (text, extra, []), metadata, usage_from_wire(partial.usage)
+        rests = [
+            {"index": index, "function": {"arguments": rest}}
+            for index, call in self._calls.items()
+            if (rest := call.rest())
+        ]
+        return (text, extra, rests), metadata, usage_from_wire(partial.usage)
+
+    def check(self, stream: StreamBase) -> None:
+        """Refuse an answer that a content filter withheld or cut, once it has been read.
+
+        Raises:
+            ModelRefusalError: A filter did so.
+        """
+        if self._read_options.raise_refusals and stream.partial.finish_reason == "content_filter":
+            message = AIMessage(
+                stream.partial.text,
+                response_metadata={"finish_reason": "content_filter", "request_id": stream.request_id},
+            )
+            raise withheld(message)
+
+    def _open(self, pieces: list[dict[str, Any]]) -> None:
+        """Open what models wrote as JSON inside strings of arguments."""
+        for piece in pieces:
+            index, function = piece["index"], piece["function"]
+            call = self._calls.get(index)
+            if call is None:
+                call = StreamedCall(piece.get("id"), function.get("name"), self._read_options.tools)
+                self._calls[index] = call
+            elif call.name is None and function.get("name"):
+                call.name = function["name"]
+            if function["arguments"]:
+                function["arguments"] = call.feed(function["arguments"])
 
     def _split(self, content: str, extra: dict[str, Any]) -> str:
         """Move thinking from the text to the reasoning, and return the rest."""
@@ -109,10 +144,18 @@ class ChunkReader(DeltaReader):
 
     def end(self, stream: StreamBase) -> list[ChatGenerationChunk]:
         """The last message chunk, with the finish reason and the usage."""
-        (content, extra, _), metadata, usage = self._end(stream)
+        (content, extra, rests), metadata, usage = self._end(stream)
+        ends = [_call_chunk(rest) for rest in rests]
+        if self._calls:
+            calls = dict(sorted(self._calls.items()))
+            cut_off = stream.partial.finish_reason in CUT_OFF
+            for index, end in zip(calls, invalidating_end(calls.values(), cut_off=cut_off), strict=True):
+                if end:
+                    ends.append(_call_chunk({"index": index, "function": {"arguments": end}}))
         message = AIMessageChunk(
             content=content,
             additional_kwargs=extra,
+            tool_call_chunks=ends,
             response_metadata=metadata,
             usage_metadata=usage,
             chunk_position="last",

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import AsyncIterator, Iterator, Mapping
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
-from langchain_core import exceptions
 from langchain_core.exceptions import OutputParserException
 from langchain_core.language_models import LanguageModelInput
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
@@ -19,23 +16,30 @@ from langchain_core.utils.json import parse_partial_json
 from langchain_core.utils.pydantic import is_basemodel_subclass
 from pydantic import BaseModel, ConfigDict
 
-from langchain_melious.chat.schemas import json_schema_of, regular_schema, tool_of_schema
-from langchain_melious.errors import InvalidArgumentError
+from langchain_melious.chat.results import withheld
+from langchain_melious.chat.schemas import target_of
+from langchain_melious.chat.tools import tools_to_wire
+from langchain_melious.errors import InvalidArgumentError, ModelRefusalError
 from melious.wire import codec
+from melious.wire.arguments import opened
+from melious.wire.objects import NOTHING, fenced_in, object_in, without_thoughts
+from melious.wire.schemas import unwrapped
 
 if TYPE_CHECKING:
     from langchain_melious.chat.described import DescribedModel
+    from melious.catalogue.methods import Method as WireMethod
+    from melious.endpoints.structured import StructuredOutput
 
 Schema: TypeAlias = type | Mapping[str, Any] | None
 Method: TypeAlias = Literal["json_schema", "function_calling", "json_mode"]
 METHODS = ("json_schema", "function_calling", "json_mode")
 
-_NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9_-]+")
-_THOUGHT = re.compile(r"^\s*<think>.*?(?:</think>\s*|\Z)", re.DOTALL)
-_FENCED = re.compile(r"```[a-zA-Z0-9_-]*\s*\n(.*?)(?:```|\Z)", re.DOTALL)
+_WIRE_METHODS: Mapping[Method, WireMethod] = {
+    "json_schema": "json_schema",
+    "function_calling": "forced_tool",
+    "json_mode": "json_object",
+}
 _SHOWN = 300
-_REFUSAL_ERROR = getattr(exceptions, "ModelRefusalError", None)
-"""LangChain's error for refusals, if it has one (1.7.5)."""
 
 
 def structured_output(
@@ -48,36 +52,52 @@ def structured_output(
     bound: dict[str, Any],
 ) -> Runnable[LanguageModelInput, Any]:
     """See `ChatMelious.with_structured_output`."""
-    chosen = default_method(llm.profile) if method in ("auto", None) else method
+    chosen = default_method(llm.profile) if method == "auto" or method is None else method
     if chosen not in METHODS:
         raise InvalidArgumentError(
             f"method: must be one of 'auto', {', '.join(map(repr, METHODS))}, not {method!r}"
         )
     if schema is None and chosen != "json_mode":
         raise InvalidArgumentError(f"schema: must be given; only json_mode works without one, not {chosen}")
-    wanted = regular_schema(schema)
-    tool = None if wanted is None else tool_of_schema(wanted)
-    if tool:
-        traced = {"kwargs": {"method": chosen, "strict": strict}, "schema": tool}
-        bound = {"ls_structured_output_format": traced, **bound}
-    name = tool["function"]["name"] if tool and chosen == "function_calling" else None
-    model: Runnable[LanguageModelInput, AIMessage]
-    if chosen == "function_calling":
-        parallel = bound.pop("parallel_tool_calls", False)
-        model = llm.bind_tools(
-            [wanted], tool_choice=name, parallel_tool_calls=parallel, strict=strict, **bound
-        )
-    elif chosen == "json_schema":
-        model = llm.bind(response_format=response_format_of(wanted, strict=strict), **bound)
-    else:
-        model = llm.bind(response_format={"type": "json_object"}, **bound)
     target = schema if isinstance(schema, type) and is_basemodel_subclass(schema) else None
-    parser = StructuredOutputParser(target=target, tool=name)
+    wanted, wrapped = (None, False) if schema is None else target_of(schema, strict=strict)
+    bound = {"raise_refusals": False, **bound}  # the parser raises them, or returns them beside the message
+    if wanted is not None:
+        bound = {"ls_structured_output_format": _traced(wanted, chosen, strict=strict), **bound}
+    if wanted is None or method == "json_mode":
+        model = llm.bind(response_format={"type": "json_object"}, **bound)
+        answer_schema = None if wanted is None else dict(wanted["schema"])
+        parser = StructuredOutputParser(target=target, answer_schema=answer_schema, wrapped=wrapped)
+    else:
+        wanted["method"] = _WIRE_METHODS[chosen]
+        tools = bound.pop("tools", None)
+        if tools:
+            bound["tools"] = tools_to_wire(tools, strict=strict)
+        model = llm.bind(structured_output=wanted, **bound)
+        parser = StructuredOutputParser(
+            target=target,
+            tool=wanted["name"] if chosen == "function_calling" else None,
+            name=wanted["name"],
+            answer_schema=dict(wanted["schema"]),
+            wrapped=wrapped,
+            with_tools=bool(tools),
+        )
     if not include_raw:
         return model | parser
     parsed = RunnablePassthrough.assign(parsed=itemgetter("raw") | parser, parsing_error=lambda _: None)
     failed = RunnablePassthrough.assign(parsed=lambda _: None)
     return RunnableMap(raw=model) | parsed.with_fallbacks([failed], exception_key="parsing_error")
+
+
+def _traced(wanted: StructuredOutput, method: Method, *, strict: bool | None) -> dict[str, Any]:
+    """What LangSmith shows of a structured request."""
+    function = {
+        "name": wanted["name"],
+        "description": wanted.get("description") or "",
+        "parameters": wanted["schema"],
+    }
+    tool = {"type": "function", "function": function}
+    return {"kwargs": {"method": method, "strict": strict}, "schema": tool}
 
 
 def default_method(profile: Mapping[str, Any] | None) -> Method:
@@ -95,12 +115,11 @@ def response_format_of(schema: Schema, *, strict: bool | None = None) -> dict[st
         >>> response_format_of({"title": "Answer", "type": "object", "properties": {}})["json_schema"]["name"]
         'Answer'
     """
-    wanted = regular_schema(schema)
-    function = tool_of_schema(wanted, strict=strict)["function"]
-    described: dict[str, Any] = {"name": _NOT_IN_NAMES.sub("_", function["name"])[:64]}
-    if function.get("description"):
-        described["description"] = function["description"]
-    described["schema"] = json_schema_of(wanted, strict=strict)
+    wanted, _ = target_of(schema, strict=strict)
+    described: dict[str, Any] = {"name": wanted["name"]}
+    if wanted.get("description"):
+        described["description"] = wanted["description"]
+    described["schema"] = wanted["schema"]
     if strict is not None:
         described["strict"] = strict
     return {"type": "json_schema", "json_schema": described}
@@ -113,13 +132,22 @@ class StructuredOutputParser(BaseTransformOutputParser[Any]):
 
     Attributes:
         target: The pydantic class to instantiate; None gives dicts.
-        tool: The tool whose arguments are the answer; None parses the text.
+        tool: The tool that the model is forced to call, for errors; None if it should answer with text.
+        name: The name of the object: a call of this name is the answer.
+        answer_schema: The JSON schema of the answer. Parts that the model wrote as JSON inside strings are
+            opened where it wants an object, a list or a number.
+        wrapped: Whether the value is the property `value` of the answer.
+        with_tools: Whether the model may call other tools instead; then there is no instance.
     """
 
     model_config: ClassVar[ConfigDict] = ConfigDict(arbitrary_types_allowed=True)
 
     target: Any = None
     tool: str | None = None
+    name: str | None = None
+    answer_schema: dict[str, Any] | None = None
+    wrapped: bool = False
+    with_tools: bool = False
 
     def parse(self, text: str) -> Any:
         """Parse an answer that is only text."""
@@ -129,18 +157,21 @@ class StructuredOutputParser(BaseTransformOutputParser[Any]):
         """Parse the first of the answers.
 
         Raises:
-            ModelRefusalError: The model refused, if langchain-core has this class.
+            ModelRefusalError: The model refused, or a content filter withheld the answer.
             OutputParserException: The answer does not match the schema.
         """
         first = result[0]
         message = first.message if isinstance(first, ChatGeneration) else AIMessage(first.text)
         if partial:
             return self._parse_partial(message)
-        found = _from_calls(message, self.tool) if self.tool else None
-        if found is None:
-            found = _from_text(_text_of(message))
-        if found is None:
+        found = self._from_calls(message)
+        if found is NOTHING:
+            found = object_in(str(message.text), lists=self.wrapped)
+        if found is NOTHING:
+            if self.with_tools and isinstance(message, AIMessage) and message.tool_calls:
+                return None
             raise self._no_instance(message)
+        found = self._value_in(found)
         if self.target is None:
             return found
         try:
@@ -153,11 +184,11 @@ class StructuredOutputParser(BaseTransformOutputParser[Any]):
 
     def _parse_partial(self, message: BaseMessage) -> Any:
         """What can be parsed of an unfinished answer, or None."""
-        if self.tool:
-            calls = message.tool_calls if isinstance(message, AIMessage) else []
-            found = next((call["args"] for call in calls if call["name"] == self.tool), None)
-        else:
-            found = _partial(_text_of(message))
+        found = self._from_calls(message)
+        if found is NOTHING:
+            found = None if self.tool else _partial(_text_of(message))
+        if found and self.wrapped and not isinstance(found := unwrapped(found), list):
+            return None
         if not found or self.target is None:
             return found or None
         try:
@@ -165,16 +196,28 @@ class StructuredOutputParser(BaseTransformOutputParser[Any]):
         except ValueError:
             return None
 
+    def _from_calls(self, message: BaseMessage) -> Any:
+        calls = message.tool_calls if isinstance(message, AIMessage) and self.name else []
+        return next((call["args"] for call in calls if call["name"] == self.name), NOTHING)
+
+    def _value_in(self, found: Any) -> Any:
+        """The value of an answer: opened where parts are JSON inside strings, and without its wrapper."""
+        if self.wrapped and not isinstance(found, dict):
+            found = {"value": found}
+        if self.answer_schema is not None:
+            found = opened(found, self.answer_schema)
+        return unwrapped(found) if self.wrapped else found
+
     def _no_instance(self, message: BaseMessage) -> Exception:
         text = _text_of(message).strip()
         refusal = _refusal_in(message)
         invalid = message.invalid_tool_calls if isinstance(message, AIMessage) else []
         wanted = f"a call of {self.tool!r}" if self.tool else "JSON"
         if refusal:
-            reason = f"The model refused: {refusal}"
-            if _REFUSAL_ERROR is not None:
-                return cast("Exception", _REFUSAL_ERROR(reason, raw_message=message))
-        elif invalid:
+            return ModelRefusalError(f"The model refused: {refusal}", raw_message=message)
+        if message.response_metadata.get("finish_reason") == "content_filter":
+            return withheld(message)
+        if invalid:
             call = invalid[0]
             reason = f"The arguments of {call['name']!r} are not a JSON object: {_shown(call['args'])}"
         elif text:
@@ -240,11 +283,6 @@ def _instance(target: Any, found: Any) -> Any:
     return target.model_validate(found) if issubclass(target, BaseModel) else target.parse_obj(found)
 
 
-def _from_calls(message: BaseMessage, tool: str | None) -> Any:
-    calls = message.tool_calls if isinstance(message, AIMessage) else []
-    return next((call["args"] for call in calls if call["name"] == tool), None)
-
-
 def _refusal_in(message: BaseMessage) -> str:
     """The refusal of a message, from its additional kwargs or its content blocks."""
     if isinstance(message.content, list):
@@ -255,32 +293,11 @@ def _refusal_in(message: BaseMessage) -> str:
 
 
 def _text_of(message: BaseMessage) -> str:
-    return _THOUGHT.sub("", str(message.text), count=1)
-
-
-def _from_text(text: str) -> Any:
-    """The JSON object in a text: the text itself, a fenced part, or the first one in prose."""
-    for candidate in (text, *_FENCED.findall(text)):
-        try:
-            found = codec.loads(candidate)
-        except ValueError:
-            continue
-        if isinstance(found, dict):
-            return found
-    decoder = json.JSONDecoder(strict=False)
-    for start in (match.start() for match in re.finditer(r"\{", text)):
-        try:
-            found, _ = decoder.raw_decode(text, start)
-        except (ValueError, RecursionError):
-            continue
-        return found
-    return None
+    return without_thoughts(str(message.text))
 
 
 def _partial(text: str) -> Any:
-    fenced = _FENCED.search(text)
-    if fenced:
-        text = fenced.group(1)
+    text = fenced_in(text) or text
     start = text.find("{")
     if start < 0:
         return None

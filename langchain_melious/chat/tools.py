@@ -10,6 +10,7 @@ from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from langchain_melious.chat.schemas import with_optional_keys
 from langchain_melious.errors import InvalidArgumentError
+from melious.wire.schemas import is_wire_name
 
 if TYPE_CHECKING:
     from langchain_core.tools import BaseTool
@@ -26,13 +27,19 @@ def tools_to_wire(tools: Sequence[ToolArgument], *, strict: bool | None = None) 
     """Convert the tools of `bind_tools` to the `tools` of a request.
 
     Raises:
-        InvalidArgumentError: A tool is not a function.
+        InvalidArgumentError: A tool is not a function, or its name cannot be sent.
     """
     wire = []
-    for tool in tools:
+    for place, tool in enumerate(tools):
         made = convert_to_openai_tool(with_optional_keys(tool), strict=strict)
         if made.get("type") != "function" or not isinstance(made.get("function"), dict):
             raise InvalidArgumentError(f"tools: must be functions, not {made.get('type')!r}")
+        name = str(made["function"].get("name") or "")
+        if not is_wire_name(name):
+            raise InvalidArgumentError(
+                f"tools[{place}]: {name!r} is not a valid name for a tool: "
+                "use 1 to 64 letters, digits, '_' and '-'"
+            )
         wire.append(made)
     return wire
 

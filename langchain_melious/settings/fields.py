@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -33,12 +34,14 @@ from melious.settings.config import (
     Timeout,
     reject_unknown,
 )
-from melious.settings.fields import ClientFields, option_field, regular_options
+from melious.settings.fields import ClientFields, option_field, regular_options, with_model
 from melious.settings.keys import hide_key
 from melious.settings.options import CLIENT_ONLY, OPTION, check_call_options, check_option
 
 _CLIENT_ONLY = CLIENT_ONLY | {"http_client", "async_http_client"}
 """The fields that a call cannot change, because the client is created from them."""
+
+_logger = logging.getLogger("melious")
 
 _KINDS = {"embedding": "embeddings", "reranker": "rerank"}
 """Other names for these kinds, seen in model lists."""
@@ -59,8 +62,8 @@ class MeliousSettings(ClientFields, Copies):
     _option_names: ClassVar[tuple[str, ...]]
     """The fields passed to the core clients, under the same names."""
 
-    model: str = Field(min_length=1)
-    """The model, with or without a flavor: `glm-4.7`, `glm-4.7:eco`."""
+    model: str = Field(min_length=1, kw_only=False)
+    """The model, with or without a flavor: `glm-4.7`, `glm-4.7:eco`. It may be given by position."""
 
     if not TYPE_CHECKING:  # for type checkers, the fields of `ClientFields` are the signature
         api_key: SecretStr | None = option_field(
@@ -68,9 +71,10 @@ class MeliousSettings(ClientFields, Copies):
         )
         base_url: str | None = option_field("base_url", default_factory=from_env(URL_VARIABLE, default=None))
 
-        def __init__(self, **arguments: Any) -> None:
+        def __init__(self, *positional: Any, **arguments: Any) -> None:
             hide_key(arguments)
             with langchain_errors:
+                arguments = with_model(type(self).__name__, positional, arguments)
                 fields = type(self).model_fields
                 names = {*fields, *(field.alias for field in fields.values() if field.alias)}
                 reject_unknown(arguments, names, type(self).__name__)
@@ -91,6 +95,11 @@ class MeliousSettings(ClientFields, Copies):
     def model_post_init(self, context: Any, /) -> None:
         """Call the hook of the LangChain class behind this one."""
         super().model_post_init(context)
+
+    @property
+    def model_name(self) -> str:
+        """The same as `model`, under the name that other integrations use."""
+        return self.model
 
     @property
     def lc_secrets(self) -> dict[str, str]:
@@ -184,7 +193,16 @@ class MeliousSettings(ClientFields, Copies):
             kind = (model.card or {}).get("type") or (known.type if known else None)
             return _KINDS.get(kind, kind) if isinstance(kind, str) else None
 
-        return sorted(model.id for model in listed.data if kind_of(model) == self._kind)
+        kinds = {model.id: kind_of(model) for model in listed.data}
+        unknown = sum(kind is None for kind in kinds.values())
+        if unknown:
+            _logger.warning(
+                "available_models leaves out %d of %d models: neither the service nor the catalogue says "
+                "what kind they are; list all with MeliousClient().models.list()",
+                unknown,
+                len(kinds),
+            )
+        return sorted(name for name, kind in kinds.items() if kind == self._kind)
 
     def close(self) -> None:
         """Close the connections of the sync methods; a later call opens new ones."""

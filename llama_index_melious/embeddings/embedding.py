@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
@@ -22,6 +22,7 @@ from llama_index_melious.events import dispatch_usage
 from melious.answers.results import EmbeddingsResult, Result
 from melious.endpoints.common import check_weights
 from melious.endpoints.embeddings import EmbeddingParams
+from melious.errors import InvalidArgumentError
 from melious.http.asyncio_only import running_loop
 from melious.routing.filters import split_flavor
 from melious.settings.fields import EmbeddingCacheFields
@@ -287,15 +288,16 @@ class MeliousEmbedding(MeliousComponent, EmbeddingCacheFields, BaseEmbedding):
         """Embed texts of documents, one request after the other: n x dim, in the order of the texts.
 
         Args:
-            texts: The texts; none may be empty.
+            texts: The texts; none may be blank.
             show_progress: Show a progress bar.
             **kwargs: Any of the constructor's arguments, for this call only. Others are ignored, since
                 ingestion pipelines pass theirs to every step.
 
         Raises:
-            InvalidArgumentError: An argument is wrong, or a text is empty; the error names its position.
+            InvalidArgumentError: An argument is wrong, or a text is blank; the error names its position.
             MeliousError: A request failed.
         """
+        _check_texts(texts)
         ready = self._ready(self._own(kwargs))
         vectors: list[Embedding] = _get_text_embedding_batch(ready, texts, show_progress)
         return vectors
@@ -311,6 +313,7 @@ class MeliousEmbedding(MeliousComponent, EmbeddingCacheFields, BaseEmbedding):
         After one has failed, no other is sent.
         """
         running_loop()
+        _check_texts(texts)
         ready = self._ready(self._own(kwargs))
         token = _run.set(_BatchRun())
         try:
@@ -330,6 +333,19 @@ class MeliousEmbedding(MeliousComponent, EmbeddingCacheFields, BaseEmbedding):
             await limiter.async_acquire()
         vectors: list[Embedding] = await super()._aget_text_embeddings_cached(texts)
         return vectors
+
+
+def _check_texts(texts: Sequence[str]) -> None:
+    """Check all texts before LlamaIndex cuts them into batches, so that errors name the caller's position.
+
+    Raises:
+        InvalidArgumentError: A text is blank or no string; nothing was sent.
+    """
+    for position, text in enumerate(texts):
+        if not isinstance(text, str) or not text or text.isspace():
+            raise InvalidArgumentError(
+                f"texts[{position}]: must be a string that is not blank, not {text!r:.80}", param="texts"
+            )
 
 
 def _report_usage(answer: Result) -> None:

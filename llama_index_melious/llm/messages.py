@@ -6,6 +6,7 @@ import base64
 import mimetypes
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from llama_index.core.base.llms.types import (
@@ -26,6 +27,9 @@ from pydantic import BaseModel
 
 from melious.errors import InvalidArgumentError
 from melious.wire import codec
+from melious.wire.history import consistent
+from melious.wire.schemas import wire_name
+from melious.wire.stand_ins import stand_in
 
 _ROLES = {
     MessageRole.SYSTEM: "system",
@@ -41,6 +45,8 @@ _ROLES = {
 Part = dict[str, Any]
 
 _TEXT_ONLY = frozenset({"system", "assistant"})
+_PLURALS = {"image": "images", "audio": "audio", "video": "videos"}
+_MEDIA = frozenset(_PLURALS)
 _TEXTUAL = re.compile(r"text/|application/(?:[\w.-]+\+)?(?:json|xml|yaml|x-yaml|toml|javascript|sql)\b")
 _BINARY = re.compile(rf"(?!{_TEXTUAL.pattern})(?:application|audio|font|image|video)/(?!octet-stream)")
 
@@ -50,39 +56,75 @@ def to_wire(
     *,
     model: str = "",
     echo_thinking: bool = False,
-    takes_video: bool = False,
+    refused: frozenset[str] = frozenset({"video"}),
 ) -> list[dict[str, Any]]:
-    """Convert a conversation, oldest first, to the wire format.
+    """Convert a conversation to the wire format.
+
+    What cannot be sent in a tool's result or an older turn becomes words, so that the conversation can go
+    on; in a fresh message of the user it is an error.
+
+    Args:
+        messages: The conversation, oldest first.
+        model: The model, for errors.
+        echo_thinking: Send earlier reasoning back as `reasoning_content`.
+        refused: What the model does not read: `image`, `audio`, `video`.
 
     Raises:
-        InvalidArgumentError: A block cannot be sent, or tool calls and results do not match.
+        InvalidArgumentError: A block of the user's last message cannot be sent.
     """
     where = f"{model}: messages" if model else "messages"
+    fresh = _fresh(messages)
     wire = [
-        _message(message, f"{where}[{position}]", echo_thinking=echo_thinking, takes_video=takes_video)
+        _message(
+            message,
+            _Reading(f"{where}[{position}]", refused, in_words=position != fresh),
+            echo_thinking=echo_thinking,
+        )
         for position, message in enumerate(messages)
     ]
-    _check_calls_answered(wire)
-    return wire
+    return consistent(wire)
 
 
-def _message(message: ChatMessage, where: str, *, echo_thinking: bool, takes_video: bool) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What the model reads of one message.
+
+    Attributes:
+        where: The place of the message, for errors.
+        refused: What the model does not read.
+        in_words: Put what cannot be sent into words, instead of refusing it.
+    """
+
+    where: str
+    refused: frozenset[str]
+    in_words: bool
+
+
+def _fresh(messages: Sequence[ChatMessage]) -> int | None:
+    """The place of the user's last message, if the model has not answered it yet."""
+    for position in range(len(messages) - 1, -1, -1):
+        role = getattr(messages[position], "role", MessageRole.SYSTEM)
+        if role == MessageRole.USER:
+            return position
+        if _ROLES[role] == "assistant":
+            return None
+    return None
+
+
+def _message(message: ChatMessage, reading: _Reading, *, echo_thinking: bool) -> dict[str, Any]:
+    where = reading.where
     if not isinstance(message, ChatMessage):
         raise InvalidArgumentError(
             f"{where}: must be a ChatMessage, not {type(message).__name__}", param="messages"
         )
     role = _ROLES[message.role]
-    text_only = role in _TEXT_ONLY
-    parts = [
-        part
-        for block in message.blocks
-        if not (text_only and _is_media(block))
-        for part in _parts(block, where, takes_video=takes_video)
-    ]
+    if role in _TEXT_ONLY:
+        reading = replace(reading, refused=_MEDIA, in_words=True)
+    parts = [part for block in message.blocks for part in _sendable(block, reading)]
     out: dict[str, Any] = {"role": role, "content": _content(role, parts)}
     name = message.additional_kwargs.get("name")
-    if isinstance(name, str):
-        out["name"] = name
+    if isinstance(name, str) and name:
+        out["name"] = name if role == "tool" else wire_name(name)
     if role == "assistant":
         calls = _tool_calls(message, where)
         if calls:
@@ -93,14 +135,8 @@ def _message(message: ChatMessage, where: str, *, echo_thinking: bool, takes_vid
                 out["reasoning_content"] = "\n".join(thought for thought in thoughts if thought)
     elif role == "tool":
         call_id = message.additional_kwargs.get("tool_call_id")
-        if call_id is None and message.role == MessageRole.FUNCTION and "name" in out:
-            call_id = _legacy_id(out.pop("name"))
-        if not isinstance(call_id, str):
-            raise InvalidArgumentError(
-                f"{where}: a tool message needs the id of its tool call in additional_kwargs['tool_call_id']",
-                param="messages",
-            )
-        out["tool_call_id"] = call_id
+        if isinstance(call_id, str):
+            out["tool_call_id"] = call_id
     return out
 
 
@@ -112,8 +148,40 @@ def _content(role: str, parts: list[Part]) -> str | list[Part]:
     return sorted(parts, key=lambda part: part["type"] != "input_audio")
 
 
-def _parts(block: Any, where: str, *, takes_video: bool) -> Iterable[Part]:
+def _sendable(block: Any, reading: _Reading) -> Iterable[Part]:
+    """The parts of a block, or words for a block that cannot be sent."""
+    kind = _kind_of(block)
+    words = [_text(stand_in(kind, _mime_of(block), getattr(block, "title", None)))]
+    if kind in reading.refused:
+        if reading.in_words:
+            return words
+        raise InvalidArgumentError(
+            f"{reading.where}: a block of type {type(block).__name__} cannot be sent: the model does not "
+            f"read {_PLURALS[kind]}; choose one that does, or put it into words",
+            param="messages",
+        )
+    try:
+        return _parts(block, reading)
+    except InvalidArgumentError:
+        if not reading.in_words:
+            raise
+        return words
+
+
+def _kind_of(block: Any) -> str:
+    for cls, kind in ((ImageBlock, "image"), (AudioBlock, "audio"), (VideoBlock, "video")):
+        if isinstance(block, cls):
+            return kind
+    return "file" if isinstance(block, DocumentBlock) else type(block).__name__
+
+
+def _mime_of(block: Any) -> str:
+    return _document_type(block) if isinstance(block, DocumentBlock) else ""
+
+
+def _parts(block: Any, reading: _Reading) -> Iterable[Part]:
     """The parts of a block; tool calls and thinking have none."""
+    where = reading.where
     match block:
         case TextBlock():
             return [_text(block.text)]
@@ -124,12 +192,12 @@ def _parts(block: Any, where: str, *, takes_video: bool) -> Iterable[Part]:
         case DocumentBlock():
             return [_document(block, where)]
         case VideoBlock():
-            return [_video(block, where, takes_video=takes_video)]
+            return [_video(block, where)]
         case CitableBlock():
-            inner = [part for item in block.content for part in _parts(item, where, takes_video=takes_video)]
+            inner = [part for item in block.content for part in _sendable(item, reading)]
             return [_text(f"{block.title} ({block.source})"), *inner]
         case CitationBlock():
-            inner = list(_parts(block.cited_content, where, takes_video=takes_video))
+            inner = list(_sendable(block.cited_content, reading))
             return [*inner, _text(f"[{block.title}, {block.source}]")]
         case CachePoint() | ThinkingBlock() | ToolCallBlock():
             return []
@@ -179,22 +247,13 @@ def _audio_type(data: str) -> str | None:
     return {b"RIFF": "wav", b"OggS": "ogg", b"fLaC": "flac"}.get(start[:4])
 
 
-def _video(block: VideoBlock, where: str, *, takes_video: bool) -> Part:
-    if not takes_video:
-        raise InvalidArgumentError(f"{where}: the model does not accept videos", param="messages")
+def _video(block: VideoBlock, where: str) -> Part:
     if block.url is not None:
         url = str(block.url)
     else:
         data = _base64_of(block.video, block.path, where, "video")
         url = f"data:{block.video_mimetype or 'video/mp4'};base64,{data}"
     return {"type": "video_url", "video_url": {"url": url}}
-
-
-def _is_media(block: Any) -> bool:
-    """Whether a role that allows text only must leave out this block."""
-    if isinstance(block, DocumentBlock):
-        return _BINARY.match(_document_type(block)) is not None
-    return isinstance(block, ImageBlock | AudioBlock | VideoBlock)
 
 
 def _document(block: DocumentBlock, where: str) -> Part:
@@ -262,14 +321,9 @@ def _tool_calls(message: ChatMessage, where: str) -> list[dict[str, Any]]:
     legacy = message.additional_kwargs.get("function_call")
     if legacy and not kept:
         name, arguments = function_of(plain_call(legacy, where))
-        return [_call(_legacy_id(name), name, arguments, where)]
+        return [_call(f"call_{name}", name, arguments, where)]
     calls = [plain_call(call, where) for call in kept]
     return [_call(call.get("id"), *function_of(call), where) for call in calls]
-
-
-def _legacy_id(name: Any) -> str:
-    """The id of a call in the old `function_call` form, which has only a name."""
-    return f"call_{name}"
 
 
 def plain_call(call: Any, where: str = "message") -> dict[str, Any]:
@@ -301,37 +355,8 @@ def _call(call_id: str | None, name: str, arguments: Any, where: str) -> dict[st
         raise InvalidArgumentError(
             f"{where}: the arguments for {name!r} cannot be written as JSON ({error})", param="messages"
         ) from None
-    # The result of a call without an id refers to its name.
     return {
-        "id": call_id or name,
+        "id": call_id or "",
         "type": "function",
         "function": {"name": name, "arguments": text or "{}"},
     }
-
-
-def _check_calls_answered(wire: list[dict[str, Any]]) -> None:
-    """Check that every tool call is followed by its result, and every result has a call.
-
-    Raises:
-        InvalidArgumentError: One does not, as when a chat memory drops old messages.
-    """
-    open_calls: list[str] = []  # a list: some servers repeat an id within a message
-    for position, message in enumerate(wire):
-        if message["role"] == "tool":
-            if message["tool_call_id"] not in open_calls:
-                raise InvalidArgumentError(
-                    f"messages[{position}]: is the result of the tool call {message['tool_call_id']!r}, "
-                    "but no assistant message before it makes that call; did a chat memory drop it?",
-                    param="messages",
-                )
-            open_calls.remove(message["tool_call_id"])
-            continue
-        if open_calls:
-            break
-        open_calls = [call["id"] for call in message.get("tool_calls", ())]
-    if open_calls:
-        raise InvalidArgumentError(
-            f"messages: the tool calls {', '.join(map(repr, sorted(open_calls)))} have no result; "
-            "add a tool message for each, or remove the assistant message",
-            param="messages",
-        )

@@ -18,7 +18,12 @@ from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_ca
 from llama_index_melious.component import MeliousComponent
 from llama_index_melious.llm.decorators import chat_callback, completion_callback
 from llama_index_melious.llm.messages import to_wire
-from llama_index_melious.llm.responses import ResponseBuilder, as_completion, chat_response
+from llama_index_melious.llm.responses import (
+    ResponseBuilder,
+    as_completion,
+    chat_response,
+    check_not_withheld,
+)
 from llama_index_melious.llm.streaming import (
     ChatResponseStream,
     CompletionResponseStream,
@@ -29,7 +34,7 @@ from llama_index_melious.llm.streaming import (
 from llama_index_melious.llm.structured_predict import StructuredPredict
 from melious import catalogue
 from melious.errors import InvalidArgumentError
-from melious.settings.fields import StreamFields
+from melious.settings.fields import StreamFields, with_model
 from melious.settings.keys import hide_key
 
 if TYPE_CHECKING:
@@ -104,7 +109,7 @@ class Melious(StructuredPredict, MeliousComponent, StreamFields):
         >>> chunk.additional_kwargs.get("environment_impact")  # doctest: +SKIP
     """
 
-    model: str
+    model: str = Field(kw_only=False)
     temperature: float | None = Field(default=None, ge=0, le=2, allow_inf_nan=False)
     max_tokens: int | None = Field(default=None, gt=0)
     top_p: float | None = Field(default=None, ge=0, le=1, allow_inf_nan=False)
@@ -120,9 +125,14 @@ class Melious(StructuredPredict, MeliousComponent, StreamFields):
 
     if not TYPE_CHECKING:  # type checkers take the signature from the fields
 
-        def __init__(self, **arguments: Any) -> None:
+        def __init__(self, *positional: Any, **arguments: Any) -> None:
             hide_key(arguments)  # before LlamaIndex's own constructor, whose frame would show it
-            super().__init__(**arguments)
+            super().__init__(**with_model(type(self).__name__, positional, arguments))
+
+    @property
+    def model_name(self) -> str:
+        """The same as `model`, under the name that other integrations use."""
+        return self.model
 
     @classmethod
     def class_name(cls) -> str:
@@ -213,7 +223,7 @@ class Melious(StructuredPredict, MeliousComponent, StreamFields):
             messages,
             model=model,
             echo_thinking=self.echo_thinking,
-            takes_video=card is not None and card.takes("video"),
+            refused=_not_read_by(card),
         )
         own = {name: getattr(self, name) for name in _OWN}
         return {"model": model, "messages": wire, **self._parameters(PARAMETERS, own, params)}
@@ -270,11 +280,17 @@ class Melious(StructuredPredict, MeliousComponent, StreamFields):
         from llama_index_melious.events import dispatch_usage  # noqa: PLC0415 - needed by the first answer
 
         dispatch_usage("chat", completion, origin=completion.meta)
-        return chat_response(completion, **self._response_options(request))
+        response = chat_response(completion, **self._response_options(request))
+        check_not_withheld(response)
+        return response
 
-    def _response_options(self, request: Mapping[str, Any]) -> dict[str, bool]:
+    def _response_options(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """How to read the answer to a request."""
-        return {"think_tags": self.think_tags, "single_call": request.get("parallel_tool_calls") is False}
+        return {
+            "think_tags": self.think_tags,
+            "single_call": request.get("parallel_tool_calls") is False,
+            "tools": request.get("tools") or (),
+        }
 
     def _stream(
         self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]
@@ -327,3 +343,13 @@ class Melious(StructuredPredict, MeliousComponent, StreamFields):
         return CompletionResponseStream(
             *await self._astream(self._prompt(prompt, formatted=formatted), kwargs)
         )
+
+
+def _not_read_by(card: ModelCard | None) -> frozenset[str]:
+    """What a model is known not to read; no model is documented to watch videos."""
+    if card is None:
+        return frozenset({"video"})
+    known = {"image": card.vision, "audio": card.takes("audio"), "video": card.takes("video")}
+    if not card.input_modalities:
+        known["audio"] = True
+    return frozenset(kind for kind, reads in known.items() if reads is False)

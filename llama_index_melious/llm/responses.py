@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 from llama_index.core.base.llms.types import (
     ChatMessage,
@@ -17,7 +16,9 @@ from llama_index.core.base.llms.types import (
     ToolCallBlock,
 )
 
+from melious.errors import ModelRefusalError
 from melious.impact import whole_count
+from melious.wire.arguments import ArgumentStream, Tools, parameters_of
 from melious.wire.thinking import ThinkSplitter, split_thinking
 
 if TYPE_CHECKING:
@@ -29,14 +30,20 @@ _HUGE = 10**9
 _NO_CALL = ToolCallBlock(tool_name="", tool_kwargs="")
 
 
-def chat_response(completion: ChatCompletion, *, think_tags: bool, single_call: bool = False) -> ChatResponse:
+def chat_response(
+    completion: ChatCompletion, *, think_tags: bool, single_call: bool = False, tools: Tools = ()
+) -> ChatResponse:
     """The first choice of an answer that was not streamed.
 
-    With `think_tags`, a leading `<think>` part is reasoning; with `single_call`, only the first tool call is
-    kept, since some models ignore that several are not allowed.
+    Args:
+        completion: The answer.
+        think_tags: Treat a leading `<think>` part of the text as reasoning.
+        single_call: Keep the first tool call only; some models ignore that several are not allowed.
+        tools: The tools of the request. Arguments that the model wrote as JSON inside a string are opened
+            where the tool's schema wants an object, a list or a number.
     """
     raw = completion.raw
-    calls = [_identified(call) for call in completion.tool_calls[: 1 if single_call else None]]
+    calls = [_opened(call, tools) for call in completion.tool_calls[: 1 if single_call else None]]
     thoughts, text = completion.reasoning, completion.text
     if think_tags and not thoughts:
         thoughts, text = split_thinking(text)
@@ -84,6 +91,22 @@ def facts(raw: dict[str, Any], answer: ChatCompletion | StreamBase, refusal: Any
     return found | {name: value for name, value in origin.items() if value}
 
 
+def check_not_withheld(response: ChatResponse) -> None:
+    """Refuse an answer that a content filter withheld or cut.
+
+    Raises:
+        ModelRefusalError: A filter did so.
+    """
+    if response.additional_kwargs.get("finish_reason") == "content_filter":
+        text = response.message.content or ""
+        raise ModelRefusalError(
+            f"the answer was {'cut short' if text else 'withheld'} by a content filter",
+            text=text,
+            request_id=response.additional_kwargs.get("request_id"),
+            body=response.raw,
+        )
+
+
 def as_completion(response: ChatResponse) -> CompletionResponse:
     """A chat response as a completion response."""
     return CompletionResponse(
@@ -123,12 +146,14 @@ def _block(call: dict[str, Any]) -> ToolCallBlock:
     )
 
 
-def _identified(call: dict[str, Any]) -> dict[str, Any]:
-    """A tool call with an id, generated if the server sent none: results refer to it."""
-    given = call.get("id")
-    if isinstance(given, str) and given:
+def _opened(call: dict[str, Any], tools: Tools) -> dict[str, Any]:
+    """A call whose arguments are opened where the model wrote them as JSON inside strings."""
+    function = call.get("function") or {}
+    given = function.get("arguments")
+    if not isinstance(given, str) or not tools:
         return call
-    return {**call, "id": f"call_{uuid4().hex}" if given in (None, "") else str(given)}
+    stream = ArgumentStream(parameters_of(tools, function.get("name")))
+    return {**call, "function": {**function, "arguments": stream.feed(given) + stream.rest()}}
 
 
 def _reasoning_tokens(raw: dict[str, Any]) -> int | None:
@@ -180,7 +205,7 @@ class ResponseBuilder:
     been streamed.
     """
 
-    def __init__(self, *, think_tags: bool, single_call: bool = False) -> None:
+    def __init__(self, *, think_tags: bool, single_call: bool = False, tools: Tools = ()) -> None:
         """See `chat_response` for the arguments."""
         self._single_call = single_call
         self._choice: int | None = None
@@ -191,6 +216,8 @@ class ResponseBuilder:
         self._calls: list[dict[str, Any]] = []
         self._blocks: list[ToolCallBlock] = []
         self._indices: list[int] = []
+        self._tools = tools
+        self._openers: dict[int, ArgumentStream] = {}
         self._logprobs: list[list[LogProb]] = []
 
     def add(self, chunk: dict[str, Any]) -> ChatResponse | None:
@@ -280,24 +307,30 @@ class ResponseBuilder:
             if self._single_call and self._calls:
                 return False
             # Calls are in the order of their indices, whichever came first.
+            name = function.get("name") or ""
+            self._openers[index] = ArgumentStream(parameters_of(self._tools, name))
             self._indices.insert(position, index)
-            self._calls.insert(position, {})
+            begun = {"id": piece.get("id") or "", "function": {"name": name, "arguments": ""}}
+            self._calls.insert(position, begun)
             self._blocks.insert(position, _NO_CALL)
-            call_id, name, arguments = piece.get("id"), function.get("name"), function["arguments"]
-        else:
-            known = self._calls[position]
-            call_id = known["id"] or piece.get("id")
-            name = known["function"]["name"] or function.get("name")
-            arguments = known["function"]["arguments"] + function["arguments"]
-        call = {
-            "id": call_id or "",
-            "type": "function",
-            "function": {"name": name or "", "arguments": arguments},
-        }
-        block = ToolCallBlock(tool_call_id=call_id or "", tool_name=name or "", tool_kwargs=arguments)
-        self._calls[position] = call
-        self._blocks[position] = block
+        known = self._calls[position]
+        if function.get("name") and not known["function"]["name"]:
+            known["function"]["name"] = function["name"]
+        arguments = function["arguments"]
+        self._grow(position, self._openers[index].feed(arguments) if arguments else "")
         return True
+
+    def _grow(self, position: int, arguments: str) -> None:
+        """Add to the arguments of a call, in new objects: those of earlier responses do not change."""
+        known = self._calls[position]
+        call_id, name = known["id"], known["function"]["name"]
+        arguments = known["function"]["arguments"] + arguments
+        self._calls[position] = {
+            "id": call_id,
+            "type": "function",
+            "function": {"name": name, "arguments": arguments},
+        }
+        self._blocks[position] = ToolCallBlock(tool_call_id=call_id, tool_name=name, tool_kwargs=arguments)
 
     def finish(self, stream: StreamBase) -> ChatResponse:
         """The last response. Its `delta` is text that was held back because it could have become a tag."""
@@ -306,7 +339,10 @@ class ResponseBuilder:
         self._text += text
         raw = stream.partial.to_wire()
         known = facts(raw, stream, self._refusal)
-        calls = [_identified(call) for call in self._calls]
+        for position, index in enumerate(self._indices):
+            if rest := self._openers[index].rest():
+                self._grow(position, rest)
+        calls = self._calls
         blocks = [_block(call) for call in calls]
         return ChatResponse(
             message=_message(self._text, self._thoughts, blocks, calls, _reasoning_tokens(raw)),

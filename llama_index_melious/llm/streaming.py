@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeAlias, TypeVar
 
 from llama_index.core.base.llms.types import ChatResponse, CompletionResponse
 from llama_index_instrumentation import get_dispatcher
-from llama_index_instrumentation.dispatcher import Dispatcher
+from llama_index_instrumentation.dispatcher import Dispatcher, active_instrument_tags
 from llama_index_instrumentation.event_handlers import NullEventHandler
 from llama_index_instrumentation.span import active_span_id
 
-from llama_index_melious.llm.responses import ResponseBuilder, as_completion
+from llama_index_melious.llm.responses import ResponseBuilder, as_completion, check_not_withheld
 
 if TYPE_CHECKING:
     from melious.clients.streams import AsyncChatStream, ChatStream, StreamBase
@@ -49,12 +49,14 @@ class ResponseStream(Generic[S, R]):
         self.stream = stream
         self._builder = builder
         self._span_id = active_span_id.get()
+        self._tags = active_instrument_tags.get()
 
     def _last(self) -> ChatResponse:
         from llama_index_melious.events import dispatch_usage  # noqa: PLC0415 - needed by the first answer
 
         last = self._builder.finish(self.stream)
-        dispatch_usage("chat", last.raw or {}, origin=self.stream, span_id=self._span_id)
+        dispatch_usage("chat", last.raw or {}, origin=self.stream, span_id=self._span_id, tags=self._tags)
+        check_not_withheld(last)
         return last
 
     def end(self) -> R:

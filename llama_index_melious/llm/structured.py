@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
-from typing import Any, Generic, TypeVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse, MessageRole, TextBlock
 from llama_index.core.output_parsers.pydantic import PydanticOutputParser
@@ -13,12 +13,16 @@ from llama_index.core.program.utils import FlexibleModel, create_flexible_model
 from pydantic import BaseModel, ValidationError
 
 from llama_index_melious.errors import StructuredOutputError
-from llama_index_melious.llm.tools import allows_strict, partial_json
+from llama_index_melious.llm.tools import partial_json
+from melious.wire import codec
+from melious.wire.arguments import opened
+from melious.wire.schemas import object_schema, unwrapped, wire_name
+
+if TYPE_CHECKING:
+    from melious.catalogue.methods import Method
+    from melious.endpoints.structured import StructuredOutput
 
 M = TypeVar("M", bound=BaseModel)
-
-TextOf = Callable[[ChatResponse], str]
-"""Finds the JSON of the object in a response."""
 
 _DECODER = json.JSONDecoder(strict=False)
 _BRACE = re.compile(r"\{")
@@ -37,18 +41,18 @@ def without_tools(llm_kwargs: dict[str, Any] | None) -> dict[str, Any]:
     return {name: value for name, value in (llm_kwargs or {}).items() if name not in _TOOL_PARAMETERS}
 
 
-def with_schema(llm_kwargs: dict[str, Any] | None, output_cls: type[BaseModel]) -> dict[str, Any]:
-    """A copy of the parameters with the schema of the object."""
-    parameters = without_tools(llm_kwargs)
-    schema = output_cls.model_json_schema()
-    described: dict[str, Any] = {
-        "name": re.sub(r"[^a-zA-Z0-9_-]", "_", output_cls.__name__)[:64] or "answer",
-        "schema": schema,
-    }
-    if allows_strict(schema):
-        described["strict"] = True
-    parameters["response_format"] = {"type": "json_schema", "json_schema": described}
-    return parameters
+def wanted_object(output_cls: type[BaseModel]) -> tuple[StructuredOutput, bool]:
+    """What the core asks for, and whether the value is wrapped in an object: the wire wants one."""
+    schema, wrapped = object_schema(output_cls.model_json_schema())
+    return {"name": wire_name(output_cls.__name__), "schema": schema}, wrapped
+
+
+def with_object(
+    llm_kwargs: dict[str, Any] | None, output_cls: type[BaseModel], method: Method
+) -> dict[str, Any]:
+    """A copy of the parameters that asks for an object, first by a method."""
+    wanted, _ = wanted_object(output_cls)
+    return {**without_tools(llm_kwargs), "structured_output": {**wanted, "method": method}}
 
 
 def with_schema_in_prompt(messages: Sequence[ChatMessage], output_cls: type[BaseModel]) -> list[ChatMessage]:
@@ -62,10 +66,12 @@ def with_schema_in_prompt(messages: Sequence[ChatMessage], output_cls: type[Base
 
 
 def content_of(response: ChatResponse) -> str:
-    """The text of an answer from the start of its JSON.
+    """The JSON of an object: the arguments of the first tool call, or the text from where its JSON begins.
 
     Without an enforced schema, models write fences and prose before it.
     """
+    for call in response.message.additional_kwargs.get("tool_calls") or ():
+        return str((call.get("function") or {}).get("arguments") or "")
     text = response.message.content or ""
     start = text.lstrip()
     if not start or start[0] in "{[":
@@ -77,6 +83,8 @@ def content_of(response: ChatResponse) -> str:
 def _validated(text: str, output_cls: type[M]) -> M:
     """The object at the start of a text; fences and prose after it are ignored.
 
+    Parts that the model wrote as JSON inside strings are opened where the schema wants them so.
+
     Raises:
         ValidationError: There is no valid object.
     """
@@ -84,6 +92,9 @@ def _validated(text: str, output_cls: type[M]) -> M:
         value, end = _DECODER.raw_decode(text)
     except (ValueError, RecursionError):
         return output_cls.model_validate_json(_readable(text))  # pydantic's error names the position
+    whole = _value_in(value, output_cls)
+    if whole is not value:
+        return output_cls.model_validate_json(codec.dumps(whole))
     try:
         return output_cls.model_validate_json(_readable(text[:end]))
     except ValidationError as error:
@@ -93,25 +104,36 @@ def _validated(text: str, output_cls: type[M]) -> M:
         return output_cls.model_validate(value)
 
 
+def _value_in(value: Any, output_cls: type[BaseModel]) -> Any:
+    """The value of an answer, opened and without its wrapper; the value itself if nothing is to be done."""
+    wanted, wrapped = wanted_object(output_cls)
+    if wrapped and not isinstance(value, dict):
+        value = {"value": value}
+    found = opened(value, wanted["schema"])
+    if wrapped:
+        return unwrapped(found)
+    return value if found == value else found
+
+
 def _readable(text: str) -> str:
     """The text without half characters, which pydantic's parser does not accept."""
     return text.encode("utf-8", "replace").decode()
 
 
-def parse_object(response: ChatResponse, output_cls: type[M], text_of: TextOf) -> M:
+def parse_object(response: ChatResponse, output_cls: type[M]) -> M:
     """The object in a whole answer.
 
     Raises:
         StructuredOutputError: The answer has no valid object.
     """
     try:
-        return _validated(text_of(response), output_cls)
+        return _validated(content_of(response), output_cls)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"])
         problem = f"{place}: {first['msg']}" if place else first["msg"]
         known = response.additional_kwargs
-        content, found = response.message.content or "", text_of(response)
+        content, found = response.message.content or "", content_of(response)
         text = (content if found in content else found) or known.get("refusal") or ""
         raise StructuredOutputError(
             f"the answer is not a valid {output_cls.__name__} ({problem}): {text[:200]!r}",
@@ -129,9 +151,9 @@ class PartialReader(Generic[M]):
     the same fields, all optional.
     """
 
-    def __init__(self, output_cls: type[M], text_of: TextOf) -> None:
+    def __init__(self, output_cls: type[M]) -> None:
         self._cls = output_cls
-        self._text_of = text_of
+        self._wrapped = wanted_object(output_cls)[1]
         self._loose = create_flexible_model(output_cls)
         self._size = 0
         self._last: ChatResponse | None = None
@@ -139,12 +161,14 @@ class PartialReader(Generic[M]):
     def add(self, response: ChatResponse) -> M | FlexibleModel | None:
         """Take a response; None if it adds nothing to the object."""
         self._last = response
-        text = self._text_of(response)
+        text = content_of(response)
         if len(text) == self._size:
             return None
         self._size = len(text)
         value = partial_json(text)
-        if not isinstance(value, dict):
+        if self._wrapped:
+            value = unwrapped(value)
+        if not isinstance(value, list if self._wrapped else dict):
             return None
         try:
             return self._cls.model_validate(value)
@@ -163,4 +187,4 @@ class PartialReader(Generic[M]):
         """
         if self._last is None:
             raise StructuredOutputError(f"the stream ended without a {self._cls.__name__}", text="")
-        return parse_object(self._last, self._cls, self._text_of)
+        return parse_object(self._last, self._cls)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Generator
-from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
 from llama_index.core.base.llms.types import ChatMessage
@@ -21,28 +20,17 @@ from pydantic import BaseModel
 from llama_index_melious.llm.decorators import span
 from llama_index_melious.llm.structured import (
     PartialReader,
-    TextOf,
-    content_of,
     parse_object,
-    with_schema,
+    with_object,
     with_schema_in_prompt,
     without_tools,
 )
 from llama_index_melious.llm.tool_calling import ToolCalling
-from llama_index_melious.llm.tools import arguments_of
 from melious.errors import InvalidArgumentError
 
 M = TypeVar("M", bound=BaseModel)
 
 dispatcher: Dispatcher = get_dispatcher(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class _Request:
-    """The arguments of `chat`, and where to find the object in the answer."""
-
-    arguments: dict[str, Any]
-    text_of: TextOf
 
 
 class StructuredPredict(ToolCalling):
@@ -59,40 +47,30 @@ class StructuredPredict(ToolCalling):
         prompt: BasePromptTemplate,
         llm_kwargs: dict[str, Any] | None,
         prompt_args: dict[str, Any],
-    ) -> _Request | None:
-        """The request for an object; None in the modes that use a program of LlamaIndex."""
+    ) -> dict[str, Any] | None:
+        """The arguments of `chat` for an object; None in the modes that use a program of LlamaIndex."""
         messages = self._formatted(prompt, prompt_args)
         match self.pydantic_program_mode:
             case PydanticProgramMode.DEFAULT:
-                arguments = {"messages": messages, **with_schema(llm_kwargs, output_cls)}
-                return _Request(arguments, content_of)
+                return {"messages": messages, **with_object(llm_kwargs, output_cls, "json_schema")}
             case PydanticProgramMode.FUNCTION:
-                return _Request(self._through_tool(output_cls, messages, llm_kwargs), arguments_of)
+                self._check_calls_tools()
+                return {"messages": messages, **with_object(llm_kwargs, output_cls, "forced_tool")}
             case PydanticProgramMode.LLM:
                 asking = with_schema_in_prompt(messages, output_cls)
-                return _Request({"messages": asking, **without_tools(llm_kwargs)}, content_of)
+                return {"messages": asking, **without_tools(llm_kwargs)}
         return None
 
     def _formatted(self, prompt: BasePromptTemplate, prompt_args: dict[str, Any]) -> list[ChatMessage]:
         return list(self._extend_messages(prompt.format_messages(llm=self, **prompt_args)))
 
-    def _through_tool(
-        self, output_cls: type[BaseModel], messages: list[ChatMessage], llm_kwargs: dict[str, Any] | None
-    ) -> dict[str, Any]:
-        from llama_index.core.program.function_program import get_function_tool  # noqa: PLC0415
-
+    def _check_calls_tools(self) -> None:
         if not self.metadata.is_function_calling_model:
             raise InvalidArgumentError(
                 f"pydantic_program_mode: {self.metadata.model_name} does not support tools; use the default "
                 "mode, or set `is_function_calling_model=True`",
                 param="pydantic_program_mode",
             )
-        return self._prepare_chat_with_tools(
-            [get_function_tool(output_cls)],
-            chat_history=messages,
-            tool_required=True,
-            **without_tools(llm_kwargs),
-        )
 
     def _through_program(self, prompt: BasePromptTemplate, prompt_args: dict[str, Any]) -> PromptTemplate:
         """The prompt with its values and the system prompt, which some programs leave out."""
@@ -124,7 +102,7 @@ class StructuredPredict(ToolCalling):
             through = self._through_program(prompt, prompt_args)
             return cast("M", super().structured_predict(output_cls, through, dict(llm_kwargs or {})))
         _report_start(output_cls, prompt, prompt_args)
-        output = parse_object(self.chat(**request.arguments), output_cls, request.text_of)
+        output = parse_object(self.chat(**request), output_cls)
         dispatcher.event(LLMStructuredPredictEndEvent(output=output))
         return output
 
@@ -142,7 +120,7 @@ class StructuredPredict(ToolCalling):
             through = self._through_program(prompt, prompt_args)
             return cast("M", await super().astructured_predict(output_cls, through, dict(llm_kwargs or {})))
         _report_start(output_cls, prompt, prompt_args)
-        output = parse_object(await self.achat(**request.arguments), output_cls, request.text_of)
+        output = parse_object(await self.achat(**request), output_cls)
         dispatcher.event(LLMStructuredPredictEndEvent(output=output))
         return output
 
@@ -160,8 +138,8 @@ class StructuredPredict(ToolCalling):
                 output_cls, self._through_program(prompt, prompt_args), dict(llm_kwargs or {})
             )
             return
-        reader = PartialReader(output_cls, request.text_of)
-        for response in self.stream_chat(**request.arguments):
+        reader = PartialReader(output_cls)
+        for response in self.stream_chat(**request):
             partial = reader.add(response)
             if partial is not None:
                 yield partial
@@ -180,8 +158,8 @@ class StructuredPredict(ToolCalling):
             return await super()._structured_astream_call(
                 output_cls, self._through_program(prompt, prompt_args), dict(llm_kwargs or {})
             )
-        responses = await self.astream_chat(**request.arguments)
-        reader = PartialReader(output_cls, request.text_of)
+        responses = await self.astream_chat(**request)
+        reader = PartialReader(output_cls)
 
         async def objects() -> AsyncGenerator[M | list[M] | FlexibleModel | list[FlexibleModel], None]:
             async for response in responses:

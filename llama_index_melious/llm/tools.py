@@ -12,7 +12,9 @@ from pydantic_core import from_json
 
 from llama_index_melious.errors import ToolArgumentsError
 from llama_index_melious.llm.messages import function_of, plain_call
+from melious.errors import InvalidArgumentError
 from melious.wire import codec
+from melious.wire.schemas import allows_strict, is_wire_name
 
 if TYPE_CHECKING:
     from llama_index.core.tools.types import BaseTool
@@ -48,6 +50,13 @@ def tool_parameters(
 
 def _specification(tool: BaseTool, *, strict: bool) -> dict[str, Any]:
     specification = tool.metadata.to_openai_tool(skip_length_check=True)
+    # LlamaIndex replaces characters of a name, and then does not find the tool by what comes back.
+    name = tool.metadata.get_name()
+    if not is_wire_name(name):
+        raise InvalidArgumentError(
+            f"tools: {name!r} is not a valid name for a tool: use 1 to 64 letters, digits, '_' and '-'",
+            param="tools",
+        )
     if strict:
         function = specification["function"]
         # LlamaIndex drops `additionalProperties` from schemas; a tool takes none.
@@ -65,27 +74,13 @@ def _choice(tool_choice: str | Mapping[str, Any] | None, *, required: bool) -> s
     return tool_choice
 
 
-def allows_strict(schema: Any) -> bool:
-    """Whether every object in a schema requires all its properties and forbids others."""
-    if isinstance(schema, list):
-        return all(allows_strict(item) for item in schema)
-    if not isinstance(schema, dict):
-        return True
-    if schema.get("type") == "object" or "properties" in schema:
-        properties = schema.get("properties") or {}
-        if schema.get("additionalProperties") is not False:
-            return False
-        if set(schema.get("required") or ()) != set(properties):
-            return False
-    return all(allows_strict(value) for value in schema.values())
-
-
 def selections(response: ChatResponse, *, error_on_none: bool) -> list[ToolSelection]:
     """The tool calls of a response, whole or partial.
 
     Invalid arguments of a whole answer are an error if `error_on_none` is set. Otherwise, as in an agent's
-    loop, they are empty, as in LlamaIndex: the tool's error goes back to the model. If the answer was cut off
-    at its token limit they are always an error, since another try would end the same way.
+    loop, they are passed as one argument that no tool has, so that nothing runs and the tool's error goes
+    back to the model. If the answer was cut off at its token limit they are always an error, since another
+    try would end the same way.
 
     Raises:
         ToolArgumentsError: Arguments of a whole answer are not a JSON object.
@@ -101,17 +96,24 @@ def selections(response: ChatResponse, *, error_on_none: bool) -> list[ToolSelec
         if error_on_none:
             raise ValueError(f"the model called no tool; it answered {response.message.content!r}")
         return []
-    is_whole = _is_whole(response)
+    if not _is_whole(response):
+        return [_selection(call_id, name, _arguments(given)) for call_id, name, given in calls]
+    _check_begun(calls[-1][1], calls[-1][2], response)
     return [
-        ToolSelection(
-            tool_id=call_id or "",
-            tool_name=name or "",
-            tool_kwargs=_arguments_or_empty(name or "", given, response, raises=error_on_none)
-            if is_whole
-            else _arguments(given),
-        )
+        _selection(call_id, name, _valid_or_marked(name or "", given, response, raises=error_on_none))
         for call_id, name, given in calls
     ]
+
+
+def _selection(call_id: str | None, name: str | None, arguments: dict[str, Any]) -> ToolSelection:
+    return ToolSelection(tool_id=call_id or "", tool_name=name or "", tool_kwargs=arguments)
+
+
+def _check_begun(name: str | None, given: Any, response: ChatResponse) -> None:
+    """Refuse a last call whose arguments had not begun when the answer was cut off."""
+    cut_off = response.additional_kwargs.get("finish_reason") in ("length", "content_filter")
+    if cut_off and (given is None or (isinstance(given, str) and not given.strip())):
+        raise _unreadable(name or "", "", response, "the answer was cut off before them")
 
 
 def _is_whole(response: ChatResponse) -> bool:
@@ -122,14 +124,14 @@ def _is_whole(response: ChatResponse) -> bool:
     return bool(choices and "message" in choices[0] and "delta" not in choices[0])
 
 
-def _arguments_or_empty(name: str, given: Any, response: ChatResponse, *, raises: bool) -> dict[str, Any]:
+def _valid_or_marked(name: str, given: Any, response: ChatResponse, *, raises: bool) -> dict[str, Any]:
     try:
         return whole_arguments(name, given, response)
     except ToolArgumentsError as error:
         if raises or error.finish_reason == "length":
             raise
-        logger.warning("calling a tool without arguments: %s", error.message)
-        return {}
+        logger.warning("not running a tool: %s", error.message)
+        return {"invalid_arguments": error.text}
 
 
 def _kept_calls(message: ChatMessage) -> list[tuple[str | None, str | None, Any]]:
@@ -210,10 +212,3 @@ def _copy(value: Any) -> Any:
     if isinstance(value, list):
         return [_copy(item) for item in value]
     return value
-
-
-def arguments_of(response: ChatResponse) -> str:
-    """The arguments of the first tool call received so far; empty if there is none."""
-    for call in response.message.additional_kwargs.get("tool_calls") or ():
-        return str((call.get("function") or {}).get("arguments") or "")
-    return ""

@@ -27,11 +27,13 @@ hypothesis.settings.load_profile("no deadline")
 
 
 @pytest.fixture(autouse=True)
-def _no_gate_is_closed() -> Iterator[None]:
+def _nothing_is_remembered() -> Iterator[None]:
+    from melious.catalogue import methods
     from melious.exchange import gate
 
     yield
     gate.forget_gates()
+    methods.forget_methods()
 
 
 @pytest.fixture(params=["sync", "async"])

@@ -263,7 +263,32 @@ MERGES: dict[str, tuple[list[list[dict[str, Any]]], list[tuple[Any, ...]]]] = {
         [[_piece(0, "a", "get")], [_piece(1, "b", "put", None)]],
         [("a", "get", ""), ("b", "put", "")],
     ),
-    "no id": ([[_piece(0, name="get", arguments="{}")]], [(None, "get", "{}")]),
+    "ids of their own under one index, arguments apart": (
+        [
+            [_piece(0, "a", "get", "")],
+            [_piece(0, None, None, '{"x":1}')],
+            [_piece(0, "b", "put", "")],
+            [_piece(0, None, None, '{"y":2}')],
+        ],
+        TWO,
+    ),
+    "id and name on every piece": (
+        [
+            [_piece(0, "a", "get", '{"x"')],
+            [_piece(0, "a", "get", ":1}")],
+            [_piece(0, "a", "get", "")],
+            [_piece(1, "b", "put", '{"y":2}')],
+        ],
+        TWO,
+    ),
+    "the last one again": (
+        [
+            [_piece(0, "a", "get", '{"x":1}')],
+            [_piece(1, "b", "put", '{"y":2}')],
+            [_piece(1, "b", "put", '{"y":2}')],
+        ],
+        TWO,
+    ),
     "not even pieces": ([[None, 5, "x", _piece(0, "a", "get", "{}")]], [("a", "get", "{}")]),  # type: ignore[list-item]
 }
 
@@ -288,6 +313,50 @@ def test_tool_calls_are_merged_however_they_are_cut(
             call[1] = piece["function"]["name"]
         call[2] += piece["function"]["arguments"]
     assert [tuple(call) for call in again.values()] == calls, "who puts the pieces together gets the same"
+
+
+SAME = [("get", '{"x":1}'), ("get", '{"y":2}')]
+UNIDENTIFIED: dict[str, list[list[dict[str, Any]]]] = {
+    "no ids": [[_piece(0, name="get", arguments='{"x":1}')], [_piece(1, name="get", arguments='{"y":2}')]],
+    "no ids, one index": [
+        [_piece(0, name="get", arguments='{"x":1}')],
+        [_piece(0, name="get", arguments='{"y":2}')],
+    ],
+    "neither": [[_piece(name="get", arguments='{"x":1}')], [_piece(name="get", arguments='{"y":2}')]],
+    "empty ids": [[_piece(0, "", "get", '{"x":1}'), _piece(1, "", "get", '{"y":2}')]],
+    "one id for both": [[_piece(0, "a", "get", '{"x":1}')], [_piece(1, "a", "get", '{"y":2}')]],
+    "one id for both, in pieces": [
+        [_piece(0, "a", "get", ""), _piece(1, "a", "get", "")],
+        [_piece(0, None, None, '{"x"'), _piece(1, None, None, '{"y"')],
+        [_piece(0, "a", None, ":1}"), _piece(1, "a", None, ":2}")],
+    ],
+    "one id and one index": [[_piece(0, "a", "get", '{"x":1}')], [_piece(0, "a", "get", '{"y":2}')]],
+    "one id, no index": [
+        [_piece(id_="a", name="get", arguments='{"x":1}')],
+        [_piece(id_="a", name="get", arguments='{"y":2}')],
+    ],
+    "the first alone has an id": [
+        [_piece(0, "a", "get", '{"x":1}')],
+        [_piece(1, None, "get", '{"y"')],
+        [_piece(1, None, None, ":2}")],
+    ],
+    "an id after the name": [
+        [_piece(0, None, "get", ""), _piece(1, None, "get", "")],
+        [_piece(0, "a", None, '{"x":1}'), _piece(1, "b", "get", '{"y":2}')],
+    ],
+}
+
+
+@pytest.mark.parametrize("deltas", UNIDENTIFIED.values(), ids=list(UNIDENTIFIED))
+def test_calls_without_ids_of_their_own_stay_apart_and_get_them(deltas: list[list[dict[str, Any]]]) -> None:
+    choice = PartialChoice(0)
+    out = [piece for delta in deltas for piece in choice.merge_calls(delta)]
+    calls = choice.calls_on_wire()
+    assert [tuple(call["function"].values()) for call in calls] == SAME
+    ids = [call["id"] for call in calls]
+    assert all(ids)
+    assert len(set(ids)) == len(ids)
+    assert [piece["id"] for piece in out if "id" in piece] == ids, "an id comes once, with the first piece"
 
 
 NAMES = st.sampled_from(

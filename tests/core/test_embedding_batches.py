@@ -85,7 +85,9 @@ def test_a_text_larger_than_a_batch_goes_alone() -> None:
 
 
 @settings(max_examples=60)
-@given(st.lists(st.text(min_size=1, max_size=3), min_size=1, max_size=40), st.integers(1, 9))
+@given(
+    st.lists(st.text(min_size=1, max_size=3).filter(str.strip), min_size=1, max_size=40), st.integers(1, 9)
+)
 def test_every_text_is_in_one_batch(texts: list[str], size: int) -> None:
     batches = _plan(texts, batch_size=size).batches()
     assert sorted(place for batch in batches for place in batch) == list(range(len(set(texts))))

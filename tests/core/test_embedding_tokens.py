@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from melious import InvalidArgumentError
-from melious.endpoints.embeddings import EmbeddingsPlan, estimated_tokens
+from melious.endpoints.embeddings import EmbeddingsPlan
 from melious.sandbox import Fault, Sandbox
 from melious.settings.config import ClientConfig
+from melious.wire.tokens import estimated_tokens
 
 from .clients import EMBEDDINGS, Clients
 

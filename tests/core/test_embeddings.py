@@ -183,6 +183,7 @@ def test_without_numpy_it_is_named_before_anything_is_sent(
         (["a"], {"preset": 5}, "preset"),
         ("", {}, r"input\[0\]"),
         (["a", ""], {}, r"input\[1\]: must not be empty"),
+        (["a", " \n"], {}, r"input\[1\]: must not be blank"),
         (["a", "b", None], {}, r"input\[2\]: must be text, not NoneType"),
         (["a", 7], {}, r"input\[1\]: must be text, not int"),
         (b"bytes", {}, "input"),

@@ -56,11 +56,13 @@ def way(request: pytest.FixtureRequest) -> SyncWay | AsyncWay:
 
 
 @pytest.fixture(autouse=True)
-def _no_gate_is_closed() -> Iterator[None]:
-    from melious.exchange import gate  # not before --http-library has been obeyed
+def _nothing_is_remembered() -> Iterator[None]:
+    from melious.catalogue import methods  # not before --http-library has been obeyed
+    from melious.exchange import gate
 
     yield
     gate.forget_gates()
+    methods.forget_methods()
 
 
 @pytest.fixture

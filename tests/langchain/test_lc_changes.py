@@ -151,9 +151,9 @@ def test_a_step_of_a_chain_says_what_it_needs(way, rerank, given):
     ("method", "given", "problem"),
     [
         ("embed_documents", None, "texts: must be a list of strings, not NoneType"),
-        ("embed_documents", ["heat", ""], r"texts\[1\]: must be a string that is not empty, not ''"),
-        ("embed_documents", ["heat", 5], r"texts\[1\]: must be a string that is not empty, not 5"),
-        ("embed_query", None, "text: must be a string that is not empty, not None"),
+        ("embed_documents", ["heat", ""], r"texts\[1\]: must be a string that is not blank, not ''"),
+        ("embed_documents", ["heat", 5], r"texts\[1\]: must be a string that is not blank, not 5"),
+        ("embed_query", None, "text: must be a string that is not blank, not None"),
     ],
 )
 def test_what_cannot_be_embedded_is_named_and_not_sent(way, embeddings, sandbox, method, given, problem):

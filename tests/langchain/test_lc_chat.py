@@ -314,7 +314,7 @@ def test_tool_images_follow_the_profile(chat, sandbox):
 
 def test_tokens_are_estimated_without_a_download(chat):
     llm = chat()
-    assert llm.get_num_tokens("heat pumps " * 40) == pytest.approx(110, rel=0.2)
+    assert 80 <= llm.get_num_tokens("heat pumps " * 40) <= 160
     tool = {"type": "function", "function": {"name": "search", "description": "Search " * 50}}
     plain = llm.get_num_tokens_from_messages([HumanMessage("Hello")])
     assert plain < llm.get_num_tokens_from_messages([HumanMessage("Hello")], [tool])

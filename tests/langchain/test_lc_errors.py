@@ -18,6 +18,7 @@ EXPECTED = {
     "DeadlineExceededError": langchain.ModelTimeoutError,
     "ResponseDecodeError": langchain.ModelAPIError,
     "BudgetExceededError": langchain.ModelError,
+    "ModelRefusalError": getattr(langchain, "ModelRefusalError", langchain.ModelError),
     "ResidencyError": langchain.ModelError,
     "APIStatusError": langchain.ModelError,
     "BadRequestError": langchain.ModelInvalidRequestError,

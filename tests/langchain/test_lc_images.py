@@ -1,6 +1,7 @@
 """The picture generator: what the chat model sees, what the artifact holds, what is refused before it is sent."""
 
 import asyncio
+import base64
 import copy
 import json
 import pickle
@@ -11,8 +12,10 @@ from decimal import Decimal
 import pytest
 from faults.faults_kit import eventually
 from langchain.agents import create_agent
+from langchain_community.chat_message_histories import FileChatMessageHistory
 from langchain_core.callbacks import BaseCallbackHandler
-from langchain_core.messages import HumanMessage, ToolMessage
+from langchain_core.load import dumps, loads
+from langchain_core.messages import HumanMessage, ToolMessage, message_to_dict
 
 from langchain_melious import ChatMelious, MeliousImageGenerator, get_melious_callback
 from langchain_melious.errors import InvalidArgumentError, ProviderError, ResponseDecodeError
@@ -63,7 +66,7 @@ def test_the_model_sees_pictures_and_the_artifact_holds_all(way, draw, sandbox):
     )
     assert first["base64"] != second["base64"]
     artifact = message.artifact
-    assert [png_size(image["data"]) for image in artifact["images"]] == [(96, 64)] * 2
+    assert [png_size(base64.b64decode(image["base64"])) for image in artifact["images"]] == [(96, 64)] * 2
     assert (artifact["prompt"], artifact["model"]) == ("a lighthouse", "flux-schnell")
     assert artifact["routing"] == {"preset": "environment"}
     assert artifact["environment_impact"]["carbon_g_co2"] > 0
@@ -88,7 +91,7 @@ def test_pictures_out_of_the_models_sight(way, draw):
     tool = draw(show_images=False)
     message = way.invoke(tool, asked(tool))
     assert message.content == [{"type": "text", "text": "1 picture was made."}]
-    assert png_size(message.artifact["images"][0]["data"]) == (96, 64)
+    assert png_size(base64.b64decode(message.artifact["images"][0]["base64"])) == (96, 64)
 
 
 def test_the_model_may_ask_for_a_shape(way, draw, sandbox):
@@ -128,7 +131,7 @@ def test_kinds_prefixes_and_prompts_as_services_send_them(way, draw, sandbox):
         "request_id": sandbox.requests[-1].request_id,
         "images": [
             {
-                "data": b"\xff\xd8\xff\xe0\x00\x10JFIF",
+                "base64": jpeg.partition(",")[2] or jpeg,
                 "mime_type": "image/jpeg",
                 "revised_prompt": "a white lighthouse in fog",
             }
@@ -240,7 +243,7 @@ def test_an_agent_draws(way, draw, sandbox, model):
     question = HumanMessage("Please generate an image of a lighthouse in fog.")
     messages = way.invoke(agent, {"messages": [question]})["messages"]
     (told,) = (message for message in messages if isinstance(message, ToolMessage))
-    assert png_size(told.artifact["images"][0]["data"])
+    assert png_size(base64.b64decode(told.artifact["images"][0]["base64"]))
     assert messages[-1].text
     paths = [request.path.rpartition("/v1/")[2] for request in sandbox.requests]
     assert paths == ["chat/completions", "images/generations", "chat/completions"]
@@ -258,3 +261,17 @@ def test_a_budget_ends_the_drawing(way, draw, sandbox):
     with pytest.raises(BudgetExceededError):
         way.invoke(tool, asked(tool))
     assert len(sandbox.requests) == 1
+
+
+@pytest.mark.filterwarnings("ignore:The function `loads` is in beta")
+def test_a_message_with_a_picture_goes_into_json(draw, tmp_path):
+    message = draw().invoke(
+        {"type": "tool_call", "name": "generate_image", "args": {"prompt": "fog"}, "id": "c"}
+    )
+    again = loads(dumps(message), allowed_objects="messages")
+    assert again.artifact == message.artifact
+    assert json.loads(message.model_dump_json())["artifact"]["images"][0]["mime_type"] == "image/png"
+    json.dumps(message_to_dict(message))
+    history = FileChatMessageHistory(str(tmp_path / "history.json"))
+    history.add_message(message)
+    assert history.messages[0].content == message.content

@@ -148,7 +148,8 @@ def test_what_was_answered_before_a_batch_failed_is_counted(
     model, asked = (rerank(), [texts, "heat"]) if method == "rerank" else (embeddings(), [texts])
     with track_impact() as ledger, get_melious_callback() as callback, pytest.raises(MeliousError):
         way.call(model, method, *asked, **options)
-    assert callback.total.requests == ledger.total.requests == len(told) == (2 if at_a_time == 1 else 3)
+    answered = sum(request.status == 200 for request in sandbox.requests)
+    assert callback.total.requests == ledger.total.requests == len(told) == answered >= 2
     assert callback.total.eur == ledger.total.eur > 0
 
 

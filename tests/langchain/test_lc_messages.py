@@ -14,6 +14,7 @@ from langchain_core.messages import (
     ToolMessage,
 )
 
+from langchain_melious.chat.content import Reader
 from langchain_melious.chat.messages import (
     calls_from_wire,
     message_from_wire,
@@ -25,6 +26,7 @@ from langchain_melious.errors import InvalidArgumentError
 
 PNG = "data:image/png;base64,iVBORw0KGgo="
 IMAGE = {"type": "image_url", "image_url": {"url": PNG}}
+SEES = Reader("glm-4.7", image=True, audio=True)
 CALL = {"name": "search", "args": {"query": "Wärme"}, "id": "call_1", "type": "tool_call"}
 WIRE_CALL = {
     "id": "call_1",
@@ -64,7 +66,7 @@ def b64(text: str) -> str:
         ),
         (
             ToolMessage("42", tool_call_id="call_1", name="search", artifact=object()),
-            {"role": "tool", "content": "42", "tool_call_id": "call_1"},
+            {"role": "tool", "content": "42", "tool_call_id": "call_1", "name": "search"},
         ),
         (
             ToolMessage([{"type": "text", "text": "a", "id": "x"}, "b"], tool_call_id="1"),
@@ -74,7 +76,7 @@ def b64(text: str) -> str:
     ],
 )
 def test_a_message_on_the_wire(message, wire):
-    assert message_to_wire(message, "glm-4.7") == wire
+    assert message_to_wire(message, SEES) == wire
 
 
 @pytest.mark.parametrize(
@@ -155,7 +157,7 @@ def test_a_message_on_the_wire(message, wire):
     ],
 )
 def test_a_block_on_the_wire(block, part):
-    wire = message_to_wire(HumanMessage(["look:", block]), "gemma-4-26b-a4b")
+    wire = message_to_wire(HumanMessage(["look:", block]), SEES)
     assert wire["content"] == [{"type": "text", "text": "look:"}, part]
 
 
@@ -166,7 +168,7 @@ def test_a_block_on_the_wire(block, part):
             {"type": "file", "base64": "JVBERi0=", "mime_type": "application/pdf"},
             ["'file' (application/pdf)", "extract"],
         ),
-        ({"type": "video", "url": "https://example.org/a.mp4"}, ["'video'", "text, images, audio"]),
+        ({"type": "video", "url": "https://example.org/a.mp4"}, ["'video'", "does not read videos"]),
         ({"type": "audio", "url": "https://example.org/a.mp3"}, ["'audio'", "base64"]),
         ({"type": "audio", "base64": "SUQz"}, ["mime_type"]),
         ({"type": "image", "base64": "iVBORw0KGgo="}, ["mime_type"]),
@@ -179,7 +181,7 @@ def test_a_block_on_the_wire(block, part):
 )
 def test_what_cannot_be_sent_is_named(block, said):
     with pytest.raises(InvalidArgumentError) as caught:
-        message_to_wire(HumanMessage([block]), "glm-4.7")
+        message_to_wire(HumanMessage([block]), SEES)
     assert "'glm-4.7'" in str(caught.value)
     for words in said:
         assert words in str(caught.value)
@@ -188,7 +190,7 @@ def test_what_cannot_be_sent_is_named(block, said):
 @pytest.mark.parametrize("message", [ChatMessage("x", role="critic"), RemoveMessage(id="1")])
 def test_a_role_that_the_service_does_not_know_is_refused(message):
     with pytest.raises(InvalidArgumentError, match=r"critic|RemoveMessage"):
-        message_to_wire(message, "glm-4.7")
+        message_to_wire(message, SEES)
 
 
 def test_histories_of_other_providers_come_out_clean():
@@ -207,7 +209,7 @@ def test_histories_of_other_providers_come_out_clean():
         response_metadata={"model_provider": "anthropic"},
         usage_metadata={"input_tokens": 1, "output_tokens": 1, "total_tokens": 2},
     )
-    assert message_to_wire(message, "m", replay_reasoning=False) == {
+    assert message_to_wire(message, SEES, replay_reasoning=False) == {
         "role": "assistant",
         "content": "Let me look.",
         "tool_calls": [WIRE_CALL],
@@ -217,11 +219,11 @@ def test_histories_of_other_providers_come_out_clean():
 def test_reasoning_goes_back_with_tool_calls_only():
     thought = {"reasoning_content": "I need the search."}
     with_call = AIMessage("", additional_kwargs=thought, tool_calls=[CALL])
-    assert message_to_wire(with_call, "m")["reasoning_content"] == "I need the search."
-    assert "reasoning_content" not in message_to_wire(with_call, "m", replay_reasoning=False)
-    assert "reasoning_content" not in message_to_wire(AIMessage("x", additional_kwargs=thought), "m")
+    assert message_to_wire(with_call, SEES)["reasoning_content"] == "I need the search."
+    assert "reasoning_content" not in message_to_wire(with_call, SEES, replay_reasoning=False)
+    assert "reasoning_content" not in message_to_wire(AIMessage("x", additional_kwargs=thought), SEES)
     blocks = AIMessage([{"type": "reasoning", "reasoning": "So."}], tool_calls=[CALL])
-    assert message_to_wire(blocks, "m")["reasoning_content"] == "So."
+    assert message_to_wire(blocks, SEES)["reasoning_content"] == "So."
 
 
 def test_malformed_calls_go_back_as_valid_json():
@@ -230,7 +232,7 @@ def test_malformed_calls_go_back_as_valid_json():
         tool_calls=[{"name": "a", "args": {}, "id": None}],
         invalid_tool_calls=[{"name": "b", "args": '{"x": ', "id": "c2", "error": "cut"}],
     )
-    first, second = message_to_wire(message, "m")["tool_calls"]
+    first, second = messages_to_wire([message], SEES)[0]["tool_calls"]
     assert first == {"id": "call_0", "type": "function", "function": {"name": "a", "arguments": "{}"}}
     assert second["function"] == {"name": "b", "arguments": '{"invalid_arguments":"{\\"x\\": "}'}
 
@@ -242,13 +244,13 @@ def test_images_of_tools_move_behind_the_results_where_a_model_cannot_take_them(
         ToolMessage([{"type": "text", "text": "two"}, IMAGE], tool_call_id="call_2"),
         AIMessage("Nice."),
     ]
-    moved = messages_to_wire(history, "m")
+    moved = messages_to_wire(history, SEES)
     assert [message["role"] for message in moved] == ["assistant", "tool", "tool", "user", "assistant"]
     assert "next message" in moved[1]["content"]
     assert moved[2]["content"] == "two"
     assert moved[3]["content"] == [IMAGE, IMAGE]
-    assert messages_to_wire(history[:2], "m")[-1] == {"role": "user", "content": [IMAGE]}
-    kept = messages_to_wire(history, "m", tool_images=True)
+    assert messages_to_wire(history[:2], SEES)[-1] == {"role": "user", "content": [IMAGE]}
+    kept = messages_to_wire(history, SEES, tool_images=True)
     assert [message["role"] for message in kept] == ["assistant", "tool", "tool", "assistant"]
     assert kept[1]["content"] == [IMAGE]
 
@@ -256,7 +258,7 @@ def test_images_of_tools_move_behind_the_results_where_a_model_cannot_take_them(
 def test_the_input_is_never_changed():
     block = {"type": "image", "base64": "iVBORw0KGgo=", "mime_type": "image/png", "id": "b"}
     message = HumanMessage([dict(block)])
-    message_to_wire(message, "m")
+    message_to_wire(message, SEES)
     assert message.content == [block]
 
 

@@ -1,11 +1,14 @@
 """Schemas of structured output in all the forms that users have them in."""
 
-from typing import Annotated, NotRequired, Required, TypedDict
+import json
+from typing import Annotated, Generic, NotRequired, Required, TypedDict, TypeVar
 
 import pytest
 from langchain_core.messages import AIMessage
+from pydantic import BaseModel, RootModel
 
 from langchain_melious.errors import InvalidArgumentError
+from melious.sandbox import Reply
 
 PLAIN = {"type": "object", "properties": {"age": {"type": "integer"}}, "required": ["age"]}
 INNER = {"name": "person", "description": "Who.", "schema": PLAIN}
@@ -79,3 +82,88 @@ def test_what_is_no_schema_is_named(chat, method, schema):
 def test_a_method_that_there_is_not(chat):
     with pytest.raises(InvalidArgumentError, match=r"^method: must be one of .*, not 'tools'"):
         chat().with_structured_output(PLAIN, method="tools")
+
+
+class Node(BaseModel):
+    """A node of a tree."""
+
+    name: str
+    children: list["Node"] = []
+
+
+class Numbers(RootModel[list[int]]):
+    """Some numbers."""
+
+
+LIST = {"title": "Numbers", "type": "array", "items": {"type": "integer"}}
+EITHER = {"title": "Either", "anyOf": [{"type": "integer"}, {"type": "string"}]}
+REFERRED = {
+    "title": "Person",
+    "$ref": "#/$defs/P",
+    "$defs": {"P": {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}},
+}
+TREE = {"name": "a", "children": [{"name": "b", "children": []}]}
+ROOTS = {
+    "list": (LIST, {"value": [1, 2, 3]}, [1, 2, 3]),
+    "list without its wrapper": (LIST, [1, 2, 3], [1, 2, 3]),
+    "RootModel": (Numbers, {"value": [1, 2]}, Numbers([1, 2])),
+    "union": (EITHER, {"value": "x"}, "x"),
+    "reference": (REFERRED, {"name": "Maria"}, {"name": "Maria"}),
+    "recursive": (Node, TREE, Node.model_validate(TREE)),
+}
+
+
+@pytest.mark.parametrize("method", ["json_schema", "function_calling"])
+@pytest.mark.parametrize(("schema", "answer", "found"), ROOTS.values(), ids=list(ROOTS))
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
+def test_what_stands_at_the_root_of_a_schema_arrives_whole(
+    way, chat, sandbox, method, schema, answer, found, streamed
+):
+    title = schema["title"] if isinstance(schema, dict) else schema.__name__
+    calls = method == "function_calling" and isinstance(answer, dict)
+    reply = Reply(tool_calls=[(title, answer)]) if calls else Reply(text=json.dumps(answer))
+    sandbox.replies.add(reply)
+    llm = chat().with_structured_output(schema, method=method)
+    made = way.stream(llm, "One in json")[-1] if streamed else way.invoke(llm, "One in json")
+    assert made == found
+    body = sandbox.requests[0].body
+    sent = (
+        body["response_format"]["json_schema"]["schema"]
+        if method == "json_schema"
+        else body["tools"][0]["function"]["parameters"]
+    )
+    assert sent["type"] == "object"
+    assert sent["properties"]
+    if schema is Node:
+        assert "$ref" in json.dumps(sent), "what refers to itself keeps its references"
+
+
+def test_a_generic_class_gets_a_name_that_servers_take(way, chat, sandbox):
+    T = TypeVar("T")
+
+    class Box(BaseModel, Generic[T]):
+        inside: T
+
+    sandbox.replies.add(Reply(tool_calls=[("Box_int_", {"inside": 3})]))
+    made = way.invoke(chat().with_structured_output(Box[int], method="function_calling"), "A box")
+    assert made.inside == 3
+    assert sandbox.requests[0].body["tools"][0]["function"]["name"] == "Box_int_"
+
+
+@pytest.mark.parametrize("method", ["json_schema", "function_calling"])
+def test_a_schema_beside_tools(way, chat, sandbox, method):
+    def look(place: str) -> str:
+        """Look at a place."""
+        return place
+
+    llm = chat().with_structured_output(Node, method=method, include_raw=True, tools=[look])
+    sandbox.replies.add(
+        Reply(tool_calls=[("look", {"place": "Bonn"})]),
+        Reply(tool_calls=[("Node", TREE)]) if method == "function_calling" else Reply(text=json.dumps(TREE)),
+    )
+    called, answered = way.invoke(llm, "Look"), way.invoke(llm, "Answer")
+    assert called["raw"].tool_calls[0]["args"] == {"place": "Bonn"}
+    assert (called["parsed"], called["parsing_error"]) == (None, None)
+    assert answered["parsed"] == Node.model_validate(TREE)
+    names = [made["function"]["name"] for made in sandbox.requests[0].body["tools"]]
+    assert names == (["look", "Node"] if method == "function_calling" else ["look"])

@@ -4,7 +4,7 @@ import json
 from typing import Annotated
 
 import pytest
-from langchain_core.messages import HumanMessage, ToolMessage
+from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langchain_core.tools import tool
 from pydantic import BaseModel, Field
 from typing_extensions import TypedDict
@@ -160,3 +160,18 @@ def test_malformed_arguments_are_kept(way, chat, whole, sandbox, streamed):
     way.invoke(chat(), [HumanMessage("Hello"), message, ToolMessage("no JSON", tool_call_id="c1")])
     sent = body(sandbox)["messages"][1]["tool_calls"][0]["function"]["arguments"]
     assert json.loads(sent) == {"invalid_arguments": "city = Oslo"}
+
+
+@pytest.mark.parametrize("name", ["a/b", "Weather report", "n" * 65])
+def test_names_of_the_users_world(way, chat, sandbox, name):
+    described = {"name": name, "description": "d", "parameters": {"type": "object", "properties": {}}}
+    with pytest.raises(InvalidArgumentError, match=r"tools\[0\]: .* is not a valid name for a tool"):
+        chat().bind_tools([described])
+    sandbox.replies.add(Reply(text="Hi"))
+    history = [HumanMessage("Hello", name="Anna Maria"), AIMessage("Hi", name="Research Expert")]
+    way.invoke(chat(), [*history, HumanMessage("Go on")])
+    assert [m.get("name") for m in sandbox.requests[-1].body["messages"]] == [
+        "Anna_Maria",
+        "Research_Expert",
+        None,
+    ]

@@ -1,6 +1,6 @@
 """Fixtures for the LlamaIndex classes: instances that lead to the sandbox, and both ways to call."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -10,6 +10,14 @@ import llama_index_melious as melious_classes  # the classes load later, after t
 from melious.sandbox import Sandbox
 
 pytest.register_assert_rewrite("conformance")
+
+
+@pytest.fixture(autouse=True)
+def _no_method_is_remembered() -> Iterator[None]:
+    from melious.catalogue import methods  # not before the HTTP library is chosen
+
+    yield
+    methods.forget_methods()
 
 
 @pytest.fixture(params=["sync", "async"])

@@ -105,7 +105,7 @@ async def test_a_batch_that_is_too_large_is_halved(make_embedding, way, sandbox)
 
 
 async def test_empty_text_is_refused_with_its_place(make_embedding, way, sandbox):
-    with pytest.raises(InvalidArgumentError, match=r"input\[1\]"):
+    with pytest.raises(InvalidArgumentError, match=r"texts\[1\]"):
         await way(make_embedding(), "get_text_embedding_batch", ["a", ""])
     assert not sandbox.requests
 

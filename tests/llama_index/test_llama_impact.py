@@ -9,6 +9,8 @@ from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.instrumentation import get_dispatcher
 from llama_index.core.schema import TextNode
 from llama_index_instrumentation.dispatcher import instrument_tags
+from llama_index_instrumentation.event_handlers import BaseEventHandler
+from pydantic import Field
 
 import llama_index_melious
 from llama_index_melious.handlers import MAX_TAGS
@@ -71,6 +73,53 @@ def test_each_tag_has_its_own_sums(listening, make_llm):
     assert {tag: totals.requests for tag, totals in tags.items()} == {("team", "search"): 2, ("user", "7"): 1}
     assert handler.total.requests == 3
     assert tags["team", "search"].carbon_g_co2 < handler.total.carbon_g_co2
+
+
+def test_a_stream_has_the_tags_of_its_call_whoever_reads_it(listening, make_llm):
+    handler = listening()
+    with instrument_tags({"user": "anna"}):
+        stream = make_llm().stream_chat(HELLO)
+    with instrument_tags({"user": "reader"}):
+        list(stream)
+    assert {tag: totals.requests for tag, totals in handler.by_tag().items()} == {("user", "anna"): 1}
+
+
+async def test_nor_do_tags_of_asyncio_streams_change(listening, make_llm):
+    handler = listening()
+    with instrument_tags({"user": "anna"}):
+        stream = await make_llm().astream_chat(HELLO)
+    _ = [response async for response in stream]
+    assert {tag: totals.requests for tag, totals in handler.by_tag().items()} == {("user", "anna"): 1}
+
+
+def test_tags_of_the_framework_and_its_prompts_are_left_out(listening, make_llm):
+    handler = listening()
+    with instrument_tags(
+        {"llamaindex.run_id": "1", "llamaindex.step.input_summary": "Hello", "user": "anna"}
+    ):
+        make_llm().chat(HELLO)
+    assert list(handler.by_tag()) == [("user", "anna")]
+
+
+def test_handlers_that_only_warn_of_it_do_not_get_the_event(listening, make_llm):
+    class Closed(BaseEventHandler):
+        seen: list[str] = Field(default_factory=list)
+
+        def handle(self, event, **_):
+            self.seen.append(event.class_name())
+
+    Closed.__module__ = "openinference.instrumentation.llama_index._handler"
+    closed, handler = Closed(), listening()
+    root = get_dispatcher()
+    root.add_event_handler(closed)
+    try:
+        with instrument_tags({"user": "anna"}):
+            make_llm().chat(HELLO)
+    finally:
+        root.event_handlers.remove(closed)
+    assert "LLMChatEndEvent" in closed.seen
+    assert "MeliousUsageEvent" not in closed.seen
+    assert handler.by_tag()["user", "anna"].requests == 1
 
 
 def test_a_ledger_can_be_brought_and_shared(listening, make_llm):

@@ -74,7 +74,7 @@ async def test_the_model_of_a_call_says_whether_videos_may_go_along(make_llm, wa
     film = [ChatMessage(role="user", blocks=[VideoBlock(url="https://example.org/a.mp4")])]
     sandbox.faults.add(Fault(endpoint="chat", body=whole({"content": "A film."})))
     assert (await way(llm, "chat", film, model="sees")).message.content == "A film."
-    with pytest.raises(InvalidArgumentError, match="does not accept videos"):
+    with pytest.raises(InvalidArgumentError, match="does not read videos"):
         await way(llm, "chat", film)
 
 

@@ -100,7 +100,9 @@ def test_image_by_path(tmp_path):
 
 @pytest.mark.parametrize("role", ["assistant", "system"])
 def test_roles_that_carry_text_only(role):
-    assert content(TextBlock(text="a"), ImageBlock(image=PNG), role=role) == "a"
+    assert content(TextBlock(text="a"), ImageBlock(image=PNG), role=role) == (
+        "a\n[an image was here; this model cannot read it]"
+    )
 
 
 def test_audio_comes_before_the_question(tmp_path):
@@ -146,9 +148,9 @@ def test_cache_points_and_thoughts_are_left_out():
 
 def test_video_only_for_models_that_take_it():
     block = VideoBlock(url="https://example.org/a.mp4")
-    with pytest.raises(InvalidArgumentError, match=r"messages\[0\].*does not accept videos"):
+    with pytest.raises(InvalidArgumentError, match=r"messages\[0\].*does not read videos"):
         content(block)
-    wire = to_wire([ChatMessage(role="user", blocks=[block])], takes_video=True)
+    wire = to_wire([ChatMessage(role="user", blocks=[block])], refused=frozenset())
     assert wire[0]["content"] == [{"type": "video_url", "video_url": {"url": "https://example.org/a.mp4"}}]
 
 
@@ -214,18 +216,29 @@ def test_call_ids_go_with_results_only():
     assert to_wire([message]) == [{"role": "assistant", "content": "Done."}]
 
 
+UNANSWERED = {"role": "tool", "tool_call_id": "c1", "content": "No result of this call was recorded."}
+
+
+def test_a_result_without_its_call_becomes_words():
+    (message,) = to_wire([answer("c1")])
+    assert message["role"] == "user"
+    assert message["content"].startswith("Result of an earlier tool call: ")
+
+
+@pytest.mark.parametrize("then", [[], [ChatMessage("Hi")]], ids=["at the end", "before another turn"])
+def test_a_call_without_a_result_is_answered(then):
+    wire = to_wire([asking(ToolCallBlock(tool_call_id="c1", tool_name="a")), *then])
+    assert wire[1] == UNANSWERED
+    assert len(wire) == 2 + len(then)
+
+
 @pytest.mark.parametrize(
-    ("history", "said"),
-    [
-        ([answer("c1")], "is the result of the tool call 'c1'"),
-        ([asking(ToolCallBlock(tool_call_id="c1", tool_name="a")), ChatMessage("Hi")], "'c1' have no result"),
-        ([asking(ToolCallBlock(tool_call_id="c1", tool_name="a"))], "'c1' have no result"),
-        ([ChatMessage("3", role="tool")], "tool_call_id"),
-    ],
+    "about", [{}, {"name": "a"}, {"tool_call_id": "a"}], ids=["nothing", "name", "name as id"]
 )
-def test_incomplete_histories(history, said):
-    with pytest.raises(InvalidArgumentError, match=said):
-        to_wire(history)
+def test_a_result_without_an_id_belongs_to_the_call_before_it(about):
+    call = asking(ToolCallBlock(tool_call_id="c1", tool_name="a"))
+    wire = to_wire([call, ChatMessage("3", role="tool", additional_kwargs=about)])
+    assert wire[1] == {"role": "tool", "tool_call_id": "c1", "content": "3"}
 
 
 # --- what other versions and other integrations leave in histories --------------------------------------------
@@ -276,7 +289,8 @@ def test_the_callers_messages_are_only_read():
 def test_errors_name_block_and_model():
     message = ChatMessage(role="user", blocks=[VideoBlock(url="https://example.org/a.mp4")])
     with pytest.raises(
-        InvalidArgumentError, match=r"glm-4\.7: messages\[0\]: the model does not accept videos"
+        InvalidArgumentError,
+        match=r"glm-4\.7: messages\[0\]: a block of type VideoBlock.*does not read videos",
     ):
         to_wire([message], model="glm-4.7")
 

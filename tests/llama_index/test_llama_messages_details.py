@@ -97,7 +97,7 @@ def test_recordings_and_documents_in_data_urls():
 @pytest.mark.parametrize(("given", "told"), [(None, "video/mp4"), ("video/webm", "video/webm")])
 def test_a_video_of_ours(given, told):
     film = base64.b64encode(b"film film film")
-    (part,) = content(VideoBlock(video=film, video_mimetype=given), takes_video=True)
+    (part,) = content(VideoBlock(video=film, video_mimetype=given), refused=frozenset())
     assert part == {"type": "video_url", "video_url": {"url": f"data:{told};base64,{film.decode()}"}}
 
 
@@ -196,7 +196,7 @@ async def test_every_piece_has_the_calls_in_both_places(make_llm, way, sandbox):
 
 async def test_a_count_of_zero_is_a_count(make_llm, way, sandbox):
     counts = {"prompt_tokens": 3, "completion_tokens": 0, "total_tokens": 3}
-    sandbox.faults.add(Fault(body=whole({"content": ""}, "content_filter", usage=counts)))
+    sandbox.faults.add(Fault(body=whole({"content": ""}, "stop", usage=counts)))
     said = (await way(make_llm(), "chat", HELLO)).additional_kwargs
     assert {name: said[name] for name in counts} == counts
 

@@ -30,7 +30,7 @@ def calling(*blocks, **kept):
 
 
 @pytest.mark.parametrize("role", ["assistant", "system", "developer"])
-def test_messages_of_text_go_without_what_is_none(role):
+def test_messages_of_text_name_what_is_none(role):
     blocks = [
         TextBlock(text="Look:"),
         ImageBlock(image=PNG),
@@ -39,7 +39,14 @@ def test_messages_of_text_go_without_what_is_none(role):
         DocumentBlock(data=b"Dunes", document_mimetype="text/plain", title="a.txt"),
     ]
     (wire,) = to_wire([ChatMessage(role=role, blocks=blocks)])
-    assert wire["content"] == "Look:\na.txt:\nDunes"
+    assert wire["content"].splitlines() == [
+        "Look:",
+        "[an image was here; this model cannot read it]",
+        "[an audio recording was here; this model cannot read it]",
+        "[a PDF file, a.pdf, was here; this model cannot read it]",
+        "a.txt:",
+        "Dunes",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -96,7 +103,7 @@ def test_documents_that_are_no_text_are_refused_by_name(data, kind, title):
 def test_calls_without_ids_go_by_their_names():
     call = ToolCallBlock(tool_call_id=None, tool_name="multiply", tool_kwargs={"a": 2, "b": 3})
     wire = to_wire([ChatMessage("2 x 3"), calling(call), result("multiply")])
-    assert wire[1]["tool_calls"][0]["id"] == wire[2]["tool_call_id"] == "multiply"
+    assert wire[1]["tool_calls"][0]["id"] == wire[2]["tool_call_id"] == "call_0"
 
 
 def test_calls_in_the_words_of_anthropic():

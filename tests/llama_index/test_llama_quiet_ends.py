@@ -108,3 +108,33 @@ def test_streams_that_are_left_say_nothing(sandbox):
     assert (done.returncode, done.stdout) == (0, "")
     assert done.stderr.splitlines() == [*ENDS], "before its name, something was said of an end"
     assert len(sandbox.requests) >= len(ENDS)
+
+
+def test_event_loops_under_nest_asyncio_end_in_silence(sandbox):
+    code = """
+import asyncio, gc
+import nest_asyncio
+from llama_index_melious import Melious
+
+nest_asyncio.apply()
+llm = Melious(model="llama-3.1-8b-instruct")
+
+async def outer():
+    for _ in range(4):
+        loop = asyncio.new_event_loop()
+        loop.run_until_complete(llm.acomplete("Hello"))
+        loop.close()
+        gc.collect()
+
+asyncio.run(outer())
+gc.collect()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "MELIOUS_API_KEY": sandbox.api_key, "MELIOUS_BASE_URL": sandbox.base_url},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(sandbox.requests) == 4

@@ -12,7 +12,7 @@ from llama_kit import piece, sse, whole
 from pydantic import BaseModel, ConfigDict, Field
 
 from llama_index_melious import StructuredOutputError
-from melious import BadRequestError
+from melious import PermissionDeniedError
 from melious.sandbox import Fault, Reply
 
 T = TypeVar("T")
@@ -164,8 +164,8 @@ async def test_fences_around_the_object_are_seen_through(make_llm, way, sandbox)
 
 @pytest.mark.parametrize("method", ["structured_predict", "stream_structured_predict"])
 async def test_errors_of_the_service_come_through(make_llm, way, sandbox, method):
-    sandbox.faults.add(Fault(status=400))
-    with pytest.raises(BadRequestError):
+    sandbox.faults.add(Fault(status=403))
+    with pytest.raises(PermissionDeniedError):
         await way(make_llm(), method, Book, PROMPT, text=TEXT)
 
 

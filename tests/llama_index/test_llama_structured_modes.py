@@ -77,7 +77,8 @@ async def test_through_a_tool(make_llm, way, sandbox, method):
     assert body["messages"] == [SYSTEM, {"role": "user", "content": f"Make a book of this: {TEXT}"}]
     assert body["tools"][0]["function"]["name"] == "Book"
     assert body["tools"][0]["function"]["parameters"]["required"] == ["title", "pages"]
-    assert (body["tool_choice"], body["parallel_tool_calls"]) == ("required", False)
+    assert body["tool_choice"] == {"type": "function", "function": {"name": "Book"}}
+    assert body["parallel_tool_calls"] is False
     assert body["temperature"] == 0.5
     assert "response_format" not in body
 
@@ -191,7 +192,7 @@ async def test_lists_as_roots(make_llm, way, sandbox):
 )
 async def test_one_error_in_every_mode(make_llm, way, sandbox, method, mode, text, finish, advice):
     answer = calling if mode is FUNCTION and text.startswith("{") else saying
-    sandbox.faults.add(answer(text, method, finish))
+    sandbox.faults.add(*[answer(text, method, finish)] * 2)
     with pytest.raises(StructuredOutputError, match=advice) as caught:
         await way(make_llm(pydantic_program_mode=mode), method, Book, PROMPT, text=TEXT)
     assert (caught.value.text, caught.value.finish_reason) == (text, finish)

@@ -7,8 +7,6 @@ from llama_kit import TIME, TOOLS, piece, sse, whole
 from pydantic import BaseModel, create_model
 
 from llama_index_melious import StructuredOutputError, ToolArgumentsError
-from llama_index_melious.llm.messages import to_wire
-from melious import InvalidArgumentError
 from melious.sandbox import Fault
 
 PROMPT = PromptTemplate("A word?")
@@ -82,11 +80,6 @@ async def test_an_error_of_an_object_has_the_answer(make_llm, way, sandbox):
     assert caught.value.body == answer
     assert len(str(caught.value)) < 1000
     assert caught.value.text == answer["choices"][0]["message"]["content"]
-
-
-def test_a_result_needs_the_id_of_its_call_even_with_a_name():
-    with pytest.raises(InvalidArgumentError, match="tool_call_id"):
-        to_wire([ChatMessage("3", role="tool", additional_kwargs={"name": "add"})])
 
 
 # --- schemas -----------------------------------------------------------------------------------------------

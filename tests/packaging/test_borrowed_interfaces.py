@@ -192,6 +192,16 @@ _LANGCHAIN = [
     Borrowed(
         "tenacity:RetryCallState", f"{LANGCHAIN}/callbacks/retries.py", "`on_retry` of callbacks is given one"
     ),
+    Borrowed(
+        "langchain.chat_models.base:_BUILTIN_PROVIDERS",
+        f"{LANGCHAIN}/registration.py",
+        "`register` adds a provider",
+    ),
+    Borrowed(
+        "langchain.embeddings.base:_BUILTIN_PROVIDERS",
+        f"{LANGCHAIN}/registration.py",
+        "`register` adds a provider",
+    ),
     Borrowed("tenacity:Future", f"{LANGCHAIN}/callbacks/retries.py", "and in it what went wrong"),
 ]
 _LLAMA = [
@@ -236,14 +246,19 @@ _LLAMA = [
         ),
         ("llama_index.core.program.utils:FlexibleModel", "llm/structured.py", "objects that are half there"),
         (
-            "llama_index.core.program.function_program:get_function_tool",
-            "llm/structured_predict.py",
-            "the tool that gives an object",
-        ),
-        (
             "llama_index_instrumentation.event_handlers:NullEventHandler",
             "llm/streaming.py",
             "events that nobody hears are not made",
+        ),
+        (
+            "llama_index_instrumentation.dispatcher:active_instrument_tags",
+            "llm/streaming.py",
+            "events of a stream have the tags of its call",
+        ),
+        (
+            "llama_index_instrumentation.dispatcher:Dispatcher.parent",
+            "events.py",
+            "handlers that would only warn of an event do not get it",
         ),
         (
             "llama_index_instrumentation.span:active_span_id",

@@ -28,6 +28,8 @@ USUAL_PATHS = {
     "llama_index/llms/melious": "Melious",
     "llama_index/embeddings/melious": "MeliousEmbedding",
     "llama_index/postprocessor/melious_rerank": "MeliousRerank",
+    "llama_index/readers/melious": "MeliousAudioReader",
+    "llama_index/tools/melious": "MeliousToolSpec",
 }
 """Where users of LlamaIndex look for an integration, and for which class."""
 

@@ -14,6 +14,7 @@ from melious.exchange.opened import OpenStream
 from melious.exchange.request import Response
 from melious.wire import codec
 from melious.wire.head import without_cookies
+from melious.wire.normalized import name_counts
 
 R = TypeVar("R", bound=Result)
 
@@ -40,6 +41,8 @@ def json_of(response: Response, endpoint: str) -> dict[str, Any]:
         )
     if raw.get("error") or raw.get("object") == "error":
         raise status_error(None, raw, request_id=response.request_id, endpoint=endpoint)
+    if isinstance(raw.get("usage"), dict):
+        name_counts(raw["usage"])
     return raw
 
 

@@ -11,14 +11,15 @@ from melious.routing.filters import split_flavor
 class Quirks:
     """How a model really behaves, where that differs from its card.
 
-    Measured between July and October 2026 (wire reference, sections 1.1, 1.6, 18.3 and 19). The service
-    changes without notice: these are hints for people, and nothing is refused because of them.
+    Measured between July and October 2026 (wire reference, sections 1.1, 1.4 to 1.6, 18.3 and 19). The
+    service changes without notice: these are hints for people, and nothing is refused because of them.
 
     Attributes:
         wants_effort: Requests without `reasoning_effort` were refused.
         refused_efforts: Values of `reasoning_effort` that were refused.
         window: Tokens that the route really took, if fewer than the card says.
         refuses_images: Images were refused although the card lists them.
+        refused_methods: Methods of structured output that were refused or not obeyed.
         seen_failing: The model is listed and answered with nothing but errors.
     """
 
@@ -26,12 +27,14 @@ class Quirks:
     refused_efforts: frozenset[str] = frozenset()
     window: int | None = None
     refuses_images: bool = False
+    refused_methods: frozenset[str] = frozenset()
     seen_failing: bool = False
 
 
 _NONE = Quirks()
 _BY_MODEL = {
     "deepseek-v4-flash": Quirks(seen_failing=True),
+    "deepseek-v4.1-flash": Quirks(refused_methods=frozenset({"json_schema", "forced_tool"})),
     "gemma-4-31b": Quirks(window=45_000, refuses_images=True),
     "gemma-4-31b:speed": Quirks(window=131_000, refuses_images=True),
     "qwen3.6-35b-a3b": Quirks(seen_failing=True),

@@ -5,19 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from melious.answers.reading import json_of, read_as
 from melious.answers.results import ChatCompletion
 from melious.endpoints.common import body_of, check_known, is_list, request_of
+from melious.endpoints.otherwise import Alternatives, Simplify
 from melious.errors import APIStatusError, InvalidArgumentError, MeliousError, ResponseDecodeError
 from melious.exchange.request import Operation, Otherwise, Request, Response
 from melious.exchange.retry import is_malformed
 from melious.settings.config import ClientConfig
 from melious.settings.options import RoutingOptions, StreamImpact
 from melious.wire import codec
-from melious.wire.completion import flatten_content
+from melious.wire.calls import identify
+from melious.wire.completion import PartialCompletion, flatten_content
 from melious.wire.normalized import normalize_tool_call
+
+if TYPE_CHECKING:
+    from melious.endpoints.structured import StructuredOutput
 
 PATH = "chat/completions"
 _OPTIONS = "stream_options"
@@ -44,7 +49,11 @@ class ChatParams(RoutingOptions, total=False):
         tools: Functions that the model may call, in OpenAI's form.
         tool_choice: `none`, `auto`, `required` or one function.
         parallel_tool_calls: Whether one answer may have several calls.
-        response_format: `{"type": "json_object"}`, or `json_schema` with a schema.
+        response_format: `{"type": "json_object"}`, or `json_schema` with a schema. A model that refuses
+            `json_schema` is asked for `json_object`, with the schema in words.
+        structured_output: An object to answer with, as a `melious.endpoints.structured.StructuredOutput`: by
+            JSON schema, a forced tool, a tool or JSON mode, whichever the model takes. The answer is the
+            arguments of a call of that name, or text.
         reasoning_effort: low, medium or high; some models take other values.
         stream_options: For `stream`. By default usage is requested, and requested no more if a server
             refuses that. Options given here are always sent.
@@ -73,6 +82,7 @@ class ChatParams(RoutingOptions, total=False):
     tool_choice: str | Mapping[str, Any] | None
     parallel_tool_calls: bool | None
     response_format: Mapping[str, Any] | None
+    structured_output: StructuredOutput | None
     reasoning_effort: str | None
     stream_options: Mapping[str, Any] | None
     stream_impact: StreamImpact | None
@@ -98,6 +108,32 @@ def stream(
     return _request(config, model, messages, params, stream=True)
 
 
+def is_disobeyed(request: Request, answer: ChatCompletion | PartialCompletion) -> bool:
+    """Whether a tool was forced and the model wrote text; a request made anew then uses another method."""
+    if not _has_method(request):
+        return False
+    from melious.endpoints import structured  # noqa: PLC0415 - reads the catalogue
+
+    if isinstance(answer, ChatCompletion):
+        finish = answer.choices[0].finish_reason if answer.choices else None
+    else:
+        finish = answer.finish_reason
+    return structured.is_disobeyed(request, answer.tool_calls, answer.text, finish)
+
+
+def may_be_disobeyed(request: Request) -> bool:
+    """Whether a tool is forced, and the model has not been seen to call one that was."""
+    if not _has_method(request):
+        return False
+    from melious.endpoints import structured  # noqa: PLC0415 - reads the catalogue
+
+    return structured.may_be_disobeyed(request)
+
+
+def _has_method(request: Request) -> bool:
+    return isinstance(request.otherwise, Alternatives) and request.otherwise.method is not None
+
+
 def _replayed(response: Response, *, usage: bool) -> tuple[dict[str, Any], Iterator[dict[str, Any]]]:
     """A whole answer, and the same as chunks."""
     from melious.endpoints.whole_as_chunks import chunks_of  # noqa: PLC0415 - only for `buffer`
@@ -114,15 +150,27 @@ def _request(
     *,
     stream: bool,
 ) -> Request:
+    if "stream" in params:
+        raise InvalidArgumentError(
+            "stream: is not an argument of chat.create; use chat.stream, or stream_chat in LlamaIndex",
+            param="stream",
+        )
     check_known(params, ChatParams, "chat")
     fields: dict[str, Any] = {"messages": _checked(messages)}
     if stream:
         fields |= {"stream": True, "stream_options": {"include_usage": True}}
     body = body_of(config, model, fields, params)
     details: dict[str, Any] = {"stream": stream}
+    simpler: tuple[Simplify, ...] = ()
     options = params.get(_OPTIONS)
     if stream and not (isinstance(options, Mapping) and any(options.values())):
-        details["simpler"] = (_without_usage,)
+        simpler = (_without_usage,)
+    if _asks_for_an_object(body, params):
+        from melious.endpoints.structured import descent_of  # noqa: PLC0415 - reads the catalogue
+
+        descent = descent_of(body, params.get("structured_output"), model, config.base_url)
+        details["method"] = descent
+        body = descent.sent()
     how = params.get("stream_impact")
     if how is None:
         how = config.stream_impact
@@ -130,9 +178,20 @@ def _request(
         del body["stream"]
         options = body.pop("stream_options", None)
         asked = isinstance(options, Mapping) and bool(options.get("include_usage"))
-        details = {"replay": partial(_replayed, usage=asked)}
+        details |= {"stream": False, "replay": partial(_replayed, usage=asked)}
+        simpler = ()
     details["advise"] = partial(_advice, body=body, base_url=config.base_url)
-    return request_of(config, "chat", PATH, params, body, retry_malformed=True, **details)
+    return request_of(config, "chat", PATH, params, body, retry_malformed=True, simpler=simpler, **details)
+
+
+def _asks_for_an_object(body: Mapping[str, Any], params: ChatParams) -> bool:
+    """Whether a request asks for an object, or forces a tool, so that the model may refuse the method."""
+    wanted, choice = body.get("response_format"), body.get("tool_choice")
+    return (
+        params.get("structured_output") is not None
+        or (isinstance(wanted, Mapping) and wanted.get("type") == "json_schema")
+        or (bool(body.get("tools")) and (choice == "required" or isinstance(choice, Mapping)))
+    )
 
 
 def _advice(error: MeliousError, body: Mapping[str, Any], base_url: str) -> str | None:
@@ -183,9 +242,11 @@ def _make_regular(raw: dict[str, Any]) -> None:
         calls = message.get("tool_calls")
         if not calls and calls is not None:
             message["tool_calls"] = []
-        for call in calls if isinstance(calls, list) else ():
-            if isinstance(call, dict):
-                normalize_tool_call(call)
+        if isinstance(calls, list):
+            identify(calls)
+            for call in calls:
+                if isinstance(call, dict):
+                    normalize_tool_call(call)
 
 
 def parse(response: Response) -> ChatCompletion:

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 R = TypeVar("R", bound=Result)
 
 
-OMIT = frozenset(RoutingOptions.__annotations__) | {"stream_impact"}
+OMIT = frozenset(RoutingOptions.__annotations__) | {"stream_impact", "structured_output"}
 """Parameters that are not fields of the body."""
 
 
@@ -126,6 +126,7 @@ def request_of(
     retry_malformed: bool = False,
     spent: float = 0.0,
     simpler: tuple[Simplify, ...] = (),
+    method: Simplify | None = None,
     **details: Any,
 ) -> Request:
     """Build a request, with the options of the call and the client.
@@ -140,6 +141,7 @@ def request_of(
         retry_malformed: Whether to retry the gateway's spurious "malformed" 400 once.
         spent: Seconds of the deadline that the call has already used.
         simpler: Ways to leave out what the service refuses.
+        method: How to ask for an object by another method.
         **details: Other fields of the request.
     """
     retry = _given(params, "retry_timeouts", config.retry_timeouts)
@@ -173,7 +175,7 @@ def request_of(
             residency=None if verify_location == "off" else ResidencyRule.of(verify_location, filters),
         ),
         on_retry=params.get("on_retry"),
-        otherwise=Alternatives(simpler, steps) if simpler or steps else None,
+        otherwise=Alternatives(simpler, method, steps) if simpler or method or steps else None,
         admit=_admission(budgets) if budgets else None,
         sinks=(*active_ledgers(), *budgets),
         **details,

@@ -32,6 +32,7 @@ from melious.errors.checks import check_callable, check_one_of, check_whole
 from melious.exchange.request import Request, Response, Stop, parsed
 from melious.settings.config import ClientConfig
 from melious.settings.options import RoutingOptions
+from melious.wire.tokens import estimated_tokens
 
 PATH = "embeddings"
 MAX_ITEMS = 2048
@@ -95,17 +96,6 @@ _OWN = frozenset(
         "encoding_format",
     }
 )
-
-
-def estimated_tokens(characters: int, size: int) -> int:
-    """Estimate the tokens of a text from its length and its bytes in UTF-8, rather too many.
-
-    Example:
-        >>> text = "A lighthouse shows ships the way."
-        >>> estimated_tokens(len(text), len(text.encode()))
-        13
-    """
-    return (2 * size - characters) // 3 + 2
 
 
 class EmbeddingsPlan(BatchPlan[EmbeddingsResult]):
@@ -304,8 +294,8 @@ def _checked(texts: str | Sequence[str]) -> list[str]:
     for position, text in enumerate(inputs):
         if not isinstance(text, str):
             raise InvalidArgumentError(f"input[{position}]: must be text, not {type(text).__name__}")
-        if not text:
-            raise InvalidArgumentError(f"input[{position}]: must not be empty")
+        if not text or text.isspace():
+            raise InvalidArgumentError(f"input[{position}]: must not be {'blank' if text else 'empty'}")
     return inputs
 
 

@@ -13,8 +13,11 @@ from melious.routing.residency import ResidencyRule
 from melious.wire import codec
 from melious.wire.uploads import Upload
 
-Simplify: TypeAlias = Callable[[Request, MeliousError], Otherwise | None]
-"""Gives the request without what the error is about; None if it cannot help."""
+Simplify: TypeAlias = Callable[[Request, MeliousError], Otherwise | MeliousError | None]
+"""Gives the request without what an error complains of, or the error to end with where nothing is left.
+
+None where the error is about something else.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,17 +26,19 @@ class Alternatives:
 
     Attributes:
         simpler: Ways to leave out what the service refuses.
+        method: How to ask for an object by another method, if the request asks for one.
         steps: How the filters are relaxed, in order.
         refusal: The first error that said that no provider matches.
     """
 
     simpler: tuple[Simplify, ...] = ()
+    method: Simplify | None = None
     steps: tuple[Relaxation, ...] = ()
     refusal: MeliousError | None = None
 
     def __call__(self, request: Request, error: MeliousError) -> Otherwise | MeliousError | None:
         """Give what to send instead, or the first refusal after the last step."""
-        for simplify in self.simpler:
+        for simplify in self.simpler if self.method is None else (*self.simpler, self.method):
             found = simplify(request, error)
             if found is not None:
                 return found

@@ -8,6 +8,7 @@
     ├── APITimeoutError (TimeoutError)         one attempt took too long
     │   └── DeadlineExceededError              the whole call took too long
     ├── ResponseDecodeError                    an answer that cannot be read
+    ├── ModelRefusalError                      a model, or a filter, withheld the answer
     ├── BudgetExceededError                    an `ImpactBudget` is used up; nothing was sent
     ├── ResidencyError                         an answer from another country, or an unknown one
     └── APIStatusError                         an error answer, or an error inside a stream
@@ -173,6 +174,25 @@ class ResponseDecodeError(MeliousError):
     """An answer is not JSON, or has the wrong form or content."""
 
     advice = "Check that the base URL is that of Melious, and not of a proxy or a web page"
+
+
+class ModelRefusalError(MeliousError):
+    """The model, or a content filter in front of it, withheld the answer or the rest of it.
+
+    The answer was billed. The LangChain and LlamaIndex classes raise it; the client returns such answers with
+    the `finish_reason` `content_filter`.
+
+    Attributes:
+        text: What came before the filter stepped in.
+        raw_message: In LangChain, the message.
+    """
+
+    advice = "Rephrase the request, or use another model"
+
+    def __init__(self, message: str, *, text: str = "", raw_message: Any = None, **details: Any) -> None:
+        super().__init__(message, **details)
+        self.text = text
+        self.raw_message = raw_message
 
 
 class BudgetExceededError(MeliousError):

@@ -317,7 +317,10 @@ class _CallState:
         Raises:
             MeliousError: There is nothing left to send instead.
         """
-        found = None if self.request.otherwise is None else self.request.otherwise(self.request, error)
+        if self.request.otherwise is None:
+            return None
+        error.attempts = self.attempts
+        found = self.request.otherwise(self.request, error)
         if isinstance(found, MeliousError):
             raise self.final(found)
         if found is not None:

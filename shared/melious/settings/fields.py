@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, Field, SecretStr
 
+from melious.errors import InvalidArgumentError
 from melious.routing.filters import FiltersArgument, Flavor, Preset, filters_to_wire
 from melious.settings.options import OPTION, StreamImpact, check_options
 from melious.timeouts import Timeout, TimeoutArgument, read_timeout
@@ -111,3 +112,23 @@ def regular_options(given: Mapping[str, Any]) -> dict[str, Any]:
     if "filters" in regular:
         regular["filters"] = filters_to_wire(regular["filters"])
     return regular
+
+
+def with_model(kind: str, positional: tuple[Any, ...], arguments: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of a class whose model may also be given by position.
+
+    Args:
+        kind: The name of the class.
+        positional: What was given by position: nothing, or the model.
+        arguments: What was given by name.
+
+    Raises:
+        InvalidArgumentError: There is more by position, or the model was given twice.
+    """
+    if not positional:
+        return arguments
+    if len(positional) > 1:
+        raise InvalidArgumentError(f"{kind}: takes only the model by position; give all else by name")
+    if "model" in arguments:
+        raise InvalidArgumentError(f"{kind}: model: is given twice, by position and by name", param="model")
+    return {"model": positional[0], **arguments}

@@ -16,7 +16,7 @@ from melious.errors import (
 )
 from melious.errors.table import status_error
 from melious.wire import codec
-from melious.wire.completion import PartialChoice, PartialCompletion, flatten_content, wire_index
+from melious.wire.completion import PartialChoice, PartialCompletion, flatten_content, index_on_wire
 from melious.wire.head import Head
 from melious.wire.normalized import delta_of, drop_non_text, list_or_empty, normalized_usage
 from melious.wire.sse import ServerSentEvent, SSEDecoder
@@ -255,7 +255,7 @@ class ChatStreamParser:
             choice["delta"] = delta
         index = choice.get("index")
         if type(index) is not int:
-            index = choice["index"] = wire_index(index) or 0
+            index = choice["index"] = index_on_wire(index) or 0
         state = self.partial.choice(index)
         if "tool_calls" in delta:
             calls = list_or_empty(delta["tool_calls"], "tool_calls")

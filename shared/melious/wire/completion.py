@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from melious.wire import codec
+from melious.wire.calls import new_call_id
 from melious.wire.json_object import ObjectScanner
 from melious.wire.normalized import object_or_empty
 
@@ -51,10 +52,21 @@ class TextBuffer(list[str]):
 
 @dataclass(slots=True)
 class ToolCall:
-    """One tool call while its pieces arrive."""
+    """One tool call while its pieces come in.
+
+    Attributes:
+        index: Its place among the calls of the answer.
+        id: Its id, unique in the answer.
+        given_id: The id that the server sent, which another call may have too; None if it sent none.
+        given_index: The index that the server sent; None if it sent none.
+        name: The function to call, as far as known.
+        arguments: The text of its arguments so far.
+    """
 
     index: int
     id: str | None = None
+    given_id: str | None = None
+    given_index: int | None = None
     name: str | None = None
     arguments: TextBuffer = field(default_factory=TextBuffer)
     _end: ObjectScanner = field(default_factory=ObjectScanner)
@@ -111,11 +123,13 @@ class PartialChoice:
                 delta[name] = (delta.get(name) or "") + rest
 
     def merge_calls(self, pieces: list[Any]) -> list[dict[str, Any]]:
-        """Merge the tool calls of one delta; returns them normalized.
+        """Take the pieces of one delta and return them in one regular form.
 
-        Servers omit the index, send it as null or text, use it twice, repeat ids and
-        names, and send arguments as an object. Normalized, the index is an integer,
-        id and name occur once, and arguments are text.
+        Servers leave the index out, send it as null or text, use one index for
+        two calls, send no id or one id for two calls, repeat ids and names on
+        every piece, and send arguments as an object. What comes out has a whole
+        number as index, an id unique in the answer and a name, each exactly
+        once, and arguments as text.
         """
         return [self._merge(piece) for piece in pieces if isinstance(piece, dict)]
 
@@ -131,12 +145,17 @@ class PartialChoice:
             call = self._last = self._by_wire_index[index]  # nearly all pieces
         else:
             call_id, name = _text_or_none(call_id), _text_or_none(name)
-            call = self._call_of(wire_index(index), call_id, name)
+            call = self._call_of(index_on_wire(index), call_id, name, arguments)
+            if name and arguments and arguments == call.arguments.text and call.is_complete():
+                arguments = ""  # the whole call again, as some servers send it at the end
         out_function: dict[str, Any] = {"arguments": arguments}
         out: dict[str, Any] = {"index": call.index, "function": out_function}
-        if call_id and call.id is None:
-            call.id = out["id"] = call_id
+        if call_id and call.given_id is None:
+            call.given_id = call_id
             self._by_id.setdefault(call_id, call)
+        if call.id is None:
+            is_taken = call_id is None or self._by_id[call_id] is not call
+            call.id = out["id"] = new_call_id() if is_taken else call_id
         if name and call.name is None:
             call.name = out_function["name"] = name
             out["type"] = "function"
@@ -144,21 +163,24 @@ class PartialChoice:
             out_function["arguments"] = call.arguments.add(arguments)
         return out
 
-    def _call_of(self, wire_index: int | None, call_id: str | None, name: str | None) -> ToolCall:
+    def _call_of(
+        self, wire_index: int | None, call_id: str | None, name: str | None, arguments: str
+    ) -> ToolCall:
+        """Find the call that a piece belongs to, or begin one."""
         known = self._last if wire_index is None else self._by_wire_index.get(wire_index)
-        if call_id is not None and (known is None or known.id != call_id):
-            known = self._by_id.get(call_id, known)
-        if known is not None:
-            other_id = call_id is not None and known.id is not None and call_id != known.id
-            begins_unindexed = wire_index is None and name is not None and known.name is not None
-            other_name = name is not None and known.name not in (None, name) and known.is_complete()
-            if not ((other_id and name) or ((begins_unindexed or other_name) and call_id is None)):
-                self._last = known
-                return known
+        if call_id is not None and (known is None or known.given_id != call_id):
+            other = self._by_id.get(call_id)
+            if other is not None and (
+                name is None or wire_index is None or other.given_index in (None, wire_index)
+            ):
+                known = other
+        if known is not None and not _is_another(known, wire_index, call_id, name, arguments):
+            self._last = known
+            return known
         index = self._next_index if wire_index is None or wire_index in self._taken else wire_index
         self._taken.add(index)
         self._next_index = max(self._next_index, index + 1)
-        call = ToolCall(index)
+        call = ToolCall(index, given_index=wire_index)
         self.calls.append(call)
         self._by_wire_index[index if wire_index is None else wire_index] = call
         self._last = call
@@ -242,7 +264,28 @@ class PartialCompletion:
         return whole
 
 
-def wire_index(index: Any) -> int | None:
+def _is_another(
+    known: ToolCall, wire_index: int | None, call_id: str | None, name: str | None, arguments: str
+) -> bool:
+    """Whether a piece begins another call than the one that its index or id names."""
+    if name is None or known.name is None:
+        return False
+    if call_id is not None and known.given_id is not None:
+        if call_id != known.given_id:
+            return True
+    elif wire_index is None and call_id is None:
+        return True
+    elif name != known.name and call_id is None:
+        return known.is_complete()
+    is_repeated = wire_index is not None or call_id is not None
+    return (
+        bool(arguments.strip())
+        and known.is_complete()
+        and not (is_repeated and name == known.name and arguments == known.arguments.text)
+    )
+
+
+def index_on_wire(index: Any) -> int | None:
     """An index, sent as a number or text; None for anything else."""
     if isinstance(index, int) and not isinstance(index, bool):
         return index

@@ -7,6 +7,7 @@ from typing import Any
 from melious._figures import whole_count
 from melious.wire import codec
 
+_OTHER_NAMES = (("prompt_tokens", "input_tokens"), ("completion_tokens", "output_tokens"))
 _COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
 
 
@@ -54,10 +55,18 @@ def drop_non_text(fields: dict[str, Any], *names: str) -> None:
             fields[name] = None
 
 
+def name_counts(usage: dict[str, Any]) -> None:
+    """Give token counts that a server names as Anthropic does the names of this wire too."""
+    for name, other in _OTHER_NAMES:
+        if usage.get(name) is None and usage.get(other) is not None:
+            usage[name] = usage[other]
+
+
 def normalized_usage(usage: Any) -> dict[str, Any] | None:
     """Usage with token counts as integers or None; None if it is not an object."""
     if type(usage) is not dict:
         return None
+    name_counts(usage)
     for name in _COUNTS:
         if name in usage and type(usage[name]) is not int:
             usage[name] = whole_count(usage[name])

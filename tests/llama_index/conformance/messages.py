@@ -151,7 +151,8 @@ class MessageTests:
         _, sent, _ = await self.sent(
             service, way, ChatMessage("Hi"), shown, ChatMessage("Nice"), **self.image_arguments
         )
-        assert sent["content"] == "Look:", "assistant messages hold text alone on the wire"
+        assert sent["content"].startswith("Look:"), "assistant messages hold text alone on the wire"
+        assert "base64" not in sent["content"]
 
     async def test_result_of_a_tool_with_a_picture(self, service, way):
         self.offered(self.takes_calls, "calls of tools")

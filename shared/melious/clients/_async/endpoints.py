@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
@@ -72,7 +72,11 @@ class AsyncChat(_Endpoint):
             InvalidArgumentError: An argument is wrong; nothing was sent.
             MeliousError: The call failed; the subclass says how.
         """
-        return await self._call(chat.create(self._config, model, messages, params))
+        operation = chat.create(self._config, model, messages, params)
+        completion = await self._call(operation)
+        if chat.is_disobeyed(operation.request, completion):
+            completion = await self._call(chat.create(self._config, model, messages, params))
+        return completion
 
     def stream(
         self, *, model: str, messages: Sequence[Mapping[str, Any]], **params: Unpack[ChatParams]
@@ -85,14 +89,42 @@ class AsyncChat(_Endpoint):
             InvalidArgumentError: An argument is wrong; nothing was sent.
             MeliousError: The call failed before its first chunk.
         """
-        request = chat.stream(self._config, model, messages, params)
+        make = partial(chat.stream, self._config, model, messages, params)
+        request = make()
+        if chat.may_be_disobeyed(request):
+            return AsyncChatStream(partial(self._open_forced, request, make))
         return AsyncChatStream(partial(self._open, request))
+
+    async def _open_forced(self, request: Request, make: Callable[[], Request]) -> AsyncBegun:
+        """Open a stream that should begin with a tool call; if it ends without one, open another instead."""
+        opened, chunks, let_go = await self._open(request)
+        first: list[dict[str, Any]] = []
+        async for chunk in chunks:
+            first.append(chunk)
+            if opened.parser.partial.tool_calls:
+                break
+        if chat.is_disobeyed(request, opened.parser.partial):
+            return await self._open(make())
+        return opened, _after(first, chunks), let_go
 
     async def _open(self, request: Request) -> AsyncBegun:
         with UsageRecorder(request) as record:
             begun = await self._driver.open(request, record.stream_ended)
             record.opened()
         return begun
+
+
+async def _after(
+    first: list[dict[str, Any]], rest: AsyncGenerator[dict[str, Any]]
+) -> AsyncGenerator[dict[str, Any]]:
+    """Chunks that were read already, and those that follow."""
+    try:
+        for chunk in first:
+            yield chunk
+        async for chunk in rest:
+            yield chunk
+    finally:
+        await rest.aclose()
 
 
 class AsyncEmbeddings(_Endpoint):

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
@@ -73,7 +73,11 @@ class Chat(_Endpoint):
             InvalidArgumentError: An argument is wrong; nothing was sent.
             MeliousError: The call failed; the subclass says how.
         """
-        return self._call(chat.create(self._config, model, messages, params))
+        operation = chat.create(self._config, model, messages, params)
+        completion = self._call(operation)
+        if chat.is_disobeyed(operation.request, completion):
+            completion = self._call(chat.create(self._config, model, messages, params))
+        return completion
 
     def stream(
         self, *, model: str, messages: Sequence[Mapping[str, Any]], **params: Unpack[ChatParams]
@@ -86,14 +90,40 @@ class Chat(_Endpoint):
             InvalidArgumentError: An argument is wrong; nothing was sent.
             MeliousError: The call failed before its first chunk.
         """
-        request = chat.stream(self._config, model, messages, params)
+        make = partial(chat.stream, self._config, model, messages, params)
+        request = make()
+        if chat.may_be_disobeyed(request):
+            return ChatStream(partial(self._open_forced, request, make))
         return ChatStream(partial(self._open, request))
+
+    def _open_forced(self, request: Request, make: Callable[[], Request]) -> Begun:
+        """Open a stream that should begin with a tool call; if it ends without one, open another instead."""
+        opened, chunks, let_go = self._open(request)
+        first: list[dict[str, Any]] = []
+        for chunk in chunks:
+            first.append(chunk)
+            if opened.parser.partial.tool_calls:
+                break
+        if chat.is_disobeyed(request, opened.parser.partial):
+            return self._open(make())
+        return opened, _after(first, chunks), let_go
 
     def _open(self, request: Request) -> Begun:
         with UsageRecorder(request) as record:
             begun = self._driver.open(request, record.stream_ended)
             record.opened()
         return begun
+
+
+def _after(first: list[dict[str, Any]], rest: Generator[dict[str, Any]]) -> Generator[dict[str, Any]]:
+    """Chunks that were read already, and those that follow."""
+    try:
+        for chunk in first:
+            yield chunk
+        for chunk in rest:
+            yield chunk
+    finally:
+        rest.close()
 
 
 class Embeddings(_Endpoint):

@@ -30,7 +30,11 @@ class LoopPool:
             yield
         finally:
             self._is_ending = True
-            await self.pool.aclose()
+            # Under nest_asyncio a loop ends without its shutdown, and Python ends this later.
+            if self.loop.is_closed():
+                self.pool.abandon()
+            else:
+                await self.pool.aclose()
 
     async def aclose(self) -> None:
         """Close the pool and its generator, unless the loop is closing the generator right now."""

@@ -1,0 +1,11 @@
+"""`MeliousToolSpec` under LlamaIndex's usual path; it lives in `llama_index_melious`.
+
+Example:
+    >>> from llama_index.tools.melious import MeliousToolSpec
+    >>> MeliousToolSpec(api_key="sk-mel-...").image_model
+    'flux-schnell'
+"""
+
+from llama_index_melious import MeliousToolSpec
+
+__all__ = ["MeliousToolSpec"]

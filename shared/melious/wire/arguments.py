@@ -1,0 +1,276 @@
+"""Arguments of tool calls that models wrote as JSON inside strings, opened where the schema says so. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from melious.wire import codec
+
+Tools: TypeAlias = Sequence[Mapping[str, Any]]
+"""The `tools` of a request."""
+
+_STRUCTURE = re.compile(r'["{}\[\],:]')
+_IN_STRING = re.compile(r'["\\]')
+_MAX_REFERENCES = 32
+_ANY_OBJECT: Mapping[str, Any] = {"type": "object"}
+_KINDS: Mapping[type, tuple[str, ...]] = {
+    dict: ("object",),
+    list: ("array",),
+    str: ("string",),
+    bool: ("boolean",),
+    int: ("integer", "number"),
+    float: ("number",),
+    type(None): ("null",),
+}
+
+
+def parameters_of(tools: Tools, name: str | None) -> Mapping[str, Any]:
+    """The schema of a tool's arguments; that of any object if the tool is not among these.
+
+    Args:
+        tools: The `tools` of a request.
+        name: The name of the function.
+    """
+    for tool in tools:
+        function = tool.get("function")
+        if isinstance(function, Mapping) and function.get("name") == name:
+            parameters = function.get("parameters")
+            return parameters if isinstance(parameters, Mapping) and parameters else _ANY_OBJECT
+    return _ANY_OBJECT
+
+
+def opened(value: Any, schema: Mapping[str, Any]) -> Any:
+    """Replace strings that hold JSON by what they hold, wherever the schema allows that but no string.
+
+    Args:
+        value: Parsed arguments, or any part of a parsed answer.
+        schema: The JSON schema of the value. References into its own `$defs` are followed.
+
+    Example:
+        >>> wanted = {"properties": {"ids": {"type": "array"}, "note": {"type": "string"}}}
+        >>> opened({"ids": "[1, 2]", "note": "[1, 2]"}, wanted)
+        {'ids': [1, 2], 'note': '[1, 2]'}
+    """
+    return _opened(value, schema, schema)
+
+
+def _opened(value: Any, schema: Any, root: Any) -> Any:
+    if isinstance(value, str):
+        wanted = _kinds(schema, root)
+        if not wanted or "string" in wanted:
+            return value
+        try:
+            found = codec.loads(value)
+        except (ValueError, RecursionError):
+            return value
+        if wanted.isdisjoint(_KINDS[type(found)]):
+            return value
+        return found if isinstance(found, str) else _opened(found, schema, root)
+    if isinstance(value, dict):
+        return {name: _opened(item, _property(schema, name, root), root) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_opened(item, _item(schema, place, root), root) for place, item in enumerate(value)]
+    return value
+
+
+def _kinds(schema: Any, root: Any) -> set[str]:
+    """The JSON types that a schema allows; none if it does not say."""
+    kinds: set[str] = set()
+    for variant in _variants(schema, root):
+        named = variant.get("type")
+        if isinstance(named, str):
+            kinds.add(named)
+        elif isinstance(named, list):
+            kinds.update(name for name in named if isinstance(name, str))
+        elif "properties" in variant:
+            kinds.add("object")
+        elif "const" in variant or isinstance(variant.get("enum"), list):
+            for item in variant.get("enum") or [variant.get("const")]:
+                kinds.update(_KINDS.get(type(item), ()))
+        else:
+            return set()
+    return kinds
+
+
+def _variants(schema: Any, root: Any, depth: int = 0) -> Iterator[Mapping[str, Any]]:
+    """The schemas of which a value has to fit one, references resolved."""
+    if not isinstance(schema, Mapping) or depth > _MAX_REFERENCES:
+        return
+    reference = schema.get("$ref")
+    if isinstance(reference, str):
+        yield from _variants(_referenced(reference, root), root, depth + 1)
+        return
+    for name in ("anyOf", "oneOf", "allOf"):
+        if isinstance(schema.get(name), list) and schema[name] and "type" not in schema:
+            for variant in schema[name]:
+                yield from _variants(variant, root, depth + 1)
+            return
+    yield schema
+
+
+def _referenced(reference: str, root: Any) -> Any:
+    found = root
+    for part in reference.removeprefix("#").split("/")[1:]:
+        name = part.replace("~1", "/").replace("~0", "~")
+        found = found.get(name) if isinstance(found, Mapping) else None
+    return found
+
+
+def _property(schema: Any, name: str, root: Any) -> Any:
+    for variant in _variants(schema, root):
+        properties = variant.get("properties")
+        if isinstance(properties, Mapping) and name in properties:
+            return properties[name]
+        if isinstance(variant.get("additionalProperties"), Mapping):
+            return variant["additionalProperties"]
+    return None
+
+
+def _item(schema: Any, place: int, root: Any) -> Any:
+    for variant in _variants(schema, root):
+        first = variant.get("prefixItems")
+        if isinstance(first, list) and place < len(first):
+            return first[place]
+        if isinstance(variant.get("items"), Mapping):
+            return variant["items"]
+    return None
+
+
+@dataclass(slots=True)
+class _Container:
+    """An object or array that the text is in."""
+
+    schema: Any
+    is_object: bool
+    place: int = 0
+    key: str = ""
+    before_key: bool = True
+
+
+class ArgumentStream:
+    r"""Opens the arguments of a streamed call as `opened` does; only strings that may hold JSON wait.
+
+    Example:
+        >>> stream = ArgumentStream({"properties": {"ids": {"type": "array"}}})
+        >>> [stream.feed(piece) for piece in ('{"ids', '": "[1,', ' 2]", "n', 'ote": "a"}')]
+        ['{"ids', '": ', '[1,2], "n', 'ote": "a"}']
+    """
+
+    __slots__ = ("_containers", "_escaped", "_held", "_in_string", "_is_key", "_root", "_string")
+
+    def __init__(self, schema: Mapping[str, Any]) -> None:
+        """Start before the first piece.
+
+        Args:
+            schema: The JSON schema of the arguments.
+        """
+        self._root = schema
+        self._containers: list[_Container] = []
+        self._string: list[str] = []
+        self._in_string = False
+        self._is_key = False
+        self._held = False
+        self._escaped = False
+
+    def feed(self, text: str) -> str:
+        """Take a piece, and give what can be passed on."""
+        out: list[str] = []
+        at = 0
+        while at < len(text):
+            at = self._read_string(text, at, out) if self._in_string else self._read_structure(text, at, out)
+        return "".join(out)
+
+    def rest(self) -> str:
+        """What is still held back when the answer ends inside a string."""
+        held = "".join(self._string) if self._held and self._in_string else ""
+        self._held = False
+        return held
+
+    def _read_string(self, text: str, at: int, out: list[str]) -> int:
+        start = at
+        closed = False
+        if self._escaped:
+            self._escaped = False
+            at += 1
+        while mark := _IN_STRING.search(text, at):
+            at = mark.end()
+            if mark[0] == '"':
+                closed = True
+                break
+            self._escaped = at == len(text)
+            at += 1
+        end = at if closed else len(text)
+        if self._is_key or self._held:
+            self._string.append(text[start:end])
+        if not self._held:
+            out.append(text[start:end])
+        if closed:
+            self._end_string(out)
+        return end
+
+    def _end_string(self, out: list[str]) -> None:
+        self._in_string = False
+        text = "".join(self._string)
+        if self._is_key:
+            self._containers[-1].key = _text_of(text)
+        elif self._held:
+            self._held = False
+            string = _text_of(text)
+            value = _opened(string, self._schema(), self._root)
+            out.append(text if value is string else codec.dumps(value).decode())
+
+    def _read_structure(self, text: str, at: int, out: list[str]) -> int:
+        mark = _STRUCTURE.search(text, at)
+        if mark is None:
+            out.append(text[at:])
+            return len(text)
+        sign = mark[0]
+        if sign == '"':
+            self._begin_string()
+            if self._held:
+                out.append(text[at : mark.start()])
+                return mark.end()
+        elif sign in "{[":
+            self._containers.append(_Container(self._schema(), is_object=sign == "{"))
+        elif self._containers:
+            self._step(sign)
+        out.append(text[at : mark.end()])
+        return mark.end()
+
+    def _begin_string(self) -> None:
+        inner = self._containers[-1] if self._containers else None
+        self._in_string = True
+        self._string = ['"']
+        self._is_key = inner is not None and inner.is_object and inner.before_key
+        kinds = set() if self._is_key else _kinds(self._schema(), self._root)
+        self._held = bool(kinds) and "string" not in kinds
+
+    def _step(self, sign: str) -> None:
+        inner = self._containers[-1]
+        if sign == ":":
+            inner.before_key = False
+        elif sign == ",":
+            inner.before_key = True
+            inner.place += 1
+        else:
+            self._containers.pop()
+
+    def _schema(self) -> Any:
+        """The schema of the value that begins here."""
+        if not self._containers:
+            return self._root
+        inner = self._containers[-1]
+        if inner.is_object:
+            return _property(inner.schema, inner.key, self._root)
+        return _item(inner.schema, inner.place, self._root)
+
+
+def _text_of(literal: str) -> str:
+    try:
+        text = codec.loads(literal)
+    except ValueError:
+        return literal
+    return text if isinstance(text, str) else literal
