@@ -1,5 +1,6 @@
 """Fixtures for every test, and what a run takes of the tests: which HTTP library, which part of large products."""
 
+import signal
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -104,6 +105,9 @@ def _values(item: Any) -> set[tuple[str, int]]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A shell starts what runs in its background so; tests of Ctrl-C need it.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if _is_without_httpx2(config):
         # Plugins of pytest may hold httpx2 already; what counts is that the core has not chosen yet.
         if "melious.http.library" in sys.modules:
