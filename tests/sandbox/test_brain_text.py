@@ -45,7 +45,7 @@ def test_an_image_costs_the_same_whatever_its_size():
         return tokens.count_messages([{"role": "user", "content": parts}])
 
     assert ask("data:image/png;base64," + "A" * 100_000) == ask("https://example.com/a.png")
-    assert ask("x") == tokens.count("What is it?") + tokens.IMAGE_TOKENS + 4
+    assert ask("x") == tokens.count("What is it?") + tokens.MEDIA_TOKENS + 4
 
 
 @pytest.mark.parametrize(
@@ -141,9 +141,9 @@ def test_relevance_is_between_zero_and_one(query, documents):
 
 
 def test_relevance_of_one_document():
-    assert relevance.score("blue whale", "The blue whale is the largest animal.") > 0.5
-    assert relevance.score("blue whale", "") == 0
-    assert relevance.score("", "The blue whale") == 0
+    assert relevance.scores("blue whale", ["The blue whale is the largest animal."])[0] > 0.5
+    assert relevance.scores("blue whale", [""]) == [0]
+    assert relevance.scores("", ["The blue whale"]) == [0]
 
 
 def unpacked(data):

@@ -104,10 +104,7 @@ class _Server(uvicorn.Server):
 
 
 class Listener:
-    """One server on one address, from ``start`` to ``stop``.
-
-    Port 0 takes a free one; ``close`` is called in the server's event loop when it stops.
-    """
+    """One server on one address, from ``start`` to ``stop``."""
 
     def __init__(self, app: Any, host: str, port: int, close: Close) -> None:
         self._socket = _bind(host, port)

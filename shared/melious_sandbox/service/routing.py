@@ -17,29 +17,17 @@ from melious_sandbox.service.errors import SandboxError, invalid
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """One provider of compute.
-
-    Attributes:
-        id: The name that ``provider_id`` shows.
-        country: ISO 3166 alpha-2 code.
-        carbon_intensity: g CO2 per kWh of the grid.
-        pue: Power usage effectiveness of the data centre, at least 1.
-        renewable_percent: Renewable share of its power.
-        speed: Tokens per second.
-        price: Factor on a model's list price.
-        water: Litres of cooling water per kWh.
-        quality: 0 to 1; full precision and long contexts rank higher.
-    """
+    """One provider of compute."""
 
     id: str
     country: str
-    carbon_intensity: float
-    pue: float
+    carbon_intensity: float  # g CO2 per kWh of the grid
+    pue: float  # power usage effectiveness of the data centre, at least 1
     renewable_percent: float
-    speed: int
-    price: Decimal
-    water: float
-    quality: float
+    speed: int  # tokens per second
+    price: Decimal  # factor on a model's list price
+    water: float  # litres per kWh
+    quality: float  # 0 to 1; full precision and long contexts rank higher
 
 
 PROVIDERS: tuple[Provider, ...] = (
