@@ -5,7 +5,7 @@ import time
 from hashlib import blake2b
 from typing import Any
 
-from melious_sandbox.brain import pictures
+from melious_sandbox.brain import media
 from melious_sandbox.server import fields
 from melious_sandbox.server.context import RequestContext
 from melious_sandbox.service.errors import SandboxError, invalid
@@ -31,7 +31,7 @@ async def generate(context: RequestContext) -> Response:
     if (reply := context.scripted_json(card.id)) is not None:
         return reply
     prompts = [prompt, *(f"{prompt} #{number}" for number in range(2, count + 1))]
-    data = [_item(context, form, pictures.png(each, width, height)) for each in prompts]
+    data = [_item(context, form, media.png(each, width, height)) for each in prompts]
     work = Work(images=count, megapixels=count * width * height / 1_000_000)
     answer: dict[str, Any] = {"created": int(time.time()), "data": data}
     return json_response(answer | context.cost(work))
