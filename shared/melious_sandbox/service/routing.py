@@ -167,24 +167,19 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
-def _share(value: float, scale: list[float], *, lower_is_better: bool = False) -> float:
-    low, high = min(scale), max(scale)
-    share = (value - low) / (high - low)
-    return 1 - share if lower_is_better else share
+def _shares(values: list[float]) -> list[float]:
+    """Give where each value stands between the least, 0, and the largest, 1."""
+    low, high = min(values), max(values)
+    return [(value - low) / (high - low) for value in values]
 
 
 def _merits() -> dict[str, dict[str, float]]:
-    prices = [float(provider.price) for provider in PROVIDERS]
-    speeds = [float(provider.speed) for provider in PROVIDERS]
-    carbon = [provider.carbon_intensity * provider.pue for provider in PROVIDERS]
+    prices = _shares([float(provider.price) for provider in PROVIDERS])
+    speeds = _shares([float(provider.speed) for provider in PROVIDERS])
+    carbon = _shares([provider.carbon_intensity * provider.pue for provider in PROVIDERS])
     return {
-        provider.id: {
-            "price": _share(price, prices, lower_is_better=True),
-            "speed": _share(speed, speeds),
-            "environment": _share(grams, carbon, lower_is_better=True),
-            "quality": provider.quality,
-        }
-        for provider, price, speed, grams in zip(PROVIDERS, prices, speeds, carbon, strict=True)
+        each.id: {"price": 1 - price, "speed": speed, "environment": 1 - grams, "quality": each.quality}
+        for each, price, speed, grams in zip(PROVIDERS, prices, speeds, carbon, strict=True)
     }
 
 
