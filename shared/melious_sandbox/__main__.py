@@ -2,33 +2,40 @@
 
 import argparse
 import os
+import shlex
 import signal
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from string import Template
 
 from melious.errors import InvalidArgumentError
-from melious_sandbox.greeting import greeting
+from melious_sandbox.routes.models import counts
 from melious_sandbox.sandbox import Sandbox, random_key
-from melious_sandbox.service.profiles import PROFILES
+from melious_sandbox.service.profiles import PROFILES, ProfileName
 from melious_sandbox.service.state import MAX_BODY_BYTES, without_secrets
 
 _DESCRIPTION = """\
 A local server that speaks the wire of Melious: chat, embeddings, rerank, images, audio and models,
 with routes, rate limits, impact and bills. It needs no key of yours and no network. A page at its
 address shows the requests as they come."""
-_EPILOG = """\
-a model server on this machine can answer instead of the sandbox's own made-up sentences:
-
-  {program} --upstream http://127.0.0.1:11434/v1     Ollama
-  {program} --upstream http://127.0.0.1:8000/v1      vLLM
-  {program} --upstream http://127.0.0.1:8080/v1      llama.cpp (llama-server)
-
-Chat and embeddings go there, under the model's name without its flavor; names that the catalogue
-does not know go through, as "llama3.2:1b". Keys, checks, rate limits, filters, faults, routes,
-impact and bills stay those of the sandbox; the last two are computed from the server's token
-counts, or from the sandbox's own where it gives none."""
-
+_PROFILES: Mapping[ProfileName, str] = {
+    "live": "the service as it answers today",
+    "g1": "the service as its older pages describe it",
+    "g2": "the service as its newer pages describe it",
+}
+_ENDPOINTS = (
+    ("chat", "POST /chat/completions"),
+    ("embeddings", "POST /embeddings"),
+    ("rerank", "POST /rerank"),
+    ("image", "POST /images/generations"),
+    ("audio", "POST /audio/transcriptions"),
+)
+_GREETING, _EPILOG = (
+    Template(files(__package__).joinpath(name).read_text("utf-8")) for name in ("greeting.txt", "help.txt")
+)
+_FORWARDED = ("chat", "embeddings")
 _FLAGS: Mapping[str, str] = {"api_key": "--key", "upstream_key": "--upstream-key-env"}
 
 
@@ -59,11 +66,31 @@ def main(arguments: Sequence[str] | None = None, program: str = "python -m melio
     return 0
 
 
+def greeting(base_url: str, api_key: str, profile: ProfileName, upstream: str = "") -> str:
+    """Write the greeting; ``upstream`` is the address of the server that answers instead, if any."""
+    models = counts()
+    serves = "\n".join(
+        f"  {path:<28}{models[kind]:>3} {kind.removesuffix('s')} model{'s' if models[kind] > 1 else ''}"
+        + (", and any that the server behind knows" if upstream and kind in _FORWARDED else "")
+        for kind, path in _ENDPOINTS
+    )
+    behind = f"\nChat and embeddings are answered by {upstream}\n" if upstream else ""
+    return _GREETING.substitute(
+        profile=f"{profile}: {_PROFILES[profile]}",
+        behind=behind,
+        page=base_url.removesuffix("/v1"),
+        base_url=base_url,
+        serves=serves,
+        all_models=f"{'GET /models':<28}{sum(models.values()):>3} in all",
+        api_key=shlex.quote(api_key),
+    )
+
+
 def _parser(program: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=program,
         description=_DESCRIPTION,
-        epilog=_EPILOG.format(program=program),
+        epilog=_EPILOG.substitute(program=program),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(

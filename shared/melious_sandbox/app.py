@@ -8,7 +8,6 @@ from melious_sandbox.routes import audio, chat, embeddings, images, models, rera
 from melious_sandbox.server.context import RequestContext
 from melious_sandbox.server.handler import Handler
 from melious_sandbox.server.host_check import HostCheck
-from melious_sandbox.service.allowed_hosts import AllowedHosts
 from melious_sandbox.service.errors import SandboxError
 from melious_sandbox.service.responses import Response
 from melious_sandbox.service.state import Service
@@ -40,8 +39,7 @@ def build_app(service: Service) -> ASGIApp:
         redirect_slashes=False,
         default=nowhere,
     )
-    settings = service.settings
-    return HostCheck(router, AllowedHosts(settings.host, settings.allowed_hosts), service.profile)
+    return HostCheck(router, service)
 
 
 async def _nothing_here(_context: RequestContext) -> Response:

@@ -7,9 +7,9 @@ from typing import Self
 
 from melious_sandbox.app import build_app
 from melious_sandbox.server.listener import Listener
-from melious_sandbox.service.allowed_hosts import reachable
 from melious_sandbox.service.checks import known_arguments
 from melious_sandbox.service.faults import Faults
+from melious_sandbox.service.hosts import reachable
 from melious_sandbox.service.profiles import ProfileName
 from melious_sandbox.service.records import MAX_BYTES_KEPT, RequestLog
 from melious_sandbox.service.replies import Replies

@@ -11,7 +11,7 @@ from pydoc_data.topics import topics
 import jsonschema
 import pytest
 
-from melious_sandbox.brain import answers, instances, pictures, prompts, relevance, tools, vectors
+from melious_sandbox.brain import answers, instances, media, prompts, relevance, tools, vectors
 
 
 def user(text):
@@ -229,7 +229,7 @@ def test_without_context_it_says_what_it_is_and_what_it_understood():
 
 
 def test_images_and_sounds_are_described_by_their_bytes():
-    url = "data:image/png;base64," + base64.b64encode(pictures.png("a fox", 40, 30)).decode()
+    url = "data:image/png;base64," + base64.b64encode(media.png("a fox", 40, 30)).decode()
     parts = [
         {"type": "text", "text": "What is this?"},
         {"type": "image_url", "image_url": {"url": url}},

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from melious_sandbox.brain import media, pictures, relevance, tokens, vectors, words
+from melious_sandbox.brain import media, relevance, tokens, vectors, words
 
 
 def cosine(one, other):
@@ -45,7 +45,7 @@ def test_an_image_costs_the_same_whatever_its_size():
         return tokens.count_messages([{"role": "user", "content": parts}])
 
     assert ask("data:image/png;base64," + "A" * 100_000) == ask("https://example.com/a.png")
-    assert ask("x") == tokens.count("What is it?") + tokens.IMAGE_TOKENS + 4
+    assert ask("x") == tokens.count("What is it?") + tokens.MEDIA_TOKENS + 4
 
 
 @pytest.mark.parametrize(
@@ -141,9 +141,9 @@ def test_relevance_is_between_zero_and_one(query, documents):
 
 
 def test_relevance_of_one_document():
-    assert relevance.score("blue whale", "The blue whale is the largest animal.") > 0.5
-    assert relevance.score("blue whale", "") == 0
-    assert relevance.score("", "The blue whale") == 0
+    assert relevance.scores("blue whale", ["The blue whale is the largest animal."])[0] > 0.5
+    assert relevance.scores("blue whale", [""]) == [0]
+    assert relevance.scores("", ["The blue whale"]) == [0]
 
 
 def unpacked(data):
@@ -161,7 +161,7 @@ def unpacked(data):
 @pytest.mark.parametrize("size", [(1, 1), (64, 32), (1792, 1024)])
 def test_a_picture_is_a_png_of_its_size(size):
     width, height = size
-    data = pictures.png("a lighthouse at dusk", width, height)
+    data = media.png("a lighthouse at dusk", width, height)
     chunks = unpacked(data)
     assert media.image_size(data) == ("PNG", width, height)
     assert len(zlib.decompress(chunks[b"IDAT"])) == height * (1 + 3 * width)
@@ -169,10 +169,10 @@ def test_a_picture_is_a_png_of_its_size(size):
 
 
 def test_pictures_follow_their_prompt():
-    assert pictures.png("a fox", 40, 30) == pictures.png("a fox", 40, 30)
-    assert pictures.png("a fox", 40, 30) != pictures.png("an owl", 40, 30)
+    assert media.png("a fox", 40, 30) == media.png("a fox", 40, 30)
+    assert media.png("a fox", 40, 30) != media.png("an owl", 40, 30)
     with pytest.raises(ValueError, match="0 x 30"):
-        pictures.png("a fox", 0, 30)
+        media.png("a fox", 0, 30)
 
 
 @pytest.mark.parametrize(

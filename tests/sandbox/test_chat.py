@@ -227,7 +227,7 @@ def test_images_and_audio_where_the_model_takes_them(ask):
     heard = ask(messages=[user([SOUND, *parts])], model="voxtral-small-24b-2507")
     assert "image" in seen.json()["choices"][0]["message"]["content"].lower()
     assert "sound" in heard.json()["choices"][0]["message"]["content"].lower()
-    assert seen.json()["usage"]["prompt_tokens"] > tokens.IMAGE_TOKENS
+    assert seen.json()["usage"]["prompt_tokens"] > tokens.MEDIA_TOKENS
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,7 @@ import sys
 import httpx
 import pytest
 
-from melious_sandbox.__main__ import main
-from melious_sandbox.greeting import greeting
+from melious_sandbox.__main__ import greeting, main
 
 
 @pytest.fixture

@@ -141,7 +141,7 @@ def test_answers_take_as_long_as_their_provider_needs(start_sandbox, client_of, 
 def test_no_answer_waits_for_the_acknowledgement_of_the_one_before(sandbox, http):
     """That is Nagle's algorithm, which holds the second part of an answer back."""
     http.post("/chat/completions", json=HELLO)
-    for connection in sandbox._running()._server.server_state.connections:
+    for connection in sandbox._running().server_state.connections:
         accepted = connection.transport.get_extra_info("socket")
         assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 

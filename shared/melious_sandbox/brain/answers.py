@@ -30,12 +30,7 @@ _NOT_PROSE = re.compile(
 
 
 def answer(messages: Sequence[Mapping[str, Any]]) -> str:
-    r"""Answer the last user message from what the conversation holds.
-
-    Returns:
-        With tool results: the results. With context: the sentences that fit the question best, in their
-        order, with the markers of their sources where the prompt asks for them. Else: that this is the
-        sandbox, and what was asked.
+    r"""Answer the last user message from the tool results or the context, else say that this is the sandbox.
 
     >>> prompt = "Context: Ada was born in 1815. Bo has a cat.\nQuestion: When was Ada born?"
     >>> answer([{"role": "user", "content": prompt}])
@@ -55,10 +50,7 @@ def answer(messages: Sequence[Mapping[str, Any]]) -> str:
 
 
 def reasoning(messages: Sequence[Mapping[str, Any]], effort: str = "medium") -> str:
-    """Say what :func:`answer` looks at: one line for ``minimal``, more for a higher effort, "" for ``none``.
-
-    An unknown effort counts as ``medium``.
-    """
+    """Say what ``answer`` looks at: one line for ``minimal``, more for a higher effort, "" for ``none``."""
     steps = _EFFORTS.get(effort, _EFFORTS["medium"])
     prompt = read(messages)
     best = sorted(_candidates(prompt.passages, prompt.question), key=lambda found: -found.score)

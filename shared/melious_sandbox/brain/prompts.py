@@ -61,16 +61,7 @@ class ToolResult(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A conversation as the sandbox understands it.
-
-    Attributes:
-        question: What the last user message asks, without the passages around it.
-        passages: Context from the last user message, else from the system messages.
-        marked: Whether a label, a rule or a marker says that the passages are context.
-        cites: Whether the prompt wants sources named.
-        results: Tool results since the last user message.
-        media: Parts of the last user message that are not text.
-    """
+    """A conversation as the sandbox understands it."""
 
     question: str
     passages: list[Passage]

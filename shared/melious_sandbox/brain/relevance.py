@@ -16,20 +16,11 @@ _HEAD_SHARE = 0.15
 _HEAD_WORDS = 10
 
 
-def score(query: str, document: str) -> float:
-    """Relevance of one document, 0 to 1; 0 where they share nothing.
-
-    >>> score("blue whale", "The blue whale is the largest animal.") > score("blue whale", "A blue sky.") > 0
-    True
-    """
-    return scores(query, [document])[0]
-
-
 def scores(query: str, documents: Sequence[str]) -> list[float]:
-    """Relevance of each document, 0 to 1, in the order given.
+    """Relevance of each document, 0 to 1; scores of different calls do not compare.
 
-    A word of the query weighs more the fewer of the documents have it, so scores of different calls do not
-    compare.
+    >>> scores("blue whale", ["The sky is blue.", "Nothing."])[1]
+    0.0
     """
     return scores_of(query, [Document(document) for document in documents])
 

@@ -1,19 +1,46 @@
-"""JSON schemas: references followed, alternatives listed, the type of an instance."""
+"""JSON schemas: which are usable, references followed, alternatives listed, the type of an instance."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 Schema = Mapping[str, Any]
 
 _DEEPEST = 64
+_MAPS = ("properties", "patternProperties", "$defs", "definitions")
+_LISTS = ("anyOf", "oneOf", "allOf", "prefixItems")
+_SINGLES = ("additionalProperties", "not", "contains")
+
+
+def is_usable(schema: Any, root: Schema) -> bool:
+    """Whether every part of a schema is a schema, and every reference points at something."""
+    if isinstance(schema, bool):
+        return True
+    if not isinstance(schema, dict) or not isinstance(schema.get("$ref", ""), str):
+        return False
+    try:
+        resolve(schema, root)
+        return all(is_usable(part, root) for part in _parts(schema))
+    except (RecursionError, ValueError):
+        return False
+
+
+def _parts(schema: Mapping[str, Any]) -> Iterator[Any]:
+    """Give every part that has to be a schema itself; None for a part of the wrong shape."""
+    for name in _MAPS:
+        found = schema.get(name, {})
+        yield from found.values() if isinstance(found, dict) else (None,)
+    for name in _LISTS:
+        found = schema.get(name, [])
+        yield from found if isinstance(found, list) else (None,)
+    for name in _SINGLES:
+        if name in schema:
+            yield schema[name]
+    items = schema.get("items", True)
+    yield from items if isinstance(items, list) else (items,)
 
 
 def resolve(schema: Schema, root: Schema) -> Schema:
-    """Follow ``$ref`` from ``schema`` within ``root``; keywords beside the reference are kept.
-
-    Raises:
-        ValueError: The reference points nowhere, outside, or at itself.
-    """
+    """Follow ``$ref`` from ``schema`` within ``root``; keywords beside the reference are kept."""
     beside: dict[str, Any] = {}
     for _ in range(_DEEPEST):
         reference = schema.get("$ref")

@@ -9,11 +9,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-IMAGE_TOKENS = 256
-"""What one image costs, whatever its size."""
-
-AUDIO_TOKENS = 256
-"""What one audio part costs, whatever its length."""
+MEDIA_TOKENS = 256
+"""What one image or sound costs, whatever its size."""
 
 _MESSAGE_TOKENS = 4  # role and separators
 _TOKEN = re.compile(r" ?[A-Za-z]{1,7}| ?[^\W\dA-Za-z_]{1,2}| ?\d{1,3}| ?[^\w\s]|\s+|.", re.DOTALL)
@@ -56,13 +53,9 @@ def _count_message(message: Mapping[str, Any]) -> int:
 def _count_part(part: Any) -> int:
     if not isinstance(part, dict):
         return count(str(part))
-    match part.get("type"):
-        case "image_url":
-            return IMAGE_TOKENS
-        case "input_audio":
-            return AUDIO_TOKENS
-        case _:
-            return count(str(part.get("text", "")))
+    if part.get("type") in ("image_url", "input_audio"):
+        return MEDIA_TOKENS
+    return count(str(part.get("text", "")))
 
 
 def _count_json(value: Any) -> int:

@@ -22,11 +22,7 @@ def stream(
     extensions: dict[str, Any],
     fault: Fault,
 ) -> Iterator[bytes]:
-    """Give the events of a streamed answer.
-
-    Each of ``n`` choices repeats ``choice``; every chunk starts with ``head``, the last one carries
-    ``extensions``, and ``usage`` is sent only when asked for, or with a second terminal chunk.
-    """
+    """Give the events of a streamed answer."""
     usage_asked = request.include_usage and fault.usage is None
     for index in range(request.n):
         yield _chunk(head, index, {"role": "assistant", "content": ""})

@@ -117,7 +117,7 @@ def _choice(request: ChatRequest, profile: Profile) -> Choice:
     elif calls:
         choice.tool_calls, choice.finish_reason = calls, "tool_calls"
     else:
-        choice.content = tokens.pieces(_stopped(_text(request), request.stop))
+        choice.content = tokens.pieces(_text(request))
     if request.max_tokens is not None:
         _shorten(choice, request.max_tokens)
     return choice
@@ -134,12 +134,10 @@ def _reasoning(request: ChatRequest, profile: Profile) -> str:
 
 def _text(request: ChatRequest) -> str:
     if request.response_format["type"] == "text":
-        return answers.answer(request.messages)
-    return structured.instance(request.messages, request.response_format.get("schema"))
-
-
-def _stopped(text: str, stops: list[str]) -> str:
-    ends = [position for stop in stops if (position := text.find(stop)) >= 0]
+        text = answers.answer(request.messages)
+    else:
+        text = structured.instance(request.messages, request.response_format.get("schema"))
+    ends = [position for stop in request.stop if (position := text.find(stop)) >= 0]
     return text[: min(ends)] if ends else text
 
 

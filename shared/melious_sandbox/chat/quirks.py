@@ -32,10 +32,7 @@ def check_quirks(
     messages: Sequence[Mapping[str, Any]],
     response_format: Mapping[str, Any],
 ) -> None:
-    """Refuse what a model of the ``live`` profile refuses, with its misleading text.
-
-    ``name`` is the model as the request names it, ``effort`` its ``reasoning_effort``.
-    """
+    """Refuse what a model of the ``live`` profile refuses, with its misleading text."""
     if profile.name != "live":
         return
     model = split_flavor(name)[0]

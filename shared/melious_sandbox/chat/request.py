@@ -6,9 +6,9 @@ from typing import Any
 
 from melious.catalogue import ModelCard
 from melious_sandbox.brain import tokens
+from melious_sandbox.brain.schemas import is_usable
 from melious_sandbox.chat.messages import check_messages
 from melious_sandbox.chat.quirks import check_quirks
-from melious_sandbox.chat.schemas import check_schema
 from melious_sandbox.server import fields
 from melious_sandbox.server.context import RequestContext
 from melious_sandbox.service.errors import SandboxError, invalid
@@ -64,7 +64,11 @@ def read(context: RequestContext) -> ChatRequest:
     if top_logprobs and not logprobs:
         raise invalid("top_logprobs", "needs 'logprobs'.")
     prompt_tokens = tokens.count_messages(messages, tools or None)
-    _check_length(card, prompt_tokens)
+    message = (
+        f"This model's maximum context length is {card.context_length} tokens, but the messages came to "
+        f"{prompt_tokens} tokens."
+    )
+    fields.check_length(card, prompt_tokens, "messages", message)
     return ChatRequest(
         card=card,
         messages=messages,
@@ -83,17 +87,6 @@ def read(context: RequestContext) -> ChatRequest:
     )
 
 
-def _check_length(card: ModelCard, prompt_tokens: int) -> None:
-    if card.context_length is not None and prompt_tokens > card.context_length:
-        raise SandboxError(
-            "context_length",
-            f"This model's maximum context length is {card.context_length} tokens, but the messages came to "
-            f"{prompt_tokens} tokens.",
-            param="messages",
-            details={"context_length": card.context_length, "input_tokens": prompt_tokens},
-        )
-
-
 def _tools(value: Any) -> list[dict[str, Any]]:
     if value is None:
         return []
@@ -110,7 +103,7 @@ def _tools(value: Any) -> list[dict[str, Any]]:
         parameters = function.get("parameters") or {}
         if not isinstance(parameters, dict):
             raise invalid(f"{where}.function.parameters", "must be a JSON schema.")
-        check_schema(parameters, f"{where}.function.parameters")
+        _check_schema(parameters, f"{where}.function.parameters")
     return value
 
 
@@ -138,10 +131,15 @@ def _response_format(value: Any) -> Mapping[str, Any]:
     inner = value.get("json_schema") if kind == "json_schema" else None
     schema = inner.get("schema") if isinstance(inner, dict) and isinstance(inner.get("name"), str) else None
     if isinstance(schema, dict):
-        check_schema(schema, "response_format.json_schema.schema")
+        _check_schema(schema, "response_format.json_schema.schema")
         return {"type": kind, "schema": schema}
     wanted = "'text', 'json_object', or 'json_schema' with a name and a schema"
     raise invalid("response_format", f"must be of type {wanted}.")
+
+
+def _check_schema(schema: Mapping[str, Any], param: str) -> None:
+    if not is_usable(schema, schema):
+        raise SandboxError("malformed", param=param)
 
 
 def _stop(value: Any) -> list[str]:

@@ -14,11 +14,7 @@ _TWO_DIGITS = 10
 
 
 def significant(value: float | Decimal) -> str:
-    """Write a number with three digits that count, never with an exponent.
-
-    >>> significant(0.00012345), significant(12.3456), significant(12_345.6), significant(0)
-    ('0.000123', '12.3', '12,346', '0')
-    """
+    """Write a number with three digits that count, never with an exponent."""
     if not value:
         return "0"
     leading = math.floor(math.log10(abs(float(value))))
@@ -26,11 +22,7 @@ def significant(value: float | Decimal) -> str:
 
 
 def bill(served: Mapping[str, str] | None) -> str:
-    """Write a ``billing_cost``.
-
-    >>> bill({"credits": "0.000041", "energy": "0.41", "paid_with": "credits"})
-    '€0.0000410'
-    """
+    """Write a ``billing_cost``."""
     if served is None:
         return NOTHING
     if served["paid_with"] == "energy":
@@ -49,21 +41,13 @@ def milligrams(grams: float) -> str:
 
 
 def seconds(value: float) -> str:
-    """Write a duration.
-
-    >>> seconds(0.0042), seconds(0.25), seconds(3.14159), seconds(75)
-    ('4.2 ms', '250 ms', '3.1 s', '75 s')
-    """
+    """Write a duration."""
     number, unit = (value * 1000, "ms") if value < 1 else (value, "s")
     return f"{number:.{1 if number < _TWO_DIGITS else 0}f} {unit}"
 
 
 def work(done: Work) -> str:
-    """Write what a provider did.
-
-    >>> work(Work(input_tokens=1200, output_tokens=41)), work(Work(input_tokens=7)), work(Work(images=2))
-    ('1,200 → 41', '7', '2 images')
-    """
+    """Write what a provider did."""
     if done.images:
         return f"{done.images} image{'s' if done.images > 1 else ''}"
     if done.audio_seconds:

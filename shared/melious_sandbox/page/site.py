@@ -44,10 +44,7 @@ _MADE_UP = (
 
 
 class Page:
-    """The ASGI application of the page and of the rows that its script fetches.
-
-    Requests with methods that a page does not have go to ``otherwise``.
-    """
+    """The ASGI application of the page and of the rows that its script fetches."""
 
     def __init__(self, service: Service, otherwise: ASGIApp) -> None:
         self._service = service

@@ -48,16 +48,15 @@ async def transcribe(context: RequestContext) -> Response:
         return Response(f"{text}\n".encode(), content_type=_TEXT_TYPE)
     segments = sound.segments(info, text)
     if form == "srt":
-        return Response(_srt(segments).encode(), content_type="application/x-subrip; charset=utf-8")
+        numbered = "\n".join(f"{number}\n{cue}" for number, cue in enumerate(_cues(segments, ","), 1))
+        return Response(numbered.encode(), content_type="application/x-subrip; charset=utf-8")
     if form == "vtt":
-        return Response(_vtt(segments).encode(), content_type="text/vtt; charset=utf-8")
+        cues = "\n".join(["WEBVTT\n", *_cues(segments, ".")])
+        return Response(cues.encode(), content_type="text/vtt; charset=utf-8")
     answer: dict[str, Any] = {"text": text, "language": language or "en", "duration": info.duration_seconds}
     if form == "verbose_json":
-        answer = {
-            "task": "transcribe",
-            **answer,
-            "segments": [asdict(segment) | _SEGMENT for segment in segments],
-        }
+        shown = [asdict(segment) | _SEGMENT for segment in segments]
+        answer = {"task": "transcribe", **answer, "segments": shown}
     return json_response(answer | extra)
 
 
@@ -96,16 +95,8 @@ def _describe(upload: Upload) -> sound.AudioInfo:
         raise SandboxError("invalid_value", f"The audio could not be read: {error}.", param="file") from None
 
 
-def _srt(segments: list[sound.Segment]) -> str:
-    return "\n".join(
-        f"{number}\n{_clock(segment.start, ',')} --> {_clock(segment.end, ',')}\n{segment.text}\n"
-        for number, segment in enumerate(segments, 1)
-    )
-
-
-def _vtt(segments: list[sound.Segment]) -> str:
-    cues = (f"{_clock(s.start, '.')} --> {_clock(s.end, '.')}\n{s.text}\n" for s in segments)
-    return "\n".join(["WEBVTT\n", *cues])
+def _cues(segments: list[sound.Segment], point: str) -> list[str]:
+    return [f"{_clock(s.start, point)} --> {_clock(s.end, point)}\n{s.text}\n" for s in segments]
 
 
 def _clock(seconds: float, point: str) -> str:

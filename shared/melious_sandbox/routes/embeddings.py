@@ -80,14 +80,11 @@ def _dimensions(body: dict[str, Any], card: ModelCard) -> int | None:
 async def _count(texts: list[str], card: ModelCard) -> int:
     total = 0
     for position, size in enumerate(await in_turns(tokens.count, texts)):
-        if card.context_length is not None and size > card.context_length:
-            raise SandboxError(
-                "context_length",
-                f"'input[{position}]' has {size} tokens; the maximum context length of this model is "
-                f"{card.context_length} tokens.",
-                param=f"input[{position}]",
-                details={"context_length": card.context_length, "input_tokens": size},
-            )
+        message = (
+            f"'input[{position}]' has {size} tokens; the maximum context length of this model is "
+            f"{card.context_length} tokens."
+        )
+        fields.check_length(card, size, f"input[{position}]", message)
         total += size
     return total
 

@@ -5,7 +5,7 @@ import time
 from hashlib import blake2b
 from typing import Any
 
-from melious_sandbox.brain import pictures
+from melious_sandbox.brain import media
 from melious_sandbox.server import fields
 from melious_sandbox.server.context import RequestContext
 from melious_sandbox.service.errors import SandboxError, invalid
@@ -30,7 +30,8 @@ async def generate(context: RequestContext) -> Response:
     context.route(card, body)
     if (reply := context.scripted_json(card.id)) is not None:
         return reply
-    data = [_item(context, form, _png(prompt, number, width, height)) for number in range(count)]
+    prompts = [prompt, *(f"{prompt} #{number}" for number in range(2, count + 1))]
+    data = [_item(context, form, media.png(each, width, height)) for each in prompts]
     work = Work(images=count, megapixels=count * width * height / 1_000_000)
     answer: dict[str, Any] = {"created": int(time.time()), "data": data}
     return json_response(answer | context.cost(work))
@@ -57,10 +58,6 @@ def _size(body: dict[str, Any]) -> tuple[int, int]:
             return sides
     usual = ", ".join(_SIZES_OF_DOCS)
     raise invalid("size", f"must be WIDTHxHEIGHT with sides from {_SMALLEST} to {_LARGEST}, as in {usual}.")
-
-
-def _png(prompt: str, number: int, width: int, height: int) -> bytes:
-    return pictures.png(prompt if number == 0 else f"{prompt} #{number + 1}", width, height)
 
 
 def _item(context: RequestContext, form: str, png: bytes) -> dict[str, str]:

@@ -21,32 +21,18 @@ _MOST_OF_A_NAME = 200
 
 @dataclass(slots=True)
 class RequestContext:
-    """What a route sees of a request.
-
-    Attributes:
-        service: The state of the sandbox.
-        endpoint: The endpoint that was called.
-        host: Host and port as the client named them.
-        headers: Headers with lower-case names.
-        query: Parameters of the query.
-        path: Parameters of the path.
-        record: The entry of the request in the log.
-        connection: The TCP connection.
-        incoming: The body as it comes in.
-        body: The JSON value, or the fields of the form with each file as ``Upload``.
-        fault: What goes wrong with this request.
-    """
+    """What a route sees of a request."""
 
     service: Service
     endpoint: str
-    host: str
-    headers: dict[str, str]
+    host: str  # with the port, as the client named them
+    headers: dict[str, str]  # names in lower case
     query: dict[str, str]
     path: dict[str, str]
     record: RecordedRequest
     connection: Connection
     incoming: RequestBody
-    body: Any = None
+    body: Any = None  # JSON, or the fields of a form with each file as Upload
     fault: Fault = field(default=NO_FAULT)
     _routed: tuple[ModelCard, routing.Route] | None = None
 
@@ -98,11 +84,7 @@ class RequestContext:
             raise SandboxError("internal", f"The `when` of a scripted reply raised {error!r}.") from error
 
     def cost(self, work: Work, *, sent: bool = True) -> dict[str, Any]:
-        """Compute and record what the request cost, once it has a route.
-
-        Returns:
-            The fields of the answer that carry the figures; none unless ``sent``.
-        """
+        """Record what a routed request cost, and give the fields of the answer that carry it, if ``sent``."""
         served = self.record.served
         if self._routed is None or served is None:
             raise RuntimeError("a request without a route costs nothing")

@@ -89,21 +89,18 @@ class Delivery:
         if self._fault.cut_after_events == 0:
             await self._connection.abort()
             return
-        async with aclosing(self._paced(response.events)) as blocks:
-            await self._write_events(blocks)
-
-    async def _write_events(self, blocks: AsyncIterator[bytes]) -> None:
         limit = self._fault.cut_after_bytes
         written = count = 0
-        async for block in blocks:
-            await self._write(block if limit is None else block[: limit - written])
-            count += 1
-            written += len(block)
-            if (limit is not None and written >= limit) or count == self._fault.cut_after_events:
-                await self._connection.abort()
-                return
-            if self._connection.gone.is_set():
-                return
+        async with aclosing(self._paced(response.events)) as blocks:
+            async for block in blocks:
+                await self._write(block if limit is None else block[: limit - written])
+                count += 1
+                written += len(block)
+                if (limit is not None and written >= limit) or count == self._fault.cut_after_events:
+                    await self._connection.abort()
+                    return
+                if self._connection.gone.is_set():
+                    return
         await self._write(b"", last=True)
 
     async def _paced(self, events: Iterable[bytes] | AsyncIterable[bytes]) -> AsyncGenerator[bytes]:

@@ -36,6 +36,13 @@ def model_card(context: RequestContext, name: Any, kind: str) -> ModelCard:
     return card
 
 
+def check_length(card: ModelCard, input_tokens: int, param: str, message: str) -> None:
+    """Check that an input fits into the context of a model."""
+    if card.context_length is not None and input_tokens > card.context_length:
+        details = {"context_length": card.context_length, "input_tokens": input_tokens}
+        raise SandboxError("context_length", message, param=param, details=details)
+
+
 def text(body: Mapping[str, Any], name: str) -> str | None:
     """Read a string."""
     value = body.get(name)

@@ -45,14 +45,7 @@ _REASON_OF_STATUS: dict[int, Reason] = {
 
 
 class Handler:
-    """The ASGI application of one path.
-
-    Args:
-        service: The state of the sandbox.
-        endpoint: Name of the endpoint; "" where neither key nor limit counts.
-        route: What answers.
-        method: The method that the path takes; None takes any.
-    """
+    """The ASGI application of one path."""
 
     def __init__(self, service: Service, endpoint: str, route: Route, method: str | None) -> None:
         self._service = service

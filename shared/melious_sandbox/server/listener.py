@@ -59,17 +59,60 @@ class _Protocol(H11Protocol):
         super().connection_lost(exc)
 
 
-class _Server(uvicorn.Server):
-    """Stops at once: connections are dropped, not waited for."""
+class Listener(uvicorn.Server):
+    """One server on one address, from ``start`` to ``stop``; it drops connections, it does not wait for them.
 
-    def __init__(self, config: uvicorn.Config, ready: threading.Event, close: Close) -> None:
+    Port 0 takes a free one; ``close`` is called in the server's event loop when it stops.
+    """
+
+    def __init__(self, app: Any, host: str, port: int, close: Close) -> None:
+        config = uvicorn.Config(
+            app,
+            http=_Protocol,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=True,
+            proxy_headers=False,
+            server_header=False,
+            timeout_keep_alive=75,
+            loop="asyncio",
+        )
         super().__init__(config)
-        self._ready = ready
+        self._socket = _bind(host, port)
+        self.port: int = self._socket.getsockname()[1]
         self._close = close
+        self._ready = threading.Event()
         self._stop = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread = threading.Thread(
+            target=self.run,
+            kwargs={"sockets": [self._socket]},
+            name=f"melious-sandbox-{self.port}",
+            daemon=True,
+        )
+
+    @property
+    def open_connections(self) -> int:
+        """Connections that clients hold to this server right now."""
+        return len(self.server_state.connections)
+
+    def start(self) -> None:
+        """Start serving and return once requests are taken."""
+        self._thread.start()
+        if not self._ready.wait(10):
+            self.stop()
+            self._socket.close()
+            raise RuntimeError("the sandbox did not come up within 10 seconds")
+
+    def stop(self) -> None:
+        """Drop every connection, close the port and end the thread."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(10)
 
     async def main_loop(self) -> None:
+        """Serve until ``stop``; uvicorn calls this."""
         self._loop = asyncio.get_running_loop()
         seconds = 0
         await self.on_tick(0)
@@ -82,6 +125,7 @@ class _Server(uvicorn.Server):
                 await self.on_tick(seconds * 10)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let go of everything at once; uvicorn calls this."""
         for server in self.servers:
             server.close()
         for sock in sockets or ():
@@ -96,63 +140,6 @@ class _Server(uvicorn.Server):
         await self._close()
         for server in self.servers:
             await server.wait_closed()
-
-    def stop(self) -> None:
-        """Ask the server to stop; from any thread."""
-        if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._stop.set)
-
-
-class Listener:
-    """One server on one address, from ``start`` to ``stop``.
-
-    Port 0 takes a free one; ``close`` is called in the server's event loop when it stops.
-    """
-
-    def __init__(self, app: Any, host: str, port: int, close: Close) -> None:
-        self._socket = _bind(host, port)
-        self.port: int = self._socket.getsockname()[1]
-        self._ready = threading.Event()
-        self._server = _Server(
-            uvicorn.Config(
-                app,
-                http=_Protocol,
-                ws="none",
-                lifespan="off",
-                log_config=None,
-                access_log=True,
-                proxy_headers=False,
-                server_header=False,
-                timeout_keep_alive=75,
-                loop="asyncio",
-            ),
-            self._ready,
-            close,
-        )
-        self._thread = threading.Thread(
-            target=self._server.run,
-            kwargs={"sockets": [self._socket]},
-            name=f"melious-sandbox-{self.port}",
-            daemon=True,
-        )
-
-    @property
-    def open_connections(self) -> int:
-        """Connections that clients hold to this server right now."""
-        return len(self._server.server_state.connections)
-
-    def start(self) -> None:
-        """Start serving and return once requests are taken."""
-        self._thread.start()
-        if not self._ready.wait(10):
-            self.stop()
-            self._socket.close()
-            raise RuntimeError("the sandbox did not come up within 10 seconds")
-
-    def stop(self) -> None:
-        """Drop every connection, close the port and end the thread."""
-        self._server.stop()
-        self._thread.join(10)
 
 
 def _bind(host: str, port: int) -> socket.socket:

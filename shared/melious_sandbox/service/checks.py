@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from melious.errors import InvalidArgumentError
 from melious.errors.suggestions import nearest
-from melious_sandbox.service.allowed_hosts import MalformedHostError, host_name
+from melious_sandbox.service.hosts import MalformedHostError, host_name
 
 Check = Callable[[str, Any], None]
 T = TypeVar("T")
@@ -127,10 +127,23 @@ def one_of(words: Collection[str]) -> Check:
     return check
 
 
-def key(name: str, value: Any) -> None:
-    """Check an API key without showing it."""
-    if not isinstance(value, str) or not _PRINTABLE.fullmatch(value):
-        refuse(name, "a string of printable ASCII characters without spaces, and not empty")
+def string(what: str, fits: Callable[[str], Any], *, secret: bool = False) -> Check:
+    """Check for a string that fits; an error does not show a secret one."""
+
+    def check(name: str, value: Any) -> None:
+        if not isinstance(value, str) or not fits(value):
+            refuse(name, what, None if secret else value)
+
+    return check
+
+
+key = string(
+    "a string of printable ASCII characters without spaces, and not empty", _PRINTABLE.fullmatch, secret=True
+)
+header_value = string("a valid HTTP header value", _HEADER_VALUE.fullmatch)
+latin_1 = string(
+    "a string in which each character is one byte, U+0000 to U+00FF", re.compile(r"[\x00-\xff]*").fullmatch
+)
 
 
 def keys(name: str, value: Any) -> None:
@@ -143,12 +156,6 @@ def keys(name: str, value: Any) -> None:
             refuse(f"{name}, the scopes of key {position},", "a list of strings", scopes)
         if not all(isinstance(scope, str) for scope in scopes):
             refuse(f"{name}, the scopes of key {position},", "strings", scopes)
-
-
-def host(name: str, value: Any) -> None:
-    """Check a host name or address; an IPv6 address stands without brackets."""
-    if not isinstance(value, str) or not (_is_ipv6(value) or _is_name(value)):
-        refuse(name, "a host name or an address, without a port", value)
 
 
 def hosts(name: str, value: Any) -> None:
@@ -180,12 +187,6 @@ def headers(name: str, value: Any) -> None:
         header_value(f"{name}[{header!r}]", text)
 
 
-def header_value(name: str, value: Any) -> None:
-    """Check the value of a header: Latin-1, on one line, without white space around it."""
-    if not isinstance(value, str) or not _HEADER_VALUE.fullmatch(value):
-        refuse(name, "a valid HTTP header value", value)
-
-
 def text(name: str, value: Any) -> None:
     """Check a text that UTF-8 can encode."""
     if not isinstance(value, str):
@@ -201,12 +202,6 @@ def name_of_model(name: str, value: Any) -> None:
     text(name, value)
     if not value:
         refuse(name, "the name of a model, or None", value)
-
-
-def latin_1(name: str, value: Any) -> None:
-    """Check a text in which each character stands for one byte."""
-    if not isinstance(value, str) or any(character > "\xff" for character in value):
-        refuse(name, "a string in which each character is one byte, U+0000 to U+00FF", value)
 
 
 def list_of(check: Check) -> Check:
@@ -250,6 +245,9 @@ def _is_ipv6(value: str) -> bool:
     except ValueError:
         return False
     return "%" not in value
+
+
+host = string("a host name or an address, without a port", lambda value: _is_ipv6(value) or _is_name(value))
 
 
 def _short(value: Any) -> str:

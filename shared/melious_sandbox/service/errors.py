@@ -11,15 +11,7 @@ class ClientGoneError(Exception):
 
 
 class SandboxError(Exception):
-    """An error answer: its reason, which the profile turns into status, code and type, and its text.
-
-    Args:
-        reason: The symbolic reason.
-        message: The text; the reason's own by default.
-        param: The field that is wrong, if it is one field.
-        details: Further facts; only the ``g2`` profile shows them.
-        headers: Further headers of the answer.
-    """
+    """An error answer: its reason, which the profile turns into status, code and type, and its text."""
 
     def __init__(
         self,

@@ -48,63 +48,35 @@ class ErrorCode(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """One generation of the service.
-
-    Attributes:
-        name: ``live``, ``g1`` or ``g2``.
-        error_codes: Status, code and type of every reason.
-        error_body: Builds the body of an error from code, message, parameter and details.
-        rate_headers: Builds the rate-limit headers from limit, remaining and the epoch of the reset.
-        bill: Builds ``billing_cost`` from euros and energy (decimal strings); None without a bill.
-        stream_impact: Whether the last chunk of a stream carries impact and bill.
-        image_format: Default ``response_format`` of images.
-        image_formats: Formats of images that are accepted.
-        image_count: Largest ``n`` of images.
-        audio_formats: Response formats of transcriptions.
-    """
+    """One generation of the service."""
 
     name: ProfileName
     error_codes: Mapping[str, ErrorCode]
-    error_body: Callable[[ErrorCode, str, str | None, Mapping[str, Any] | None], dict[str, Any]]
-    rate_headers: Callable[[int, int, float], list[tuple[str, str]]]
-    bill: Callable[[str, str], dict[str, str] | None]
-    stream_impact: bool
+    error_fields: tuple[str, ...]
+    bill: Callable[[str, str], dict[str, str] | None]  # of euros and energy, both as decimal strings
+    stream_impact: bool  # whether the last chunk of a stream carries impact and bill
     image_format: str
     image_formats: frozenset[str] = frozenset({"b64_json", "url"})
     image_count: int = 10
     audio_formats: frozenset[str] = frozenset({"json", "text", "srt", "vtt", "verbose_json"})
+    rate_suffix: str = ""
+    rate_reset_is_epoch: bool = True
 
+    def error_body(
+        self, code: ErrorCode, message: str, param: str | None, details: Mapping[str, Any] | None
+    ) -> dict[str, Any]:
+        """Build the body of an error."""
+        known = {"code": code.code, "message": message, "type": code.type, "param": param}
+        found: dict[str, Any] = {name: known[name] for name in self.error_fields if name in known}
+        if details and "details" in self.error_fields:
+            found["details"] = dict(details)
+        return {"error": found}
 
-def _live_body(code: ErrorCode, message: str, param: str | None, _details: object) -> dict[str, Any]:
-    return {"error": {"message": message, "type": code.type, "param": param, "code": code.code}}
-
-
-def _g1_body(code: ErrorCode, message: str, _param: object, _details: object) -> dict[str, Any]:
-    return {"error": {"message": message, "type": code.type, "code": code.code}}
-
-
-def _g2_body(
-    code: ErrorCode, message: str, _param: object, details: Mapping[str, Any] | None
-) -> dict[str, Any]:
-    return {
-        "error": {"code": code.code, "message": message} | ({"details": dict(details)} if details else {})
-    }
-
-
-def _epoch_headers(limit: int, remaining: int, reset: float) -> list[tuple[str, str]]:
-    return [
-        ("x-ratelimit-limit", str(limit)),
-        ("x-ratelimit-remaining", str(remaining)),
-        ("x-ratelimit-reset", str(math.ceil(reset))),
-    ]
-
-
-def _delta_headers(limit: int, remaining: int, reset: float) -> list[tuple[str, str]]:
-    return [
-        ("x-ratelimit-limit-requests", str(limit)),
-        ("x-ratelimit-remaining-requests", str(remaining)),
-        ("x-ratelimit-reset-requests", str(max(0, math.ceil(reset - time.time())))),
-    ]
+    def rate_headers(self, limit: int, remaining: int, reset: float) -> list[tuple[str, str]]:
+        """Build the rate-limit headers; ``reset`` is in epoch seconds."""
+        until = reset if self.rate_reset_is_epoch else max(0, reset - time.time())
+        values = {"limit": limit, "remaining": remaining, "reset": math.ceil(until)}
+        return [(f"x-ratelimit-{name}{self.rate_suffix}", str(value)) for name, value in values.items()]
 
 
 # Of g1, seven codes are published; the rest follow their pattern.
@@ -123,8 +95,7 @@ PROFILES: dict[ProfileName, Profile] = {
     "live": Profile(
         name="live",
         error_codes=_codes("live"),
-        error_body=_live_body,
-        rate_headers=_epoch_headers,
+        error_fields=("message", "type", "param", "code"),
         bill=lambda euros, energy: {"credits": euros, "energy": energy, "paid_with": "credits"},
         stream_impact=False,
         image_format="b64_json",
@@ -132,8 +103,7 @@ PROFILES: dict[ProfileName, Profile] = {
     "g1": Profile(
         name="g1",
         error_codes=_codes("g1"),
-        error_body=_g1_body,
-        rate_headers=_epoch_headers,
+        error_fields=("message", "type", "code"),
         bill=lambda _euros, _energy: None,
         stream_impact=True,
         image_format="url",
@@ -143,11 +113,12 @@ PROFILES: dict[ProfileName, Profile] = {
     "g2": Profile(
         name="g2",
         error_codes=_codes("g2"),
-        error_body=_g2_body,
-        rate_headers=_delta_headers,
+        error_fields=("code", "message", "details"),
         bill=lambda _euros, energy: {"energy": energy, "credits": "0.0", "paid_with": "energy"},
         stream_impact=True,
         image_format="b64_json",
         image_formats=frozenset({"b64_json"}),
+        rate_suffix="-requests",
+        rate_reset_is_epoch=False,
     ),
 }

@@ -17,13 +17,7 @@ _CHAT_ONLY = ("tool_calls", "reasoning", "usage", "chunks", "model", "finish_rea
 
 
 class ToolCall(NamedTuple):
-    """A tool call of a reply; a plain tuple does as well.
-
-    Attributes:
-        name: The name of the tool.
-        arguments: The arguments: a mapping, or text that is sent as it is, valid JSON or not.
-        id: The id of the call; None makes one up.
-    """
+    """A tool call of a reply; a plain tuple does as well."""
 
     name: str
     arguments: Mapping[str, Any] | str

@@ -17,29 +17,17 @@ from melious_sandbox.service.errors import SandboxError, invalid
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """One provider of compute.
-
-    Attributes:
-        id: The name that ``provider_id`` shows.
-        country: ISO 3166 alpha-2 code.
-        carbon_intensity: g CO2 per kWh of the grid.
-        pue: Power usage effectiveness of the data centre, at least 1.
-        renewable_percent: Renewable share of its power.
-        speed: Tokens per second.
-        price: Factor on a model's list price.
-        water: Litres of cooling water per kWh.
-        quality: 0 to 1; full precision and long contexts rank higher.
-    """
+    """One provider of compute."""
 
     id: str
     country: str
-    carbon_intensity: float
-    pue: float
+    carbon_intensity: float  # g CO2 per kWh of the grid
+    pue: float  # power usage effectiveness of the data centre, at least 1
     renewable_percent: float
-    speed: int
-    price: Decimal
-    water: float
-    quality: float
+    speed: int  # tokens per second
+    price: Decimal  # factor on a model's list price
+    water: float  # litres per kWh
+    quality: float  # 0 to 1; full precision and long contexts rank higher
 
 
 PROVIDERS: tuple[Provider, ...] = (
@@ -179,24 +167,19 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
-def _share(value: float, scale: list[float], *, lower_is_better: bool = False) -> float:
-    low, high = min(scale), max(scale)
-    share = (value - low) / (high - low)
-    return 1 - share if lower_is_better else share
+def _shares(values: list[float]) -> list[float]:
+    """Give where each value stands between the least, 0, and the largest, 1."""
+    low, high = min(values), max(values)
+    return [(value - low) / (high - low) for value in values]
 
 
 def _merits() -> dict[str, dict[str, float]]:
-    prices = [float(provider.price) for provider in PROVIDERS]
-    speeds = [float(provider.speed) for provider in PROVIDERS]
-    carbon = [provider.carbon_intensity * provider.pue for provider in PROVIDERS]
+    prices = _shares([float(provider.price) for provider in PROVIDERS])
+    speeds = _shares([float(provider.speed) for provider in PROVIDERS])
+    carbon = _shares([provider.carbon_intensity * provider.pue for provider in PROVIDERS])
     return {
-        provider.id: {
-            "price": _share(price, prices, lower_is_better=True),
-            "speed": _share(speed, speeds),
-            "environment": _share(grams, carbon, lower_is_better=True),
-            "quality": provider.quality,
-        }
-        for provider, price, speed, grams in zip(PROVIDERS, prices, speeds, carbon, strict=True)
+        each.id: {"price": 1 - price, "speed": speed, "environment": 1 - grams, "quality": each.quality}
+        for each, price, speed, grams in zip(PROVIDERS, prices, speeds, carbon, strict=True)
     }
 
 

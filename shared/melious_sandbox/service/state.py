@@ -9,8 +9,7 @@ from urllib.parse import urlsplit
 from melious.errors import InvalidArgumentError
 from melious_sandbox.service import checks
 from melious_sandbox.service.faults import Faults
-from melious_sandbox.service.keys import KeyRing
-from melious_sandbox.service.limits import UNLIMITED, OverlapRefusals, RateLimiter
+from melious_sandbox.service.limits import UNLIMITED, KeyRing, OverlapRefusals, RateLimiter
 from melious_sandbox.service.prefix_cache import PrefixCache
 from melious_sandbox.service.profiles import PROFILES, Profile, ProfileName
 from melious_sandbox.service.records import RequestLog

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 import httpx
 from pydantic_core import from_json
 
-from melious_sandbox.service.allowed_hosts import is_loopback
 from melious_sandbox.service.errors import ClientGoneError, SandboxError
+from melious_sandbox.service.hosts import is_loopback
 from melious_sandbox.service.profiles import Profile, Reason
 from melious_sandbox.service.responses import COMMENT, DONE, JSON_TYPE, EventsResponse, event, json_bytes
 
@@ -32,13 +32,7 @@ _ANSWER_SECONDS = 300.0
 
 
 class Upstream:
-    """A client of the server behind the sandbox.
-
-    Args:
-        url: Its base URL, with ``/v1`` where it has one.
-        key: Its API key, if it wants one.
-        profile: The profile of an error inside a stream.
-    """
+    """A client of the server behind the sandbox."""
 
     def __init__(self, url: str, key: str | None, profile: Profile) -> None:
         self._url = httpx.URL(url)
@@ -49,10 +43,7 @@ class Upstream:
     async def answer(
         self, path: str, body: Mapping[str, Any], model: str, gone: asyncio.Event
     ) -> dict[str, Any]:
-        """Forward a request to ``path`` under the base URL and give the JSON of the answer.
-
-        Once ``gone`` is set, as the client has disconnected, the server's work is cancelled.
-        """
+        """Forward a request to ``path`` under the base URL and give the JSON of the answer."""
         response = await self._send(path, body, model, gone, stream=False)
         try:
             found = from_json(response.content)
@@ -71,16 +62,7 @@ class Upstream:
         last: LastChunk,
         gone: asyncio.Event,
     ) -> EventsResponse:
-        """Forward a request for a stream and give the events of the answer once it has begun.
-
-        Args:
-            path: The endpoint's path under the base URL.
-            body: The body of the request.
-            model: The name of the model that the events carry.
-            keepalive: Seconds of silence after which a comment is given.
-            last: Gives the further fields of the last chunk, from all chunks.
-            gone: Set once the client has disconnected; the server's work is cancelled then.
-        """
+        """Forward a request for a stream and give the events of the answer once it has begun."""
         response = await self._send(path, body, model, gone, stream=True)
         _, broken = SandboxError("provider_error").render(self._profile)
         events = _events(response, model, keepalive, last, event(broken), gone)
