@@ -38,7 +38,10 @@ class Waiting:
     def __call__(self, peer) -> None:
         if peer.request() is None:
             return
-        peer.send(*self._first)
+        try:
+            peer.send(*self._first)
+        except OSError:  # the other side left in the middle
+            self.left.set()
         self.asked.set()
         if peer.left():
             self.left.set()
