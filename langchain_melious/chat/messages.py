@@ -65,7 +65,7 @@ def messages_to_wire(
         messages: The conversation, oldest first.
         reader: What the model reads.
         replay_reasoning: Send back the reasoning that preceded a tool call.
-        null_content: Send null instead of "" if there is no text beside tool calls.
+        null_content: Send null instead of "" as the text of a message that only calls tools.
         tool_images: Whether the model takes images in tool results; otherwise they go
             into a user message after the results.
 

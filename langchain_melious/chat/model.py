@@ -54,7 +54,7 @@ class ChatMelious(DescribedModel):
             request the whole answer; None, the default, streams only where `stream` is called.
         stream_usage: Request the token counts of streamed answers; True by default.
         replay_reasoning: Send back the reasoning that preceded a tool call; True by default.
-        null_content: Send null instead of "" if there is no text beside tool calls; False by default.
+        null_content: Send null instead of "" as the text of mere tool calls; False by default.
         think_tags: Treat a leading `<think>` part of an answer as reasoning; True by default.
         include_response_headers: Include the headers as `response_metadata["headers"]`; False by default.
         langsmith_cost: Include the cost of whole answers, in euro, as `usage_metadata["total_cost"]`; False

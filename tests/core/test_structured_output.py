@@ -1,10 +1,13 @@
 """An object arrives by whichever method the model takes, in at most one request that is paid for in vain."""
 
+import asyncio
+import gc
 import json
 import logging
 from typing import Any
 
 import pytest
+from faults.faults_kit import eventually
 
 from melious.catalogue.methods import is_refused
 from melious.errors import BadRequestError, ContextLengthExceededError
@@ -206,3 +209,25 @@ def test_filters_that_were_relaxed_stay_relaxed_on_the_way_down(ask, sandbox):
     )
     assert ["filters" in request.body for request in sandbox.requests] == [True, False, False]
     assert sent(sandbox) == ["json_schema", "json_schema", "forced"]
+
+
+def test_a_forced_stream_that_is_closed_unread_closes_its_connection(clients, sandbox):
+    client = clients.client(sandbox)
+    sandbox.faults.add(Fault(stall_after_events=3, stall_seconds=600))
+    sandbox.replies.add(Reply(tool_calls=[("look", {"place": "b" * 400})]))
+    params = {"model": MODEL, "messages": MESSAGES, "tools": [TOOL], "tool_choice": "required"}
+    gc.disable()  # a generator that is merely dropped must not be what closes it
+    try:
+        if clients.asynchronous:
+
+            async def leave() -> None:
+                stream = await client.chat.stream(**params)
+                await stream.aclose()
+                assert await asyncio.to_thread(eventually, lambda: sandbox.open_connections == 0)
+
+            asyncio.run(leave())
+        else:
+            client.chat.stream(**params).close()
+            assert eventually(lambda: sandbox.open_connections == 0)
+    finally:
+        gc.enable()

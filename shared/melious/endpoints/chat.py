@@ -122,7 +122,7 @@ def is_disobeyed(request: Request, answer: ChatCompletion | PartialCompletion) -
 
 
 def may_be_disobeyed(request: Request) -> bool:
-    """Whether a tool is forced, and the model has not been seen to call one that was."""
+    """Whether the request forces a tool call on a model that has not yet obeyed one here."""
     if not _has_method(request):
         return False
     from melious.endpoints import structured  # noqa: PLC0415 - reads the catalogue

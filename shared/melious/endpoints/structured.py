@@ -274,7 +274,7 @@ def is_disobeyed(request: Request, calls: Sequence[Any], text: str, finish_reaso
 
 
 def may_be_disobeyed(request: Request) -> bool:
-    """Whether a model is forced to call a tool, and has not been seen to do so."""
+    """Whether the request forces a tool call on a model that has not yet obeyed one here."""
     descent = _descent_in(request)
     return (
         descent is not None

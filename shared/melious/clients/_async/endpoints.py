@@ -105,7 +105,9 @@ class AsyncChat(_Endpoint):
                 break
         if chat.is_disobeyed(request, opened.parser.partial):
             return await self._open(make())
-        return opened, _after(first, chunks), let_go
+        rest = _after(first, chunks)
+        await anext(rest)  # a generator that never began would not close the stream
+        return opened, rest, let_go
 
     async def _open(self, request: Request) -> AsyncBegun:
         with UsageRecorder(request) as record:
@@ -117,8 +119,9 @@ class AsyncChat(_Endpoint):
 async def _after(
     first: list[dict[str, Any]], rest: AsyncGenerator[dict[str, Any]]
 ) -> AsyncGenerator[dict[str, Any]]:
-    """Chunks that were read already, and those that follow."""
+    """Nothing, so that it has begun; then the chunks that were read already, and those that follow."""
     try:
+        yield {}
         for chunk in first:
             yield chunk
         async for chunk in rest:

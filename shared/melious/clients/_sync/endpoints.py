@@ -106,7 +106,9 @@ class Chat(_Endpoint):
                 break
         if chat.is_disobeyed(request, opened.parser.partial):
             return self._open(make())
-        return opened, _after(first, chunks), let_go
+        rest = _after(first, chunks)
+        next(rest)  # a generator that never began would not close the stream
+        return opened, rest, let_go
 
     def _open(self, request: Request) -> Begun:
         with UsageRecorder(request) as record:
@@ -116,8 +118,9 @@ class Chat(_Endpoint):
 
 
 def _after(first: list[dict[str, Any]], rest: Generator[dict[str, Any]]) -> Generator[dict[str, Any]]:
-    """Chunks that were read already, and those that follow."""
+    """Nothing, so that it has begun; then the chunks that were read already, and those that follow."""
     try:
+        yield {}
         for chunk in first:
             yield chunk
         for chunk in rest:
