@@ -5,6 +5,7 @@ SOAK_SECONDS ?= 180
 VENV := .venv
 BIN := $(VENV)/bin
 OLDEST := $(VENV)/oldest
+DOCS := $(VENV)/docs
 LLAMA := $(VENV)/llama-index
 SCALE := $(VENV)/scale
 # nltk refuses data files that are hard links, and uv links by default.
@@ -12,7 +13,7 @@ export UV_LINK_MODE := copy
 UV := $(BIN)/python -m uv pip install --quiet --python $(BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-python test-newest test-all coverage news fuzz soak lint format bench notebooks build clean
+.PHONY: help demo test test-python test-newest test-all coverage news fuzz soak lint format bench notebooks docs build clean
 
 help:  ## say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
@@ -50,6 +51,11 @@ $(OLDEST)/.made: $(BIN)/uv pyproject.toml
 $(SCALE)/.made: $(BIN)/uv pyproject.toml
 	$(BIN)/python -m uv venv --quiet --allow-existing --python $(BIN)/python $(SCALE)
 	$(BIN)/python -m uv pip install --quiet --python $(SCALE)/bin/python --compile-bytecode -e ".[sandbox]" --group scale
+	@touch $@
+
+$(DOCS)/.made: $(BIN)/uv pyproject.toml
+	$(BIN)/python -m uv venv --quiet --allow-existing --python $(BIN)/python $(DOCS)
+	$(BIN)/python -m uv pip install --quiet --python $(DOCS)/bin/python --group docs
 	@touch $@
 
 demo: $(VENV)/.run  ## the main job on the embedded sandbox: no key, no network
@@ -120,6 +126,9 @@ bench: $(VENV)/.bench $(LLAMA)/.bench  ## side by side with peers: the client, L
 notebooks: $(VENV)/.dev  ## run every notebook and keep its outputs
 	$(BIN)/python -m notebooks.run
 
+docs: $(DOCS)/.made  ## the pages in site/, built strictly
+	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/python -m mkdocs build --quiet
+
 news: $(VENV)/.dev  ## what the next release would say
 	$(BIN)/python -m towncrier build --draft --version next
 
@@ -127,4 +136,4 @@ build: $(VENV)/.dev  ## wheel and sdist in dist/
 	$(BIN)/python -m uv build --python $(BIN)/python
 
 clean:  ## remove what the targets made
-	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) dist site .mypy_cache .ruff_cache .pytest_cache

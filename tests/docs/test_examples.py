@@ -1,0 +1,63 @@
+"""Every Python block of the pages runs on the sandbox, in order, and prints what it shows.
+
+A page's blocks share their names. What a block prints stands below it as ``#> ...``; ``--update-examples`` writes it.
+What the sandbox has to answer is scripted in `replies.py`. A block that needs more than the project installs says so:
+```` ```python {test="skip" reason="needs Ray"} ````.
+"""
+
+from pathlib import Path
+
+import pytest
+from pytest_examples import CodeExample, EvalExample, find_examples
+
+from melious.sandbox import Sandbox
+
+from .replies import script
+
+ROOT = Path(__file__).parents[2]
+PAGES = [
+    *sorted((ROOT / "docs").rglob("*.md")),
+    *sorted((ROOT / "packaging").glob("*/README.md")),
+]
+
+
+def name_of(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+def python_of(page: Path) -> list[CodeExample]:
+    return [example for example in find_examples(str(page)) if example.prefix.startswith("python")]
+
+
+@pytest.mark.usefixtures("melious_key")
+@pytest.mark.parametrize("page", [page for page in PAGES if python_of(page)], ids=name_of)
+def test_the_blocks_of_a_page_run_and_print_what_they_show(
+    page: Path,
+    eval_example: EvalExample,
+    melious_sandbox: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+):
+    monkeypatch.chdir(tmp_path)
+    script(name_of(page), melious_sandbox)
+    run = eval_example.run_print_update if eval_example.update_examples else eval_example.run_print_check
+    names: dict = {}
+    for example in python_of(page):
+        if example.prefix_settings().get("test") == "skip":
+            continue
+        failure = ""
+        try:
+            names = run(example, module_globals=names)
+        except Exception as error:
+            # As text only: pytest 9.2 cannot show the frames that pytest-examples makes up.
+            failure = f"{example}: {type(error).__name__}: {error}"
+        if failure:
+            pytest.fail(failure, pytrace=False)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_a_block_that_is_not_run_says_why(page: Path):
+    for example in python_of(page):
+        settings = example.prefix_settings()
+        assert set(settings) <= {"test", "reason"}, str(example)
+        assert (settings.get("test") == "skip") == bool(settings.get("reason")), str(example)
