@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from melious import InvalidArgumentError, MeliousClient, ProviderFilters
-from melious.routing.countries import codes
+from melious.routing.countries import names
 from melious.routing.filters import filters_to_wire
 from melious.sandbox import Sandbox
 
@@ -248,10 +248,10 @@ def test_what_is_not_a_list_of_countries_is_an_error(countries: Any, said: str) 
 
 
 def test_every_code_of_the_standard_is_taken_and_no_other() -> None:
-    assert len(codes()) == 249
-    assert filters_to_wire({"countries": sorted(codes())}) == {"countries": sorted(codes())}
+    assert len(names()) == 249
+    assert filters_to_wire({"countries": sorted(names())}) == {"countries": sorted(names())}
     letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-    others = [a + b for a in letters for b in letters if a + b not in codes()]
+    others = [a + b for a in letters for b in letters if a + b not in names()]
     for other in others:
         with pytest.raises(InvalidArgumentError, match="alpha-2"):
             filters_to_wire({"countries": [other]})
@@ -260,7 +260,7 @@ def test_every_code_of_the_standard_is_taken_and_no_other() -> None:
 @given(st.text(max_size=40))
 def test_no_text_is_anything_but_a_code_or_an_error(text: str) -> None:
     code = text.strip().upper()
-    if text.strip().isascii() and code in codes():
+    if text.strip().isascii() and code in names():
         assert filters_to_wire({"countries": [text]}) == {"countries": [code]}
     else:
         with pytest.raises(InvalidArgumentError, match="ISO 3166 alpha-2"):

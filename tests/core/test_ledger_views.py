@@ -71,37 +71,26 @@ SUMMARY = """\
 3 requests
   tokens     2,010 in (800 cached), 405 out (100 reasoning)
   energy     12.5 Wh
-  carbon     2.50 g CO2
-  water      25.0 ml H2O
-  cost       0.024600 EUR
-  paid with  0.0123 credits, 12.3 energy
+  carbon     2.50 g CO₂
+  water      25.0 ml H₂O
+  cost       24.6 m€
+  paid with  12.3 m€ in credits, 12.3 energy
 
 1 of 3 requests reported no impact: missing from the sums, not zero.
 1 of 3 requests reported no cost: missing from the sums, not zero.
 1 failed, but may have been billed.
 
-by model        requests  failed  tok in  tok out    Wh  g CO2  ml H2O       EUR  no impact  no cost
+by model, routing   requests  failed  tok in  tok out    Wh  g CO₂  ml H₂O    m€  no impact  no cost
 ────────────────────────────────────────────────────────────────────────────────────────────────────
-glm-4.7                2       1   1,010      205  2.50  0.500    5.00  0.012300          1        1
-mistral-small-3.2-24b-instruct
-                       1       0   1,000      200  10.0   2.00    20.0  0.012300
+glm-4.7 · default          2       1   1,010      205  2.50  0.500    5.00  12.3          1        1
+mistral-small-3.2-24b-instruct · eco
+                           1       0   1,000      200  10.0   2.00    20.0  12.3
 
-by provider     requests  failed  tok in  tok out    Wh  g CO2  ml H2O       EUR  no impact  no cost
-────────────────────────────────────────────────────────────────────────────────────────────────────
-de-cloud               1       0   1,000      200  10.0   2.00    20.0  0.012300
-fi-cloud               1       0   1,000      200  2.50  0.500    5.00  0.012300
-not reported           1       1      10        5     —      —       —         —          1        1
-
-by country      requests  failed  tok in  tok out    Wh  g CO2  ml H2O       EUR  no impact  no cost
-────────────────────────────────────────────────────────────────────────────────────────────────────
-DE                     1       0   1,000      200  10.0   2.00    20.0  0.012300
-FI                     1       0   1,000      200  2.50  0.500    5.00  0.012300
-not reported           1       1      10        5     —      —       —         —          1        1
-
-by routing      requests  failed  tok in  tok out    Wh  g CO2  ml H2O       EUR  no impact  no cost
-────────────────────────────────────────────────────────────────────────────────────────────────────
-none                   2       1   1,010      205  2.50  0.500    5.00  0.012300          1        1
-eco                    1       0   1,000      200  10.0   2.00    20.0  0.012300"""
+by provider, country     requests  tok in  tok out    Wh  g CO₂  ml H₂O    m€  no impact  no cost
+─────────────────────────────────────────────────────────────────────────────────────────────────
+de-cloud · Germany (DE)         1   1,000      200  10.0   2.00    20.0  12.3
+fi-cloud · Finland (FI)         1   1,000      200  2.50  0.500    5.00  12.3
+not reported                    1      10        5     —      —       —     —          1        1"""
 
 
 def test_nothing_reported_is_never_a_zero() -> None:
@@ -109,7 +98,7 @@ def test_nothing_reported_is_never_a_zero() -> None:
     ledger.record(Entry("chat", "a"))
     ledger.record(Entry("chat", "b"))
     summary = ledger.summary()
-    assert re.findall(r"\b0\b|0\.0", summary.replace("0 in", "").replace("CO2", "").replace("H2O", "")) == []
+    assert re.findall(r"\b0\b|0\.0", summary.replace("0 in", "")) == []
     assert summary.count("not reported") >= 5
     assert "All 2 requests reported no impact" in summary
     assert "—" in summary
@@ -118,7 +107,7 @@ def test_nothing_reported_is_never_a_zero() -> None:
 def test_a_zero_that_was_reported_is_one() -> None:
     ledger = ImpactLedger()
     ledger.record(Entry("chat", "a", impact=EnvironmentImpact(carbon_g_co2=0.0)))
-    assert "carbon     0 g CO2" in ledger.summary()
+    assert "carbon     0 g CO₂" in ledger.summary()
 
 
 def test_an_empty_ledger_says_so() -> None:
@@ -178,7 +167,7 @@ def test_names_cannot_paint_the_terminal() -> None:
 
 def test_estimates_are_labelled_and_apart() -> None:
     summary = _guessing().summary()
-    assert "carbon     500 mg CO2" in summary
+    assert "carbon     500 mg CO₂" in summary
     assert "Figures for 1 of the requests were estimated" in summary
     table = summary[summary.index("estimated, by model") :].splitlines()
     assert table[0].split() == [
@@ -188,12 +177,12 @@ def test_estimates_are_labelled_and_apart() -> None:
         "requests",
         "~Wh",
         "~mg",
-        "CO2",
+        "CO₂",
         "~ml",
-        "H2O",
-        "~EUR",
+        "H₂O",
+        "~m€",
     ]
-    assert table[2].split() == ["glm-4.7", "1", "1.25", "250", "2.50", "0.006150"]
+    assert table[2].split() == ["glm-4.7", "1", "1.25", "250", "2.50", "6.15"]
 
 
 @pytest.mark.parametrize(
@@ -246,16 +235,16 @@ def test_notebooks_show_what_the_summary_says(ledger: ImpactLedger) -> None:
     shown = set(outline.cells)
     assert {
         "3",
-        "2.50 g CO2",
+        "2.50 g CO₂",
         "12.5 Wh",
-        "25.0 ml H2O",
-        "0.024600 EUR",
-        "DE",
-        "FI",
+        "25.0 ml H₂O",
+        "24.6 m€",
+        "de-cloud · Germany (DE)",
+        "fi-cloud · Finland (FI)",
         "not reported",
         "—",
     } <= shown
-    assert outline.tags.count("table") == 4
+    assert outline.tags.count("table") == 2
     assert "1 of 3 requests reported no impact" in ledger._repr_html_()
     assert ("style", "--share:100.0%") in outline.attributes
     assert ("style", "--share:25.0%") in outline.attributes
@@ -268,7 +257,7 @@ def test_names_cannot_write_html() -> None:
     ledger.record(Entry("chat", EVIL))
     outline = Outline(ledger._repr_html_())
     assert "img" not in outline.tags
-    assert outline.cells.count(EVIL) == 4
+    assert outline.cells.count(EVIL) == 3
 
 
 def test_the_html_needs_nothing_else_and_knows_light_and_dark(ledger: ImpactLedger) -> None:
@@ -281,7 +270,7 @@ def test_the_html_needs_nothing_else_and_knows_light_and_dark(ledger: ImpactLedg
 def test_estimates_are_labelled_in_html() -> None:
     outline = Outline(_guessing()._repr_html_())
     assert ("class", "estimated") in outline.attributes
-    assert {"estimated, by model", "~mg CO2", "250"} <= set(outline.cells)
+    assert {"estimated, by model", "~mg CO₂", "250"} <= set(outline.cells)
 
 
 # --- rows ----------------------------------------------------------------------------------------------
@@ -353,12 +342,16 @@ def test_the_plot_draws_carbon_and_cost_by_model_and_country(ledger: ImpactLedge
     titles = [ax.get_title(loc="left") for ax in drawn.axes]
     assert titles == [
         "Carbon, g CO₂ by model",
-        "Cost, EUR by model",
+        "Cost, m€ by model",
         "Carbon, g CO₂ by country",
-        "Cost, EUR by country",
+        "Cost, m€ by country",
     ]
     by_country = drawn.axes[2]
-    assert [label.get_text() for label in by_country.get_yticklabels()] == ["DE", "FI", "not reported"]
+    assert [label.get_text() for label in by_country.get_yticklabels()] == [
+        "Germany (DE)",
+        "Finland (FI)",
+        "not reported",
+    ]
     assert [bar.get_width() for bar in by_country.patches[:3]] == [2.0, 0.5, 0.0]
     assert [text.get_text() for text in by_country.texts] == ["2.00", "0.500", "1 unreported"]
     drawn.savefig(tmp_path / "plot.png")

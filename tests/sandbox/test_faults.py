@@ -252,10 +252,10 @@ def test_extension_faults(sandbox, http):
         return http.post("/chat/completions", json=CHAT).json()
 
     assert "environment_impact" not in answer(impact="missing")
-    assert set(answer(impact="partial")["environment_impact"]) == {"energy_kwh", "provider_id"}
+    assert set(answer(impact="partial")["environment_impact"]) == {"energy_kwh", "provider_id", "simulated"}
     assert isinstance(answer(impact="strange")["environment_impact"]["energy_kwh"], str)
     assert "billing_cost" not in answer(cost="missing")
-    assert set(answer(cost="partial")["billing_cost"]) == {"credits"}
+    assert set(answer(cost="partial")["billing_cost"]) == {"credits", "simulated"}
     assert answer(cost="strange")["billing_cost"]["credits"] == "NaN"
     assert isinstance(answer(cost="number")["billing_cost"]["credits"], float)
     assert isinstance(answer(cost="string")["billing_cost"]["credits"], str)

@@ -177,6 +177,7 @@ def test_bills(profiled):
         "pue",
         "provider_id",
         "location",
+        "simulated",
     }
     if name == "g1":
         assert "billing_cost" not in body

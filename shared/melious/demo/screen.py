@@ -11,7 +11,7 @@ from typing import TextIO, TypeVar
 from melious._figures import UNREPORTED, figure, tokens
 from melious._text_table import text_table
 from melious.impact import ImpactLedger, Totals
-from melious.impact.views.sections import Units
+from melious.impact.units import Units
 
 T = TypeVar("T")
 
@@ -83,7 +83,7 @@ class Screen:
         for _, ledger in steps:
             whole.merge(ledger)
         units = Units.of(whole.total)
-        columns = ["requests", "tokens in", "tokens out", "EUR", units.carbon[0], units.water[0]]
+        columns = ["requests", "tokens in", "tokens out", units.money[0], units.carbon[0], units.water[0]]
         rows = [[name, *_cells(ledger.total, units)] for name, ledger in steps]
         self._table(["step", *columns], [*rows, ["total", *_cells(whole.total, units)]])
         self.line()
@@ -109,7 +109,7 @@ def _cells(totals: Totals, units: Units) -> list[str]:
         f"{totals.requests:,}",
         _marked(tokens(totals.input_tokens), totals.with_usage, totals),
         _marked(tokens(totals.output_tokens), totals.with_usage, totals),
-        _marked(units.eur(totals.eur), totals.with_cost, totals),
+        _marked(units.amount(totals.eur), totals.with_cost, totals),
         _marked(figure(totals.carbon_g_co2, units.carbon[1]), totals.with_impact, totals),
         _marked(figure(totals.water_liters, units.water[1]), totals.with_impact, totals),
     ]

@@ -45,6 +45,7 @@ def sum_impact(answers: Sequence[Result]) -> EnvironmentImpact | None:
     return EnvironmentImpact(
         **{name: _sum([getattr(impact, name) for impact in known]) for name in sums},
         **{name: _common([getattr(impact, name) for impact in known]) for name in same},
+        simulated=any(impact.simulated for impact in known),
     )
 
 
@@ -59,6 +60,7 @@ def sum_cost(answers: Sequence[Result]) -> BillingCost | None:
         energy=_sum([cost.energy for cost in known]),
         credits=_sum([cost.credits for cost in known]),
         paid_with=_common([cost.paid_with for cost in known]),
+        simulated=any(cost.simulated for cost in known),
     )
 
 

@@ -9,14 +9,21 @@ ledger counts how many requests reported what.
 * `estimates`: estimates for requests that reported nothing.
 * `budget`: limits on the sums.
 * `tracking`: the ledgers and budgets of the current context.
-* `views`: the ledger as text, HTML, picture, CSV and pandas frame.
+* `rows`: one row for each request, with its time.
+* `units`: the units in which sums are easy to read.
+* `views`: the ledger as text, HTML, Markdown, picture, CSV and pandas frame, and two side by side.
 """
+
+from typing import TYPE_CHECKING, Any
 
 from melious._figures import whole_count
 from melious.impact.facts import BillingCost, EnvironmentImpact
 from melious.impact.ledger import ImpactLedger
 from melious.impact.totals import Dimension, Entry, Estimate, Totals, Verification, token_counts
 from melious.impact.tracking import active_budgets, active_ledgers, track_impact
+
+if TYPE_CHECKING:
+    from melious.impact.views.comparison import compare
 
 __all__ = [
     "BillingCost",
@@ -29,7 +36,16 @@ __all__ = [
     "Verification",
     "active_budgets",
     "active_ledgers",
+    "compare",
     "token_counts",
     "track_impact",
     "whole_count",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "compare":
+        from melious.impact.views.comparison import compare  # noqa: PLC0415 - rarely needed
+
+        return compare
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -43,6 +43,7 @@ class EnvironmentImpact(Reported):
         pue: Power usage effectiveness of the data centre, 1 or more.
         provider_id: The provider that served the request.
         location: Its country, as an ISO 3166 alpha-2 code.
+        simulated: Whether the sandbox made the figures up; the service does not send it.
 
     Example:
         >>> EnvironmentImpact(carbon_g_co2=0.06, location="NL").water_liters is None
@@ -56,6 +57,7 @@ class EnvironmentImpact(Reported):
     pue: float | None = None
     provider_id: str | None = None
     location: str | None = None
+    simulated: bool = False
 
     @field_validator("energy_kwh", "carbon_g_co2", "water_liters", "renewable_percent", "pue", mode="before")
     @classmethod
@@ -66,6 +68,11 @@ class EnvironmentImpact(Reported):
     @classmethod
     def _name(cls, value: Any) -> Any:
         return _known_text(value)
+
+    @field_validator("simulated", mode="before")
+    @classmethod
+    def _flag(cls, value: Any) -> Any:
+        return value is True
 
 
 class BillingCost(Reported):
@@ -78,6 +85,7 @@ class BillingCost(Reported):
         energy: The amount in energy units.
         credits: The amount in credits, which are euro.
         paid_with: The balance debited, `energy` or `credits`.
+        simulated: Whether the sandbox made the amounts up; the service does not send it.
 
     Example:
         >>> cost = BillingCost(credits="0.0000144", energy="0.144", paid_with="credits")
@@ -88,6 +96,7 @@ class BillingCost(Reported):
     energy: Decimal | None = None
     credits: Decimal | None = None
     paid_with: str | None = None
+    simulated: bool = False
 
     @field_validator("energy", "credits", mode="before")
     @classmethod
@@ -98,6 +107,11 @@ class BillingCost(Reported):
     @classmethod
     def _balance(cls, value: Any) -> Any:
         return _known_text(value)
+
+    @field_validator("simulated", mode="before")
+    @classmethod
+    def _flag(cls, value: Any) -> Any:
+        return value is True
 
     @property
     def charged(self) -> Decimal | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from decimal import Context, Decimal
 from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
@@ -54,6 +53,21 @@ class Entry(NamedTuple):
     relaxed: tuple[str, ...] = ()
     residency: Verification | None = None
 
+    @property
+    def simulated(self) -> bool:
+        """Whether the sandbox made the figures up."""
+        return (self.impact is not None and self.impact.simulated) or (
+            self.cost is not None and self.cost.simulated
+        )
+
+    @property
+    def cell(self) -> Cell:
+        """The combination of names under which a ledger adds it up."""
+        impact = self.impact
+        if impact is None:
+            return (self.endpoint, self.model, None, None, self.routing)
+        return (self.endpoint, self.model, impact.provider_id, impact.location, self.routing)
+
     def reported(self, figure: str) -> Any:
         """A figure by its name in `Totals`, such as `eur`; None if not reported."""
         if figure == "eur":
@@ -66,22 +80,6 @@ class UsageSink(Protocol):
 
     def record(self, entry: Entry) -> None:
         """Add one request."""
-
-
-class LedgerLike(Protocol):
-    """What the views need of a ledger."""
-
-    estimates: bool
-
-    @property
-    def total(self) -> Totals:
-        """The sums over all requests."""
-
-    def by(self, dimension: Dimension) -> dict[str | None, Totals]:
-        """The sums by one dimension."""
-
-    def cells(self) -> Iterator[tuple[Cell, Totals]]:
-        """The sums for each combination."""
 
 
 class Estimate(NamedTuple):
@@ -115,6 +113,7 @@ class Totals:
         with_usage: Requests that reported tokens.
         with_impact: Requests that reported an impact.
         with_cost: Requests that reported a cost.
+        simulated: Requests whose figures the sandbox made up.
         input_tokens: Input tokens.
         output_tokens: Output tokens, including reasoning.
         cached_tokens: Input tokens from the provider's cache, part of `input_tokens`.
@@ -146,6 +145,7 @@ class Totals:
     with_usage: int = 0
     with_impact: int = 0
     with_cost: int = 0
+    simulated: int = 0
     input_tokens: int | None = None
     output_tokens: int | None = None
     cached_tokens: int | None = None
@@ -195,6 +195,8 @@ class Totals:
         if entry.cost is not None:
             self.with_cost += 1
             self._add_cost(entry.cost)
+        if entry.simulated:
+            self.simulated += 1
         if estimate is not None:
             self.estimated += 1
             for name in Estimate._fields:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from os import PathLike
 from typing import TYPE_CHECKING
 
 from melious.impact.ledger import ImpactLedger
@@ -17,7 +18,13 @@ _budgets: ContextVar[tuple[ImpactBudget, ...]] = ContextVar("melious_budgets", d
 
 
 @contextmanager
-def track_impact(budget: ImpactBudget | None = None, *, estimate: bool = False) -> Iterator[ImpactLedger]:
+def track_impact(
+    budget: ImpactBudget | None = None,
+    *,
+    estimate: bool = False,
+    keep_rows: int = 0,
+    rows_file: str | PathLike[str] | None = None,
+) -> Iterator[ImpactLedger]:
     """Record the cost of every request inside the block, by the core or either framework.
 
     Blocks can be nested; the outer one includes the inner one. Tasks started in the
@@ -26,11 +33,15 @@ def track_impact(budget: ImpactBudget | None = None, *, estimate: bool = False) 
     Args:
         budget: Limits on the cost of the block's requests, beside those of the clients.
         estimate: Estimate what is not reported, in separate columns; see `ImpactLedger`.
+        keep_rows: Keep a row with its time for each of the last so many requests: `ledger.rows`.
+        rows_file: Add a row for every request to this file, as a line of JSON.
 
     Yields:
         The ledger, which is updated until the block ends.
 
     Raises:
+        InvalidArgumentError: `keep_rows` is not a whole number of at least 0.
+        OSError: `rows_file` cannot be written.
         BudgetExceededError: Inside the block, by a request that the budget refuses.
 
     Example:
@@ -47,7 +58,7 @@ def track_impact(budget: ImpactBudget | None = None, *, estimate: bool = False) 
         check_budget(budget)
         if budget not in limits:
             limits = (*limits, budget)
-    ledger = ImpactLedger(estimate=estimate)
+    ledger = ImpactLedger(estimate=estimate, keep_rows=keep_rows, rows_file=rows_file)
     token = _active.set((*_active.get(), ledger))
     limits_token = _budgets.set(limits)
     try:

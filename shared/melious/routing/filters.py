@@ -212,7 +212,7 @@ def _limit(name: str, value: Any) -> int | float:
 
 def _countries(value: Any) -> list[str]:
     """Codes in capitals without duplicates, in the order given; sets are sorted."""
-    from melious.routing.countries import code_of, hint_for  # noqa: PLC0415 - loaded for filters only
+    from melious.routing.countries import code_of  # noqa: PLC0415 - loaded for filters only
 
     # Filters are read for every call, and an iterator can be read only once.
     if isinstance(value, str | bytes | Mapping | Iterator) or not _is_iterable(value):
@@ -229,6 +229,8 @@ def _countries(value: Any) -> list[str]:
             raise InvalidArgumentError(f"filters: countries[{place}]: {text!r:.80} is not {_CODES}")
         code = code_of(text)
         if code is None:
+            from melious.routing.country_hints import hint_for  # noqa: PLC0415 - loaded after a mistake only
+
             hint = hint_for(text) or ", such as 'DE' or 'FR'"
             raise InvalidArgumentError(f"filters: countries[{place}]: {text!r:.80} is not {_CODES}{hint}")
         found[code] = None

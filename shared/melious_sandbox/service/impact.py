@@ -40,12 +40,15 @@ class Work:
 def extensions(
     profile: Profile, card: ModelCard, route: Route, work: Work, fault: Fault
 ) -> dict[str, dict[str, Any]]:
-    """Give the two top-level objects that an answer carries, damaged where the fault asks for it."""
+    """Give the two top-level objects that an answer carries, damaged where the fault asks for it.
+
+    Both say that they are simulated, which the service does not do.
+    """
     found = {
         "environment_impact": _damaged_impact(environment_impact(card, route, work), fault),
         "billing_cost": _damaged_cost(billing_cost(profile, card, route, work), fault),
     }
-    return {name: value for name, value in found.items() if value is not None}
+    return {name: value | {"simulated": True} for name, value in found.items() if value is not None}
 
 
 def environment_impact(card: ModelCard, route: Route, work: Work) -> dict[str, Any]:

@@ -1,16 +1,18 @@
-"""A ledger as rows: CSV and pandas."""
+"""A ledger as plain values and rows: dicts, CSV, pandas."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields
+from decimal import Decimal
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from melious.impact.totals import DIMENSIONS, LedgerLike, Totals
+from melious.impact.totals import DIMENSIONS, Cell, Totals
+from melious.impact.views.source import LedgerLike
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,66 +23,110 @@ _FLOATS = tuple(name for name in _COLUMNS if name.endswith(("_kwh", "_co2", "_li
 _BALANCES = ("credits", "energy")
 
 
-def rows_of(ledger: LedgerLike) -> tuple[list[str], list[dict[str, Any]]]:
-    """The columns, and a row for each combination."""
-    cells = list(ledger.cells())
-    balances = sorted({*_BALANCES, *(balance for _, totals in cells for balance in totals.charged)})
+def plain(ledger: LedgerLike, *, json: bool) -> dict[str, Any]:
+    """Total, breakdowns and rows."""
+    shown: Callable[[Any], Any] = _for_json if json else lambda value: value
+    found = {
+        "total": shown(ledger.total.to_dict()),
+        **{
+            f"by_{dimension}": {
+                name: shown(totals.to_dict()) for name, totals in ledger.by(dimension).items()
+            }
+            for dimension in DIMENSIONS
+        },
+    }
+    rows = ledger.rows
+    return found | ({"rows": [row.to_json() for row in rows]} if rows else {})
+
+
+def _for_json(values: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: _for_json(value)
+        if isinstance(value, dict)
+        else f"{value:f}"
+        if isinstance(value, Decimal)
+        else value
+        for name, value in values.items()
+    }
+
+
+def _table(ledger: LedgerLike, *, rows: bool) -> tuple[list[str], list[dict[str, Any]]]:
+    """The columns, and a row for each combination or each request."""
+    cells = list(_requests(ledger) if rows else ((key, totals, {}) for key, totals in ledger.cells()))
+    balances = sorted({*_BALANCES, *(balance for _, totals, _ in cells for balance in totals.charged)})
     place = _COLUMNS.index("eur") + 1
     charged = [f"charged_{balance}" for balance in balances]
-    columns = [*DIMENSIONS, *_COLUMNS[:place], *charged, *_COLUMNS[place:]]
-    rows = [
+    columns = [*(["time"] if rows else []), *DIMENSIONS, *_COLUMNS[:place], *charged, *_COLUMNS[place:]]
+    found = [
         {
+            **more,
             **dict(zip(DIMENSIONS, key, strict=True)),
             **{name: getattr(totals, name) for name in _COLUMNS},
             **{f"charged_{balance}": totals.charged.get(balance) for balance in balances},
         }
-        for key, totals in cells
+        for key, totals, more in cells
     ]
-    return columns, rows
+    return columns, found
 
 
-def csv_of(ledger: LedgerLike, to: str | PathLike[str] | TextIO | None) -> str | None:
+def _requests(ledger: LedgerLike) -> Iterator[tuple[Cell, Totals, dict[str, Any]]]:
+    for row in ledger.rows:
+        totals = Totals()
+        totals.add(row.entry)
+        yield row.entry.cell, totals, {"time": row.time}
+
+
+def csv_text(ledger: LedgerLike, *, rows: bool = False) -> str:
+    """The rows as CSV."""
+    out = io.StringIO(newline="")
+    _write(ledger, out, rows=rows)
+    return out.getvalue()
+
+
+def csv_of(ledger: LedgerLike, to: str | PathLike[str] | TextIO | None, *, rows: bool) -> str | None:
     """The rows as CSV, into a file or as text."""
     if to is None:
-        out = io.StringIO(newline="")
-        _write(ledger, out)
-        return out.getvalue()
+        return csv_text(ledger, rows=rows)
     if isinstance(to, str | PathLike):
         with Path(to).open("w", encoding="utf-8", newline="") as file:
-            _write(ledger, file)
+            _write(ledger, file, rows=rows)
     else:
-        _write(ledger, to)
+        _write(ledger, to, rows=rows)
     return None
 
 
-def _write(ledger: LedgerLike, out: TextIO) -> None:
-    columns, rows = rows_of(ledger)
+def _write(ledger: LedgerLike, out: TextIO, *, rows: bool) -> None:
+    columns, found = _table(ledger, rows=rows)
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(columns)
-    writer.writerows(_texts(row[name] for name in columns) for row in rows)
+    writer.writerows(_texts(row[name] for name in columns) for row in found)
 
 
 def _texts(values: Iterable[Any]) -> list[Any]:
-    """Cells of CSV; what a spreadsheet would take for a formula is quoted."""
+    """Cells of CSV: money without an exponent; what a spreadsheet would take for a formula is quoted."""
     return [
         f"'{value}"
         if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))
+        else f"{value:f}"
+        if isinstance(value, Decimal)
         else value
         for value in values
     ]
 
 
-def frame(ledger: LedgerLike, *, exact: bool) -> pd.DataFrame:
+def frame(ledger: LedgerLike, *, rows: bool, exact: bool) -> pd.DataFrame:
     """The rows as a pandas frame."""
     try:
         import pandas as pd  # noqa: PLC0415 - an extra
     except ImportError as error:
         raise ImportError("to_pandas needs pandas: pip install 'melious[pandas]'") from error
-    columns, rows = rows_of(ledger)
-    made = pd.DataFrame(rows, columns=columns)
+    columns, found = _table(ledger, rows=rows)
+    made = pd.DataFrame(found, columns=columns)
     types: dict[str, str] = {}
     for name in columns:
-        if name in DIMENSIONS:
+        if name == "time":
+            types[name] = "datetime64[us, UTC]"
+        elif name in DIMENSIONS:
             types[name] = "object"
         elif name in _MONEY or name.startswith("charged_"):
             types[name] = "object" if exact else "float64"

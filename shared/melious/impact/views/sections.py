@@ -1,39 +1,35 @@
-"""What text and HTML summaries show: rows, columns and units."""
+"""What the summaries show as text, HTML and Markdown: rows, columns and notes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import TypeAlias
 
-from melious._figures import UNREPORTED, counted, figure, tokens
-from melious.impact.totals import DIMENSIONS, Dimension, LedgerLike, Totals
+from melious._figures import counted, figure, tokens
+from melious.impact.totals import DIMENSIONS, Dimension, Totals
+from melious.impact.units import Units, euro
+from melious.impact.views.source import LedgerLike
 
 MAX_ROWS = 15
-TITLES: dict[Dimension, str] = {
-    "endpoint": "endpoint",
-    "model": "model",
-    "provider": "provider",
-    "country": "country",
-    "routing": "routing",
-}
-_NAMELESS: dict[Dimension, str] = {"routing": "none", "model": "none"}
-_ENERGY = (("MWh", 1e-3), ("kWh", 1.0), ("Wh", 1e3), ("mWh", 1e6))
-_CARBON = (("t CO2", 1e-6), ("kg CO2", 1e-3), ("g CO2", 1.0), ("mg CO2", 1e3))
-_WATER = (("m³ H2O", 1e-3), ("l H2O", 1.0), ("ml H2O", 1e3), ("µl H2O", 1e6))
-_DECIMALS = ((Decimal("0.001"), 8), (1, 6), (100, 4), (Decimal("Infinity"), 2))
-_Number: TypeAlias = float | Decimal | None
+NAMELESS: dict[Dimension, str] = {"routing": "default", "model": "none"}
 Row: TypeAlias = tuple[str, Totals]
 """A name, and its sums."""
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column: its header, and how it shows sums."""
+    """One column.
+
+    Attributes:
+        header: Its header.
+        show: How it shows sums.
+        spare: Where there is no room, the column with the highest number is left out first; 0 stays.
+    """
 
     header: str
     show: Callable[[Totals], str]
+    spare: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,40 +41,30 @@ class Section:
     rows: tuple[Row, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Units:
-    """The units in which sums are easy to read."""
-
-    energy: tuple[str, float]
-    carbon: tuple[str, float]
-    water: tuple[str, float]
-    decimals: int
-
-    @classmethod
-    def of(cls, total: Totals) -> Units:
-        """Choose units by the totals."""
-        eur = max(total.eur or 0, total.estimated_eur or 0)
-        return cls(
-            _unit(_ENERGY, "kWh", total.energy_kwh, total.estimated_energy_kwh),
-            _unit(_CARBON, "g CO2", total.carbon_g_co2, total.estimated_carbon_g_co2),
-            _unit(_WATER, "l H2O", total.water_liters, total.estimated_water_liters),
-            next(decimals for bound, decimals in _DECIMALS if eur < bound),
-        )
-
-    def eur(self, value: Decimal | None) -> str:
-        """An amount in euro."""
-        if value is None:
-            return UNREPORTED
-        if 0 < value < Decimal(1).scaleb(-self.decimals):
-            return f"<{Decimal(1).scaleb(-self.decimals):f}"
-        return f"{value:,.{self.decimals}f}"
-
-
 def sections(ledger: LedgerLike) -> list[Section]:
-    """The tables by dimension that have more than one row, largest first."""
+    """The tables by dimension that have more than one row, largest first.
+
+    Dimensions that divide the requests in the same way, such as a provider in each country, share a table.
+    """
     columns = reported_columns(ledger.total, Units.of(ledger.total))
-    shown = [Section(TITLES[each], columns, _rows(ledger, each)) for each in DIMENSIONS]
-    return [section for section in shown if len(section.rows) > 1]
+    return [Section(f"by {', '.join(group)}", columns, _rows(ledger, group)) for group in _groups(ledger)]
+
+
+def _groups(ledger: LedgerLike) -> list[list[Dimension]]:
+    keys = [key for key, _ in ledger.cells()]
+    groups: list[list[Dimension]] = []
+    for place, dimension in enumerate(DIMENSIONS):
+        count = len({key[place] for key in keys})
+        if count < 2:  # noqa: PLR2004 - a table of one row repeats the total
+            continue
+        for group in groups:
+            first = DIMENSIONS.index(group[0])
+            if len({key[first] for key in keys}) == len({(key[first], key[place]) for key in keys}) == count:
+                group.append(dimension)
+                break
+        else:
+            groups.append([dimension])
+    return groups
 
 
 def estimated_section(ledger: LedgerLike) -> Section | None:
@@ -87,7 +73,7 @@ def estimated_section(ledger: LedgerLike) -> Section | None:
     if not total.estimated:
         return None
     columns = estimated_columns(Units.of(total))
-    rows = tuple((name, totals) for name, totals in _rows(ledger, "model") if totals.estimated)
+    rows = tuple((name, totals) for name, totals in _rows(ledger, ["model"]) if totals.estimated)
     return Section("estimated, by model", columns, rows)
 
 
@@ -95,19 +81,19 @@ def reported_columns(total: Totals, units: Units) -> tuple[Column, ...]:
     """The columns for reported sums."""
     columns = [Column("requests", lambda sums: f"{sums.requests:,}")]
     if total.failed:
-        columns.append(Column("failed", lambda sums: f"{sums.failed:,}"))
+        columns.append(Column("failed", lambda sums: f"{sums.failed:,}", 7))
     columns += [
-        Column("tok in", lambda sums: tokens(sums.input_tokens)),
-        Column("tok out", lambda sums: tokens(sums.output_tokens)),
-        Column(units.energy[0], lambda sums: figure(sums.energy_kwh, units.energy[1])),
+        Column("tok in", lambda sums: tokens(sums.input_tokens), 4),
+        Column("tok out", lambda sums: tokens(sums.output_tokens), 3),
+        Column(units.energy[0], lambda sums: figure(sums.energy_kwh, units.energy[1]), 1),
         Column(units.carbon[0], lambda sums: figure(sums.carbon_g_co2, units.carbon[1])),
-        Column(units.water[0], lambda sums: figure(sums.water_liters, units.water[1])),
-        Column("EUR", lambda sums: units.eur(sums.eur)),
+        Column(units.water[0], lambda sums: figure(sums.water_liters, units.water[1]), 2),
+        Column(units.money[0], lambda sums: units.amount(sums.eur)),
     ]
     if total.without_impact:
-        columns.append(Column("no impact", lambda sums: _count(sums.without_impact)))
+        columns.append(Column("no impact", lambda sums: _count(sums.without_impact), 5))
     if total.without_cost:
-        columns.append(Column("no cost", lambda sums: _count(sums.without_cost)))
+        columns.append(Column("no cost", lambda sums: _count(sums.without_cost), 6))
     return tuple(columns)
 
 
@@ -115,10 +101,10 @@ def estimated_columns(units: Units) -> tuple[Column, ...]:
     """The columns for estimates."""
     return (
         Column("requests", lambda sums: f"{sums.estimated:,}"),
-        Column(f"~{units.energy[0]}", lambda sums: figure(sums.estimated_energy_kwh, units.energy[1])),
+        Column(f"~{units.energy[0]}", lambda sums: figure(sums.estimated_energy_kwh, units.energy[1]), 1),
         Column(f"~{units.carbon[0]}", lambda sums: figure(sums.estimated_carbon_g_co2, units.carbon[1])),
-        Column(f"~{units.water[0]}", lambda sums: figure(sums.estimated_water_liters, units.water[1])),
-        Column("~EUR", lambda sums: units.eur(sums.estimated_eur)),
+        Column(f"~{units.water[0]}", lambda sums: figure(sums.estimated_water_liters, units.water[1]), 2),
+        Column(f"~{units.money[0]}", lambda sums: units.amount(sums.estimated_eur)),
     )
 
 
@@ -126,6 +112,10 @@ def notes(ledger: LedgerLike) -> list[str]:
     """Notes on the total, in sentences."""
     total = ledger.total
     said = []
+    if total.simulated:
+        said.append(
+            f"Simulated: the figures of {counted(total.simulated, 'request')} were made up by the sandbox."
+        )
     if total.without_impact:
         said.append(
             f"{_of(total.without_impact, total)} reported no impact: missing from the sums, not zero."
@@ -152,12 +142,15 @@ def notes(ledger: LedgerLike) -> list[str]:
 
 
 def charges(total: Totals) -> str:
-    """The amounts debited, by balance."""
-    return ", ".join(f"{amount.normalize():f} {balance}" for balance, amount in sorted(total.charged.items()))
+    """The amounts debited, by balance; credits are euro."""
+    return ", ".join(
+        f"{euro(amount)} in credits" if balance == "credits" else f"{figure(float(amount))} {balance}"
+        for balance, amount in sorted(total.charged.items())
+    )
 
 
-def _rows(ledger: LedgerLike, dimension: Dimension) -> tuple[Row, ...]:
-    nameless = _NAMELESS.get(dimension, "not reported")
+def _rows(ledger: LedgerLike, group: list[Dimension]) -> tuple[Row, ...]:
+    dimension = group[0]
     ranked = sorted(
         ledger.by(dimension).items(),
         key=lambda row: (
@@ -167,7 +160,31 @@ def _rows(ledger: LedgerLike, dimension: Dimension) -> tuple[Row, ...]:
             row[0] or "",
         ),
     )
-    return tuple(folded([(name or nameless, totals) for name, totals in ranked], MAX_ROWS))
+    names = _names(ledger, group)
+    return tuple(folded([(names[name], totals) for name, totals in ranked], MAX_ROWS))
+
+
+def _names(ledger: LedgerLike, group: list[Dimension]) -> dict[str | None, str]:
+    """The label of each name of the first dimension; the others of the group follow it."""
+    places = [DIMENSIONS.index(each) for each in group]
+    return {
+        key[places[0]]: " · ".join(
+            dict.fromkeys(label(each, key[place]) for each, place in zip(group, places, strict=True))
+        )
+        for key, _ in ledger.cells()
+    }
+
+
+def label(dimension: Dimension, name: str | None) -> str:
+    """A name as tables show it: countries in words, and what stands for no name."""
+    if not name:
+        return NAMELESS.get(dimension, "not reported")
+    if dimension == "country":
+        from melious.routing.countries import name_of  # noqa: PLC0415 - a long table
+
+        country = name_of(name)
+        return f"{country} ({name})" if country else name
+    return name
 
 
 def folded(rows: list[Row], most: int) -> list[Row]:
@@ -188,10 +205,3 @@ def _of(count: int, total: Totals) -> str:
 
 def _count(count: int) -> str:
     return f"{count:,}" if count else ""
-
-
-def _unit(units: tuple[tuple[str, float], ...], default: str, *values: _Number) -> tuple[str, float]:
-    known = [float(value) for value in values if value]
-    if not known:
-        return next(unit for unit in units if unit[0] == default)
-    return next((unit for unit in units if max(known) * unit[1] >= 1), units[-1])

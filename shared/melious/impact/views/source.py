@@ -1,0 +1,29 @@
+"""What the views need of a ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from melious.impact.rows import Row
+from melious.impact.totals import Cell, Dimension, Totals
+
+
+class LedgerLike(Protocol):
+    """A ledger, as the views read it."""
+
+    estimates: bool
+
+    @property
+    def total(self) -> Totals:
+        """The sums over all requests."""
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """The rows that are kept, the oldest first."""
+
+    def by(self, dimension: Dimension) -> dict[str | None, Totals]:
+        """The sums by one dimension."""
+
+    def cells(self) -> Iterator[tuple[Cell, Totals]]:
+        """The sums for each combination."""
