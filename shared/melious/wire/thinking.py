@@ -1,8 +1,10 @@
-"""A model's reasoning: a leading `<think>` part, or `reasoning_details`. Pure."""
+"""A model's reasoning: a leading `<think>` part, `reasoning_details`, and what of it goes back. Pure."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias, get_args
 
 _OPEN = "<think>"
 _CLOSE = "</think>"
@@ -100,3 +102,67 @@ def thought_in_details(details: Any) -> str:
     return "".join(
         str(item.get("text") or item.get("summary") or "") for item in items if isinstance(item, dict)
     )
+
+
+ReplayWhen: TypeAlias = Literal["always", "with_tool_calls", "when_needed", "never"]
+REPLAY_WHEN: tuple[ReplayWhen, ...] = get_args(ReplayWhen)
+
+
+@dataclass(frozen=True, slots=True)
+class ReasoningReplay:
+    """Which reasoning of earlier answers goes back to the model.
+
+    Attributes:
+        when: `always`, `with_tool_calls` (only that of messages with calls), `when_needed` (only to models
+            that refuse the conversation without it), or `never`. All but `never` send it to those models.
+        switch: The caller's name for it, for errors.
+    """
+
+    when: ReplayWhen = "always"
+    switch: str = "replay_reasoning"
+
+
+def holds_reasoning(message: Mapping[str, Any]) -> bool:
+    """Whether a message carries the reasoning of an answer."""
+    return bool(message.get("reasoning_content"))
+
+
+def replayed(
+    messages: Sequence[Mapping[str, Any]], when: ReplayWhen, *, needed: bool = False
+) -> list[Mapping[str, Any]]:
+    """A conversation with the reasoning that goes back, and no other.
+
+    Args:
+        messages: Messages in the wire's form, with all the reasoning that was kept. They do not change.
+        when: Which of it goes back.
+        needed: Whether the model refuses the conversation without it. Then tool calls without reasoning get
+            an empty one, if other messages have some: models do not think before every call.
+
+    Example:
+        >>> replayed([{"role": "assistant", "content": "Yes.", "reasoning_content": "Hm."}], "never")
+        [{'role': 'assistant', 'content': 'Yes.'}]
+    """
+    if when == "never":
+        return [_without_reasoning(message) for message in messages]
+    if needed:
+        if not any(map(holds_reasoning, messages)):
+            return list(messages)
+        return [_with_some_reasoning(message) for message in messages]
+    if when == "always":
+        return list(messages)
+    return [
+        message if when == "with_tool_calls" and message.get("tool_calls") else _without_reasoning(message)
+        for message in messages
+    ]
+
+
+def _without_reasoning(message: Mapping[str, Any]) -> Mapping[str, Any]:
+    if "reasoning_content" not in message:
+        return message
+    return {name: value for name, value in message.items() if name != "reasoning_content"}
+
+
+def _with_some_reasoning(message: Mapping[str, Any]) -> Mapping[str, Any]:
+    if not message.get("tool_calls") or holds_reasoning(message):
+        return message
+    return {**message, "reasoning_content": ""}
