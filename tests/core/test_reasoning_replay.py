@@ -60,6 +60,7 @@ def sent(sandbox: Any) -> list[list[str | None]]:
     ]
 
 
+OF_CALLS = ["I must look.", None, ""]
 WHOLE = ["I must look.", "So I say it.", ""]
 
 
@@ -79,18 +80,36 @@ def test_what_is_sent_unless_the_model_wants_more(ask, sandbox, when, wanted):
 
 
 @pytest.mark.parametrize("when", ["with_tool_calls", "when_needed"])
-def test_a_model_that_wants_it_back_gets_it_from_then_on(ask, sandbox, caplog, when):
-    sandbox.faults.add(refusal())
+@pytest.mark.parametrize("refusals", [1, 2])
+def test_a_model_that_wants_it_back_gets_as_much_as_it_wants(ask, sandbox, caplog, when, refusals):
+    sandbox.faults.add(*[refusal()] * refusals)
+    wanted = [OF_CALLS, WHOLE][refusals - 1]
     for _ in range(2):
         ask(replay_reasoning=when)
-    assert sent(sandbox)[1:] == [WHOLE, WHOLE]
+    assert sent(sandbox)[refusals:] == [wanted, wanted]
     told = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert [MODEL in line and "reasoning" in line for line in told] == [True]
 
 
+def test_what_was_learned_can_be_too_little_later(ask, sandbox):
+    sandbox.faults.add(refusal())
+    ask([QUESTION, *call(1, **THOUGHT)], replay_reasoning="when_needed")
+    sandbox.faults.add(refusal())
+    ask(replay_reasoning="when_needed")
+    assert sent(sandbox) == [[None], ["I must look."], OF_CALLS, WHOLE]
+
+
+def test_a_server_that_contradicts_itself_is_left_alone(ask, sandbox):
+    no = "Extra inputs are not permitted, field: 'messages[1].reasoning_content'"
+    sandbox.faults.add(*[refusal(said) for said in (no, MUST, no, MUST)])
+    with pytest.raises(BadRequestError):
+        ask()
+    assert len(sandbox.requests) == 3
+
+
 def test_the_catalogue_knows_who_wants_it_back(ask, sandbox):
     ask(model="kimi-k2.7-code", replay_reasoning="when_needed")
-    assert sent(sandbox) == [WHOLE]
+    assert sent(sandbox) == [OF_CALLS]
 
 
 @pytest.mark.parametrize("model", [MODEL, "kimi-k2.7-code"])
@@ -105,7 +124,9 @@ def test_an_explicit_no_is_obeyed_and_named_by_the_error(ask, sandbox, model, sw
 
 def test_reasoning_that_was_not_kept_cannot_go_back(ask, sandbox):
     sandbox.faults.add(refusal())
-    with pytest.raises(BadRequestError, match=r"does not hold: keep .* and replay_reasoning sends it"):
+    with pytest.raises(
+        BadRequestError, match=r"the conversation lacks it: keep .* and replay_reasoning sends it"
+    ):
         ask([QUESTION, *call(1)])
     assert len(sandbox.requests) == 1
 

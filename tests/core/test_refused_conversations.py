@@ -17,6 +17,9 @@ SAID: list[tuple[Need | None, int, object]] = [
     ),
     ("one_system_message", 400, "Unexpected role 'system' after role 'assistant'"),
     ("one_system_message", 400, "Only one system message is allowed"),
+    ("one_system_message", 400, "Multiple system messages are not supported"),
+    ("one_system_message", 400, "System messages are only supported at the beginning of the conversation"),
+    ("one_system_message", 400, "Only the first message can have the role system"),
     ("alternating_turns", 400, "Conversation roles must alternate user/assistant/user/assistant/..."),
     (
         "alternating_turns",
@@ -29,6 +32,12 @@ SAID: list[tuple[Need | None, int, object]] = [
         "deepseek-reasoner does not support successive user or assistant messages (messages[1] and "
         "messages[2] in your input). You should interleave the user/assistant messages",
     ),
+    (
+        "alternating_turns",
+        400,
+        "After the (optional) system message(s), user and assistant roles should be alternating.",
+    ),
+    ("reasoning", 400, "messages[2]: missing field `reasoning_content`"),
     ("reasoning", 400, "The `reasoning_content` in the thinking mode must be passed back to the API."),
     ("reasoning", 400, "The `content[].thinking` in the thinking mode must be passed back to the API."),
     (
@@ -81,6 +90,8 @@ SAID: list[tuple[Need | None, int, object]] = [
     (None, 400, "Unexpected role 'user' after role 'tool'"),
     (None, 400, "The request was rejected as malformed, check message format, tools schema"),
     (None, 400, "response_format is not supported"),
+    (None, 400, "System prompt is too long"),
+    (None, 400, "This model does not support reasoning"),
     (None, 429, "System message must be at the beginning."),
 ]
 

@@ -105,7 +105,7 @@ def test_reasoning_that_is_turned_off_is_named_by_the_error(way, chat, sandbox):
 
 def test_reasoning_that_was_not_kept_is_named_by_the_error(ask, chat, sandbox):
     sandbox.faults.add(refusal(MUST))
-    with pytest.raises(BadRequestError, match="does not hold"):
+    with pytest.raises(BadRequestError, match="the conversation lacks it"):
         ask(chat(MODEL), [HumanMessage("Is it?"), AIMessage("Yes."), HumanMessage("Why?")])
     assert len(sandbox.requests) == 1
 

@@ -106,17 +106,16 @@ async def test_reasoning_that_is_turned_off_is_named_by_the_error(make_llm, sand
 async def test_reasoning_that_was_not_kept_is_named_by_the_error(ask, make_llm, sandbox):
     sandbox.faults.add(refusal(MUST))
     history = [ChatMessage("Is it?"), ChatMessage("Yes.", role="assistant"), ChatMessage("Why?")]
-    with pytest.raises(BadRequestError, match=r"does not hold: .* echo_thinking sends it"):
+    with pytest.raises(BadRequestError, match=r"the conversation lacks it: .* echo_thinking sends it"):
         await ask(make_llm(), history)
     assert len(sandbox.requests) == 1
 
 
-async def test_the_catalogue_knows_who_wants_reasoning_back(ask, make_llm, sandbox):
-    llm = make_llm(model="kimi-k2.7-code")
-    sandbox.replies.add(Reply(text="Yes.", reasoning="Hm."))
-    first = llm.chat([ChatMessage("Is it?")])
-    await ask(llm, [ChatMessage("Is it?"), first.message, ChatMessage("Why?")])
-    assert reasoning(sandbox) == [[], ["Hm."]]
+async def test_the_catalogue_knows_who_wants_reasoning_back(make_llm, sandbox):
+    sandbox.replies.add(OSLO, ANSWER)
+    agent = FunctionAgent(tools=[WEATHER], llm=make_llm(model="kimi-k2.7-code"))
+    await agent.run("Oslo?")
+    assert reasoning(sandbox) == [[], ["I look it up."]]
 
 
 def test_models_are_told_apart(make_llm, sandbox):

@@ -17,18 +17,20 @@ _KNOWN: tuple[tuple[str, Need], ...] = (
     ("qwen3.6-", "one_system_message"),
     ("qwen3.8-", "one_system_message"),
     # Makers whose documentation says that reasoning must come back with tool calls.
-    ("deepseek-v4", "reasoning"),
-    ("kimi-k2", "reasoning"),
-    ("kimi-k3", "reasoning"),
-    ("mimo-v2", "reasoning"),
+    ("deepseek-v4", "reasoning_of_calls"),
+    ("kimi-k2", "reasoning_of_calls"),
+    ("kimi-k3", "reasoning_of_calls"),
+    ("mimo-v2", "reasoning_of_calls"),
 )
-"""Beginnings of names."""
+"""Beginnings of names, without a maker's name before them."""
 
-_OPPOSITES: dict[Need, Need] = {"reasoning": "no_reasoning", "no_reasoning": "reasoning"}
+_REASONING: frozenset[Need] = frozenset({"reasoning_of_calls", "reasoning", "no_reasoning"})
+"""Of these, the last one holds."""
 
 _SENTENCES: dict[Need, str] = {
     "one_system_message": "takes one system message, at the beginning; merging them",
     "alternating_turns": "takes no two turns of one role in a row; merging them",
+    "reasoning_of_calls": "wants the reasoning before its tool calls back; sending it",
     "reasoning": "wants the reasoning of its earlier answers back; sending it",
     "no_reasoning": "takes no reasoning of earlier answers; leaving it out",
 }
@@ -42,14 +44,15 @@ def needs_of(model: str, base_url: str) -> frozenset[Need]:
         ['one_system_message']
     """
     name = split_flavor(model)[0]
-    known = frozenset(need for start, need in _KNOWN if name.startswith(start))
+    bare = name.rpartition("/")[2].lower()
+    known = frozenset(need for start, need in _KNOWN if bare.startswith(start))
     learned = _learned.get((base_url, name))
     return with_need(known, *learned) if learned else known
 
 
 def with_need(needs: frozenset[Need], *more: Need) -> frozenset[Need]:
-    """Needs and more of them, which replace their opposites."""
-    return (needs - {_OPPOSITES[need] for need in more if need in _OPPOSITES}) | frozenset(more)
+    """Needs and more of them; what they say of reasoning holds from then on."""
+    return (needs - _REASONING if _REASONING.intersection(more) else needs) | frozenset(more)
 
 
 def note_need(need: Need, model: str, base_url: str, why: str) -> None:

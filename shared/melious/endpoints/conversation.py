@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 from melious.catalogue.needs import needs_of, note_need, with_need
 from melious.endpoints.otherwise import Alternatives
@@ -22,6 +22,9 @@ Messages = Sequence[Mapping[str, Any]]
 _MERGED: frozenset[Need] = frozenset({"one_system_message", "alternating_turns"})
 """The needs of templates that do not take several system messages."""
 
+_STEPS: Mapping[Need, tuple[Need, ...]] = {"reasoning": ("reasoning_of_calls", "reasoning")}
+"""What an error may mean, from the least on: reasoning costs tokens."""
+
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
@@ -34,6 +37,8 @@ class Conversation:
         merge: Whether to merge system messages; None where the model needs it.
         replay: Which reasoning goes back.
         needs: What the model is known to need, and what it asked for in this call.
+        tried: What it asked for in this call, in order.
+        remember: Remembers that, once the call is answered.
     """
 
     messages: Messages
@@ -42,12 +47,14 @@ class Conversation:
     merge: bool | None
     replay: ReasoningReplay
     needs: frozenset[Need]
+    tried: tuple[Need, ...] = ()
+    remember: Callable[[], object] | None = None
 
     def sent(self) -> list[Mapping[str, Any]]:
         """The messages as the model wants them."""
-        refused = "no_reasoning" in self.needs
-        when = "never" if refused else self.replay.when
-        messages = replayed(self.messages, when, needed="reasoning" in self.needs)
+        when = "never" if "no_reasoning" in self.needs else self.replay.when
+        needed: Literal["of_calls", "all"] | None = "of_calls" if "reasoning_of_calls" in self.needs else None
+        messages = replayed(self.messages, when, "all" if "reasoning" in self.needs else needed)
         if self.merge or (self.merge is None and self.needs & _MERGED):
             messages = one_system(messages)
         return alternating(messages) if "alternating_turns" in self.needs else messages
@@ -56,31 +63,47 @@ class Conversation:
         """See `Request.otherwise`."""
         alternatives = request.otherwise
         assert isinstance(alternatives, Alternatives)  # noqa: S101 - it is one of them
-        need = need_in(error)
-        if need is None and self.merge is None and alternatives.method is None and _is_told_twice(error):
-            need = "one_system_message"  # the gateway hides what the template said
-        if need is None:
-            return None
-        wiser = replace(self, needs=with_need(self.needs, need))
-        messages = wiser.sent()
-        if messages == self.sent():
-            return None
-        method = alternatives.method
+        said = need_in(error)
+        if said is None and self.merge is None and alternatives.method is None and _is_told_twice(error):
+            said = "one_system_message"  # the gateway hides what the template said
+        before = self.sent()
+        for need in () if said is None else self._untried(said):
+            needs = with_need(self.needs, need)
+            wiser = replace(self, needs=needs, tried=(*self.tried, need))
+            if wiser.sent() != before:
+                return self._instead(request, alternatives, error, wiser)
+        return None
+
+    def _untried(self, said: Need) -> Iterator[Need]:
+        """What may satisfy a model that says what it needs: the least that it has not been given yet."""
+        steps = _STEPS.get(said, (said,))
+        given = [place for place, need in enumerate(steps) if need in self.needs]
+        return (need for need in steps[given[-1] + 1 if given else 0 :] if need not in self.tried)
+
+    def learned(self) -> tuple[Need, ...]:
+        """The needs that this call has shown, if it is answered."""
+        return tuple(need for need in self.tried if need in self.needs)
+
+    def _instead(
+        self, request: Request, alternatives: Alternatives, error: MeliousError, wiser: Conversation
+    ) -> Otherwise:
+        why = f"{error.status_code or 'in the stream'}"
+        remember = partial(_remember, wiser.learned(), self.model, self.base_url, why)
+        wiser = replace(wiser, remember=remember)
+        messages, method = wiser.sent(), alternatives.method
         if method is not None:
             method = method.with_messages(messages)
             messages = method.sent()["messages"]
-        simpler = tuple(wiser if step is self else step for step in alternatives.simpler)
         sent = codec.loads(request.body) if isinstance(request.body, bytes) else {}
-        learned = partial(
-            note_need, need, self.model, self.base_url, f"{error.status_code or 'in the stream'}"
-        )
+        simpler = tuple(wiser if step is self else step for step in alternatives.simpler)
         instead = replace(
             request,
             body=codec.dumps(sent | {"messages": messages}),
             otherwise=replace(alternatives, simpler=simpler, method=method),
-            learned=(*request.learned, learned),
+            learned=(*(one for one in request.learned if one is not self.remember), remember),
         )
-        return Otherwise(instead, f"the messages were refused, trying others: {need.replace('_', ' ')}")
+        need = wiser.tried[-1].replace("_", " ")
+        return Otherwise(instead, f"the messages were refused, trying them for a model that wants {need}")
 
     def advice_for(self, error: MeliousError) -> str | None:
         """What to do about a refusal that ends the call; None if it is not about the conversation."""
@@ -117,6 +140,11 @@ def read_replay(given: object) -> ReasoningReplay:
     )
 
 
+def _remember(needs: tuple[Need, ...], model: str, base_url: str, why: str) -> None:
+    for need in needs:
+        note_need(need, model, base_url, why)
+
+
 def _is_told_twice(error: MeliousError) -> bool:
     return is_malformed(error) and error.attempts > 1
 
@@ -126,6 +154,6 @@ def _advice_on_reasoning(replay: ReasoningReplay) -> str:
     if replay.when == "never":
         return f"{wanted}: do not turn off {replay.switch}"
     return (
-        f"{wanted}, which the conversation does not hold: keep the assistant's messages as they came, with "
-        f"their reasoning, and {replay.switch} sends it"
+        f"{wanted}, and the conversation lacks it: keep the assistant's messages as they came, with their "
+        f"reasoning, and {replay.switch} sends it"
     )

@@ -7,7 +7,9 @@ from typing import Literal, TypeAlias
 
 from melious.errors.tree import APIStatusError, MeliousError
 
-Need: TypeAlias = Literal["one_system_message", "alternating_turns", "reasoning", "no_reasoning"]
+Need: TypeAlias = Literal[
+    "one_system_message", "alternating_turns", "reasoning_of_calls", "reasoning", "no_reasoning"
+]
 """One system message at the beginning; the user and the model in turn; reasoning back, or not."""
 
 _REFUSED = frozenset({None, 400, 422})
@@ -22,16 +24,21 @@ _SIGNS: tuple[tuple[Need, str], ...] = (
     ("no_reasoning", r"reasoning_content\W{0,3} (?:is|are) not (?:allowed|permitted|supported)"),
     # DeepSeek, MiMo; Moonshot
     ("reasoning", r"(?:reasoning|thinking).{0,60}must be (?:passed|sent|given) back"),
-    ("reasoning", r"reasoning_content\W{0,3} (?:is|are) (?:missing|required)"),
-    ("reasoning", r"(?:missing|requires?|without) (?:the |a )?(?:field )?\W{0,3}reasoning_content"),
+    ("reasoning", r"reasoning_content\W{0,3} (?:field )?(?:is|are) (?:missing|required)"),
+    (
+        "reasoning",
+        r"(?:missing|requires?|must (?:include|contain|have))\b[^.]{0,30}\breasoning_content",
+    ),
     # Mistral, Gemma, llama-server; DeepSeek R1
-    ("alternating_turns", r"roles? (?:must|should) (?:strictly )?alternate"),
-    ("alternating_turns", r"does not support (?:successive|consecutive) (?:user|assistant|messages)"),
+    ("alternating_turns", r"(?:must|should|need to) (?:strictly |be )?alternat(?:e|ing)"),
+    ("alternating_turns", r"(?:successive|consecutive) (?:user|assistant|messages)"),
     ("alternating_turns", r"unexpected role \W?(user|assistant)\W? after role \W?\1\b"),
     # Qwen 3.5 and later, and templates made from it; Mistral
     ("one_system_message", _SYSTEM + r" (?:must|should|can|may)\b.{0,40}\b(?:beginning|first|start)"),
+    ("one_system_message", _SYSTEM + r" (?:is|are) only (?:allowed|permitted|supported)\b"),
     ("one_system_message", r"(?:multiple|several|more than one|only (?:one|a single)) " + _SYSTEM),
-    ("one_system_message", r"unexpected role \W?(?:system|developer)\W? after"),
+    ("one_system_message", r"only the first message (?:can|may) (?:be|have)\b.{0,20}\bsystem"),
+    ("one_system_message", r"unexpected role \W?(?:RoleEnum\.)?(?:system|developer)\b"),
 )
 
 

@@ -122,21 +122,18 @@ class ReasoningReplay:
     switch: str = "replay_reasoning"
 
 
-def holds_reasoning(message: Mapping[str, Any]) -> bool:
-    """Whether a message carries the reasoning of an answer."""
-    return bool(message.get("reasoning_content"))
-
-
 def replayed(
-    messages: Sequence[Mapping[str, Any]], when: ReplayWhen, *, needed: bool = False
+    messages: Sequence[Mapping[str, Any]],
+    when: ReplayWhen,
+    needed: Literal["of_calls", "all"] | None = None,
 ) -> list[Mapping[str, Any]]:
     """A conversation with the reasoning that goes back, and no other.
 
     Args:
         messages: Messages in the wire's form, with all the reasoning that was kept. They do not change.
         when: Which of it goes back.
-        needed: Whether the model refuses the conversation without it. Then tool calls without reasoning get
-            an empty one, if other messages have some: models do not think before every call.
+        needed: The least that the model wants back, unless `when` is `never`. Tool calls without reasoning
+            then get an empty one if other messages have some: models do not think before every call.
 
     Example:
         >>> replayed([{"role": "assistant", "content": "Yes.", "reasoning_content": "Hm."}], "never")
@@ -144,25 +141,22 @@ def replayed(
     """
     if when == "never":
         return [_without_reasoning(message) for message in messages]
-    if needed:
-        if not any(map(holds_reasoning, messages)):
-            return list(messages)
-        return [_with_some_reasoning(message) for message in messages]
-    if when == "always":
-        return list(messages)
-    return [
-        message if when == "with_tool_calls" and message.get("tool_calls") else _without_reasoning(message)
-        for message in messages
-    ]
+    every = when == "always" or needed == "all"
+    of_calls = every or when == "with_tool_calls" or needed is not None
+    fill = needed is not None and any(message.get("reasoning_content") for message in messages)
+    out = []
+    for message in messages:
+        calls = bool(message.get("tool_calls"))
+        if not (every or (calls and of_calls)):
+            out.append(_without_reasoning(message))
+        elif fill and calls and not message.get("reasoning_content"):
+            out.append({**message, "reasoning_content": ""})
+        else:
+            out.append(message)
+    return out
 
 
 def _without_reasoning(message: Mapping[str, Any]) -> Mapping[str, Any]:
     if "reasoning_content" not in message:
         return message
     return {name: value for name, value in message.items() if name != "reasoning_content"}
-
-
-def _with_some_reasoning(message: Mapping[str, Any]) -> Mapping[str, Any]:
-    if not message.get("tool_calls") or holds_reasoning(message):
-        return message
-    return {**message, "reasoning_content": ""}
