@@ -1,5 +1,6 @@
 """A conversation that a model's template refuses is sent once more in the form that it takes."""
 
+import json
 import logging
 from typing import Any
 
@@ -83,6 +84,21 @@ def test_the_option_merges_at_once(ask, sandbox, where):
 def test_the_option_of_the_call_replaces_that_of_the_client(ask, sandbox):
     ask(SEVERAL, options={"merge_system_messages": True}, merge_system_messages=False)
     assert sent(sandbox) == [SEVERAL]
+
+
+def test_a_refusal_inside_a_stream_counts_too(clients, sandbox):
+    said = json.dumps({"error": {"message": AT_THE_BEGINNING, "type": "invalid_request_error"}})
+    sandbox.faults.add(Fault(raw=[f"data: {said}\n\n"]))
+    streamed = clients.stream(clients.client(sandbox), model=MODEL, messages=SEVERAL)
+    assert streamed.error is None
+    assert sent(sandbox) == [SEVERAL, MERGED]
+
+
+@pytest.mark.parametrize("max_retries", [0, 2])
+def test_a_refusal_is_no_failure_that_is_retried(ask, sandbox, max_retries):
+    sandbox.faults.add(refusal(AT_THE_BEGINNING, 500))
+    ask(SEVERAL, max_retries=max_retries)
+    assert sent(sandbox) == [SEVERAL, MERGED]
 
 
 @pytest.mark.parametrize("model", [MODEL, "qwen3.5-9b"])

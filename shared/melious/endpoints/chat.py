@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from melious.answers.reading import json_of, read_as
 from melious.answers.results import ChatCompletion
 from melious.endpoints.common import body_of, check_known, is_list, request_of
-from melious.endpoints.conversation import Conversation, conversation_of, read_replay
 from melious.endpoints.otherwise import Alternatives, Simplify
 from melious.errors import APIStatusError, InvalidArgumentError, MeliousError, ResponseDecodeError
 from melious.exchange.request import Operation, Otherwise, Request, Response
@@ -24,6 +23,7 @@ from melious.wire.normalized import normalize_tool_call
 from melious.wire.thinking import ReasoningReplay, ReplayWhen
 
 if TYPE_CHECKING:
+    from melious.endpoints.conversation import Conversation
     from melious.endpoints.structured import StructuredOutput
 
 PATH = "chat/completions"
@@ -165,14 +165,15 @@ def _request(
         )
     check_known(params, ChatParams, "chat")
     given = _checked(messages)
-    conversation = _conversation(config, model, given, params)
-    fields: dict[str, Any] = {"messages": given if conversation is None else conversation.sent()}
+    fields: dict[str, Any] = {"messages": given}
     if stream:
         fields |= {"stream": True, "stream_options": {"include_usage": True}}
     body = body_of(config, model, fields, params)
     details: dict[str, Any] = {"stream": stream}
     simpler: tuple[Simplify, ...] = ()
-    if conversation is not None and body["messages"] is fields["messages"]:
+    conversation = _conversation(config, model, given, params)
+    if conversation is not None and body["messages"] is given:
+        body["messages"] = conversation.sent()
         simpler = (conversation,)
     options = params.get(_OPTIONS)
     if stream and not (isinstance(options, Mapping) and any(options.values())):
@@ -200,8 +201,17 @@ def _conversation(
     config: ClientConfig, model: str, messages: list[Mapping[str, Any]], params: ChatParams
 ) -> Conversation | None:
     """The conversation of a request; None for a single question, which a model takes as it is."""
-    replay = read_replay(params.get("replay_reasoning"))
-    if len(messages) == 1 and messages[0]["role"] != "assistant":
+    single = len(messages) == 1 and messages[0]["role"] != "assistant"
+    replay = params.get("replay_reasoning")
+    if single and replay is None:
+        return None
+    from melious.endpoints.conversation import (  # noqa: PLC0415 - reads the catalogue
+        conversation_of,
+        read_replay,
+    )
+
+    replay = read_replay(replay)
+    if single:
         return None
     merge = params.get("merge_system_messages")
     if merge is None:

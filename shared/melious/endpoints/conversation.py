@@ -80,15 +80,12 @@ class Conversation:
         given = [place for place, need in enumerate(steps) if need in self.needs]
         return (need for need in steps[given[-1] + 1 if given else 0 :] if need not in self.tried)
 
-    def learned(self) -> tuple[Need, ...]:
-        """The needs that this call has shown, if it is answered."""
-        return tuple(need for need in self.tried if need in self.needs)
-
     def _instead(
         self, request: Request, alternatives: Alternatives, error: MeliousError, wiser: Conversation
     ) -> Otherwise:
         why = f"{error.status_code or 'in the stream'}"
-        remember = partial(_remember, wiser.learned(), self.model, self.base_url, why)
+        shown = tuple(need for need in wiser.tried if need in wiser.needs)
+        remember = partial(_remember, shown, self.model, self.base_url, why)
         wiser = replace(wiser, remember=remember)
         messages, method = wiser.sent(), alternatives.method
         if method is not None:
