@@ -27,13 +27,14 @@ _KNOWN: tuple[tuple[str, Need], ...] = (
 _REASONING: frozenset[Need] = frozenset({"reasoning_of_calls", "reasoning", "no_reasoning"})
 """Of these, the last one holds."""
 
-_SENTENCES: dict[Need, str] = {
-    "one_system_message": "takes one system message, at the beginning; merging them",
-    "alternating_turns": "takes no two turns of one role in a row; merging them",
-    "reasoning_of_calls": "wants the reasoning before its tool calls back; sending it",
-    "reasoning": "wants the reasoning of its earlier answers back; sending it",
-    "no_reasoning": "takes no reasoning of earlier answers; leaving it out",
+_SENTENCES: dict[Need, tuple[str, str]] = {
+    "one_system_message": ("takes one system message, at the beginning", "merging system messages"),
+    "alternating_turns": ("takes no two turns of one role in a row", "merging such turns"),
+    "reasoning_of_calls": ("wants the reasoning before its tool calls back", "sending it"),
+    "reasoning": ("wants the reasoning of all its earlier answers back", "sending it"),
+    "no_reasoning": ("takes no reasoning of earlier answers", "leaving it out"),
 }
+"""What a model needs, and what is done from then on."""
 
 
 def needs_of(model: str, base_url: str) -> frozenset[Need]:
@@ -64,7 +65,8 @@ def note_need(need: Need, model: str, base_url: str, why: str) -> None:
     if len(_learned) >= _MOST_MODELS:
         forget_needs()
     _learned[place] = with_need(already, need)
-    _logger.warning("%s %s at %s (%s)", model, _SENTENCES[need], base_url, why)
+    fact, action = _SENTENCES[need]
+    _logger.warning("%s at %s %s (%s); %s", model, base_url, fact, why, action)
 
 
 def forget_needs() -> None:
