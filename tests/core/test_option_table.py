@@ -6,11 +6,12 @@ import pytest
 
 from melious.endpoints.chat import ChatParams
 from melious.settings.config import ClientConfig
-from melious.settings.fields import ClientFields, EmbeddingCacheFields, StreamFields
+from melious.settings.fields import ChatFields, ClientFields, EmbeddingCacheFields
 from melious.settings.options import OPTIONS, CallOptions, ClientOptions, Option, RoutingOptions
 
 CLIENT = [option for option in OPTIONS if option.scope != "call"]
 CALL = [option for option in OPTIONS if option.scope != "client"]
+OF_CHAT = {"stream_impact", "merge_system_messages"}
 FIELDS = {field.name: field for field in dataclasses.fields(ClientConfig)}
 
 
@@ -23,8 +24,8 @@ def test_the_client_takes_the_options_of_its_scope_and_no_others() -> None:
 
 
 def test_a_call_takes_the_options_of_its_scope_and_no_others() -> None:
-    assert set(RoutingOptions.__annotations__) == {option.name for option in CALL} - {"stream_impact"}
-    assert "stream_impact" in ChatParams.__annotations__
+    assert set(RoutingOptions.__annotations__) == {option.name for option in CALL} - OF_CHAT
+    assert set(ChatParams.__annotations__) >= OF_CHAT
 
 
 def test_the_config_has_a_field_for_every_option_of_a_client() -> None:
@@ -44,7 +45,7 @@ def test_the_default_of_the_config_is_that_of_the_table(option: Option) -> None:
 
 
 def test_the_fields_of_the_adapters_are_the_options_of_a_client() -> None:
-    fields = [ClientFields.model_fields, EmbeddingCacheFields.model_fields, StreamFields.model_fields]
+    fields = [ClientFields.model_fields, EmbeddingCacheFields.model_fields, ChatFields.model_fields]
     names = [name for each in fields for name in each]
     assert len(names) == len(set(names))
     injected = {"http_client", "async_http_client"}
@@ -61,6 +62,6 @@ def test_the_fields_of_the_adapters_are_the_options_of_a_client() -> None:
 def test_what_help_says_of_an_option_begins_with_the_sentence_of_the_table(
     shape: type, option: Option
 ) -> None:
-    if option.name == "stream_impact" and shape is RoutingOptions:
+    if option.name in OF_CHAT and shape is RoutingOptions:
         shape = ChatParams
     assert f" {option.name}: {option.sentence}" in " ".join((shape.__doc__ or "").split())

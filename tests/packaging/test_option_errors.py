@@ -34,6 +34,7 @@ WRONG: dict[str, tuple[Any, ...]] = {
     "budget": (3, {"max_carbon_g": 1}, "1 EUR"),
     "verify_location": ("yes", None, True),
     "stream_impact": ("stream", None, True),
+    "merge_system_messages": ("yes", 1, 0),
     "routing_fallbacks": (3, "countries", [3], ["country"], [{"countries": ["XX"]}]),
     "default_headers": (3, "x: y", {"x": 1}, {1: "x"}, {"x": "a\nb"}, {"Content-Length": "3"}),
     "allow_insecure_http": ("yes", 1, None),
@@ -44,6 +45,7 @@ FIXED_TO_CLASSES = {
     "embedding_cache_size": {"MeliousEmbeddings", "MeliousEmbedding"},
     "embedding_cache_ttl": {"MeliousEmbeddings", "MeliousEmbedding"},
     "stream_impact": {"ChatMelious", "Melious"},
+    "merge_system_messages": {"ChatMelious", "Melious"},
 }
 CLASSES = [
     langchain.ChatMelious,
@@ -126,7 +128,7 @@ def test_one_error_for_all_who_are_made_from_it(name: str, value: object) -> Non
 )
 def test_a_call_refuses_what_a_client_refuses(name: str, value: object) -> None:
     client = MeliousClient(api_key=KEY, base_url="http://127.0.0.1:9/v1")  # nothing is sent
-    calls = CALLS[:1] if name == "stream_impact" else CALLS
+    calls = CALLS[:1] if name in ("stream_impact", "merge_system_messages") else CALLS
     errors = {refusal(call, client=client, **{name: value}) for call in calls}
     if name in ("extra_headers", "on_retry"):
         assert len(errors) == 1

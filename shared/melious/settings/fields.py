@@ -86,10 +86,11 @@ class EmbeddingCacheFields(BaseModel):
     embedding_cache_ttl: float = option_field("embedding_cache_ttl")
 
 
-class StreamFields(BaseModel):
-    """The options of classes that stream answers."""
+class ChatFields(BaseModel):
+    """The options of classes that chat."""
 
     stream_impact: StreamImpact = option_field("stream_impact")
+    merge_system_messages: bool | None = option_field("merge_system_messages")
 
 
 def regular_options(given: Mapping[str, Any]) -> dict[str, Any]:
