@@ -8,20 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from distributions import CLASSES
 
 import melious
 
 ROOT = Path(__file__).parents[2]
-CLASSES = {
-    "langchain-melious": ("langchain_melious", "ChatMelious"),
-    "llama-index-llms-melious": ("llama_index.llms.melious", "Melious"),
-    "llama-index-embeddings-melious": ("llama_index.embeddings.melious", "MeliousEmbedding"),
-    "llama-index-postprocessor-melious-rerank": ("llama_index.postprocessor.melious_rerank", "MeliousRerank"),
-    "llama-index-readers-melious": ("llama_index.readers.melious", "MeliousAudioReader"),
-    "llama-index-tools-melious": ("llama_index.tools.melious", "MeliousToolSpec"),
-}
-"""The conventional import path of each distribution, and the class that its users look for."""
-
 SHARED = ("license", "requires-python", "authors", "classifiers", "urls")
 each_distribution = pytest.mark.parametrize("name", CLASSES)
 
