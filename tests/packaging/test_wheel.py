@@ -6,6 +6,8 @@ import os
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -51,11 +53,26 @@ def run(*command: str, env: dict[str, str] = ENVIRONMENT, **options) -> str:
 
 
 @pytest.fixture(scope="session")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("dist")
-    run(*UV, "build", "--wheel", "--quiet", "--out-dir", str(folder), "--python", sys.executable, cwd=ROOT)
-    (built,) = folder.glob("*.whl")
-    return built
+def wheel_of(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Give the wheel of a distribution: from the folder `--wheels`, or built now."""
+    given = pytestconfig.getoption("--wheels")
+
+    @cache
+    def wheel_of(name: str) -> Path:
+        folder = Path(given).resolve() if given else tmp_path_factory.mktemp("dist")
+        if not given:
+            project = ROOT if name == "melious" else ROOT / "packaging" / name
+            build = [*UV, "build", "--wheel", "--quiet", "--python", sys.executable]
+            run(*build, "--out-dir", str(folder), str(project))
+        (wheel,) = folder.glob(f"{name.replace('-', '_')}-[0-9]*.whl")
+        return wheel
+
+    return wheel_of
+
+
+@pytest.fixture(scope="session")
+def wheel(wheel_of: Callable[[str], Path]) -> Path:
+    return wheel_of("melious")
 
 
 class Installed:
@@ -94,13 +111,6 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory):
         return made[extra]
 
     return install
-
-
-def built(name: str, folder: Path) -> Path:
-    project = ROOT / "packaging" / name
-    run(*UV, "build", "--quiet", "--out-dir", str(folder), "--python", sys.executable, str(project))
-    (wheel,) = folder.glob(f"{name.replace('-', '_')}-*.whl")
-    return wheel
 
 
 @of_the_wheel
@@ -267,11 +277,11 @@ def test_the_command_is_there_and_says_what_the_demo_needs(installed) -> None:
     ],
 )
 def test_a_name_that_people_type_brings_its_class(
-    name: str, path: str, class_name: str, wheel: Path, tmp_path: Path
+    name: str, path: str, class_name: str, wheel_of: Callable[[str], Path], tmp_path: Path
 ) -> None:
-    distribution = built(name, tmp_path)
+    distribution = wheel_of(name)
     assert all(".dist-info/" in file for file in zipfile.ZipFile(distribution).namelist())
-    fresh = Installed(tmp_path / "env", wheel, f"{name} @ {distribution.as_uri()}")
+    fresh = Installed(tmp_path / "env", wheel_of("melious"), f"{name} @ {distribution.as_uri()}")
     file = f"sys.modules[{class_name}.__module__].__file__"
     imported = fresh.says(f"import sys\nfrom {path} import {class_name}\nprint({file})")
     assert Path(imported.strip()).is_relative_to(tmp_path / "env")
