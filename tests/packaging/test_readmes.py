@@ -147,7 +147,17 @@ def settings_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(Settings, name, getattr(Settings, name))
 
 
-@pytest.mark.usefixtures("recordings", "melious_key", "settings_put_back")
+@pytest.fixture
+def event_loop_closed() -> Iterator[None]:
+    """LlamaIndex's blocking calls take the event loop of the thread, and none of them closes it."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    yield
+    asyncio.set_event_loop(None)
+    loop.close()
+
+
+@pytest.mark.usefixtures("recordings", "melious_key", "settings_put_back", "event_loop_closed")
 @pytest.mark.filterwarnings(
     "ignore:The `__fields(_set)?__` attribute is deprecated:pydantic.warnings.PydanticDeprecatedSince20",
     "ignore:Accessing the 'model_(computed_)?fields' attribute:pydantic.warnings.PydanticDeprecatedSince211",
