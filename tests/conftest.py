@@ -48,6 +48,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="run the whole products of parameters, and the tests that take long",
     )
+    parser.addoption("--wheels", metavar="FOLDER", help="test the wheels of this folder, instead of new ones")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
