@@ -84,6 +84,10 @@ class MeliousEmbedding(MeliousComponent, EmbeddingCacheFields, BaseEmbedding):
     texts. A failed call raises a `melious.MeliousError`. A `MeliousUsageEvent`
     reports what each request cost.
 
+    An `IngestionPipeline` embeds anew when the model, its service, what is sent
+    to it or the routing changes, but not for another key, timeout, batch size or
+    other setting that only changes how requests are made.
+
     Args:
         model: The model, with or without a flavor; LlamaIndex calls it `model_name`.
         api_key: The key; by default the environment variable `MELIOUS_API_KEY`.
@@ -136,6 +140,10 @@ class MeliousEmbedding(MeliousComponent, EmbeddingCacheFields, BaseEmbedding):
         **MeliousComponent.argument_aliases,
         "model": "model_name",
     }
+
+    operational_fields: ClassVar[frozenset[str]] = frozenset(
+        {"embed_batch_size", "num_workers", "encoding_format"}
+    )
 
     if TYPE_CHECKING:  # one of the two must be given
         model: str = ""
