@@ -54,7 +54,7 @@ def test_batches_by_count_keep_the_order(
 def test_a_broken_vector_is_named_by_its_place_among_all_texts(
     sandbox: Sandbox, embed: Callable[..., Any], concurrency: int
 ) -> None:
-    texts = [TEXTS[0], *TEXTS]  # equal texts are sent once
+    texts = [TEXTS[0], *TEXTS[:6]]  # equal texts are sent once
     data = [{"index": 0, "embedding": [1.0]}, {"index": 1, "embedding": []}]
     sandbox.faults.add(Fault(after=2, body={"object": "list", "data": data}))
     with pytest.raises(ResponseDecodeError) as caught:
