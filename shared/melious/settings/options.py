@@ -64,7 +64,6 @@ class Option:
         sentence: What it does, with its unit and default.
         check: Raises for a wrong value.
         default: The client's default.
-        operational: It changes how requests are made, but neither what is asked nor where it may run.
     """
 
     name: str
@@ -72,7 +71,6 @@ class Option:
     sentence: str
     check: Check
     default: Any = None
-    operational: bool = False
 
 
 class CallOptions(TypedDict, total=False):
@@ -223,7 +221,6 @@ OPTIONS: tuple[Option, ...] = (
         "How the key is sent: `bearer`, the default, or `x-api-key`.",
         either("bearer", "x-api-key"),
         "bearer",
-        operational=True,
     ),
     Option(
         "async_transport",
@@ -231,14 +228,12 @@ OPTIONS: tuple[Option, ...] = (
         "`httpx`, the default, or `aiohttp` for async calls (extra `aiohttp`).",
         either("httpx", "aiohttp"),
         "httpx",
-        operational=True,
     ),
     Option(
         "timeout",
         "both",
         "Seconds for each wait, a `Timeout`, an `httpx.Timeout` or `(connect, read)`.",
         by_value(read_timeout),
-        operational=True,
     ),
     Option(
         "max_retries",
@@ -246,7 +241,6 @@ OPTIONS: tuple[Option, ...] = (
         "Further attempts after transient errors; 2 by default, 0 for none.",
         check_whole,
         2,
-        operational=True,
     ),
     Option(
         "retry_timeouts",
@@ -254,7 +248,6 @@ OPTIONS: tuple[Option, ...] = (
         "Retry what timed out once sent, and may be billed twice; by default only embeddings, rerank and "
         "models.",
         check_optional_bool,
-        operational=True,
     ),
     Option(
         "max_connections",
@@ -262,7 +255,6 @@ OPTIONS: tuple[Option, ...] = (
         "The most connections, and so concurrent requests; 256 by default.",
         lambda name, value: check_whole(name, value, least=1),
         256,
-        operational=True,
     ),
     Option(
         "embedding_cache_size",
@@ -270,7 +262,6 @@ OPTIONS: tuple[Option, ...] = (
         "The most vectors to keep in memory; 0 by default, for none.",
         check_whole,
         0,
-        operational=True,
     ),
     Option(
         "embedding_cache_ttl",
@@ -278,7 +269,6 @@ OPTIONS: tuple[Option, ...] = (
         "Seconds to keep a vector in memory; 3600 by default.",
         check_seconds,
         3600.0,
-        operational=True,
     ),
     Option(
         "max_rate_limit_wait",
@@ -286,7 +276,6 @@ OPTIONS: tuple[Option, ...] = (
         "The most seconds to hold back a request for a rate limit; 60 by default, 0 for never.",
         lambda name, value: check_seconds(name, value, zero=True),
         60.0,
-        operational=True,
     ),
     Option(
         "deadline",
@@ -294,7 +283,6 @@ OPTIONS: tuple[Option, ...] = (
         "Seconds for a whole call, with waits and retries; 600 by default, None for no limit.",
         unless_none(check_seconds),
         600.0,
-        operational=True,
     ),
     Option(
         "preset",
@@ -308,7 +296,6 @@ OPTIONS: tuple[Option, ...] = (
         "True, the default, a path to CA certificates, an `ssl.SSLContext`, or False.",
         check_verify,
         True,
-        operational=True,
     ),
     Option(
         "flavor",
@@ -342,7 +329,6 @@ OPTIONS: tuple[Option, ...] = (
         "`buffer` makes streams request whole answers, which report impact; `native` by default.",
         either("native", "buffer"),
         "native",
-        operational=True,
     ),
     Option(
         "routing_fallbacks",
@@ -357,7 +343,6 @@ OPTIONS: tuple[Option, ...] = (
         "Allow sending the key unencrypted to another machine; False by default.",
         check_bool,
         False,
-        operational=True,
     ),
     Option("extra_headers", "call", "Headers of this request; none by default.", checked_headers),
     Option(
