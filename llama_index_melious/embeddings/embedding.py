@@ -20,12 +20,14 @@ from llama_index_melious.component import MeliousComponent
 from llama_index_melious.embeddings.cache_view import CacheView
 from llama_index_melious.events import dispatch_usage
 from melious.answers.results import EmbeddingsResult, Result
+from melious.endpoints.blank_texts import is_blank, width_of
 from melious.endpoints.common import check_weights
 from melious.endpoints.embeddings import EmbeddingParams
 from melious.errors import InvalidArgumentError
 from melious.http.asyncio_only import running_loop
 from melious.routing.filters import split_flavor
-from melious.settings.fields import EmbeddingCacheFields
+from melious.settings.fields import EmbeddingFields
+from melious.settings.options import BlankTexts
 
 _PARAMETERS = frozenset(EmbeddingParams.__annotations__)
 
@@ -75,7 +77,7 @@ class _ConcurrencyLimit:
         return _ConcurrencyLimit, ()
 
 
-class MeliousEmbedding(MeliousComponent, EmbeddingCacheFields, BaseEmbedding):
+class MeliousEmbedding(MeliousComponent, EmbeddingFields, BaseEmbedding):
     """The embedding models of Melious.
 
     Texts are sent unchanged, in batches of `embed_batch_size`; async calls run
@@ -105,6 +107,7 @@ class MeliousEmbedding(MeliousComponent, EmbeddingCacheFields, BaseEmbedding):
             instruction. Pickles and copies keep it, `to_dict` does not.
         embedding_cache_size: The most vectors to keep in memory; 0 by default, for none.
         embedding_cache_ttl: Seconds to keep a vector in memory; 3600 by default.
+        blank_texts: `refuse` blank texts, the default, or `skip` them and give vectors of zeros.
         timeout: Seconds for each wait, a `Timeout`, an `httpx.Timeout` or `(connect, read)`. Default: 60 s.
         deadline: Seconds for a whole call, with waits and retries; 600 by default, None for no limit.
         max_retries: Further attempts after transient errors; 2 by default, 0 for none.
@@ -184,7 +187,7 @@ class MeliousEmbedding(MeliousComponent, EmbeddingCacheFields, BaseEmbedding):
             **self._routing(),
         }
 
-    def _request(self, texts: list[str]) -> dict[str, Any]:
+    def _request(self, texts: list[str], call: dict[str, Any]) -> dict[str, Any]:
         own = {
             "dimensions": self.dimensions,
             "encoding_format": self.encoding_format,
@@ -194,7 +197,7 @@ class MeliousEmbedding(MeliousComponent, EmbeddingCacheFields, BaseEmbedding):
             "max_concurrency": 1,  # `num_workers` decides
             "on_answer": _report_usage,
         }
-        return {"model": self.model_name, "input": texts, **self._parameters(_PARAMETERS, own, {})}
+        return {"model": self.model_name, "input": texts, **self._parameters(_PARAMETERS, own, call)}
 
     def _vectors(self, result: EmbeddingsResult) -> list[Embedding]:
         vectors: Any = result.embeddings
@@ -203,17 +206,17 @@ class MeliousEmbedding(MeliousComponent, EmbeddingCacheFields, BaseEmbedding):
             vectors = (vectors / np.where(lengths == 0, 1, lengths)).tolist()
         return vectors  # type: ignore[no-any-return]
 
-    def _embed(self, texts: list[str]) -> list[Embedding]:
-        return self._vectors(self._client().embeddings.create(**self._request(texts)))
+    def _embed(self, texts: list[str], **call: Any) -> list[Embedding]:
+        return self._vectors(self._client().embeddings.create(**self._request(texts, call)))
 
-    async def _aembed(self, texts: list[str]) -> list[Embedding]:
-        return self._vectors(await self._aclient().embeddings.create(**self._request(texts)))
+    async def _aembed(self, texts: list[str], **call: Any) -> list[Embedding]:
+        return self._vectors(await self._aclient().embeddings.create(**self._request(texts, call)))
 
     def _get_query_embedding(self, query: str) -> Embedding:
-        return self._embed(_instructed(self.query_instruction, [query]))[0]
+        return self._embed(_instructed(self.query_instruction, [query]), blank_texts="refuse")[0]
 
     async def _aget_query_embedding(self, query: str) -> Embedding:
-        return (await self._aembed(_instructed(self.query_instruction, [query])))[0]
+        return (await self._aembed(_instructed(self.query_instruction, [query]), blank_texts="refuse"))[0]
 
     def _get_text_embedding(self, text: str) -> Embedding:
         return self._embed(_instructed(self.text_instruction, [text]))[0]
@@ -288,19 +291,20 @@ class MeliousEmbedding(MeliousComponent, EmbeddingCacheFields, BaseEmbedding):
         """Embed texts of documents, one request after the other: n x dim, in the order of the texts.
 
         Args:
-            texts: The texts; none may be blank.
+            texts: The texts; none may be blank, unless `blank_texts` is `skip`.
             show_progress: Show a progress bar.
             **kwargs: Any of the constructor's arguments, for this call only. Others are ignored, since
                 ingestion pipelines pass theirs to every step.
 
         Raises:
-            InvalidArgumentError: An argument is wrong, or a text is blank; the error names its position.
+            InvalidArgumentError: An argument is wrong, or a text is blank and not to be skipped; the error
+                names its position.
             MeliousError: A request failed.
         """
-        _check_texts(texts)
         ready = self._ready(self._own(kwargs))
-        vectors: list[Embedding] = _get_text_embedding_batch(ready, texts, show_progress)
-        return vectors
+        written = _written(texts, ready.blank_texts)
+        vectors: list[Embedding] = _get_text_embedding_batch(ready, written, show_progress)
+        return ready._with_zeros(texts, vectors)  # noqa: SLF001 - its own class
 
     async def aget_text_embedding_batch(
         self,
@@ -313,14 +317,22 @@ class MeliousEmbedding(MeliousComponent, EmbeddingCacheFields, BaseEmbedding):
         After one has failed, no other is sent.
         """
         running_loop()
-        _check_texts(texts)
         ready = self._ready(self._own(kwargs))
+        written = _written(texts, ready.blank_texts)
         token = _run.set(_BatchRun())
         try:
-            vectors: list[Embedding] = await _aget_text_embedding_batch(ready, texts, show_progress)
+            vectors: list[Embedding] = await _aget_text_embedding_batch(ready, written, show_progress)
         finally:
             _run.reset(token)
-        return vectors
+        return ready._with_zeros(texts, vectors)  # noqa: SLF001 - its own class
+
+    def _with_zeros(self, texts: Sequence[str], vectors: list[Embedding]) -> list[Embedding]:
+        """The vectors of all texts, with zeros for the blank ones among them."""
+        if len(vectors) == len(texts):
+            return vectors
+        width = width_of(vectors, self.dimensions, self.model_name, self.base_url)
+        embedded = iter(vectors)
+        return [[0.0] * width if is_blank(text) else next(embedded) for text in texts]
 
     def _own(self, arguments: dict[str, Any]) -> dict[str, Any]:
         known = {*type(self).model_fields, *self.argument_aliases}
@@ -335,17 +347,18 @@ class MeliousEmbedding(MeliousComponent, EmbeddingCacheFields, BaseEmbedding):
         return vectors
 
 
-def _check_texts(texts: Sequence[str]) -> None:
-    """Check all texts before LlamaIndex cuts them into batches, so that errors name the caller's position.
+def _written(texts: Sequence[str], blank_texts: BlankTexts) -> list[str]:
+    """The texts to embed, checked before LlamaIndex makes batches: errors name the caller's position.
 
     Raises:
-        InvalidArgumentError: A text is blank or no string; nothing was sent.
+        InvalidArgumentError: A text is not a string, or blank and not to be skipped; nothing was sent.
     """
     for position, text in enumerate(texts):
-        if not isinstance(text, str) or not text or text.isspace():
+        if not isinstance(text, str) or (is_blank(text) and blank_texts == "refuse"):
             raise InvalidArgumentError(
                 f"texts[{position}]: must be a string that is not blank, not {text!r:.80}", param="texts"
             )
+    return [text for text in texts if not is_blank(text)]
 
 
 def _report_usage(answer: Result) -> None:
@@ -354,4 +367,4 @@ def _report_usage(answer: Result) -> None:
 
 def _instructed(instruction: str, texts: list[str]) -> list[str]:
     """The texts with their prefix; anything else is left for the core to refuse by its position."""
-    return [instruction + text if isinstance(text, str) and text else text for text in texts]
+    return [instruction + text if isinstance(text, str) and not is_blank(text) else text for text in texts]

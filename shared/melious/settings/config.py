@@ -21,7 +21,7 @@ from melious.routing.residency import VerifyLocation, check_verifiable
 from melious.settings.base_url import DEFAULT_BASE_URL, URL_VARIABLE, is_loopback, resolve_base_url
 from melious.settings.headers import checked_headers
 from melious.settings.keys import KEY_VARIABLE, hidden, hide_key, resolve_key
-from melious.settings.options import StreamImpact, check_options
+from melious.settings.options import BlankTexts, StreamImpact, check_options
 from melious.timeouts import Timeout, TimeoutArgument, TimeoutParts, read_timeout, timeout_for
 
 if TYPE_CHECKING:
@@ -95,6 +95,7 @@ class ClientConfig:
     async_transport: Literal["httpx", "aiohttp"] = "httpx"
     embedding_cache_size: int = 0
     embedding_cache_ttl: float = 3600.0
+    blank_texts: BlankTexts = "refuse"
     budget: ImpactBudget | None = None
     verify_location: VerifyLocation = "off"
     stream_impact: StreamImpact = "native"
