@@ -266,6 +266,9 @@ class ChatMelious(DescribedModel):
     ) -> Runnable[LanguageModelInput, AIMessage]:
         """Let the model call tools.
 
+        On a model made by `configurable_fields`, LangChain binds the tools to the default model; there,
+        `llm.configurable_fields(...).bind(tools=tools)` keeps the choice.
+
         Args:
             tools: Functions, pydantic or TypedDict classes, LangChain tools, JSON
                 schemas, or dicts in OpenAI's or Anthropic's form.
@@ -299,6 +302,9 @@ class ChatMelious(DescribedModel):
         **kwargs: Any,
     ) -> Runnable[LanguageModelInput, Any]:
         """Make a runnable that returns instances of a schema.
+
+        Tools beside the schema are an argument, `llm.with_structured_output(schema, tools=tools)`:
+        LangChain drops those that `bind_tools` bound before.
 
         Args:
             schema: A pydantic class (v2 or v1), a TypedDict, a JSON schema, or a
