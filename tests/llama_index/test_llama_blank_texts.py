@@ -43,19 +43,21 @@ async def test_a_call_may_say_it_and_one_text_too(make_embedding, way, sandbox):
 async def test_a_blank_query_is_refused_always(make_embedding, way, sandbox):
     model = make_embedding(blank_texts="skip", query_instruction="query: ")
     for query in ("", " \n"):
-        with pytest.raises(InvalidArgumentError, match="must not be"):
+        with pytest.raises(InvalidArgumentError, match="must be a string that is not blank"):
             await way(model, "get_query_embedding", query)
     assert not sandbox.requests
 
 
 @pytest.mark.parametrize("text", ["", " \n"])
 async def test_a_text_that_is_blank_is_refused_alone_as_among_others(make_embedding, way, sandbox, text):
-    with pytest.raises(InvalidArgumentError, match="must not be"):
+    with pytest.raises(InvalidArgumentError, match="must be a string that is not blank"):
         await way(make_embedding(text_instruction="passage: "), "get_text_embedding", text)
     assert not sandbox.requests
 
 
-def test_a_pipeline_goes_on(make_embedding):
-    pipeline = IngestionPipeline(transformations=[make_embedding(blank_texts="skip")])
+@pytest.mark.parametrize("blank_texts", ["refuse", "skip"])
+def test_a_pipeline_leaves_blank_nodes_without_a_vector(make_embedding, sandbox, blank_texts):
+    pipeline = IngestionPipeline(transformations=[make_embedding(blank_texts=blank_texts)])
     nodes = pipeline.run(nodes=[TextNode(text=""), TextNode(text="dunes")])
-    assert [any(node.embedding) for node in nodes] == [False, True]
+    assert [node.embedding is None for node in nodes] == [True, False]
+    assert sandbox.requests[-1].body["input"] == ["dunes"]

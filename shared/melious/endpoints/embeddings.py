@@ -27,12 +27,13 @@ from melious.endpoints.blank_texts import is_blank, width_of
 from melious.endpoints.common import body_of, check_known, encoded, trust_of
 from melious.endpoints.embedding_cache import EmbeddingCache
 from melious.endpoints.sums import combined
-from melious.endpoints.vectors import in_order
+from melious.endpoints.vectors import BrokenVectorError, in_order
 from melious.errors import APIStatusError, InvalidArgumentError
 from melious.errors.checks import check_callable, check_one_of, check_whole
 from melious.exchange.request import Request, Response, Stop, parsed
+from melious.settings.checks import BlankTexts
 from melious.settings.config import ClientConfig
-from melious.settings.options import BlankTexts, RoutingOptions
+from melious.settings.options import RoutingOptions
 from melious.wire.tokens import estimated_tokens
 
 PATH = "embeddings"
@@ -239,7 +240,12 @@ class EmbeddingsPlan(BatchPlan[EmbeddingsResult]):
 
     def accept(self, batch: Batch, response: Response) -> EmbeddingsResult:
         """Take the answer to a batch, which must have one valid vector for each text."""
-        vectors, answer = parsed(response, lambda response: _parse(response, len(batch)))
+        try:
+            vectors, answer = parsed(response, lambda response: _parse(response, len(batch)))
+        except BrokenVectorError as error:
+            position = self._place_of.index(batch[error.position])
+            error.rename(position, f"input {position}")
+            raise
         trusted = self._cache is not None and is_trusted(answer)
         for place, vector in zip(batch, vectors, strict=True):
             self._vectors[place] = vector

@@ -14,6 +14,26 @@ from melious.errors import ResponseDecodeError
 _SWAP = sys.byteorder == "big"
 
 
+class BrokenVectorError(ResponseDecodeError):
+    """A vector of an answer cannot be used.
+
+    Attributes:
+        position: The place of its text in the caller's list.
+        reason: What is wrong with it.
+    """
+
+    def __init__(self, position: int, reason: str) -> None:
+        super().__init__("")
+        self.reason = reason
+        self.rename(position, f"input {position}")
+
+    def rename(self, position: int, name: str) -> None:
+        """Name the text by another place, that in the list of a caller further out."""
+        self.position = position
+        self.message = f"embeddings: the vector of {name} is broken: {self.reason}"
+        self.args = (self.message,)
+
+
 def decode(value: Any) -> array[float]:
     """Read one vector of an answer, in either form.
 
@@ -62,7 +82,7 @@ def in_order(data: Any, count: int) -> list[array[float]]:
         try:
             vectors[index] = decode(item.get("embedding"))
         except ValueError as error:
-            raise ResponseDecodeError(f"embeddings: the vector of input {index} is broken: {error}") from None
+            raise BrokenVectorError(index, str(error)) from None
     whole = [vector for vector in vectors if vector is not None]
     lengths = {len(vector) for vector in whole}
     if len(lengths) > 1:

@@ -12,6 +12,9 @@ from melious.errors import InvalidArgumentError
 Check: TypeAlias = Callable[[str, Any], object]
 """Raises for a wrong value of the option with this name."""
 
+BlankTexts: TypeAlias = Literal["refuse", "skip"]
+"""What becomes of blank texts that are to be embedded."""
+
 
 @dataclass(frozen=True, slots=True)
 class Option:
@@ -23,6 +26,7 @@ class Option:
         sentence: What it does, with its unit and default.
         check: Raises for a wrong value.
         default: The client's default.
+        operational: It changes how requests are made, but neither what is asked nor where it may run.
     """
 
     name: str
@@ -30,6 +34,7 @@ class Option:
     sentence: str
     check: Check
     default: Any = None
+    operational: bool = False
 
 
 def either(first: str, second: str) -> Check:

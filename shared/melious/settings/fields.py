@@ -9,7 +9,8 @@ from pydantic import BaseModel, Field, SecretStr
 
 from melious.errors import InvalidArgumentError
 from melious.routing.filters import FiltersArgument, Flavor, Preset, filters_to_wire
-from melious.settings.options import OPTION, BlankTexts, StreamImpact, check_options
+from melious.settings.checks import BlankTexts
+from melious.settings.options import OPTION, StreamImpact, check_options
 from melious.timeouts import Timeout, TimeoutArgument, read_timeout
 
 if TYPE_CHECKING:

@@ -29,6 +29,7 @@ from melious.routing.filters import (
 from melious.routing.residency import VerifyLocation, check_mode
 from melious.settings.base_url import resolve_base_url
 from melious.settings.checks import (
+    BlankTexts,
     Option,
     by_value,
     check_budget,
@@ -51,9 +52,6 @@ if TYPE_CHECKING:
 
 StreamImpact: TypeAlias = Literal["native", "buffer"]
 """Whether a stream is a stream, or a whole answer that is handed out as one, with its impact and cost."""
-
-BlankTexts: TypeAlias = Literal["refuse", "skip"]
-"""What becomes of blank texts that are to be embedded."""
 
 
 class CallOptions(TypedDict, total=False):
@@ -154,7 +152,6 @@ class ClientOptions(TypedDict, total=False):
         budget: A `melious.ImpactBudget` that limits spending; none by default. Other clients, adapters
             and `track_impact` blocks may share it.
         verify_location: `warn` or `raise` if an answer is not from `filters["countries"]`; `off` by default.
-            See `RoutingOptions`.
         stream_impact: `buffer` makes streams request whole answers, which report impact; `native` by
             default. The live service reports the impact and cost of whole answers only.
         routing_fallbacks: Filters to drop or loosen, step by step, while no provider matches; none by
@@ -206,6 +203,7 @@ OPTIONS: tuple[Option, ...] = (
         "How the key is sent: `bearer`, the default, or `x-api-key`.",
         either("bearer", "x-api-key"),
         "bearer",
+        operational=True,
     ),
     Option(
         "async_transport",
@@ -213,12 +211,14 @@ OPTIONS: tuple[Option, ...] = (
         "`httpx`, the default, or `aiohttp` for async calls (extra `aiohttp`).",
         either("httpx", "aiohttp"),
         "httpx",
+        operational=True,
     ),
     Option(
         "timeout",
         "both",
         "Seconds for each wait, a `Timeout`, an `httpx.Timeout` or `(connect, read)`.",
         by_value(read_timeout),
+        operational=True,
     ),
     Option(
         "max_retries",
@@ -226,6 +226,7 @@ OPTIONS: tuple[Option, ...] = (
         "Further attempts after transient errors; 2 by default, 0 for none.",
         check_whole,
         2,
+        operational=True,
     ),
     Option(
         "retry_timeouts",
@@ -233,6 +234,7 @@ OPTIONS: tuple[Option, ...] = (
         "Retry what timed out once sent, and may be billed twice; by default only embeddings, rerank and "
         "models.",
         check_optional_bool,
+        operational=True,
     ),
     Option(
         "max_connections",
@@ -240,6 +242,7 @@ OPTIONS: tuple[Option, ...] = (
         "The most connections, and so concurrent requests; 256 by default.",
         lambda name, value: check_whole(name, value, least=1),
         256,
+        operational=True,
     ),
     Option(
         "embedding_cache_size",
@@ -247,6 +250,7 @@ OPTIONS: tuple[Option, ...] = (
         "The most vectors to keep in memory; 0 by default, for none.",
         check_whole,
         0,
+        operational=True,
     ),
     Option(
         "embedding_cache_ttl",
@@ -254,6 +258,7 @@ OPTIONS: tuple[Option, ...] = (
         "Seconds to keep a vector in memory; 3600 by default.",
         check_seconds,
         3600.0,
+        operational=True,
     ),
     Option(
         "blank_texts",
@@ -268,6 +273,7 @@ OPTIONS: tuple[Option, ...] = (
         "The most seconds to hold back a request for a rate limit; 60 by default, 0 for never.",
         lambda name, value: check_seconds(name, value, zero=True),
         60.0,
+        operational=True,
     ),
     Option(
         "deadline",
@@ -275,6 +281,7 @@ OPTIONS: tuple[Option, ...] = (
         "Seconds for a whole call, with waits and retries; 600 by default, None for no limit.",
         unless_none(check_seconds),
         600.0,
+        operational=True,
     ),
     Option(
         "preset",
@@ -288,6 +295,7 @@ OPTIONS: tuple[Option, ...] = (
         "True, the default, a path to CA certificates, an `ssl.SSLContext`, or False.",
         check_verify,
         True,
+        operational=True,
     ),
     Option(
         "flavor",
@@ -321,6 +329,7 @@ OPTIONS: tuple[Option, ...] = (
         "`buffer` makes streams request whole answers, which report impact; `native` by default.",
         either("native", "buffer"),
         "native",
+        operational=True,
     ),
     Option(
         "routing_fallbacks",
@@ -335,6 +344,7 @@ OPTIONS: tuple[Option, ...] = (
         "Allow sending the key unencrypted to another machine; False by default.",
         check_bool,
         False,
+        operational=True,
     ),
     Option("extra_headers", "call", "Headers of this request; none by default.", checked_headers),
     Option(
