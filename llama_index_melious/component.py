@@ -28,7 +28,7 @@ from melious.settings.config import (
     resolve_base_url,
     resolve_key,
 )
-from melious.settings.fields import ClientFields, regular_options, with_model
+from melious.settings.fields import OPERATIONAL, ClientFields, regular_options, with_model
 from melious.settings.keys import hide_key
 from melious.settings.options import CLIENT_ONLY, OPTION, check_option
 
@@ -101,7 +101,7 @@ class MeliousComponent(ClientFields, BaseComponent):
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         super().__pydantic_init_subclass__(**kwargs)
         options = [name for name in OPTION if name in cls.model_fields and name != "extra_body"]
-        cls._operational = cls.operational_fields | {name for name in options if OPTION[name].operational}
+        cls._operational = cls.operational_fields | OPERATIONAL
         cls._client_options = tuple(name for name in options if name in CLIENT_ONLY)
         cls._call_options = tuple(name for name in options if name not in CLIENT_ONLY)
 

@@ -10,8 +10,8 @@ from contextvars import ContextVar
 from llama_index.core.schema import BaseNode, MetadataMode
 
 from melious.endpoints.blank_texts import is_blank
-from melious.endpoints.vectors import BrokenVectorError
-from melious.errors import InvalidArgumentError
+from melious.endpoints.vectors import rename_text
+from melious.errors import InvalidArgumentError, ResponseDecodeError
 from melious.settings.checks import BlankTexts
 
 _logger = logging.getLogger(__name__)
@@ -57,9 +57,10 @@ def naming_the_text(run: BatchRun, batch: Sequence[str]) -> Iterator[None]:
     """Let errors about the vectors of a batch name the text by its place in the call."""
     try:
         yield
-    except BrokenVectorError as error:
-        position = run.texts.index(batch[error.position])
-        error.rename(position, f"texts[{position}]")
+    except ResponseDecodeError as error:
+        if error.position is not None:
+            position = run.texts.index(batch[error.position])
+            rename_text(error, position, f"texts[{position}]")
         raise
 
 
@@ -68,8 +69,9 @@ def naming_the_node(nodes: Sequence[BaseNode]) -> Iterator[None]:
     """Let errors about vectors name the node."""
     try:
         yield
-    except BrokenVectorError as error:
-        error.rename(error.position, f"node {nodes[error.position].node_id!r}")
+    except ResponseDecodeError as error:
+        if error.position is not None:
+            rename_text(error, error.position, f"node {nodes[error.position].node_id!r}")
         raise
 
 

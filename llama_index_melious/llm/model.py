@@ -237,7 +237,8 @@ class Melious(StructuredPredict, MeliousComponent, StreamFields):
 
         Args:
             messages: The conversation, oldest first.
-            **kwargs: Any parameter of the endpoint or of routing, for this call only.
+            **kwargs: Any parameter of the endpoint or of routing, for this call only. With `n`, all answers
+                are billed; the response holds the first, and its `raw` all of them.
 
         Raises:
             InvalidArgumentError: An argument is wrong; nothing was sent.

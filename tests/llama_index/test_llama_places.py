@@ -123,12 +123,15 @@ async def test_scores_reach_their_nodes_past_blank_ones(make_rerank, way, sandbo
     ]
 
 
-@pytest.mark.parametrize(("places", "wrong"), [((0, 0), 0), ((0, 7), 7), ((-1, 0), -1)])
+@pytest.mark.parametrize(
+    ("places", "wrong"),
+    [((0, 0), "0 came twice"), ((0, 7), "7 does not exist"), ((-1, 0), "-1 does not exist")],
+)
 async def test_a_wrong_place_in_a_ranking_is_named_as_the_service_gave_it(
     make_rerank, way, sandbox, places, wrong
 ):
     nodes = [NodeWithScore(node=TextNode(text=text)) for text in ("", "Dunes", "Tides")]
     results = [{"index": place, "relevance_score": 0.5} for place in places]
     sandbox.faults.add(Fault(endpoint="rerank", body={"results": results}))
-    with pytest.raises(ResponseDecodeError, match=f"wrong or repeated index {wrong} in the answer to 2 doc"):
+    with pytest.raises(ResponseDecodeError, match=f"index {wrong} in the answer to 2 documents"):
         await way(make_rerank(), "postprocess_nodes", nodes, query_str="What turns?")

@@ -185,8 +185,9 @@ def _parse(response: Response, count: int) -> RerankResult:
     seen: set[int] = set()
     for item in result.results:
         if not 0 <= item.index < count or item.index in seen:
+            what = "came twice" if item.index in seen else "does not exist"
             raise ResponseDecodeError(
-                f"rerank: wrong or repeated index {item.index} in the answer to {count} documents",
+                f"rerank: index {item.index} {what} in the answer to {count} documents",
                 request_id=response.request_id,
                 body=raw,
             )

@@ -26,7 +26,6 @@ class Option:
         sentence: What it does, with its unit and default.
         check: Raises for a wrong value.
         default: The client's default.
-        operational: It changes how requests are made, but neither what is asked nor where it may run.
     """
 
     name: str
@@ -34,7 +33,6 @@ class Option:
     sentence: str
     check: Check
     default: Any = None
-    operational: bool = False
 
 
 def either(first: str, second: str) -> Check:

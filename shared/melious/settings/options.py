@@ -203,7 +203,6 @@ OPTIONS: tuple[Option, ...] = (
         "How the key is sent: `bearer`, the default, or `x-api-key`.",
         either("bearer", "x-api-key"),
         "bearer",
-        operational=True,
     ),
     Option(
         "async_transport",
@@ -211,14 +210,12 @@ OPTIONS: tuple[Option, ...] = (
         "`httpx`, the default, or `aiohttp` for async calls (extra `aiohttp`).",
         either("httpx", "aiohttp"),
         "httpx",
-        operational=True,
     ),
     Option(
         "timeout",
         "both",
         "Seconds for each wait, a `Timeout`, an `httpx.Timeout` or `(connect, read)`.",
         by_value(read_timeout),
-        operational=True,
     ),
     Option(
         "max_retries",
@@ -226,7 +223,6 @@ OPTIONS: tuple[Option, ...] = (
         "Further attempts after transient errors; 2 by default, 0 for none.",
         check_whole,
         2,
-        operational=True,
     ),
     Option(
         "retry_timeouts",
@@ -234,7 +230,6 @@ OPTIONS: tuple[Option, ...] = (
         "Retry what timed out once sent, and may be billed twice; by default only embeddings, rerank and "
         "models.",
         check_optional_bool,
-        operational=True,
     ),
     Option(
         "max_connections",
@@ -242,7 +237,6 @@ OPTIONS: tuple[Option, ...] = (
         "The most connections, and so concurrent requests; 256 by default.",
         lambda name, value: check_whole(name, value, least=1),
         256,
-        operational=True,
     ),
     Option(
         "embedding_cache_size",
@@ -250,7 +244,6 @@ OPTIONS: tuple[Option, ...] = (
         "The most vectors to keep in memory; 0 by default, for none.",
         check_whole,
         0,
-        operational=True,
     ),
     Option(
         "embedding_cache_ttl",
@@ -258,7 +251,6 @@ OPTIONS: tuple[Option, ...] = (
         "Seconds to keep a vector in memory; 3600 by default.",
         check_seconds,
         3600.0,
-        operational=True,
     ),
     Option(
         "blank_texts",
@@ -273,7 +265,6 @@ OPTIONS: tuple[Option, ...] = (
         "The most seconds to hold back a request for a rate limit; 60 by default, 0 for never.",
         lambda name, value: check_seconds(name, value, zero=True),
         60.0,
-        operational=True,
     ),
     Option(
         "deadline",
@@ -281,7 +272,6 @@ OPTIONS: tuple[Option, ...] = (
         "Seconds for a whole call, with waits and retries; 600 by default, None for no limit.",
         unless_none(check_seconds),
         600.0,
-        operational=True,
     ),
     Option(
         "preset",
@@ -295,7 +285,6 @@ OPTIONS: tuple[Option, ...] = (
         "True, the default, a path to CA certificates, an `ssl.SSLContext`, or False.",
         check_verify,
         True,
-        operational=True,
     ),
     Option(
         "flavor",
@@ -329,7 +318,6 @@ OPTIONS: tuple[Option, ...] = (
         "`buffer` makes streams request whole answers, which report impact; `native` by default.",
         either("native", "buffer"),
         "native",
-        operational=True,
     ),
     Option(
         "routing_fallbacks",
@@ -344,7 +332,6 @@ OPTIONS: tuple[Option, ...] = (
         "Allow sending the key unencrypted to another machine; False by default.",
         check_bool,
         False,
-        operational=True,
     ),
     Option("extra_headers", "call", "Headers of this request; none by default.", checked_headers),
     Option(
