@@ -54,13 +54,15 @@ class ChatMelious(DescribedModel):
         streaming: True makes `invoke` stream internally, so that callbacks see tokens; False makes `stream`
             request the whole answer; None, the default, streams only where `stream` is called.
         stream_usage: Request the token counts of streamed answers; True by default.
-        replay_reasoning: Send back the reasoning that preceded a tool call; True by default.
+        replay_reasoning: Send back the reasoning that preceded a tool call, and all of it to a model that
+            refuses messages without it; True by default.
         null_content: Send null instead of "" as the text of mere tool calls; False by default.
         think_tags: Treat a leading `<think>` part of an answer as reasoning; True by default.
         include_response_headers: Include the headers as `response_metadata["headers"]`; False by default.
         langsmith_cost: Include the cost of whole answers, in euro, as `usage_metadata["total_cost"]`; False
             by default, because LangChain's own usage callback only adds integers.
         stream_impact: `buffer` makes streams request whole answers, which report impact; `native` by default.
+        merge_system_messages: Merge system messages into one; by default where the model takes only one.
         raise_refusals: Raise a `ModelRefusalError` if a content filter withheld the answer; True by default.
         timeout: Seconds for each wait, a `Timeout`, an `httpx.Timeout` or `(connect, read)`. Default: 300 s.
         deadline: Seconds for a whole call, with waits and retries; 600 by default, None for no limit.

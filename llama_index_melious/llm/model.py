@@ -35,8 +35,9 @@ from llama_index_melious.llm.streaming import (
 from llama_index_melious.llm.structured_predict import StructuredPredict
 from melious import catalogue
 from melious.errors import InvalidArgumentError
-from melious.settings.fields import StreamFields, with_model
+from melious.settings.fields import ChatFields, with_model
 from melious.settings.keys import hide_key
+from melious.wire.thinking import ReasoningReplay, ReplayWhen
 
 if TYPE_CHECKING:
     from melious.answers.results import ChatCompletion
@@ -54,9 +55,10 @@ _OWN = (
     "logprobs",
     "top_logprobs",
 )
+_REPLAY: Mapping[bool | None, ReplayWhen] = {True: "always", None: "when_needed", False: "never"}
 
 
-class Melious(StructuredPredict, MeliousComponent, StreamFields):
+class Melious(StructuredPredict, MeliousComponent, ChatFields):
     """The chat models of Melious.
 
     Routing can be set here, for every request, or per call:
@@ -85,8 +87,10 @@ class Melious(StructuredPredict, MeliousComponent, StreamFields):
             model that is not in it, set True to use it in a `FunctionAgent`.
         strict: Ask for tool arguments that follow the schema exactly; False by default.
         think_tags: Treat a leading `<think>` part of an answer as reasoning; True by default.
-        echo_thinking: Send earlier reasoning back to the model as `reasoning_content`; False by default.
+        echo_thinking: Send earlier reasoning back to the model as `reasoning_content`; by default only to a
+            model that refuses messages without it, with False to none.
         stream_impact: `buffer` makes streams request whole answers, which report impact; `native` by default.
+        merge_system_messages: Merge system messages into one; by default where the model takes only one.
         timeout: Seconds for each wait, a `Timeout`, an `httpx.Timeout` or `(connect, read)`. Default: 300 s.
         deadline: Seconds for a whole call, with waits and retries; 600 by default, None for no limit.
         max_retries: Further attempts after transient errors; 2 by default, 0 for none.
@@ -123,7 +127,7 @@ class Melious(StructuredPredict, MeliousComponent, StreamFields):
     context_window: int | None = Field(default=None, gt=0)
     is_function_calling_model: bool | None = None
     think_tags: bool = True
-    echo_thinking: bool = False
+    echo_thinking: bool | None = None
 
     if not TYPE_CHECKING:  # type checkers take the signature from the fields
 
@@ -223,10 +227,11 @@ class Melious(StructuredPredict, MeliousComponent, StreamFields):
         wire = to_wire(
             messages,
             model=model,
-            echo_thinking=self.echo_thinking,
+            echo_thinking=self.echo_thinking is not False,
             refused=_not_read_by(card),
         )
         own = {name: getattr(self, name) for name in _OWN}
+        own["replay_reasoning"] = ReasoningReplay(_REPLAY[self.echo_thinking], switch="echo_thinking")
         return {"model": model, "messages": wire, **self._parameters(PARAMETERS, own, params)}
 
     # --- chat ----------------------------------------------------------------------------------

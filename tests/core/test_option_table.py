@@ -8,11 +8,15 @@ from melious.endpoints.chat import ChatParams
 from melious.endpoints.embeddings import EmbeddingParams
 from melious.settings.checks import Option
 from melious.settings.config import ClientConfig
-from melious.settings.fields import ClientFields, EmbeddingFields, StreamFields
+from melious.settings.fields import ChatFields, ClientFields, EmbeddingFields
 from melious.settings.options import OPTIONS, CallOptions, ClientOptions, RoutingOptions
 
 CLIENT = [option for option in OPTIONS if option.scope != "call"]
-OF_ONE_ENDPOINT: dict[str, type] = {"stream_impact": ChatParams, "blank_texts": EmbeddingParams}
+OF_ONE_ENDPOINT: dict[str, type] = {
+    "stream_impact": ChatParams,
+    "merge_system_messages": ChatParams,
+    "blank_texts": EmbeddingParams,
+}
 CALL = [option for option in OPTIONS if option.scope != "client"]
 FIELDS = {field.name: field for field in dataclasses.fields(ClientConfig)}
 
@@ -48,7 +52,7 @@ def test_the_default_of_the_config_is_that_of_the_table(option: Option) -> None:
 
 
 def test_the_fields_of_the_adapters_are_the_options_of_a_client() -> None:
-    fields = [ClientFields.model_fields, EmbeddingFields.model_fields, StreamFields.model_fields]
+    fields = [ClientFields.model_fields, EmbeddingFields.model_fields, ChatFields.model_fields]
     names = [name for each in fields for name in each]
     assert len(names) == len(set(names))
     injected = {"http_client", "async_http_client"}

@@ -20,8 +20,10 @@ from melious.wire import codec
 from melious.wire.calls import identify
 from melious.wire.completion import PartialCompletion, flatten_content
 from melious.wire.normalized import normalize_tool_call
+from melious.wire.thinking import ReasoningReplay, ReplayWhen
 
 if TYPE_CHECKING:
+    from melious.endpoints.conversation import Conversation
     from melious.endpoints.structured import StructuredOutput
 
 PATH = "chat/completions"
@@ -59,6 +61,10 @@ class ChatParams(RoutingOptions, total=False):
             refuses that. Options given here are always sent.
         stream_impact: `buffer` makes streams request whole answers, which report impact; `native` by default.
             The live service reports the impact and cost of whole answers only.
+        merge_system_messages: Merge system messages into one; by default where the model takes only one.
+            Leading ones become one message, and a later one part of the user's turn. False for never.
+        replay_reasoning: Which `reasoning_content` of the messages is sent: `always`, the default,
+            `with_tool_calls`, `when_needed` (by models that refuse messages without it) or `never`.
         user: Who the request is for.
         mode: A routing word of the older documentation, sent unchanged.
         custom_weights: Routing weights of the older documentation, sent unchanged.
@@ -86,6 +92,8 @@ class ChatParams(RoutingOptions, total=False):
     reasoning_effort: str | None
     stream_options: Mapping[str, Any] | None
     stream_impact: StreamImpact | None
+    merge_system_messages: bool | None
+    replay_reasoning: ReplayWhen | ReasoningReplay | None
     user: str | None
     mode: str | None
     custom_weights: Mapping[str, float] | None
@@ -156,15 +164,20 @@ def _request(
             param="stream",
         )
     check_known(params, ChatParams, "chat")
-    fields: dict[str, Any] = {"messages": _checked(messages)}
+    given = _checked(messages)
+    fields: dict[str, Any] = {"messages": given}
     if stream:
         fields |= {"stream": True, "stream_options": {"include_usage": True}}
     body = body_of(config, model, fields, params)
     details: dict[str, Any] = {"stream": stream}
     simpler: tuple[Simplify, ...] = ()
+    conversation = _conversation(config, model, given, params)
+    if conversation is not None and body["messages"] is given:
+        body["messages"] = conversation.sent()
+        simpler = (conversation,)
     options = params.get(_OPTIONS)
     if stream and not (isinstance(options, Mapping) and any(options.values())):
-        simpler = (_without_usage,)
+        simpler = (*simpler, _without_usage)
     if _asks_for_an_object(body, params):
         from melious.endpoints.structured import descent_of  # noqa: PLC0415 - reads the catalogue
 
@@ -179,9 +192,31 @@ def _request(
         options = body.pop("stream_options", None)
         asked = isinstance(options, Mapping) and bool(options.get("include_usage"))
         details |= {"stream": False, "replay": partial(_replayed, usage=asked)}
-        simpler = ()
-    details["advise"] = partial(_advice, body=body, base_url=config.base_url)
+        simpler = tuple(step for step in simpler if step is not _without_usage)
+    details["advise"] = partial(_advice, body=body, base_url=config.base_url, conversation=conversation)
     return request_of(config, "chat", PATH, params, body, retry_malformed=True, simpler=simpler, **details)
+
+
+def _conversation(
+    config: ClientConfig, model: str, messages: list[Mapping[str, Any]], params: ChatParams
+) -> Conversation | None:
+    """The conversation of a request; None for a single question, which a model takes as it is."""
+    single = len(messages) == 1 and messages[0]["role"] != "assistant"
+    replay = params.get("replay_reasoning")
+    if single and replay is None:
+        return None
+    from melious.endpoints.conversation import (  # noqa: PLC0415 - reads the catalogue
+        conversation_of,
+        read_replay,
+    )
+
+    replay = read_replay(replay)
+    if single:
+        return None
+    merge = params.get("merge_system_messages")
+    if merge is None:
+        merge = config.merge_system_messages
+    return conversation_of(messages, model, config.base_url, merge=merge, replay=replay)
 
 
 def _asks_for_an_object(body: Mapping[str, Any], params: ChatParams) -> bool:
@@ -194,10 +229,12 @@ def _asks_for_an_object(body: Mapping[str, Any], params: ChatParams) -> bool:
     )
 
 
-def _advice(error: MeliousError, body: Mapping[str, Any], base_url: str) -> str | None:
+def _advice(
+    error: MeliousError, body: Mapping[str, Any], base_url: str, conversation: Conversation | None
+) -> str | None:
     """The advice for an error that ends the call; None keeps that of its class."""
     if not is_malformed(error):
-        return None
+        return None if conversation is None else conversation.advice_for(error)
     from melious.endpoints.malformed import advice_for  # noqa: PLC0415 - reads the catalogue
 
     return advice_for(body, base_url)

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from melious.answers.results import Result
-from melious.endpoints.otherwise import Alternatives, Simplify
+from melious.endpoints.otherwise import Alternatives, MethodStep, Simplify
 from melious.errors import InvalidArgumentError
 from melious.exchange.request import Limits, Request
 from melious.impact import active_budgets, active_ledgers
@@ -38,7 +38,12 @@ if TYPE_CHECKING:
 R = TypeVar("R", bound=Result)
 
 
-OMIT = frozenset(RoutingOptions.__annotations__) | {"stream_impact", "structured_output"}
+OMIT = frozenset(RoutingOptions.__annotations__) | {
+    "merge_system_messages",
+    "replay_reasoning",
+    "stream_impact",
+    "structured_output",
+}
 """Parameters that are not fields of the body."""
 
 
@@ -126,7 +131,7 @@ def request_of(
     retry_malformed: bool = False,
     spent: float = 0.0,
     simpler: tuple[Simplify, ...] = (),
-    method: Simplify | None = None,
+    method: MethodStep | None = None,
     **details: Any,
 ) -> Request:
     """Build a request, with the options of the call and the client.

@@ -115,6 +115,8 @@ def _until_answered(call: _CallState, read: _Read[T]) -> Exchange[T]:
             outcome = yield from call.read(head, read)
             if not isinstance(outcome, _FailedAttempt):
                 call.policy.budget.refund()
+                for remember in call.request.learned:
+                    remember()
                 return outcome
             error, phase, timed_out = outcome.error, outcome.phase, outcome.timed_out
         instead = call.otherwise(error)

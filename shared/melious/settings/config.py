@@ -117,6 +117,7 @@ class ClientConfig:
     budget: ImpactBudget | None = None
     verify_location: VerifyLocation = "off"
     stream_impact: StreamImpact = "native"
+    merge_system_messages: bool | None = None
     routing_fallbacks: Sequence[FallbackStep] | None = None
     key_digest: str = ""
 

@@ -97,10 +97,11 @@ class EmbeddingFields(BaseModel):
     blank_texts: BlankTexts = option_field("blank_texts")
 
 
-class StreamFields(BaseModel):
-    """The options of classes that stream answers."""
+class ChatFields(BaseModel):
+    """The options of classes that chat."""
 
     stream_impact: StreamImpact = option_field("stream_impact")
+    merge_system_messages: bool | None = option_field("merge_system_messages")
 
 
 def regular_options(given: Mapping[str, Any]) -> dict[str, Any]:
