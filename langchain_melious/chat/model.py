@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import LanguageModelInput
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
-from langchain_core.outputs import ChatGenerationChunk, ChatResult, LLMResult
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult, Generation, LLMResult
 from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.utils.utils import LC_ID_PREFIX
 from typing_extensions import override
@@ -20,7 +20,7 @@ from langchain_melious.chat.described import DescribedModel
 from langchain_melious.chat.events import EventWriter
 from langchain_melious.chat.options import per_call
 from langchain_melious.chat.requests import call_of
-from langchain_melious.chat.results import ReadOptions, result_of, summed
+from langchain_melious.chat.results import ReadOptions, result_of, summed, unpaid
 from langchain_melious.chat.streams import ChunkReader
 from langchain_melious.chat.structured import Method, Schema, structured_output
 from langchain_melious.chat.tools import ToolArgument, ToolChoice, choice_to_wire, tools_to_wire
@@ -36,7 +36,8 @@ class ChatMelious(DescribedModel):
     Arguments, `model` included, can also be given per call (`llm.invoke(..., temperature=0)`) or bound
     (`llm.bind(preset="speed")`). Those of the client, such as `api_key` or `verify`, cannot: use
     `llm.model_copy(update={...})`. The cost of an answer is in `response_metadata["environment_impact"]` and
-    `["billing_cost"]`, if the service reported it; its provider is in `["routing"]`. Errors are those of
+    `["billing_cost"]`, if the service reported it; its provider is in `["routing"]`. Answers of a LangChain
+    cache cost nothing again and have `["from_cache"]` instead. Errors are those of
     `langchain_melious.errors`.
 
     Args:
@@ -89,6 +90,16 @@ class ChatMelious(DescribedModel):
         if len(llm_outputs) == 1:
             return llm_outputs[0] or {}
         return summed(llm_outputs)
+
+    @override
+    def _convert_cached_generations(self, cache_val: list[Generation]) -> list[ChatGeneration]:
+        """Leave out what cached answers cost, as their requests were paid before."""
+        # The cache and earlier results hold these objects, so copies are changed.
+        generations = super()._convert_cached_generations([each.model_copy() for each in cache_val])
+        for generation in generations:
+            if isinstance(generation.message, AIMessage):
+                generation.message = unpaid(generation.message)
+        return generations
 
     # --- requests ------------------------------------------------------------------------------------
 
@@ -257,6 +268,9 @@ class ChatMelious(DescribedModel):
     ) -> Runnable[LanguageModelInput, AIMessage]:
         """Let the model call tools.
 
+        On a model made by `configurable_fields`, LangChain binds the tools to the default model; there,
+        `llm.configurable_fields(...).bind(tools=tools)` keeps the choice.
+
         Args:
             tools: Functions, pydantic or TypedDict classes, LangChain tools, JSON
                 schemas, or dicts in OpenAI's or Anthropic's form.
@@ -290,6 +304,9 @@ class ChatMelious(DescribedModel):
         **kwargs: Any,
     ) -> Runnable[LanguageModelInput, Any]:
         """Make a runnable that returns instances of a schema.
+
+        Tools beside the schema are an argument, `llm.with_structured_output(schema, tools=tools)`:
+        LangChain drops those that `bind_tools` bound before.
 
         Args:
             schema: A pydantic class (v2 or v1), a TypedDict, a JSON schema, or a

@@ -29,11 +29,12 @@ from llama_index_melious.embeddings.places import (
 )
 from llama_index_melious.events import dispatch_usage
 from melious.answers.results import EmbeddingsResult, Result
+from melious.endpoints.blank_texts import is_blank, width_of
 from melious.endpoints.common import check_weights
 from melious.endpoints.embeddings import EmbeddingParams
 from melious.http.asyncio_only import running_loop
 from melious.routing.filters import split_flavor
-from melious.settings.fields import EmbeddingCacheFields
+from melious.settings.fields import EmbeddingFields
 
 _PARAMETERS = frozenset(EmbeddingParams.__annotations__)
 
@@ -74,7 +75,7 @@ class _ConcurrencyLimit:
         return _ConcurrencyLimit, ()
 
 
-class MeliousEmbedding(MeliousComponent, EmbeddingCacheFields, BaseEmbedding):
+class MeliousEmbedding(MeliousComponent, EmbeddingFields, BaseEmbedding):
     """The embedding models of Melious.
 
     Texts are sent unchanged, in batches of `embed_batch_size`; async calls run
@@ -108,6 +109,7 @@ class MeliousEmbedding(MeliousComponent, EmbeddingCacheFields, BaseEmbedding):
             instruction. Pickles and copies keep it, `to_dict` does not.
         embedding_cache_size: The most vectors to keep in memory; 0 by default, for none.
         embedding_cache_ttl: Seconds to keep a vector in memory; 3600 by default.
+        blank_texts: `refuse` blank texts, the default, or `skip` them and give vectors of zeros.
         timeout: Seconds for each wait, a `Timeout`, an `httpx.Timeout` or `(connect, read)`. Default: 60 s.
         deadline: Seconds for a whole call, with waits and retries; 600 by default, None for no limit.
         max_retries: Further attempts after transient errors; 2 by default, 0 for none.
@@ -282,14 +284,16 @@ class MeliousEmbedding(MeliousComponent, EmbeddingCacheFields, BaseEmbedding):
 
     def get_text_embedding(self, text: str, **options: Any) -> Embedding:
         """Embed a text of a document; see `get_query_embedding` for options and errors."""
-        check_text("text", text)
-        vector: Embedding = _get_text_embedding(self._ready(options), text)
+        ready = self._ready(options)
+        check_text("text", text, ready.blank_texts)
+        vector: Embedding = _get_text_embedding(ready, text)
         return vector
 
     async def aget_text_embedding(self, text: str, **options: Any) -> Embedding:
         """Like `get_text_embedding`, for asyncio."""
-        check_text("text", text)
-        vector: Embedding = await _aget_text_embedding(self._ready(options), text)
+        ready = self._ready(options)
+        check_text("text", text, ready.blank_texts)
+        vector: Embedding = await _aget_text_embedding(ready, text)
         return vector
 
     def get_text_embedding_batch(
@@ -301,19 +305,20 @@ class MeliousEmbedding(MeliousComponent, EmbeddingCacheFields, BaseEmbedding):
         """Embed texts of documents, one request after the other: n x dim, in the order of the texts.
 
         Args:
-            texts: The texts; none may be blank.
+            texts: The texts; none may be blank, unless `blank_texts` is `skip`.
             show_progress: Show a progress bar.
             **kwargs: Any of the constructor's arguments, for this call only. Others are ignored, since
                 ingestion pipelines pass theirs to every step.
 
         Raises:
-            InvalidArgumentError: An argument is wrong, or a text is blank; the error names its position.
+            InvalidArgumentError: An argument is wrong, or a text is blank and not to be skipped; the error
+                names its position.
             MeliousError: A request failed.
         """
         ready = self._ready(self._own(kwargs))
-        with batch_run(texts):
-            vectors: list[Embedding] = _get_text_embedding_batch(ready, texts, show_progress)
-        return vectors
+        with batch_run(texts, ready.blank_texts) as written:
+            vectors: list[Embedding] = _get_text_embedding_batch(ready, written, show_progress)
+        return ready._with_zeros(texts, vectors)  # noqa: SLF001 - its own class
 
     async def aget_text_embedding_batch(
         self,
@@ -327,9 +332,17 @@ class MeliousEmbedding(MeliousComponent, EmbeddingCacheFields, BaseEmbedding):
         """
         running_loop()
         ready = self._ready(self._own(kwargs))
-        with batch_run(texts):
-            vectors: list[Embedding] = await _aget_text_embedding_batch(ready, texts, show_progress)
-        return vectors
+        with batch_run(texts, ready.blank_texts) as written:
+            vectors: list[Embedding] = await _aget_text_embedding_batch(ready, written, show_progress)
+        return ready._with_zeros(texts, vectors)  # noqa: SLF001 - its own class
+
+    def _with_zeros(self, texts: Sequence[str], vectors: list[Embedding]) -> list[Embedding]:
+        """The vectors of all texts, with zeros for the blank ones among them."""
+        if len(vectors) == len(texts):
+            return vectors
+        width = width_of(vectors, self.dimensions, self.model_name, self.base_url)
+        embedded = iter(vectors)
+        return [[0.0] * width if is_blank(text) else next(embedded) for text in texts]
 
     def __call__(self, nodes: Sequence[BaseNode], **kwargs: Any) -> Sequence[BaseNode]:
         """Embed nodes, as a step of a pipeline; blank ones keep no vector.

@@ -9,8 +9,10 @@ from contextvars import ContextVar
 
 from llama_index.core.schema import BaseNode, MetadataMode
 
+from melious.endpoints.blank_texts import is_blank
 from melious.endpoints.vectors import rename_text
 from melious.errors import InvalidArgumentError, ResponseDecodeError
+from melious.settings.checks import BlankTexts
 
 _logger = logging.getLogger(__name__)
 
@@ -27,17 +29,20 @@ _current: ContextVar[BatchRun | None] = ContextVar("melious_embedding_run", defa
 
 
 @contextmanager
-def batch_run(texts: Sequence[str]) -> Iterator[None]:
+def batch_run(texts: Sequence[str], blank_texts: BlankTexts) -> Iterator[list[str]]:
     """Check the texts of a call, before LlamaIndex cuts them into batches, and name their places in errors.
 
+    Yields:
+        The texts to embed: all that are not blank.
+
     Raises:
-        InvalidArgumentError: A text is blank or no string; nothing was sent.
+        InvalidArgumentError: A text is no string, or blank and not to be skipped; nothing was sent.
     """
     for position, text in enumerate(texts):
-        check_text(f"texts[{position}]", text)
+        check_text(f"texts[{position}]", text, blank_texts)
     token = _current.set(BatchRun(texts))
     try:
-        yield
+        yield [text for text in texts if not is_blank(text)]
     finally:
         _current.reset(token)
 
@@ -70,27 +75,27 @@ def naming_the_node(nodes: Sequence[BaseNode]) -> Iterator[None]:
         raise
 
 
-def check_text(name: str, text: object) -> None:
+def check_text(name: str, text: object, blank_texts: BlankTexts = "refuse") -> None:
     """Check a text to embed.
 
     Raises:
-        InvalidArgumentError: It is blank or no string.
+        InvalidArgumentError: It is no string, or blank and not to be skipped.
     """
-    if not isinstance(text, str) or not text or text.isspace():
+    if not isinstance(text, str) or (is_blank(text) and blank_texts == "refuse"):
         raise InvalidArgumentError(
             f"{name}: must be a string that is not blank, not {text!r:.80}", param=name.partition("[")[0]
         )
 
 
 def instructed(instruction: str, texts: Sequence[str]) -> list[str]:
-    """The texts with their prefix."""
-    return [instruction + text for text in texts]
+    """The texts with their prefix; blank ones stay blank."""
+    return [text if is_blank(text) else instruction + text for text in texts]
 
 
 def split_by_text(nodes: Sequence[BaseNode]) -> tuple[list[BaseNode], list[str]]:
     """The nodes that have text, and their texts. Blank ones are left out, as LlamaIndex's index does."""
     texts = [node.get_content(metadata_mode=MetadataMode.EMBED) for node in nodes]
-    filled = [(node, text) for node, text in zip(nodes, texts, strict=True) if text and not text.isspace()]
+    filled = [(node, text) for node, text in zip(nodes, texts, strict=True) if not is_blank(text)]
     if len(filled) < len(nodes):
         _logger.info("%d of %d nodes have no text and get no vector", len(nodes) - len(filled), len(nodes))
     return [node for node, _ in filled], [text for _, text in filled]

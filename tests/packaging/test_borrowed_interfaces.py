@@ -139,6 +139,11 @@ _LANGCHAIN = [
             "`generate` of several prompts sums usage",
         ),
         (
+            "language_models.chat_models:BaseChatModel._convert_cached_generations",
+            "chat/model.py",
+            "cached answers are marked, and cost nothing again",
+        ),
+        (
             "language_models.chat_models:BaseChatModel._should_stream",
             "chat/model.py",
             "`streaming` and callbacks decide",

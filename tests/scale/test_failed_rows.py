@@ -38,6 +38,7 @@ TOO_LONG = "word " * 9000
     ("cell", "said"),
     [
         ("", "the text is empty"),
+        (" \n", "the text is blank"),
         (None, "the text is missing"),
         (float("nan"), "the text is missing"),
         (pd.NA, "the text is missing"),

@@ -19,6 +19,7 @@ from melious.errors.suggestions import nearest
 from melious.routing.filters import filters_in, filters_to_wire
 from melious.routing.residency import VerifyLocation, check_verifiable
 from melious.settings.base_url import DEFAULT_BASE_URL, URL_VARIABLE, is_loopback, resolve_base_url
+from melious.settings.checks import BlankTexts
 from melious.settings.headers import checked_headers
 from melious.settings.keys import KEY_VARIABLE, hidden, hide_key, resolve_key
 from melious.settings.options import StreamImpact, check_options
@@ -112,6 +113,7 @@ class ClientConfig:
     async_transport: Literal["httpx", "aiohttp"] = "httpx"
     embedding_cache_size: int = 0
     embedding_cache_ttl: float = 3600.0
+    blank_texts: BlankTexts = "refuse"
     budget: ImpactBudget | None = None
     verify_location: VerifyLocation = "off"
     stream_impact: StreamImpact = "native"

@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field, SecretStr
 
 from melious.errors import InvalidArgumentError
 from melious.routing.filters import FiltersArgument, Flavor, Preset, filters_to_wire
+from melious.settings.checks import BlankTexts
 from melious.settings.options import CLIENT_ONLY, OPTION, StreamImpact, check_options
 from melious.timeouts import Timeout, TimeoutArgument, read_timeout
 
@@ -88,11 +89,12 @@ class ClientFields(BaseModel):
     )
 
 
-class EmbeddingCacheFields(BaseModel):
+class EmbeddingFields(BaseModel):
     """The options of classes that embed."""
 
     embedding_cache_size: int = option_field("embedding_cache_size")
     embedding_cache_ttl: float = option_field("embedding_cache_ttl")
+    blank_texts: BlankTexts = option_field("blank_texts")
 
 
 class ChatFields(BaseModel):

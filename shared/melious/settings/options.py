@@ -7,7 +7,6 @@ the same errors, and their documentation holds its sentences.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict
 
 from melious.errors import InvalidArgumentError, RetryEvent
@@ -30,7 +29,8 @@ from melious.routing.filters import (
 from melious.routing.residency import VerifyLocation, check_mode
 from melious.settings.base_url import resolve_base_url
 from melious.settings.checks import (
-    Check,
+    BlankTexts,
+    Option,
     by_value,
     check_budget,
     check_steps,
@@ -52,25 +52,6 @@ if TYPE_CHECKING:
 
 StreamImpact: TypeAlias = Literal["native", "buffer"]
 """Whether a stream is a stream, or a whole answer that is handed out as one, with its impact and cost."""
-
-
-@dataclass(frozen=True, slots=True)
-class Option:
-    """One option.
-
-    Attributes:
-        name: The argument's name.
-        scope: Who takes it: the client, a call, or both.
-        sentence: What it does, with its unit and default.
-        check: Raises for a wrong value.
-        default: The client's default.
-    """
-
-    name: str
-    scope: Literal["client", "call", "both"]
-    sentence: str
-    check: Check
-    default: Any = None
 
 
 class CallOptions(TypedDict, total=False):
@@ -160,10 +141,10 @@ class ClientOptions(TypedDict, total=False):
             connections do not go through SOCKS proxies.
         embedding_cache_size: The most vectors to keep in memory; 0 by default, for none.
         embedding_cache_ttl: Seconds to keep a vector in memory; 3600 by default.
+        blank_texts: `refuse` blank texts, the default, or `skip` them and give vectors of zeros.
         budget: A `melious.ImpactBudget` that limits spending; none by default. Other clients, adapters
             and `track_impact` blocks may share it.
         verify_location: `warn` or `raise` if an answer is not from `filters["countries"]`; `off` by default.
-            See `RoutingOptions`.
         stream_impact: `buffer` makes streams request whole answers, which report impact; `native` by
             default. The live service reports the impact and cost of whole answers only.
         merge_system_messages: Merge system messages into one; by default where the model takes only one.
@@ -190,6 +171,7 @@ class ClientOptions(TypedDict, total=False):
     async_transport: Literal["httpx", "aiohttp"]
     embedding_cache_size: int
     embedding_cache_ttl: float
+    blank_texts: BlankTexts
     budget: ImpactBudget | None
     verify_location: VerifyLocation
     stream_impact: StreamImpact
@@ -264,6 +246,13 @@ OPTIONS: tuple[Option, ...] = (
         "Seconds to keep a vector in memory; 3600 by default.",
         check_seconds,
         3600.0,
+    ),
+    Option(
+        "blank_texts",
+        "both",
+        "`refuse` blank texts, the default, or `skip` them and give vectors of zeros.",
+        either("refuse", "skip"),
+        "refuse",
     ),
     Option(
         "max_rate_limit_wait",
