@@ -16,6 +16,7 @@ from typing_extensions import override
 
 import langchain_melious.blocks  # noqa: F401 - registers the content blocks
 from langchain_melious.callbacks.retries import with_retry_callback
+from langchain_melious.callbacks.spans import traced
 from langchain_melious.chat.described import DescribedModel
 from langchain_melious.chat.events import EventWriter
 from langchain_melious.chat.options import per_call
@@ -149,7 +150,9 @@ class ChatMelious(DescribedModel):
             given = with_retry_callback(kwargs, run_manager)
             call = call_of(self, messages, stop, given, stream=False)
             read_options = self._read_options(call, given)
-            return result_of(self._sync_client().chat.create(**call), read_options)
+            with traced(run_manager):
+                completion = self._sync_client().chat.create(**call)
+            return result_of(completion, read_options)
 
     @override
     async def _agenerate(
@@ -163,7 +166,9 @@ class ChatMelious(DescribedModel):
             given = with_retry_callback(kwargs, run_manager)
             call = call_of(self, messages, stop, given, stream=False)
             read_options = self._read_options(call, given)
-            return result_of(await self._async_client().chat.create(**call), read_options)
+            with traced(run_manager):
+                completion = await self._async_client().chat.create(**call)
+            return result_of(completion, read_options)
 
     @override
     def _stream(
@@ -173,7 +178,7 @@ class ChatMelious(DescribedModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        return self._streamed(messages, stop, with_retry_callback(kwargs, run_manager), ChunkReader)
+        return self._streamed(messages, stop, kwargs, run_manager, ChunkReader)
 
     @override
     def _astream(
@@ -183,7 +188,7 @@ class ChatMelious(DescribedModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        return self._astreamed(messages, stop, with_retry_callback(kwargs, run_manager), ChunkReader)
+        return self._astreamed(messages, stop, kwargs, run_manager, ChunkReader)
 
     def _stream_chat_model_events(
         self,
@@ -194,7 +199,7 @@ class ChatMelious(DescribedModel):
     ) -> Iterator[MessagesData]:
         """The events of `stream_events(version="v3")`; LangChain looks up this name."""
         kind = partial(EventWriter, message_id=_id_of(run_manager))
-        return self._streamed(messages, stop, with_retry_callback(kwargs, run_manager), kind)
+        return self._streamed(messages, stop, kwargs, run_manager, kind)
 
     def _astream_chat_model_events(
         self,
@@ -205,19 +210,23 @@ class ChatMelious(DescribedModel):
     ) -> AsyncIterator[MessagesData]:
         """The events of `astream_events(version="v3")`; LangChain looks up this name."""
         kind = partial(EventWriter, message_id=_id_of(run_manager))
-        return self._astreamed(messages, stop, with_retry_callback(kwargs, run_manager), kind)
+        return self._astreamed(messages, stop, kwargs, run_manager, kind)
 
     def _streamed(
         self,
         messages: list[BaseMessage],
         stop: list[str] | None,
-        given: Mapping[str, Any],
+        kwargs: dict[str, Any],
+        run_manager: CallbackManagerForLLMRun | None,
         kind: Callable[..., Any],
     ) -> Generator[Any]:
         with langchain_errors:
+            given = with_retry_callback(kwargs, run_manager)
             call = call_of(self, messages, stop, given, stream=True)
             reader = kind(self._read_options(call, given))
-            with self._sync_client().chat.stream(**call) as stream:
+            with traced(run_manager):
+                opened = self._sync_client().chat.stream(**call)
+            with opened as stream:
                 for chunk in stream:
                     yield from reader.read(chunk)
                 yield from reader.end(stream)
@@ -227,13 +236,17 @@ class ChatMelious(DescribedModel):
         self,
         messages: list[BaseMessage],
         stop: list[str] | None,
-        given: Mapping[str, Any],
+        kwargs: dict[str, Any],
+        run_manager: AsyncCallbackManagerForLLMRun | None,
         kind: Callable[..., Any],
     ) -> AsyncGenerator[Any]:
         with langchain_errors:
+            given = with_retry_callback(kwargs, run_manager)
             call = call_of(self, messages, stop, given, stream=True)
             reader = kind(self._read_options(call, given))
-            async with self._async_client().chat.stream(**call) as stream:
+            with traced(run_manager):
+                opened = await self._async_client().chat.stream(**call)
+            async with opened as stream:
                 async for chunk in stream:
                     for item in reader.read(chunk):
                         yield item

@@ -33,6 +33,7 @@ from llama_index_melious.llm.streaming import (
 )
 from llama_index_melious.llm.structured_predict import StructuredPredict
 from melious import catalogue
+from melious.clients.surroundings import FrameworkRun, made_by
 from melious.errors import InvalidArgumentError
 from melious.settings.fields import StreamFields, with_model
 from melious.settings.keys import hide_key
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from melious.clients.streams import AsyncChatStream, ChatStream
 
 _GENEROUS_CONTEXT = 131_072
+_RUN = FrameworkRun(tracers=frozenset({"openinference.instrumentation.llama_index"}))
 _ABOUT_TOOLS = ("tools", "tool_choice", "parallel_tool_calls")
 _OWN = (
     "temperature",
@@ -270,11 +272,15 @@ class Melious(StructuredPredict, MeliousComponent, StreamFields):
 
     def _chat(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> ChatResponse:
         request = self._request(messages, kwargs)
-        return self._response(self._client().chat.create(**request), request)
+        with made_by(_RUN):
+            completion = self._client().chat.create(**request)
+        return self._response(completion, request)
 
     async def _achat(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> ChatResponse:
         request = self._request(messages, kwargs)
-        return self._response(await self._aclient().chat.create(**request), request)
+        with made_by(_RUN):
+            completion = await self._aclient().chat.create(**request)
+        return self._response(completion, request)
 
     def _response(self, completion: ChatCompletion, request: Mapping[str, Any]) -> ChatResponse:
         from llama_index_melious.events import dispatch_usage  # noqa: PLC0415 - needed by the first answer
@@ -296,15 +302,17 @@ class Melious(StructuredPredict, MeliousComponent, StreamFields):
         self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]
     ) -> tuple[ChatStream, ResponseBuilder]:
         request = self._request(messages, kwargs)
-        return self._client().chat.stream(**request), ResponseBuilder(**self._response_options(request))
+        with made_by(_RUN):
+            stream = self._client().chat.stream(**request)
+        return stream, ResponseBuilder(**self._response_options(request))
 
     async def _astream(
         self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]
     ) -> tuple[AsyncChatStream, ResponseBuilder]:
         request = self._request(messages, kwargs)
-        return await self._aclient().chat.stream(**request), ResponseBuilder(
-            **self._response_options(request)
-        )
+        with made_by(_RUN):
+            stream = await self._aclient().chat.stream(**request)
+        return stream, ResponseBuilder(**self._response_options(request))
 
     # --- completion: a prompt is a conversation of one message ------------------------------------
 
