@@ -16,7 +16,7 @@ from typing_extensions import override
 
 import langchain_melious.blocks  # noqa: F401 - registers the content blocks
 from langchain_melious.callbacks.retries import with_retry_callback
-from langchain_melious.callbacks.spans import traced
+from langchain_melious.callbacks.spans import note_run, traced, watched
 from langchain_melious.chat.described import DescribedModel
 from langchain_melious.chat.events import EventWriter
 from langchain_melious.chat.options import per_call
@@ -110,6 +110,7 @@ class ChatMelious(DescribedModel):
         run_manager: CallbackManagerForLLMRun | AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> bool:
+        note_run(run_manager)
         if kwargs.get("streaming") is not None:
             kwargs["stream"] = kwargs["streaming"]
         return super()._should_stream(async_api=async_api, run_manager=run_manager, **kwargs)
@@ -136,7 +137,18 @@ class ChatMelious(DescribedModel):
         **kwargs: Any,
     ) -> AsyncIterator[AIMessageChunk]:
         needs_asyncio()
-        return super().astream(input, config, stop=stop, **kwargs)
+        return super().astream(input, watched(config, self.callbacks), stop=stop, **kwargs)
+
+    @override
+    def stream(
+        self,
+        input: LanguageModelInput,
+        config: RunnableConfig | None = None,
+        *,
+        stop: list[str] | None = None,
+        **kwargs: Any,
+    ) -> Iterator[AIMessageChunk]:
+        return super().stream(input, watched(config, self.callbacks), stop=stop, **kwargs)
 
     @override
     def _generate(

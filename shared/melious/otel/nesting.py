@@ -6,12 +6,13 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple, TypeAlias
 
 from opentelemetry import context, trace
+from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY
 from opentelemetry.trace import Span
 
 from melious.clients.surroundings import FrameworkRun, current_run, enclosing_spans
 
-SUPPRESSED = "suppress_instrumentation"
-"""What `suppress_instrumentation()` and `suppress_tracing()` set in the context."""
+_SUPPRESSED = (_SUPPRESS_INSTRUMENTATION_KEY, "suppress_instrumentation")
+"""What code that must not be traced sets in the context: the key, or its plain name."""
 
 _CALL_MARKS = {
     "openinference.span.kind": ("LLM",),
@@ -37,7 +38,7 @@ class Place(NamedTuple):
 
 def is_suppressed() -> bool:
     """Whether the calling code asked not to be traced."""
-    return bool(context.get_value(SUPPRESSED))
+    return any(context.get_value(key) for key in _SUPPRESSED)
 
 
 def place_of(endpoint: str, resource: Any) -> Place:
