@@ -54,6 +54,10 @@ class Telemetry:
         """Switch `melious.otel` on, with options."""
         otel.instrument(self.tracer_provider, self.meter_provider, **options)
 
+    def clear(self) -> None:
+        """Forget the spans."""
+        self._spans.clear()
+
     def close(self) -> None:
         self.tracer_provider.shutdown()
         self.meter_provider.shutdown()
