@@ -34,16 +34,16 @@ _started: ContextVar[FrameworkRun | None] = ContextVar("melious_started_run", de
 
 
 def _of_openinference(tracer: Any, run_id: UUID) -> Any:
-    return tracer.get_span(run_id)
+    get_span = getattr(tracer, "get_span", None)
+    return None if get_span is None else get_span(run_id)
 
 
 def _of_openllmetry(handler: Any, run_id: UUID) -> Any:
-    return getattr(handler.spans.get(run_id), "span", None)
+    return getattr(getattr(handler, "spans", {}).get(run_id), "span", None)
 
 
 def _of_langfuse(handler: Any, run_id: UUID) -> Any:
-    runs = getattr(handler, "_runs", {})
-    return getattr(runs.get(run_id), "_otel_span", None)
+    return getattr(getattr(handler, "_runs", {}).get(run_id), "_otel_span", None)
 
 
 _LOOKUPS: dict[str, Callable[[Any, UUID], Any]] = {

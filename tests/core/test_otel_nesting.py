@@ -10,10 +10,11 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.trace import StatusCode
 from telemetry import Telemetry, recorded
 
-from melious import InvalidArgumentError, MeliousError, otel
-from melious.sandbox import Fault, Sandbox
+from melious import InvalidArgumentError, MeliousError, otel, track_impact
+from melious.catalogue import methods
+from melious.sandbox import Fault, Reply, Sandbox
 
-from .clients import AUDIO, CHAT, EMBEDDINGS, QUESTION, RERANK, Clients
+from .clients import AUDIO, CHAT, EMBEDDINGS, QUESTION, RERANK, TOOL, Clients
 
 MARKS = [
     {"gen_ai.operation.name": "chat"},
@@ -32,6 +33,7 @@ NO_MARKS = [
 def told() -> Iterator[Telemetry]:
     with recorded() as telemetry:
         yield telemetry
+    methods.forget_methods()
 
 
 def call(clients: Clients, client: Any, told: Telemetry, marks: dict[str, str], stream: bool = False) -> Any:
@@ -104,6 +106,24 @@ def test_a_span_that_has_ended_before_the_call_does_not_have_the_cost(
     (ours,) = told.ours
     assert ours.attributes["gen_ai.usage.cost"] == float(answer.billing_cost.eur)
     assert "gen_ai.usage.cost" not in theirs.attributes
+
+
+@pytest.mark.parametrize("when_nested", ["child", "skip"])
+def test_a_call_that_took_two_requests_has_the_cost_of_both(
+    clients: Clients, client: Any, told: Telemetry, sandbox: Sandbox, when_nested: Any
+) -> None:
+    told.instrument(when_nested=when_nested)
+    sandbox.replies.add(Reply(text="<|DSML|function_calls>true"), Reply(tool_calls=[("get_weather", {})]))
+    params = {"model": CHAT, "messages": QUESTION, "tools": [TOOL], "tool_choice": "required"}
+    with (
+        told.tracer_provider.get_tracer("other").start_as_current_span("theirs", attributes=MARKS[0]),
+        track_impact() as ledger,
+    ):
+        clients.call(client, "chat.create", **params)
+    assert ledger.total.requests == 2
+    theirs = told.spans[-1]
+    assert theirs.attributes["gen_ai.usage.cost"] == pytest.approx(float(ledger.total.eur))
+    assert told.total("melious.cost_eur") == pytest.approx(float(ledger.total.eur))
 
 
 @pytest.mark.parametrize(

@@ -82,15 +82,14 @@ def outcome_attributes(outcome: CallOutcome) -> Attributes:
     )
 
 
-def cost_attributes(outcome: CallOutcome, usd_per_eur: Decimal | None, scope: str = "") -> Attributes:
-    """The cost where Langfuse and OpenInference look for it.
+def cost_attributes(eur: Decimal | None, usd_per_eur: Decimal | None, scope: str = "") -> Attributes:
+    """A cost where Langfuse and OpenInference look for it.
 
     Args:
-        outcome: How the call ended.
-        usd_per_eur: The rate to convert euro at; None leaves them euro.
+        eur: The cost in euro; None if it was not reported.
+        usd_per_eur: The rate to convert at; None leaves it euro.
         scope: The tracer of the span. Langfuse's own spans have a name of their own for the cost.
     """
-    eur = None if outcome.entry.cost is None else outcome.entry.cost.eur
     if eur is None:
         return {}
     amount = float(eur if usd_per_eur is None else eur * usd_per_eur)
@@ -101,8 +100,6 @@ def cost_attributes(outcome: CallOutcome, usd_per_eur: Decimal | None, scope: st
     }
     if scope.startswith("langfuse"):
         attributes["langfuse.observation.cost_details"] = json.dumps({"total": amount})
-    if is_simulated(outcome):
-        attributes["melious.simulated"] = True
     return attributes
 
 

@@ -67,9 +67,16 @@ def _of_provider(spans: Iterable[Any], resource: Any) -> tuple[Span, ...]:
     """The spans that go where ours go."""
     return tuple(
         span
-        for span in spans
+        for span in map(_itself, spans)
         if isinstance(span, Span) and (resource is None or getattr(span, "resource", resource) is resource)
     )
+
+
+def _itself(span: Any) -> Any:
+    """The span behind its wrappers; OpenInference's stand for another one once the call has returned."""
+    while hasattr(span, "__wrapped__"):
+        span = span.__wrapped__
+    return span
 
 
 def _stands_for_call(span: Span, run: FrameworkRun | None) -> bool:

@@ -6,9 +6,11 @@ import time
 from collections.abc import Iterable
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+from weakref import WeakKeyDictionary
 
 from opentelemetry import trace
 
+from melious import forks
 from melious._version import __version__
 from melious.clients.record import CallOutcome, Observer
 from melious.exchange.request import Request
@@ -63,12 +65,27 @@ class Recorder:
         self.tracer = trace.get_tracer("melious", __version__, tracer_provider)
         self.instruments = Instruments(meter_provider)
         self.settings = settings
+        self.costs = _Costs()
 
     def observe(self, request: Request) -> Observer:
         """Start the span of a request."""
         if request.endpoint not in OPERATIONS or is_suppressed():
             return _Unobserved()
         return _Call(self, request, place_of(request.endpoint, getattr(self.tracer, "resource", None)))
+
+
+class _Costs:
+    """What was written onto spans of others: a call of theirs may take two requests of ours."""
+
+    def __init__(self) -> None:
+        self._lock = forks.new_lock()
+        self._euros: WeakKeyDictionary[Span, Decimal] = WeakKeyDictionary()
+
+    def add(self, span: Span, eur: Decimal) -> Decimal:
+        """Add to the cost of a span; gives the sum."""
+        with self._lock:
+            total = self._euros[span] = self._euros.get(span, Decimal(0)) + eur
+            return total
 
 
 class _Unobserved:
@@ -87,6 +104,7 @@ class _Call:
     def __init__(self, recorder: Recorder, request: Request, place: Place) -> None:
         self._instruments = recorder.instruments
         self._settings = recorder.settings
+        self._costs = recorder.costs
         self._theirs = place.spans
         self._common = common_attributes(request)
         self._measured_by_others = measures_tokens(place.spans)
@@ -127,13 +145,14 @@ class _Call:
         """End the span and record the metrics."""
         attributes = outcome_attributes(outcome)
         self._measure(outcome, attributes)
-        cost_is_told = self._tell_cost(outcome)
         if self._own is None:
             self._tell_theirs(uncounted(attributes))
+            self._tell_cost(outcome)
             return
         self._own.set_attributes(self._named(attributes))
-        if not cost_is_told:
-            self._own.set_attributes(cost_attributes(outcome, self._settings.usd_per_eur))
+        if not self._tell_cost(outcome):
+            eur = outcome.entry.cost and outcome.entry.cost.eur
+            self._own.set_attributes(cost_attributes(eur, self._settings.usd_per_eur))
         if outcome.error is not None:
             self._own.set_status(trace.StatusCode.ERROR)
         self._own.end()
@@ -141,9 +160,17 @@ class _Call:
     def _tell_cost(self, outcome: CallOutcome) -> bool:
         """Write the cost onto the spans that count the tokens; False if none is open any more."""
         recording = [span for span in self._theirs if span.is_recording()]
+        eur = outcome.entry.cost and outcome.entry.cost.eur
+        if eur is None:
+            return bool(recording)
         for span in recording:
+            total = self._costs.add(span, eur)
             scope = getattr(getattr(span, "instrumentation_scope", None), "name", None) or ""
-            span.set_attributes(cost_attributes(outcome, self._settings.usd_per_eur, scope))
+            span.set_attributes(cost_attributes(total, self._settings.usd_per_eur, scope))
+            if self._own is None:
+                span.set_attribute("melious.cost_eur", float(total))
+            if is_simulated(outcome):
+                span.set_attribute("melious.simulated", True)
         return bool(recording)
 
     def _measure(self, outcome: CallOutcome, attributes: Attributes) -> None:
