@@ -151,8 +151,7 @@ class _Call:
             return
         self._own.set_attributes(self._named(attributes))
         if not self._tell_cost(outcome):
-            eur = outcome.entry.cost and outcome.entry.cost.eur
-            self._own.set_attributes(cost_attributes(eur, self._settings.usd_per_eur))
+            self._own.set_attributes(cost_attributes(_eur(outcome), self._settings.usd_per_eur))
         if outcome.error is not None:
             self._own.set_status(trace.StatusCode.ERROR)
         self._own.end()
@@ -160,7 +159,7 @@ class _Call:
     def _tell_cost(self, outcome: CallOutcome) -> bool:
         """Write the cost onto the spans that count the tokens; False if none is open any more."""
         recording = [span for span in self._theirs if span.is_recording()]
-        eur = outcome.entry.cost and outcome.entry.cost.eur
+        eur = _eur(outcome)
         if eur is None:
             return bool(recording)
         for span in recording:
@@ -186,7 +185,7 @@ class _Call:
             instruments.duration.record(time.perf_counter() - self._began, measured, where)
             for kind, count in _token_kinds(entry.usage):
                 instruments.tokens.record(count, {**measured, "gen_ai.token.type": kind}, where)
-        impact, cost = entry.impact, entry.cost
+        impact = entry.impact
         place = known(
             {
                 **measured,
@@ -199,10 +198,15 @@ class _Call:
             (instruments.energy, impact.energy_kwh if impact else None),
             (instruments.carbon, impact.carbon_g_co2 if impact else None),
             (instruments.water, impact.water_liters if impact else None),
-            (instruments.cost, cost.eur if cost else None),
+            (instruments.cost, _eur(outcome)),
         ):
             if amount is not None:
                 counter.add(float(amount), place, where)
+
+
+def _eur(outcome: CallOutcome) -> Decimal | None:
+    cost = outcome.entry.cost
+    return None if cost is None else cost.eur
 
 
 def _token_kinds(usage: dict[str, Any] | None) -> Iterable[tuple[str, int]]:
