@@ -187,7 +187,9 @@ def test_a_nested_call_that_fails(
     assert (len(told.spans), "gen_ai.usage.cost" in span.attributes) == (1 + (when_nested == "child"), False)
 
 
-@pytest.mark.parametrize("key", [_SUPPRESS_INSTRUMENTATION_KEY, "suppress_instrumentation"])
+@pytest.mark.parametrize(
+    "key", [_SUPPRESS_INSTRUMENTATION_KEY, "suppress_instrumentation"], ids=["key", "name"]
+)
 def test_where_tracing_is_suppressed_nothing_is_recorded(
     clients: Clients, client: Any, told: Telemetry, key: str
 ) -> None:
