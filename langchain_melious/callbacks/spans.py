@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     RunManager: TypeAlias = AsyncCallbackManagerForLLMRun | CallbackManagerForLLMRun | None
 
+_UNOBSERVED = nullcontext()
 _started: ContextVar[FrameworkRun | None] = ContextVar("melious_started_run", default=None)
 """The chat run that began last; its tracers have no span for it any more once it has ended."""
 
@@ -56,9 +57,9 @@ _LOOKUPS: dict[str, Callable[[Any, UUID], Any]] = {
 def traced(run_manager: RunManager) -> AbstractContextManager[None]:
     """Say whose run makes the request inside the block; without a manager, it is the run that began last."""
     if not record.observers:
-        return nullcontext()
+        return _UNOBSERVED
     run = _started.get() if run_manager is None else _run_of(run_manager)
-    return nullcontext() if run is None else surroundings.made_by(run)
+    return _UNOBSERVED if run is None else surroundings.made_by(run)
 
 
 def note_run(run_manager: RunManager) -> None:

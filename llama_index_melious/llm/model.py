@@ -44,7 +44,6 @@ if TYPE_CHECKING:
     from melious.clients.streams import AsyncChatStream, ChatStream
 
 _GENEROUS_CONTEXT = 131_072
-_RUN = FrameworkRun(tracers=frozenset({"openinference.instrumentation.llama_index"}))
 _ABOUT_TOOLS = ("tools", "tool_choice", "parallel_tool_calls")
 _OWN = (
     "temperature",
@@ -351,6 +350,9 @@ class Melious(StructuredPredict, MeliousComponent, StreamFields):
         return CompletionResponseStream(
             *await self._astream(self._prompt(prompt, formatted=formatted), kwargs)
         )
+
+
+_RUN = FrameworkRun(tracers=frozenset({"openinference.instrumentation.llama_index"}))
 
 
 def _not_read_by(card: ModelCard | None) -> frozenset[str]:

@@ -22,6 +22,7 @@ class FrameworkRun(NamedTuple):
     tracers: frozenset[str] = frozenset()
 
 
+_UNOBSERVED = nullcontext()
 _run: ContextVar[FrameworkRun | None] = ContextVar("melious_framework_run", default=None)
 
 enclosing: tuple[Callable[[], Iterable[Any]], ...] = ()
@@ -40,7 +41,7 @@ def enclosing_spans() -> Iterable[Any]:
 
 def made_by(run: FrameworkRun) -> AbstractContextManager[None]:
     """Say whose run makes the call inside the block. Does nothing while nobody observes."""
-    return _within(run) if record.observers else nullcontext()
+    return _within(run) if record.observers else _UNOBSERVED
 
 
 @contextmanager
