@@ -99,7 +99,7 @@ test-all: $(VENV)/.dev $(OLDEST)/.made $(SCALE)/.made $(EXAMPLES)/.made  ## ever
 	$(OLDEST)/bin/python -m pytest -n 2 --dist loadfile --exhaustive --http-library httpx tests/langchain tests/llama_index
 	$(OLDEST)/bin/python -m pytest --exhaustive tests/packaging/test_borrowed_*.py tests/llama_index/check_openai_like.py
 	$(SCALE)/bin/python -m pytest tests/scale/check_arrow.py tests/scale/check_dask.py tests/scale/check_ray.py
-	$(EXAMPLES)/bin/python -m pytest tests/examples tests/examples/check_*.py
+	$(EXAMPLES)/bin/python -m pytest tests/examples/test_*.py tests/examples/check_*.py
 	@own=$$($(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
 	for version in $$(.ci/pythons | cut -d " " -f 1 | grep -vx "$$own"); do \
 		$(MAKE) test-python OTHER=$$version ARGS=--exhaustive || exit 1; \

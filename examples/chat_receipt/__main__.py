@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
+
+from streamlit.web.cli import main as streamlit
 
 from examples.service import answering, service
 
@@ -19,10 +19,9 @@ ANSWERS = {
 
 def main(options: Sequence[str]) -> None:
     """Run Streamlit until Ctrl-C."""
-    command = [sys.executable, "-m", "streamlit", "run", str(Path(__file__).with_name("app.py")), *options]
     print("Ask for example about the capital of Norway, what a fjord is, or how to get there by train.")
-    with service(answering(ANSWERS)), suppress(KeyboardInterrupt):
-        subprocess.run(command, check=True)  # noqa: S603 - what the caller typed
+    with service(answering(ANSWERS)):
+        streamlit(["run", str(Path(__file__).with_name("app.py")), *options], standalone_mode=False)
 
 
 if __name__ == "__main__":

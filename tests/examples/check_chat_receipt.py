@@ -95,11 +95,12 @@ def served(no_key: None) -> Iterator[str]:
         port = free.getsockname()[1]
     options = ["--server.headless=true", f"--server.port={port}", "--server.address=127.0.0.1"]
     command = [sys.executable, "-m", "examples.chat_receipt", *options, "--browser.gatherUsageStats=false"]
-    with subprocess.Popen(command, cwd=ROOT, env=dict(os.environ), stdout=subprocess.PIPE) as server:
+    with subprocess.Popen(command, cwd=ROOT, env=dict(os.environ)) as server:
         try:
             yield f"http://127.0.0.1:{port}"
         finally:
             server.terminate()
+            assert server.wait() == 0
 
 
 def test_one_command_opens_the_page(served: str):
