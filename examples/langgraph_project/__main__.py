@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import subprocess
-import sys
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
@@ -57,9 +55,10 @@ async def run(question: str) -> None:
 
 def serve(options: Sequence[str]) -> None:
     """Serve the graph with `langgraph dev` until Ctrl-C."""
-    command = [sys.executable, "-m", "langgraph_cli", "dev", "--no-browser", *options]
-    with suppress(KeyboardInterrupt):
-        subprocess.run(command, cwd=Path(__file__).parent, check=True)  # noqa: S603 - what the caller typed
+    from langgraph_cli.cli import cli as langgraph  # noqa: PLC0415 - only needed here
+
+    with chdir(Path(__file__).parent):
+        langgraph(["dev", "--no-browser", *options], standalone_mode=False)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

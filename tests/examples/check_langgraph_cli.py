@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -34,11 +33,12 @@ def served() -> Iterator[str]:
         str(port),
     ]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MELIOUS_")}
-    with subprocess.Popen(command, cwd=ROOT, env=environment, start_new_session=True) as server:
+    environment["LANGGRAPH_CLI_NO_ANALYTICS"] = "1"
+    with subprocess.Popen(command, cwd=ROOT, env=environment) as server:
         try:
             yield f"http://127.0.0.1:{port}"
         finally:
-            os.killpg(server.pid, signal.SIGINT)
+            server.terminate()
 
 
 def test_the_project_is_valid():
