@@ -8,6 +8,7 @@ from typing import Any
 
 from melious._figures import known_amount
 from melious.catalogue.card import ModelCard, Prices
+from melious.catalogue.quirks import quirks_of
 from melious.routing.filters import split_flavor
 
 _PLAIN_FIELDS = (
@@ -50,6 +51,9 @@ def _card(entry: dict[str, Any]) -> ModelCard:
         output_modalities=tuple(entry["output"]),
         capabilities=_capabilities(entry),
         pricing=_prices(entry.get("pricing")),
+        reasoning_efforts=tuple(entry.get("efforts", ())),
+        refuses_images=quirks_of(entry["id"]).refuses_images,
+        notes=tuple(entry.get("notes", ())),
         sources=tuple(entry["sources"]),
     )
 

@@ -290,7 +290,7 @@ class AsyncModels(_Endpoint):
                 found = found.failed(error)
             else:
                 found = found.succeeded(models.listed_models(listed))
-        return wanted.of(found)
+        return models.chosen(wanted, found, self._config)
 
     async def retrieve(
         self, model: str, *, include_meta: bool = False, **params: Unpack[ModelParams]

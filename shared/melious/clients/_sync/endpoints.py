@@ -289,7 +289,7 @@ class Models(_Endpoint):
                 found = found.failed(error)
             else:
                 found = found.succeeded(models.listed_models(listed))
-        return wanted.of(found)
+        return models.chosen(wanted, found, self._config)
 
     def retrieve(self, model: str, *, include_meta: bool = False, **params: Unpack[ModelParams]) -> Model:
         """Look up one model.
