@@ -156,5 +156,7 @@ def test_efforts_are_those_that_were_measured(name, efforts):
     assert not quirks_of(name).refused_efforts & set(efforts.split())
 
 
-def test_who_made_a_model_is_unknown_where_nobody_says_it():
-    assert find("muse-glimmer").owned_by is None
+def test_what_nobody_says_of_a_model_is_unknown():
+    card = find("muse-glimmer")
+    assert (card.owned_by, card.reasoning, card.max_output_tokens, card.cache_read_cost) == (None,) * 4
+    assert card not in Selection(reasoning=False).of(all_models())

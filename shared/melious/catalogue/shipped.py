@@ -59,14 +59,12 @@ def _card(entry: dict[str, Any]) -> ModelCard:
 
 
 def _capabilities(entry: dict[str, Any]) -> dict[str, bool]:
-    """The flags in the file; a chat model without a flag for tools or reasoning has neither."""
+    """The flags in the file; without a flag for tools or reasoning there is neither, unless it is unknown."""
     flags = dict.fromkeys(entry["capabilities"], True)
-    if entry["type"] != "chat":
-        return {"function_calling": False, "reasoning": False} | flags
-    missing = {"function_calling": False}
-    if entry.get("reasoning_type") is None:
-        missing["reasoning"] = False
-    return missing | flags
+    missing = {"function_calling", "reasoning"} - set(entry.get("unknown", ()))
+    if entry["type"] == "chat" and entry.get("reasoning_type") is not None:
+        missing.discard("reasoning")
+    return dict.fromkeys(sorted(missing), False) | flags
 
 
 def _prices(values: list[str | None] | None) -> Prices:
