@@ -161,6 +161,13 @@ def test_an_unknown_model_ends_the_run(sandbox: Sandbox) -> None:
         embed({"text": ["a kettle"]})
 
 
+def test_a_model_that_does_not_embed_ends_the_run_before_a_request(sandbox: Sandbox) -> None:
+    embed = Embedder("llama-3.1-8b-instruct", api_key=sandbox.api_key, base_url=sandbox.base_url)
+    with pytest.raises(InvalidArgumentError, match="is a chat model, not an embeddings model"):
+        embed({"text": ["a kettle", "a pot"]})
+    assert not sandbox.requests
+
+
 BALANCE: dict[str, Any] = {"error": {"message": "the balance is used up", "code": "insufficient_quota"}}
 
 
