@@ -8,7 +8,13 @@ from typing import Any
 
 import pytest
 
-from melious import BadRequestError, InvalidArgumentError, MeliousClient, ModelNotFoundError
+from melious import (
+    BadRequestError,
+    InvalidArgumentError,
+    MeliousClient,
+    MeliousError,
+    ModelNotFoundError,
+)
 from melious.endpoints.model_check import check_effort, check_model_fits, warn_about_images
 from melious.sandbox import Fault, Sandbox
 from melious.settings.base_url import is_of_service
@@ -212,6 +218,34 @@ def test_a_404_without_anything_near_says_how_to_list_models(clients: Clients, c
     assert "Did you mean" not in str(caught.value)
 
 
+@pytest.mark.parametrize("meta", [{}, {"_meta": {"type": "chat"}}])
+def test_a_list_without_types_has_near_names_too(
+    clients: Clients, client: Any, sandbox: Sandbox, meta: dict[str, Any]
+) -> None:
+    sandbox.faults.add(listed(**{"brand-new-1": meta, "deepseek-v4-flash": {}}))
+    clients.call(client, "models.find")
+    for written, meant in (("BRAND_NEW_1", "brand-new-1"), ("deepseek-v4-flsh", "deepseek-v4-flash")):
+        with pytest.warns(UserWarning, match=f"did you mean '{meant}'"), pytest.raises(ModelNotFoundError):
+            ask(clients, client, "chat.create", model=written)
+
+
+def test_a_known_name_that_is_not_there_is_not_suggested(
+    clients: Clients, client: Any, sandbox: Sandbox
+) -> None:
+    sandbox.faults.add(Fault(status=404, body={"error": {"message": "no", "code": "model_not_found"}}))
+    with pytest.raises(ModelNotFoundError, match=r"Did you mean glm-5\.3-flash, ") as caught:
+        ask(clients, client, "chat.create", model="glm-5.3")
+    assert "glm-5.3," not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["\ud800", 'my"model', "a\nb", "\0", "x" * 100_000])
+def test_names_that_no_model_has_end_in_errors_of_this_library(
+    clients: Clients, client: Any, name: str
+) -> None:
+    with pytest.raises(MeliousError):
+        ask(clients, client, "chat.create", model=name)
+
+
 # --- efforts -----------------------------------------------------------------------------------------------
 
 
@@ -250,6 +284,11 @@ def test_what_measurements_disagree_on_is_sent_and_its_refusal_explained(
         ask(clients, client, "chat.create", model="qwen3.8-max", reasoning_effort="none")
 
 
+def test_an_effort_that_is_no_text_is_left_to_the_service(clients: Clients, client: Any) -> None:
+    with pytest.raises(BadRequestError):
+        ask(clients, client, "chat.create", model="qwen3.8-max", reasoning_effort=["high"])
+
+
 # --- images ------------------------------------------------------------------------------------------------
 
 
@@ -265,6 +304,19 @@ def test_images_for_a_model_that_refuses_them_are_warned_about_once(
     assert "gemma-4-31b is listed as a model for images, but refused" in str(told[0].message)
     assert VISION in str(told[0].message)
     assert len(sandbox.requests) == 2
+
+
+def test_where_no_other_model_takes_images_none_is_named(
+    clients: Clients, client: Any, sandbox: Sandbox
+) -> None:
+    meta = {"_meta": {"type": "chat", "input_modalities": ["text", "image"]}}
+    sandbox.faults.add(listed(**{"gemma-4-31b": meta}))
+    assert [card.vision for card in clients.call(client, "models.find")] == [None]
+    with (
+        pytest.warns(UserWarning, match="but refused them when it was tried$"),
+        pytest.raises(BadRequestError),
+    ):
+        ask(clients, client, "chat.create", model="gemma-4-31b", messages=SEEN, max_retries=0)
 
 
 def test_text_for_it_and_images_for_others_are_sent_without_a_word(clients: Clients, client: Any) -> None:

@@ -44,7 +44,7 @@ def near_names(name: str, known: Iterable[str]) -> list[str]:
         ['qwen3.8-max', 'qwen3.8-27b']
     """
     bare = split_flavor(name)[0]
-    names = list(known)
+    names = [other for other in known if other != bare]
     folded = fold(bare)
     meant = misspelt(bare, names)
     if meant is not None:

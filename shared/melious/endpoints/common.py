@@ -88,8 +88,8 @@ def _check_fits(model: str, endpoint: str, base_url: str) -> None:
 def _is_shipped_for(model: str, endpoint: str) -> bool:
     """Whether the shipped catalogue has a model for an endpoint, without reading all of it."""
     kind = "image" if endpoint == "images" else endpoint
-    entry = f'{{"id": {codec.dumps(split_flavor(model)[0]).decode()}, "type": "{kind}"'
-    return entry.encode() in (get_data("melious", "catalogue/models.json") or b"")
+    entry = f'{{"id": "{split_flavor(model)[0]}", "type": "{kind}"'
+    return entry.encode("utf-8", "surrogatepass") in (get_data("melious", "catalogue/models.json") or b"")
 
 
 def check_weights(mode: object, custom_weights: object) -> None:

@@ -51,8 +51,9 @@ def check_model_fits(model: str, endpoint: str, base_url: str) -> None:
     kind = _KINDS[endpoint]
     if ":" in split_flavor(model)[0]:  # routing has its own hint for a misspelt flavor
         return
-    if misspelt(model, (one.id for one in cards or all_models() if one.type in (kind, None))) is not None:
-        near = near_names(model, _names(cards, kind))
+    meant = misspelt(model, (one.id for one in cards or all_models() if one.type in (kind, None)))
+    if meant is not None:
+        near = near_names(model, _names(cards, kind)) or [meant]
         warn_once(f"model: {model!r} is not a known model; did you mean {_any_of(map(repr, near))}?")
 
 
@@ -62,12 +63,13 @@ def check_effort(model: str, effort: object, base_url: str) -> None:
     Raises:
         InvalidArgumentError: It is one that was refused whenever it was tried.
     """
-    if effort not in quirks_of(model).refused_efforts or not _is_known_at(model, base_url):
+    refused = quirks_of(model).refused_efforts
+    if not isinstance(effort, str) or effort not in refused or not _is_known_at(model, base_url):
         return
     card = known(model, base_url)
-    taken = card.reasoning_efforts if card is not None else ()
+    taken = _any_of(map(repr, card.reasoning_efforts if card is not None else ()))
     raise InvalidArgumentError(
-        f"reasoning_effort: {model} refuses {effort!r}; it takes {_any_of(map(repr, taken))}",
+        f"reasoning_effort: {model} refuses {effort!r}" + (f"; it takes {taken}" if taken else ""),
         param="reasoning_effort",
         advice=f"To send it anyway, use extra_body={{'reasoning_effort': {effort!r}}}",
     )
@@ -78,10 +80,10 @@ def warn_about_images(model: str, base_url: str) -> None:
     if not _is_known_at(model, base_url):
         return
     others = _names(listed(base_url), "chat", vision=True)
-    others = [name for name in others if not quirks_of(name).seen_failing]
+    examples = _any_of([name for name in others if not quirks_of(name).seen_failing][:_MOST])
     warn_once(
-        f"{model} is listed as a model for images, but refused them when it was tried; models that take "
-        f"images are, for example, {_any_of(others[:_MOST])}"
+        f"{model} is listed as a model for images, but refused them when it was tried"
+        + (f"; models that take images are, for example, {examples}" if examples else "")
     )
 
 
@@ -143,5 +145,5 @@ def _names(cards: Iterable[ModelCard] | None, kind: str | None, *, vision: bool 
 
 
 def _any_of(names: Iterable[str]) -> str:
-    *most, last = names
+    *most, last = [*names] or [""]
     return f"{', '.join(most)} or {last}" if most else last
