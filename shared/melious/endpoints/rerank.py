@@ -96,7 +96,7 @@ class RerankPlan(BatchPlan[RerankResult]):
             whole_number(params, "batch_size", BATCH_ITEMS, MAX_ITEMS), MAX_BATCH_BYTES, MAX_BATCH_BYTES
         )
         sent = {name: value for name, value in params.items() if name not in _OWN}
-        self._batch_body = body_of(config, model, {}, sent)
+        self._batch_body = body_of(config, "rerank", model, {}, sent)
         self._answers: list[tuple[Batch, RerankResult]] = []
 
     def batches(self) -> list[Batch]:

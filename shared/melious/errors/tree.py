@@ -299,7 +299,7 @@ class NotFoundError(APIStatusError):
 class ModelNotFoundError(NotFoundError):
     """The model does not exist, or this key has no access to it."""
 
-    advice = "List the models with `client.models.list()`; an unknown `:flavor` counts as part of the name"
+    advice = "List the models with `melious models`; an unknown `:flavor` counts as part of the name"
 
 
 class RateLimitError(APIStatusError):
