@@ -139,7 +139,7 @@ class Embedder:
 
         >>> embed = Embedder("bge-m3", text_column="body", dimensions=None)
         >>> ray.data.read_parquet("corpus").map_batches(embed, batch_size=1024)  # doctest: +SKIP
-        >>> frame.map_partitions(embed, meta=embed.meta(frame))  # doctest: +SKIP
+        >>> frame.map_partitions(embed, meta=embed.meta(frame)).to_parquet("vectors")  # doctest: +SKIP
         >>> corpus.mapInPandas(embed, "id long, body string, embedding array<float>, error string")
         ... # doctest: +SKIP
     """
