@@ -102,9 +102,7 @@ def _ssl_context(verify: bool | str, cert_file: str | None, cert_dir: str | None
         return _loaded("verify", verify, ssl.create_default_context)
     context = ssl.create_default_context()
     if not verify:
-        _logger.warning(
-            "verify=False: certificates are not checked, so the network can read the key"
-        )
+        _logger.warning("verify=False: certificates are not checked, so the network can read the key")
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
         return context
