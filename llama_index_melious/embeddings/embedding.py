@@ -7,22 +7,30 @@ import inspect
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 from llama_index.core.base.embeddings.base import BaseEmbedding, Embedding
 from llama_index.core.bridge.pydantic import ConfigDict, Field, PrivateAttr
+from llama_index.core.schema import BaseNode
 from llama_index_instrumentation import get_dispatcher
 from llama_index_instrumentation.dispatcher import Dispatcher
 
 from llama_index_melious.component import MeliousComponent
 from llama_index_melious.embeddings.cache_view import CacheView
+from llama_index_melious.embeddings.places import (
+    batch_run,
+    check_text,
+    current_run,
+    instructed,
+    naming_the_node,
+    naming_the_text,
+    split_by_text,
+)
 from llama_index_melious.events import dispatch_usage
 from melious.answers.results import EmbeddingsResult, Result
 from melious.endpoints.common import check_weights
 from melious.endpoints.embeddings import EmbeddingParams
-from melious.errors import InvalidArgumentError
 from melious.http.asyncio_only import running_loop
 from melious.routing.filters import split_flavor
 from melious.settings.fields import EmbeddingCacheFields
@@ -38,15 +46,6 @@ _get_text_embedding = inspect.unwrap(BaseEmbedding.get_text_embedding)
 _aget_text_embedding = inspect.unwrap(BaseEmbedding.aget_text_embedding)
 _get_text_embedding_batch = inspect.unwrap(BaseEmbedding.get_text_embedding_batch)
 _aget_text_embedding_batch = inspect.unwrap(BaseEmbedding.aget_text_embedding_batch)
-
-
-class _BatchRun:
-    """The batches of one async call; none starts after one has failed."""
-
-    failed = False
-
-
-_run: ContextVar[_BatchRun | None] = ContextVar("melious_embedding_run", default=None)
 
 
 class _ConcurrencyLimit:
@@ -83,6 +82,10 @@ class MeliousEmbedding(MeliousComponent, EmbeddingCacheFields, BaseEmbedding):
     is set. Several texts give `list[list[float]]`, n x dim, in the order of the
     texts. A failed call raises a `melious.MeliousError`. A `MeliousUsageEvent`
     reports what each request cost.
+
+    An `IngestionPipeline` embeds anew when the model, its service, what is sent
+    to it or the routing changes, but not for another key, timeout, batch size or
+    other setting that only changes how requests are made.
 
     Args:
         model: The model, with or without a flavor; LlamaIndex calls it `model_name`.
@@ -136,6 +139,10 @@ class MeliousEmbedding(MeliousComponent, EmbeddingCacheFields, BaseEmbedding):
         **MeliousComponent.argument_aliases,
         "model": "model_name",
     }
+
+    operational_fields: ClassVar[frozenset[str]] = frozenset(
+        {"embed_batch_size", "num_workers", "encoding_format"}
+    )
 
     if TYPE_CHECKING:  # one of the two must be given
         model: str = ""
@@ -210,31 +217,33 @@ class MeliousEmbedding(MeliousComponent, EmbeddingCacheFields, BaseEmbedding):
         return self._vectors(await self._aclient().embeddings.create(**self._request(texts)))
 
     def _get_query_embedding(self, query: str) -> Embedding:
-        return self._embed(_instructed(self.query_instruction, [query]))[0]
+        return self._embed(instructed(self.query_instruction, [query]))[0]
 
     async def _aget_query_embedding(self, query: str) -> Embedding:
-        return (await self._aembed(_instructed(self.query_instruction, [query])))[0]
+        return (await self._aembed(instructed(self.query_instruction, [query])))[0]
 
     def _get_text_embedding(self, text: str) -> Embedding:
-        return self._embed(_instructed(self.text_instruction, [text]))[0]
+        return self._embed(instructed(self.text_instruction, [text]))[0]
 
     @dispatcher.span
     async def _aget_text_embedding(self, text: str) -> Embedding:
-        return (await self._aembed(_instructed(self.text_instruction, [text])))[0]
+        return (await self._aembed(instructed(self.text_instruction, [text])))[0]
 
     @dispatcher.span
     def _get_text_embeddings(self, texts: list[str]) -> list[Embedding]:
-        return self._embed(_instructed(self.text_instruction, texts))
+        with naming_the_text(current_run(texts), texts):
+            return self._embed(instructed(self.text_instruction, texts))
 
     @dispatcher.span
     async def _aget_text_embeddings(self, texts: list[str]) -> list[Embedding]:
-        run = _run.get() or _BatchRun()
+        run = current_run(texts)
         async with self._concurrency.of(self.num_workers):
             if run.failed:
                 # LlamaIndex has raised already, but lets its other batches run.
                 raise asyncio.CancelledError
             try:
-                return await self._aembed(_instructed(self.text_instruction, texts))
+                with naming_the_text(run, texts):
+                    return await self._aembed(instructed(self.text_instruction, texts))
             except BaseException:
                 run.failed = True
                 raise
@@ -261,21 +270,25 @@ class MeliousEmbedding(MeliousComponent, EmbeddingCacheFields, BaseEmbedding):
             InvalidArgumentError: An option is wrong or unknown, or the query is empty.
             MeliousError: The call failed.
         """
+        check_text("query", query)
         vector: Embedding = _get_query_embedding(self._ready(options, query=True), query)
         return vector
 
     async def aget_query_embedding(self, query: str, **options: Any) -> Embedding:
         """Like `get_query_embedding`, for asyncio."""
+        check_text("query", query)
         vector: Embedding = await _aget_query_embedding(self._ready(options, query=True), query)
         return vector
 
     def get_text_embedding(self, text: str, **options: Any) -> Embedding:
         """Embed a text of a document; see `get_query_embedding` for options and errors."""
+        check_text("text", text)
         vector: Embedding = _get_text_embedding(self._ready(options), text)
         return vector
 
     async def aget_text_embedding(self, text: str, **options: Any) -> Embedding:
         """Like `get_text_embedding`, for asyncio."""
+        check_text("text", text)
         vector: Embedding = await _aget_text_embedding(self._ready(options), text)
         return vector
 
@@ -297,9 +310,9 @@ class MeliousEmbedding(MeliousComponent, EmbeddingCacheFields, BaseEmbedding):
             InvalidArgumentError: An argument is wrong, or a text is blank; the error names its position.
             MeliousError: A request failed.
         """
-        _check_texts(texts)
         ready = self._ready(self._own(kwargs))
-        vectors: list[Embedding] = _get_text_embedding_batch(ready, texts, show_progress)
+        with batch_run(texts):
+            vectors: list[Embedding] = _get_text_embedding_batch(ready, texts, show_progress)
         return vectors
 
     async def aget_text_embedding_batch(
@@ -313,14 +326,36 @@ class MeliousEmbedding(MeliousComponent, EmbeddingCacheFields, BaseEmbedding):
         After one has failed, no other is sent.
         """
         running_loop()
-        _check_texts(texts)
         ready = self._ready(self._own(kwargs))
-        token = _run.set(_BatchRun())
-        try:
+        with batch_run(texts):
             vectors: list[Embedding] = await _aget_text_embedding_batch(ready, texts, show_progress)
-        finally:
-            _run.reset(token)
         return vectors
+
+    def __call__(self, nodes: Sequence[BaseNode], **kwargs: Any) -> Sequence[BaseNode]:
+        """Embed nodes, as a step of a pipeline; blank ones keep no vector.
+
+        Args:
+            nodes: The nodes; they get their `embedding`.
+            **kwargs: See `get_text_embedding_batch`.
+
+        Raises:
+            MeliousError: A request failed. If a vector is broken, the error names the node.
+        """
+        filled, texts = split_by_text(nodes)
+        with naming_the_node(filled):
+            vectors = self.get_text_embedding_batch(texts, **kwargs)
+        for node, vector in zip(filled, vectors, strict=True):
+            node.embedding = vector
+        return nodes
+
+    async def acall(self, nodes: Sequence[BaseNode], **kwargs: Any) -> Sequence[BaseNode]:
+        """Like calling the model, for asyncio."""
+        filled, texts = split_by_text(nodes)
+        with naming_the_node(filled):
+            vectors = await self.aget_text_embedding_batch(texts, **kwargs)
+        for node, vector in zip(filled, vectors, strict=True):
+            node.embedding = vector
+        return nodes
 
     def _own(self, arguments: dict[str, Any]) -> dict[str, Any]:
         known = {*type(self).model_fields, *self.argument_aliases}
@@ -335,23 +370,5 @@ class MeliousEmbedding(MeliousComponent, EmbeddingCacheFields, BaseEmbedding):
         return vectors
 
 
-def _check_texts(texts: Sequence[str]) -> None:
-    """Check all texts before LlamaIndex cuts them into batches, so that errors name the caller's position.
-
-    Raises:
-        InvalidArgumentError: A text is blank or no string; nothing was sent.
-    """
-    for position, text in enumerate(texts):
-        if not isinstance(text, str) or not text or text.isspace():
-            raise InvalidArgumentError(
-                f"texts[{position}]: must be a string that is not blank, not {text!r:.80}", param="texts"
-            )
-
-
 def _report_usage(answer: Result) -> None:
     dispatch_usage("embeddings", answer, origin=answer.meta)
-
-
-def _instructed(instruction: str, texts: list[str]) -> list[str]:
-    """The texts with their prefix; anything else is left for the core to refuse by its position."""
-    return [instruction + text if isinstance(text, str) and text else text for text in texts]

@@ -13,6 +13,7 @@ from llama_index.core.base.llms.types import (
     MessageRole,
 )
 from llama_index.core.bridge.pydantic import Field
+from llama_index.core.constants import DEFAULT_CONTEXT_WINDOW
 from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_callback
 
 from llama_index_melious.component import MeliousComponent
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
     from melious.catalogue import ModelCard
     from melious.clients.streams import AsyncChatStream, ChatStream
 
-_GENEROUS_CONTEXT = 131_072
 _ABOUT_TOOLS = ("tools", "tool_choice", "parallel_tool_calls")
 _OWN = (
     "temperature",
@@ -79,8 +79,10 @@ class Melious(StructuredPredict, MeliousComponent, StreamFields):
         max_tokens: Maximum tokens to generate, reasoning included; by default the model's maximum.
         top_p, stop, seed, reasoning_effort, logprobs, top_logprobs: As in
             `melious.endpoints.chat.ChatParams`; not sent by default.
-        context_window: Tokens the model can read; by default as in the catalogue.
-        is_function_calling_model: Whether the model supports tools; by default as in the catalogue.
+        context_window: Tokens the model can read; by default as in the catalogue. For a model that is not
+            in it, LlamaIndex's default applies: 3900, to which engines and memories cut their prompts.
+        is_function_calling_model: Whether the model supports tools; by default as in the catalogue. For a
+            model that is not in it, set True to use it in a `FunctionAgent`.
         strict: Ask for tool arguments that follow the schema exactly; False by default.
         think_tags: Treat a leading `<think>` part of an answer as reasoning; True by default.
         echo_thinking: Send earlier reasoning back to the model as `reasoning_content`; False by default.
@@ -141,14 +143,15 @@ class Melious(StructuredPredict, MeliousComponent, StreamFields):
 
     @property
     def metadata(self) -> LLMMetadata:
-        """The model's properties, from the arguments, else the catalogue, else generous defaults.
+        """The model's properties, from the arguments, or else from the catalogue.
 
-        The catalogue is the shipped one, updated by `available_models` in this process. Nothing is fetched,
-        and an unknown model is not an error.
+        The catalogue is the shipped one, updated by `available_models` in this process. Nothing is fetched.
+        Where neither says anything, the context window is LlamaIndex's default and tools are not supported;
+        set `context_window` and `is_function_calling_model`.
         """
         card = catalogue.known(self.model, self.base_url)
         return LLMMetadata(
-            context_window=self.context_window or (card and card.context_length) or _GENEROUS_CONTEXT,
+            context_window=self.context_window or (card and card.context_length) or DEFAULT_CONTEXT_WINDOW,
             num_output=self.max_tokens or -1,
             is_chat_model=True,
             is_function_calling_model=self._calls_tools(card),
@@ -158,9 +161,7 @@ class Melious(StructuredPredict, MeliousComponent, StreamFields):
     def _calls_tools(self, card: ModelCard | None) -> bool:
         if self.is_function_calling_model is not None:
             return self.is_function_calling_model
-        if card is None or card.tools is not None:
-            return card is None or bool(card.tools)
-        return not card.capabilities  # a card that lists capabilities lists all of them
+        return card is not None and bool(card.tools)
 
     def available_models(self, **wanted: Any) -> list[ModelCard]:
         """Find the chat models that the key may use: their cards, whose `id` is the name.
@@ -236,7 +237,8 @@ class Melious(StructuredPredict, MeliousComponent, StreamFields):
 
         Args:
             messages: The conversation, oldest first.
-            **kwargs: Any parameter of the endpoint or of routing, for this call only.
+            **kwargs: Any parameter of the endpoint or of routing, for this call only. With `n`, all answers
+                are billed; the response holds the first, and its `raw` all of them.
 
         Raises:
             InvalidArgumentError: An argument is wrong; nothing was sent.
@@ -309,6 +311,8 @@ class Melious(StructuredPredict, MeliousComponent, StreamFields):
     # --- completion: a prompt is a conversation of one message ------------------------------------
 
     def _prompt(self, prompt: str, *, formatted: bool) -> list[ChatMessage]:
+        if not isinstance(prompt, str):
+            raise InvalidArgumentError(f"prompt: must be text, not {type(prompt).__name__}", param="prompt")
         text = prompt if formatted or self.completion_to_prompt is None else self.completion_to_prompt(prompt)
         return [ChatMessage(role=MessageRole.USER, content=text)]
 

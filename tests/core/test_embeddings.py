@@ -77,13 +77,16 @@ def test_shuffled_answers_are_put_in_order(sandbox: Sandbox, embed: Callable[...
         (Fault(body={"data": ["AAAA"] * 7}), r"data\[0\] of the answer is not an object"),
         (
             Fault(body={"data": [{"index": 2, "embedding": [0.5]}] * 7}),
-            r"index 2 comes twice in the answer to 7 inputs .*answered wrongly",
+            r"index 2 came twice in the answer to 7 inputs .*answered wrongly",
         ),
         (
             Fault(body={"data": [{"index": 7, "embedding": [0.5]}] * 7}),
-            "index 7 in the answer to 7 inputs is not one of 0 to 6 .*answered wrongly",
+            "index 7 does not exist in the answer to 7 inputs .*answered wrongly",
         ),
-        (Fault(body={"data": [{"index": "b", "embedding": [0.5]}] * 7}), "index 'b' in the answer"),
+        (
+            Fault(body={"data": [{"index": "b", "embedding": [0.5]}] * 7}),
+            "index 'b' does not exist in the answer",
+        ),
         (Fault(body="<html>"), "not a JSON object"),
         (Fault(cut_after_bytes=0, body="x"), None),
     ],

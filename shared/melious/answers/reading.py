@@ -57,12 +57,10 @@ def wrong_index(endpoint: str, index: object, sent: str, count: int, *, repeated
 
     Example:
         >>> wrong_index("rerank", 0, "documents", 3, repeated=True)
-        'rerank: index 0 comes twice in the answer to 3 documents'
+        'rerank: index 0 came twice in the answer to 3 documents'
     """
-    answer = f"in the answer to {count} {sent}"
-    if repeated:
-        return f"{endpoint}: index {index} comes twice {answer}"
-    return f"{endpoint}: index {index!r:.40} {answer} is not one of 0 to {count - 1}"
+    what = "came twice" if repeated else "does not exist"
+    return f"{endpoint}: index {index!r:.40} {what} in the answer to {count} {sent}"
 
 
 def read_as(model: type[R], raw: Any, response: Response, endpoint: str, fields: Any = None) -> R:

@@ -26,8 +26,8 @@ from melious.endpoints.batching import (
 from melious.endpoints.common import body_of, check_known, encoded, trust_of
 from melious.endpoints.embedding_cache import EmbeddingCache
 from melious.endpoints.sums import combined
-from melious.endpoints.vectors import in_order
-from melious.errors import APIStatusError, InvalidArgumentError
+from melious.endpoints.vectors import in_order, rename_text
+from melious.errors import APIStatusError, InvalidArgumentError, ResponseDecodeError
 from melious.errors.checks import check_callable, check_one_of, check_whole
 from melious.exchange.request import Request, Response, Stop, parsed
 from melious.settings.config import ClientConfig
@@ -225,7 +225,12 @@ class EmbeddingsPlan(BatchPlan[EmbeddingsResult]):
 
     def accept(self, batch: Batch, response: Response) -> EmbeddingsResult:
         """Take the answer to a batch, which must have one valid vector for each text."""
-        vectors, answer = parsed(response, lambda response: _parse(response, len(batch)))
+        try:
+            vectors, answer = parsed(response, lambda response: _parse(response, len(batch)))
+        except ResponseDecodeError as error:
+            if error.position is not None:
+                rename_text(error, self._place_of.index(batch[error.position]))
+            raise
         trusted = self._cache is not None and is_trusted(answer)
         for place, vector in zip(batch, vectors, strict=True):
             self._vectors[place] = vector

@@ -15,6 +15,25 @@ from melious.errors import ResponseDecodeError
 _SWAP = sys.byteorder == "big"
 
 
+def broken_vector(position: int, reason: str) -> ResponseDecodeError:
+    """The error about the vector of a text, by its place in the request."""
+    error = wrong_answer(f"embeddings: the vector of {_input(position)} is broken: {reason}")
+    error.position = position
+    return error
+
+
+def rename_text(error: ResponseDecodeError, position: int, name: str | None = None) -> None:
+    """Let an error about a vector name its text by the place in a caller's list, or by a name."""
+    reason = error.message.partition(" is broken: ")[2]
+    error.position = position
+    error.message = f"embeddings: the vector of {name or _input(position)} is broken: {reason}"
+    error.args = (error.message,)
+
+
+def _input(position: int) -> str:
+    return f"input {position}"
+
+
 def decode(value: Any) -> array[float]:
     """Read one vector of an answer, in either form.
 
@@ -65,7 +84,7 @@ def in_order(data: Any, count: int) -> list[array[float]]:
         try:
             vectors[place] = decode(item.get("embedding"))
         except ValueError as error:
-            raise wrong_answer(f"embeddings: the vector of input {place} is broken: {error}") from None
+            raise broken_vector(place, str(error)) from None
     whole = [vector for vector in vectors if vector is not None]
     lengths = {len(vector) for vector in whole}
     if len(lengths) > 1:

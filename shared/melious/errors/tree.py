@@ -174,8 +174,13 @@ class DeadlineExceededError(APITimeoutError):
 
 
 class ResponseDecodeError(MeliousError):
-    """An answer is not JSON, or has the wrong form or content."""
+    """An answer is not JSON, or has the wrong form or content.
 
+    Attributes:
+        position: The place in the caller's list of the text whose vector is broken; None for other errors.
+    """
+
+    position: int | None = None
     advice = "Check that the base URL is that of Melious, and not of a proxy or a web page"
 
 

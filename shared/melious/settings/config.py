@@ -49,6 +49,7 @@ __all__ = [
 
 
 _OTHER_WORDS: Mapping[str, tuple[str, ...]] = {
+    "additional_headers": ("default_headers", "extra_headers"),
     "additional_kwargs": ("extra_body",),
     "api_base": ("base_url",),
     "chunk_size": ("batch_size",),
@@ -57,6 +58,7 @@ _OTHER_WORDS: Mapping[str, tuple[str, ...]] = {
     "endpoint": ("base_url",),
     "headers": ("default_headers", "extra_headers"),
     "key": ("api_key",),
+    "max_completion_tokens": ("max_tokens",),
     "model_kwargs": ("extra_body",),
     "proxies": ("http_client",),
     "proxy": ("http_client",),
@@ -67,6 +69,21 @@ _OTHER_WORDS: Mapping[str, tuple[str, ...]] = {
     "url": ("base_url",),
 }
 """What other packages call an argument."""
+
+_NOT_NEEDED = frozenset(
+    {
+        "api_type",
+        "api_version",
+        "deployment_name",
+        "engine",
+        "is_chat_model",
+        "organization",
+        "reuse_client",
+        "should_use_structured_outputs",
+        "tokenizer",
+    }
+)
+"""Arguments of other packages that set what needs no setting here."""
 
 
 @dataclass(frozen=True)
@@ -175,6 +192,10 @@ def reject_unknown(given: Iterable[str], known: Iterable[str], where: str) -> No
     names = set(known)
     for name in given:
         if name not in names:
+            if name in _NOT_NEEDED:
+                raise InvalidArgumentError(
+                    f"{where}: unknown argument {name!r}; leave it out, it is not needed"
+                )
             meant = nearest(name, names, _OTHER_WORDS)
             hint = f"; did you mean {meant!r}?" if meant else ""
             if not meant and "extra_body" in names:

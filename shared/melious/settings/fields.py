@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field, SecretStr
 
 from melious.errors import InvalidArgumentError
 from melious.routing.filters import FiltersArgument, Flavor, Preset, filters_to_wire
-from melious.settings.options import OPTION, StreamImpact, check_options
+from melious.settings.options import CLIENT_ONLY, OPTION, StreamImpact, check_options
 from melious.timeouts import Timeout, TimeoutArgument, read_timeout
 
 if TYPE_CHECKING:
@@ -18,6 +18,15 @@ if TYPE_CHECKING:
 
     from melious.impact.budget import ImpactBudget
     from melious.routing.fallbacks import FallbackStep
+
+OPERATIONAL = CLIENT_ONLY - {"base_url"} | {
+    "deadline",
+    "max_retries",
+    "retry_timeouts",
+    "stream_impact",
+    "timeout",
+}
+"""The options that change how requests are made, but neither what is asked nor where it may run."""
 
 
 def option_field(name: str, **more: Any) -> Any:
