@@ -55,7 +55,7 @@ def wrong_answer(message: str, **details: Any) -> ResponseDecodeError:
 def wrong_index(endpoint: str, index: object, sent: str, count: int, *, repeated: bool) -> str:
     """Say what is wrong with the index of an item.
 
-    Example:
+    Examples:
         >>> wrong_index("rerank", 0, "documents", 3, repeated=True)
         'rerank: index 0 came twice in the answer to 3 documents'
     """
