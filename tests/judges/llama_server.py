@@ -1,0 +1,28 @@
+"""llama.cpp's own server, in a process of its own: chat on one slot, or `rank` for rerank."""
+
+import sys
+import threading
+
+import xllamacpp
+
+
+def main(model: str, port: str, kind: str) -> None:
+    params = xllamacpp.CommonParams()
+    params.model.path = model
+    params.model_alias = {"smollm2"}
+    params.port = int(port)
+    params.n_ctx = 2048
+    params.n_parallel = 1
+    params.use_jinja = True
+    params.endpoint_slots = True
+    params.endpoint_metrics = True
+    if kind == "rank":
+        params.embedding = True
+        params.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_RANK
+    server = xllamacpp.Server(params)
+    print(server.listening_address, flush=True)  # noqa: T201
+    threading.Event().wait()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
