@@ -2,6 +2,7 @@
 
 import sys
 import threading
+from pathlib import Path
 
 import xllamacpp
 
@@ -14,6 +15,8 @@ def main(model: str, port: str, kind: str) -> None:
     params.n_ctx = 2048
     params.n_parallel = 1
     params.use_jinja = True
+    # The model's own has no place for tools.
+    params.chat_template = (Path(__file__).parent / "chat_template.jinja").read_text("utf-8")
     params.endpoint_slots = True
     params.endpoint_metrics = True
     if kind == "rank":
