@@ -82,7 +82,7 @@ class Table:
             versions = ", ".join(_version(distribution) for distribution in distributions)
             yield f"{name:<37} {counts.total():>6} {passed:>6} {failed:>6} {skipped:>7}  {versions}".rstrip()
             for reason in self._reasons[judge]:
-                yield textwrap.shorten(f"    {reason}", 200, placeholder=" ...")
+                yield "    " + textwrap.shorten(reason, 200, placeholder=" ...")
 
 
 def _reason(report: pytest.TestReport | pytest.CollectReport) -> str:
