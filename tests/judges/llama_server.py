@@ -13,6 +13,8 @@ def main(model: str, port: str, kind: str) -> None:
     params.model_alias = {"smollm2"}
     params.port = int(port)
     params.n_ctx = 2048
+    # More would wait for each other on a busy machine.
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
     params.n_parallel = 1
     params.use_jinja = True
     # The model's own has no place for tools.
