@@ -2,7 +2,8 @@
 
 import os
 import signal
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,15 @@ EMPTY = frozenset({0, 333, 1000, 1999})
 
 IDS = list(range(ROWS))
 TEXTS = ["" if number in EMPTY else f"lighthouse {number}" for number in IDS]
+
+
+@contextmanager
+def environment_of_workers() -> Iterator[None]:
+    """Workers that start in it find the key and these modules, also one that replaces another."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("MELIOUS_API_KEY", "sk-mel-sandbox")
+        environment.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
+        yield
 
 
 class KillsItsWorkerOnce:

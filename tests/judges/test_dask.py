@@ -1,7 +1,6 @@
 """Dask on a cluster of processes, one of which is killed, and a run that goes on from what was written."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,17 @@ import pytest
 from melious.sandbox import Sandbox
 from melious.scale import Embedder, ledger_of
 
-from .corpus import DIMENSIONS, IDS, MODEL, TEXTS, KillsItsWorkerOnce, check_rows, texts_of, texts_sent
+from .corpus import (
+    DIMENSIONS,
+    IDS,
+    MODEL,
+    TEXTS,
+    KillsItsWorkerOnce,
+    check_rows,
+    environment_of_workers,
+    texts_of,
+    texts_sent,
+)
 from .installed import require
 
 pytestmark = [
@@ -29,7 +38,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     from distributed import Client, LocalCluster
 
     with (
-        _key_in_the_environment(),
+        environment_of_workers(),
         LocalCluster(
             n_workers=2,
             threads_per_worker=1,
@@ -43,17 +52,9 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         yield client
 
 
-@contextmanager
-def _key_in_the_environment() -> Iterator[None]:
-    """Workers take the key from there, also one that replaces another."""
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("MELIOUS_API_KEY", "sk-mel-sandbox")
-        yield
-
-
 @pytest.fixture(params=["threads", "processes", "distributed"])
 def scheduler(request: pytest.FixtureRequest) -> Iterator[Any]:
-    with _key_in_the_environment():
+    with environment_of_workers():
         yield request.getfixturevalue("cluster") if request.param == "distributed" else request.param
 
 

@@ -1,6 +1,5 @@
 """Ray Data with workers of its own, one of which is killed, and a run that goes on from what was written."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,17 @@ import pytest
 from melious.sandbox import Sandbox
 from melious.scale import Embedder, ledger_of
 
-from .corpus import DIMENSIONS, IDS, MODEL, TEXTS, KillsItsWorkerOnce, check_rows, texts_of, texts_sent
+from .corpus import (
+    DIMENSIONS,
+    IDS,
+    MODEL,
+    TEXTS,
+    KillsItsWorkerOnce,
+    check_rows,
+    environment_of_workers,
+    texts_of,
+    texts_sent,
+)
 from .installed import require
 
 pytestmark = pytest.mark.filterwarnings(r"ignore::DeprecationWarning:ray\.")
@@ -19,22 +28,20 @@ pytestmark = pytest.mark.filterwarnings(r"ignore::DeprecationWarning:ray\.")
 @pytest.fixture(scope="module")
 def data() -> Iterator[Any]:
     require("ray")
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    import ray
+    with environment_of_workers(), pytest.MonkeyPatch.context() as environment:
+        environment.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        import ray
 
-    # Workers get the environment as it is when the cluster starts.
-    os.environ["MELIOUS_API_KEY"] = "sk-mel-sandbox"
-    ray.init(
-        num_cpus=2,
-        object_store_memory=256 * 1024**2,
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level="ERROR",
-    )
-    del os.environ["MELIOUS_API_KEY"]
-    ray.data.DataContext.get_current().enable_progress_bars = False
-    yield ray.data
-    ray.shutdown()
+        ray.init(
+            num_cpus=2,
+            object_store_memory=256 * 1024**2,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level="ERROR",
+        )
+        ray.data.DataContext.get_current().enable_progress_bars = False
+        yield ray.data
+        ray.shutdown()
 
 
 def _corpus(data: Any) -> Any:
@@ -68,17 +75,14 @@ def test_a_killed_worker_loses_no_row(data: Any, sandbox: Sandbox, tmp_path: Pat
 
 
 def test_a_run_goes_on_from_what_was_written(data: Any, sandbox: Sandbox, tmp_path: Path) -> None:
-    embed = _embedder(sandbox)
-    half = _corpus(data).filter(lambda row: row["id"] % 2 == 0)
-    half.map_batches(embed, batch_size=250).drop_columns(["spent"]).write_parquet(str(tmp_path))
-    rest = _corpus(data).filter(lambda row: row["id"] % 2 == 1)
+    from ray.data.expressions import col
+
+    embed, written = _embedder(sandbox), str(tmp_path / "done")
+    half = len(IDS) // 2
+    _corpus(data).filter(expr=col("id") < half).map_batches(embed, batch_size=250).write_parquet(written)
     sandbox.reset()
-    both = data.read_parquet(str(tmp_path)).drop_columns(["error"]).materialize()
-    odd = rest.map_batches(
-        lambda batch: batch | {"embedding": [None] * len(batch["id"])}, batch_format="numpy"
-    )
-    rows = both.map_batches(embed, batch_size=250).take_all()
-    assert not texts_sent(sandbox)
-    rows += odd.map_batches(embed, batch_size=250).take_all()
-    assert sorted(texts_sent(sandbox)) == texts_of(range(1, len(IDS), 2))
+    done = data.read_parquet(written).select_columns(["id", "embedding"])
+    joined = _corpus(data).join(done, "left_outer", num_partitions=2, on=("id",))
+    rows = joined.map_batches(embed, batch_size=250).take_all()
+    assert sorted(texts_sent(sandbox)) == texts_of(IDS[half:])
     check_rows(rows, sandbox)

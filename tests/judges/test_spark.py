@@ -1,6 +1,7 @@
 """PySpark with Python workers, one of which is killed, and a run that goes on from what was written."""
 
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,17 @@ import pytest
 from melious.sandbox import Sandbox
 from melious.scale import Embedder, ledger_of
 
-from .corpus import DIMENSIONS, IDS, MODEL, TEXTS, KillsItsWorkerOnce, check_rows, texts_of, texts_sent
+from .corpus import (
+    DIMENSIONS,
+    IDS,
+    MODEL,
+    TEXTS,
+    KillsItsWorkerOnce,
+    check_rows,
+    environment_of_workers,
+    texts_of,
+    texts_sent,
+)
 from .installed import require
 
 SCHEMA = "id long, text string, embedding array<float>, error string, spent string"
@@ -27,19 +38,20 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         pytest.skip("java is not installed")
     from pyspark.sql import SparkSession
 
-    session = (
-        # A task may fail three times before the job does.
-        SparkSession.builder.master("local[2,4]")
-        .config("spark.driver.host", "127.0.0.1")
-        .config("spark.driver.bindAddress", "127.0.0.1")
-        .config("spark.ui.enabled", "false")
-        .config("spark.log.level", "OFF")
-        .config("spark.sql.warehouse.dir", str(tmp_path_factory.mktemp("spark")))
-        .config("spark.executorEnv.MELIOUS_API_KEY", "sk-mel-sandbox")
-        .getOrCreate()
-    )
-    yield session
-    session.stop()
+    with environment_of_workers(), pytest.MonkeyPatch.context() as environment:
+        environment.setenv("PYSPARK_PYTHON", sys.executable)
+        session = (
+            # A task may fail three times before the job does.
+            SparkSession.builder.master("local[2,4]")
+            .config("spark.driver.host", "127.0.0.1")
+            .config("spark.driver.bindAddress", "127.0.0.1")
+            .config("spark.ui.enabled", "false")
+            .config("spark.log.level", "OFF")
+            .config("spark.sql.warehouse.dir", str(tmp_path_factory.mktemp("spark")))
+            .getOrCreate()
+        )
+        yield session
+        session.stop()
 
 
 def _corpus(spark: Any) -> Any:
