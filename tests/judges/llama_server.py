@@ -16,6 +16,8 @@ def main(model: str, port: str, kind: str) -> None:
     # More would wait for each other on a busy machine.
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
     params.n_parallel = 1
+    # What is cached rounds differently, and the same question must get the same answer.
+    params.cache_prompt = False
     params.use_jinja = True
     # The model's own has no place for tools.
     params.chat_template = (Path(__file__).parent / "chat_template.jinja").read_text("utf-8")
