@@ -43,7 +43,7 @@ class Table:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._outcomes: dict[str, dict[str, str]] = defaultdict(dict)
-        self._reasons: dict[str, list[str]] = defaultdict(list)
+        self._reasons: dict[str, dict[str, None]] = defaultdict(dict)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """A module that cannot be imported, or that is skipped as a whole, is an outcome too."""
@@ -63,8 +63,10 @@ class Table:
         assert judge is not None
         # A test that failed after it passed, in a fixture's end, has failed.
         self._outcomes[judge][check] = report.outcome
-        if report.outcome != "passed":
-            self._reasons[judge].append(f"{report.outcome}: {check}: {_reason(report)}")
+        if report.outcome == "failed":
+            self._reasons[judge][f"failed: {check}: {_reason(report)}"] = None
+        elif report.outcome == "skipped":
+            self._reasons[judge][f"skipped: {_reason(report)}"] = None
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("judges")

@@ -106,9 +106,9 @@ def test_a_killed_worker_loses_no_row(cluster: Any, sandbox: Sandbox, tmp_path: 
 
 
 def test_a_run_goes_on_from_what_was_written(scheduler: Any, sandbox: Sandbox, tmp_path: Path) -> None:
+    embed, corpus = _embedder(sandbox), _corpus()
     import dask.dataframe as dd
 
-    embed, corpus = _embedder(sandbox), _corpus()
     half = corpus.partitions[:4]
     half.map_partitions(embed, meta=embed.meta(half)).to_parquet(
         tmp_path / "done", write_index=False, compute_kwargs={"scheduler": scheduler}
