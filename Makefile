@@ -13,7 +13,7 @@ export UV_LINK_MODE := copy
 UV := $(BIN)/python -m uv pip install --quiet --python $(BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-python test-newest test-all coverage news fuzz soak lint format bench notebooks docs build clean
+.PHONY: help demo test test-python test-newest test-all coverage fuzz soak lint format bench notebooks docs news release build clean
 
 help:  ## say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
@@ -132,8 +132,16 @@ docs: $(DOCS)/.made  ## the pages in site/, built strictly
 news: $(VENV)/.dev  ## what the next release would say
 	$(BIN)/python -m towncrier build --draft --version next
 
-build: $(VENV)/.dev  ## wheel and sdist in dist/
-	$(BIN)/python -m uv build --python $(BIN)/python
+release: $(VENV)/.dev  ## VERSION=0.2.0 everywhere, and the news into CHANGELOG.md; commit, tag v0.2.0, push
+	$(BIN)/python scripts/release.py version $(VERSION)
+	$(BIN)/python -m towncrier build --yes --version $(VERSION)
+	$(BIN)/python scripts/release.py check $(VERSION)
+
+build: $(VENV)/.dev  ## wheels and sdists in dist/: melious, and the names that people type
+	rm -rf dist
+	@for project in . packaging/*/; do \
+		$(BIN)/python -m uv build --quiet --python $(BIN)/python --out-dir dist "$$project" || exit 1; \
+	done
 
 clean:  ## remove what the targets made
 	rm -rf $(VENV) dist site .mypy_cache .ruff_cache .pytest_cache

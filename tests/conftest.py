@@ -48,6 +48,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="run the whole products of parameters, and the tests that take long",
     )
+    parser.addoption("--wheels", metavar="FOLDER", help="test the wheels of this folder, instead of new ones")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -132,11 +133,14 @@ def _no_live_models() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _nothing_said() -> Iterator[None]:
-    """Warnings that are given once a process are given once a test."""
+    """Warnings that are given once a process are given once a test, and so are checks of models made."""
     yield
     callers = sys.modules.get("melious._stacklevel")
     if callers is not None:
         callers._warned.clear()
+    common = sys.modules.get("melious.endpoints.common")
+    if common is not None:
+        common.forget_checked_models()
 
 
 @pytest.fixture

@@ -92,6 +92,8 @@ class MeliousRerank(MeliousComponent, BaseNodePostprocessor):
 
     model_config: ClassVar[ConfigDict] = ConfigDict(validate_assignment=True)
 
+    operational_fields: ClassVar[frozenset[str]] = frozenset({"max_batch_size", "num_workers"})
+
     model: str
     top_n: int | None = Field(default=None, ge=0)
     score_threshold: float | None = Field(default=None, allow_inf_nan=False)

@@ -253,7 +253,7 @@ def test_a_batch_never_names_a_document_that_another_one_holds(
     sandbox: Sandbox, rerank: Callable[..., Any]
 ) -> None:
     sandbox.faults.add(Fault(body={"results": [{"index": 3, "relevance_score": 0.5}]}, times=None))
-    with pytest.raises(ResponseDecodeError, match="wrong or repeated index 3 in the answer to 3 documents"):
+    with pytest.raises(ResponseDecodeError, match="index 3 does not exist in the answer to 3 documents"):
         rerank(DOCUMENTS[:6], batch_size=3)
 
 

@@ -19,6 +19,12 @@ from melious.sandbox import Fault, Sandbox
 HELLO = {"model": "llama-3.1-8b-instruct", "messages": [{"role": "user", "content": "Hello"}]}
 
 
+@pytest.mark.parametrize("path", ["/models", "/nowhere"])
+def test_every_answer_says_that_it_comes_from_a_sandbox(client_of, path):
+    with Sandbox() as sandbox, client_of(sandbox) as http:
+        assert http.get(path).headers["server"] == "melious-sandbox"
+
+
 def test_start_and_stop_leave_nothing(client_of):
     before = set(threading.enumerate())
     sandbox = Sandbox().start()

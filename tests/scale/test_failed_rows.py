@@ -38,6 +38,7 @@ TOO_LONG = "word " * 9000
     ("cell", "said"),
     [
         ("", "the text is empty"),
+        (" \n", "the text is blank"),
         (None, "the text is missing"),
         (float("nan"), "the text is missing"),
         (pd.NA, "the text is missing"),
@@ -159,6 +160,12 @@ def test_an_unknown_model_ends_the_run(sandbox: Sandbox) -> None:
     embed = Embedder("no-such-model", api_key=sandbox.api_key, base_url=sandbox.base_url)
     with pytest.raises(ModelNotFoundError):
         embed({"text": ["a kettle"]})
+
+
+def test_a_model_that_does_not_embed_is_refused_when_the_embedder_is_made(sandbox: Sandbox) -> None:
+    with pytest.raises(InvalidArgumentError, match="is a chat model, not an embeddings model"):
+        Embedder("llama-3.1-8b-instruct", api_key=sandbox.api_key, base_url=sandbox.base_url)
+    assert not sandbox.requests
 
 
 BALANCE: dict[str, Any] = {"error": {"message": "the balance is used up", "code": "insufficient_quota"}}

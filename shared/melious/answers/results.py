@@ -204,6 +204,8 @@ class EmbeddingsResult(Result):
         batches: The answers to the single requests; usage, impact and cost above are their sums, or
             None if any did not report it.
         cached: How many inputs came from the in-process cache.
+        skipped: The positions of blank inputs that were not sent (`blank_texts="skip"`); their vectors are
+            zeros.
 
     Example:
         >>> result = EmbeddingsResult(embeddings=[[0.6, 0.8], [1.0, 0.0]])
@@ -217,6 +219,7 @@ class EmbeddingsResult(Result):
     model: str | None = None
     batches: list[Result] = []
     cached: int = 0
+    skipped: list[int] = []
 
 
 class RerankItem(BaseModel):

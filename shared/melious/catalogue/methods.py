@@ -62,13 +62,6 @@ def note_refusal(method: Method | Literal["strict"], model: str, base_url: str, 
         _logger.warning("%s does not take %s at %s (%s); using the next method", model, method, base_url, why)
 
 
-def forget_refusals(methods: tuple[Method | Literal["strict"], ...], model: str, base_url: str) -> None:
-    """Take back what was noted: it was not the method that was refused."""
-    place = _place(model, base_url)
-    if place in _refused:
-        _refused[place] -= frozenset(methods)
-
-
 def note_obedience(model: str, base_url: str) -> None:
     """Remember that a model calls the tool that it is forced to call."""
     _make_room()

@@ -96,7 +96,7 @@ class RerankPlan(BatchPlan[RerankResult]):
             whole_number(params, "batch_size", BATCH_ITEMS, MAX_ITEMS), MAX_BATCH_BYTES, MAX_BATCH_BYTES
         )
         sent = {name: value for name, value in params.items() if name not in _OWN}
-        self._batch_body = body_of(config, model, {}, sent)
+        self._batch_body = body_of(config, "rerank", model, {}, sent)
         self._answers: list[tuple[Batch, RerankResult]] = []
 
     def batches(self) -> list[Batch]:
@@ -185,8 +185,9 @@ def _parse(response: Response, count: int) -> RerankResult:
     seen: set[int] = set()
     for item in result.results:
         if not 0 <= item.index < count or item.index in seen:
+            what = "came twice" if item.index in seen else "does not exist"
             raise ResponseDecodeError(
-                f"rerank: wrong or repeated index {item.index} in the answer to {count} documents",
+                f"rerank: index {item.index} {what} in the answer to {count} documents",
                 request_id=response.request_id,
                 body=raw,
             )

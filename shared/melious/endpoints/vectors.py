@@ -14,6 +14,25 @@ from melious.errors import ResponseDecodeError
 _SWAP = sys.byteorder == "big"
 
 
+def broken_vector(position: int, reason: str) -> ResponseDecodeError:
+    """The error about the vector of a text, by its place in the request."""
+    error = ResponseDecodeError(f"embeddings: the vector of {_input(position)} is broken: {reason}")
+    error.position = position
+    return error
+
+
+def rename_text(error: ResponseDecodeError, position: int, name: str | None = None) -> None:
+    """Let an error about a vector name its text by the place in a caller's list, or by a name."""
+    reason = error.message.partition(" is broken: ")[2]
+    error.position = position
+    error.message = f"embeddings: the vector of {name or _input(position)} is broken: {reason}"
+    error.args = (error.message,)
+
+
+def _input(position: int) -> str:
+    return f"input {position}"
+
+
 def decode(value: Any) -> array[float]:
     """Read one vector of an answer, in either form.
 
@@ -55,14 +74,16 @@ def in_order(data: Any, count: int) -> list[array[float]]:
     for position, item in enumerate(data):
         index = item.get("index") if isinstance(item, dict) else -1
         index = position if index is None else whole_count(index)
-        if index is None or not 0 <= index < count or vectors[index] is not None:
+        if index is None or not 0 <= index < count:
             raise ResponseDecodeError(
-                f"embeddings: wrong or repeated index {index!r} in the answer to {count} inputs"
+                f"embeddings: index {index!r} does not exist in the answer to {count} inputs"
             )
+        if vectors[index] is not None:
+            raise ResponseDecodeError(f"embeddings: index {index} came twice in the answer to {count} inputs")
         try:
             vectors[index] = decode(item.get("embedding"))
         except ValueError as error:
-            raise ResponseDecodeError(f"embeddings: the vector of input {index} is broken: {error}") from None
+            raise broken_vector(index, str(error)) from None
     whole = [vector for vector in vectors if vector is not None]
     lengths = {len(vector) for vector in whole}
     if len(lengths) > 1:

@@ -171,8 +171,13 @@ class DeadlineExceededError(APITimeoutError):
 
 
 class ResponseDecodeError(MeliousError):
-    """An answer is not JSON, or has the wrong form or content."""
+    """An answer is not JSON, or has the wrong form or content.
 
+    Attributes:
+        position: The place in the caller's list of the text whose vector is broken; None for other errors.
+    """
+
+    position: int | None = None
     advice = "Check that the base URL is that of Melious, and not of a proxy or a web page"
 
 
@@ -294,7 +299,7 @@ class NotFoundError(APIStatusError):
 class ModelNotFoundError(NotFoundError):
     """The model does not exist, or this key has no access to it."""
 
-    advice = "List the models with `client.models.list()`; an unknown `:flavor` counts as part of the name"
+    advice = "List the models with `melious models`; an unknown `:flavor` counts as part of the name"
 
 
 class RateLimitError(APIStatusError):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal, Unpack
 
 from melious.clients._sync.client import MeliousClient
+from melious.endpoints.blank_texts import is_blank
 from melious.endpoints.embeddings import EmbeddingParams, EmbeddingsPlan
 from melious.errors import ConfigurationError, InvalidArgumentError, MeliousError
 from melious.errors.checks import check_callable, check_one_of
@@ -31,6 +32,7 @@ from melious.settings.options import ClientOptions
 _UNSUPPORTED = {
     "budget": "not supported: workers share nothing, so no budget can cover all of them",
     "async_transport": "not supported: requests are blocking",
+    "blank_texts": "not supported: a row with a blank text has an error",
 }
 _OWN = frozenset(
     {
@@ -353,7 +355,9 @@ def problem_with(text: Any) -> str | None:
         (None, 'the text is empty', 'must be text, not int')
     """
     if isinstance(text, str):
-        return None if text else "the text is empty"
+        if is_blank(text):
+            return "the text is blank" if text else "the text is empty"
+        return None
     return "the text is missing" if is_missing(text) else f"must be text, not {type(text).__name__}"
 
 
