@@ -15,10 +15,7 @@ from melious.sandbox import Sandbox
 from .replies import script
 
 ROOT = Path(__file__).parents[2]
-PAGES = [
-    *sorted((ROOT / "docs").rglob("*.md")),
-    *sorted((ROOT / "packaging").glob("*/README.md")),
-]
+PAGES = sorted((ROOT / "docs").rglob("*.md"))
 
 
 def name_of(page: Path) -> str:
