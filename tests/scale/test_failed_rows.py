@@ -180,10 +180,21 @@ BALANCE: dict[str, Any] = {"error": {"message": "the balance is used up", "code"
         (Fault(body=BALANCE, times=None), InsufficientBalanceError),
         (Fault(status=404, body="<html>Not Found</html>", times=None), NotFoundError),
         (Fault(status=405, body="", times=None), APIStatusError),
+        (Fault(status=501, body="", times=None), ServerError),
         (Fault(status=308, body="", headers={"location": "/v2"}, times=None), APIStatusError),
         (Fault(code="no_providers", times=None), NoProvidersAvailableError),
     ],
-    ids=["402", "403", "429", "in a 200", "no such path", "not allowed", "moved", "no provider"],
+    ids=[
+        "402",
+        "403",
+        "429",
+        "in a 200",
+        "no such path",
+        "not allowed",
+        "not supported",
+        "moved",
+        "no provider",
+    ],
 )
 @pytest.mark.parametrize("at_a_time", [1, 4])
 def test_what_every_row_would_meet_ends_the_run(

@@ -20,7 +20,7 @@ def misspelt(name: str, known: Iterable[str]) -> str | None:
     It differs in case and punctuation only, or by a letter or two in one of its parts. A name with other
     digits or other parts is another version of a model and not a misspelt one.
 
-    Example:
+    Examples:
         >>> names = ["glm-4.7", "glm-5.3", "glm-5.3-flash"]
         >>> misspelt("GLM_4.7", names), misspelt("glm-5.3-flsh:eco", names), misspelt("glm-5.4", names)
         ('glm-4.7', 'glm-5.3-flash', None)
@@ -39,7 +39,7 @@ def misspelt(name: str, known: Iterable[str]) -> str | None:
 def near_names(name: str, known: Iterable[str]) -> list[str]:
     """The known name that is meant, or up to three that may be, likeliest first.
 
-    Example:
+    Examples:
         >>> near_names("qwen3.8", ["qwen3.8-max", "glm-4.7", "qwen3.8-27b"])
         ['qwen3.8-max', 'qwen3.8-27b']
     """

@@ -40,7 +40,7 @@ def resolve_base_url(base_url: str | None, *, allow_insecure_http: bool = False)
         ConfigurationError: It is not a valid http or https URL, carries credentials, or would
             send the key in clear.
 
-    Example:
+    Examples:
         >>> resolve_base_url("https://api.melious.ai/v1/chat/completions")
         'https://api.melious.ai/v1'
     """
@@ -149,7 +149,7 @@ def is_loopback(host: str) -> bool:
 def is_of_service(base_url: str) -> bool:
     """Whether a base URL is that of Melious, or of a server on this machine, which may stand in for it.
 
-    Example:
+    Examples:
         >>> is_of_service("https://api.melious.ai/v1"), is_of_service("https://llm.example.com/v1")
         (True, False)
     """

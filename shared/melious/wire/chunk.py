@@ -8,7 +8,7 @@ from typing import Any
 class ChatChunk(dict[str, Any]):
     """A chunk of a streamed chat answer: a dict in OpenAI's shape, with its `text`.
 
-    Example:
+    Examples:
         >>> chunk = ChatChunk(choices=[{"index": 0, "delta": {"content": "Hello"}}])
         >>> chunk.text, chunk["choices"][0]["delta"]
         ('Hello', {'content': 'Hello'})

@@ -20,11 +20,10 @@ from melious.wire.chunk import ChatChunk
 from melious.wire.completion import PartialChoice, PartialCompletion, flatten_content, index_on_wire
 from melious.wire.head import Head
 from melious.wire.normalized import delta_of, drop_non_text, list_or_empty, normalized_usage
-from melious.wire.sse import ServerSentEvent, SSEDecoder
+from melious.wire.sse import MAX_EVENT_BYTES, ServerSentEvent, SSEDecoder
 from melious.wire.thinking import thought_in_details
 
 _EXCERPT = 200
-_MAX_WHOLE_BODY = 16 * 1024 * 1024
 _SLACK = 0.05
 """Seconds by which a wait may fall short of its limit."""
 _KEEPALIVES = frozenset({"ping", "keepalive", "keep-alive", "heartbeat"})
@@ -325,8 +324,8 @@ class ChatStreamParser:
         assert self._body is not None  # noqa: S101 - narrows the type for the checker
         self._body.append(data)
         self._body_size += len(data)
-        if self._body_size > _MAX_WHOLE_BODY:
-            self._fail(ResponseDecodeError(f"the answer is larger than {_MAX_WHOLE_BODY} bytes"))
+        if self._body_size > MAX_EVENT_BYTES:
+            self._fail(ResponseDecodeError(f"the answer is larger than {MAX_EVENT_BYTES:,} bytes"))
 
     def _whole_body(self, body: bytes) -> list[ChatChunk]:
         """Parse a body that is not a stream: an error, or a completion as one chunk."""
