@@ -7,6 +7,12 @@ HELLO = Reply(text="Hello! How can I help?")
 COUNT = Reply(text="One, two, three.")
 RIVERS = Reply(text="The Elbe, the Alster and the Bille.")
 REPLIES: dict[str, list[Reply]] = {
+    "README.md": [
+        RIVERS,
+        Reply(tool_calls=[("river_length", {"river": "Elbe"})]),
+        Reply(text="The Elbe is 1094 km long."),
+        Reply(text="The Elbe."),
+    ],
     "docs/index.md": [RIVERS, Reply(text="The Elbe."), Reply(text="The Vltava.")],
     "docs/guides/routing.md": [*[Reply(text="Hello!")] * 3, Reply(text="The Elbe.")],
     "docs/client.md": [RIVERS, COUNT, HELLO],
