@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
@@ -55,3 +55,14 @@ def test_a_collector_gets_the_whole_trace(collected: list[Any], capsys: pytest.C
         if scope == "melious" and span.parent_span_id
     ]
     assert sorted(parents) == ["ChatMelious", "ChatMelious", "MeliousRerank", "search"]
+
+
+@pytest.mark.usefixtures("no_key")
+def test_the_readme_shows_what_is_printed(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    missing_from: Callable[[str, str], list[str]],
+):
+    monkeypatch.delenv("OTEL_EXPORTER_OTLP_ENDPOINT", raising=False)
+    main([])
+    assert missing_from(capsys.readouterr().out, "tracing") == []

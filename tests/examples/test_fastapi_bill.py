@@ -31,10 +31,11 @@ def answer(client: httpx.Client, headers: dict[str, str], question: str = "Hello
 
 @pytest.mark.usefixtures("no_key")
 def test_it_runs_without_a_key_and_says_that_figures_are_simulated(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], missing_from: Callable[[str, str], list[str]]
 ):
     main([])
     shown = capsys.readouterr().out
+    assert missing_from(shown, "fastapi_bill") == []
     assert "answers and figures are simulated" in shown
     assert "anna: Which rivers flow through Hamburg?\n  The Elbe, the Alster and the Bille" in shown
     assert "[2 so far, 75.4 µ€ reported, 79.2 µ€ estimated, simulated]" in shown

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +31,12 @@ def graph(melious_key: str, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 @pytest.mark.usefixtures("no_key")
-def test_it_runs_without_a_key_and_says_that_figures_are_simulated(capsys: pytest.CaptureFixture[str]):
+def test_it_runs_without_a_key_and_says_that_figures_are_simulated(
+    capsys: pytest.CaptureFixture[str], missing_from: Callable[[str, str], list[str]]
+):
     main([])
     shown = capsys.readouterr().out
+    assert missing_from(shown, "langgraph_project") == []
     assert "answers and figures are simulated" in shown
     assert "  triage: quick\n  quick: Oslo.\n  [2 requests, " in shown
     assert "  triage: thorough\n  thorough: Day 1: Hamburg to Copenhagen" in shown

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,10 +15,11 @@ from melious.sandbox import Fault, Reply, Sandbox
 
 @pytest.mark.usefixtures("no_key")
 def test_it_runs_without_a_key_and_saves_a_simulated_receipt(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], missing_from: Callable[[str, str], list[str]]
 ):
     main([])
     shown = capsys.readouterr().out
+    assert missing_from(shown, "llama_workflow") == []
     assert "answers and figures are simulated" in shown
     assert "Reranked   Bille" in shown
     assert "A: The Elbe flows through Hamburg [3]; the Alster [2] and the Bille [1] join it there." in shown
