@@ -18,7 +18,7 @@ def profile_of(model: str, base_url: str | None = None) -> ModelProfile | None:
 
     A model list that the service at `base_url` sent to this process takes precedence.
 
-    Example:
+    Examples:
         >>> profile_of("glm-4.7:eco")["tool_calling"]
         True
     """

@@ -5,7 +5,7 @@ LangChain and LlamaIndex adapters (`langchain_melious`, `llama_index_melious`)
 stand on them. Importing this package costs nothing: names are loaded when they
 are first used, and no connection is opened before the first request.
 
-Example:
+Examples:
     >>> from melious import MeliousClient
     >>> with MeliousClient(api_key="sk-mel-...") as client:  # doctest: +SKIP
     ...     answer = client.chat.create(

@@ -50,7 +50,7 @@ class ModelCard:
         served: False for a listed model that no provider serves. True is no guarantee.
         sources: Where the shipped facts come from: keys of the `sources` table in `models.json`.
 
-    Example:
+    Examples:
         >>> from melious.catalogue import find
         >>> card = find("glm-4.7:eco")
         >>> card.id, card.context_length, card.tools, card.vision, card.input_cost
@@ -180,7 +180,7 @@ def card_of(
         meta: The `_meta` object, if any.
         known: The shipped card, if any.
 
-    Example:
+    Examples:
         >>> meta = {"type": "embedding", "pricing": {"input_cost_per_million_eur": "0.02"}}
         >>> card = card_of("new-model", None, meta, None)
         >>> card.type, card.input_cost, card.output_cost, card.vision, card.context_length

@@ -217,7 +217,7 @@ def known(model: str, base_url: str | None = None) -> ModelCard | None:
     Returns:
         The card; None for a model in neither list.
 
-    Example:
+    Examples:
         >>> known("glm-4.7:eco", "https://api.melious.ai").context_length
         131072
         >>> known("no-such-model") is None

@@ -46,7 +46,7 @@ _BY_MODEL = {
 def quirks_of(model: str) -> Quirks:
     """The quirks of a model, by flavor where that matters.
 
-    Example:
+    Examples:
         >>> quirks_of("qwen3.8-max:eco").wants_effort, quirks_of("glm-5.3").wants_effort
         (True, False)
     """

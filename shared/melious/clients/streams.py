@@ -87,7 +87,7 @@ class ChatStream(StreamBase):
         APIStatusError: While iterating: the service reported an error inside the stream.
             In all three cases `.partial` has what arrived.
 
-    Example:
+    Examples:
         >>> from melious import MeliousClient
         >>> with MeliousClient(api_key="sk-mel-...") as client:  # doctest: +SKIP
         ...     with client.chat.stream(model="glm-4.7", messages=[...]) as stream:
@@ -123,7 +123,7 @@ class AsyncChatStream(StreamBase):
     The request is made when the stream is first awaited, entered or iterated over; errors before
     the first chunk are raised there.
 
-    Example:
+    Examples:
         >>> async def main() -> None:
         ...     async with AsyncMeliousClient() as client:
         ...         async for chunk in client.chat.stream(model="glm-4.7", messages=[...]):

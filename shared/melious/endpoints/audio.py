@@ -160,7 +160,7 @@ def kind_of(name: str, beginning: bytes) -> str | None:
     Returns:
         A key of `AUDIO_TYPES`; None for a type that the service does not take.
 
-    Example:
+    Examples:
         >>> kind_of("talk.MP3", b""), kind_of("talk", b"ID3"), kind_of("notes.txt", b"Hello")
         ('mp3', 'mp3', None)
     """

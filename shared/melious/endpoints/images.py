@@ -89,7 +89,7 @@ def check_params(params: Mapping[str, Any]) -> None:
 def media_type_of(data: bytes) -> str:
     r"""The media type of an image, by its first bytes; PNG if unknown.
 
-    Example:
+    Examples:
         >>> media_type_of(b"\xff\xd8\xff\xe0")
         'image/jpeg'
     """

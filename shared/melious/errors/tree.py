@@ -51,7 +51,7 @@ class RetryEvent:
         error: Its error.
         delay: Seconds until the next attempt.
 
-    Example:
+    Examples:
         >>> from melious import MeliousClient
         >>> client = MeliousClient(api_key="sk-mel-...")
         >>> client.chat.create(  # doctest: +SKIP

@@ -44,7 +44,7 @@ def check_unique(names: Sequence[str]) -> None:
 def is_missing(value: Any) -> bool:
     """Whether a cell is missing, in any of the ways that tables have for it.
 
-    Example:
+    Examples:
         >>> is_missing(None), is_missing(float("nan")), is_missing("")
         (True, True, False)
     """

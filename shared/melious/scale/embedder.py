@@ -128,7 +128,7 @@ class Embedder:
     Raises:
         InvalidArgumentError: An argument is wrong or unknown.
 
-    Example:
+    Examples:
         >>> from melious.sandbox import Sandbox
         >>> from melious.scale import Embedder
         >>> with Sandbox() as sandbox:
@@ -350,7 +350,7 @@ class Embedder:
 def problem_with(text: Any) -> str | None:
     """Why a cell cannot be embedded; None if it can.
 
-    Example:
+    Examples:
         >>> problem_with("a kettle"), problem_with(""), problem_with(7)
         (None, 'the text is empty', 'must be text, not int')
     """

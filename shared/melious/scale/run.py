@@ -211,7 +211,7 @@ class Run:
 def is_fatal(error: MeliousError) -> bool:
     """Whether no row caused an error and every row would get it.
 
-    Example:
+    Examples:
         >>> is_fatal(InsufficientBalanceError("no")), is_fatal(RateLimitError("wait"))
         (True, False)
     """
@@ -221,7 +221,7 @@ def is_fatal(error: MeliousError) -> bool:
 def about_an_option(error: MeliousError) -> bool:
     """Whether a refusal names a field other than the texts, so that every row would get it.
 
-    Example:
+    Examples:
         >>> about_an_option(BadRequestError("no", param="dimensions"))
         True
     """
@@ -231,7 +231,7 @@ def about_an_option(error: MeliousError) -> bool:
 def position_in(error: MeliousError) -> int | None:
     """The position of the text that a refusal names, if any.
 
-    Example:
+    Examples:
         >>> position_in(BadRequestError("too long", param="input[1]"))
         1
     """
@@ -242,7 +242,7 @@ def position_in(error: MeliousError) -> int | None:
 def unit(vector: Any) -> Any:
     """A vector scaled to unit length; a zero vector stays as it is.
 
-    Example:
+    Examples:
         >>> unit([3.0, 4.0])
         [0.6, 0.8]
     """

@@ -38,7 +38,7 @@ def resolve_base_url(base_url: str | None, *, allow_insecure_http: bool = False)
         ConfigurationError: It is not a valid http or https URL, carries credentials, or would
             send the key in clear.
 
-    Example:
+    Examples:
         >>> resolve_base_url("https://api.melious.ai/v1/chat/completions")
         'https://api.melious.ai/v1'
     """

@@ -40,7 +40,7 @@ class SSEDecoder:
         retry: The last valid reconnection time of the stream, in milliseconds.
         error: The value of an `error:` field, by which some servers report failures.
 
-    Example:
+    Examples:
         >>> decoder = SSEDecoder()
         >>> decoder.feed(b"data: one\n\ndata: tw")
         [ServerSentEvent(event='message', data='one', id='', retry=None)]

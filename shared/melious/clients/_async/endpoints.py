@@ -270,7 +270,7 @@ class AsyncModels(_Endpoint):
             InvalidArgumentError: An argument is wrong.
             MeliousError: The call failed and there is no earlier list; the subclass says how.
 
-        Example:
+        Examples:
             >>> from melious import AsyncMeliousClient
             >>> client = AsyncMeliousClient(api_key="sk-mel-...")
             >>> cards = await client.models.find(vision=True, order_by="price")  # doctest: +SKIP

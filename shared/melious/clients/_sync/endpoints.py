@@ -269,7 +269,7 @@ class Models(_Endpoint):
             InvalidArgumentError: An argument is wrong.
             MeliousError: The call failed and there is no earlier list; the subclass says how.
 
-        Example:
+        Examples:
             >>> from melious import MeliousClient
             >>> client = MeliousClient(api_key="sk-mel-...")
             >>> cards = client.models.find(vision=True, order_by="price")  # doctest: +SKIP
