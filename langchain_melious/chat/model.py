@@ -16,6 +16,7 @@ from typing_extensions import override
 
 import langchain_melious.blocks  # noqa: F401 - registers the content blocks
 from langchain_melious.callbacks.retries import with_retry_callback
+from langchain_melious.callbacks.spans import note_run, traced, watched
 from langchain_melious.chat.described import DescribedModel
 from langchain_melious.chat.events import EventWriter
 from langchain_melious.chat.options import per_call
@@ -122,6 +123,7 @@ class ChatMelious(DescribedModel):
         run_manager: CallbackManagerForLLMRun | AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> bool:
+        note_run(run_manager)
         if kwargs.get("streaming") is not None:
             kwargs["stream"] = kwargs["streaming"]
         return super()._should_stream(async_api=async_api, run_manager=run_manager, **kwargs)
@@ -148,7 +150,18 @@ class ChatMelious(DescribedModel):
         **kwargs: Any,
     ) -> AsyncIterator[AIMessageChunk]:
         needs_asyncio()
-        return super().astream(input, config, stop=stop, **kwargs)
+        return super().astream(input, watched(config, self.callbacks), stop=stop, **kwargs)
+
+    @override
+    def stream(
+        self,
+        input: LanguageModelInput,
+        config: RunnableConfig | None = None,
+        *,
+        stop: list[str] | None = None,
+        **kwargs: Any,
+    ) -> Iterator[AIMessageChunk]:
+        return super().stream(input, watched(config, self.callbacks), stop=stop, **kwargs)
 
     @override
     def _generate(
@@ -162,7 +175,9 @@ class ChatMelious(DescribedModel):
             given = with_retry_callback(kwargs, run_manager)
             call = call_of(self, messages, stop, given, stream=False)
             read_options = self._read_options(call, given)
-            return result_of(self._sync_client().chat.create(**call), read_options)
+            with traced(run_manager):
+                completion = self._sync_client().chat.create(**call)
+            return result_of(completion, read_options)
 
     @override
     async def _agenerate(
@@ -176,7 +191,9 @@ class ChatMelious(DescribedModel):
             given = with_retry_callback(kwargs, run_manager)
             call = call_of(self, messages, stop, given, stream=False)
             read_options = self._read_options(call, given)
-            return result_of(await self._async_client().chat.create(**call), read_options)
+            with traced(run_manager):
+                completion = await self._async_client().chat.create(**call)
+            return result_of(completion, read_options)
 
     @override
     def _stream(
@@ -186,7 +203,7 @@ class ChatMelious(DescribedModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        return self._streamed(messages, stop, with_retry_callback(kwargs, run_manager), ChunkReader)
+        return self._streamed(messages, stop, kwargs, run_manager, ChunkReader)
 
     @override
     def _astream(
@@ -196,7 +213,7 @@ class ChatMelious(DescribedModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        return self._astreamed(messages, stop, with_retry_callback(kwargs, run_manager), ChunkReader)
+        return self._astreamed(messages, stop, kwargs, run_manager, ChunkReader)
 
     def _stream_chat_model_events(
         self,
@@ -207,7 +224,7 @@ class ChatMelious(DescribedModel):
     ) -> Iterator[MessagesData]:
         """The events of `stream_events(version="v3")`; LangChain looks up this name."""
         kind = partial(EventWriter, message_id=_id_of(run_manager))
-        return self._streamed(messages, stop, with_retry_callback(kwargs, run_manager), kind)
+        return self._streamed(messages, stop, kwargs, run_manager, kind)
 
     def _astream_chat_model_events(
         self,
@@ -218,19 +235,23 @@ class ChatMelious(DescribedModel):
     ) -> AsyncIterator[MessagesData]:
         """The events of `astream_events(version="v3")`; LangChain looks up this name."""
         kind = partial(EventWriter, message_id=_id_of(run_manager))
-        return self._astreamed(messages, stop, with_retry_callback(kwargs, run_manager), kind)
+        return self._astreamed(messages, stop, kwargs, run_manager, kind)
 
     def _streamed(
         self,
         messages: list[BaseMessage],
         stop: list[str] | None,
-        given: Mapping[str, Any],
+        kwargs: dict[str, Any],
+        run_manager: CallbackManagerForLLMRun | None,
         kind: Callable[..., Any],
     ) -> Generator[Any]:
         with langchain_errors:
+            given = with_retry_callback(kwargs, run_manager)
             call = call_of(self, messages, stop, given, stream=True)
             reader = kind(self._read_options(call, given))
-            with self._sync_client().chat.stream(**call) as stream:
+            with traced(run_manager):
+                opened = self._sync_client().chat.stream(**call)
+            with opened as stream:
                 for chunk in stream:
                     yield from reader.read(chunk)
                 yield from reader.end(stream)
@@ -240,13 +261,17 @@ class ChatMelious(DescribedModel):
         self,
         messages: list[BaseMessage],
         stop: list[str] | None,
-        given: Mapping[str, Any],
+        kwargs: dict[str, Any],
+        run_manager: AsyncCallbackManagerForLLMRun | None,
         kind: Callable[..., Any],
     ) -> AsyncGenerator[Any]:
         with langchain_errors:
+            given = with_retry_callback(kwargs, run_manager)
             call = call_of(self, messages, stop, given, stream=True)
             reader = kind(self._read_options(call, given))
-            async with self._async_client().chat.stream(**call) as stream:
+            with traced(run_manager):
+                opened = await self._async_client().chat.stream(**call)
+            async with opened as stream:
                 async for chunk in stream:
                     for item in reader.read(chunk):
                         yield item

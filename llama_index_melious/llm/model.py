@@ -34,6 +34,7 @@ from llama_index_melious.llm.streaming import (
 )
 from llama_index_melious.llm.structured_predict import StructuredPredict
 from melious import catalogue
+from melious.clients.surroundings import FrameworkRun, made_by
 from melious.errors import InvalidArgumentError
 from melious.settings.fields import ChatFields, with_model
 from melious.settings.keys import hide_key
@@ -277,11 +278,15 @@ class Melious(StructuredPredict, MeliousComponent, ChatFields):
 
     def _chat(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> ChatResponse:
         request = self._request(messages, kwargs)
-        return self._response(self._client().chat.create(**request), request)
+        with made_by(_RUN):
+            completion = self._client().chat.create(**request)
+        return self._response(completion, request)
 
     async def _achat(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> ChatResponse:
         request = self._request(messages, kwargs)
-        return self._response(await self._aclient().chat.create(**request), request)
+        with made_by(_RUN):
+            completion = await self._aclient().chat.create(**request)
+        return self._response(completion, request)
 
     def _response(self, completion: ChatCompletion, request: Mapping[str, Any]) -> ChatResponse:
         from llama_index_melious.events import dispatch_usage  # noqa: PLC0415 - needed by the first answer
@@ -303,15 +308,17 @@ class Melious(StructuredPredict, MeliousComponent, ChatFields):
         self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]
     ) -> tuple[ChatStream, ResponseBuilder]:
         request = self._request(messages, kwargs)
-        return self._client().chat.stream(**request), ResponseBuilder(**self._response_options(request))
+        with made_by(_RUN):
+            stream = self._client().chat.stream(**request)
+        return stream, ResponseBuilder(**self._response_options(request))
 
     async def _astream(
         self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]
     ) -> tuple[AsyncChatStream, ResponseBuilder]:
         request = self._request(messages, kwargs)
-        return await self._aclient().chat.stream(**request), ResponseBuilder(
-            **self._response_options(request)
-        )
+        with made_by(_RUN):
+            stream = await self._aclient().chat.stream(**request)
+        return stream, ResponseBuilder(**self._response_options(request))
 
     # --- completion: a prompt is a conversation of one message ------------------------------------
 
@@ -352,6 +359,9 @@ class Melious(StructuredPredict, MeliousComponent, ChatFields):
         return CompletionResponseStream(
             *await self._astream(self._prompt(prompt, formatted=formatted), kwargs)
         )
+
+
+_RUN = FrameworkRun(tracers=frozenset({"openinference.instrumentation.llama_index"}))
 
 
 def _not_read_by(card: ModelCard | None) -> frozenset[str]:

@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     from melious.impact.budget import ImpactBudget
     from melious.routing.filters import Filters, ProviderFilters
     from melious.settings.config import Timeout
+    from melious.wire.chunk import ChatChunk
 
 _HOME = {
     "clients._async.client": ("AsyncMeliousClient",),
@@ -112,6 +113,7 @@ _HOME = {
         "Usage",
     ),
     "routing.filters": ("Filters", "ProviderFilters"),
+    "wire.chunk": ("ChatChunk",),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
@@ -124,6 +126,7 @@ __all__ = [
     "BadRequestError",
     "BillingCost",
     "BudgetExceededError",
+    "ChatChunk",
     "ChatCompletion",
     "ConfigurationError",
     "ContextLengthExceededError",

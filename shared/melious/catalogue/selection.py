@@ -48,7 +48,7 @@ class Selection:
         >>> from melious.catalogue import Selection, all_models
         >>> wanted = Selection(type="chat", vision=True, tools=True, max_input_cost="0.15", order_by="price")
         >>> [(card.id, card.input_cost) for card in wanted.of(all_models())][:1]
-        [('mistral-small-3.2-24b-instruct', Decimal('0.13'))]
+        [('glm-5.3-flash', Decimal('0.1'))]
     """
 
     type: str | None = None

@@ -64,7 +64,7 @@ def create(config: ClientConfig, model: str, prompt: str, params: ImageParams) -
     check_known(params, ImageParams, "images")
     check_params(params)
     check_text("prompt", prompt)
-    body = body_of(config, model, {"prompt": prompt, "response_format": "b64_json"}, params)
+    body = body_of(config, "images", model, {"prompt": prompt, "response_format": "b64_json"}, params)
     return Operation(request_of(config, "images", PATH, params, body), _parse)
 
 

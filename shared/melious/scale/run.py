@@ -31,6 +31,7 @@ from melious.errors import (
     ResidencyError,
     RetryEvent,
 )
+from melious.errors.table import UNSUPPORTED
 from melious.scale.pace import Pace
 
 logger = logging.getLogger("melious")
@@ -45,8 +46,8 @@ FATAL = (
     ResidencyError,
 )
 """Errors that no row caused and every row would get: the run ends, and no row records them."""
-_WRONG_PLACE = frozenset({301, 302, 303, 307, 308, 405, 410})
-"""Statuses of servers that are not the service's API, as for a wrong base URL."""
+_WRONG_PLACE = frozenset({301, 302, 303, 307, 308, 405, 410, *UNSUPPORTED})
+"""Statuses of servers that are not the service's API, as for a wrong base URL, or lack this endpoint."""
 MAX_REFUSALS = 32
 """How many consecutive refusals end the halving of a batch; the rest of it then counts as refused."""
 _DEFAULT_RETRY_AFTER = 1.0
