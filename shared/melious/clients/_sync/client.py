@@ -18,9 +18,11 @@ from melious.clients.base import ClientBase, checked_http_client
 from melious.http._sync.driver import SyncDriver
 from melious.settings.config import ClientConfig
 from melious.settings.keys import hide_key
-from melious.settings.options import ClientOptions
+from melious.settings.options import OPTIONS, ClientOptions
+from melious.settings.signatures import written_out
 
 
+@written_out(ClientOptions, defaults={option.name: option.default for option in OPTIONS})
 class MeliousClient(ClientBase):
     """A client for blocking code. Cheap to make, safe to share between threads.
 
@@ -31,8 +33,7 @@ class MeliousClient(ClientBase):
     Args:
         http_client: A client with httpx's interface to send through, used unchanged and never closed.
             By default connections are managed here.
-        **options: `api_key`, `base_url`, `preset`, `flavor`, `filters`, `timeout` and the rest of
-            `melious.settings.options.ClientOptions`, which has their units and defaults.
+        **options: Those of `melious.ClientOptions`.
 
     Raises:
         ConfigurationError: There is no key, or the base URL, or a proxy or certificates named by the
