@@ -51,7 +51,7 @@ class ChatMelious(DescribedModel):
         verify_location: `warn` or `raise` if an answer is not from `filters["countries"]`; `off` by default.
         temperature: 0 to 2; by default the model's own.
         max_tokens: The most tokens to generate, including reasoning; by default the model's maximum.
-        top_p, stop, seed, ...: The rest of `melious.endpoints.chat.ChatParams`; not sent by default.
+        top_p, stop, seed, ...: The rest of `melious.ChatParams`; not sent by default.
         streaming: True makes `invoke` stream internally, so that callbacks see tokens; False makes `stream`
             request the whole answer; None, the default, streams only where `stream` is called.
         stream_usage: Request the token counts of streamed answers; True by default.
@@ -68,7 +68,7 @@ class ChatMelious(DescribedModel):
         timeout: Seconds for each wait, a `Timeout`, an `httpx.Timeout` or `(connect, read)`. Default: 300 s.
         deadline: Seconds for a whole call, with waits and retries; 600 by default, None for no limit.
         max_retries: Further attempts after transient errors; 2 by default, 0 for none.
-        routing_fallbacks, budget, verify, ...: The rest of `melious.settings.options.ClientOptions`.
+        routing_fallbacks, budget, verify, ...: The rest of `melious.ClientOptions`.
         http_client, async_http_client: Your own httpx clients, never closed; none by default.
 
     Raises:

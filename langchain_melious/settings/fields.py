@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from melious.clients._sync.client import MeliousClient
     from melious.routing.fallbacks import FallbackStep
 from melious.clients.base import checked_http_client
+from melious.endpoints.chat_params import ChatParams
 from melious.errors.arguments import invalid_arguments
 from melious.routing.filters import ProviderFilters, flavored, routing_summary
 from melious.settings.config import (
@@ -34,6 +35,7 @@ from melious.settings.config import (
     Timeout,
     reject_unknown,
 )
+from melious.settings.field_signatures import show_fields
 from melious.settings.fields import ClientFields, option_field, regular_options, with_model
 from melious.settings.keys import hide_key
 from melious.settings.options import CLIENT_ONLY, OPTION, check_call_options, check_option
@@ -91,6 +93,7 @@ class MeliousSettings(ClientFields, Copies):
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         super().__pydantic_init_subclass__(**kwargs)
         cls._option_names = tuple(name for name in OPTION if name in cls.model_fields)
+        show_fields(cls, ChatParams)
 
     def model_post_init(self, context: Any, /) -> None:
         """Call the hook of the LangChain class behind this one."""

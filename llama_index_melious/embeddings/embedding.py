@@ -113,7 +113,7 @@ class MeliousEmbedding(MeliousComponent, EmbeddingFields, BaseEmbedding):
         timeout: Seconds for each wait, a `Timeout`, an `httpx.Timeout` or `(connect, read)`. Default: 60 s.
         deadline: Seconds for a whole call, with waits and retries; 600 by default, None for no limit.
         max_retries: Further attempts after transient errors; 2 by default, 0 for none.
-        routing_fallbacks, budget, verify, ...: The rest of `melious.settings.options.ClientOptions`.
+        routing_fallbacks, budget, verify, ...: The rest of `melious.ClientOptions`.
         additional_kwargs: Further parameters of every request; those of a call replace them.
         http_client, async_http_client: Your own httpx clients, never closed; none by default.
         **arguments: See LlamaIndex's `BaseEmbedding` for `callback_manager` and `rate_limiter`.

@@ -35,6 +35,7 @@ from llama_index_melious.llm.streaming import (
 from llama_index_melious.llm.structured_predict import StructuredPredict
 from melious import catalogue
 from melious.clients.surroundings import FrameworkRun, made_by
+from melious.endpoints.chat_params import PARAMETERS
 from melious.errors import InvalidArgumentError
 from melious.settings.fields import ChatFields, with_model
 from melious.settings.keys import hide_key
@@ -80,8 +81,7 @@ class Melious(StructuredPredict, MeliousComponent, ChatFields):
         verify_location: `warn` or `raise` if an answer is not from `filters["countries"]`; `off` by default.
         temperature: 0 to 2; not sent by default, so the model's own applies.
         max_tokens: Maximum tokens to generate, reasoning included; by default the model's maximum.
-        top_p, stop, seed, reasoning_effort, logprobs, top_logprobs: As in
-            `melious.endpoints.chat.ChatParams`; not sent by default.
+        top_p, stop, seed, ...: The rest of `melious.ChatParams`; not sent by default.
         context_window: Tokens the model can read; by default as in the catalogue. For a model that is not
             in it, LlamaIndex's default applies: 3900, to which engines and memories cut their prompts.
         is_function_calling_model: Whether the model supports tools; by default as in the catalogue. For a
@@ -95,7 +95,7 @@ class Melious(StructuredPredict, MeliousComponent, ChatFields):
         timeout: Seconds for each wait, a `Timeout`, an `httpx.Timeout` or `(connect, read)`. Default: 300 s.
         deadline: Seconds for a whole call, with waits and retries; 600 by default, None for no limit.
         max_retries: Further attempts after transient errors; 2 by default, 0 for none.
-        routing_fallbacks, budget, verify, ...: The rest of `melious.settings.options.ClientOptions`.
+        routing_fallbacks, budget, verify, ...: The rest of `melious.ClientOptions`.
         additional_kwargs: Further parameters of every request; those of a call replace them.
         http_client, async_http_client: Your own httpx clients, never closed; none by default.
         **arguments: See LlamaIndex's `LLM` for `callback_manager`, `system_prompt`, `output_parser`,
@@ -212,8 +212,6 @@ class Melious(StructuredPredict, MeliousComponent, ChatFields):
 
     def _request(self, messages: Sequence[ChatMessage], call: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments of the core's chat, from the settings and the call."""
-        from melious.endpoints.chat import PARAMETERS  # noqa: PLC0415 - a fifth of the import time
-
         params = dict(call)
         if "stream" in params:
             raise InvalidArgumentError(

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from melious.clients._async.client import AsyncMeliousClient
     from melious.clients._sync.client import MeliousClient
     from melious.endpoints.audio import TranscriptionParams
-    from melious.endpoints.chat import ChatParams
+    from melious.endpoints.chat_params import ChatParams
     from melious.endpoints.embeddings import EmbeddingParams
     from melious.endpoints.images import ImageParams
     from melious.endpoints.models import FindParams
@@ -121,7 +121,7 @@ _HOME = {
     ),
     "routing.filters": ("Filters", "ProviderFilters"),
     "endpoints.audio": ("TranscriptionParams",),
-    "endpoints.chat": ("ChatParams",),
+    "endpoints.chat_params": ("ChatParams",),
     "endpoints.embeddings": ("EmbeddingParams",),
     "endpoints.images": ("ImageParams",),
     "endpoints.models": ("FindParams",),

@@ -20,9 +20,9 @@ from melious import (
     RerankParams,
     TranscriptionParams,
 )
+from melious._signatures import written_out
 from melious.sandbox import Sandbox
 from melious.settings.options import OPTION
-from melious.settings.signatures import written_out
 
 METHODS: dict[str, type] = {
     "chat.create": ChatParams,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, Self
 
+from melious._signatures import UNCHANGED, written_out
 from melious.endpoints.embedding_cache import EmbeddingCache
 from melious.errors import InvalidArgumentError
 from melious.http.outgoing import check_environment
@@ -11,7 +12,6 @@ from melious.settings.config import ClientConfig
 from melious.settings.headers import warn_of_hidden_key
 from melious.settings.keys import hide_key
 from melious.settings.options import ClientOptions
-from melious.settings.signatures import UNCHANGED, written_out
 
 if TYPE_CHECKING:
     from melious.routing.fallbacks import FallbackStep

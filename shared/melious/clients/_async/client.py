@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Any, Self, Unpack
 
+from melious._signatures import written_out
 from melious.clients._async.endpoints import (
     AsyncAudio,
     AsyncChat,
@@ -18,7 +19,6 @@ from melious.http._async.driver import AsyncDriver
 from melious.settings.config import ClientConfig
 from melious.settings.keys import hide_key
 from melious.settings.options import OPTIONS, ClientOptions
-from melious.settings.signatures import written_out
 
 
 @written_out(ClientOptions, defaults={option.name: option.default for option in OPTIONS})

@@ -6,6 +6,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Any, Self, Unpack
 
+from melious._signatures import written_out
 from melious.clients._sync.endpoints import (
     Audio,
     Chat,
@@ -19,7 +20,6 @@ from melious.http._sync.driver import SyncDriver
 from melious.settings.config import ClientConfig
 from melious.settings.keys import hide_key
 from melious.settings.options import OPTIONS, ClientOptions
-from melious.settings.signatures import written_out
 
 
 @written_out(ClientOptions, defaults={option.name: option.default for option in OPTIONS})

@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
+from melious._signatures import DEFAULTS_OF_CALLS, written_out
 from melious.answers.results import (
     ChatCompletion,
     EmbeddingsResult,
@@ -23,7 +24,7 @@ from melious.clients.record import UsageRecorder, verify_location
 from melious.clients.streams import Begun, ChatStream
 from melious.endpoints import audio, chat, images, models
 from melious.endpoints.audio import AudioFile, TranscriptionParams
-from melious.endpoints.chat import ChatParams
+from melious.endpoints.chat_params import ChatParams
 from melious.endpoints.embedding_cache import EmbeddingCache
 from melious.endpoints.embeddings import EmbeddingParams, EmbeddingsPlan
 from melious.endpoints.images import ImageParams
@@ -33,7 +34,6 @@ from melious.exchange.request import Operation, Request
 from melious.http._sync.driver import SyncDriver
 from melious.settings.config import ClientConfig
 from melious.settings.options import CallOptions, RoutingOptions
-from melious.settings.signatures import DEFAULTS_OF_CALLS, written_out
 from melious.wire.chunk import ChatChunk
 
 if TYPE_CHECKING:

@@ -29,6 +29,7 @@ class _Shown:
         return self._text
 
 
+FACTORY = _Shown("<factory>")
 UNCHANGED = _Shown("<unchanged>")
 DEFAULTS_OF_CALLS: Mapping[str, object] = {"deadline": _Shown("<the client's>")}
 """The defaults of a call's options that are not None."""
@@ -43,12 +44,15 @@ class _Source(str):
         return str(self)
 
 
-@lru_cache(maxsize=None, typed=True)
 def parameter(name: str, annotation: object, default: object) -> inspect.Parameter:
     """A keyword argument; its annotation is shown as in the source."""
     return inspect.Parameter(
         name, inspect.Parameter.KEYWORD_ONLY, annotation=_as_source(annotation), default=default
     )
+
+
+_shared_parameter = lru_cache(maxsize=None, typed=True)(parameter)
+"""The same for each method: they share most of their arguments."""
 
 
 def section(doc: str | None, heading: str) -> str:
@@ -95,7 +99,7 @@ def written_out(
             for each in own.parameters.values()
             if each.kind is not inspect.Parameter.VAR_KEYWORD
         ]
-        written += [parameter(name, hints[name], defaults.get(name)) for name in names]
+        written += [_shared_parameter(name, hints[name], defaults.get(name)) for name in names]
         function.__signature__ = inspect.Signature(
             written, return_annotation=_as_source(own.return_annotation)
         )
