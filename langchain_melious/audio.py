@@ -148,6 +148,9 @@ class MeliousAudioParser(MeliousSettings, BaseBlobParser):
 
 def _file_of(blob: Blob) -> Any:
     """A blob in the form that the core takes: a path, or a name and the bytes."""
+    if not isinstance(blob, Blob):
+        hint = "; use Blob.from_path(path)" if isinstance(blob, str | PurePath) else ""
+        raise InvalidArgumentError(f"blob: must be a Blob, not {type(blob).__name__}{hint}")
     if blob.data is None:
         return blob.path
     if isinstance(blob.data, str):

@@ -117,7 +117,7 @@ class MeliousComponent(ClientFields, BaseComponent):
         try:
             super().__init__(**given)
         except ValidationError as error:
-            raise invalid_arguments(kind.__name__, error) from error
+            raise invalid_arguments(kind.__name__, error, kind.argument_aliases) from error
         self._check()
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -212,7 +212,7 @@ class MeliousComponent(ClientFields, BaseComponent):
             for name, value in given.items():
                 kind.__pydantic_validator__.validate_assignment(copy, name, value)
         except ValidationError as error:
-            raise invalid_arguments(kind.__name__, error) from error
+            raise invalid_arguments(kind.__name__, error, kind.argument_aliases) from error
         copy._check()  # noqa: SLF001 - its own class
         if copy._client_identity() != self._client_identity():  # noqa: SLF001
             copy._clients = _Clients()  # noqa: SLF001

@@ -15,7 +15,7 @@ from typing_extensions import override
 from langchain_melious.callbacks.reports import RequestInfo, areported, reported, usage_of
 from langchain_melious.errors import InvalidArgumentError, langchain_errors
 from langchain_melious.settings.fields import MeliousSettings, check_call
-from melious.errors.checks import check_real
+from melious.errors.checks import check_share
 
 if TYPE_CHECKING:
     from langchain_core.callbacks import Callbacks
@@ -93,7 +93,7 @@ class MeliousRerank(MeliousSettings, BaseDocumentCompressor):
     _kind: ClassVar[str] = "rerank"
 
     top_n: int | None = Field(default=None, gt=0)
-    min_score: float | None = None
+    min_score: float | None = Field(default=None, ge=0, le=1, allow_inf_nan=False)
     max_chunks_per_doc: int | None = Field(default=None, gt=0)
     keep_retrieval_score: bool = False
     batch_size: int | None = Field(default=None, gt=0)
@@ -196,7 +196,7 @@ class MeliousRerank(MeliousSettings, BaseDocumentCompressor):
         call.pop("keep_retrieval_score", None)
         min_score = call.pop("min_score", self.min_score)
         if min_score is not None:
-            check_real("min_score", min_score)
+            check_share("min_score", min_score)
         texts = [_text_of(document, position) for position, document in enumerate(_listed(documents))]
         return {**call, "documents": texts, "query": query, "return_documents": False}, min_score
 
@@ -215,7 +215,7 @@ class MeliousRerank(MeliousSettings, BaseDocumentCompressor):
         if min_score is None:
             seen = {item["index"] for item in ranked}
             best += [(document, None) for place, document in enumerate(written) if place not in seen]
-        if min_score is None or min_score <= 0.0:
+        if not min_score:
             best += [(document, 0.0) for document in blank]
         keep = self._given("keep_retrieval_score", options)
         return [_scored(*each, keep=keep) for each in best[: options.get("top_n", self.top_n)]]

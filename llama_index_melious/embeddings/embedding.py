@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -17,10 +16,12 @@ from llama_index_instrumentation import get_dispatcher
 from llama_index_instrumentation.dispatcher import Dispatcher
 
 from llama_index_melious.component import MeliousComponent
-from llama_index_melious.embeddings.cache_view import CacheView
+from llama_index_melious.embeddings.cache_view import CacheView, check_cache
+from llama_index_melious.embeddings.concurrency import ConcurrencyLimit
 from llama_index_melious.embeddings.places import (
     batch_run,
     check_text,
+    checked_texts,
     current_run,
     instructed,
     naming_the_node,
@@ -47,32 +48,6 @@ _get_text_embedding = inspect.unwrap(BaseEmbedding.get_text_embedding)
 _aget_text_embedding = inspect.unwrap(BaseEmbedding.aget_text_embedding)
 _get_text_embedding_batch = inspect.unwrap(BaseEmbedding.get_text_embedding_batch)
 _aget_text_embedding_batch = inspect.unwrap(BaseEmbedding.aget_text_embedding_batch)
-
-
-class _ConcurrencyLimit:
-    """Limits concurrent requests on each event loop. Copies and pickles start afresh."""
-
-    def __init__(self) -> None:
-        self._in_use: dict[tuple[asyncio.AbstractEventLoop, int], list[Any]] = {}
-
-    @asynccontextmanager
-    async def of(self, limit: int | None) -> AsyncIterator[None]:
-        if limit is None:
-            yield
-            return
-        key = running_loop(), limit
-        semaphore = self._in_use.setdefault(key, [asyncio.Semaphore(limit), 0])
-        semaphore[1] += 1
-        try:
-            async with semaphore[0]:
-                yield
-        finally:
-            semaphore[1] -= 1
-            if not semaphore[1]:  # an idle one would keep a closed loop alive
-                del self._in_use[key]
-
-    def __reduce__(self) -> tuple[type[_ConcurrencyLimit], tuple[()]]:
-        return _ConcurrencyLimit, ()
 
 
 class MeliousEmbedding(MeliousComponent, EmbeddingFields, BaseEmbedding):
@@ -172,12 +147,18 @@ class MeliousEmbedding(MeliousComponent, EmbeddingFields, BaseEmbedding):
     mode: str | None = None
     custom_weights: dict[str, float] | None = None
 
-    _concurrency: _ConcurrencyLimit = PrivateAttr(default_factory=_ConcurrencyLimit)
+    _concurrency: ConcurrencyLimit = PrivateAttr(default_factory=ConcurrencyLimit)
 
     @classmethod
     def class_name(cls) -> str:
         """The name for LlamaIndex's serialisation."""
         return "MeliousEmbedding"
+
+    @classmethod
+    def canonical_arguments(cls, arguments: dict[str, Any]) -> dict[str, Any]:
+        """See `MeliousComponent`; the cache is checked too."""
+        check_cache(arguments.get("embeddings_cache"))
+        return super().canonical_arguments(arguments)
 
     def _check(self) -> None:
         super()._check()
@@ -315,7 +296,7 @@ class MeliousEmbedding(MeliousComponent, EmbeddingFields, BaseEmbedding):
                 names its position.
             MeliousError: A request failed.
         """
-        ready = self._ready(self._own(kwargs))
+        texts, ready = checked_texts(texts), self._ready(self._own(kwargs))
         with batch_run(texts, ready.blank_texts) as written:
             vectors: list[Embedding] = _get_text_embedding_batch(ready, written, show_progress)
         return ready._with_zeros(texts, vectors)  # noqa: SLF001 - its own class
@@ -331,7 +312,7 @@ class MeliousEmbedding(MeliousComponent, EmbeddingFields, BaseEmbedding):
         After one has failed, no other is sent.
         """
         running_loop()
-        ready = self._ready(self._own(kwargs))
+        texts, ready = checked_texts(texts), self._ready(self._own(kwargs))
         with batch_run(texts, ready.blank_texts) as written:
             vectors: list[Embedding] = await _aget_text_embedding_batch(ready, written, show_progress)
         return ready._with_zeros(texts, vectors)  # noqa: SLF001 - its own class

@@ -56,8 +56,8 @@ class MeliousRerank(MeliousComponent, BaseNodePostprocessor):
         flavor: The suffix of the model: `balanced`, `speed`, `price`, `eco` or `batch`; none by default.
         filters: Which providers may serve, such as `{"countries": ["DE", "FR"]}`; by default any.
         verify_location: `warn` or `raise` if an answer is not from `filters["countries"]`; `off` by default.
-        top_n: How many of the best nodes to keep; None, the default, keeps all.
-        score_threshold: The lowest score to keep; None, the default, keeps all.
+        top_n: How many of the best nodes to keep, 0 for none; None, the default, keeps all.
+        score_threshold: The lowest score to keep, 0 to 1; None, the default, keeps all.
         metadata_mode: Which metadata of a node the model reads with its text; `EMBED` by default.
         max_document_chars: Cut the text of a node after so many characters; None, the default, for never.
         keep_retrieval_score: Store the retriever's score as `retrieval_score` in the metadata; no by default.
@@ -96,7 +96,7 @@ class MeliousRerank(MeliousComponent, BaseNodePostprocessor):
 
     model: str
     top_n: int | None = Field(default=None, ge=0)
-    score_threshold: float | None = Field(default=None, allow_inf_nan=False)
+    score_threshold: float | None = Field(default=None, ge=0, le=1, allow_inf_nan=False)
     metadata_mode: MetadataMode = MetadataMode.EMBED
     max_document_chars: int | None = Field(default=None, gt=0)
     keep_retrieval_score: bool = False
@@ -130,7 +130,7 @@ class MeliousRerank(MeliousComponent, BaseNodePostprocessor):
             query_str: The query as text; give one of the two.
             **options: For this call only: `model`, `top_n`, `score_threshold`, `metadata_mode`,
                 `max_document_chars`, `keep_retrieval_score`, `on_error`, `max_batch_size`, `num_workers`,
-                and the parameters of `melious.endpoints.rerank.RerankParams`, such as `preset`, `filters`
+                and the parameters of `melious.RerankParams`, such as `preset`, `filters`
                 and `timeout`.
 
         Raises:

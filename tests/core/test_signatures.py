@@ -124,7 +124,7 @@ def test_the_defaults_that_are_shown_send_what_leaving_them_out_sends(melious_sa
 
 
 @pytest.mark.parametrize(
-    "name", [*{shape.__name__ for shape in METHODS.values()}, "ClientOptions", "RoutingOptions"]
+    "name", [*sorted({shape.__name__ for shape in METHODS.values()}), "ClientOptions", "RoutingOptions"]
 )
 def test_the_arguments_are_importable_as_typed_dicts(name: str) -> None:
     assert name in melious.__all__
@@ -140,3 +140,14 @@ def test_arguments_are_shown_even_where_python_drops_docstrings() -> None:
 
     assert str(inspect.signature(paint)) == "(wall: int, *, colour: str = None) -> None"
     assert paint.__doc__ is None
+
+
+@EACH_CLIENT
+def test_the_path_of_the_openai_package_leads_to_ours(made: type) -> None:
+    chat = made(api_key="sk-mel-x").chat
+    with pytest.raises(
+        AttributeError, match=r"has no attribute 'completions'; use chat.create and chat.stream"
+    ):
+        _ = chat.completions
+    with pytest.raises(AttributeError, match=r"has no attribute 'complet'$"):
+        _ = chat.complet

@@ -61,6 +61,12 @@ class _Endpoint:
 class AsyncChat(_Endpoint):
     """`client.chat`."""
 
+    if not TYPE_CHECKING:  # for type checkers there are no other attributes
+
+        def __getattr__(self, name: str) -> Any:
+            hint = "; use chat.create and chat.stream" if name == "completions" else ""
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{hint}")
+
     @written_out(ChatParams, RoutingOptions, CallOptions)
     async def create(
         self, *, model: str, messages: Sequence[Mapping[str, Any]], **params: Unpack[ChatParams]
