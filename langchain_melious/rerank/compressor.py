@@ -82,12 +82,43 @@ class MeliousRerank(MeliousSettings, BaseDocumentCompressor):
         langchain_melious.errors.InvalidArgumentError: An argument is invalid or unknown.
 
     Examples:
+        Instantiate; the key comes from `MELIOUS_API_KEY`:
+
         >>> from langchain_melious import MeliousRerank
-        >>> rerank = MeliousRerank(model="bge-reranker-v2-m3", api_key="sk-mel-...", top_n=4)
-        >>> rerank.top_n, rerank.max_retries
-        (4, 2)
-        >>> best = rerank.compress_documents(documents, "heat pumps")  # doctest: +SKIP
-        >>> chain = search | rerank.as_runnable() | prompt | llm  # doctest: +SKIP
+        >>> rerank = MeliousRerank("bge-reranker-v2-m3", top_n=1, filters={"countries": ["DE", "FR"]})
+
+        Sort documents:
+
+        >>> from langchain_core.documents import Document
+        >>> documents = [Document("Bread is baked."), Document("A heat pump moves heat.")]
+        >>> best = rerank.compress_documents(documents, "What does a heat pump do?")
+        >>> best[0].page_content, best[0].metadata["relevance_score"] > 0.5
+        ('A heat pump moves heat.', True)
+
+        Sort texts:
+
+        >>> rerank.rerank(["Bread is baked.", "A heat pump moves heat."], "heat pump")[0]["index"]
+        1
+
+        Async:
+
+        >>> import asyncio
+        >>> len(asyncio.run(rerank.acompress_documents(documents, "heat pump", top_n=2)))
+        2
+
+        In a chain:
+
+        >>> step = rerank.as_runnable()
+        >>> step.invoke({"query": "heat pump", "documents": documents})[0].page_content
+        'A heat pump moves heat.'
+
+        Usage and impact:
+
+        >>> from melious import track_impact
+        >>> with track_impact() as ledger:
+        ...     best = rerank.compress_documents(documents, "heat pump")
+        >>> ledger.total.requests, ledger.total.carbon_g_co2 > 0
+        (1, True)
     """
 
     _kind: ClassVar[str] = "rerank"

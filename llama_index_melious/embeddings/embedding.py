@@ -98,16 +98,42 @@ class MeliousEmbedding(MeliousComponent, EmbeddingFields, BaseEmbedding):
         InvalidArgumentError: Another argument is wrong or unknown.
 
     Examples:
+        Instantiate; the key comes from `MELIOUS_API_KEY`:
+
         >>> from llama_index_melious import MeliousEmbedding
         >>> embed_model = MeliousEmbedding(
-        ...     model="multilingual-e5-large",
-        ...     api_key="sk-mel-...",
-        ...     query_instruction="query: ",
-        ...     text_instruction="passage: ",
+        ...     "multilingual-e5-large", query_instruction="query: ", text_instruction="passage: "
         ... )
-        >>> embed_model.embed_batch_size
-        100
-        >>> vector = embed_model.get_query_embedding("Who invented the lighthouse?")  # doctest: +SKIP
+
+        Embed a query and texts:
+
+        >>> len(embed_model.get_query_embedding("Who invented the lighthouse?"))
+        1024
+        >>> vectors = embed_model.get_text_embedding_batch(["Lighthouses are old.", "Tea is green."])
+        >>> len(vectors), len(vectors[0])
+        (2, 1024)
+
+        Async:
+
+        >>> import asyncio
+        >>> len(asyncio.run(embed_model.aget_text_embedding("Lighthouses are old.")))
+        1024
+
+        In an index:
+
+        >>> from llama_index.core import Document, VectorStoreIndex
+        >>> documents = [Document(text="Lighthouses guide ships."), Document(text="Tea is green.")]
+        >>> index = VectorStoreIndex.from_documents(documents, embed_model=embed_model)
+        >>> index.as_retriever(similarity_top_k=1).retrieve("What guides ships?")[0].text
+        'Lighthouses guide ships.'
+
+        Usage and impact:
+
+        >>> from melious import track_impact
+        >>> with track_impact() as ledger:
+        ...     vectors = embed_model.get_text_embedding_batch(["Lighthouses are old.", "Tea is green."])
+        >>> ledger.total.requests, ledger.total.carbon_g_co2 > 0
+        (1, True)
     """
 
     model_config: ClassVar[ConfigDict] = ConfigDict(validate_assignment=True)

@@ -79,15 +79,39 @@ class MeliousRerank(MeliousComponent, BaseNodePostprocessor):
         InvalidArgumentError: Another argument is wrong or unknown.
 
     Examples:
+        Instantiate; the key comes from `MELIOUS_API_KEY`:
+
         >>> from llama_index_melious import MeliousRerank
-        >>> rerank = MeliousRerank(model="bge-reranker-v2-m3", api_key="sk-mel-...", top_n=4)
-        >>> rerank.top_n, rerank.on_error
-        (4, 'raise')
-        >>> best = rerank.postprocess_nodes(nodes, query_str="What is a lighthouse?")  # doctest: +SKIP
-        >>> two = rerank.postprocess_nodes(nodes, query_str="Who?", top_n=2, preset="speed")  # doctest: +SKIP
+        >>> rerank = MeliousRerank("bge-reranker-v2-m3", top_n=1, filters={"countries": ["DE", "FR"]})
+
+        Sort nodes:
+
+        >>> from llama_index.core.schema import NodeWithScore, TextNode
+        >>> texts = ["Tea is green.", "Lighthouses guide ships."]
+        >>> nodes = [NodeWithScore(node=TextNode(text=text)) for text in texts]
+        >>> best = rerank.postprocess_nodes(nodes, query_str="What guides ships?")
+        >>> best[0].text, best[0].score > 0.5
+        ('Lighthouses guide ships.', True)
+
+        Async, with other settings for one call:
+
+        >>> import asyncio
+        >>> len(asyncio.run(rerank.apostprocess_nodes(nodes, query_str="ships", top_n=2)))
+        2
+
+        In a query engine:
+
         >>> engine = index.as_query_engine(  # doctest: +SKIP
         ...     similarity_top_k=20, node_postprocessors=[rerank]
         ... )
+
+        Usage and impact:
+
+        >>> from melious import track_impact
+        >>> with track_impact() as ledger:
+        ...     best = rerank.postprocess_nodes(nodes, query_str="What guides ships?")
+        >>> ledger.total.requests, ledger.total.carbon_g_co2 > 0
+        (1, True)
     """
 
     model_config: ClassVar[ConfigDict] = ConfigDict(validate_assignment=True)
