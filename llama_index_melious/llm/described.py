@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from llama_index.core.base.llms.types import (
     LLMMetadata,
@@ -17,6 +17,7 @@ from melious.settings.fields import ChatFields
 
 if TYPE_CHECKING:
     from melious.catalogue import ModelCard
+    from melious.endpoints.models import FindParams
 
 
 class DescribedLLM(StructuredPredict, MeliousComponent, ChatFields):
@@ -58,14 +59,14 @@ class DescribedLLM(StructuredPredict, MeliousComponent, ChatFields):
             return self.is_function_calling_model
         return card is not None and bool(card.tools)
 
-    def available_models(self, **wanted: Any) -> list[ModelCard]:
+    def available_models(self, **wanted: Unpack[FindParams]) -> list[ModelCard]:
         """Find the chat models that the key may use: their cards, whose `id` is the name.
 
         `metadata` uses their properties (context window, tools) from then on. It is cached for 5 minutes.
 
         Args:
-            **wanted: Requirements and order, such as `vision=True`, `order_by="price"`; see
-                `melious.MeliousClient.models.find`.
+            **wanted: Requirements and order, such as `vision=True`, `order_by="price"`: those of
+                `melious.FindParams`.
 
         Raises:
             InvalidArgumentError: An argument is wrong.
@@ -73,11 +74,11 @@ class DescribedLLM(StructuredPredict, MeliousComponent, ChatFields):
         """
         return self._client().models.find(**self._search(wanted))
 
-    async def aavailable_models(self, **wanted: Any) -> list[ModelCard]:
+    async def aavailable_models(self, **wanted: Unpack[FindParams]) -> list[ModelCard]:
         """Like `available_models`, for asyncio."""
         return await self._aclient().models.find(**self._search(wanted))
 
-    def _search(self, wanted: dict[str, Any]) -> dict[str, Any]:
+    def _search(self, wanted: FindParams) -> dict[str, Any]:
         names = ("timeout", "deadline", "max_retries", "retry_timeouts")
         return {"type": "chat", **{name: getattr(self, name) for name in names}, **wanted}
 

@@ -18,6 +18,7 @@ from llama_index.core.tools.tool_spec.base import BaseToolSpec
 
 import langchain_melious
 import llama_index_melious
+import melious
 from melious.settings.options import OPTION
 from melious.timeouts import timeout_for
 
@@ -145,3 +146,10 @@ def test_the_defaults_are_those_that_are_documented(made):
         if default is not None and str(default) != value and str(float(default)) != str(float(value)):
             wrong.append((name, value, default))
     assert not wrong
+
+
+@pytest.mark.parametrize("method", ["available_models", "aavailable_models"])
+def test_the_list_of_models_shows_the_options_of_its_call(method):
+    shown = getattr(langchain_melious.ChatMelious, method)
+    assert set(inspect.signature(shown).parameters) == {"self", *melious.CallOptions.__annotations__}
+    assert "**" not in str(inspect.signature(shown))
