@@ -94,6 +94,19 @@ def test_words_of_other_integrations_lead_to_ours(made, word, meant):
     assert f"unknown argument '{word}'; did you mean '{meant}'?" in error_of(made, **{word: "x"})
 
 
+@pytest.mark.parametrize(
+    ("made", "word", "meant"),
+    [
+        (langchain_melious.MeliousRerank, "score_threshold", "min_score"),
+        (langchain_melious.MeliousRerank, "similarity_cutoff", "min_score"),
+        (llama_index_melious.MeliousRerank, "min_score", "score_threshold"),
+        (llama_index_melious.MeliousRerank, "similarity_cutoff", "score_threshold"),
+    ],
+)
+def test_the_word_of_the_other_framework_leads_to_this_one(made, word, meant):
+    assert f"unknown argument '{word}'; did you mean '{meant}'?" in error_of(made, model="m", **{word: 0.5})
+
+
 @pytest.mark.parametrize("made", CHATS)
 @pytest.mark.parametrize("word", ["reasoning", "thinking"])
 def test_reasoning_leads_to_its_effort(made, word):
