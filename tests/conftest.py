@@ -133,11 +133,14 @@ def _no_live_models() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _nothing_said() -> Iterator[None]:
-    """Warnings that are given once a process are given once a test."""
+    """Warnings that are given once a process are given once a test, and so are checks of models made."""
     yield
     callers = sys.modules.get("melious._stacklevel")
     if callers is not None:
         callers._warned.clear()
+    common = sys.modules.get("melious.endpoints.common")
+    if common is not None:
+        common.forget_checked_models()
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ are first used, and no connection is opened before the first request.
 The logger `melious` has a line for each request at INFO: model, provider, country, tokens, cost and
 CO₂. `MELIOUS_LOG=info` shows it, `MELIOUS_LOG=debug` each attempt too.
 
-Example:
+Examples:
     >>> from melious import MeliousClient
     >>> with MeliousClient(api_key="sk-mel-...") as client:  # doctest: +SKIP
     ...     answer = client.chat.create(
@@ -71,6 +71,7 @@ if TYPE_CHECKING:
     from melious.impact.budget import ImpactBudget
     from melious.routing.filters import Filters, ProviderFilters
     from melious.settings.config import Timeout
+    from melious.wire.chunk import ChatChunk
 
 _HOME = {
     "clients._async.client": ("AsyncMeliousClient",),
@@ -116,6 +117,7 @@ _HOME = {
         "Usage",
     ),
     "routing.filters": ("Filters", "ProviderFilters"),
+    "wire.chunk": ("ChatChunk",),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
@@ -128,6 +130,7 @@ __all__ = [
     "BadRequestError",
     "BillingCost",
     "BudgetExceededError",
+    "ChatChunk",
     "ChatCompletion",
     "ConfigurationError",
     "ContextLengthExceededError",
