@@ -26,6 +26,9 @@ from melious.errors import (
 from melious.errors.context_overflow import is_overflow
 
 _BODY_SHOWN = 500
+_TITLE_SHOWN = 100
+_PAGE = re.compile(r"\s*<(?:!doctype html|html|head|body)\b", re.IGNORECASE)
+_TITLE = re.compile(r"<(title|h1)[^>]*>(.*?)</\1", re.IGNORECASE | re.DOTALL)
 _WORDS_READ = 4000
 
 _BY_CODE: dict[str, type[APIStatusError]] = {
@@ -193,6 +196,15 @@ def status_error(
     if said in UNSUPPORTED and cls is ServerError:
         error.advice, error.is_retryable = UNSUPPORTED[said], False
     return error
+
+
+def _title(page: str) -> str:
+    """The title of a web page, to follow its mention; empty if it has none."""
+    from html import unescape  # noqa: PLC0415 - a table of entities, for errors of other servers
+
+    found = _TITLE.search(page[:_WORDS_READ])
+    title = "" if found is None else " ".join(unescape(found[2]).split())[:_TITLE_SHOWN]
+    return f", {title!r}" if title else ""
 
 
 def _error_fields(body: Any) -> dict[str, Any]:
