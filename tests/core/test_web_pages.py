@@ -20,7 +20,13 @@ NOT_FOUND = """<!DOCTYPE HTML>
     [
         (404, NOT_FOUND, NotFoundError, "chat answered 404 with a web page, 'Error & response' (404"),
         (502, "<html><h1>502 Bad Gateway</h1>", ProviderError, "with a web page, '502 Bad Gateway'"),
-        (404, "  <body>no title</body>", NotFoundError, "chat answered 404 with a web page (404"),
+        (
+            404,
+            "  <body>nothing <b>here</b><script>x</script>",
+            NotFoundError,
+            "a web page, 'nothing here' (404",
+        ),
+        (404, "<html></html>", NotFoundError, "chat answered 404 with a web page (404"),
     ],
 )
 def test_a_page_is_named_by_its_title(clients, sandbox, status, page, kind, said):

@@ -29,6 +29,7 @@ _BODY_SHOWN = 500
 _TITLE_SHOWN = 100
 _PAGE = re.compile(r"\s*<(?:!doctype html|html|head|body)\b", re.IGNORECASE)
 _TITLE = re.compile(r"<(title|h1)[^>]*>(.*?)</\1", re.IGNORECASE | re.DOTALL)
+_MARKUP = re.compile(r"<(script|style)\b.*?</\1\s*>|<[^>]*>", re.IGNORECASE | re.DOTALL)
 _WORDS_READ = 4000
 
 _BY_CODE: dict[str, type[APIStatusError]] = {
@@ -177,13 +178,15 @@ def status_error(
         endpoint: The endpoint's name, for an answer without a message.
     """
     fields = _error_fields(body)
-    message = fields["message"] or f"{endpoint or 'the service'} answered {status or 'an error'}"
+    answered = f"{endpoint or 'the service'} answered {status or 'an error'}"
+    message = fields["message"] or answered
     code, type_ = fields["code"], fields["type"]
     cls = error_class(status, code, type_, message)
-    if cls is NotFoundError and "model" in message.lower():
+    page = isinstance(body, str) and _PAGE.match(body) is not None
+    if cls is NotFoundError and not page and "model" in message.lower():
         cls = ModelNotFoundError
     error = cls(
-        message,
+        f"{answered} with a web page{_title(body)}" if page else message,
         status_code=status,
         code=code,
         type=type_,
@@ -199,12 +202,13 @@ def status_error(
 
 
 def _title(page: str) -> str:
-    """The title of a web page, to follow its mention; empty if it has none."""
+    """The title of a web page or else its first words, to follow its mention."""
     from html import unescape  # noqa: PLC0415 - a table of entities, for errors of other servers
 
     found = _TITLE.search(page[:_WORDS_READ])
-    title = "" if found is None else " ".join(unescape(found[2]).split())[:_TITLE_SHOWN]
-    return f", {title!r}" if title else ""
+    text = found[2] if found is not None else _MARKUP.sub(" ", page[:_WORDS_READ])
+    words = " ".join(unescape(text).split())[:_TITLE_SHOWN]
+    return f", {words!r}" if words else ""
 
 
 def _error_fields(body: Any) -> dict[str, Any]:
