@@ -81,7 +81,7 @@ def greeting(base_url: str, api_key: str, profile: ProfileName, upstream: str = 
         page=base_url.removesuffix("/v1"),
         base_url=base_url,
         serves=serves,
-        all_models=f"{'GET /models':<28}{sum(models.values()):>3} in all",
+        all_models=f"{'GET /models':<28}{sum(models.values()):>3} models in all",
         api_key=shlex.quote(api_key),
     )
 

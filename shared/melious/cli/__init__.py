@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -23,6 +24,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     try:
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="replace")  # a console without the signs of tables shows others
         status = _run(arguments)
         sys.stdout.flush()
     except BrokenPipeError:
@@ -44,7 +47,9 @@ def _run(arguments: list[str]) -> int:
     try:
         return _command(options)
     except MeliousError as error:
-        sys.stderr.write(f"melious {options.command}: {error}\n")
+        from melious.cli.words import in_shell_words
+
+        sys.stderr.write(f"melious {options.command}: {in_shell_words(error)}\n")
         return 2 if isinstance(error, InvalidArgumentError) else 1
 
 
@@ -104,19 +109,39 @@ def _add_models(parser: argparse.ArgumentParser) -> None:
         metavar="WORD",
         help="price, input_cost, output_cost, context, max_output or name; reversed: --order-by=-price",
     )
+    parser.add_argument("--limit", type=_positive, metavar="N", help="show the first N models only")
     parser.add_argument("--offline", action="store_true", help="use the shipped catalogue, without a request")
-    parser.add_argument("--base-url", metavar="URL", help="the service; MELIOUS_BASE_URL by default")
+    _add_service(parser)
     parser.add_argument("--json", action="store_true", help="machine-readable JSON with all known facts")
+
+
+def _add_service(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--base-url", metavar="URL", help="the service; MELIOUS_BASE_URL by default")
+    parser.add_argument(
+        "--allow-insecure-http",
+        action="store_true",
+        help="let the key go unencrypted to a host other than this machine",
+    )
 
 
 def _add_doctor(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Diagnose why requests fail. Requests the list of models, and sends each other endpoint an empty "
-        "request, which cannot be served and costs nothing. The exit status is 1 if there is a problem."
+        "request, which cannot be served and costs nothing. Only --try sends a request that is billed. "
+        "The exit status is 1 if there is a problem."
     )
-    parser.add_argument("--base-url", metavar="URL", help="the service; MELIOUS_BASE_URL by default")
+    _add_service(parser)
     parser.add_argument("--timeout", type=_seconds, default=10.0, metavar="SECONDS", help="10 by default")
     parser.add_argument("--no-scopes", action="store_true", help="do not send empty requests")
+    parser.add_argument(
+        "--try",
+        dest="model_to_try",
+        nargs="?",
+        const="",
+        metavar="MODEL",
+        help="also send one small chat request, which is billed, and show its receipt; "
+        "the cheapest model by default",
+    )
     parser.add_argument(
         "--need",
         action="append",
@@ -125,6 +150,12 @@ def _add_doctor(parser: argparse.ArgumentParser) -> None:
         help="fail if the key may not use it",
     )
     parser.add_argument("--json", action="store_true", help="machine-readable JSON")
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive whole number")
+    return int(text)
 
 
 def _tokens(text: str) -> int:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
+from melious.cli.words import no_key
 from melious.demo import DEFAULT_QUESTION, Story
 from melious.demo.screen import Screen
+from melious.errors import ConfigurationError
 
 
 def run_demo(question: str, *, live: bool) -> int:
@@ -11,8 +15,10 @@ def run_demo(question: str, *, live: bool) -> int:
     screen = Screen()
     question = question or DEFAULT_QUESTION
     if live:
-        from melious.settings.config import resolve_base_url, resolve_key
+        from melious.settings.config import KEY_VARIABLE, resolve_base_url, resolve_key
 
+        if not os.environ.get(KEY_VARIABLE, "").strip():
+            raise ConfigurationError(no_key())
         access = {"api_key": resolve_key(None), "base_url": resolve_base_url(None)}
         screen.line(f"Melious at {access['base_url']}")
         Story(access, screen).run(question)

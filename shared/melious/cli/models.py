@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import sys
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,7 +12,9 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from melious._text_table import text_table, width
+from melious._figures import counted
+from melious._terminal import Paint, terminal_width
+from melious._text_table import fitting, text_table
 from melious.catalogue import ModelCard, Selection, all_models
 from melious.catalogue.live import listed
 from melious.catalogue.names import fold, near_names
@@ -25,8 +26,10 @@ _COLUMNS = ("model", "type", "context", "EUR in", "EUR out", "images", "tools", 
 _ON_THE_RIGHT = frozenset({"context", "EUR in", "EUR out"})
 _LEAST_FIRST = ("reasoning", "tools", "images", "type", "EUR out", "context", "EUR in")
 """The columns that a narrow terminal goes without, in this order."""
-_NO_LIMIT = 100
-"""The width for prose where the terminal does not say how wide it is."""
+_PROSE = 100
+"""The longest line of prose."""
+_UNLIMITED = 10_000
+"""The width of a table that goes to no terminal."""
 
 
 def run_models(options: argparse.Namespace) -> int:
@@ -43,18 +46,23 @@ def run_models(options: argparse.Namespace) -> int:
         everything, source = all_models(), f"The shipped catalogue{why}"
         cards, of_service = selection.of(everything), None
     else:
-        of_service = resolve_base_url(options.base_url)
-        cards, source = _ask(of_service, wanted), f"Melious at {of_service}"
+        insecure = options.allow_insecure_http
+        of_service = resolve_base_url(options.base_url, allow_insecure_http=insecure)
+        cards = _ask({"base_url": of_service, "allow_insecure_http": insecure}, selection, wanted)
+        source = f"Melious at {of_service}"
         everything = listed(of_service) or ()
-    found = _named(cards, options.name)
+    matching = _named(cards, options.name)
+    found = matching if options.limit is None else matching[: options.limit]
     if options.json:
         origin = {"source": "shipped" if of_service is None else "service", "base_url": of_service}
         sys.stdout.write(json.dumps(origin | {"models": [card.to_dict() for card in found]}, indent=2) + "\n")
         return 0
-    lines = [f"{source}: {_counted(len(found), options.name)}"]
+    lines = _wrapped(f"{source}: {_counted(len(matching), len(everything), options.name)}")
+    if len(found) < len(matching):
+        lines[-1:] = _wrapped(f"{lines[-1]}, the first {len(found)} of them below")
     if found:
         lines += ["", *_table(found, one_type=options.type is not None), ""]
-    asked = [card for card in found if len(found) == 1 or card.id == options.name]
+    asked = [card for card in found if len(matching) == 1 or card.id == options.name]
     if asked:
         lines += _details(asked[0])
     if found:
@@ -79,21 +87,21 @@ def _named(cards: Iterable[ModelCard], name: str | None) -> list[ModelCard]:
     return [card for card in cards if folded in fold(card.id) or folded in fold(card.display_name)]
 
 
-def _counted(count: int, name: str | None) -> str:
-    if name:
-        return f"{count} {'model matches' if count == 1 else 'models match'} {name!r}"
-    return f"{count} {'model' if count == 1 else 'models'}"
+def _counted(count: int, listed: int, name: str | None) -> str:
+    of = f"{count} of {counted(listed, 'model')}"
+    return f"{of} {'matches' if count == 1 else 'match'} {name!r}" if name else of
 
 
-def _ask(base_url: str, wanted: dict[str, Any]) -> list[ModelCard]:
+def _ask(service: dict[str, Any], selection: Selection, wanted: dict[str, Any]) -> list[ModelCard]:
     from melious.clients._sync.client import MeliousClient
 
     try:
-        with MeliousClient(base_url=base_url) as client:
+        with MeliousClient(**service) as client:
             return client.models.find(**wanted)
     except InvalidArgumentError:
         raise
     except MeliousError:
+        selection.of(all_models())  # a misspelt type is said first: asking again would not help
         sys.stderr.write("Could not list models; --offline shows the shipped catalogue.\n")
         raise
 
@@ -101,26 +109,18 @@ def _ask(base_url: str, wanted: dict[str, Any]) -> list[ModelCard]:
 def _table(cards: Sequence[ModelCard], *, one_type: bool) -> list[str]:
     """The table, with as many columns as the terminal has room for."""
     columns = [column for column in _COLUMNS if column != "type" or not one_type]
-    limit = shutil.get_terminal_size((0, 0)).columns
-    hidden: list[str] = []
-    lines = _lines(cards, columns)
-    for column in _LEAST_FIRST:
-        if not limit or max(map(width, lines)) <= limit:
-            break
-        if column in columns:
-            columns.remove(column)
-            hidden.insert(0, column)
-            lines = _lines(cards, columns)
-    if hidden:
-        lines += ["", *_wrapped(f"Not shown for want of room: {', '.join(hidden)}. --json has everything.")]
-    return lines
-
-
-def _lines(cards: Sequence[ModelCard], columns: Sequence[str]) -> list[str]:
     rows = [dict(zip(_COLUMNS, _cells(card), strict=True)) for card in cards]
     cells = [[row[column] for column in columns] for row in rows]
-    right = [place for place, column in enumerate(columns) if column in _ON_THE_RIGHT]
-    return list(text_table(columns, cells, right=right))
+    places = fitting(columns, cells, terminal_width(_UNLIMITED), _LEAST_FIRST)
+    shown = [columns[place] for place in places]
+    right = [place for place, column in enumerate(shown) if column in _ON_THE_RIGHT]
+    head, rule, *lines = text_table(shown, [[row[place] for place in places] for row in cells], right=right)
+    paint = Paint(sys.stdout)
+    table = [paint(head, "bold"), paint(rule, "dim"), *lines]
+    hidden = [column for column in columns if column not in shown]
+    if hidden:
+        table += ["", *_wrapped(f"Not shown for want of room: {', '.join(hidden)}. --json has everything.")]
+    return table
 
 
 def _cells(card: ModelCard) -> list[str]:
@@ -166,7 +166,7 @@ def _notes(cards: Sequence[ModelCard], base_url: str | None) -> Iterator[str]:
 
 
 def _wrapped(text: str) -> list[str]:
-    return textwrap.wrap(text, shutil.get_terminal_size((_NO_LIMIT, 0)).columns)
+    return textwrap.wrap(text, terminal_width(_PROSE))
 
 
 def _count(card: ModelCard) -> str:

@@ -182,11 +182,11 @@ def status_error(
     message = fields["message"] or answered
     code, type_ = fields["code"], fields["type"]
     cls = error_class(status, code, type_, message)
-    page = isinstance(body, str) and _PAGE.match(body) is not None
-    if cls is NotFoundError and not page and "model" in message.lower():
+    page = web_page(body) if isinstance(body, str) else None
+    if cls is NotFoundError and page is None and "model" in message.lower():
         cls = ModelNotFoundError
     error = cls(
-        f"{answered} with a web page{_title(body)}" if page else message,
+        message if page is None else f"{answered} with {page}",
         status_code=status,
         code=code,
         type=type_,
@@ -201,14 +201,16 @@ def status_error(
     return error
 
 
-def _title(page: str) -> str:
-    """The title of a web page or else its first words, to follow its mention."""
+def web_page(text: str) -> str | None:
+    """How to mention a web page: with its title, or else its first words; None for other texts."""
+    if _PAGE.match(text) is None:
+        return None
     from html import unescape  # noqa: PLC0415 - a table of entities, for errors of other servers
 
-    found = _TITLE.search(page[:_WORDS_READ])
-    text = found[2] if found is not None else _MARKUP.sub(" ", page[:_WORDS_READ])
-    words = " ".join(unescape(text).split())[:_TITLE_SHOWN]
-    return f", {words!r}" if words else ""
+    text = text[:_WORDS_READ]
+    found = _TITLE.search(text)
+    words = " ".join(unescape(_MARKUP.sub(" ", text) if found is None else found[2]).split())[:_TITLE_SHOWN]
+    return f"a web page, {words!r}" if words else "a web page"
 
 
 def _error_fields(body: Any) -> dict[str, Any]:
