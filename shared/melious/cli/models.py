@@ -9,21 +9,18 @@ import sys
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from decimal import Decimal
 from typing import Any
 
 from melious._figures import counted
 from melious._terminal import Paint, terminal_width
 from melious._text_table import fitting, text_table
 from melious.catalogue import ModelCard, Selection, all_models
+from melious.catalogue.found import COLUMNS, ON_THE_RIGHT, cells, legend, price
 from melious.catalogue.live import listed
 from melious.catalogue.names import fold, near_names
 from melious.errors import InvalidArgumentError, MeliousError
 from melious.settings.config import KEY_VARIABLE, resolve_base_url
 
-_UNKNOWN = "?"
-_COLUMNS = ("model", "type", "context", "EUR in", "EUR out", "images", "tools", "reasoning")
-_ON_THE_RIGHT = frozenset({"context", "EUR in", "EUR out"})
 _LEAST_FIRST = ("reasoning", "tools", "images", "type", "EUR out", "context", "EUR in")
 """The columns that a narrow terminal goes without, in this order."""
 _PROSE = 100
@@ -44,7 +41,8 @@ def run_models(options: argparse.Namespace) -> int:
     if options.offline or not os.environ.get(KEY_VARIABLE, "").strip():
         why = "" if options.offline else f" ({KEY_VARIABLE} is not set)"
         everything, source = all_models(), f"The shipped catalogue{why}"
-        cards, of_service = selection.of(everything), None
+        cards: list[ModelCard] = selection.of(everything)
+        of_service = None
     else:
         insecure = options.allow_insecure_http
         of_service = resolve_base_url(options.base_url, allow_insecure_http=insecure)
@@ -108,13 +106,13 @@ def _ask(service: dict[str, Any], selection: Selection, wanted: dict[str, Any]) 
 
 def _table(cards: Sequence[ModelCard], *, one_type: bool) -> list[str]:
     """The table, with as many columns as the terminal has room for."""
-    columns = [column for column in _COLUMNS if column != "type" or not one_type]
-    rows = [dict(zip(_COLUMNS, _cells(card), strict=True)) for card in cards]
-    cells = [[row[column] for column in columns] for row in rows]
-    places = fitting(columns, cells, terminal_width(_UNLIMITED), _LEAST_FIRST)
+    columns = [column for column in COLUMNS if column != "type" or not one_type]
+    rows = [dict(zip(COLUMNS, cells(card), strict=True)) for card in cards]
+    wide = [[row[column] for column in columns] for row in rows]
+    places = fitting(columns, wide, terminal_width(_UNLIMITED), _LEAST_FIRST)
     shown = [columns[place] for place in places]
-    right = [place for place, column in enumerate(shown) if column in _ON_THE_RIGHT]
-    head, rule, *lines = text_table(shown, [[row[place] for place in places] for row in cells], right=right)
+    right = [place for place, column in enumerate(shown) if column in ON_THE_RIGHT]
+    head, rule, *lines = text_table(shown, [[row[place] for place in places] for row in wide], right=right)
     paint = Paint(sys.stdout)
     table = [paint(head, "bold"), paint(rule, "dim"), *lines]
     hidden = [column for column in columns if column not in shown]
@@ -123,25 +121,12 @@ def _table(cards: Sequence[ModelCard], *, one_type: bool) -> list[str]:
     return table
 
 
-def _cells(card: ModelCard) -> list[str]:
-    return [
-        card.id,
-        card.type or _UNKNOWN,
-        _count(card),
-        _price(card.input_cost),
-        "-" if card.type in ("embeddings", "rerank") else _price(card.output_cost),
-        "refused" if card.refuses_images else _answer(card.vision),
-        _answer(card.tools),
-        _answer(card.reasoning),
-    ]
-
-
 def _details(card: ModelCard) -> Iterator[str]:
     """What the table does not say of a model, as far as it is known."""
     facts = {
         "owned by": card.owned_by,
         "max output": card.max_output_tokens and f"{card.max_output_tokens:,} tokens",
-        "cache reads": card.cache_read_cost is not None and f"{_price(card.cache_read_cost)} EUR",
+        "cache reads": card.cache_read_cost is not None and f"{price(card.cache_read_cost)} EUR",
         "dimensions": card.dimensions,
         "reasoning_effort": ", ".join(card.reasoning_efforts),
     }
@@ -153,33 +138,11 @@ def _details(card: ModelCard) -> Iterator[str]:
     yield ""
 
 
-def _notes(cards: Sequence[ModelCard], base_url: str | None) -> Iterator[str]:
-    cells = [cell for card in cards for cell in _cells(card)]
-    text = "EUR per million tokens."
-    if _UNKNOWN in cells:
-        text += f" {_UNKNOWN} = unknown."
-    if "refused" in cells:
-        text += " refused = images are listed, and were refused when they were tried."
-    yield from _wrapped(text)
+def _notes(cards: list[ModelCard], base_url: str | None) -> Iterator[str]:
+    yield from _wrapped(legend(cards))
     if base_url is None:
         yield from _wrapped("Only the service knows what a key may use and what is served today.")
 
 
 def _wrapped(text: str) -> list[str]:
     return textwrap.wrap(text, terminal_width(_PROSE))
-
-
-def _count(card: ModelCard) -> str:
-    if card.context_length is None:
-        return "-" if card.type in ("image", "audio") else _UNKNOWN
-    return f"{card.context_length:,}"
-
-
-def _price(price: Decimal | None) -> str:
-    if price is None:
-        return _UNKNOWN
-    return f"{price:.2f}" if price == round(price, 2) else f"{price.normalize():f}"
-
-
-def _answer(flag: bool | None) -> str:  # noqa: FBT001 - one of three answers, not a switch
-    return _UNKNOWN if flag is None else "yes" if flag else "no"

@@ -34,9 +34,7 @@ from melious.settings.config import ClientConfig
 from melious.wire.chunk import ChatChunk
 
 if TYPE_CHECKING:
-    import builtins
-
-    from melious.catalogue import ModelCard
+    from melious.catalogue import ModelCards
 
 R = TypeVar("R", bound=Result)
 
@@ -248,7 +246,7 @@ class AsyncModels(_Endpoint):
             models.live_models(self._config).update(models.listed_models(listed))
         return listed
 
-    async def find(self, **params: Unpack[FindParams]) -> builtins.list[ModelCard]:
+    async def find(self, **params: Unpack[FindParams]) -> ModelCards:
         """Find models that the key may use by what they can do and cost.
 
         The shipped catalogue fills in facts that the service leaves out. The service's list is kept
@@ -261,7 +259,8 @@ class AsyncModels(_Endpoint):
                 per million tokens), `order_by` and `max_age` (see `FindParams`), and `CallOptions`.
 
         Returns:
-            Cards (`melious.catalogue.ModelCard`): `id`, `context_length`, `input_cost` and
+            A list of cards (`melious.catalogue.ModelCard`), which notebooks show as a table and
+            `.to_pandas()` gives as a frame: `id`, `context_length`, `input_cost` and
             `output_cost` in EUR per million tokens, `vision`, `tools`, `reasoning` and more; None
             where unknown.
 
