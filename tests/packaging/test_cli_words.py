@@ -120,6 +120,16 @@ def test_plain_http_on_a_port_for_https(checks, sandbox):
     )
 
 
+@pytest.mark.usefixtures("no_settings")
+def test_requests_to_such_a_port_say_the_same(sandbox, monkeypatch, capsys):
+    monkeypatch.setenv("MELIOUS_API_KEY", sandbox.api_key)
+    monkeypatch.setenv("MELIOUS_BASE_URL", sandbox.base_url.replace("http:", "https:"))
+    assert main(["models"]) == 1
+    assert (
+        "it speaks plain http on this port: the base URL should begin with http://" in capsys.readouterr().err
+    )
+
+
 # --- terminals --------------------------------------------------------------------------------------------
 
 
