@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from llama_index.core.instrumentation import get_dispatcher
 from pytest_examples import CodeExample, EvalExample, find_examples
 
 from melious.sandbox import Sandbox
@@ -38,11 +39,20 @@ def event_loop_closed() -> Iterator[None]:
     loop.close()
 
 
+@pytest.fixture
+def handlers_put_back() -> Iterator[None]:
+    """Handlers that a page adds to LlamaIndex's dispatcher do not stay."""
+    handlers = get_dispatcher().event_handlers
+    before = list(handlers)
+    yield
+    handlers[:] = before
+
+
 # llama-index-core's agents under pydantic 2.14.
 @pytest.mark.filterwarnings(
     "ignore::pydantic.PydanticDeprecatedSince20", "ignore::pydantic.PydanticDeprecatedSince211"
 )
-@pytest.mark.usefixtures("melious_key", "event_loop_closed")
+@pytest.mark.usefixtures("melious_key", "event_loop_closed", "handlers_put_back")
 @pytest.mark.parametrize("page", [page for page in PAGES if python_of(page)], ids=name_of)
 def test_the_blocks_of_a_page_run_and_print_what_they_show(
     page: Path,
