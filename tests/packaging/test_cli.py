@@ -73,7 +73,7 @@ def test_live_without_a_key_names_the_variable() -> None:
 
 
 def test_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:
-    for argument, expected in (("--help", "sandbox"), ("--version", "melious 0.")):
+    for argument, expected in (("--help", "sandbox"), ("--help", "MELIOUS_LOG"), ("--version", "melious 0.")):
         with pytest.raises(SystemExit) as stopped:
             main([argument])
         assert stopped.value.code == 0

@@ -11,6 +11,19 @@ from collections.abc import Sequence
 from melious._version import __version__
 from melious.errors import InvalidArgumentError, MeliousError
 
+_DEMO = (
+    "Answer a question about the Python language with a LangChain chain and a LlamaIndex query engine, let "
+    "an agent use a tool, and show what all of it cost. Without --live, on a local sandbox: no key, no "
+    "network, and simulated answers and figures."
+)
+_VARIABLES = """\
+environment variables:
+  MELIOUS_API_KEY       the key
+  MELIOUS_BASE_URL      the service, if it is not https://api.melious.ai/v1
+  MELIOUS_LOG           info: a line for each request; debug: each attempt too
+  NO_COLOR              1: no colours
+  FORCE_COLOR           1: colours, also where it is not a terminal"""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command.
@@ -72,10 +85,15 @@ def _command(options: argparse.Namespace) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="melious", description="Melious for LangChain and LlamaIndex.")
+    parser = argparse.ArgumentParser(
+        prog="melious",
+        description="Melious for LangChain and LlamaIndex.",
+        epilog=_VARIABLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--version", action="version", version=f"melious {__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
-    demo = commands.add_parser("demo", help="retrieval, an agent, and what they cost")
+    demo = commands.add_parser("demo", help="retrieval, an agent, and what they cost", description=_DEMO)
     demo.add_argument("question", nargs="*", help="a question about the Python language")
     demo.add_argument("--live", action="store_true", help="use the service, with the key in MELIOUS_API_KEY")
     commands.add_parser("sandbox", help="a local test server; see melious sandbox --help")
@@ -101,9 +119,11 @@ def _add_models(parser: argparse.ArgumentParser) -> None:
         "--min-context",
         type=_tokens,
         metavar="TOKENS",
-        help="at least so many: 131072, 128k, 1M",
+        help="only models that read at least this many tokens: 131072, 128k or 1M",
     )
-    parser.add_argument("--max-input-cost", metavar="EUR", help="the highest price per million input tokens")
+    parser.add_argument(
+        "--max-input-cost", metavar="EUR", help="only models with at most this price per million input tokens"
+    )
     parser.add_argument(
         "--order-by",
         metavar="WORD",
@@ -131,7 +151,9 @@ def _add_doctor(parser: argparse.ArgumentParser) -> None:
         "The exit status is 1 if there is a problem."
     )
     _add_service(parser)
-    parser.add_argument("--timeout", type=_seconds, default=10.0, metavar="SECONDS", help="10 by default")
+    parser.add_argument(
+        "--timeout", type=_seconds, default=10.0, metavar="SECONDS", help="for each step; 10 by default"
+    )
     parser.add_argument("--no-scopes", action="store_true", help="do not send empty requests")
     parser.add_argument(
         "--try",
@@ -147,7 +169,7 @@ def _add_doctor(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="ENDPOINT",
-        help="fail if the key may not use it",
+        help="fail if the key may not use this endpoint; may be repeated",
     )
     parser.add_argument("--json", action="store_true", help="machine-readable JSON")
 
