@@ -42,7 +42,7 @@ from melious.wire.thinking import ReasoningReplay, ReplayWhen
 
 if TYPE_CHECKING:
     from melious.answers.results import ChatCompletion
-    from melious.catalogue import ModelCard, ModelCards
+    from melious.catalogue import ModelCard
     from melious.clients.streams import AsyncChatStream, ChatStream
 
 _ABOUT_TOOLS = ("tools", "tool_choice", "parallel_tool_calls")
@@ -168,7 +168,7 @@ class Melious(StructuredPredict, MeliousComponent, ChatFields):
             return self.is_function_calling_model
         return card is not None and bool(card.tools)
 
-    def available_models(self, **wanted: Any) -> ModelCards:
+    def available_models(self, **wanted: Any) -> list[ModelCard]:
         """Find the chat models that the key may use: their cards, whose `id` is the name.
 
         `metadata` uses their properties (context window, tools) from then on. It is cached for 5 minutes.
@@ -183,7 +183,7 @@ class Melious(StructuredPredict, MeliousComponent, ChatFields):
         """
         return self._client().models.find(**self._search(wanted))
 
-    async def aavailable_models(self, **wanted: Any) -> ModelCards:
+    async def aavailable_models(self, **wanted: Any) -> list[ModelCard]:
         """Like `available_models`, for asyncio."""
         return await self._aclient().models.find(**self._search(wanted))
 
