@@ -14,7 +14,8 @@ class _StandardError(logging.StreamHandler):  # type: ignore[type-arg]  # not ge
     """Writes to the standard error stream unless the application has a handler of its own."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        if not logging.getLogger().handlers:
+        others = (*logging.getLogger("melious").handlers, *logging.getLogger().handlers)
+        if all(handler is self for handler in others):
             self.stream = sys.stderr
             super().emit(record)
 

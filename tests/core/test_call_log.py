@@ -160,7 +160,15 @@ def test_a_wrong_word_is_said_and_ignored(sandbox):
     ]
 
 
-def test_an_application_that_logs_gets_each_line_once(sandbox):
-    code = f"import logging, melious; logging.basicConfig(format='app: %(message)s'); {ASK}"
-    (line,) = ran(sandbox, code, MELIOUS_LOG="info")
+@pytest.mark.parametrize(
+    "own",
+    [
+        "logging.basicConfig(format='app: %(message)s')",
+        "logging.getLogger('melious').addHandler(handler)",
+        "logging.getLogger().addHandler(handler)",
+    ],
+)
+def test_an_application_that_logs_gets_each_line_once(sandbox, own):
+    made = "handler = logging.StreamHandler(); handler.setFormatter(logging.Formatter('app: %(message)s'))"
+    (line,) = ran(sandbox, f"import logging, melious; {made}; {own}; {ASK}", MELIOUS_LOG="info")
     assert line.startswith("app: chat ")

@@ -56,6 +56,7 @@ def test_plain_http_is_allowed_by_its_option(command, capsys, monkeypatch):
     assert "in clear" not in said.out + said.err
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="the advice is for sh")
 @pytest.mark.usefixtures("no_settings")
 def test_a_file_with_the_key_is_mentioned_with_what_to_run(checks, sandbox, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

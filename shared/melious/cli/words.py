@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from collections.abc import Collection
 
 from melious.errors import MeliousError
@@ -46,7 +47,7 @@ def no_key() -> str:
     if file is None:
         return f"{KEY_VARIABLE} is not set; create a key at {KEYS_PAGE}"
     path = shown(file)
-    path = shlex.quote(path if "/" in path else f"./{path}")
-    return (
-        f"{KEY_VARIABLE} is not set; {shown(file)} sets it, but is not loaded. Run: set -a; . {path}; set +a"
-    )
+    said = f"{KEY_VARIABLE} is not set; {path} sets it, but is not loaded"
+    if sys.platform == "win32":
+        return f"{said}: set the variable in this shell"
+    return f"{said}. Run: set -a; . {shlex.quote(path if '/' in path else f'./{path}')}; set +a"
