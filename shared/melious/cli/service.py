@@ -10,6 +10,7 @@ from melious.cli.words import in_shell_words
 from melious.endpoints import audio, chat, embeddings, images, models, rerank
 from melious.endpoints.common import request_of
 from melious.errors import (
+    APIConnectionError,
     AuthenticationError,
     InsufficientBalanceError,
     MeliousError,
@@ -76,6 +77,8 @@ class Service:
             if isinstance(error, AuthenticationError | RateLimitError):
                 name = "authentication" if isinstance(error, AuthenticationError) else "rate limit"
             said = in_shell_words(error) if _may_be_melious(error) else _not_melious(error)
+            if isinstance(error, APIConnectionError) and self._config.base_url.startswith("http://"):
+                said += "; a server with TLS needs a base URL that begins with https://"
             return [Failed(name, said, _facts(error))]
         self._rate_limit = listed.rate_limit
         self._models = Passed("models", f"yes, {len(listed.data)} models", {"allowed": True})
