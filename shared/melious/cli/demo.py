@@ -17,7 +17,7 @@ _SANDBOX = (
 )
 _NEXT = (
     ('melious demo "a question"', "about the Python language"),
-    ("melious demo --live", f"on the service; create a key at {KEYS_PAGE}"),
+    ("melious demo --live", f"with real models; keys: {KEYS_PAGE}"),
     ("melious sandbox", "keep a sandbox running, with a page that shows each request"),
     ("melious doctor --try", "diagnose your setup with a small request"),
     ("melious models", "what each model can do and costs"),
