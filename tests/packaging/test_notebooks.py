@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import io
+import json
+import os
 import re
 import subprocess
 import sys
@@ -199,6 +201,35 @@ def test_the_first_cell_installs_what_is_missing(path: Path) -> None:
         )
     )
     assert used - {"langchain_core"} <= set(imports.split(", "))
+
+
+def test_what_is_missing_is_installed(tmp_path: Path) -> None:
+    cells = [code_of(read(path))[0].source for path in NOTEBOOKS]
+    ran = subprocess.run(
+        [sys.executable, "-c", RUN_WITHOUT_PACKAGES],
+        input=json.dumps(cells),
+        env=os.environ | {"IPYTHONDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ran.stdout.splitlines() == [cell.rpartition("%pip ")[2] for cell in cells]
+
+
+RUN_WITHOUT_PACKAGES = """
+import json, sys
+from IPython.core.interactiveshell import InteractiveShell
+from traitlets.config import Config
+
+config = Config()
+config.HistoryManager.enabled = False
+shell = InteractiveShell(config=config)
+shell.register_magic_function(print, magic_name="pip")
+for name in ("langchain", "langchain_melious", "llama_index_melious", "matplotlib", "melious"):
+    sys.modules[name] = None
+for cell in json.loads(sys.stdin.read()):
+    shell.run_cell(cell).raise_error()
+"""
 
 
 @every_notebook
