@@ -74,7 +74,7 @@ class MeliousEmbeddings(MeliousSettings, EmbeddingFields, Embeddings):
         langchain_melious.errors.ConfigurationError: The key is missing or the base URL is not valid.
         langchain_melious.errors.InvalidArgumentError: An argument is invalid or unknown.
 
-    Example:
+    Examples:
         >>> from langchain_melious import MeliousEmbeddings
         >>> embeddings = MeliousEmbeddings(model="bge-m3", api_key="sk-mel-...", normalize=True)
         >>> vectors = embeddings.embed_documents(["a heat pump", "a kettle"])  # doctest: +SKIP

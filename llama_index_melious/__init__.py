@@ -3,7 +3,7 @@
 Importing this package costs nothing: each class is loaded when first used. From then on LlamaIndex's
 `load_llm` and `load_embed_model` know the classes, so that components that hold them can be read back.
 
-Example:
+Examples:
     >>> from llama_index.core import Document, VectorStoreIndex
     >>> from llama_index_melious import Melious, MeliousEmbedding, MeliousRerank
     >>> index = VectorStoreIndex.from_documents(  # doctest: +SKIP

@@ -16,7 +16,7 @@ class ComponentDict(dict[str, Any]):
 
     The text is the key of LlamaIndex's ingestion cache, so another timeout does not embed everything anew.
 
-    Example:
+    Examples:
         >>> written = ComponentDict({"model": "bge-m3", "timeout": 60}, operational=frozenset({"timeout"}))
         >>> written["timeout"], str(written)
         (60, "{'model': 'bge-m3'}")

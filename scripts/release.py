@@ -43,7 +43,7 @@ PLACES = [
     Place("CITATION.cff", "^version: ", "$"),
 ]
 PROJECTS = ("pyproject.toml", "packaging/*/pyproject.toml")
-LINK = re.compile(r"(?<=\]\()(?!https?:|#|mailto:)([^)\s]+)(?=\))")
+LINK = re.compile(r"(!?)(\[[^\]]*\]\()(?!https?:|#|mailto:)([^)\s]+)(?=\))")
 COLAB = "https://colab.research.google.com"
 URLS = {"Repository": "", "Issues": "/issues", "Changelog": "/blob/HEAD/CHANGELOG.md"}
 
@@ -84,7 +84,10 @@ def locate(root: Path, repository: str) -> None:
         located = text.replace("[project.urls]\n", f"[project.urls]\n{lines}")
         file.write_text(located, "utf-8", newline="\n")
     readme = root / "README.md"
-    absolute = LINK.sub(rf"{repository}/blob/HEAD/\1", readme.read_text("utf-8"))
+    absolute = LINK.sub(
+        lambda found: f"{found[1]}{found[2]}{repository}/{'raw' if found[1] else 'blob'}/HEAD/{found[3]}",
+        readme.read_text("utf-8"),
+    )
     readme.write_text(absolute, "utf-8", newline="\n")
     for file in files_of(root, "notebooks/*.ipynb"):
         badge(file, repository)

@@ -32,7 +32,7 @@ class MeliousImpactHandler(BaseCallbackHandler):
         ledger: The sums, by model, provider, country, endpoint and routing. Failed
             calls of chat models are counted in `failed`.
 
-    Example:
+    Examples:
         >>> from langchain_melious import ChatMelious, MeliousImpactHandler
         >>> from melious.sandbox import Sandbox
         >>> handler = MeliousImpactHandler()
@@ -214,7 +214,7 @@ def get_melious_callback() -> Iterator[MeliousImpactHandler]:
         The handler; its `total` and `ledger` grow as calls end. Nested blocks count for
         the outer ones too.
 
-    Example:
+    Examples:
         >>> from langchain_melious import MeliousEmbeddings, get_melious_callback
         >>> from melious.sandbox import Sandbox
         >>> with Sandbox() as sandbox, get_melious_callback() as callback:

@@ -128,7 +128,7 @@ def message_to_wire(message: BaseMessage, reader: Reader, *, in_words: bool = Fa
     Raises:
         InvalidArgumentError: The message or one of its blocks cannot be sent.
 
-    Example:
+    Examples:
         >>> message_to_wire(HumanMessage("Hello!"), Reader("glm-4.7"))
         {'role': 'user', 'content': 'Hello!'}
     """
@@ -275,7 +275,7 @@ def message_from_wire(
         tools: The tools of the request.
         cut_off: Whether the answer ended before the model was done.
 
-    Example:
+    Examples:
         >>> message_from_wire({"role": "assistant", "content": "Hello!"}).content
         'Hello!'
     """

@@ -75,7 +75,7 @@ class ChatMelious(DescribedModel):
         langchain_melious.errors.ConfigurationError: The key is missing or the base URL is not valid.
         langchain_melious.errors.InvalidArgumentError: An argument is invalid or unknown.
 
-    Example:
+    Examples:
         >>> from langchain_melious import ChatMelious
         >>> llm = ChatMelious(model="glm-4.7", api_key="sk-mel-...", filters={"countries": ["DE", "FR"]})
         >>> llm.profile["max_input_tokens"]

@@ -122,7 +122,7 @@ class MeliousEmbedding(MeliousComponent, EmbeddingFields, BaseEmbedding):
         ConfigurationError: There is no key, or the base URL cannot be used.
         InvalidArgumentError: Another argument is wrong or unknown.
 
-    Example:
+    Examples:
         >>> from llama_index_melious import MeliousEmbedding
         >>> embed_model = MeliousEmbedding(
         ...     model="multilingual-e5-large",

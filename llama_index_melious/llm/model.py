@@ -105,7 +105,7 @@ class Melious(StructuredPredict, MeliousComponent, ChatFields):
         ConfigurationError: There is no key, or the base URL cannot be used.
         InvalidArgumentError: Another argument is wrong or unknown.
 
-    Example:
+    Examples:
         >>> from llama_index_melious import Melious
         >>> llm = Melious(model="glm-4.7", api_key="sk-mel-...", filters={"countries": ["DE", "FR"]})
         >>> llm.metadata.context_window

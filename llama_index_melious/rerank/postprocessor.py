@@ -78,7 +78,7 @@ class MeliousRerank(MeliousComponent, BaseNodePostprocessor):
         ConfigurationError: There is no key, or the base URL cannot be used.
         InvalidArgumentError: Another argument is wrong or unknown.
 
-    Example:
+    Examples:
         >>> from llama_index_melious import MeliousRerank
         >>> rerank = MeliousRerank(model="bge-reranker-v2-m3", api_key="sk-mel-...", top_n=4)
         >>> rerank.top_n, rerank.on_error

@@ -22,15 +22,7 @@ ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
-SECTIONS = {
-    "LangChain": {"langchain"},
-    "LlamaIndex": {"llama-index"},
-    "Without a framework": set(),
-    "What it cost, and limits": set(),
-    "Pictures and sound": {"langchain", "llama-index"},
-    "Embeddings by the million": set(),
-    "Testing your own application": {"sandbox", "langchain"},
-}
+SECTIONS = {"LangChain": {"langchain"}, "LlamaIndex": {"llama-index"}}
 """The sections of the README with Python in them, and the extras that their reader has installed."""
 
 NEEDS = {"show_progress_bar": "tqdm"}
@@ -145,6 +137,13 @@ def settings_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a page sets for all of LlamaIndex ends with its test."""
     for name in ("_llm", "_embed_model"):
         monkeypatch.setattr(Settings, name, getattr(Settings, name))
+
+
+@pytest.fixture
+def melious_sandbox() -> Iterator[Sandbox]:
+    """A sandbox for each page, since a page may leave clients, and their connections, behind."""
+    with Sandbox() as sandbox:
+        yield sandbox
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ _obeying: set[tuple[str, str]] = set()
 def first_method(model: str, base_url: str) -> Method:
     """The method that a model should take by its card; `forced_tool` if nothing is known of it.
 
-    Example:
+    Examples:
         >>> first_method("glm-4.7", "https://api.melious.ai/v1")
         'forced_tool'
     """

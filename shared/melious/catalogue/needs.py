@@ -40,7 +40,7 @@ _SENTENCES: dict[Need, tuple[str, str]] = {
 def needs_of(model: str, base_url: str) -> frozenset[Need]:
     """What a model needs of a conversation.
 
-    Example:
+    Examples:
         >>> sorted(needs_of("qwen3.8-27b:eco", "https://api.melious.ai/v1"))
         ['one_system_message']
     """

@@ -11,7 +11,7 @@ from melious.errors import InvalidArgumentError
 def is_blank(text: str) -> bool:
     r"""Whether a text is empty or only white space.
 
-    Example:
+    Examples:
         >>> is_blank(" \n"), is_blank("a")
         (True, False)
     """
@@ -30,7 +30,7 @@ def width_of(vectors: Iterable[Any], dimensions: Any, model: str, base_url: str 
     Raises:
         InvalidArgumentError: No vector came back, and neither the call nor the catalogue says the length.
 
-    Example:
+    Examples:
         >>> width_of([None, [0.6, 0.8]], None, "bge-m3", None), width_of([], None, "bge-m3", None)
         (2, 1024)
     """

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from melious.answers.reading import json_of, read_as
 from melious.answers.results import ChatCompletion
-from melious.endpoints.common import body_of, check_known, is_list, request_of
+from melious.endpoints.common import advice_of, body_of, check_known, is_extra, is_list, request_of
 from melious.endpoints.otherwise import Alternatives, Simplify
 from melious.errors import APIStatusError, InvalidArgumentError, MeliousError, ResponseDecodeError
 from melious.exchange.request import Operation, Otherwise, Request, Response
@@ -56,7 +56,8 @@ class ChatParams(RoutingOptions, total=False):
         structured_output: An object to answer with, as a `melious.endpoints.structured.StructuredOutput`: by
             JSON schema, a forced tool, a tool or JSON mode, whichever the model takes. The answer is the
             arguments of a call of that name, or text.
-        reasoning_effort: low, medium or high; some models take other values.
+        reasoning_effort: low, medium or high; some models take other values. One that the model is known to
+            refuse is an error; `extra_body` sends it anyway.
         stream_options: For `stream`. By default usage is requested, and requested no more if a server
             refuses that. Options given here are always sent.
         stream_impact: `buffer` makes streams request whole answers, which report impact; `native` by default.
@@ -168,7 +169,8 @@ def _request(
     fields: dict[str, Any] = {"messages": given}
     if stream:
         fields |= {"stream": True, "stream_options": {"include_usage": True}}
-    body = body_of(config, model, fields, params)
+    body = body_of(config, "chat", model, fields, params)
+    _check_against_catalogue(config, model, body, params)
     details: dict[str, Any] = {"stream": stream}
     simpler: tuple[Simplify, ...] = ()
     conversation = _conversation(config, model, given, params)
@@ -229,12 +231,45 @@ def _asks_for_an_object(body: Mapping[str, Any], params: ChatParams) -> bool:
     )
 
 
+def _check_against_catalogue(
+    config: ClientConfig, model: str, body: Mapping[str, Any], params: ChatParams
+) -> None:
+    """Refuse an effort that the model is known to refuse, and warn about images for one that refuses them."""
+    effort = params.get("reasoning_effort")
+    if effort is not None and not is_extra("reasoning_effort", config, params):
+        from melious.endpoints.model_check import check_effort  # noqa: PLC0415 - reads the catalogue
+
+        check_effort(model, effort, config.base_url)
+    if _has_image(body["messages"]) and _refuses_images(str(body["model"])):
+        from melious.endpoints.model_check import warn_about_images  # noqa: PLC0415 - as above
+
+        warn_about_images(model, config.base_url)
+
+
+def _has_image(messages: Sequence[Mapping[str, Any]]) -> bool:
+    for message in messages:
+        content = message.get("content")
+        if type(content) is list and any(
+            isinstance(part, Mapping) and part.get("type") == "image_url" for part in content
+        ):
+            return True
+    return False
+
+
+@lru_cache(maxsize=1024)
+def _refuses_images(model: str) -> bool:
+    from melious.catalogue.quirks import quirks_of  # noqa: PLC0415 - as above
+
+    return quirks_of(model).refuses_images
+
+
 def _advice(
     error: MeliousError, body: Mapping[str, Any], base_url: str, conversation: Conversation | None
 ) -> str | None:
     """The advice for an error that ends the call; None keeps that of its class."""
     if not is_malformed(error):
-        return None if conversation is None else conversation.advice_for(error)
+        advice = None if conversation is None else conversation.advice_for(error)
+        return advice or advice_of(error, str(body.get("model", "")), "chat", base_url)
     from melious.endpoints.malformed import advice_for  # noqa: PLC0415 - reads the catalogue
 
     return advice_for(body, base_url)

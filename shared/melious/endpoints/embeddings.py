@@ -154,7 +154,7 @@ class EmbeddingsPlan(BatchPlan[EmbeddingsResult]):
         self._vectors: list[array[float] | None] = [None] * len(self._texts)
         self._answers: list[EmbeddingsResult] = []
         self._cache = cache
-        self._batch_body = body_of(config, model, {}, sent)
+        self._batch_body = body_of(config, "embeddings", model, {}, sent)
         self._keys: list[bytes] = []
         self._claimed: set[int] = set()
         self._pending: dict[int, Future[array[float] | None]] = {}

@@ -44,7 +44,7 @@ class StructuredOutput(TypedDict, total=False):
         strict: Whether the service should enforce the schema exactly; by default where the schema allows it.
         method: The method to begin with; by default that of the model's card.
 
-    Example:
+    Examples:
         >>> wanted: StructuredOutput = {"name": "Person", "schema": {"type": "object", "properties": {}}}
     """
 

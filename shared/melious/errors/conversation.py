@@ -45,7 +45,7 @@ _SIGNS: tuple[tuple[Need, str], ...] = (
 def need_in(error: MeliousError) -> Need | None:
     """What a model needs of a conversation that it refused, if the error says so.
 
-    Example:
+    Examples:
         >>> need_in(APIStatusError("System message must be at the beginning.", status_code=400))
         'one_system_message'
     """

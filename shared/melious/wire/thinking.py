@@ -16,7 +16,7 @@ class ThinkSplitter:
     Attributes:
         done: All further text is the answer.
 
-    Example:
+    Examples:
         >>> splitter = ThinkSplitter()
         >>> [splitter.split(piece) for piece in ("<thi", "nk>Hm.</th", "ink>", "\n\nYes.")]
         [('', ''), ('Hm.', ''), ('', ''), ('', 'Yes.')]
@@ -81,7 +81,7 @@ def _may_begin(text: str) -> int:
 def split_thinking(text: str) -> tuple[str, str]:
     """Split leading thoughts from the answer, in a whole text.
 
-    Example:
+    Examples:
         >>> split_thinking("<think>Hm.</think>Yes.")
         ('Hm.', 'Yes.')
     """
@@ -94,7 +94,7 @@ def split_thinking(text: str) -> tuple[str, str]:
 def thought_in_details(details: Any) -> str:
     """The text of `reasoning_details`; encrypted ones have none.
 
-    Example:
+    Examples:
         >>> thought_in_details([{"type": "reasoning.text", "text": "Hm."}, {"summary": " Yes."}])
         'Hm. Yes.'
     """
@@ -135,7 +135,7 @@ def replayed(
         needed: The least that the model wants back, unless `when` is `never`. Tool calls without reasoning
             then get an empty one if other messages have some: models do not think before every call.
 
-    Example:
+    Examples:
         >>> replayed([{"role": "assistant", "content": "Yes.", "reasoning_content": "Hm."}], "never")
         [{'role': 'assistant', 'content': 'Yes.'}]
     """

@@ -23,7 +23,7 @@ def one_system(messages: Sequence[Message]) -> list[Message]:
     Args:
         messages: Messages in the wire's form, oldest first. They do not change.
 
-    Example:
+    Examples:
         >>> system, user = one_system([
         ...     {"role": "system", "content": "Be brief."},
         ...     {"role": "developer", "content": "Answer in German."},
@@ -60,7 +60,7 @@ def alternating(messages: Sequence[Message]) -> list[Message]:
     Args:
         messages: Messages in the wire's form, oldest first. They do not change.
 
-    Example:
+    Examples:
         >>> alternating([{"role": "user", "content": "Hello!"}, {"role": "user", "content": "Who are you?"}])
         [{'role': 'user', 'content': 'Hello!\n\nWho are you?'}]
     """

@@ -72,7 +72,7 @@ class RecordedRequest:
         reply: The scripted reply that it got, if any.
         served: Where the request went and what it cost; None if it was not routed.
 
-    Example:
+    Examples:
         >>> from melious import MeliousClient
         >>> from melious_sandbox import Sandbox
         >>> with Sandbox() as sandbox:
