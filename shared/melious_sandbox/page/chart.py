@@ -10,7 +10,7 @@ _WIDTH, _HEIGHT = 600, 60
 _PICTURE = (
     '<figure><figcaption>{name} <b>{total}</b></figcaption><svg viewBox="0 0 {width} {height}" role="img" '
     'preserveAspectRatio="none" aria-label="{name} over {count} requests, {total} in all">'
-    '<path class="area" d="{line}V{height}H0Z"/><path class="line" d="{line}"/></svg>'
+    '<path class="area" d="{line}V{height}Z"/><path class="line" d="{line}"/></svg>'
     '<p class="axis"><span>0</span><span>{count} requests</span></p></figure>'
 )
 
@@ -34,8 +34,8 @@ def _chart(
         return ""
     line = f"M0 {_HEIGHT}"
     for requests, sums in growth:
-        # A step at each request; a little room for the line's own width at the top.
-        line += f"H{requests / count * _WIDTH:.1f}V{_HEIGHT - value(sums) / last * (_HEIGHT - 2):.1f}"
+        # A step for each request; a little room for the line's own width at the top.
+        line += f"V{_HEIGHT - value(sums) / last * (_HEIGHT - 2):.1f}H{requests / count * _WIDTH:.1f}"
     return _PICTURE.format(
         name=name, total=total, width=_WIDTH, height=_HEIGHT, count=f"{count:,}", line=line
     )

@@ -23,6 +23,7 @@ _PARAMETERS: Mapping[str, frozenset[str]] = {
     "rerank": frozenset(rerank.RerankParams.__annotations__) | {*_ROUTING},
     "images": frozenset(images.ImageParams.__annotations__) | {*_ROUTING},
 }
+_COUNT = "\nprint(len(vectors), len(vectors[0]))"
 _CLIENT = "from melious import MeliousClient\n\nclient = MeliousClient()\n"
 
 
@@ -131,11 +132,11 @@ def _embeddings(body: dict[str, Any]) -> dict[str, str]:
     langchain = _call("embeddings.embed_documents", given, texts)
     llama_index = _call("embeddings.get_text_embedding_batch", given, texts)
     return {
-        "Python": f"{_CLIENT}print({python}.vectors)",
+        "Python": f"{_CLIENT}vectors = {python}.embeddings{_COUNT}",
         "LangChain": "from langchain_melious import MeliousEmbeddings\n\n"
-        f"embeddings = MeliousEmbeddings({model!r})\nprint({langchain})",
+        f"embeddings = MeliousEmbeddings({model!r})\nvectors = {langchain}{_COUNT}",
         "LlamaIndex": "from llama_index_melious import MeliousEmbedding\n\n"
-        f"embeddings = MeliousEmbedding({model!r})\nprint({llama_index})",
+        f"embeddings = MeliousEmbedding({model!r})\nvectors = {llama_index}{_COUNT}",
     }
 
 
