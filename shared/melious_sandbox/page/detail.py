@@ -103,6 +103,8 @@ def _request_body(request: RecordedRequest, clean: Cleaner) -> str:
         return _note(f"The body was not kept: {request.body_left_out}.")
     if request.body is None:
         return _note("No body.")
+    if isinstance(request.body, str):
+        return _text(clean.block(request.body))
     return _json(request.body, clean)
 
 

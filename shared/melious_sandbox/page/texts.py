@@ -37,7 +37,8 @@ class Cleaner:
 
     def beginning(self, text: str) -> str:
         """Clean the beginning of a text that was cut, perhaps in the middle of a key."""
-        return self.block(text[: max(0, len(text) - self._longest)])
+        whole = self.block(text)
+        return whole[: max(0, len(whole) - self._longest)]
 
     def block(self, text: str) -> str:
         """Clean a text of several lines."""
