@@ -54,6 +54,7 @@ def test_attempts_of_one_call_lead_to_each_other(opened, client, sandbox):
     sandbox.faults.add(Fault(code="rate_limit", headers={"retry-after": "0"}), Fault(status=503))
     client.chat.create(**CHAT)
     client.chat.create(**CHAT)
+    assert eventually(lambda: all(request.duration is not None for request in sandbox.requests))
     first, second, third, another = (request.request_id for request in sandbox.requests)
     page = opened(1)
     assert re.search(r"<dt>Attempt</dt><dd>2, ", page)
@@ -73,6 +74,7 @@ def test_attempts_of_other_clients_are_counted_as_they_say(opened, http, header,
 
 def test_a_refusal_a_fault_and_a_scripted_reply_are_named(opened, http, sandbox):
     http.post("/chat/completions", json=CHAT | {"temperature": 9})
+    assert eventually(lambda: sandbox.requests[-1].duration is not None)
     assert re.search(r"<dt>Outcome</dt><dd>refused after [\d.]+ m?s", opened())
     assert re.search(r"<dt>Error</dt><dd>.*temperature", opened())
     http.post("/chat/completions", json=CHAT, headers={"x-sandbox-fault": '{"status":503}'})

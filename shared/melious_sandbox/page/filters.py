@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 from html import escape, unescape
-from urllib.parse import parse_qs
+from urllib.parse import parse_qsl
 
 from melious_sandbox.page.rows import outcome_of
 from melious_sandbox.service.records import RecordedRequest
@@ -23,7 +23,7 @@ class Filter:
     @classmethod
     def of(cls, query: str) -> "Filter":
         """Read a query string; what it does not understand does not limit."""
-        given = {name: values[-1] for name, values in parse_qs(query, max_num_fields=20).items()}
+        given = dict(parse_qsl(query))
         endpoint, outcome = given.get("endpoint", ""), given.get("outcome", "")
         return cls(
             endpoint if endpoint in ENDPOINTS else "",
