@@ -48,7 +48,16 @@ def test_requests_show_up_as_they_come(tab, sandbox, http):
     http.post("/chat/completions", json=CHAT | {"model": "glm-4.7:eco", "filters": {"countries": ["SE"]}})
     tab.until(f"{ROWS} === 1")
     row = text_of(tab, "#rows tr")
-    for seen in ("glm-4.7:eco", "What is a lighthouse?", "berget", "Sweden", "countries SE", "200", "µ€", " mg"):
+    for seen in (
+        "glm-4.7:eco",
+        "What is a lighthouse?",
+        "berget",
+        "Sweden",
+        "countries SE",
+        "200",
+        "µ€",
+        " mg",
+    ):
         assert seen in row
     http.post("/embeddings", json={"model": "bge-m3", "input": ["one", "two"]})
     tab.until(f"{ROWS} === 2")

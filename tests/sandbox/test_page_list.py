@@ -24,7 +24,8 @@ def listed(sandbox):
 
     def get(**query):
         page, fed = (
-            httpx.get(f"{sandbox.page_url}{path}", params=query, trust_env=False) for path in ("", "page/rows")
+            httpx.get(f"{sandbox.page_url}{path}", params=query, trust_env=False)
+            for path in ("", "page/rows")
         )
         rows = [unescape(re.sub(r"<[^>]*>", " ", row["html"])) for row in fed.json()["rows"]]
         caption = re.search(r"<caption>(.*?)</caption>", page.text)[1]
@@ -79,7 +80,9 @@ def test_only_requests_that_match_are_listed(listed, query, count):
 def test_the_form_shows_what_is_chosen(sandbox):
     hostile = '"><script>alert(1)</script>'
     page = httpx.get(
-        sandbox.page_url, params={"endpoint": "rerank", "outcome": "refused", "text": hostile}, trust_env=False
+        sandbox.page_url,
+        params={"endpoint": "rerank", "outcome": "refused", "text": hostile},
+        trust_env=False,
     ).text
     assert "<option selected>rerank</option>" in page
     assert "<option selected>refused</option>" in page
@@ -113,7 +116,11 @@ def test_clearing_forgets_requests_and_totals_and_nothing_else(sandbox, http):
         ("POST", {}, 404),
         ("POST", {"x-sandbox-page": "x"}, 404),
         ("GET", CLEARING, 404),
-        ("OPTIONS", {"origin": "http://localhost:1", "access-control-request-headers": "x-sandbox-page"}, 404),
+        (
+            "OPTIONS",
+            {"origin": "http://localhost:1", "access-control-request-headers": "x-sandbox-page"},
+            404,
+        ),
         ("POST", CLEARING | {"origin": "http://evil.example"}, 403),
         ("POST", CLEARING | {"host": "evil.example"}, 403),
     ],

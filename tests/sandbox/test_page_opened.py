@@ -22,7 +22,9 @@ def opened(sandbox):
     """Open a request's page, the last by default."""
 
     def get(number=-1, running=sandbox):
-        answer = httpx.get(f"{running.page_url}page/requests/{running.requests[number].request_id}", trust_env=False)
+        answer = httpx.get(
+            f"{running.page_url}page/requests/{running.requests[number].request_id}", trust_env=False
+        )
         assert answer.status_code == 200
         return unescape(re.sub(r"<script>.*</script>|<style>.*</style>", "", answer.text, flags=re.DOTALL))
 
@@ -66,7 +68,9 @@ def test_attempts_of_one_call_lead_to_each_other(opened, client, sandbox):
     assert second in page
 
 
-@pytest.mark.parametrize(("header", "shown"), [("1", "2"), ("x", "1"), ("-1", "1"), ("9" * 9, "1"), ("²", "1")])
+@pytest.mark.parametrize(
+    ("header", "shown"), [("1", "2"), ("x", "1"), ("-1", "1"), ("9" * 9, "1"), ("²", "1")]
+)
 def test_attempts_of_other_clients_are_counted_as_they_say(opened, http, header, shown):
     http.post("/chat/completions", json=CHAT, headers={b"x-stainless-retry-count": header.encode("latin-1")})
     assert f"<dt>Attempt</dt><dd>{shown}</dd>" in opened()
@@ -158,7 +162,9 @@ def test_texts_of_clients_and_of_the_server_behind_are_escaped(http, sandbox):
 
 def test_keys_are_never_shown(start_sandbox, client_of):
     odd = 'odd"k\\ey+1'
-    sandbox = start_sandbox(api_key="main-key", keys={odd: ["*"]}, upstream_key="behind-key", upstream="http://127.0.0.1:1")
+    sandbox = start_sandbox(
+        api_key="main-key", keys={odd: ["*"]}, upstream_key="behind-key", upstream="http://127.0.0.1:1"
+    )
     http = client_of(sandbox)
     secrets = ("main-key", odd, json.dumps(odd)[1:-1], "behind-key", "sk-mel-anothers", "odd%22k%5Cey%2B1")
     for secret in secrets:

@@ -16,12 +16,16 @@ TOOLS = [
         "type": "function",
         "function": {
             "name": "get_weather",
-            "description": "It's the \"weather\"\n",
-            "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+            "description": 'It\'s the "weather"\n',
+            "parameters": {
+                "type": "object",
+                "properties": {"city": {"type": "string"}},
+                "required": ["city"],
+            },
         },
     }
 ]
-QUESTION = [{"role": "user", "content": "What's a \"lighthouse\"?\n\\ $HOME `é`"}]
+QUESTION = [{"role": "user", "content": 'What\'s a "lighthouse"?\n\\ $HOME `é`'}]
 HISTORY = [
     {"role": "system", "content": "Be brief."},
     {"role": "user", "content": "Weather in Oslo?"},
@@ -29,13 +33,23 @@ HISTORY = [
         "role": "assistant",
         "content": "",
         "tool_calls": [
-            {"id": "call_1", "type": "function", "function": {"name": "get_weather", "arguments": '{"city":"Oslo"}'}}
+            {
+                "id": "call_1",
+                "type": "function",
+                "function": {"name": "get_weather", "arguments": '{"city":"Oslo"}'},
+            }
         ],
     },
     {"role": "tool", "content": "It rains.", "tool_call_id": "call_1"},
 ]
 PICTURE = [
-    {"role": "user", "content": [{"type": "text", "text": "What is it?"}, {"type": "image_url", "image_url": {"url": PIXEL}}]}
+    {
+        "role": "user",
+        "content": [
+            {"type": "text", "text": "What is it?"},
+            {"type": "image_url", "image_url": {"url": PIXEL}},
+        ],
+    }
 ]
 ROUTING = {"preset": "environment", "filters": {"countries": ["DE", "FR"], "max_carbon_intensity": 200}}
 ALL = ("curl", "Python", "LangChain", "LlamaIndex")
@@ -142,7 +156,11 @@ def test_strange_bodies_give_code_that_can_be_read(http, offered, path, body):
 def test_keys_are_not_in_the_code(start_sandbox, client_of):
     key = 'a"b\\c'
     sandbox = start_sandbox(api_key=key)
-    body = {"model": "glm-4.7", "messages": [{"role": "user", "content": f"my {key} and sk-mel-anothers"}], key: key}
+    body = {
+        "model": "glm-4.7",
+        "messages": [{"role": "user", "content": f"my {key} and sk-mel-anothers"}],
+        key: key,
+    }
     client_of(sandbox).post(f"/chat/completions?key={key}", json=body, headers={"x-sandbox-y": key})
     codes = snippets(sandbox.requests[0], Cleaner([key]))
     assert codes.keys() == set(ALL)

@@ -21,7 +21,9 @@ def charts(growth: Sequence[tuple[int, Totals]]) -> str:
     cost = (
         _chart("Cost", growth, lambda sums: float(sums.euros), euro(last.euros))
         if last.euros or not last.energy
-        else _chart("Cost", growth, lambda sums: float(sums.energy), f"{figures.significant(last.energy)} energy")
+        else _chart(
+            "Cost", growth, lambda sums: float(sums.energy), f"{figures.significant(last.energy)} energy"
+        )
     )
     return cost + _chart("CO₂", growth, lambda sums: sums.carbon_g, figures.carbon(last.carbon_g))
 

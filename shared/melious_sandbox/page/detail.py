@@ -35,7 +35,9 @@ def detail(request: RecordedRequest, others: Sequence[RecordedRequest], clean: C
     answer = request.answer
     return _DETAIL.substitute(
         id=request.request_id,
-        facts="".join(f"<div><dt>{name}</dt><dd>{html}</dd></div>" for name, html in _facts(request, others, clean)),
+        facts="".join(
+            f"<div><dt>{name}</dt><dd>{html}</dd></div>" for name, html in _facts(request, others, clean)
+        ),
         line=escape(clean(f"{request.method} {request.path}{query}", _LONGEST_STRING)),
         headers=_headers(request.headers, clean),
         body=_request_body(request, clean),
@@ -65,7 +67,10 @@ def _facts(
     served = request.served
     if served is not None:
         model = escape(clean(served.model, _LONGEST_STRING))
-        yield "Served by", f"{served.provider}, {country_of(served)} ({served.country}), as <code>{model}</code>"
+        yield (
+            "Served by",
+            f"{served.provider}, {country_of(served)} ({served.country}), as <code>{model}</code>",
+        )
         if served.work is not None and served.impact is not None:
             carbon = figures.milligrams(served.impact["carbon_g_co2"])
             yield "Simulated figures", f"{figures.bill(served.bill)}, {carbon} CO₂"
@@ -78,7 +83,7 @@ def _facts(
 
 
 def _attempts(request: RecordedRequest, others: Sequence[RecordedRequest]) -> str:
-    """Say which attempt it is, with links to the others of the same call: clients give all of them one key."""
+    """Say which attempt it is, with links to the others: clients give all attempts of a call one key."""
     key = request.headers.get("idempotency-key")
     same = [other for other in others if key and other.headers.get("idempotency-key") == key]
     links = [
@@ -178,7 +183,9 @@ def _snippets(request: RecordedRequest, clean: Cleaner) -> str:
     except RecursionError:
         codes = {}
     fitting = {way: code for way, code in codes.items() if len(code) <= _MOST_SHOWN}
-    return code_blocks(request.request_id, fitting) or _note("There is no code, because the body is too long.")
+    return code_blocks(request.request_id, fitting) or _note(
+        "There is no code, because the body is too long."
+    )
 
 
 def _note(text: str) -> str:

@@ -130,7 +130,9 @@ class Page:
         response.headers["etag"] = version
         return response
 
-    def _html(self, main: str, title: str, version: str = "", controls: str = "", refresh: str = "") -> Response:
+    def _html(
+        self, main: str, title: str, version: str = "", controls: str = "", refresh: str = ""
+    ) -> Response:
         text = Template(_PAGE).substitute(
             self._fixed, main=main, title=title, version=escape(version), controls=controls, refresh=refresh
         )

@@ -50,7 +50,9 @@ def _curl(request: RecordedRequest, body: Any, clean: Cleaner) -> str:
     parts = [f'curl "$MELIOUS_BASE_URL"{shlex.quote(path)}', '-H "authorization: Bearer $MELIOUS_API_KEY"']
     if request.method not in ("GET", "POST"):
         parts.append(f"-X {shlex.quote(request.method)}")
-    headers = {name: clean.hide(text) for name, text in request.headers.items() if name.startswith("x-sandbox-")}
+    headers = {
+        name: clean.hide(text) for name, text in request.headers.items() if name.startswith("x-sandbox-")
+    }
     parts += [f"-H {shlex.quote(f'{name}: {text}')}" for name, text in headers.items()]
     if request.headers.get("content-type", "").startswith("multipart/") and isinstance(body, dict):
         for name, value in body.items():
@@ -163,8 +165,10 @@ def _rerank(body: dict[str, Any]) -> dict[str, str]:
 def _images(body: dict[str, Any]) -> dict[str, str]:
     model, prompt, given = _split("images", body, "prompt")
     python = _call("client.images.generate", {"model": model, "prompt": prompt, **given})
-    return {"Python": f'{_CLIENT}images = {python}\nwith open("image.png", "wb") as file:\n'
-            "    file.write(images.data[0].to_bytes())"}
+    return {
+        "Python": f'{_CLIENT}images = {python}\nwith open("image.png", "wb") as file:\n'
+        "    file.write(images.data[0].to_bytes())"
+    }
 
 
 class _Code(str):
@@ -174,7 +178,7 @@ class _Code(str):
 
 
 def _split(endpoint: str, body: Mapping[str, Any], subject: str) -> tuple[str, Any, dict[str, Any]]:
-    """Give model, subject, and the other arguments; fields that the library does not know go by ``extra_body``."""
+    """Give model, subject and the other arguments; unknown fields go by ``extra_body``."""
     others = {name: value for name, value in body.items() if name not in ("model", subject)}
     unknown = {name: others.pop(name) for name in list(others) if name not in _PARAMETERS[endpoint]}
     return body["model"], body.get(subject), others | ({"extra_body": unknown} if unknown else {})
