@@ -62,6 +62,7 @@ def main(arguments: Sequence[str] | None = None, program: str = "python -m melio
         upstream = without_secrets(options["upstream"])
         sys.stdout.write(greeting(sandbox.base_url, sandbox.api_key, sandbox.profile, upstream))
         sys.stdout.flush()
+        _warn_if_unreachable(options["upstream"])
         stopping.wait()
     return 0
 
@@ -84,6 +85,19 @@ def greeting(base_url: str, api_key: str, profile: ProfileName, upstream: str = 
         all_models=f"{'GET /models':<28}{sum(models.values()):>3} in all",
         api_key=shlex.quote(api_key),
     )
+
+
+def _warn_if_unreachable(upstream: str | None) -> None:
+    if upstream is None:
+        return
+    from melious_sandbox.service.upstream import unreachable  # noqa: PLC0415 - brings the whole HTTP client
+
+    reason = unreachable(upstream)
+    if reason is not None:
+        where = without_secrets(upstream)
+        sys.stderr.write(
+            f"warning: {where} does not answer yet: {reason}. Chat and embeddings fail until it does.\n"
+        )
 
 
 def _parser(program: str) -> argparse.ArgumentParser:

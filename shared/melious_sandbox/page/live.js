@@ -4,7 +4,7 @@
   const one = (selector, within = document) => within.querySelector(selector);
   const [body, form, state, said, pause] = ["#rows", "form", "#state", "#said", "#pause"].map((it) => one(it));
   const known = new Map();
-  let version = document.documentElement.dataset.version;
+  let version = ""; // so that the first look brings the rows, and `known` has them
   let fresh = 0;
 
   const say = (text, well = false) => {
@@ -104,8 +104,10 @@
   const paused = () => pause.getAttribute("aria-pressed") === "true";
 
   const look = async () => {
+    const asked = location.search;
     try {
-      const answer = await fetch(`/page/rows${location.search}`, { headers: { "if-none-match": version } });
+      const answer = await fetch(`/page/rows${asked}`, { headers: { "if-none-match": version } });
+      if (asked !== location.search) return;
       if (answer.status === 200) {
         show(await answer.json());
         version = answer.headers.get("etag");

@@ -116,9 +116,7 @@ class Page:
         version = f'"{self._start}-{self._service.requests.revision}"'
         if path == _LIST:
             host = headers.get("host", "{}:{}".format(*scope["server"]))
-            response = self._html(
-                self._list(Filter.of(query), host), "Melious sandbox", version, _CONTROLS, _REFRESH
-            )
+            response = self._html(self._list(Filter.of(query), host), "Melious sandbox", _CONTROLS, _REFRESH)
         elif path != _ROWS:
             return self._opened(scope["path_params"]["id"])
         elif headers.get("if-none-match") == version:
@@ -130,11 +128,9 @@ class Page:
         response.headers["etag"] = version
         return response
 
-    def _html(
-        self, main: str, title: str, version: str = "", controls: str = "", refresh: str = ""
-    ) -> Response:
+    def _html(self, main: str, title: str, controls: str = "", refresh: str = "") -> Response:
         text = Template(_PAGE).substitute(
-            self._fixed, main=main, title=title, version=escape(version), controls=controls, refresh=refresh
+            self._fixed, main=main, title=title, controls=controls, refresh=refresh
         )
         return Response(text.encode("utf-8", "replace"), media_type="text/html")
 
