@@ -51,7 +51,8 @@ class Sandbox:
         keepalive: Seconds of silence in a stream after which a comment line is sent.
         max_requests_kept: How many requests ``requests`` keeps.
         max_bytes_kept: How much memory they may take, in bytes, 64 MiB by default. Beyond it the oldest lose
-            their bodies; one body may take a sixteenth of it.
+            their bodies; one body may take a sixteenth of it. For the page, the first 32 KiB of the last 100
+            answers are kept besides, which together take at most a sixteenth of it.
         max_body_bytes: How large the body of a request may be, in bytes, 64 MiB by default; a larger one gets
             413. Without a valid key, at most 64 KiB are read, and dropped.
         upstream: Base URL of an OpenAI-compatible server that answers chat and embeddings instead, such as

@@ -6,8 +6,10 @@ import subprocess
 
 import pytest
 
+from melious.endpoints import chat, embeddings, images, rerank
 from melious.sandbox import Fault
-from melious_sandbox.page.snippets import snippets
+from melious.settings.options import RoutingOptions
+from melious_sandbox.page.snippets import PARAMETERS, snippets
 from melious_sandbox.page.texts import Cleaner
 
 PIXEL = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1Pe"
@@ -91,6 +93,19 @@ def run(sandbox, monkeypatch, tmp_path):
         return sandbox.requests[-1]
 
     return execute
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "known"),
+    [
+        ("chat", chat.ChatParams),
+        ("embeddings", embeddings.EmbeddingParams),
+        ("rerank", rerank.RerankParams),
+        ("images", images.ImageParams),
+    ],
+)
+def test_fields_are_given_by_name_where_the_library_knows_them(endpoint, known):
+    assert PARAMETERS[endpoint] <= known.__annotations__.keys() | RoutingOptions.__annotations__.keys()
 
 
 def same(body):

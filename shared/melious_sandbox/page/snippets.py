@@ -10,18 +10,22 @@ from pprint import pformat
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
-from melious.endpoints import chat, embeddings, images, rerank
 from melious_sandbox.page.texts import Cleaner
 from melious_sandbox.service.records import RecordedRequest
 
-_ROUTING = ("preset", "filters", "mode", "custom_weights")
 _USUAL_OPTIONS = {"include_usage": True}
 _WIDTH = 88
-_PARAMETERS: Mapping[str, frozenset[str]] = {
-    "chat": chat.PARAMETERS,
-    "embeddings": frozenset(embeddings.EmbeddingParams.__annotations__) | {*_ROUTING},
-    "rerank": frozenset(rerank.RerankParams.__annotations__) | {*_ROUTING},
-    "images": frozenset(images.ImageParams.__annotations__) | {*_ROUTING},
+# What the library knows by name; anything else goes by ``extra_body``.
+PARAMETERS: Mapping[str, frozenset[str]] = {
+    endpoint: frozenset(f"preset filters user {names}".split())
+    for endpoint, names in {
+        "chat": "mode custom_weights max_tokens max_completion_tokens temperature top_p top_k min_p "
+        "frequency_penalty presence_penalty stop seed n logprobs top_logprobs logit_bias "
+        "tools tool_choice parallel_tool_calls response_format reasoning_effort stream_options",
+        "embeddings": "mode custom_weights dimensions",
+        "rerank": "mode custom_weights top_n return_documents max_chunks_per_doc",
+        "images": "n size width height quality style response_format output_format output_quality seed",
+    }.items()
 }
 _COUNT = "\nprint(len(vectors), len(vectors[0]))"
 _CLIENT = "from melious import MeliousClient\n\nclient = MeliousClient()\n"
@@ -180,7 +184,7 @@ class _Code(str):
 def _split(endpoint: str, body: Mapping[str, Any], subject: str) -> tuple[str, Any, dict[str, Any]]:
     """Give model, subject and the other arguments; unknown fields go by ``extra_body``."""
     others = {name: value for name, value in body.items() if name not in ("model", subject)}
-    unknown = {name: others.pop(name) for name in list(others) if name not in _PARAMETERS[endpoint]}
+    unknown = {name: others.pop(name) for name in list(others) if name not in PARAMETERS[endpoint]}
     return body["model"], body.get(subject), others | ({"extra_body": unknown} if unknown else {})
 
 
