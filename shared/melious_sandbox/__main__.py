@@ -108,7 +108,9 @@ def _parser(program: str) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--host", default="127.0.0.1", help="address to bind (%(default)s); whoever reaches it sees the page"
+        "--host",
+        default="127.0.0.1",
+        help="address to bind (%(default)s); whoever reaches it sees the page, with all requests and answers",
     )
     parser.add_argument("--port", type=int, default=8321, help="port to bind, 0 for a free one (%(default)s)")
     parser.add_argument("--profile", choices=list(PROFILES), default="live", help="generation (%(default)s)")

@@ -32,7 +32,8 @@ class Sandbox:
         profile: The generation of the service to speak like: ``live``, ``g1`` or ``g2``.
         api_key: The key that may do everything. None: ``sk-mel-sandbox``, or with ``upstream`` a random one.
         host: Address to bind. Bound to this machine, as by default, requests that name another host, or come
-            from a web page of another, get 403. Whoever can reach the address sees the page.
+            from a web page of another, get 403. Whoever can reach the address sees the page, with all
+            requests and answers.
         port: Port to bind; 0 takes a free one.
         allowed_hosts: Further hosts that requests may name, without a port, such as ``host.docker.internal``.
             Bound to another address every host may be named, unless some are given here: then only these and
