@@ -60,7 +60,7 @@ CASES = [
     ("chat/completions", {"model": "glm-4.7:eco", "messages": HISTORY, "tools": TOOLS, "temperature": 0.2, "seed": 7}, ALL),
     ("chat/completions", {"model": "glm-4.7", "messages": QUESTION, **ROUTING, "max_tokens": 20, "stop": ["x"]}, ALL),
     ("chat/completions", {"model": "gemma-3-27b-it", "messages": PICTURE}, ALL),
-    ("chat/completions", {"model": "glm-4.7", "messages": QUESTION, "custom_weights": {"price": 1.0}, "later": [1]}, ALL),
+    ("chat/completions", {"model": "glm-4.7", "messages": QUESTION, "custom_weights": {"price": 1.0}, "later": [1, {"": None}, []]}, ALL),
     (
         "chat/completions",
         {"model": "glm-4.7", "messages": QUESTION, "stream": True, "stream_options": {"include_usage": True}},

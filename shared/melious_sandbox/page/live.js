@@ -7,9 +7,9 @@
   let version = ""; // so that the first look brings the rows, and `known` has them
   let fresh = 0;
 
-  const say = (text, well = false) => {
+  const say = (text, kind = "ill") => {
     if (state.textContent !== text) state.textContent = text;
-    state.className = well ? "well" : "ill";
+    state.className = kind;
   };
 
   const element = (html) => {
@@ -112,7 +112,7 @@
         show(await answer.json());
         version = answer.headers.get("etag");
       }
-      if (answer.ok || answer.status === 304) say(paused() ? "paused" : "connected", !paused());
+      if (answer.ok || answer.status === 304) say(...(paused() ? ["paused", "held"] : ["connected", "well"]));
       else say("the sandbox refuses");
     } catch {
       say("the sandbox is not there");
@@ -137,8 +137,8 @@
   form.addEventListener("submit", (event) => event.preventDefault());
   pause.addEventListener("click", () => {
     pause.setAttribute("aria-pressed", String(!paused()));
-    say("paused");
-    if (!paused()) look();
+    if (paused()) say("paused", "held");
+    else look();
   });
   one("#clear").addEventListener("click", async () => {
     await fetch("/page/clear", { method: "POST", headers: { "x-sandbox-page": "clear" } });

@@ -6,7 +6,6 @@ The key always comes from the environment.
 import json
 import shlex
 from collections.abc import Mapping
-from pprint import pformat
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -84,7 +83,7 @@ def _chat(body: dict[str, Any]) -> dict[str, str]:
     langchain = _call("llm.stream" if streamed else "llm.invoke", given, messages)
     found = {
         "Python": f"{_CLIENT}{python}",
-        "LangChain": f"from langchain_melious import ChatMelious\n\nllm = ChatMelious({model!r})\n"
+        "LangChain": f"from langchain_melious import ChatMelious\n\nllm = ChatMelious({_literal(model)})\n"
         + _printed(langchain, "text", streamed=streamed),
     }
     spoken = [_chat_message(message) for message in messages]
@@ -94,7 +93,8 @@ def _chat(body: dict[str, Any]) -> dict[str, str]:
         imported = [name for name in ("ChatMessage", "ImageBlock", "TextBlock") if f"{name}(" in items]
         found["LlamaIndex"] = (
             f"from llama_index.core.llms import {', '.join(imported)}\n"
-            f"from llama_index_melious import Melious\n\nllm = Melious({model!r})\nmessages = [\n{items}]\n"
+            "from llama_index_melious import Melious\n\n"
+            f"llm = Melious({_literal(model)})\nmessages = [\n{items}]\n"
             + _printed(call, "delta" if streamed else "message.content", streamed=streamed)
         )
     return found
@@ -140,9 +140,9 @@ def _embeddings(body: dict[str, Any]) -> dict[str, str]:
     return {
         "Python": f"{_CLIENT}vectors = {python}.embeddings{_COUNT}",
         "LangChain": "from langchain_melious import MeliousEmbeddings\n\n"
-        f"embeddings = MeliousEmbeddings({model!r})\nvectors = {langchain}{_COUNT}",
+        f"embeddings = MeliousEmbeddings({_literal(model)})\nvectors = {langchain}{_COUNT}",
         "LlamaIndex": "from llama_index_melious import MeliousEmbedding\n\n"
-        f"embeddings = MeliousEmbedding({model!r})\nvectors = {llama_index}{_COUNT}",
+        f"embeddings = MeliousEmbedding({_literal(model)})\nvectors = {llama_index}{_COUNT}",
     }
 
 
@@ -159,10 +159,10 @@ def _rerank(body: dict[str, Any]) -> dict[str, str]:
     return {
         "Python": f"{_CLIENT}print({python}.results)",
         "LangChain": "from langchain_melious import MeliousRerank\n\n"
-        f"rerank = MeliousRerank({model!r})\nprint({langchain})",
+        f"rerank = MeliousRerank({_literal(model)})\nprint({langchain})",
         "LlamaIndex": "from llama_index.core.schema import NodeWithScore, TextNode\n"
-        f"from llama_index_melious import MeliousRerank\n\nrerank = MeliousRerank({model!r})\n"
-        f"texts = {_literal(texts, 8)}\nprint({llama_index})",
+        f"from llama_index_melious import MeliousRerank\n\nrerank = MeliousRerank({_literal(model)})\n"
+        f"texts = {_literal(texts)}\nprint({llama_index})",
     }
 
 
@@ -194,12 +194,26 @@ def _call(function: str, named: Mapping[str, Any], *plain: Any) -> str:
     line = f"{function}({', '.join(f'{name}{_literal(value)}' for name, value in arguments)})"
     if "\n" not in line and len(line) <= _WIDTH:
         return line
-    lines = "".join(f"    {name}{_literal(value, 4 + len(name))},\n" for name, value in arguments)
+    lines = "".join(f"    {name}{_literal(value, 4)},\n" for name, value in arguments)
     return f"{function}(\n{lines})"
 
 
 def _literal(value: Any, indent: int = 0) -> str:
+    """Write a value as Python, in lines where it is long."""
     if isinstance(value, _Code):
         return value
-    text = pformat(value, width=max(20, _WIDTH - indent), sort_dicts=False)
-    return text.replace("\n", "\n" + " " * indent)
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)
+    if not value or not isinstance(value, dict | list):
+        return repr(value)
+    if isinstance(value, dict):
+        first, last = "{}"
+        items = [f"{_literal(name)}: {_literal(item, indent + 4)}" for name, item in value.items()]
+    else:
+        first, last = "[]"
+        items = [_literal(item, indent + 4) for item in value]
+    line = f"{first}{', '.join(items)}{last}"
+    if "\n" not in line and indent + len(line) <= _WIDTH:
+        return line
+    lines = "".join(f"{' ' * (indent + 4)}{item},\n" for item in items)
+    return f"{first}\n{lines}{' ' * indent}{last}"
