@@ -27,7 +27,7 @@ TOOLS = [
         },
     }
 ]
-QUESTION = [{"role": "user", "content": 'What\'s a "lighthouse"?\n\\ $HOME `é`'}]
+QUESTION = [{"role": "user", "content": 'What\'s a "lighthouse"?\n\\ $HOME `é` \u2028\x85\u202e 👩\u200d🔬'}]
 HISTORY = [
     {"role": "system", "content": "Be brief."},
     {"role": "user", "content": "Weather in Oslo?"},
@@ -124,6 +124,7 @@ def test_each_way_sends_the_same_request(http, offered, run, sandbox, capsys, pa
         assert (again.path, again.status) == (f"/v1/{path}", 200), code
         assert same(again.body) == same(body), code
         assert sandbox.api_key not in code
+        assert all(sign.isprintable() or sign == "\n" for sign in code)
     assert len(sandbox.requests) == 1 + len(ways)
     assert capsys.readouterr().out or path.startswith("images")
 
@@ -154,6 +155,7 @@ def test_a_form_names_its_file(http, offered, run, tmp_path):
         b"it's",
         b'{"model":5}',
         b'{"model":"m","messages":["x"]}',
+        b'{"model":"m","messages":[],"input":[],"documents":[]}',
         b'{"model":"m","messages":[{"content":[{"type":"input_audio"}]}],"input":5,"documents":7}',
         b'{"model":"m","messages":[{"content":[5]},{"content":5,"tool_calls":null}],"documents":[{"a":1},5]}',
     ],

@@ -4,6 +4,7 @@ The key always comes from the environment.
 """
 
 import json
+import re
 import shlex
 from collections.abc import Mapping
 from typing import Any
@@ -14,6 +15,7 @@ from melious_sandbox.service.records import RecordedRequest
 
 _USUAL_OPTIONS = {"include_usage": True}
 _WIDTH = 88
+_INVISIBLE = re.compile(r"[\x7f-\uffff]")
 # What the library knows by name; anything else goes by ``extra_body``.
 PARAMETERS: Mapping[str, frozenset[str]] = {
     endpoint: frozenset(f"preset filters user {names}".split())
@@ -64,7 +66,7 @@ def _curl(request: RecordedRequest, body: Any, clean: Cleaner) -> str:
                 text = f"{name}=@{item['filename']}" if is_file else f"{name}={item}"
                 parts.append(f"-F {shlex.quote(text)}")
     elif body is not None:
-        data = body if isinstance(body, str) else json.dumps(body, ensure_ascii=False)
+        data = clean.block(body) if isinstance(body, str) else _json(body)
         parts += ['-H "content-type: application/json"', f"--data-raw {shlex.quote(data)}"]
     return " \\\n  ".join(parts)
 
@@ -72,7 +74,11 @@ def _curl(request: RecordedRequest, body: Any, clean: Cleaner) -> str:
 def _chat(body: dict[str, Any]) -> dict[str, str]:
     streamed = body.pop("stream", False) is True
     model, messages, given = _split("chat", body, "messages")
-    if not isinstance(messages, list) or not all(isinstance(message, dict) for message in messages):
+    if (
+        not messages
+        or not isinstance(messages, list)
+        or not all(isinstance(message, dict) for message in messages)
+    ):
         return {}
     if streamed:
         python = _call("client.chat.stream", {"model": model, "messages": messages, **given})
@@ -88,13 +94,13 @@ def _chat(body: dict[str, Any]) -> dict[str, str]:
     }
     spoken = [_chat_message(message) for message in messages]
     if None not in spoken:
-        items = "".join(f"    {item},\n" for item in spoken)
+        items = ",\n".join(map(str, spoken)).replace("\n", "\n    ")
         call = _call("llm.stream_chat" if streamed else "llm.chat", given, _Code("messages"))
         imported = [name for name in ("ChatMessage", "ImageBlock", "TextBlock") if f"{name}(" in items]
         found["LlamaIndex"] = (
             f"from llama_index.core.llms import {', '.join(imported)}\n"
             "from llama_index_melious import Melious\n\n"
-            f"llm = Melious({_literal(model)})\nmessages = [\n{items}]\n"
+            f"llm = Melious({_literal(model)})\nmessages = [\n    {items},\n]\n"
             + _printed(call, "delta" if streamed else "message.content", streamed=streamed)
         )
     return found
@@ -198,12 +204,20 @@ def _call(function: str, named: Mapping[str, Any], *plain: Any) -> str:
     return f"{function}(\n{lines})"
 
 
+def _json(value: Any) -> str:
+    """Write JSON, and so a string of Python too, in which nothing is invisible."""
+    text = json.dumps(value, ensure_ascii=False)
+    return _INVISIBLE.sub(
+        lambda found: found[0] if found[0].isprintable() else f"\\u{ord(found[0]):04x}", text
+    )
+
+
 def _literal(value: Any, indent: int = 0) -> str:
     """Write a value as Python, in lines where it is long."""
     if isinstance(value, _Code):
         return value
     if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False)
+        return _json(value)
     if not value or not isinstance(value, dict | list):
         return repr(value)
     if isinstance(value, dict):
