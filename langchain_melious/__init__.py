@@ -4,7 +4,7 @@ Every answer carries its cost (`response_metadata["environment_impact"]`,
 `["billing_cost"]`). Every class takes `preset`, `flavor` and `filters` to control
 where its requests run. Names are loaded on first use, so importing this package is cheap.
 
-Example:
+Examples:
     >>> from langchain_melious import ChatMelious
     >>> llm = ChatMelious(model="glm-4.7", api_key="sk-mel-...", preset="environment")
     >>> answer = llm.invoke("What is a heat pump?")  # doctest: +SKIP

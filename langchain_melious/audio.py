@@ -61,7 +61,7 @@ class MeliousAudioParser(MeliousSettings, BaseBlobParser):
         langchain_melious.errors.ConfigurationError: The key is missing or the base URL is not valid.
         langchain_melious.errors.InvalidArgumentError: An argument is invalid or unknown.
 
-    Example:
+    Examples:
         >>> import io, wave
         >>> from langchain_core.documents.base import Blob
         >>> from langchain_melious import MeliousAudioParser

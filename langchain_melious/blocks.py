@@ -22,16 +22,18 @@ def translate_content(message: AIMessage) -> list[types.ContentBlock]:
 
 
 def translate_content_chunk(message: AIMessageChunk) -> list[types.ContentBlock]:
-    """The blocks of a chunk; tool calls stay partial until the last chunk is merged in."""
+    """The blocks of a chunk; tool calls stay partial until the last chunk is merged in.
+
+    LangChain joins pieces of equal index, so each kind of text is one block, whatever comes between.
+    """
     if message.chunk_position == "last":
         return [*_text_blocks(message), *_call_blocks(message)]
-    blocks = _text_blocks(message)
+    blocks = [_indexed(block) for block in _text_blocks(message)]
     for piece in message.tool_call_chunks:
         block = types.ToolCallChunk(
             type="tool_call_chunk", id=piece["id"], name=piece["name"], args=piece["args"]
         )
         if piece["index"] is not None:
-            # Text and reasoning count from 0 too; a prefix keeps the two numberings apart.
             block["index"] = f"lc_call_{piece['index']}"
         blocks.append(block)
     return blocks
@@ -54,6 +56,13 @@ def _text_blocks(message: AIMessage) -> list[types.ContentBlock]:
     if refusal:
         blocks.append(_standard({"type": "refusal", "refusal": refusal}))
     return blocks
+
+
+def _indexed(block: types.ContentBlock) -> types.ContentBlock:
+    if "index" in block:
+        return block
+    kind = block["value"].get("type") if block["type"] == "non_standard" else block["type"]
+    return cast("types.ContentBlock", {**block, "index": f"lc_{kind}"})
 
 
 def _standard(block: str | dict[str, Any]) -> types.ContentBlock:

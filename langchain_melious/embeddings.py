@@ -14,7 +14,8 @@ from pydantic import Field
 from langchain_melious.callbacks.reports import RequestInfo, areported, reported
 from langchain_melious.errors import InvalidArgumentError, langchain_errors
 from langchain_melious.settings.fields import MeliousSettings, check_call
-from melious.settings.fields import EmbeddingCacheFields
+from melious.endpoints.blank_texts import is_blank
+from melious.settings.fields import EmbeddingFields
 
 if TYPE_CHECKING:
     from melious.answers.results import EmbeddingsResult
@@ -32,7 +33,7 @@ _PARAMETERS = (
 _OWN = frozenset({"normalize", "query_prefix", "document_prefix", "show_progress_bar"})
 
 
-class MeliousEmbeddings(MeliousSettings, EmbeddingCacheFields, Embeddings):
+class MeliousEmbeddings(MeliousSettings, EmbeddingFields, Embeddings):
     """An embedding model of Melious.
 
     Texts are sent in concurrent batches, equal texts once. Vectors are returned as
@@ -62,6 +63,7 @@ class MeliousEmbeddings(MeliousSettings, EmbeddingCacheFields, Embeddings):
         mode, custom_weights: Routing parameters of older API versions, one of the two; not sent by default.
         embedding_cache_size: The most vectors to keep in memory; 0 by default, for none.
         embedding_cache_ttl: Seconds to keep a vector in memory; 3600 by default.
+        blank_texts: `refuse` blank texts, the default, or `skip` them and give vectors of zeros.
         timeout: Seconds for each wait, a `Timeout`, an `httpx.Timeout` or `(connect, read)`. Default: 60 s.
         deadline: Seconds for a whole call, with waits and retries; 600 by default, None for no limit.
         max_retries: Further attempts after transient errors; 2 by default, 0 for none.
@@ -72,7 +74,7 @@ class MeliousEmbeddings(MeliousSettings, EmbeddingCacheFields, Embeddings):
         langchain_melious.errors.ConfigurationError: The key is missing or the base URL is not valid.
         langchain_melious.errors.InvalidArgumentError: An argument is invalid or unknown.
 
-    Example:
+    Examples:
         >>> from langchain_melious import MeliousEmbeddings
         >>> embeddings = MeliousEmbeddings(model="bge-m3", api_key="sk-mel-...", normalize=True)
         >>> vectors = embeddings.embed_documents(["a heat pump", "a kettle"])  # doctest: +SKIP
@@ -110,11 +112,12 @@ class MeliousEmbeddings(MeliousSettings, EmbeddingCacheFields, Embeddings):
         """Embed texts: a vector for each, n x dim, in order.
 
         Args:
-            texts: The texts; none may be blank.
+            texts: The texts; none may be blank, unless `blank_texts` is `skip`.
             **options: For this call: `model`, `preset`, `filters`, `normalize`, `timeout` and the like.
 
         Raises:
-            langchain_melious.errors.InvalidArgumentError: A text is blank; the error names its position.
+            langchain_melious.errors.InvalidArgumentError: A text is blank and not to be skipped; the error
+                names its position.
             MeliousError: A request failed.
         """
         with langchain_errors:
@@ -175,12 +178,14 @@ class MeliousEmbeddings(MeliousSettings, EmbeddingCacheFields, Embeddings):
         if not isinstance(texts, Iterable):
             raise InvalidArgumentError(f"texts: must be a list of strings, not {type(texts).__name__}")
         given, prefix = list(texts), self._given(prefix_name, options)
+        is_query = prefix_name == "query_prefix"
+        skips = not is_query and self._given("blank_texts", options) == "skip"
         for position, text in enumerate(given):
-            if not isinstance(text, str) or not text or text.isspace():
-                which = "text" if prefix_name == "query_prefix" else f"texts[{position}]"
+            if not isinstance(text, str) or (is_blank(text) and not skips):
+                which = "text" if is_query else f"texts[{position}]"
                 raise InvalidArgumentError(f"{which}: must be a string that is not blank, not {text!r:.80}")
         if prefix:
-            given = [prefix + text for text in given]
+            given = [text if is_blank(text) else prefix + text for text in given]
         call = {name: getattr(self, name) for name in _PARAMETERS} | {"model": self.model}
         call |= {name: value for name, value in options.items() if name not in _OWN}
         return {**call, "input": given}

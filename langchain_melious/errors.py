@@ -143,7 +143,7 @@ _OURS: dict[type[core.MeliousError], type[core.MeliousError]] = {
 def for_langchain(error: core.MeliousError) -> core.MeliousError:
     """Convert an error of the core to the class here with the same name, attributes included.
 
-    Example:
+    Examples:
         >>> for_langchain(core.RateLimitError("slow down", status_code=429)).is_retryable
         True
     """

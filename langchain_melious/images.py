@@ -126,7 +126,7 @@ class MeliousImageGenerator(MeliousSettings, BaseTool):
         langchain_melious.errors.ConfigurationError: The key is missing or the base URL is not valid.
         langchain_melious.errors.InvalidArgumentError: An argument is invalid or unknown.
 
-    Example:
+    Examples:
         >>> from langchain_melious import MeliousImageGenerator
         >>> from melious.sandbox import Sandbox
         >>> with Sandbox() as sandbox:

@@ -25,7 +25,7 @@ def register() -> bool:
     Returns:
         Whether both tables know this provider now; False if the package `langchain` is not installed.
 
-    Example:
+    Examples:
         >>> import langchain_melious
         >>> langchain_melious.register()
         True

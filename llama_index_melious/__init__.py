@@ -1,8 +1,9 @@
 """Melious, the European inference gateway, for LlamaIndex.
 
-Importing this package costs nothing: each class is loaded when first used.
+Importing this package costs nothing: each class is loaded when first used. From then on LlamaIndex's
+`load_llm` and `load_embed_model` know the classes, so that components that hold them can be read back.
 
-Example:
+Examples:
     >>> from llama_index.core import Document, VectorStoreIndex
     >>> from llama_index_melious import Melious, MeliousEmbedding, MeliousRerank
     >>> index = VectorStoreIndex.from_documents(  # doctest: +SKIP
@@ -22,6 +23,8 @@ from __future__ import annotations
 from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
+
+from llama_index_melious.registries import register
 
 if TYPE_CHECKING:
     from llama_index_melious.embeddings.embedding import MeliousEmbedding
@@ -46,6 +49,8 @@ def _has_framework() -> bool:
 
 if not _has_framework():
     raise ImportError(_MISSING.format(__name__))
+
+register()
 
 __all__ = [
     "Melious",

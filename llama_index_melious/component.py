@@ -8,8 +8,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from llama_index.core.bridge.pydantic import ConfigDict, Field, PrivateAttr
 from llama_index.core.callbacks import CallbackManager
 from llama_index.core.schema import BaseComponent
-from pydantic import SecretStr, ValidationError
+from pydantic import (
+    SecretStr,
+    SerializationInfo,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+)
 
+from llama_index_melious.serialised import ComponentDict, is_part, writing
 from melious.clients.base import checked_http_client
 from melious.errors import InvalidArgumentError
 from melious.errors.arguments import invalid_arguments
@@ -21,7 +28,7 @@ from melious.settings.config import (
     resolve_base_url,
     resolve_key,
 )
-from melious.settings.fields import ClientFields, regular_options, with_model
+from melious.settings.fields import OPERATIONAL, ClientFields, regular_options, with_model
 from melious.settings.keys import hide_key
 from melious.settings.options import CLIENT_ONLY, OPTION, check_option
 
@@ -29,6 +36,9 @@ if TYPE_CHECKING:
     from melious.clients._async.client import AsyncMeliousClient
     from melious.clients._sync.client import MeliousClient
     from melious.routing.fallbacks import FallbackStep
+
+_REACHES_THE_SERVICE = frozenset({"auth", "verify", "allow_insecure_http"})
+"""Without these, a component that is read back may not reach its service."""
 
 _INJECTED = ("http_client", "async_http_client")
 _NUMBERS = (int, float, int | None, float | None)
@@ -46,6 +56,10 @@ class MeliousComponent(ClientFields, BaseComponent):
 
     The key and the headers never appear in `to_dict`, `repr` or events; pickles
     and copies keep them. Copies share injected HTTP clients, pickles drop them.
+
+    Settings that only change how requests are made, such as `timeout`, are not
+    part of an ingestion cache's key. `to_dict` has them, but where the component
+    is a part of another one, only `auth`, `verify` and `allow_insecure_http`.
     """
 
     model_config: ClassVar[ConfigDict] = ConfigDict(
@@ -73,6 +87,10 @@ class MeliousComponent(ClientFields, BaseComponent):
         description="Further parameters of every request; parameters of a call replace them.",
     )
 
+    operational_fields: ClassVar[frozenset[str]] = frozenset()
+    """What changes how requests are made, beside the operational options."""
+
+    _operational: ClassVar[frozenset[str]]
     _client_options: ClassVar[tuple[str, ...]]
     """What the clients are made from."""
     _call_options: ClassVar[tuple[str, ...]]
@@ -83,6 +101,7 @@ class MeliousComponent(ClientFields, BaseComponent):
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         super().__pydantic_init_subclass__(**kwargs)
         options = [name for name in OPTION if name in cls.model_fields and name != "extra_body"]
+        cls._operational = cls.operational_fields | OPERATIONAL
         cls._client_options = tuple(name for name in options if name in CLIENT_ONLY)
         cls._call_options = tuple(name for name in options if name not in CLIENT_ONLY)
 
@@ -267,6 +286,34 @@ class MeliousComponent(ClientFields, BaseComponent):
             "filters": filters_to_wire(self.filters),
         }
         return routing_summary({**sent, **(self.extra_body or {})})
+
+    @model_serializer(mode="wrap")
+    def custom_model_dump(
+        self,
+        handler: SerializerFunctionWrapHandler,
+        info: SerializationInfo[Any],  # noqa: ARG002 - the base class's signature
+    ) -> dict[str, Any]:
+        """The settings; a part of another component leaves out those of its requests."""
+        settings: dict[str, Any] = handler(self)
+        settings["class_name"] = self.class_name()
+        if is_part(self):
+            for name in self._operational - _REACHES_THE_SERVICE:
+                settings.pop(name, None)
+        return settings
+
+    def model_dump(self, **options: Any) -> dict[str, Any]:
+        """See pydantic's `BaseModel`."""
+        with writing(self):
+            return super().model_dump(**options)
+
+    def model_dump_json(self, **options: Any) -> str:
+        """See pydantic's `BaseModel`."""
+        with writing(self):
+            return super().model_dump_json(**options)
+
+    def to_dict(self, **options: Any) -> dict[str, Any]:
+        """All settings, without keys and headers, for `from_dict`."""
+        return ComponentDict(super().to_dict(**options), operational=self._operational)
 
     def __getstate__(self) -> dict[str, Any]:
         if not isinstance(self.verify, bool | str):  # LlamaIndex would leave it out without an error

@@ -43,7 +43,7 @@ class MeliousUsageEvent(BaseEvent):
         id_: The id of the event.
         tags: The active tags; see `llama_index.core.instrumentation`.
 
-    Example:
+    Examples:
         >>> from llama_index.core.instrumentation import get_dispatcher
         >>> from llama_index.core.instrumentation.event_handlers import BaseEventHandler
         >>> from llama_index_melious import MeliousUsageEvent

@@ -26,7 +26,7 @@ class MeliousImpactEventHandler(BaseEventHandler):
     Attributes:
         ledger: The sums, also by endpoint, model (as the service names it), provider, country and routing.
 
-    Example:
+    Examples:
         >>> from llama_index.core.instrumentation import get_dispatcher
         >>> from llama_index_melious import Melious, MeliousImpactEventHandler
         >>> from melious.sandbox import Sandbox

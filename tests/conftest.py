@@ -48,6 +48,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="run the whole products of parameters, and the tests that take long",
     )
+    parser.addoption("--wheels", metavar="FOLDER", help="test the wheels of this folder, instead of new ones")
+    parser.addoption(
+        "--judges", action="store_true", help="run servers, suites and engines of others too (make judges)"
+    )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -58,6 +62,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     left_out = (
         {item for item in items if _needs_no_http_library(item)} if _is_without_httpx2(config) else set()
     )
+    if not config.getoption("--judges"):
+        left_out |= {item for item in items if item.get_closest_marker("judges") is not None}
     if config.getoption("--exhaustive"):
         _leave_out(config, items, left_out)
         return
@@ -132,11 +138,14 @@ def _no_live_models() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _nothing_said() -> Iterator[None]:
-    """Warnings that are given once a process are given once a test."""
+    """Warnings that are given once a process are given once a test, and so are checks of models made."""
     yield
     callers = sys.modules.get("melious._stacklevel")
     if callers is not None:
         callers._warned.clear()
+    common = sys.modules.get("melious.endpoints.common")
+    if common is not None:
+        common.forget_checked_models()
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from typing_extensions import override
 
 from langchain_melious.callbacks.reports import USAGE_EVENT
 from langchain_melious.callbacks.run_totals import RequestedModel, RunTotals, RunTracker
-from langchain_melious.provider import PROVIDER
+from langchain_melious.provider import FROM_CACHE, PROVIDER
 from melious.errors import MeliousError
 from melious.impact import BillingCost, Entry, EnvironmentImpact, ImpactLedger, Totals
 from melious.routing.filters import routing_preference, split_flavor
@@ -32,7 +32,7 @@ class MeliousImpactHandler(BaseCallbackHandler):
         ledger: The sums, by model, provider, country, endpoint and routing. Failed
             calls of chat models are counted in `failed`.
 
-    Example:
+    Examples:
         >>> from langchain_melious import ChatMelious, MeliousImpactHandler
         >>> from melious.sandbox import Sandbox
         >>> handler = MeliousImpactHandler()
@@ -156,10 +156,10 @@ class MeliousImpactHandler(BaseCallbackHandler):
         for generations in response.generations:
             first = generations[0] if generations else None
             message = first.message if isinstance(first, ChatGeneration) else None
-            if not isinstance(message, AIMessage) or _is_from_cache(message):
+            if not isinstance(message, AIMessage):
                 continue
             metadata = message.response_metadata
-            if metadata.get("model_provider") == PROVIDER:
+            if metadata.get("model_provider") == PROVIDER and not metadata.get(FROM_CACHE):
                 model = split_flavor(str(metadata.get("model_name") or ""))[0]
                 self._count(run_id, tags, _entry("chat", model, metadata, metadata.get("token_usage")))
 
@@ -214,7 +214,7 @@ def get_melious_callback() -> Iterator[MeliousImpactHandler]:
         The handler; its `total` and `ledger` grow as calls end. Nested blocks count for
         the outer ones too.
 
-    Example:
+    Examples:
         >>> from langchain_melious import MeliousEmbeddings, get_melious_callback
         >>> from melious.sandbox import Sandbox
         >>> with Sandbox() as sandbox, get_melious_callback() as callback:
@@ -232,13 +232,6 @@ def get_melious_callback() -> Iterator[MeliousImpactHandler]:
         yield handler
     finally:
         _active.reset(token)
-
-
-def _is_from_cache(message: AIMessage) -> bool:
-    """Whether the answer is cached, which LangChain marks with a cost of the integer 0."""
-    usage: Mapping[str, Any] = message.usage_metadata or {}
-    cost = usage.get("total_cost")
-    return type(cost) is int and cost == 0
 
 
 def _requested(metadata: Mapping[str, Any], parameters: Mapping[str, Any]) -> RequestedModel:

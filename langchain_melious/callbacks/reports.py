@@ -91,7 +91,7 @@ def _answers_to(call: dict[str, Any]) -> list[Result]:
 def usage_of(info: RequestInfo, result: Result) -> dict[str, Any]:
     """The cost of a request as plain data, without what the service did not report.
 
-    Example:
+    Examples:
         >>> from melious.answers.results import Result
         >>> usage_of(RequestInfo("rerank", "bge-reranker-v2-m3", {}), Result(usage={"total_tokens": 9}))
         {'endpoint': 'rerank', 'model': 'bge-reranker-v2-m3', 'usage': {'total_tokens': 9}}

@@ -79,7 +79,7 @@ _PLURALS = {"image": "images", "audio": "audio", "video": "videos"}
 def words_for(block: Mapping[str, Any]) -> dict[str, Any]:
     """A part of text that stands for a block that cannot be sent.
 
-    Example:
+    Examples:
         >>> words_for({"type": "file", "mime_type": "application/pdf", "filename": "report.pdf"})["text"]
         '[a PDF file, report.pdf, was here; this model cannot read it]'
     """
@@ -105,7 +105,7 @@ def part_of(block: str | Mapping[str, Any], reader: Reader) -> dict[str, Any] | 
     Raises:
         InvalidArgumentError: The block cannot be sent.
 
-    Example:
+    Examples:
         >>> part_of({"type": "audio", "base64": "SUQz", "mime_type": "audio/mpeg"}, Reader("voxtral"))
         {'type': 'input_audio', 'input_audio': {'data': 'SUQz', 'format': 'mp3'}}
     """

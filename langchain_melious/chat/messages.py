@@ -52,7 +52,6 @@ def messages_to_wire(
     messages: Sequence[BaseMessage],
     reader: Reader,
     *,
-    replay_reasoning: bool = True,
     null_content: bool = False,
     tool_images: bool = False,
 ) -> list[dict[str, Any]]:
@@ -64,7 +63,6 @@ def messages_to_wire(
     Args:
         messages: The conversation, oldest first.
         reader: What the model reads.
-        replay_reasoning: Send back the reasoning that preceded a tool call.
         null_content: Send null instead of "" as the text of a message that only calls tools.
         tool_images: Whether the model takes images in tool results; otherwise they go
             into a user message after the results.
@@ -80,9 +78,7 @@ def messages_to_wire(
         if images and not isinstance(message, ToolMessage):
             wire.append({"role": "user", "content": images})
             images = []
-        out = message_to_wire(
-            message, reader, replay_reasoning=replay_reasoning, in_words=message is not fresh
-        )
+        out = message_to_wire(message, reader, in_words=message is not fresh)
         if null_content and "tool_calls" in out and not out["content"]:
             out["content"] = None
         if not tool_images and isinstance(message, ToolMessage) and isinstance(out["content"], list):
@@ -121,26 +117,23 @@ def _with_tool_messages(messages: Iterable[BaseMessage]) -> Iterator[BaseMessage
             yield message if len(rest) == len(message.content) else HumanMessage(rest, name=message.name)
 
 
-def message_to_wire(
-    message: BaseMessage, reader: Reader, *, replay_reasoning: bool = True, in_words: bool = False
-) -> dict[str, Any]:
-    """Convert one message.
+def message_to_wire(message: BaseMessage, reader: Reader, *, in_words: bool = False) -> dict[str, Any]:
+    """Convert one message, with all its reasoning.
 
     Args:
         message: The message.
         reader: What the model reads.
-        replay_reasoning: Send back the reasoning that preceded a tool call.
         in_words: Put what cannot be sent into words.
 
     Raises:
         InvalidArgumentError: The message or one of its blocks cannot be sent.
 
-    Example:
+    Examples:
         >>> message_to_wire(HumanMessage("Hello!"), Reader("glm-4.7"))
         {'role': 'user', 'content': 'Hello!'}
     """
     if isinstance(message, AIMessage):
-        return _assistant(message, replay_reasoning=replay_reasoning)
+        return _assistant(message)
     content = _content(message.content, reader, in_words=in_words)
     text = _joined(content, "\n")
     out: dict[str, Any]
@@ -165,7 +158,7 @@ def message_to_wire(
     return out
 
 
-def _assistant(message: AIMessage, *, replay_reasoning: bool) -> dict[str, Any]:
+def _assistant(message: AIMessage) -> dict[str, Any]:
     blocks = message.content
     if isinstance(blocks, list):
         blocks = [block for block in blocks if is_content(block)]
@@ -183,9 +176,9 @@ def _assistant(message: AIMessage, *, replay_reasoning: bool) -> dict[str, Any]:
         out["function_call"] = dict(legacy)
     if calls:
         out["tool_calls"] = calls
-        reasoning = reasoning_of(message) if replay_reasoning else ""
-        if reasoning:
-            out["reasoning_content"] = reasoning
+    reasoning = reasoning_of(message)
+    if reasoning:
+        out["reasoning_content"] = reasoning
     return out
 
 
@@ -282,7 +275,7 @@ def message_from_wire(
         tools: The tools of the request.
         cut_off: Whether the answer ended before the model was done.
 
-    Example:
+    Examples:
         >>> message_from_wire({"role": "assistant", "content": "Hello!"}).content
         'Hello!'
     """

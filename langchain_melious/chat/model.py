@@ -9,18 +9,19 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import LanguageModelInput
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
-from langchain_core.outputs import ChatGenerationChunk, ChatResult, LLMResult
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult, Generation, LLMResult
 from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.utils.utils import LC_ID_PREFIX
 from typing_extensions import override
 
 import langchain_melious.blocks  # noqa: F401 - registers the content blocks
 from langchain_melious.callbacks.retries import with_retry_callback
+from langchain_melious.callbacks.spans import note_run, traced, watched
 from langchain_melious.chat.described import DescribedModel
 from langchain_melious.chat.events import EventWriter
 from langchain_melious.chat.options import per_call
 from langchain_melious.chat.requests import call_of
-from langchain_melious.chat.results import ReadOptions, result_of, summed
+from langchain_melious.chat.results import ReadOptions, result_of, summed, unpaid
 from langchain_melious.chat.streams import ChunkReader
 from langchain_melious.chat.structured import Method, Schema, structured_output
 from langchain_melious.chat.tools import ToolArgument, ToolChoice, choice_to_wire, tools_to_wire
@@ -36,7 +37,8 @@ class ChatMelious(DescribedModel):
     Arguments, `model` included, can also be given per call (`llm.invoke(..., temperature=0)`) or bound
     (`llm.bind(preset="speed")`). Those of the client, such as `api_key` or `verify`, cannot: use
     `llm.model_copy(update={...})`. The cost of an answer is in `response_metadata["environment_impact"]` and
-    `["billing_cost"]`, if the service reported it; its provider is in `["routing"]`. Errors are those of
+    `["billing_cost"]`, if the service reported it; its provider is in `["routing"]`. Answers of a LangChain
+    cache cost nothing again and have `["from_cache"]` instead. Errors are those of
     `langchain_melious.errors`.
 
     Args:
@@ -53,13 +55,15 @@ class ChatMelious(DescribedModel):
         streaming: True makes `invoke` stream internally, so that callbacks see tokens; False makes `stream`
             request the whole answer; None, the default, streams only where `stream` is called.
         stream_usage: Request the token counts of streamed answers; True by default.
-        replay_reasoning: Send back the reasoning that preceded a tool call; True by default.
+        replay_reasoning: Send back the reasoning that preceded a tool call, and all of it to a model that
+            refuses messages without it; True by default.
         null_content: Send null instead of "" as the text of mere tool calls; False by default.
         think_tags: Treat a leading `<think>` part of an answer as reasoning; True by default.
         include_response_headers: Include the headers as `response_metadata["headers"]`; False by default.
         langsmith_cost: Include the cost of whole answers, in euro, as `usage_metadata["total_cost"]`; False
             by default, because LangChain's own usage callback only adds integers.
         stream_impact: `buffer` makes streams request whole answers, which report impact; `native` by default.
+        merge_system_messages: Merge system messages into one; by default where the model takes only one.
         raise_refusals: Raise a `ModelRefusalError` if a content filter withheld the answer; True by default.
         timeout: Seconds for each wait, a `Timeout`, an `httpx.Timeout` or `(connect, read)`. Default: 300 s.
         deadline: Seconds for a whole call, with waits and retries; 600 by default, None for no limit.
@@ -71,7 +75,7 @@ class ChatMelious(DescribedModel):
         langchain_melious.errors.ConfigurationError: The key is missing or the base URL is not valid.
         langchain_melious.errors.InvalidArgumentError: An argument is invalid or unknown.
 
-    Example:
+    Examples:
         >>> from langchain_melious import ChatMelious
         >>> llm = ChatMelious(model="glm-4.7", api_key="sk-mel-...", filters={"countries": ["DE", "FR"]})
         >>> llm.profile["max_input_tokens"]
@@ -87,6 +91,16 @@ class ChatMelious(DescribedModel):
         if len(llm_outputs) == 1:
             return llm_outputs[0] or {}
         return summed(llm_outputs)
+
+    @override
+    def _convert_cached_generations(self, cache_val: list[Generation]) -> list[ChatGeneration]:
+        """Leave out what cached answers cost, as their requests were paid before."""
+        # The cache and earlier results hold these objects, so copies are changed.
+        generations = super()._convert_cached_generations([each.model_copy() for each in cache_val])
+        for generation in generations:
+            if isinstance(generation.message, AIMessage):
+                generation.message = unpaid(generation.message)
+        return generations
 
     # --- requests ------------------------------------------------------------------------------------
 
@@ -109,6 +123,7 @@ class ChatMelious(DescribedModel):
         run_manager: CallbackManagerForLLMRun | AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> bool:
+        note_run(run_manager)
         if kwargs.get("streaming") is not None:
             kwargs["stream"] = kwargs["streaming"]
         return super()._should_stream(async_api=async_api, run_manager=run_manager, **kwargs)
@@ -135,7 +150,18 @@ class ChatMelious(DescribedModel):
         **kwargs: Any,
     ) -> AsyncIterator[AIMessageChunk]:
         needs_asyncio()
-        return super().astream(input, config, stop=stop, **kwargs)
+        return super().astream(input, watched(config, self.callbacks), stop=stop, **kwargs)
+
+    @override
+    def stream(
+        self,
+        input: LanguageModelInput,
+        config: RunnableConfig | None = None,
+        *,
+        stop: list[str] | None = None,
+        **kwargs: Any,
+    ) -> Iterator[AIMessageChunk]:
+        return super().stream(input, watched(config, self.callbacks), stop=stop, **kwargs)
 
     @override
     def _generate(
@@ -149,7 +175,9 @@ class ChatMelious(DescribedModel):
             given = with_retry_callback(kwargs, run_manager)
             call = call_of(self, messages, stop, given, stream=False)
             read_options = self._read_options(call, given)
-            return result_of(self._sync_client().chat.create(**call), read_options)
+            with traced(run_manager):
+                completion = self._sync_client().chat.create(**call)
+            return result_of(completion, read_options)
 
     @override
     async def _agenerate(
@@ -163,7 +191,9 @@ class ChatMelious(DescribedModel):
             given = with_retry_callback(kwargs, run_manager)
             call = call_of(self, messages, stop, given, stream=False)
             read_options = self._read_options(call, given)
-            return result_of(await self._async_client().chat.create(**call), read_options)
+            with traced(run_manager):
+                completion = await self._async_client().chat.create(**call)
+            return result_of(completion, read_options)
 
     @override
     def _stream(
@@ -173,7 +203,7 @@ class ChatMelious(DescribedModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        return self._streamed(messages, stop, with_retry_callback(kwargs, run_manager), ChunkReader)
+        return self._streamed(messages, stop, kwargs, run_manager, ChunkReader)
 
     @override
     def _astream(
@@ -183,7 +213,7 @@ class ChatMelious(DescribedModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        return self._astreamed(messages, stop, with_retry_callback(kwargs, run_manager), ChunkReader)
+        return self._astreamed(messages, stop, kwargs, run_manager, ChunkReader)
 
     def _stream_chat_model_events(
         self,
@@ -194,7 +224,7 @@ class ChatMelious(DescribedModel):
     ) -> Iterator[MessagesData]:
         """The events of `stream_events(version="v3")`; LangChain looks up this name."""
         kind = partial(EventWriter, message_id=_id_of(run_manager))
-        return self._streamed(messages, stop, with_retry_callback(kwargs, run_manager), kind)
+        return self._streamed(messages, stop, kwargs, run_manager, kind)
 
     def _astream_chat_model_events(
         self,
@@ -205,19 +235,23 @@ class ChatMelious(DescribedModel):
     ) -> AsyncIterator[MessagesData]:
         """The events of `astream_events(version="v3")`; LangChain looks up this name."""
         kind = partial(EventWriter, message_id=_id_of(run_manager))
-        return self._astreamed(messages, stop, with_retry_callback(kwargs, run_manager), kind)
+        return self._astreamed(messages, stop, kwargs, run_manager, kind)
 
     def _streamed(
         self,
         messages: list[BaseMessage],
         stop: list[str] | None,
-        given: Mapping[str, Any],
+        kwargs: dict[str, Any],
+        run_manager: CallbackManagerForLLMRun | None,
         kind: Callable[..., Any],
     ) -> Generator[Any]:
         with langchain_errors:
+            given = with_retry_callback(kwargs, run_manager)
             call = call_of(self, messages, stop, given, stream=True)
             reader = kind(self._read_options(call, given))
-            with self._sync_client().chat.stream(**call) as stream:
+            with traced(run_manager):
+                opened = self._sync_client().chat.stream(**call)
+            with opened as stream:
                 for chunk in stream:
                     yield from reader.read(chunk)
                 yield from reader.end(stream)
@@ -227,13 +261,17 @@ class ChatMelious(DescribedModel):
         self,
         messages: list[BaseMessage],
         stop: list[str] | None,
-        given: Mapping[str, Any],
+        kwargs: dict[str, Any],
+        run_manager: AsyncCallbackManagerForLLMRun | None,
         kind: Callable[..., Any],
     ) -> AsyncGenerator[Any]:
         with langchain_errors:
+            given = with_retry_callback(kwargs, run_manager)
             call = call_of(self, messages, stop, given, stream=True)
             reader = kind(self._read_options(call, given))
-            async with self._async_client().chat.stream(**call) as stream:
+            with traced(run_manager):
+                opened = await self._async_client().chat.stream(**call)
+            async with opened as stream:
                 async for chunk in stream:
                     for item in reader.read(chunk):
                         yield item
@@ -254,6 +292,9 @@ class ChatMelious(DescribedModel):
         **kwargs: Any,
     ) -> Runnable[LanguageModelInput, AIMessage]:
         """Let the model call tools.
+
+        On a model made by `configurable_fields`, LangChain binds the tools to the default model; there,
+        `llm.configurable_fields(...).bind(tools=tools)` keeps the choice.
 
         Args:
             tools: Functions, pydantic or TypedDict classes, LangChain tools, JSON
@@ -288,6 +329,9 @@ class ChatMelious(DescribedModel):
         **kwargs: Any,
     ) -> Runnable[LanguageModelInput, Any]:
         """Make a runnable that returns instances of a schema.
+
+        Tools beside the schema are an argument, `llm.with_structured_output(schema, tools=tools)`:
+        LangChain drops those that `bind_tools` bound before.
 
         Args:
             schema: A pydantic class (v2 or v1), a TypedDict, a JSON schema, or a

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from langchain_melious.chat.parameters import ChatParameters
-from melious.settings.fields import StreamFields
+from melious.settings.fields import ChatFields
 
 
-class ChatOptions(ChatParameters, StreamFields):
+class ChatOptions(ChatParameters, ChatFields):
     """The options of a chat model other than the parameters of its requests."""
 
     streaming: bool | None = None

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from langchain_core.language_models.model_profile import ModelProfile
 
-from melious.catalogue import known
+from melious.catalogue import ModelCard, known
 
 
 class CatalogueProfile(dict[str, Any]):
@@ -18,7 +18,7 @@ def profile_of(model: str, base_url: str | None = None) -> ModelProfile | None:
 
     A model list that the service at `base_url` sent to this process takes precedence.
 
-    Example:
+    Examples:
         >>> profile_of("glm-4.7:eco")["tool_calling"]
         True
     """
@@ -42,7 +42,7 @@ def profile_of(model: str, base_url: str | None = None) -> ModelProfile | None:
         "audio_outputs": False,
         "video_outputs": False,
         "reasoning_output": card.reasoning,
-        "reasoning_effort_levels": ["low", "medium", "high"] if card.reasons else None,
+        "reasoning_effort_levels": _effort_levels(card),
         "tool_calling": tools,
         "tool_choice": tools,
         "tool_call_streaming": tools,
@@ -52,3 +52,10 @@ def profile_of(model: str, base_url: str | None = None) -> ModelProfile | None:
     declared = ModelProfile.__annotations__
     known_values = {name: value for name, value in profile.items() if value is not None and name in declared}
     return cast("ModelProfile", CatalogueProfile(known_values))
+
+
+def _effort_levels(card: ModelCard) -> list[str] | None:
+    """The measured values of `reasoning_effort`, else the documented ones; None without reasoning."""
+    if not card.reasons:
+        return None
+    return list(card.reasoning_efforts or ("low", "medium", "high"))

@@ -15,6 +15,7 @@ from langchain_melious.chat.tools import choice_to_wire, tools_to_wire
 from langchain_melious.errors import InvalidArgumentError
 from langchain_melious.settings.fields import check_call
 from melious.routing.filters import split_flavor
+from melious.wire.thinking import ReasoningReplay
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
@@ -59,11 +60,11 @@ def call_of(
             raise InvalidArgumentError("n: a stream has one answer only; use generate() for several")
         if call.get("stream_options") is None and not options["stream_usage"]:
             call["stream_options"] = {"include_usage": False}
+    call["replay_reasoning"] = ReasoningReplay("with_tool_calls" if options["replay_reasoning"] else "never")
     profile = llm.profile if model == llm.model else profile_of(model, llm.base_url)
     call["messages"] = messages_to_wire(
         messages,
         _reader(model, profile or {}),
-        replay_reasoning=options["replay_reasoning"],
         null_content=options["null_content"],
         tool_images=bool((profile or {}).get("image_tool_message")),
     )

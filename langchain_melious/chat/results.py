@@ -11,15 +11,16 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_melious.chat.calls import CUT_OFF
 from langchain_melious.chat.messages import message_from_wire, usage_from_wire
 from langchain_melious.errors import ModelRefusalError
-from langchain_melious.provider import PROVIDER
+from langchain_melious.provider import FROM_CACHE, PROVIDER
 from melious.wire.arguments import Tools
 
 if TYPE_CHECKING:
-    from langchain_core.messages import BaseMessage
+    from langchain_core.messages import AIMessage, BaseMessage
     from langchain_core.messages.ai import UsageMetadata
 
     from melious.answers.results import ChatCompletion
 
+_COSTS = ("environment_impact", "billing_cost")
 _FACTS = ("id", "created", "system_fingerprint", "service_tier")
 
 
@@ -115,12 +116,14 @@ def result_of(completion: ChatCompletion, read_options: ReadOptions) -> ChatResu
     if read_options.raise_refusals:
         _check_not_withheld(generations)
     first = generations[0].message.response_metadata
-    output = {
-        name: first[name]
-        for name in ("model_name", "token_usage", "environment_impact", "billing_cost")
-        if name in first
-    }
+    output = {name: first[name] for name in ("model_name", "token_usage", *_COSTS) if name in first}
     return ChatResult(generations=generations, llm_output=output)
+
+
+def unpaid(message: AIMessage) -> AIMessage:
+    """A copy of a cached message, marked as such and without what the first request cost."""
+    metadata = {name: value for name, value in message.response_metadata.items() if name not in _COSTS}
+    return message.model_copy(update={"response_metadata": metadata | {FROM_CACHE: True}})
 
 
 def _check_not_withheld(generations: Sequence[ChatGeneration]) -> None:

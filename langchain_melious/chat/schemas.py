@@ -37,7 +37,7 @@ def regular_schema(schema: Any) -> Any:
     It is a class, a function, a JSON schema, or a `response_format` of type `json_schema`, whole or its
     inner part. Keys of a TypedDict that are not required stay optional.
 
-    Example:
+    Examples:
         >>> regular_schema({"type": "object", "properties": {}})["title"]
         'answer'
     """
@@ -59,7 +59,7 @@ def target_of(schema: Any, *, strict: bool | None = None) -> tuple[StructuredOut
     Raises:
         InvalidArgumentError: It is not a schema.
 
-    Example:
+    Examples:
         >>> target, wrapped = target_of({"title": "Numbers", "type": "array", "items": {"type": "integer"}})
         >>> target["name"], list(target["schema"]["properties"]), wrapped
         ('Numbers', ['value'], True)

@@ -127,23 +127,18 @@ class ChunkReader(DeltaReader):
         if piece is None:
             return []
         content, extra, calls = piece
-        if calls:
-            message = AIMessageChunk(
-                content=content,
-                additional_kwargs=extra,
-                tool_call_chunks=[_call_chunk(call) for call in calls],
-                response_metadata={"model_provider": PROVIDER},
-            )
-        else:
-            message = AIMessageChunk(
-                content=content,
-                additional_kwargs=extra,
-                response_metadata={"model_provider": PROVIDER},
-            )
+        if not calls:
+            return _text_chunk(content, extra)
+        message = AIMessageChunk(
+            content=content,
+            additional_kwargs=extra,
+            tool_call_chunks=[_call_chunk(call) for call in calls],
+            response_metadata={"model_provider": PROVIDER},
+        )
         return [ChatGenerationChunk(message=message)]
 
     def end(self, stream: StreamBase) -> list[ChatGenerationChunk]:
-        """The last message chunk, with the finish reason and the usage."""
+        """The text still held back, if any, and the last message chunk, with finish reason and usage."""
         (content, extra, rests), metadata, usage = self._end(stream)
         ends = [_call_chunk(rest) for rest in rests]
         if self._calls:
@@ -152,15 +147,22 @@ class ChunkReader(DeltaReader):
             for index, end in zip(calls, invalidating_end(calls.values(), cut_off=cut_off), strict=True):
                 if end:
                     ends.append(_call_chunk({"index": index, "function": {"arguments": end}}))
-        message = AIMessageChunk(
-            content=content,
-            additional_kwargs=extra,
+        last = AIMessageChunk(
+            content="",
             tool_call_chunks=ends,
             response_metadata=metadata,
             usage_metadata=usage,
             chunk_position="last",
         )
-        return [ChatGenerationChunk(message=message)]
+        held_back = _text_chunk(content, extra) if content or extra else []
+        return [*held_back, ChatGenerationChunk(message=last)]
+
+
+def _text_chunk(content: str, extra: dict[str, Any]) -> list[ChatGenerationChunk]:
+    message = AIMessageChunk(
+        content=content, additional_kwargs=extra, response_metadata={"model_provider": PROVIDER}
+    )
+    return [ChatGenerationChunk(message=message)]
 
 
 def _call_chunk(call: Mapping[str, Any]) -> ToolCallChunk:

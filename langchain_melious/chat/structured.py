@@ -111,7 +111,7 @@ def default_method(profile: Mapping[str, Any] | None) -> Method:
 def response_format_of(schema: Schema, *, strict: bool | None = None) -> dict[str, Any]:
     """Build the `response_format` that makes the service enforce a schema.
 
-    Example:
+    Examples:
         >>> response_format_of({"title": "Answer", "type": "object", "properties": {}})["json_schema"]["name"]
         'Answer'
     """

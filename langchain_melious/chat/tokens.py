@@ -64,7 +64,8 @@ class EstimatesTokens(BaseChatModel):
         parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
         texts = [part["text"] for part in parts if part["type"] == "text"]
         texts += [_json(message[name]) for name in ("tool_calls", "function_call") if message.get(name)]
-        texts += [message[name] for name in ("reasoning_content", "name") if message.get(name)]
+        sent = ("reasoning_content", "name") if message.get("tool_calls") else ("name",)
+        texts += [message[name] for name in sent if message.get(name)]
         flat = sum(_PER_PART.get(part["type"], 0) for part in parts)
         return _PER_MESSAGE + flat + sum(map(self.get_num_tokens, texts))
 

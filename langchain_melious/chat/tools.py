@@ -50,7 +50,7 @@ def choice_to_wire(choice: ToolChoice, tools: Sequence[Mapping[str, Any]]) -> st
     Raises:
         InvalidArgumentError: The choice is not one of `tools`.
 
-    Example:
+    Examples:
         >>> choice_to_wire("any", [{"type": "function", "function": {"name": "search"}}])
         'required'
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from functools import partial
@@ -35,6 +36,7 @@ _PARAMETERS = (
 )
 _SCORE = "relevance_score"
 _PLAIN = frozenset({str, int, float, bool, type(None)})
+_logger = logging.getLogger(__name__)
 
 
 class Ranked(TypedDict):
@@ -79,7 +81,7 @@ class MeliousRerank(MeliousSettings, BaseDocumentCompressor):
         langchain_melious.errors.ConfigurationError: The key is missing or the base URL is not valid.
         langchain_melious.errors.InvalidArgumentError: An argument is invalid or unknown.
 
-    Example:
+    Examples:
         >>> from langchain_melious import MeliousRerank
         >>> rerank = MeliousRerank(model="bge-reranker-v2-m3", api_key="sk-mel-...", top_n=4)
         >>> rerank.top_n, rerank.max_retries
@@ -131,7 +133,7 @@ class MeliousRerank(MeliousSettings, BaseDocumentCompressor):
             info = RequestInfo("rerank", call["model"], self._routing(call))
             with reported(info, call):
                 result = self._sync_client().rerank.create(**call)
-            return _ranked(result, min_score), usage_of(info, result)
+            return _ranked(call, result, min_score), usage_of(info, result)
 
     async def _ascore(
         self, documents: Sequence[Rankable], query: str, options: Mapping[str, Any]
@@ -143,7 +145,7 @@ class MeliousRerank(MeliousSettings, BaseDocumentCompressor):
             info = RequestInfo("rerank", call["model"], self._routing(call))
             async with areported(info, call):
                 result = await self._async_client().rerank.create(**call)
-            return _ranked(result, min_score), usage_of(info, result)
+            return _ranked(call, result, min_score), usage_of(info, result)
 
     # --- documents -----------------------------------------------------------------------------------
 
@@ -153,8 +155,10 @@ class MeliousRerank(MeliousSettings, BaseDocumentCompressor):
     ) -> list[Document]:
         """Sort documents by relevance to a query, best first; in traces this is a run.
 
-        The results are copies, with `relevance_score` in their metadata. Blank documents are not sent; they
-        come last, with a score of 0. For options and errors see `rerank`.
+        The results are copies, with `relevance_score` in their metadata. Documents that the service leaves
+        out come after the ranked ones, without a score; the log says so. Blank documents are not sent; they
+        come last, with a score of 0. `top_n` and `min_score` cut the list. For options and errors see
+        `rerank`.
         """
         given: RerankInput = {"query": query, "documents": documents}
         return self.as_runnable(**options).invoke(given, {"callbacks": callbacks})
@@ -203,22 +207,30 @@ class MeliousRerank(MeliousSettings, BaseDocumentCompressor):
         blank: list[Document],
         options: Mapping[str, Any],
     ) -> list[Document]:
-        """Copies in their new order, with scores; blank documents last, unless `min_score` drops them."""
-        best = [(written[item["index"]], item["relevance_score"]) for item in ranked]
-        if (options.get("min_score", self.min_score) or 0.0) <= 0.0:
+        """Copies in their new order, with scores; what has none comes last, unless `min_score` drops it."""
+        min_score = options.get("min_score", self.min_score)
+        best: list[tuple[Document, float | None]] = [
+            (written[item["index"]], item["relevance_score"]) for item in ranked
+        ]
+        if min_score is None:
+            seen = {item["index"] for item in ranked}
+            best += [(document, None) for place, document in enumerate(written) if place not in seen]
+        if min_score is None or min_score <= 0.0:
             best += [(document, 0.0) for document in blank]
         keep = self._given("keep_retrieval_score", options)
         return [_scored(*each, keep=keep) for each in best[: options.get("top_n", self.top_n)]]
 
 
-def _scored(document: Document, score: float, *, keep: bool) -> Document:
-    """A copy with its score, and its earlier one if that is kept."""
+def _scored(document: Document, score: float | None, *, keep: bool) -> Document:
+    """A copy with its score, or without one, and its earlier one if that is kept."""
     metadata = {
         name: value if type(value) in _PLAIN else deepcopy(value) for name, value in document.metadata.items()
     }
-    if keep and _SCORE in metadata:
-        metadata["retrieval_score"] = metadata[_SCORE]
-    metadata[_SCORE] = score
+    earlier = metadata.pop(_SCORE, None)
+    if keep and earlier is not None:
+        metadata["retrieval_score"] = earlier
+    if score is not None:
+        metadata[_SCORE] = score
     return document.model_copy(update={"metadata": metadata})
 
 
@@ -262,7 +274,11 @@ def _text_of(document: Rankable, position: int) -> str:
     return text
 
 
-def _ranked(result: RerankResult, min_score: float | None) -> list[Ranked]:
+def _ranked(call: Mapping[str, Any], result: RerankResult, min_score: float | None) -> list[Ranked]:
+    """The scores of an answer, best first. The log says so if the service left documents out."""
+    sent, ranked = len(call["documents"]), len(result.results)
+    if ranked < min(sent, call["top_n"] or sent):
+        _logger.warning("the service ranked only %d of %d documents", ranked, sent)
     return [
         Ranked(index=item.index, relevance_score=item.relevance_score)
         for item in result.results

@@ -10,7 +10,7 @@ class CacheView:
 
     LlamaIndex uses the bare text as the key, so queries and documents, or two models, would share vectors.
 
-    Example:
+    Examples:
         >>> from llama_index.core.storage.kvstore import SimpleKVStore
         >>> store = SimpleKVStore()
         >>> CacheView(store, "query: ").put("dunes", {"vector": [0.6, 0.8]}, "embeddings")

@@ -7,25 +7,34 @@ import inspect
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 from llama_index.core.base.embeddings.base import BaseEmbedding, Embedding
 from llama_index.core.bridge.pydantic import ConfigDict, Field, PrivateAttr
+from llama_index.core.schema import BaseNode
 from llama_index_instrumentation import get_dispatcher
 from llama_index_instrumentation.dispatcher import Dispatcher
 
 from llama_index_melious.component import MeliousComponent
 from llama_index_melious.embeddings.cache_view import CacheView
+from llama_index_melious.embeddings.places import (
+    batch_run,
+    check_text,
+    current_run,
+    instructed,
+    naming_the_node,
+    naming_the_text,
+    split_by_text,
+)
 from llama_index_melious.events import dispatch_usage
 from melious.answers.results import EmbeddingsResult, Result
+from melious.endpoints.blank_texts import is_blank, width_of
 from melious.endpoints.common import check_weights
 from melious.endpoints.embeddings import EmbeddingParams
-from melious.errors import InvalidArgumentError
 from melious.http.asyncio_only import running_loop
 from melious.routing.filters import split_flavor
-from melious.settings.fields import EmbeddingCacheFields
+from melious.settings.fields import EmbeddingFields
 
 _PARAMETERS = frozenset(EmbeddingParams.__annotations__)
 
@@ -38,15 +47,6 @@ _get_text_embedding = inspect.unwrap(BaseEmbedding.get_text_embedding)
 _aget_text_embedding = inspect.unwrap(BaseEmbedding.aget_text_embedding)
 _get_text_embedding_batch = inspect.unwrap(BaseEmbedding.get_text_embedding_batch)
 _aget_text_embedding_batch = inspect.unwrap(BaseEmbedding.aget_text_embedding_batch)
-
-
-class _BatchRun:
-    """The batches of one async call; none starts after one has failed."""
-
-    failed = False
-
-
-_run: ContextVar[_BatchRun | None] = ContextVar("melious_embedding_run", default=None)
 
 
 class _ConcurrencyLimit:
@@ -75,7 +75,7 @@ class _ConcurrencyLimit:
         return _ConcurrencyLimit, ()
 
 
-class MeliousEmbedding(MeliousComponent, EmbeddingCacheFields, BaseEmbedding):
+class MeliousEmbedding(MeliousComponent, EmbeddingFields, BaseEmbedding):
     """The embedding models of Melious.
 
     Texts are sent unchanged, in batches of `embed_batch_size`; async calls run
@@ -83,6 +83,10 @@ class MeliousEmbedding(MeliousComponent, EmbeddingCacheFields, BaseEmbedding):
     is set. Several texts give `list[list[float]]`, n x dim, in the order of the
     texts. A failed call raises a `melious.MeliousError`. A `MeliousUsageEvent`
     reports what each request cost.
+
+    An `IngestionPipeline` embeds anew when the model, its service, what is sent
+    to it or the routing changes, but not for another key, timeout, batch size or
+    other setting that only changes how requests are made.
 
     Args:
         model: The model, with or without a flavor; LlamaIndex calls it `model_name`.
@@ -105,6 +109,7 @@ class MeliousEmbedding(MeliousComponent, EmbeddingCacheFields, BaseEmbedding):
             instruction. Pickles and copies keep it, `to_dict` does not.
         embedding_cache_size: The most vectors to keep in memory; 0 by default, for none.
         embedding_cache_ttl: Seconds to keep a vector in memory; 3600 by default.
+        blank_texts: `refuse` blank texts, the default, or `skip` them and give vectors of zeros.
         timeout: Seconds for each wait, a `Timeout`, an `httpx.Timeout` or `(connect, read)`. Default: 60 s.
         deadline: Seconds for a whole call, with waits and retries; 600 by default, None for no limit.
         max_retries: Further attempts after transient errors; 2 by default, 0 for none.
@@ -117,7 +122,7 @@ class MeliousEmbedding(MeliousComponent, EmbeddingCacheFields, BaseEmbedding):
         ConfigurationError: There is no key, or the base URL cannot be used.
         InvalidArgumentError: Another argument is wrong or unknown.
 
-    Example:
+    Examples:
         >>> from llama_index_melious import MeliousEmbedding
         >>> embed_model = MeliousEmbedding(
         ...     model="multilingual-e5-large",
@@ -136,6 +141,10 @@ class MeliousEmbedding(MeliousComponent, EmbeddingCacheFields, BaseEmbedding):
         **MeliousComponent.argument_aliases,
         "model": "model_name",
     }
+
+    operational_fields: ClassVar[frozenset[str]] = frozenset(
+        {"embed_batch_size", "num_workers", "encoding_format"}
+    )
 
     if TYPE_CHECKING:  # one of the two must be given
         model: str = ""
@@ -210,31 +219,33 @@ class MeliousEmbedding(MeliousComponent, EmbeddingCacheFields, BaseEmbedding):
         return self._vectors(await self._aclient().embeddings.create(**self._request(texts)))
 
     def _get_query_embedding(self, query: str) -> Embedding:
-        return self._embed(_instructed(self.query_instruction, [query]))[0]
+        return self._embed(instructed(self.query_instruction, [query]))[0]
 
     async def _aget_query_embedding(self, query: str) -> Embedding:
-        return (await self._aembed(_instructed(self.query_instruction, [query])))[0]
+        return (await self._aembed(instructed(self.query_instruction, [query])))[0]
 
     def _get_text_embedding(self, text: str) -> Embedding:
-        return self._embed(_instructed(self.text_instruction, [text]))[0]
+        return self._embed(instructed(self.text_instruction, [text]))[0]
 
     @dispatcher.span
     async def _aget_text_embedding(self, text: str) -> Embedding:
-        return (await self._aembed(_instructed(self.text_instruction, [text])))[0]
+        return (await self._aembed(instructed(self.text_instruction, [text])))[0]
 
     @dispatcher.span
     def _get_text_embeddings(self, texts: list[str]) -> list[Embedding]:
-        return self._embed(_instructed(self.text_instruction, texts))
+        with naming_the_text(current_run(texts), texts):
+            return self._embed(instructed(self.text_instruction, texts))
 
     @dispatcher.span
     async def _aget_text_embeddings(self, texts: list[str]) -> list[Embedding]:
-        run = _run.get() or _BatchRun()
+        run = current_run(texts)
         async with self._concurrency.of(self.num_workers):
             if run.failed:
                 # LlamaIndex has raised already, but lets its other batches run.
                 raise asyncio.CancelledError
             try:
-                return await self._aembed(_instructed(self.text_instruction, texts))
+                with naming_the_text(run, texts):
+                    return await self._aembed(instructed(self.text_instruction, texts))
             except BaseException:
                 run.failed = True
                 raise
@@ -261,22 +272,28 @@ class MeliousEmbedding(MeliousComponent, EmbeddingCacheFields, BaseEmbedding):
             InvalidArgumentError: An option is wrong or unknown, or the query is empty.
             MeliousError: The call failed.
         """
+        check_text("query", query)
         vector: Embedding = _get_query_embedding(self._ready(options, query=True), query)
         return vector
 
     async def aget_query_embedding(self, query: str, **options: Any) -> Embedding:
         """Like `get_query_embedding`, for asyncio."""
+        check_text("query", query)
         vector: Embedding = await _aget_query_embedding(self._ready(options, query=True), query)
         return vector
 
     def get_text_embedding(self, text: str, **options: Any) -> Embedding:
         """Embed a text of a document; see `get_query_embedding` for options and errors."""
-        vector: Embedding = _get_text_embedding(self._ready(options), text)
+        ready = self._ready(options)
+        check_text("text", text, ready.blank_texts)
+        vector: Embedding = _get_text_embedding(ready, text)
         return vector
 
     async def aget_text_embedding(self, text: str, **options: Any) -> Embedding:
         """Like `get_text_embedding`, for asyncio."""
-        vector: Embedding = await _aget_text_embedding(self._ready(options), text)
+        ready = self._ready(options)
+        check_text("text", text, ready.blank_texts)
+        vector: Embedding = await _aget_text_embedding(ready, text)
         return vector
 
     def get_text_embedding_batch(
@@ -288,19 +305,20 @@ class MeliousEmbedding(MeliousComponent, EmbeddingCacheFields, BaseEmbedding):
         """Embed texts of documents, one request after the other: n x dim, in the order of the texts.
 
         Args:
-            texts: The texts; none may be blank.
+            texts: The texts; none may be blank, unless `blank_texts` is `skip`.
             show_progress: Show a progress bar.
             **kwargs: Any of the constructor's arguments, for this call only. Others are ignored, since
                 ingestion pipelines pass theirs to every step.
 
         Raises:
-            InvalidArgumentError: An argument is wrong, or a text is blank; the error names its position.
+            InvalidArgumentError: An argument is wrong, or a text is blank and not to be skipped; the error
+                names its position.
             MeliousError: A request failed.
         """
-        _check_texts(texts)
         ready = self._ready(self._own(kwargs))
-        vectors: list[Embedding] = _get_text_embedding_batch(ready, texts, show_progress)
-        return vectors
+        with batch_run(texts, ready.blank_texts) as written:
+            vectors: list[Embedding] = _get_text_embedding_batch(ready, written, show_progress)
+        return ready._with_zeros(texts, vectors)  # noqa: SLF001 - its own class
 
     async def aget_text_embedding_batch(
         self,
@@ -313,14 +331,44 @@ class MeliousEmbedding(MeliousComponent, EmbeddingCacheFields, BaseEmbedding):
         After one has failed, no other is sent.
         """
         running_loop()
-        _check_texts(texts)
         ready = self._ready(self._own(kwargs))
-        token = _run.set(_BatchRun())
-        try:
-            vectors: list[Embedding] = await _aget_text_embedding_batch(ready, texts, show_progress)
-        finally:
-            _run.reset(token)
-        return vectors
+        with batch_run(texts, ready.blank_texts) as written:
+            vectors: list[Embedding] = await _aget_text_embedding_batch(ready, written, show_progress)
+        return ready._with_zeros(texts, vectors)  # noqa: SLF001 - its own class
+
+    def _with_zeros(self, texts: Sequence[str], vectors: list[Embedding]) -> list[Embedding]:
+        """The vectors of all texts, with zeros for the blank ones among them."""
+        if len(vectors) == len(texts):
+            return vectors
+        width = width_of(vectors, self.dimensions, self.model_name, self.base_url)
+        embedded = iter(vectors)
+        return [[0.0] * width if is_blank(text) else next(embedded) for text in texts]
+
+    def __call__(self, nodes: Sequence[BaseNode], **kwargs: Any) -> Sequence[BaseNode]:
+        """Embed nodes, as a step of a pipeline; blank ones keep no vector.
+
+        Args:
+            nodes: The nodes; they get their `embedding`.
+            **kwargs: See `get_text_embedding_batch`.
+
+        Raises:
+            MeliousError: A request failed. If a vector is broken, the error names the node.
+        """
+        filled, texts = split_by_text(nodes)
+        with naming_the_node(filled):
+            vectors = self.get_text_embedding_batch(texts, **kwargs)
+        for node, vector in zip(filled, vectors, strict=True):
+            node.embedding = vector
+        return nodes
+
+    async def acall(self, nodes: Sequence[BaseNode], **kwargs: Any) -> Sequence[BaseNode]:
+        """Like calling the model, for asyncio."""
+        filled, texts = split_by_text(nodes)
+        with naming_the_node(filled):
+            vectors = await self.aget_text_embedding_batch(texts, **kwargs)
+        for node, vector in zip(filled, vectors, strict=True):
+            node.embedding = vector
+        return nodes
 
     def _own(self, arguments: dict[str, Any]) -> dict[str, Any]:
         known = {*type(self).model_fields, *self.argument_aliases}
@@ -335,23 +383,5 @@ class MeliousEmbedding(MeliousComponent, EmbeddingCacheFields, BaseEmbedding):
         return vectors
 
 
-def _check_texts(texts: Sequence[str]) -> None:
-    """Check all texts before LlamaIndex cuts them into batches, so that errors name the caller's position.
-
-    Raises:
-        InvalidArgumentError: A text is blank or no string; nothing was sent.
-    """
-    for position, text in enumerate(texts):
-        if not isinstance(text, str) or not text or text.isspace():
-            raise InvalidArgumentError(
-                f"texts[{position}]: must be a string that is not blank, not {text!r:.80}", param="texts"
-            )
-
-
 def _report_usage(answer: Result) -> None:
     dispatch_usage("embeddings", answer, origin=answer.meta)
-
-
-def _instructed(instruction: str, texts: list[str]) -> list[str]:
-    """The texts with their prefix; anything else is left for the core to refuse by its position."""
-    return [instruction + text if isinstance(text, str) and text else text for text in texts]

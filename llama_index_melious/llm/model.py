@@ -13,6 +13,7 @@ from llama_index.core.base.llms.types import (
     MessageRole,
 )
 from llama_index.core.bridge.pydantic import Field
+from llama_index.core.constants import DEFAULT_CONTEXT_WINDOW
 from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_callback
 
 from llama_index_melious.component import MeliousComponent
@@ -33,16 +34,17 @@ from llama_index_melious.llm.streaming import (
 )
 from llama_index_melious.llm.structured_predict import StructuredPredict
 from melious import catalogue
+from melious.clients.surroundings import FrameworkRun, made_by
 from melious.errors import InvalidArgumentError
-from melious.settings.fields import StreamFields, with_model
+from melious.settings.fields import ChatFields, with_model
 from melious.settings.keys import hide_key
+from melious.wire.thinking import ReasoningReplay, ReplayWhen
 
 if TYPE_CHECKING:
     from melious.answers.results import ChatCompletion
     from melious.catalogue import ModelCard
     from melious.clients.streams import AsyncChatStream, ChatStream
 
-_GENEROUS_CONTEXT = 131_072
 _ABOUT_TOOLS = ("tools", "tool_choice", "parallel_tool_calls")
 _OWN = (
     "temperature",
@@ -54,9 +56,10 @@ _OWN = (
     "logprobs",
     "top_logprobs",
 )
+_REPLAY: Mapping[bool | None, ReplayWhen] = {True: "always", None: "when_needed", False: "never"}
 
 
-class Melious(StructuredPredict, MeliousComponent, StreamFields):
+class Melious(StructuredPredict, MeliousComponent, ChatFields):
     """The chat models of Melious.
 
     Routing can be set here, for every request, or per call:
@@ -79,12 +82,16 @@ class Melious(StructuredPredict, MeliousComponent, StreamFields):
         max_tokens: Maximum tokens to generate, reasoning included; by default the model's maximum.
         top_p, stop, seed, reasoning_effort, logprobs, top_logprobs: As in
             `melious.endpoints.chat.ChatParams`; not sent by default.
-        context_window: Tokens the model can read; by default as in the catalogue.
-        is_function_calling_model: Whether the model supports tools; by default as in the catalogue.
+        context_window: Tokens the model can read; by default as in the catalogue. For a model that is not
+            in it, LlamaIndex's default applies: 3900, to which engines and memories cut their prompts.
+        is_function_calling_model: Whether the model supports tools; by default as in the catalogue. For a
+            model that is not in it, set True to use it in a `FunctionAgent`.
         strict: Ask for tool arguments that follow the schema exactly; False by default.
         think_tags: Treat a leading `<think>` part of an answer as reasoning; True by default.
-        echo_thinking: Send earlier reasoning back to the model as `reasoning_content`; False by default.
+        echo_thinking: Send earlier reasoning back to the model as `reasoning_content`; by default only to a
+            model that refuses messages without it, with False to none.
         stream_impact: `buffer` makes streams request whole answers, which report impact; `native` by default.
+        merge_system_messages: Merge system messages into one; by default where the model takes only one.
         timeout: Seconds for each wait, a `Timeout`, an `httpx.Timeout` or `(connect, read)`. Default: 300 s.
         deadline: Seconds for a whole call, with waits and retries; 600 by default, None for no limit.
         max_retries: Further attempts after transient errors; 2 by default, 0 for none.
@@ -98,7 +105,7 @@ class Melious(StructuredPredict, MeliousComponent, StreamFields):
         ConfigurationError: There is no key, or the base URL cannot be used.
         InvalidArgumentError: Another argument is wrong or unknown.
 
-    Example:
+    Examples:
         >>> from llama_index_melious import Melious
         >>> llm = Melious(model="glm-4.7", api_key="sk-mel-...", filters={"countries": ["DE", "FR"]})
         >>> llm.metadata.context_window
@@ -121,7 +128,7 @@ class Melious(StructuredPredict, MeliousComponent, StreamFields):
     context_window: int | None = Field(default=None, gt=0)
     is_function_calling_model: bool | None = None
     think_tags: bool = True
-    echo_thinking: bool = False
+    echo_thinking: bool | None = None
 
     if not TYPE_CHECKING:  # type checkers take the signature from the fields
 
@@ -141,14 +148,15 @@ class Melious(StructuredPredict, MeliousComponent, StreamFields):
 
     @property
     def metadata(self) -> LLMMetadata:
-        """The model's properties, from the arguments, else the catalogue, else generous defaults.
+        """The model's properties, from the arguments, or else from the catalogue.
 
-        The catalogue is the shipped one, updated by `available_models` in this process. Nothing is fetched,
-        and an unknown model is not an error.
+        The catalogue is the shipped one, updated by `available_models` in this process. Nothing is fetched.
+        Where neither says anything, the context window is LlamaIndex's default and tools are not supported;
+        set `context_window` and `is_function_calling_model`.
         """
         card = catalogue.known(self.model, self.base_url)
         return LLMMetadata(
-            context_window=self.context_window or (card and card.context_length) or _GENEROUS_CONTEXT,
+            context_window=self.context_window or (card and card.context_length) or DEFAULT_CONTEXT_WINDOW,
             num_output=self.max_tokens or -1,
             is_chat_model=True,
             is_function_calling_model=self._calls_tools(card),
@@ -158,9 +166,7 @@ class Melious(StructuredPredict, MeliousComponent, StreamFields):
     def _calls_tools(self, card: ModelCard | None) -> bool:
         if self.is_function_calling_model is not None:
             return self.is_function_calling_model
-        if card is None or card.tools is not None:
-            return card is None or bool(card.tools)
-        return not card.capabilities  # a card that lists capabilities lists all of them
+        return card is not None and bool(card.tools)
 
     def available_models(self, **wanted: Any) -> list[ModelCard]:
         """Find the chat models that the key may use: their cards, whose `id` is the name.
@@ -222,10 +228,11 @@ class Melious(StructuredPredict, MeliousComponent, StreamFields):
         wire = to_wire(
             messages,
             model=model,
-            echo_thinking=self.echo_thinking,
+            echo_thinking=self.echo_thinking is not False,
             refused=_not_read_by(card),
         )
         own = {name: getattr(self, name) for name in _OWN}
+        own["replay_reasoning"] = ReasoningReplay(_REPLAY[self.echo_thinking], switch="echo_thinking")
         return {"model": model, "messages": wire, **self._parameters(PARAMETERS, own, params)}
 
     # --- chat ----------------------------------------------------------------------------------
@@ -236,7 +243,8 @@ class Melious(StructuredPredict, MeliousComponent, StreamFields):
 
         Args:
             messages: The conversation, oldest first.
-            **kwargs: Any parameter of the endpoint or of routing, for this call only.
+            **kwargs: Any parameter of the endpoint or of routing, for this call only. With `n`, all answers
+                are billed; the response holds the first, and its `raw` all of them.
 
         Raises:
             InvalidArgumentError: An argument is wrong; nothing was sent.
@@ -270,11 +278,15 @@ class Melious(StructuredPredict, MeliousComponent, StreamFields):
 
     def _chat(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> ChatResponse:
         request = self._request(messages, kwargs)
-        return self._response(self._client().chat.create(**request), request)
+        with made_by(_RUN):
+            completion = self._client().chat.create(**request)
+        return self._response(completion, request)
 
     async def _achat(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> ChatResponse:
         request = self._request(messages, kwargs)
-        return self._response(await self._aclient().chat.create(**request), request)
+        with made_by(_RUN):
+            completion = await self._aclient().chat.create(**request)
+        return self._response(completion, request)
 
     def _response(self, completion: ChatCompletion, request: Mapping[str, Any]) -> ChatResponse:
         from llama_index_melious.events import dispatch_usage  # noqa: PLC0415 - needed by the first answer
@@ -296,19 +308,23 @@ class Melious(StructuredPredict, MeliousComponent, StreamFields):
         self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]
     ) -> tuple[ChatStream, ResponseBuilder]:
         request = self._request(messages, kwargs)
-        return self._client().chat.stream(**request), ResponseBuilder(**self._response_options(request))
+        with made_by(_RUN):
+            stream = self._client().chat.stream(**request)
+        return stream, ResponseBuilder(**self._response_options(request))
 
     async def _astream(
         self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]
     ) -> tuple[AsyncChatStream, ResponseBuilder]:
         request = self._request(messages, kwargs)
-        return await self._aclient().chat.stream(**request), ResponseBuilder(
-            **self._response_options(request)
-        )
+        with made_by(_RUN):
+            stream = await self._aclient().chat.stream(**request)
+        return stream, ResponseBuilder(**self._response_options(request))
 
     # --- completion: a prompt is a conversation of one message ------------------------------------
 
     def _prompt(self, prompt: str, *, formatted: bool) -> list[ChatMessage]:
+        if not isinstance(prompt, str):
+            raise InvalidArgumentError(f"prompt: must be text, not {type(prompt).__name__}", param="prompt")
         text = prompt if formatted or self.completion_to_prompt is None else self.completion_to_prompt(prompt)
         return [ChatMessage(role=MessageRole.USER, content=text)]
 
@@ -343,6 +359,9 @@ class Melious(StructuredPredict, MeliousComponent, StreamFields):
         return CompletionResponseStream(
             *await self._astream(self._prompt(prompt, formatted=formatted), kwargs)
         )
+
+
+_RUN = FrameworkRun(tracers=frozenset({"openinference.instrumentation.llama_index"}))
 
 
 def _not_read_by(card: ModelCard | None) -> frozenset[str]:

@@ -143,8 +143,16 @@ def astream_callback(
 
 
 def _show_return_type(stream: Any, returns: str) -> None:
-    """Show callers the generator in `help` and editors, not the open stream."""
-    stream.__signature__ = inspect.signature(stream).replace(return_annotation=returns)
+    """Show callers the generator in `help` and editors, not the open stream.
+
+    LlamaIndex's spans check arguments by the signature. The prompt is optional there, so that LlamaIndex's
+    own check of it gives the error.
+    """
+    signature = inspect.signature(stream)
+    shown = [
+        one.replace(default=...) if one.name == "prompt" else one for one in signature.parameters.values()
+    ]
+    stream.__signature__ = signature.replace(parameters=shown, return_annotation=returns)
 
 
 class _Tap(Generic[R]):

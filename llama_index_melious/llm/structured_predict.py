@@ -67,8 +67,8 @@ class StructuredPredict(ToolCalling):
     def _check_calls_tools(self) -> None:
         if not self.metadata.is_function_calling_model:
             raise InvalidArgumentError(
-                f"pydantic_program_mode: {self.metadata.model_name} does not support tools; use the default "
-                "mode, or set `is_function_calling_model=True`",
+                f"pydantic_program_mode: {self.metadata.model_name} is not known to support tools; use "
+                "the default mode, or set `is_function_calling_model=True`",
                 param="pydantic_program_mode",
             )
 

@@ -64,7 +64,7 @@ class MeliousAudioReader(MeliousComponent, BasePydanticReader):
         ConfigurationError: There is no key, or the base URL cannot be used.
         InvalidArgumentError: Another argument is wrong or unknown.
 
-    Example:
+    Examples:
         >>> import tempfile, wave
         >>> from pathlib import Path
         >>> from llama_index_melious import MeliousAudioReader

@@ -70,7 +70,7 @@ class MeliousToolSpec(MeliousComponent, BaseToolSpec):
         ConfigurationError: There is no key, or the base URL cannot be used.
         InvalidArgumentError: Another argument is wrong or unknown.
 
-    Example:
+    Examples:
         >>> from llama_index_melious import MeliousToolSpec
         >>> from melious.sandbox import Sandbox
         >>> with Sandbox() as sandbox:

@@ -78,7 +78,7 @@ class MeliousRerank(MeliousComponent, BaseNodePostprocessor):
         ConfigurationError: There is no key, or the base URL cannot be used.
         InvalidArgumentError: Another argument is wrong or unknown.
 
-    Example:
+    Examples:
         >>> from llama_index_melious import MeliousRerank
         >>> rerank = MeliousRerank(model="bge-reranker-v2-m3", api_key="sk-mel-...", top_n=4)
         >>> rerank.top_n, rerank.on_error
@@ -91,6 +91,8 @@ class MeliousRerank(MeliousComponent, BaseNodePostprocessor):
     """
 
     model_config: ClassVar[ConfigDict] = ConfigDict(validate_assignment=True)
+
+    operational_fields: ClassVar[frozenset[str]] = frozenset({"max_batch_size", "num_workers"})
 
     model: str
     top_n: int | None = Field(default=None, ge=0)

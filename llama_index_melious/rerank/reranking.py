@@ -76,7 +76,7 @@ class Reranking:
         if settings.top_n != 0:
             contents = (item.node.get_content(settings.metadata_mode) for item in nodes)
             limit = settings.max_document_chars
-            self.texts = {position: text[:limit] for position, text in enumerate(contents) if text}
+            self.texts = {position: text[:limit] for position, text in enumerate(contents) if text.strip()}
         self.result: list[NodeWithScore] = []
 
     @contextmanager

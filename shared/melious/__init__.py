@@ -5,7 +5,7 @@ LangChain and LlamaIndex adapters (`langchain_melious`, `llama_index_melious`)
 stand on them. Importing this package costs nothing: names are loaded when they
 are first used, and no connection is opened before the first request.
 
-Example:
+Examples:
     >>> from melious import MeliousClient
     >>> with MeliousClient(api_key="sk-mel-...") as client:  # doctest: +SKIP
     ...     answer = client.chat.create(
@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     from melious.impact.budget import ImpactBudget
     from melious.routing.filters import Filters, ProviderFilters
     from melious.settings.config import Timeout
+    from melious.wire.chunk import ChatChunk
 
 _HOME = {
     "clients._async.client": ("AsyncMeliousClient",),
@@ -112,6 +113,7 @@ _HOME = {
         "Usage",
     ),
     "routing.filters": ("Filters", "ProviderFilters"),
+    "wire.chunk": ("ChatChunk",),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
@@ -124,6 +126,7 @@ __all__ = [
     "BadRequestError",
     "BillingCost",
     "BudgetExceededError",
+    "ChatChunk",
     "ChatCompletion",
     "ConfigurationError",
     "ContextLengthExceededError",

@@ -68,7 +68,7 @@ def tokens(count: int | None) -> str:
 def counted(count: int, word: str) -> str:
     """A number of things.
 
-    Example:
+    Examples:
         >>> counted(1, "request"), counted(1200, "request")
         ('1 request', '1,200 requests')
     """

@@ -29,7 +29,7 @@ def text_table(
         max_width: The most that a line may take; None for no limit. A first cell that would take
             more gets a line of its own.
 
-    Example:
+    Examples:
         >>> rows = [["glm-4.7", "0.80"], ["bge-m3", "0.01"]]
         >>> print(*text_table(["model", "EUR"], rows, right=[1]), sep="\n")
         model     EUR

@@ -20,7 +20,7 @@ class Timeout:
         silence: In a stream, until the next byte.
         event: In a stream, until the next event; comments do not count.
 
-    Example:
+    Examples:
         >>> from melious import Timeout
         >>> Timeout(answer=30.0, silence=None)
         Timeout(connect=5.0, write=60.0, answer=30.0, silence=None, event=300.0)
@@ -75,7 +75,7 @@ def read_timeout(timeout: TimeoutArgument) -> float | Timeout | None:
     Raises:
         InvalidArgumentError: It is something else, or a number is not positive.
 
-    Example:
+    Examples:
         >>> read_timeout((3.05, 27.0))
         Timeout(connect=3.05, write=27.0, answer=27.0, silence=27.0, event=27.0)
     """

@@ -66,7 +66,7 @@ class Sandbox:
     Raises:
         InvalidArgumentError: An argument is unknown or cannot be used; a ``ValueError`` too.
 
-    Example:
+    Examples:
         >>> import urllib.request
         >>> with Sandbox() as sandbox:
         ...     request = urllib.request.Request(

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from melious import AsyncMeliousClient, MeliousClient, MeliousError
+from melious import AsyncMeliousClient, ChatChunk, MeliousClient, MeliousError
 from melious.sandbox import Sandbox
 
 CHAT = "llama-3.1-8b-instruct"
@@ -34,7 +34,7 @@ class Streamed:
     """A stream read to its end: what came, and what it ended with."""
 
     stream: Any
-    chunks: list[dict[str, Any]]
+    chunks: list[ChatChunk]
     error: MeliousError | None
 
     @property
@@ -72,7 +72,7 @@ class SyncClients(Clients):
 
     def stream(self, client: MeliousClient, **params: Any) -> Streamed:
         with client.chat.stream(**params) as stream:
-            chunks: list[dict[str, Any]] = []
+            chunks: list[ChatChunk] = []
             try:
                 chunks.extend(stream)
             except MeliousError as error:
@@ -115,7 +115,7 @@ class AsyncClients(Clients):
     def stream(self, client: AsyncMeliousClient, **params: Any) -> Streamed:
         async def run() -> Streamed:
             async with client.chat.stream(**params) as stream:
-                chunks: list[dict[str, Any]] = []
+                chunks: list[ChatChunk] = []
                 try:
                     async for chunk in stream:
                         chunks.append(chunk)

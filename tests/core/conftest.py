@@ -28,12 +28,13 @@ hypothesis.settings.load_profile("no deadline")
 
 @pytest.fixture(autouse=True)
 def _nothing_is_remembered() -> Iterator[None]:
-    from melious.catalogue import methods
+    from melious.catalogue import methods, needs
     from melious.exchange import gate
 
     yield
     gate.forget_gates()
     methods.forget_methods()
+    needs.forget_needs()
 
 
 @pytest.fixture(params=["sync", "async"])

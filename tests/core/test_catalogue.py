@@ -28,7 +28,7 @@ def test_an_unknown_name_or_suffix_is_no_model(model):
     [
         ("gpt-oss-120b", "chat", 131_072, None),
         ("qwen3-32b", "chat", 131_072, None),
-        ("kimi-k3", "chat", 1_000_000, None),
+        ("kimi-k3", "chat", 1_048_576, None),
         ("bge-m3", "embeddings", 8192, 1024),
         ("bge-base-en-v1.5", "embeddings", 512, 768),
         ("qwen3-embedding-8b", "embeddings", 32_768, 4096),

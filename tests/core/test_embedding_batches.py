@@ -1,5 +1,6 @@
 """Texts in batches: how they are laid out, sent and put together, and what is done about those that are too large."""
 
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from melious import BadRequestError, ServerError, track_impact
+from melious import BadRequestError, ResponseDecodeError, ServerError, track_impact
 from melious.endpoints.embeddings import MAX_BATCH_BYTES, EmbeddingsPlan
 from melious.sandbox import Fault, Sandbox
 from melious.settings.config import ClientConfig
@@ -47,6 +48,20 @@ def test_batches_by_count_keep_the_order(
     assert parts.environment_impact.energy_kwh == pytest.approx(whole.environment_impact.energy_kwh)
     assert parts.environment_impact.location == whole.environment_impact.location
     assert parts.billing_cost.credits == sum(batch.billing_cost.credits for batch in parts.batches)
+
+
+@pytest.mark.parametrize("concurrency", [1, 4])
+def test_a_broken_vector_is_named_by_its_place_among_all_texts(
+    sandbox: Sandbox, embed: Callable[..., Any], concurrency: int
+) -> None:
+    texts = [TEXTS[0], *TEXTS[:6]]  # equal texts are sent once
+    data = [{"index": 0, "embedding": [1.0]}, {"index": 1, "embedding": []}]
+    sandbox.faults.add(Fault(after=2, body={"object": "list", "data": data}))
+    with pytest.raises(ResponseDecodeError) as caught:
+        embed(texts, batch_size=2, max_concurrency=concurrency)
+    place = texts.index(_inputs(sandbox)[2][1])
+    assert f"the vector of input {place} is broken" in str(caught.value)
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
 
 
 @pytest.mark.parametrize("missing", [{"impact": "missing"}, {"cost": "missing"}, {"usage": "missing"}])

@@ -72,8 +72,21 @@ def test_shuffled_answers_are_put_in_order(sandbox: Sandbox, embed: Callable[...
     [
         (Fault(drop_item=True), "7 inputs were sent and 6 vectors came back"),
         (Fault(truncate_base64=True), "the vector of input 0 is broken"),
-        (Fault(body={"data": None}), "0 vectors came back"),
-        (Fault(body={"object": "list"}), "0 vectors came back"),
+        (Fault(body={"data": None}), "the answer has no vectors .*Check that the base URL"),
+        (Fault(body={"object": "list"}), "the answer has no vectors"),
+        (Fault(body={"data": ["AAAA"] * 7}), r"data\[0\] of the answer is not an object"),
+        (
+            Fault(body={"data": [{"index": 2, "embedding": [0.5]}] * 7}),
+            r"index 2 came twice in the answer to 7 inputs .*answered wrongly",
+        ),
+        (
+            Fault(body={"data": [{"index": 7, "embedding": [0.5]}] * 7}),
+            "index 7 does not exist in the answer to 7 inputs .*answered wrongly",
+        ),
+        (
+            Fault(body={"data": [{"index": "b", "embedding": [0.5]}] * 7}),
+            "index 'b' does not exist in the answer",
+        ),
         (Fault(body="<html>"), "not a JSON object"),
         (Fault(cut_after_bytes=0, body="x"), None),
     ],

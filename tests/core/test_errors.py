@@ -67,6 +67,8 @@ TABLE = [
     (429, LIVE, None, "insufficient_quota", InsufficientBalanceError),
     (403, LIVE, "never_seen", "insufficient_quota", InsufficientBalanceError),
     (402, LIVE, "never_seen", None, InsufficientBalanceError),
+    (429, LIVE, "429", "budget_exceeded", InsufficientBalanceError),
+    (400, LIVE, "400", "budget_exceeded", InsufficientBalanceError),
     (400, G1, "VALIDATION_INVALID_VALUE", "invalid_request_error", BadRequestError),
     (400, G1, "VALIDATION_REQUIRED_FIELD", "invalid_request_error", BadRequestError),
     (400, G2, "VALIDATION_4002", None, BadRequestError),
@@ -96,6 +98,7 @@ TABLE = [
     (503, LIVE, None, None, ServerError),
     (529, LIVE, "overloaded", None, ServerError),
     (599, LIVE, None, None, ServerError),
+    (501, LIVE, "501", "not_supported_error", ServerError),
     (408, LIVE, None, None, ServerError),
     (409, LIVE, "never_seen", None, ServerError),
     (425, LIVE, None, None, ServerError),
@@ -305,6 +308,39 @@ def test_str_says_what_where_how_often_and_what_to_do() -> None:
         "Try again, or use another model, flavor or filter"
     )
     assert str(MeliousError("It broke")) == "It broke"
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "type_", "said"),
+    [
+        (400, 400, None, "It broke (400)."),
+        (400, "400", "invalid_request_error", "It broke (400, invalid_request_error)."),
+        (500, "500", "500", "It broke (500)."),
+        (401, "401", "auth_error", "It broke (401, auth_error)."),
+        (503, "529", "overloaded_error", "It broke (503, 529)."),
+        (None, 503, "server_error", "It broke (503)."),
+    ],
+)
+def test_a_code_that_repeats_the_status_is_said_once(
+    status: int | None, code: Any, type_: str | None, said: str
+) -> None:
+    error = status_error(status, {"error": {"message": "It broke", "code": code, "type": type_}})
+    assert str(error).startswith(said)
+    assert error.code == str(code)
+
+
+UNSUPPORTED = [(501, "does not support"), (505, "HTTP/1.1"), (508, "circle"), (511, "login")]
+
+
+@pytest.mark.parametrize(("status", "advice"), UNSUPPORTED)
+@pytest.mark.parametrize("in_stream", [False, True])
+def test_what_no_retry_changes_gets_other_advice(status: int, advice: str, in_stream: bool) -> None:
+    body = {"error": {"message": "No", "code": status, "type": "not_supported_error"}}
+    error = status_error(None if in_stream else status, body)
+    assert type(error) is ServerError
+    assert not error.is_retryable
+    assert advice in error.advice
+    assert status_error(500, {}).is_retryable
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)

@@ -44,9 +44,11 @@ def ids(cards):
 
 def test_models_are_chosen_and_ordered(clients, client, sandbox):
     cards = clients.call(client, "models.find", type="chat", vision=True, tools=True, order_by="price")
-    assert ids(cards)[:3] == ["mistral-small-3.2-24b-instruct", "gemma-3-27b-it", "kimi-k3"]
+    assert ids(cards)[:3] == ["glm-5.3-flash", "mistral-small-3.2-24b-instruct", "gemma-3-27b-it"]
     assert all(card.vision and card.tools and card.type == "chat" for card in cards)
-    assert {card.input_cost for card in cards[3:]} == {None}
+    prices = [card.input_cost for card in cards if card.input_cost is not None]
+    assert prices == sorted(prices)
+    assert {card.input_cost for card in cards[len(prices) :]} == {None}
     assert [request.query for request in asked(sandbox)] == ["include_meta=true"]
 
 

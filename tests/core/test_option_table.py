@@ -5,11 +5,18 @@ import dataclasses
 import pytest
 
 from melious.endpoints.chat import ChatParams
+from melious.endpoints.embeddings import EmbeddingParams
+from melious.settings.checks import Option
 from melious.settings.config import ClientConfig
-from melious.settings.fields import ClientFields, EmbeddingCacheFields, StreamFields
-from melious.settings.options import OPTIONS, CallOptions, ClientOptions, Option, RoutingOptions
+from melious.settings.fields import ChatFields, ClientFields, EmbeddingFields
+from melious.settings.options import OPTIONS, CallOptions, ClientOptions, RoutingOptions
 
 CLIENT = [option for option in OPTIONS if option.scope != "call"]
+OF_ONE_ENDPOINT: dict[str, type] = {
+    "stream_impact": ChatParams,
+    "merge_system_messages": ChatParams,
+    "blank_texts": EmbeddingParams,
+}
 CALL = [option for option in OPTIONS if option.scope != "client"]
 FIELDS = {field.name: field for field in dataclasses.fields(ClientConfig)}
 
@@ -23,8 +30,9 @@ def test_the_client_takes_the_options_of_its_scope_and_no_others() -> None:
 
 
 def test_a_call_takes_the_options_of_its_scope_and_no_others() -> None:
-    assert set(RoutingOptions.__annotations__) == {option.name for option in CALL} - {"stream_impact"}
-    assert "stream_impact" in ChatParams.__annotations__
+    assert set(RoutingOptions.__annotations__) == {option.name for option in CALL} - OF_ONE_ENDPOINT.keys()
+    for name, shape in OF_ONE_ENDPOINT.items():
+        assert name in shape.__annotations__
 
 
 def test_the_config_has_a_field_for_every_option_of_a_client() -> None:
@@ -44,7 +52,7 @@ def test_the_default_of_the_config_is_that_of_the_table(option: Option) -> None:
 
 
 def test_the_fields_of_the_adapters_are_the_options_of_a_client() -> None:
-    fields = [ClientFields.model_fields, EmbeddingCacheFields.model_fields, StreamFields.model_fields]
+    fields = [ClientFields.model_fields, EmbeddingFields.model_fields, ChatFields.model_fields]
     names = [name for each in fields for name in each]
     assert len(names) == len(set(names))
     injected = {"http_client", "async_http_client"}
@@ -61,6 +69,6 @@ def test_the_fields_of_the_adapters_are_the_options_of_a_client() -> None:
 def test_what_help_says_of_an_option_begins_with_the_sentence_of_the_table(
     shape: type, option: Option
 ) -> None:
-    if option.name == "stream_impact" and shape is RoutingOptions:
-        shape = ChatParams
+    if shape is RoutingOptions:
+        shape = OF_ONE_ENDPOINT.get(option.name, shape)
     assert f" {option.name}: {option.sentence}" in " ".join((shape.__doc__ or "").split())

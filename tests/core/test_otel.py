@@ -6,12 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import InMemoryMetricReader
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
+from telemetry import Telemetry, recorded
 
 from melious import MeliousError, otel
 from melious.sandbox import Fault, Sandbox
@@ -19,43 +15,10 @@ from melious.sandbox import Fault, Sandbox
 from .clients import AUDIO, CHAT, EMBEDDINGS, IMAGES, QUESTION, RERANK, Clients
 
 
-class Telemetry:
-    """What was exported."""
-
-    def __init__(self) -> None:
-        self._spans = InMemorySpanExporter()
-        self._reader = InMemoryMetricReader()
-        self.tracer_provider = TracerProvider()
-        self.tracer_provider.add_span_processor(SimpleSpanProcessor(self._spans))
-        self.meter_provider = MeterProvider([self._reader])
-
-    @property
-    def spans(self) -> list[ReadableSpan]:
-        return list(self._spans.get_finished_spans())
-
-    @property
-    def span(self) -> ReadableSpan:
-        (span,) = self.spans
-        return span
-
-    def points(self, name: str) -> list[Any]:
-        data = self._reader.get_metrics_data()
-        scopes = [scope for each in data.resource_metrics for scope in each.scope_metrics] if data else []
-        metrics = [metric for scope in scopes for metric in scope.metrics if metric.name == name]
-        return [point for metric in metrics for point in metric.data.data_points]
-
-    def close(self) -> None:
-        self.tracer_provider.shutdown()
-        self.meter_provider.shutdown()
-
-
 @pytest.fixture
 def told() -> Iterator[Telemetry]:
-    telemetry = Telemetry()
-    otel.instrument(telemetry.tracer_provider, telemetry.meter_provider)
-    yield telemetry
-    otel.uninstrument()
-    telemetry.close()
+    with recorded() as telemetry:
+        yield telemetry
 
 
 def test_a_chat_answer_is_a_span_of_the_conventions(
@@ -90,6 +53,10 @@ def test_a_chat_answer_is_a_span_of_the_conventions(
         "melious.provider": impact.provider_id,
         "melious.country": impact.location,
         "melious.cost_eur": float(cost.eur),
+        "gen_ai.usage.cost": float(cost.eur),
+        "llm.cost.total": float(cost.eur),
+        "melious.cost_currency": "EUR",
+        "melious.simulated": True,
         "melious.paid_with": cost.paid_with,
         "melious.request_id": answer.request_id,
         "melious.attempts": 1,

@@ -253,8 +253,21 @@ def test_a_batch_never_names_a_document_that_another_one_holds(
     sandbox: Sandbox, rerank: Callable[..., Any]
 ) -> None:
     sandbox.faults.add(Fault(body={"results": [{"index": 3, "relevance_score": 0.5}]}, times=None))
-    with pytest.raises(ResponseDecodeError, match="wrong or repeated index 3 in the answer to 3 documents"):
+    with pytest.raises(ResponseDecodeError, match="index 3 does not exist in the answer to 3 documents"):
         rerank(DOCUMENTS[:6], batch_size=3)
+
+
+def test_a_document_that_comes_twice_is_named_and_the_address_is_not_blamed(
+    sandbox: Sandbox, rerank: Callable[..., Any]
+) -> None:
+    twice = [{"index": 0, "relevance_score": score} for score in (0.5, 0.25)]
+    sandbox.faults.add(Fault(body={"results": twice}))
+    with pytest.raises(
+        ResponseDecodeError, match="index 0 came twice in the answer to 3 documents"
+    ) as caught:
+        rerank(DOCUMENTS[:3])
+    assert "answered wrongly" in str(caught.value)
+    assert "base URL" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

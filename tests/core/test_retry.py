@@ -27,7 +27,7 @@ def _error_body(code: str | None = None, message: str = "words", type_: str | No
 
 
 OK = Answer(body=b'{"ok": true}')
-RETRYABLE = [408, 409, 425, 429, 500, 501, 502, 503, 504, 520, 529, 599]
+RETRYABLE = [408, 409, 425, 429, 500, 502, 503, 504, 507, 520, 529, 599]
 
 
 @pytest.mark.parametrize("retries", [0, 1, 2, 5])
@@ -59,6 +59,11 @@ TERMINAL = [
     Answer(413),
     Answer(422),
     Answer(307),
+    Answer(501),
+    Answer(505),
+    Answer(508),
+    Answer(511),
+    Answer(429, _error_body("429", type_="budget_exceeded")),
     Answer(429, _error_body("insufficient_quota")),
     Answer(429, _error_body(type_="insufficient_quota")),
     Answer(429, _error_body("BILLING_2003")),
@@ -81,7 +86,14 @@ def test_money_keys_and_wrong_requests_are_never_sent_again(answer: Answer) -> N
 
 @pytest.mark.parametrize(
     ("status", "wish", "attempts"),
-    [(400, "true", 2), (404, "true", 2), (503, "false", 1), (429, "false", 1), (503, "perhaps", 2)],
+    [
+        (400, "true", 2),
+        (404, "true", 2),
+        (501, "true", 2),
+        (503, "false", 1),
+        (429, "false", 1),
+        (503, "perhaps", 2),
+    ],
 )
 def test_what_the_service_wishes_is_done(status: int, wish: str, attempts: int) -> None:
     first = Answer(status, headers={"x-should-retry": wish})

@@ -1,6 +1,8 @@
 """The decoder of server-sent events: every case, however its bytes are cut into reads."""
 
+import itertools
 import time
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -8,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from melious import ResponseDecodeError
-from melious.wire.sse import MAX_EVENT_BYTES, ServerSentEvent, SSEDecoder
+from melious.wire.sse import ServerSentEvent, SSEDecoder
 
 from .sse_cases import CASES, chunks_of
 
@@ -140,7 +142,7 @@ def test_an_error_field_is_no_event_but_is_kept() -> None:
 def test_an_event_may_grow_to_the_limit_and_no_further() -> None:
     decoder = SSEDecoder(max_event_bytes=1000)
     assert len(decoder.feed(b"data: " + b"x" * 994 + b"\n\n")) == 1
-    with pytest.raises(ResponseDecodeError, match="1000 bytes"):
+    with pytest.raises(ResponseDecodeError, match="1,000 bytes"):
         decoder.feed(b"data: " + b"x" * 995 + b"\n\n")
 
 
@@ -161,17 +163,40 @@ def test_the_limit_is_per_event_and_not_per_stream() -> None:
     assert sum(len(decoder.feed(b": " + b"x" * 80 + b"\n\n")) for _ in range(50)) == 0
 
 
-def test_sixteen_megabytes_are_the_limit_by_default() -> None:
-    assert MAX_EVENT_BYTES == 16 * 1024 * 1024
+def test_by_default_an_event_may_have_a_little_more_than_64_mib() -> None:
     decoder = SSEDecoder()
     block = b"x" * (1024 * 1024)
-    decoder.feed(b"data: ")
-    for _ in range(15):
+    decoder.feed(b"data: y")
+    for _ in range(64):
         assert decoder.feed(block) == []
-    assert len(decoder.feed(b"\n\n")[0].data) == 15 * 1024 * 1024
+    assert len(decoder.feed(b"\n\n")[0].data) == 64 * 1024 * 1024 + 1
     decoder.feed(b"data: ")
-    with pytest.raises(ResponseDecodeError):
-        list(map(decoder.feed, [block] * 17))
+    with pytest.raises(ResponseDecodeError, match="larger than 68,157,440 bytes"):
+        list(map(decoder.feed, [block] * 66))
+
+
+@pytest.mark.parametrize("field", ["data: ", "data:", "data", ": ", "other: "])
+@pytest.mark.parametrize("text", ["ä€😀", "a", "\0"])
+def test_long_lines_are_read_as_short_ones_are(field: str, text: str) -> None:
+    data = [
+        [event.data for event in SSEDecoder().feed(f"{field}{text * times}\ndata: end\n\n".encode())]
+        for times in (1, 700_000)
+    ]
+    assert data[1] == [data[0][0].replace(text, text * 700_000)]
+
+
+def test_a_large_event_is_copied_no_more_than_it_must_be() -> None:
+    """The read itself, the joined line and its text; each slice of the line would be one more."""
+    size, decoder = 8 * 1024 * 1024, SSEDecoder()
+    reads = [b"data: ", *[b"x" * (size // 64)] * 64, b"\n", b"\n"]
+    tracemalloc.start()
+    try:
+        (event,) = itertools.chain.from_iterable(map(decoder.feed, reads))
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert len(event.data) == size
+    assert most < 2.5 * size
 
 
 def _seconds_to_take(size: int, read: int) -> float:

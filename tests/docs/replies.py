@@ -2,11 +2,67 @@
 
 from melious.sandbox import Reply, Sandbox
 
+ANNA = '{"name": "Anna", "age": 31}'
+HELLO = Reply(text="Hello! How can I help?")
+COUNT = Reply(text="One, two, three.")
+RIVERS = Reply(text="The Elbe, the Alster and the Bille.")
 REPLIES: dict[str, list[Reply]] = {
-    "docs/index.md": [Reply(text="The Elbe and the Alster.")],
+    "README.md": [
+        RIVERS,
+        Reply(tool_calls=[("river_length", {"river": "Elbe"})]),
+        Reply(text="The Elbe is 1094 km long."),
+        Reply(text="The Elbe."),
+    ],
+    "docs/index.md": [RIVERS, Reply(text="The Elbe."), Reply(text="The Vltava.")],
+    "docs/guides/routing.md": [*[Reply(text="Hello!")] * 3, Reply(text="The Elbe.")],
+    "docs/client.md": [RIVERS, COUNT, HELLO],
+    "docs/guides/streaming.md": [COUNT] * 5,
+    "docs/guides/structured-output.md": [
+        Reply(tool_calls=[("Person", ANNA)]),
+        Reply(text=ANNA),
+        Reply(text=ANNA),
+    ],
+    "docs/langchain/index.md": [
+        HELLO,
+        Reply(tool_calls=[("river_length", {"river": "Elbe"})]),
+        Reply(text="The Elbe is 1094 km long."),
+        Reply(text="The Elbe."),
+    ],
+    "docs/langchain/chat.md": [
+        Reply(text="The Elbe, the Alster and the Bille flow through Hamburg."),
+        COUNT,
+        HELLO,
+        Reply(tool_calls=[("GetWeather", {"city": "Oslo"})]),
+        Reply(tool_calls=[("Person", ANNA)]),
+        Reply(text="51", reasoning="17 times 3 is 51."),
+        Reply(text="One green pixel."),
+    ],
+    "docs/llamaindex/index.md": [
+        Reply(text="The Elbe."),
+        Reply(tool_calls=[("river_length", {"river": "Elbe"})]),
+        Reply(text="The Elbe is 1094 km long."),
+    ],
+    "docs/llamaindex/llm.md": [
+        RIVERS,
+        Reply(text="The Nile."),
+        Reply(text="The Nile."),
+        HELLO,
+        Reply(tool_calls=[("get_weather", {"city": "Oslo"})]),
+        Reply(text=ANNA),
+    ],
+    "docs/guides/tools.md": [
+        Reply(tool_calls=[("river_length", {"river": "Elbe"})]),
+        Reply(text="The Elbe is 1094 km long."),
+        Reply(tool_calls=[("river_length", {"river": "Elbe"})]),
+        Reply(text="The Elbe is 1094 km long."),
+        Reply(tool_calls=[("river_length", {"river": "Rhine"})]),
+        Reply(text="The Rhine is 1233 km long."),
+    ],
+    "docs/guides/pictures-and-sound.md": [Reply(text="A lighthouse.")],
 }
 
 
 def script(page: str, sandbox: Sandbox) -> None:
     """Hand the replies of a page to the sandbox."""
-    sandbox.replies.add(*REPLIES.get(page, []))
+    if REPLIES.get(page):
+        sandbox.replies.add(*REPLIES[page])

@@ -1,13 +1,16 @@
-"""Every Python block of the pages runs on the sandbox, in order, and prints what it shows.
+"""Every Python block of README.md and of the pages runs on the sandbox, in order, and prints what it shows.
 
 A page's blocks share their names. What a block prints stands below it as ``#> ...``; ``--update-examples`` writes it.
 What the sandbox has to answer is scripted in `replies.py`. A block that needs more than the project installs says so:
 ```` ```python {test="skip" reason="needs Ray"} ````.
 """
 
+import asyncio
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from llama_index.core.instrumentation import get_dispatcher
 from pytest_examples import CodeExample, EvalExample, find_examples
 
 from melious.sandbox import Sandbox
@@ -15,10 +18,7 @@ from melious.sandbox import Sandbox
 from .replies import script
 
 ROOT = Path(__file__).parents[2]
-PAGES = [
-    *sorted((ROOT / "docs").rglob("*.md")),
-    *sorted((ROOT / "packaging").glob("*/README.md")),
-]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def name_of(page: Path) -> str:
@@ -29,7 +29,30 @@ def python_of(page: Path) -> list[CodeExample]:
     return [example for example in find_examples(str(page)) if example.prefix.startswith("python")]
 
 
-@pytest.mark.usefixtures("melious_key")
+@pytest.fixture
+def event_loop_closed() -> Iterator[None]:
+    """LlamaIndex's blocking calls take the event loop of the thread, and none of them closes it."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    yield
+    asyncio.set_event_loop(None)
+    loop.close()
+
+
+@pytest.fixture
+def handlers_put_back() -> Iterator[None]:
+    """Handlers that a page adds to LlamaIndex's dispatcher do not stay."""
+    handlers = get_dispatcher().event_handlers
+    before = list(handlers)
+    yield
+    handlers[:] = before
+
+
+# llama-index-core's agents under pydantic 2.14.
+@pytest.mark.filterwarnings(
+    "ignore::pydantic.PydanticDeprecatedSince20", "ignore::pydantic.PydanticDeprecatedSince211"
+)
+@pytest.mark.usefixtures("melious_key", "event_loop_closed", "handlers_put_back")
 @pytest.mark.parametrize("page", [page for page in PAGES if python_of(page)], ids=name_of)
 def test_the_blocks_of_a_page_run_and_print_what_they_show(
     page: Path,
@@ -41,6 +64,7 @@ def test_the_blocks_of_a_page_run_and_print_what_they_show(
     monkeypatch.chdir(tmp_path)
     script(name_of(page), melious_sandbox)
     run = eval_example.run_print_update if eval_example.update_examples else eval_example.run_print_check
+    eval_example.set_config(line_length=100)
     names: dict = {}
     for example in python_of(page):
         if example.prefix_settings().get("test") == "skip":

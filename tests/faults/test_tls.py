@@ -85,6 +85,15 @@ def test_checking_can_be_switched_off(serve, any_face):
     assert any_face(server.base_url, verify=False, max_retries=0).chat().text == "A light."
 
 
+def test_the_log_says_once_that_nothing_is_checked(serve, any_face, monkeypatch, tmp_path, caplog):
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))  # no other test has made TLS settings for it
+    server = serve(always(whole()), tls=tls())
+    for _ in range(2):
+        any_face(server.base_url, verify=False, max_retries=0).chat()
+    warned = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert [text.partition(":")[0] for text in warned] == ["verify=False"]
+
+
 def test_a_path_that_is_not_there(any_face):
     with pytest.raises(InvalidArgumentError, match=r"no file or directory '/not/there\.pem'"):
         any_face("https://127.0.0.1:9", verify="/not/there.pem")

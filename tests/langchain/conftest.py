@@ -57,12 +57,13 @@ def way(request: pytest.FixtureRequest) -> SyncWay | AsyncWay:
 
 @pytest.fixture(autouse=True)
 def _nothing_is_remembered() -> Iterator[None]:
-    from melious.catalogue import methods  # not before --http-library has been obeyed
+    from melious.catalogue import methods, needs  # not before --http-library has been obeyed
     from melious.exchange import gate
 
     yield
     gate.forget_gates()
     methods.forget_methods()
+    needs.forget_needs()
 
 
 @pytest.fixture

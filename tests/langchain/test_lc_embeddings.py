@@ -73,6 +73,30 @@ def test_an_empty_text_is_refused_with_its_place(way, embeddings, sandbox, prefi
     assert not sandbox.requests
 
 
+@pytest.mark.parametrize("prefix", ["", "passage: "])
+def test_blank_texts_can_be_skipped(way, embeddings, sandbox, prefix):
+    made = embeddings(document_prefix=prefix, blank_texts="skip", normalize=True)
+    vectors = way.call(made, "embed_documents", ["", "heat", " \n", "ice"])
+    assert [any(vector) for vector in vectors] == [False, True, False, True]
+    assert {len(vector) for vector in vectors} == {1024}
+    assert [body["input"] for body in bodies(sandbox)] == [[f"{prefix}heat", f"{prefix}ice"]]
+    assert way.call(embeddings(), "embed_documents", [" "], blank_texts="skip") == [[0.0] * 1024]
+    with pytest.raises(InvalidArgumentError, match=r"texts\[2\]: must be a string"):
+        way.call(made, "embed_documents", ["a", "", None])
+    with pytest.raises(InvalidArgumentError, match=r"texts\[1\]: must be a string that is not blank"):
+        way.call(made, "embed_documents", ["a", " \n"], blank_texts="refuse")
+    with pytest.raises(InvalidArgumentError, match="text: must be a string that is not blank"):
+        way.call(made, "embed_query", " ")
+    assert len(sandbox.requests) == 1
+
+
+def test_a_store_finds_no_document_whose_text_is_blank(embeddings):
+    store = InMemoryVectorStore.from_texts(["", "A heat pump moves heat."], embeddings(blank_texts="skip"))
+    found = store.similarity_search_with_score("how does a heat pump work", k=2)
+    assert [document.page_content for document, _ in found] == ["A heat pump moves heat.", ""]
+    assert found[1][1] == 0.0
+
+
 def test_a_single_text_is_no_list_of_letters(way, embeddings):
     with pytest.raises(InvalidArgumentError, match="embed_query"):
         way.call(embeddings(), "embed_documents", "heat")

@@ -1,5 +1,6 @@
 """`MeliousRerank`: scores, documents, and its place in a chain."""
 
+import logging
 import pickle
 from copy import deepcopy
 from operator import itemgetter
@@ -153,6 +154,31 @@ def test_a_blank_page_stops_no_chain(way, rerank, sandbox):
     sandbox.reset()
     assert len(way.call(rerank(), "compress_documents", given[:1], QUERY)) == 1
     assert not sandbox.requests
+
+
+@pytest.mark.parametrize("left", [[], [2], [2, 0]], ids=str)
+@pytest.mark.parametrize("top_n", [None, 2])
+def test_documents_that_the_service_leaves_out_come_last(way, rerank, sandbox, caplog, left, top_n):
+    results = [{"index": index, "relevance_score": 0.9 - place / 10} for place, index in enumerate(left)]
+    sandbox.faults.add(Fault(endpoint="rerank", body={"results": results}))
+    given = [Document(text, metadata={"relevance_score": 0.1}) for text in "abc"]
+    with caplog.at_level(logging.WARNING):
+        ranked = way.call(rerank(top_n=top_n), "compress_documents", [*given, Document(" ")], QUERY)
+    order = [*("abc"[index] for index in left), *(text for at, text in enumerate("abc") if at not in left)]
+    assert [document.page_content for document in ranked] == [*order, " "][:top_n]
+    scores = [0.9 - place / 10 for place in range(len(left))] + [None] * (3 - len(left)) + [0.0]
+    assert [document.metadata.get("relevance_score") for document in ranked] == scores[:top_n]
+    short = len(left) < (top_n or 3)
+    assert (f"the service ranked only {len(left)} of 3 documents" in caplog.text) is short
+
+
+def test_a_minimal_score_drops_documents_without_one(way, rerank, sandbox):
+    sandbox.faults.add(Fault(body={"results": [{"index": 1, "relevance_score": 0.9}]}, times=2))
+    given = [Document(text, metadata={"relevance_score": 0.1}) for text in "abc"]
+    best = way.call(rerank(min_score=0.0), "compress_documents", given, QUERY)
+    assert [document.page_content for document in best] == ["b"]
+    kept = way.call(rerank(keep_retrieval_score=True), "compress_documents", given, QUERY)
+    assert [document.metadata.get("retrieval_score") for document in kept] == [0.1] * 3
 
 
 def test_the_step_of_a_chain_is_batched_and_can_be_carried(way, rerank):

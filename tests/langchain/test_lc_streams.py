@@ -161,8 +161,7 @@ def in_kind(events):
     for event in events:
         if event["event"] == "message-finish":
             event["metadata"] = set(event["metadata"])
-        if event.get("content", {}).get("type") == "tool_call_chunk":
-            event["content"].pop("index", None)
+        event.get("content", {}).pop("index", None)
         event.pop("id", None)
         event.get("metadata", {}) and event["event"] == "message-start" and event["metadata"].pop("model", 0)
     return events

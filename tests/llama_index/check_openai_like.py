@@ -42,7 +42,6 @@ FACTS = {
     "TestStructured::test_system_prompt_goes_along_with_a_tool[async]": "core's FunctionCallingProgram.acall",
     # What is read
     "TestLLM::test_answer_without_choices_is_no_accident": "IndexError",
-    "TestLLM::test_metadata_of_a_model_that_no_table_knows": "3900 tokens of context by default",
     "TestLLM::test_logprobs_are_kept[stream_chat]": "logprobs of streams are dropped",
     "TestLLM::test_logprobs_are_kept[stream_complete]": "logprobs of streams are dropped",
     "TestLLM::test_logprobs_are_kept[complete]": "core's chat_to_completion_decorator drops them",

@@ -13,11 +13,12 @@ pytest.register_assert_rewrite("conformance")
 
 
 @pytest.fixture(autouse=True)
-def _no_method_is_remembered() -> Iterator[None]:
-    from melious.catalogue import methods  # not before the HTTP library is chosen
+def _nothing_is_remembered() -> Iterator[None]:
+    from melious.catalogue import methods, needs  # not before the HTTP library is chosen
 
     yield
     methods.forget_methods()
+    needs.forget_needs()
 
 
 @pytest.fixture(params=["sync", "async"])

@@ -3,11 +3,17 @@
 import json
 
 import pytest
-from llama_index.core.agent.workflow import AgentStream, FunctionAgent, ReActAgent, ToolCallResult
+from llama_index.core.agent.workflow import (
+    AgentStream,
+    AgentWorkflow,
+    FunctionAgent,
+    ReActAgent,
+    ToolCallResult,
+)
 from llama_index.core.tools import FunctionTool
-from llama_kit import MULTIPLY, QUIET_AGENTS, TIME, WEATHER
+from llama_kit import MULTIPLY, QUIET_AGENTS, TIME, WEATHER, piece, sse, whole
 
-from melious.sandbox import Reply
+from melious.sandbox import Fault, Reply
 
 pytestmark = QUIET_AGENTS
 
@@ -68,6 +74,33 @@ async def test_react_agent(make_llm, sandbox):
     assert answer == "It is 42."
     assert [str(event.tool_output) for event in events if isinstance(event, ToolCallResult)] == ["42"]
     assert "42" in json.dumps(sandbox.requests[-1].body["messages"])
+
+
+def answers(streaming, message, finish):
+    """The next answer, streamed or whole, of a server that knows any model."""
+    return Fault(raw=sse(piece(message, finish))) if streaming else Fault(body=whole(message, finish))
+
+
+@pytest.mark.parametrize("streaming", [True, False])
+async def test_an_unknown_model_calls_tools_where_the_caller_says_so(make_llm, sandbox, streaming):
+    with pytest.raises(ValueError, match="FunctionCallingLLM"):  # LlamaIndex's own check
+        await run(FunctionAgent(tools=[WEATHER], llm=make_llm(model="somebody/new-model")), "Oslo?")
+    assert not sandbox.requests
+    llm = make_llm(model="somebody/new-model", is_function_calling_model=True, context_window=32_000)
+    call = {"name": "get_weather", "arguments": '{"city": "Oslo"}'}
+    calls = [{"index": 0, "id": "c1", "type": "function", "function": call}]
+    sandbox.faults.add(answers(streaming, {"content": "", "tool_calls": calls}, "tool_calls"))
+    sandbox.faults.add(answers(streaming, {"content": "Sunny, 21 degrees."}, "stop"))
+    answer, events = await run(FunctionAgent(tools=[WEATHER], llm=llm, streaming=streaming), "Oslo?")
+    assert answer == "Sunny, 21 degrees."
+    assert [event.tool_name for event in events if isinstance(event, ToolCallResult)] == ["get_weather"]
+    assert llm.metadata.context_window == 32_000
+
+
+def test_the_agent_for_an_unknown_model_needs_no_tool_calls(make_llm):
+    workflow = AgentWorkflow.from_tools_or_functions([WEATHER], llm=make_llm(model="somebody/new-model"))
+    (agent,) = workflow.agents.values()
+    assert isinstance(agent, ReActAgent)
 
 
 @pytest.mark.parametrize("streaming", [True, False])

@@ -24,6 +24,29 @@ def test_the_name_of_the_model(name):
     assert getattr(llama_index_melious, name)("some-model", api_key=KEY).model_name == "some-model"
 
 
+@pytest.mark.parametrize("name", CLASSES)
+@pytest.mark.parametrize(
+    "argument", ["is_chat_model", "reuse_client", "api_version", "should_use_structured_outputs", "tokenizer"]
+)
+def test_arguments_of_other_integrations_that_nothing_needs(name, argument):
+    with pytest.raises(InvalidArgumentError, match=f"{argument}'; leave it out, it is not needed"):
+        getattr(llama_index_melious, name)("some-model", api_key=KEY, **{argument: True})
+
+
+@pytest.mark.parametrize(
+    ("argument", "meant"),
+    [
+        ("additional_headers", "default_headers"),
+        ("max_completion_tokens", "max_tokens"),
+        ("model_name", "model"),
+        ("request_timeout", "timeout"),
+    ],
+)
+def test_what_other_integrations_call_an_argument(argument, meant):
+    with pytest.raises(InvalidArgumentError, match=f"did you mean '{meant}'"):
+        llama_index_melious.Melious("some-model", api_key=KEY, **{argument: 1})
+
+
 def test_readers_and_tools_have_their_usual_paths():
     from llama_index.readers.melious import MeliousAudioReader
     from llama_index.tools.melious import MeliousToolSpec

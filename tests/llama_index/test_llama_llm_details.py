@@ -201,3 +201,13 @@ def test_sums_by_tag_are_those_of_the_moment(make_llm):
         root.event_handlers.remove(handler)
     assert early["team", "search"].requests == 1
     assert handler.by_tag()["team", "search"].requests == 2
+
+
+@pytest.mark.parametrize("form", ["chat", "stream_chat"])
+async def test_several_answers_are_all_in_raw(make_llm, way, sandbox, form):
+    given = await way(make_llm(), form, [ChatMessage("Hello")], n=2)
+    response = given[-1] if isinstance(given, list) else given
+    texts = [choice["message"]["content"] for choice in response.raw["choices"]]
+    assert len(texts) == 2
+    assert response.message.content == texts[0]
+    assert sandbox.requests[0].body["n"] == 2

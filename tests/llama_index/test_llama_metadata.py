@@ -4,6 +4,7 @@ import pytest
 from llama_index.core import Settings
 from llama_index.core.base.llms.types import ChatMessage, VideoBlock
 from llama_index.core.callbacks import CallbackManager
+from llama_index.core.constants import DEFAULT_CONTEXT_WINDOW
 from llama_index.core.prompts import PromptTemplate
 from llama_index.core.types import BaseOutputParser
 from llama_kit import MODEL, whole
@@ -46,9 +47,9 @@ def test_metadata_from_argument_then_catalogue_then_default(make_llm, sandbox):
 @pytest.mark.parametrize("model", ["somebody/new:model", "gpt-99", "glm-9.9:eco", ":", "größer"])
 def test_no_model_is_too_unknown_for_metadata(make_llm, sandbox, model):
     metadata = make_llm(model=model).metadata
-    assert metadata.context_window > 100_000
+    assert metadata.context_window == DEFAULT_CONTEXT_WINDOW
     assert metadata.is_chat_model
-    assert metadata.is_function_calling_model
+    assert metadata.is_function_calling_model is False
     assert not sandbox.requests
 
 
@@ -62,13 +63,13 @@ async def test_the_live_catalogue_counts_once_it_was_asked_for(make_llm, way, st
         "input_modalities": ["text", "video"],
     }
     sandbox.faults.add(listed(**{"brand-new-1": told, "bare": None, "bge-m3": {"type": "embeddings"}}))
-    assert llm.metadata.context_window == 131_072
+    assert llm.metadata.context_window == DEFAULT_CONTEXT_WINDOW
     assert [card.id for card in await way(llm, "available_models")] == ["brand-new-1"]
     (request,) = sandbox.requests
     assert (request.path, request.query) == ("/v1/models", "include_meta=true")
     assert llm.metadata.context_window == 77_000
     assert llm.metadata.is_function_calling_model is False
-    assert make_llm(model="brand-new-1").metadata.context_window == 131_072  # another service
+    assert make_llm(model="brand-new-1").metadata.context_window == DEFAULT_CONTEXT_WINDOW  # another service
     own = llm.model_copy(update={"context_window": 5, "is_function_calling_model": True}).metadata
     assert (own.context_window, own.is_function_calling_model) == (5, True)
     assert await way(llm, "available_models", vision=True) == []
@@ -92,8 +93,8 @@ async def test_strange_words_of_the_live_catalogue_are_no_words(make_llm, way, s
     llm = make_llm(model="strange-1", base_url=sandbox.base_url, api_key=sandbox.api_key)
     sandbox.faults.add(listed(**{"strange-1": meta}))
     await way(llm, "available_models")
-    assert llm.metadata.context_window == 131_072
-    assert llm.metadata.is_function_calling_model
+    assert llm.metadata.context_window == DEFAULT_CONTEXT_WINDOW
+    assert llm.metadata.is_function_calling_model is False
 
 
 async def test_available_models_of_the_service(make_llm, way, start_sandbox):
@@ -188,10 +189,25 @@ async def test_output_parser(make_llm, way, sandbox):
     assert sandbox.requests[-1].body["messages"][-1]["content"] == "Say it. Whisper!"
 
 
-async def test_a_prompt_is_needed_once(make_llm, way, sandbox):
+@pytest.mark.parametrize("form", ["complete", "stream_complete"])
+async def test_a_prompt_is_needed_once(make_llm, way, sandbox, form):
     llm = make_llm()
-    with pytest.raises(ValueError, match="prompt"):
-        await way(llm, "complete")
+    for arguments in ({}, {"formatted": True}):
+        with pytest.raises(ValueError, match="No prompt provided in positional or keyword arguments"):
+            await way(llm, form, **arguments)
     with pytest.raises(TypeError, match="prompt"):
-        await way(llm, "complete", "one", prompt="two")
+        await way(llm, form, "one", prompt="two")
+    with pytest.raises(InvalidArgumentError, match="prompt: must be text, not int"):
+        await way(llm, form, 5)
     assert not sandbox.requests
+
+
+@pytest.mark.parametrize("form", ["complete", "stream_complete"])
+async def test_a_prompt_by_position_or_by_name_and_formatted(make_llm, way, sandbox, form):
+    llm = make_llm(completion_to_prompt=lambda prompt: f"<{prompt}>")
+    await way(llm, form, "one")
+    await way(llm, form, prompt="one")
+    await way(llm, form, "one", True)
+    await way(llm, form, "one", formatted=True)
+    sent = [request.body["messages"][0]["content"] for request in sandbox.requests]
+    assert sent == ["<one>", "<one>", "one", "one"]

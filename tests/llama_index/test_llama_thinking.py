@@ -131,14 +131,14 @@ async def test_thoughts_that_used_up_the_answer(make_llm, way, sandbox):
     assert response.additional_kwargs["finish_reason"] == "length"
 
 
-@pytest.mark.parametrize("echo", [False, True])
+@pytest.mark.parametrize("echo", [None, False, True])
 async def test_thoughts_on_the_way_back(make_llm, way, sandbox, echo):
     llm = make_llm(model=REASONER, echo_thinking=echo)
     first = await way(llm, "chat", HELLO)
     await way(llm, "chat", [*HELLO, first.message, ChatMessage("And now?")])
     sent = sandbox.requests[-1].body["messages"][1]
     assert sent["content"] == first.message.content
-    assert ("reasoning_content" in sent) == echo
+    assert ("reasoning_content" in sent) == bool(echo)
 
 
 async def test_completions_hold_the_text_alone(make_llm, way):

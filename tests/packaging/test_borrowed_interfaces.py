@@ -129,6 +129,13 @@ _PYDANTIC = [
         "copies share no held client",
     ),
 ]
+_OPENTELEMETRY = [
+    Borrowed(
+        "opentelemetry.context:_SUPPRESS_INSTRUMENTATION_KEY",
+        f"{CORE}/otel/nesting.py",
+        "nothing is recorded where tracing is suppressed, as other instrumentations do",
+    ),
+]
 _CHAT_MODEL = "langchain_core.language_models.chat_models:BaseChatModel"
 _LANGCHAIN = [
     Borrowed(f"langchain_core.{where}", f"{LANGCHAIN}/{file}", why)
@@ -137,6 +144,11 @@ _LANGCHAIN = [
             "language_models.chat_models:BaseChatModel._combine_llm_outputs",
             "chat/model.py",
             "`generate` of several prompts sums usage",
+        ),
+        (
+            "language_models.chat_models:BaseChatModel._convert_cached_generations",
+            "chat/model.py",
+            "cached answers are marked, and cost nothing again",
         ),
         (
             "language_models.chat_models:BaseChatModel._should_stream",
@@ -277,7 +289,17 @@ _LLAMA = [
         ),
     )
 ]
-BORROWED = [*_PYTHON, *_HTTPCORE, *_AIOHTTP, *_FORMS, *_UVICORN, *_PYDANTIC, *_LANGCHAIN, *_LLAMA]
+BORROWED = [
+    *_PYTHON,
+    *_HTTPCORE,
+    *_AIOHTTP,
+    *_FORMS,
+    *_UVICORN,
+    *_PYDANTIC,
+    *_OPENTELEMETRY,
+    *_LANGCHAIN,
+    *_LLAMA,
+]
 
 
 def _step(thing: object, name: str) -> object:

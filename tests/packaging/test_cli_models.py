@@ -48,7 +48,7 @@ def test_the_table_of_what_the_key_may_use(models, sandbox):
     assert (status, err) == (0, "")
     assert sandbox.base_url in out.splitlines()[0]
     found = rows(out)
-    assert list(found)[:2] == ["mistral-small-3.2-24b-instruct", "gemma-3-27b-it"]
+    assert list(found)[:3] == ["glm-5.3-flash", "mistral-small-3.2-24b-instruct", "gemma-3-27b-it"]
     assert found["gemma-3-27b-it"] == {
         "context": "110,000",
         "EUR in": "0.15",
@@ -57,7 +57,8 @@ def test_the_table_of_what_the_key_may_use(models, sandbox):
         "tools": "yes",
         "reasoning": "no",
     }
-    assert found["gemma-4-31b"]["EUR in"] == "?"
+    assert "gemma-4-31b" not in found, "it refused images although it lists them"
+    assert found["gemma-4-26b-a4b"]["EUR in"] == "?"
     assert "? = unknown" in out
     assert [request.query for request in sandbox.requests] == ["include_meta=true"]
 
@@ -73,7 +74,10 @@ def test_without_a_key_the_shipped_catalogue_is_shown_and_named(models, sandbox)
     assert status == 0
     assert "shipped catalogue" in out.splitlines()[0]
     assert "MELIOUS_API_KEY" in out.splitlines()[0]
-    assert list(rows(out)) == ["kimi-k3", "glm-5.2", "deepseek-v4-pro-0813", "deepseek-v4-pro"]
+    assert list(rows(out)) == [
+        *("nemotron-3-nano-30b-a3b", "minimax-m3", "kimi-k3", "glm-5.3-flash", "glm-5.3", "glm-5.2"),
+        *("deepseek-v4.1-flash", "deepseek-v4-pro-0813", "deepseek-v4-pro", "deepseek-v4-flash-0731"),
+    ]
     assert "Only the service knows" in out
     assert not sandbox.requests
 

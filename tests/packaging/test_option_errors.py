@@ -24,6 +24,7 @@ WRONG: dict[str, tuple[Any, ...]] = {
     "max_connections": ("8", 0, -1, 1.5, True, None),
     "embedding_cache_size": ("8", -1, 1.0, True, None),
     "embedding_cache_ttl": ("8", 0, -1, True, float("nan"), None),
+    "blank_texts": ("drop", None, True),
     "max_rate_limit_wait": ("8", -1, True, False, float("inf"), None),
     "deadline": ("600", 0, -1, True, float("nan")),
     "preset": (3, "", " ", ["speed"]),
@@ -34,6 +35,7 @@ WRONG: dict[str, tuple[Any, ...]] = {
     "budget": (3, {"max_carbon_g": 1}, "1 EUR"),
     "verify_location": ("yes", None, True),
     "stream_impact": ("stream", None, True),
+    "merge_system_messages": ("yes", 1, 0),
     "routing_fallbacks": (3, "countries", [3], ["country"], [{"countries": ["XX"]}]),
     "default_headers": (3, "x: y", {"x": 1}, {1: "x"}, {"x": "a\nb"}, {"Content-Length": "3"}),
     "allow_insecure_http": ("yes", 1, None),
@@ -43,7 +45,9 @@ WRONG: dict[str, tuple[Any, ...]] = {
 FIXED_TO_CLASSES = {
     "embedding_cache_size": {"MeliousEmbeddings", "MeliousEmbedding"},
     "embedding_cache_ttl": {"MeliousEmbeddings", "MeliousEmbedding"},
+    "blank_texts": {"MeliousEmbeddings", "MeliousEmbedding"},
     "stream_impact": {"ChatMelious", "Melious"},
+    "merge_system_messages": {"ChatMelious", "Melious"},
 }
 CLASSES = [
     langchain.ChatMelious,
@@ -126,7 +130,12 @@ def test_one_error_for_all_who_are_made_from_it(name: str, value: object) -> Non
 )
 def test_a_call_refuses_what_a_client_refuses(name: str, value: object) -> None:
     client = MeliousClient(api_key=KEY, base_url="http://127.0.0.1:9/v1")  # nothing is sent
-    calls = CALLS[:1] if name == "stream_impact" else CALLS
+    of_chat, of_embeddings = CALLS[:1], CALLS[1:2]
+    calls = {
+        "stream_impact": of_chat,
+        "merge_system_messages": of_chat,
+        "blank_texts": of_embeddings,
+    }.get(name, CALLS)
     errors = {refusal(call, client=client, **{name: value}) for call in calls}
     if name in ("extra_headers", "on_retry"):
         assert len(errors) == 1

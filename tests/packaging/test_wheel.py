@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import subprocess
 import sys
-import tomllib
 import zipfile
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
+from distributions import CLASSES
 
 from melious.sandbox import Sandbox
 
@@ -25,11 +26,9 @@ of_the_wheel = pytest.mark.xdist_group("wheel")
 
 
 USUAL_PATHS = {
-    "llama_index/llms/melious": "Melious",
-    "llama_index/embeddings/melious": "MeliousEmbedding",
-    "llama_index/postprocessor/melious_rerank": "MeliousRerank",
-    "llama_index/readers/melious": "MeliousAudioReader",
-    "llama_index/tools/melious": "MeliousToolSpec",
+    path.replace(".", "/"): class_name
+    for path, class_name in CLASSES.values()
+    if path.startswith("llama_index.")
 }
 """Where users of LlamaIndex look for an integration, and for which class."""
 
@@ -54,22 +53,39 @@ def run(*command: str, env: dict[str, str] = ENVIRONMENT, **options) -> str:
 
 
 @pytest.fixture(scope="session")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("dist")
-    run(*UV, "build", "--wheel", "--quiet", "--out-dir", str(folder), "--python", sys.executable, cwd=ROOT)
-    (built,) = folder.glob("*.whl")
-    return built
+def wheel_of(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Give the wheel of a distribution: from the folder `--wheels`, or built now."""
+    given = pytestconfig.getoption("--wheels")
+
+    @cache
+    def wheel_of(name: str) -> Path:
+        folder = Path(given).resolve() if given else tmp_path_factory.mktemp("dist")
+        if not given:
+            project = ROOT if name == "melious" else ROOT / "packaging" / name
+            build = [*UV, "build", "--wheel", "--quiet", "--python", sys.executable]
+            run(*build, "--out-dir", str(folder), str(project))
+        (wheel,) = folder.glob(f"{name.replace('-', '_')}-[0-9]*.whl")
+        return wheel
+
+    return wheel_of
+
+
+@pytest.fixture(scope="session")
+def wheel(wheel_of: Callable[[str], Path]) -> Path:
+    return wheel_of("melious")
 
 
 class Installed:
-    """An environment with the wheel and nothing that it does not ask for."""
+    """An environment with what is asked for and nothing besides; `melious` is always the wheel."""
 
-    def __init__(self, folder: Path, wheel: Path, extra: str) -> None:
+    def __init__(self, folder: Path, wheel: Path, requirement: str) -> None:
         self.python = folder / "bin" / "python"
-        self.environment = COPYING if "llama-index" in extra else ENVIRONMENT
+        self.environment = COPYING if "llama-index" in requirement else ENVIRONMENT
         run(*UV, "venv", "--quiet", "--python", sys.executable, str(folder))
-        requirement = f"melious{extra} @ {wheel.as_uri()}"
-        install = [*UV, "pip", "install", "--quiet", "--python", str(self.python), requirement]
+        constraint = folder / "constraint.txt"
+        constraint.write_text(f"melious @ {wheel.as_uri()}\n")
+        pip = [*UV, "pip", "install", "--quiet", "--python", str(self.python)]
+        install = [*pip, "--constraint", str(constraint), requirement]
         # What `make` has installed lies in uv's cache; only on another machine is the network asked.
         command = [*install, "--offline"]
         offline = subprocess.run(command, check=False, capture_output=True, env=self.environment)
@@ -77,7 +93,7 @@ class Installed:
             run(*install, env=self.environment)
 
     def says(self, code: str) -> str:
-        return run(str(self.python), "-W", "error", "-c", code, cwd=self.python.parent)
+        return run(str(self.python), "-I", "-W", "error", "-c", code, cwd=self.python.parent)
 
     def import_errors(self, statements: list[str]) -> list[str]:
         code = f"for statement in {statements}:\n    try: exec(statement)\n    except ImportError as error: print(error)\n    else: print('imported')"
@@ -90,7 +106,8 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory):
 
     def install(extra: str = "") -> Installed:
         if extra not in made:
-            made[extra] = Installed(tmp_path_factory.mktemp("venv") / "env", wheel, extra)
+            folder = tmp_path_factory.mktemp("venv") / "env"
+            made[extra] = Installed(folder, wheel, f"melious{extra} @ {wheel.as_uri()}")
         return made[extra]
 
     return install
@@ -111,14 +128,6 @@ def test_the_wheel_holds_typed_packages_and_their_data(wheel: Path) -> None:
 def test_in_llama_index_s_namespace_the_wheel_holds_only_its_own(wheel: Path) -> None:
     names = {name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("llama_index/")}
     assert names == {f"{path}/{file}" for path in USUAL_PATHS for file in ("__init__.py", "py.typed")}
-
-
-def test_llamahub_knows_what_to_import() -> None:
-    hub = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["llamahub"]
-    module = importlib.import_module(hub["import_path"])
-    assert hub["contains_example"] is True
-    assert set(hub["class_authors"]) == set(USUAL_PATHS.values())
-    assert module.Melious.__name__ == "Melious"
 
 
 @pytest.mark.exhaustive
@@ -255,3 +264,28 @@ def test_the_command_is_there_and_says_what_the_demo_needs(installed) -> None:
     assert done.returncode == 2
     assert "melious[" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@of_the_wheel
+@pytest.mark.parametrize(
+    ("name", "path", "class_name"),
+    [
+        pytest.param(
+            name, path, class_name, marks=[] if name == "langchain-melious" else pytest.mark.exhaustive
+        )
+        for name, (path, class_name) in CLASSES.items()
+    ],
+)
+def test_a_name_that_people_type_brings_its_class(
+    name: str, path: str, class_name: str, wheel_of: Callable[[str], Path], tmp_path: Path
+) -> None:
+    distribution = wheel_of(name)
+    assert all(".dist-info/" in file for file in zipfile.ZipFile(distribution).namelist())
+    fresh = Installed(tmp_path / "env", wheel_of("melious"), f"{name} @ {distribution.as_uri()}")
+    file = f"sys.modules[{class_name}.__module__].__file__"
+    imported = fresh.says(f"import sys\nfrom {path} import {class_name}\nprint({file})")
+    assert Path(imported.strip()).is_relative_to(tmp_path / "env")
+    # Uninstalling the name takes nothing from the package, which others may need.
+    run(*UV, "pip", "uninstall", "--quiet", "--python", str(fresh.python), name)
+    found = fresh.says(f"import importlib.util\nprint(importlib.util.find_spec({path!r}) is not None)")
+    assert found.strip() == "True"

@@ -54,8 +54,8 @@ def test_the_fixtures(plugged: pytest.Pytester) -> None:
     )
 
 
-def test_the_example_of_the_readme_passes(plugged: pytest.Pytester) -> None:
-    readme = (SHARED.parent / "README.md").read_text(encoding="utf-8")
+def test_the_example_of_the_page_on_testing_passes(plugged: pytest.Pytester) -> None:
+    readme = (SHARED.parent / "docs" / "guides" / "sandbox.md").read_text(encoding="utf-8")
     files = dict(re.findall(r"```python\n# (conftest|test_weather)\.py\n(.*?)```", readme, re.DOTALL))
     assert files.keys() == {"conftest", "test_weather"}
     plugged.makepyfile(**files)

@@ -1,6 +1,7 @@
 """The server as an object and as a command: starts, stops, leaves nothing behind."""
 
 import asyncio
+import json
 import os
 import re
 import signal
@@ -12,11 +13,18 @@ import time
 
 import httpx
 import pytest
+import raw
 from faults.faults_kit import eventually
 
-from melious.sandbox import Fault, Sandbox
+from melious.sandbox import Fault, Reply, Sandbox
 
 HELLO = {"model": "llama-3.1-8b-instruct", "messages": [{"role": "user", "content": "Hello"}]}
+
+
+@pytest.mark.parametrize("path", ["/models", "/nowhere"])
+def test_every_answer_says_that_it_comes_from_a_sandbox(client_of, path):
+    with Sandbox() as sandbox, client_of(sandbox) as http:
+        assert http.get(path).headers["server"] == "melious-sandbox"
 
 
 def test_start_and_stop_leave_nothing(client_of):
@@ -97,6 +105,22 @@ def test_a_client_that_leaves_a_stream_is_noticed(start_sandbox, client_of):
     assert eventually(lambda: sandbox.open_connections == 0)
     assert not sandbox.requests[-1].complete
     assert sandbox.requests[-1].status == 200
+
+
+def test_clients_that_break_off_a_stream_leave_nothing_in_the_log(sandbox, caplog):
+    """Events are written in runs, and asyncio warns of each write to a connection that is gone."""
+    sandbox.replies.add(Reply(chunks=["word "] * 5000), times=None)
+    body = json.dumps(HELLO | {"stream": True}).encode()
+    line = "POST /v1/chat/completions HTTP/1.1"
+    asked = raw.request(sandbox, line, f"content-length: {len(body)}", key=sandbox.api_key, body=body)
+    for _ in range(10):
+        with socket.create_connection(raw.address_of(sandbox), 60) as sock:
+            sock.sendall(asked)
+            assert sock.recv(1000)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    assert eventually(lambda: all(request.duration is not None for request in sandbox.requests))
+    assert not any(request.complete for request in sandbox.requests)
+    assert [record.getMessage() for record in caplog.records if record.name == "asyncio"] == []
 
 
 def test_requests_are_recorded(sandbox, http):

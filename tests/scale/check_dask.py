@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import dask
 import dask.dataframe as dd
 import pandas as pd
 import pyarrow as pa
@@ -57,6 +58,21 @@ def test_what_was_written_resumes(sandbox: Sandbox, tmp_path: Path) -> None:
     assert sorted(done["id"]) == [*range(20)]
 
 
+def test_vectors_that_dask_turned_into_text_are_an_error_and_not_paid_for_again(sandbox: Sandbox) -> None:
+    embed = Embedder(MODEL, base_url=sandbox.base_url)
+    done = embed(pd.DataFrame({"id": range(20), "text": TEXTS}))
+    sandbox.reset()
+    joined = dd.from_pandas(done, npartitions=2)
+    with pytest.raises(InvalidArgumentError, match=r"turned the vectors into text .*convert-string.*False"):
+        joined.map_partitions(embed, meta=embed.meta(joined)).compute(scheduler="threads")
+    assert not sandbox.requests
+    with dask.config.set({"dataframe.convert-string": False}):
+        joined = dd.from_pandas(done, npartitions=2)
+        again = joined.map_partitions(embed, meta=embed.meta(joined)).compute(scheduler="threads")
+    assert not sandbox.requests
+    assert again["embedding"].notna().sum() == 17
+
+
 @pytest.mark.filterwarnings("ignore:The inplace keyword")  # Dask's own, of pandas 3.1
 @pytest.mark.parametrize("texts", [TEXTS, ["", "", "", *TEXTS[3:]], [""] * 20], ids=["some", "first", "all"])
 def test_what_meta_says_is_stored_whatever_failed(texts: list[str], sandbox: Sandbox, tmp_path: Path) -> None:
@@ -101,7 +117,7 @@ def test_meta_knows_columns_that_are_labelled_with_numbers(sandbox: Sandbox) -> 
 
 def test_two_columns_of_one_name_are_an_error_before_anything_is_computed(sandbox: Sandbox) -> None:
     frame = pd.DataFrame([["a", "b"]], columns=["text", "text"])
-    with pytest.raises(InvalidArgumentError, match="more than one column 'text'"):
+    with pytest.raises(InvalidArgumentError, match="has several columns 'text'"):
         Embedder(MODEL, base_url=sandbox.base_url).meta(frame)
 
 

@@ -75,6 +75,21 @@ def test_what_is_no_vector_is_an_error_and_not_paid_for_again(
 
 
 @each_kind
+@pytest.mark.parametrize("text", ["[0. 0. 1. ... 0.]", " [0.1, 0.2]", "array([0.1])"])
+def test_vectors_that_became_text_are_told_apart_from_other_text(
+    kind: str, text: str, sandbox: Sandbox, embedder: Make
+) -> None:
+    for cell, advised in ((text, True), ("a kettle", False)):
+        batch = KINDS[kind]({"text": ["a kettle", "a pot"], "embedding": [None, cell]})
+        with pytest.raises(
+            InvalidArgumentError, match=r"embedding\[1\]: must be a vector, not str"
+        ) as caught:
+            embedder()(batch)
+        assert ("turned the vectors into text" in str(caught.value)) is advised
+    assert not sandbox.requests
+
+
+@each_kind
 @pytest.mark.parametrize(
     "missing", [None, float("nan"), np.float64("nan"), pd.NA, pd.NaT, [], np.array([])], ids=repr
 )

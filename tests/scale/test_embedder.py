@@ -208,6 +208,7 @@ def test_a_budget_is_refused_since_workers_share_nothing() -> None:
     ("options", "said"),
     [
         ({"filters": {"country": ["DE"]}}, "unknown filter 'country'; did you mean 'countries'"),
+        ({"blank_texts": "skip"}, "blank_texts: not supported: a row with a blank text has an error"),
         ({"filters": {"countries": ["Germany"]}}, "'Germany' is not an ISO 3166 alpha-2"),
         ({"flavor": "ecco"}, "did you mean 'eco'"),
         ({"verify_location": "raise"}, "needs countries"),

@@ -38,6 +38,7 @@ TOO_LONG = "word " * 9000
     ("cell", "said"),
     [
         ("", "the text is empty"),
+        (" \n", "the text is blank"),
         (None, "the text is missing"),
         (float("nan"), "the text is missing"),
         (pd.NA, "the text is missing"),
@@ -161,6 +162,12 @@ def test_an_unknown_model_ends_the_run(sandbox: Sandbox) -> None:
         embed({"text": ["a kettle"]})
 
 
+def test_a_model_that_does_not_embed_is_refused_when_the_embedder_is_made(sandbox: Sandbox) -> None:
+    with pytest.raises(InvalidArgumentError, match="is a chat model, not an embeddings model"):
+        Embedder("llama-3.1-8b-instruct", api_key=sandbox.api_key, base_url=sandbox.base_url)
+    assert not sandbox.requests
+
+
 BALANCE: dict[str, Any] = {"error": {"message": "the balance is used up", "code": "insufficient_quota"}}
 
 
@@ -173,10 +180,21 @@ BALANCE: dict[str, Any] = {"error": {"message": "the balance is used up", "code"
         (Fault(body=BALANCE, times=None), InsufficientBalanceError),
         (Fault(status=404, body="<html>Not Found</html>", times=None), NotFoundError),
         (Fault(status=405, body="", times=None), APIStatusError),
+        (Fault(status=501, body="", times=None), ServerError),
         (Fault(status=308, body="", headers={"location": "/v2"}, times=None), APIStatusError),
         (Fault(code="no_providers", times=None), NoProvidersAvailableError),
     ],
-    ids=["402", "403", "429", "in a 200", "no such path", "not allowed", "moved", "no provider"],
+    ids=[
+        "402",
+        "403",
+        "429",
+        "in a 200",
+        "no such path",
+        "not allowed",
+        "not supported",
+        "moved",
+        "no provider",
+    ],
 )
 @pytest.mark.parametrize("at_a_time", [1, 4])
 def test_what_every_row_would_meet_ends_the_run(

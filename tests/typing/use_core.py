@@ -6,6 +6,7 @@ from typing import Any, assert_type
 
 from melious import (
     AsyncMeliousClient,
+    ChatChunk,
     ChatCompletion,
     EmbeddingsResult,
     ImagesResult,
@@ -71,7 +72,7 @@ assert_type(client.models.find(vision=True, order_by="price"), list[ModelCard])
 stream = client.chat.stream(model="glm-4.7", messages=HELLO)
 assert_type(stream, ChatStream)
 for chunk in stream:
-    assert_type(chunk, dict[str, Any])
+    assert_type(chunk, ChatChunk)
 assert_type(stream.completion(), ChatCompletion)
 with client.chat.stream(model="glm-4.7", messages=HELLO, stream_impact="buffer") as opened:
     assert_type(opened, ChatStream)
@@ -85,7 +86,7 @@ async def ask(other: AsyncMeliousClient) -> None:
     assert_type(begun, AsyncChatStream)
     assert_type(await begun, AsyncChatStream)
     async for chunk in begun:
-        assert_type(chunk, dict[str, Any])
+        assert_type(chunk.text, str)
     async with other.chat.stream(model="glm-4.7", messages=HELLO) as opened:
         assert_type(opened, AsyncChatStream)
     for _ in begun:  # type: ignore[attr-defined]  # pyright: ignore[reportGeneralTypeIssues, reportUnknownVariableType]

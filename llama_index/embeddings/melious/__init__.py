@@ -1,6 +1,6 @@
 """`MeliousEmbedding` under LlamaIndex's usual path; it lives in `llama_index_melious`.
 
-Example:
+Examples:
     >>> from llama_index.embeddings.melious import MeliousEmbedding
     >>> MeliousEmbedding(model="bge-m3", api_key="sk-mel-...").embed_batch_size
     100

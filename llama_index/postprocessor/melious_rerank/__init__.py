@@ -1,6 +1,6 @@
 """`MeliousRerank` under LlamaIndex's usual path; it lives in `llama_index_melious`.
 
-Example:
+Examples:
     >>> from llama_index.postprocessor.melious_rerank import MeliousRerank
     >>> MeliousRerank(model="bge-reranker-v2-m3", api_key="sk-mel-...", top_n=4).top_n
     4

@@ -1,6 +1,6 @@
 """`MeliousAudioReader` under LlamaIndex's usual path; it lives in `llama_index_melious`.
 
-Example:
+Examples:
     >>> from llama_index.readers.melious import MeliousAudioReader
     >>> MeliousAudioReader(api_key="sk-mel-...").model
     'whisper-large-v3-turbo'

@@ -1,6 +1,6 @@
 """`MeliousToolSpec` under LlamaIndex's usual path; it lives in `llama_index_melious`.
 
-Example:
+Examples:
     >>> from llama_index.tools.melious import MeliousToolSpec
     >>> MeliousToolSpec(api_key="sk-mel-...").image_model
     'flux-schnell'

@@ -17,6 +17,7 @@ from melious.wire.head import without_cookies
 from melious.wire.normalized import name_counts
 
 R = TypeVar("R", bound=Result)
+_WRONG_ANSWER = "The server answered wrongly: try again, or use another model or server"
 
 
 def json_of(response: Response, endpoint: str) -> dict[str, Any]:
@@ -44,6 +45,22 @@ def json_of(response: Response, endpoint: str) -> dict[str, Any]:
     if isinstance(raw.get("usage"), dict):
         name_counts(raw["usage"])
     return raw
+
+
+def wrong_answer(message: str, **details: Any) -> ResponseDecodeError:
+    """The error for an answer in the right form that does not fit what was sent."""
+    return ResponseDecodeError(message, advice=_WRONG_ANSWER, **details)
+
+
+def wrong_index(endpoint: str, index: object, sent: str, count: int, *, repeated: bool) -> str:
+    """Say what is wrong with the index of an item.
+
+    Examples:
+        >>> wrong_index("rerank", 0, "documents", 3, repeated=True)
+        'rerank: index 0 came twice in the answer to 3 documents'
+    """
+    what = "came twice" if repeated else "does not exist"
+    return f"{endpoint}: index {index!r:.40} {what} in the answer to {count} {sent}"
 
 
 def read_as(model: type[R], raw: Any, response: Response, endpoint: str, fields: Any = None) -> R:

@@ -22,7 +22,7 @@ class Usage(Reported):
         completion_tokens: Tokens written, reasoning included.
         total_tokens: Both.
 
-    Example:
+    Examples:
         >>> usage = Usage(prompt_tokens=9, prompt_tokens_details={"cached_tokens": 4})
         >>> usage.cached_tokens, usage.completion_tokens
         (4, None)
@@ -152,7 +152,7 @@ class Choice(BaseModel):
 class ChatCompletion(Result):
     """A whole chat answer.
 
-    Example:
+    Examples:
         >>> answer = ChatCompletion.model_validate(
         ...     {"choices": [{"message": {"content": "Hello!"}, "finish_reason": "stop"}]}
         ... )
@@ -204,8 +204,10 @@ class EmbeddingsResult(Result):
         batches: The answers to the single requests; usage, impact and cost above are their sums, or
             None if any did not report it.
         cached: How many inputs came from the in-process cache.
+        skipped: The positions of blank inputs that were not sent (`blank_texts="skip"`); their vectors are
+            zeros.
 
-    Example:
+    Examples:
         >>> result = EmbeddingsResult(embeddings=[[0.6, 0.8], [1.0, 0.0]])
         >>> len(result.embeddings), len(result.embeddings[0])
         (2, 2)
@@ -217,6 +219,7 @@ class EmbeddingsResult(Result):
     model: str | None = None
     batches: list[Result] = []
     cached: int = 0
+    skipped: list[int] = []
 
 
 class RerankItem(BaseModel):
@@ -249,7 +252,7 @@ class RerankResult(Result):
         batches: The answers to the single requests; usage, impact and cost above are their sums, or
             None if any did not report it.
 
-    Example:
+    Examples:
         >>> ranked = RerankResult(results=[RerankItem(index=1, relevance_score=0.9)])
         >>> [(item.index, item.relevance_score) for item in ranked.results]
         [(1, 0.9)]
@@ -297,7 +300,7 @@ class Image(BaseModel):
 class ImagesResult(Result):
     """Generated images.
 
-    Example:
+    Examples:
         >>> images = ImagesResult(data=[Image(b64_json="R0lGODlh")])
         >>> images.data[0].to_bytes()
         b'GIF89a'
@@ -316,7 +319,7 @@ class Transcription(Result):
         duration: Seconds, if reported.
         segments: Parts with their times, for `verbose_json`.
 
-    Example:
+    Examples:
         >>> transcript = Transcription(text="Good morning.", duration=1.4)
         >>> transcript.text, transcript.duration, transcript.language
         ('Good morning.', 1.4, None)
@@ -335,7 +338,7 @@ class Model(Result):
         id: What to pass as `model`.
         owned_by: Its owner, as the service says.
 
-    Example:
+    Examples:
         >>> model = Model(id="glm-4.7")
         >>> model.id, model.card
         ('glm-4.7', None)
@@ -356,7 +359,7 @@ class Model(Result):
 class ModelList(Result):
     """The models that a key may use.
 
-    Example:
+    Examples:
         >>> models = ModelList.model_validate({"data": [{"id": "glm-4.7"}, {"id": "bge-m3"}]})
         >>> [model.id for model in models.data]
         ['glm-4.7', 'bge-m3']

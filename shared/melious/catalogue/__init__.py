@@ -5,7 +5,7 @@
 and metadata from it. `client.models.find()` asks the service, and `Selection` chooses among any cards.
 An unpublished fact is None, never a guess.
 
-Example:
+Examples:
     >>> from melious.catalogue import Selection, all_models
     >>> cheap = Selection(type="embeddings", max_input_cost="0.05").of(all_models())
     >>> [(card.id, card.dimensions) for card in cheap]

@@ -48,9 +48,12 @@ class ModelCard:
         shortens: Whether an embeddings model takes `dimensions`.
         listed: Whether `GET /models` shows it; an unlisted one is an alias that requests may name.
         served: False for a listed model that no provider serves. True is no guarantee.
+        reasoning_efforts: Values of `reasoning_effort` that it was measured to take; empty if unknown.
+        refuses_images: Whether it refused images although the list says that it takes them.
+        notes: Where sources disagree, and what callers measured.
         sources: Where the shipped facts come from: keys of the `sources` table in `models.json`.
 
-    Example:
+    Examples:
         >>> from melious.catalogue import find
         >>> card = find("glm-4.7:eco")
         >>> card.id, card.context_length, card.tools, card.vision, card.input_cost
@@ -72,10 +75,13 @@ class ModelCard:
     shortens: bool = False
     listed: bool = True
     served: bool = True
+    reasoning_efforts: tuple[str, ...] = ()
+    refuses_images: bool = False
+    notes: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
 
     def takes(self, modality: str) -> bool:
-        """Whether it takes `modality` (`text`, `image`, `audio`, `video`), by modality or by flag."""
+        """Whether its list says that it takes `modality` (`text`, `image`, `audio`, `video`)."""
         flags = {"image": ("vision",), "audio": ("audio_input", "supports_audio")}.get(modality, ())
         return modality in self.input_modalities or any(self.supports(flag) for flag in flags)
 
@@ -85,9 +91,12 @@ class ModelCard:
 
     @property
     def vision(self) -> bool | None:
-        """Whether it takes images, by modality or by flag: few models carry the flag."""
+        """Whether it takes images, by modality or by flag: few models carry the flag.
+
+        None if it refused images although the list says that it takes them.
+        """
         if self.takes("image"):
-            return True
+            return None if self.refuses_images else True
         return False if self.input_modalities else self.capabilities.get("vision")
 
     @property
@@ -161,8 +170,11 @@ class ModelCard:
             "reasoning": self.reasoning,
             "capabilities": dict(self.capabilities),
             "reasoning_type": self.reasoning_type,
+            "reasoning_efforts": list(self.reasoning_efforts),
+            "refuses_images": self.refuses_images,
             **dict(zip((f"{kind}_cost" for kind in _PRICES), costs, strict=True)),
             "dimensions": self.dimensions,
+            "notes": list(self.notes),
         }
 
 
@@ -180,7 +192,7 @@ def card_of(
         meta: The `_meta` object, if any.
         known: The shipped card, if any.
 
-    Example:
+    Examples:
         >>> meta = {"type": "embedding", "pricing": {"input_cost_per_million_eur": "0.02"}}
         >>> card = card_of("new-model", None, meta, None)
         >>> card.type, card.input_cost, card.output_cost, card.vision, card.context_length

@@ -134,6 +134,10 @@ class LiveModels:
         """The card of a model, however old."""
         return None if self._cards is None else self._cards.get(model)
 
+    def cards(self) -> Cards | None:
+        """All models, however old; None before the first list."""
+        return None if self._cards is None else tuple(self._cards.values())
+
     def lookup(self, max_age: float, loop: object = None, *, alone: bool = False) -> Cards | Wait | Fetch:
         """Give the models, or say that the caller must wait for them or fetch them.
 
@@ -217,7 +221,7 @@ def known(model: str, base_url: str | None = None) -> ModelCard | None:
     Returns:
         The card; None for a model in neither list.
 
-    Example:
+    Examples:
         >>> known("glm-4.7:eco", "https://api.melious.ai").context_length
         131072
         >>> known("no-such-model") is None
@@ -230,6 +234,16 @@ def known(model: str, base_url: str | None = None) -> ModelCard | None:
             if card is not None:
                 return card
     return shipped.find(model)
+
+
+def listed(base_url: str) -> Cards | None:
+    """The models that a service has listed in this process, for its newest key; None if it has listed none.
+
+    Args:
+        base_url: The base URL as a client has it.
+    """
+    found = (models.cards() for models in _lists_at(base_url))
+    return next((cards for cards in found if cards), None) if _lists else None
 
 
 def _lists_at(base_url: str | None) -> list[LiveModels]:

@@ -25,7 +25,7 @@ _obeying: set[tuple[str, str]] = set()
 def first_method(model: str, base_url: str) -> Method:
     """The method that a model should take by its card; `forced_tool` if nothing is known of it.
 
-    Example:
+    Examples:
         >>> first_method("glm-4.7", "https://api.melious.ai/v1")
         'forced_tool'
     """
@@ -60,13 +60,6 @@ def note_refusal(method: Method | Literal["strict"], model: str, base_url: str, 
         _make_room()
         _refused[place] = already | {method}
         _logger.warning("%s does not take %s at %s (%s); using the next method", model, method, base_url, why)
-
-
-def forget_refusals(methods: tuple[Method | Literal["strict"], ...], model: str, base_url: str) -> None:
-    """Take back what was noted: it was not the method that was refused."""
-    place = _place(model, base_url)
-    if place in _refused:
-        _refused[place] -= frozenset(methods)
 
 
 def note_obedience(model: str, base_url: str) -> None:

@@ -44,11 +44,11 @@ class Selection:
     Raises:
         InvalidArgumentError: A value is wrong.
 
-    Example:
+    Examples:
         >>> from melious.catalogue import Selection, all_models
         >>> wanted = Selection(type="chat", vision=True, tools=True, max_input_cost="0.15", order_by="price")
         >>> [(card.id, card.input_cost) for card in wanted.of(all_models())][:1]
-        [('mistral-small-3.2-24b-instruct', Decimal('0.13'))]
+        [('glm-5.3-flash', Decimal('0.1'))]
     """
 
     type: str | None = None
@@ -130,7 +130,7 @@ def tokens_of(text: str) -> int:
     Raises:
         ValueError: It is not a number.
 
-    Example:
+    Examples:
         >>> tokens_of("131072"), tokens_of("128k"), tokens_of("1M"), tokens_of("1,000,000")
         (131072, 128000, 1000000, 1000000)
     """

@@ -8,6 +8,7 @@ from typing import Any
 
 from melious._figures import known_amount
 from melious.catalogue.card import ModelCard, Prices
+from melious.catalogue.quirks import quirks_of
 from melious.routing.filters import split_flavor
 
 _PLAIN_FIELDS = (
@@ -50,19 +51,20 @@ def _card(entry: dict[str, Any]) -> ModelCard:
         output_modalities=tuple(entry["output"]),
         capabilities=_capabilities(entry),
         pricing=_prices(entry.get("pricing")),
+        reasoning_efforts=tuple(entry.get("efforts", ())),
+        refuses_images=quirks_of(entry["id"]).refuses_images,
+        notes=tuple(entry.get("notes", ())),
         sources=tuple(entry["sources"]),
     )
 
 
 def _capabilities(entry: dict[str, Any]) -> dict[str, bool]:
-    """The flags in the file; a chat model without a flag for tools or reasoning has neither."""
+    """The flags in the file; without a flag for tools or reasoning there is neither, unless it is unknown."""
     flags = dict.fromkeys(entry["capabilities"], True)
-    if entry["type"] != "chat":
-        return {"function_calling": False, "reasoning": False} | flags
-    missing = {"function_calling": False}
-    if entry.get("reasoning_type") is None:
-        missing["reasoning"] = False
-    return missing | flags
+    missing = {"function_calling", "reasoning"} - set(entry.get("unknown", ()))
+    if entry["type"] == "chat" and entry.get("reasoning_type") is not None:
+        missing.discard("reasoning")
+    return dict.fromkeys(sorted(missing), False) | flags
 
 
 def _prices(values: list[str | None] | None) -> Prices:

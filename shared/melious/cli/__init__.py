@@ -83,9 +83,11 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_models(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "List the models that the key in MELIOUS_API_KEY may use; without a key, the shipped catalogue."
+        "List the models that the key in MELIOUS_API_KEY may use; without a key, the shipped catalogue. "
+        "A NAME finds models by a part of their name, and shows more of a single one."
     )
     yes_or_no = argparse.BooleanOptionalAction
+    parser.add_argument("name", nargs="?", metavar="NAME", help="only models with this in their name")
     parser.add_argument("--type", help="chat, embeddings, rerank, image or audio")
     parser.add_argument("--vision", action=yes_or_no, help="only models that take images, or only others")
     parser.add_argument("--tools", action=yes_or_no, help="only models that call tools, or only others")

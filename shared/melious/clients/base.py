@@ -77,7 +77,7 @@ class ClientBase:
         Args:
             **changes: Any setting of the constructor except the key and the base URL.
 
-        Example:
+        Examples:
             >>> from melious import MeliousClient
             >>> patient = MeliousClient(api_key="sk-mel-...").with_options(max_retries=6)
             >>> patient.config.max_retries
@@ -101,7 +101,7 @@ class ClientBase:
             *steps: In order: a filter's name drops it, `{"max_carbon_intensity": 400}` replaces its
                 limit, None drops all remaining filters. Without arguments there are no fallbacks.
 
-        Example:
+        Examples:
             >>> from melious import MeliousClient
             >>> client = MeliousClient(
             ...     api_key="sk-mel-...", filters={"countries": ["SE"], "max_carbon_intensity": 10}

@@ -25,6 +25,7 @@ class CallOutcome(NamedTuple):
         request_id: The service's id of the request.
         attempts: How many requests it took.
         error: Why it failed, if it did.
+        headers: The headers of the answer, names in lower case; empty if there is none.
     """
 
     entry: Entry
@@ -32,6 +33,7 @@ class CallOutcome(NamedTuple):
     request_id: str | None = None
     attempts: int = 0
     error: BaseException | None = None
+    headers: Mapping[str, str] = {}
 
 
 class Observer(Protocol):
@@ -87,7 +89,9 @@ class UsageRecorder:
             answer = result.raw if isinstance(result.raw, dict) else {}
             usage, impact, cost = answer.get("usage"), result.environment_impact, result.billing_cost
             entry = self._entry(usage, impact, cost, result.meta.call.routing)
-            self._report(CallOutcome(entry, answer, result.request_id, result.attempts))
+            self._report(
+                CallOutcome(entry, answer, result.request_id, result.attempts, headers=result.headers)
+            )
 
     def stream_ended(self, opened: OpenStream, complete: bool) -> None:  # noqa: FBT001 - a callback
         """Report a stream as far as it was received; verify its location if it is complete.
@@ -107,7 +111,10 @@ class UsageRecorder:
                 failed=error is not None,
             )
             answer = partial.to_wire() if self._observers else {}
-            self._report(CallOutcome(entry, answer, opened.head.request_id, opened.call.attempts, error))
+            head = opened.head
+            self._report(
+                CallOutcome(entry, answer, head.request_id, opened.call.attempts, error, head.headers)
+            )
         if complete and opened.call.routing.residency is not None:
             from melious.answers.location import verify_stream  # noqa: PLC0415 - only to verify
 

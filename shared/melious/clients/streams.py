@@ -9,13 +9,14 @@ from melious.answers.reading import completion_of
 from melious.answers.results import ChatCompletion
 from melious.exchange.opened import OpenStream
 from melious.exchange.ratelimit import RateLimit
+from melious.wire.chunk import ChatChunk
 from melious.wire.completion import PartialCompletion
 from melious.wire.head import without_cookies
 
-Begun: TypeAlias = tuple[OpenStream, Generator[dict[str, Any]], Callable[[], None]]
+Begun: TypeAlias = tuple[OpenStream, Generator[ChatChunk], Callable[[], None]]
 """A stream whose first chunk has come, its chunks, and what closes its connection."""
 
-AsyncBegun: TypeAlias = tuple[OpenStream, AsyncGenerator[dict[str, Any]], Callable[[], Awaitable[None]]]
+AsyncBegun: TypeAlias = tuple[OpenStream, AsyncGenerator[ChatChunk], Callable[[], Awaitable[None]]]
 """The same for asyncio."""
 
 
@@ -74,12 +75,13 @@ class StreamBase:
 
 
 class ChatStream(StreamBase):
-    """Chunks of a chat answer: plain dicts in OpenAI's shape, in one regular form.
+    """Chunks of a chat answer: dicts in OpenAI's shape, in one regular form, with their `text`.
 
-    Iterate over it once. In every chunk `choices` is a list and each choice has a `delta` dict;
-    reasoning is under `reasoning_content`; pieces of tool calls carry an integer `index`, and their
-    id and name exactly once. Closing or dropping it early closes the connection at once; read to
-    its end, it returns the connection.
+    Iterate over it once. `chunk.text` is the text that a chunk adds, empty if it adds none. In every
+    chunk `choices` is a list and each choice has a `delta` dict; reasoning is under
+    `reasoning_content`; pieces of tool calls carry an integer `index`, and their id and name exactly
+    once. Closing or dropping it early closes the connection at once; read to its end, it returns the
+    connection.
 
     Raises:
         StreamTruncatedError: While iterating: the stream ended before the answer did.
@@ -87,23 +89,22 @@ class ChatStream(StreamBase):
         APIStatusError: While iterating: the service reported an error inside the stream.
             In all three cases `.partial` has what arrived.
 
-    Example:
+    Examples:
         >>> from melious import MeliousClient
         >>> with MeliousClient(api_key="sk-mel-...") as client:  # doctest: +SKIP
         ...     with client.chat.stream(model="glm-4.7", messages=[...]) as stream:
         ...         for chunk in stream:
-        ...             for choice in chunk["choices"]:
-        ...                 print(choice["delta"].get("content") or "", end="")
+        ...             print(chunk.text, end="")
         ...     print(stream.completion().usage)
     """
 
     def __init__(self, begin: Callable[[], Begun]) -> None:
         self._opened, self._chunks, _ = begin()
 
-    def __iter__(self) -> Iterator[dict[str, Any]]:
+    def __iter__(self) -> Iterator[ChatChunk]:
         return self._chunks
 
-    def __next__(self) -> dict[str, Any]:
+    def __next__(self) -> ChatChunk:
         return next(self._chunks)
 
     def __enter__(self) -> Self:
@@ -123,16 +124,16 @@ class AsyncChatStream(StreamBase):
     The request is made when the stream is first awaited, entered or iterated over; errors before
     the first chunk are raised there.
 
-    Example:
+    Examples:
         >>> async def main() -> None:
         ...     async with AsyncMeliousClient() as client:
         ...         async for chunk in client.chat.stream(model="glm-4.7", messages=[...]):
-        ...             print(chunk)
+        ...             print(chunk.text, end="")
     """
 
     def __init__(self, begin: Callable[[], Awaitable[AsyncBegun]]) -> None:
         self._begin = begin
-        self._chunks: AsyncGenerator[dict[str, Any]] | None = None
+        self._chunks: AsyncGenerator[ChatChunk] | None = None
         self._close_connection: Callable[[], Awaitable[None]] | None = None
 
     async def _started(self) -> Self:
@@ -143,10 +144,10 @@ class AsyncChatStream(StreamBase):
     def __await__(self) -> Generator[Any, None, Self]:
         return self._started().__await__()
 
-    def __aiter__(self) -> AsyncIterator[dict[str, Any]]:
+    def __aiter__(self) -> AsyncIterator[ChatChunk]:
         return self if self._chunks is None else self._chunks
 
-    async def __anext__(self) -> dict[str, Any]:
+    async def __anext__(self) -> ChatChunk:
         if self._chunks is None:
             await self._started()
         assert self._chunks is not None  # noqa: S101 - just started

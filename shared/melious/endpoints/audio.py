@@ -76,7 +76,7 @@ def create(
     form = params.get("response_format")
     if form is not None:
         check_one_of("response_format", form, sorted(FORMATS))
-    fields = dict(_field(key, value) for key, value in body_of(config, model, {}, params).items())
+    fields = dict(_field(key, value) for key, value in body_of(config, "audio", model, {}, params).items())
     name, content = _opened(file)
     if not isinstance(name, str):
         raise InvalidArgumentError(f"file: the name must be text, not {type(name).__name__}")
@@ -160,7 +160,7 @@ def kind_of(name: str, beginning: bytes) -> str | None:
     Returns:
         A key of `AUDIO_TYPES`; None for a type that the service does not take.
 
-    Example:
+    Examples:
         >>> kind_of("talk.MP3", b""), kind_of("talk", b"ID3"), kind_of("notes.txt", b"Hello")
         ('mp3', 'mp3', None)
     """

@@ -81,7 +81,7 @@ class BatchLimits(NamedTuple):
 def in_batches(items: Iterable[tuple[int, int, int]], limits: BatchLimits) -> list[Batch]:
     """Divide items (position, bytes, tokens) into batches, in order; an item larger than a batch goes alone.
 
-    Example:
+    Examples:
         >>> in_batches([(0, 5, 1), (1, 5, 1), (2, 9, 1)], BatchLimits(items=8, bytes=10, tokens=8))
         [(0, 1), (2,)]
     """

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from melious.answers.reading import json_of, read_as
 from melious.answers.results import ChatCompletion
-from melious.endpoints.common import body_of, check_known, is_list, request_of
+from melious.endpoints.common import advice_of, body_of, check_known, is_extra, is_list, request_of
 from melious.endpoints.otherwise import Alternatives, Simplify
 from melious.errors import APIStatusError, InvalidArgumentError, MeliousError, ResponseDecodeError
 from melious.exchange.request import Operation, Otherwise, Request, Response
@@ -20,8 +20,10 @@ from melious.wire import codec
 from melious.wire.calls import identify
 from melious.wire.completion import PartialCompletion, flatten_content
 from melious.wire.normalized import normalize_tool_call
+from melious.wire.thinking import ReasoningReplay, ReplayWhen
 
 if TYPE_CHECKING:
+    from melious.endpoints.conversation import Conversation
     from melious.endpoints.structured import StructuredOutput
 
 PATH = "chat/completions"
@@ -54,11 +56,16 @@ class ChatParams(RoutingOptions, total=False):
         structured_output: An object to answer with, as a `melious.endpoints.structured.StructuredOutput`: by
             JSON schema, a forced tool, a tool or JSON mode, whichever the model takes. The answer is the
             arguments of a call of that name, or text.
-        reasoning_effort: low, medium or high; some models take other values.
+        reasoning_effort: low, medium or high; some models take other values. One that the model is known to
+            refuse is an error; `extra_body` sends it anyway.
         stream_options: For `stream`. By default usage is requested, and requested no more if a server
             refuses that. Options given here are always sent.
         stream_impact: `buffer` makes streams request whole answers, which report impact; `native` by default.
             The live service reports the impact and cost of whole answers only.
+        merge_system_messages: Merge system messages into one; by default where the model takes only one.
+            Leading ones become one message, and a later one part of the user's turn. False for never.
+        replay_reasoning: Which `reasoning_content` of the messages is sent: `always`, the default,
+            `with_tool_calls`, `when_needed` (by models that refuse messages without it) or `never`.
         user: Who the request is for.
         mode: A routing word of the older documentation, sent unchanged.
         custom_weights: Routing weights of the older documentation, sent unchanged.
@@ -86,6 +93,8 @@ class ChatParams(RoutingOptions, total=False):
     reasoning_effort: str | None
     stream_options: Mapping[str, Any] | None
     stream_impact: StreamImpact | None
+    merge_system_messages: bool | None
+    replay_reasoning: ReplayWhen | ReasoningReplay | None
     user: str | None
     mode: str | None
     custom_weights: Mapping[str, float] | None
@@ -156,15 +165,21 @@ def _request(
             param="stream",
         )
     check_known(params, ChatParams, "chat")
-    fields: dict[str, Any] = {"messages": _checked(messages)}
+    given = _checked(messages)
+    fields: dict[str, Any] = {"messages": given}
     if stream:
         fields |= {"stream": True, "stream_options": {"include_usage": True}}
-    body = body_of(config, model, fields, params)
+    body = body_of(config, "chat", model, fields, params)
+    _check_against_catalogue(config, model, body, params)
     details: dict[str, Any] = {"stream": stream}
     simpler: tuple[Simplify, ...] = ()
+    conversation = _conversation(config, model, given, params)
+    if conversation is not None and body["messages"] is given:
+        body["messages"] = conversation.sent()
+        simpler = (conversation,)
     options = params.get(_OPTIONS)
     if stream and not (isinstance(options, Mapping) and any(options.values())):
-        simpler = (_without_usage,)
+        simpler = (*simpler, _without_usage)
     if _asks_for_an_object(body, params):
         from melious.endpoints.structured import descent_of  # noqa: PLC0415 - reads the catalogue
 
@@ -179,9 +194,31 @@ def _request(
         options = body.pop("stream_options", None)
         asked = isinstance(options, Mapping) and bool(options.get("include_usage"))
         details |= {"stream": False, "replay": partial(_replayed, usage=asked)}
-        simpler = ()
-    details["advise"] = partial(_advice, body=body, base_url=config.base_url)
+        simpler = tuple(step for step in simpler if step is not _without_usage)
+    details["advise"] = partial(_advice, body=body, base_url=config.base_url, conversation=conversation)
     return request_of(config, "chat", PATH, params, body, retry_malformed=True, simpler=simpler, **details)
+
+
+def _conversation(
+    config: ClientConfig, model: str, messages: list[Mapping[str, Any]], params: ChatParams
+) -> Conversation | None:
+    """The conversation of a request; None for a single question, which a model takes as it is."""
+    single = len(messages) == 1 and messages[0]["role"] != "assistant"
+    replay = params.get("replay_reasoning")
+    if single and replay is None:
+        return None
+    from melious.endpoints.conversation import (  # noqa: PLC0415 - reads the catalogue
+        conversation_of,
+        read_replay,
+    )
+
+    replay = read_replay(replay)
+    if single:
+        return None
+    merge = params.get("merge_system_messages")
+    if merge is None:
+        merge = config.merge_system_messages
+    return conversation_of(messages, model, config.base_url, merge=merge, replay=replay)
 
 
 def _asks_for_an_object(body: Mapping[str, Any], params: ChatParams) -> bool:
@@ -194,10 +231,45 @@ def _asks_for_an_object(body: Mapping[str, Any], params: ChatParams) -> bool:
     )
 
 
-def _advice(error: MeliousError, body: Mapping[str, Any], base_url: str) -> str | None:
+def _check_against_catalogue(
+    config: ClientConfig, model: str, body: Mapping[str, Any], params: ChatParams
+) -> None:
+    """Refuse an effort that the model is known to refuse, and warn about images for one that refuses them."""
+    effort = params.get("reasoning_effort")
+    if effort is not None and not is_extra("reasoning_effort", config, params):
+        from melious.endpoints.model_check import check_effort  # noqa: PLC0415 - reads the catalogue
+
+        check_effort(model, effort, config.base_url)
+    if _has_image(body["messages"]) and _refuses_images(str(body["model"])):
+        from melious.endpoints.model_check import warn_about_images  # noqa: PLC0415 - as above
+
+        warn_about_images(model, config.base_url)
+
+
+def _has_image(messages: Sequence[Mapping[str, Any]]) -> bool:
+    for message in messages:
+        content = message.get("content")
+        if type(content) is list and any(
+            isinstance(part, Mapping) and part.get("type") == "image_url" for part in content
+        ):
+            return True
+    return False
+
+
+@lru_cache(maxsize=1024)
+def _refuses_images(model: str) -> bool:
+    from melious.catalogue.quirks import quirks_of  # noqa: PLC0415 - as above
+
+    return quirks_of(model).refuses_images
+
+
+def _advice(
+    error: MeliousError, body: Mapping[str, Any], base_url: str, conversation: Conversation | None
+) -> str | None:
     """The advice for an error that ends the call; None keeps that of its class."""
     if not is_malformed(error):
-        return None
+        advice = None if conversation is None else conversation.advice_for(error)
+        return advice or advice_of(error, str(body.get("model", "")), "chat", base_url)
     from melious.endpoints.malformed import advice_for  # noqa: PLC0415 - reads the catalogue
 
     return advice_for(body, base_url)

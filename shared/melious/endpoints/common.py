@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
+from pkgutil import get_data
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from melious.answers.results import Result
-from melious.endpoints.otherwise import Alternatives, Simplify
-from melious.errors import InvalidArgumentError
+from melious.endpoints.otherwise import Alternatives, MethodStep, Simplify
+from melious.errors import BadRequestError, InvalidArgumentError, MeliousError, ModelNotFoundError
 from melious.exchange.request import Limits, Request
 from melious.impact import active_budgets, active_ledgers
 from melious.routing.fallbacks import Relaxation, checked_steps, relaxations
@@ -37,8 +38,17 @@ if TYPE_CHECKING:
 
 R = TypeVar("R", bound=Result)
 
+_fitting: set[tuple[str, str, str]] = set()
+"""Models that were checked against the catalogue: once for each endpoint and base URL."""
+_MOST_CHECKED = 1024
 
-OMIT = frozenset(RoutingOptions.__annotations__) | {"stream_impact", "structured_output"}
+
+OMIT = frozenset(RoutingOptions.__annotations__) | {
+    "merge_system_messages",
+    "replay_reasoning",
+    "stream_impact",
+    "structured_output",
+}
 """Parameters that are not fields of the body."""
 
 
@@ -60,6 +70,31 @@ def check_model(model: object) -> str:
     if ":" in model:
         check_suffix(model)
     return model
+
+
+def forget_checked_models() -> None:
+    """Check every model against the catalogue again."""
+    _fitting.clear()
+
+
+def _check_fits(model: str, endpoint: str, base_url: str) -> None:
+    key = (model, endpoint, base_url)
+    if key in _fitting:
+        return
+    if not _is_shipped_for(model, endpoint):
+        from melious.endpoints.model_check import check_model_fits  # noqa: PLC0415 - reads the catalogue
+
+        check_model_fits(model, endpoint, base_url)
+    if len(_fitting) >= _MOST_CHECKED:
+        _fitting.clear()
+    _fitting.add(key)
+
+
+def _is_shipped_for(model: str, endpoint: str) -> bool:
+    """Whether the shipped catalogue has a model for an endpoint, without reading all of it."""
+    kind = "image" if endpoint == "images" else endpoint
+    entry = f'{{"id": "{split_flavor(model)[0]}", "type": "{kind}"'
+    return entry.encode("utf-8", "surrogatepass") in (get_data("melious", "catalogue/models.json") or b"")
 
 
 def check_weights(mode: object, custom_weights: object) -> None:
@@ -86,10 +121,15 @@ def check_utf8(where: str, text: str, errors: str = "strict") -> str:
 
 
 def body_of(
-    config: ClientConfig, model: str, fields: Mapping[str, Any], params: Mapping[str, Any]
+    config: ClientConfig, endpoint: str, model: str, fields: Mapping[str, Any], params: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Build a body: the model with its flavor, the given fields, routing, and extra fields."""
+    """Build a body: the model with its flavor, the given fields, routing, and extra fields.
+
+    A model given in `extra_body` is sent as it is; another one is checked against the catalogue.
+    """
     body: dict[str, Any] = {"model": flavored(check_model(model), _given(params, "flavor", config.flavor))}
+    if not is_extra("model", config, params):
+        _check_fits(model, endpoint, config.base_url)
     body.update(fields)
     body.update((name, value) for name, value in params.items() if value is not None and name not in OMIT)
     preset = _given(params, "preset", config.preset)
@@ -110,6 +150,11 @@ def body_of(
     return body
 
 
+def is_extra(name: str, config: ClientConfig, params: Mapping[str, Any]) -> bool:
+    """Whether `extra_body` has a field, which then is sent unchecked."""
+    return any(extra and name in extra for extra in (config.extra_body, params.get("extra_body")))
+
+
 def _given(params: Mapping[str, Any], name: str, default: Any) -> Any:
     value = params.get(name)
     return default if value is None else value
@@ -126,7 +171,7 @@ def request_of(
     retry_malformed: bool = False,
     spent: float = 0.0,
     simpler: tuple[Simplify, ...] = (),
-    method: Simplify | None = None,
+    method: MethodStep | None = None,
     **details: Any,
 ) -> Request:
     """Build a request, with the options of the call and the client.
@@ -152,6 +197,9 @@ def request_of(
     if given_steps is not None and body is not None:
         steps = relaxations(filters, checked_steps(given_steps))
     verify_location = _given(params, "verify_location", config.verify_location)
+    if "advise" not in details and body is not None:
+        model = str(fields.get("model", ""))
+        details["advise"] = partial(advice_of, model=model, endpoint=endpoint, base_url=config.base_url)
     budgets = () if body is None else _budgets(config)
     return Request(
         method="GET" if body is None else "POST",
@@ -180,6 +228,15 @@ def request_of(
         sinks=(*active_ledgers(), *budgets),
         **details,
     )
+
+
+def advice_of(error: MeliousError, model: str, endpoint: str, base_url: str) -> str | None:
+    """The advice for an error that may be due to the model; None keeps that of its class."""
+    if not isinstance(error, ModelNotFoundError | BadRequestError):
+        return None
+    from melious.endpoints.model_check import advice_for  # noqa: PLC0415 - reads the catalogue
+
+    return advice_for(error, model, endpoint, base_url)
 
 
 def _budgets(config: ClientConfig) -> tuple[ImpactBudget, ...]:

@@ -23,13 +23,15 @@ from melious.endpoints.batching import (
     utf8_length,
     whole_number,
 )
+from melious.endpoints.blank_texts import is_blank, width_of
 from melious.endpoints.common import body_of, check_known, encoded, trust_of
 from melious.endpoints.embedding_cache import EmbeddingCache
 from melious.endpoints.sums import combined
-from melious.endpoints.vectors import in_order
-from melious.errors import APIStatusError, InvalidArgumentError
+from melious.endpoints.vectors import in_order, rename_text
+from melious.errors import APIStatusError, InvalidArgumentError, ResponseDecodeError
 from melious.errors.checks import check_callable, check_one_of, check_whole
 from melious.exchange.request import Request, Response, Stop, parsed
+from melious.settings.checks import BlankTexts
 from melious.settings.config import ClientConfig
 from melious.settings.options import RoutingOptions
 from melious.wire.tokens import estimated_tokens
@@ -68,6 +70,9 @@ class EmbeddingParams(RoutingOptions, total=False):
             request of the call fails. After a final failure nothing further is sent; requests under
             way end, and their answers are reported too.
         as_numpy: Return a numpy array instead of lists.
+        blank_texts: `refuse` blank texts, the default, or `skip` them and give vectors of zeros.
+            `.skipped` of the result names their positions. If all texts are blank, the length of their
+            vectors is that of `dimensions` or of the catalogue; if neither says it, they are refused.
     """
 
     dimensions: int | None
@@ -82,6 +87,7 @@ class EmbeddingParams(RoutingOptions, total=False):
     on_progress: Progress | None
     on_answer: OnAnswer | None
     as_numpy: bool | None
+    blank_texts: BlankTexts | None
 
 
 _OWN = frozenset(
@@ -94,6 +100,7 @@ _OWN = frozenset(
         "on_answer",
         "as_numpy",
         "encoding_format",
+        "blank_texts",
     }
 )
 
@@ -123,6 +130,7 @@ class EmbeddingsPlan(BatchPlan[EmbeddingsResult]):
         encoding = params.get("encoding_format") or "base64"
         check_one_of("encoding_format", encoding, ("base64", "float"))
         self._model = model
+        self._base_url = config.base_url
         self._refused = {} if refused is None else refused
         self._attempt = max(_ENCODINGS.index(encoding), self._refused.get(model, 0))
         self._attempts: dict[Batch, int] = {}
@@ -135,16 +143,18 @@ class EmbeddingsPlan(BatchPlan[EmbeddingsResult]):
         )
         if params.get("as_numpy"):
             _numpy()
-        self._inputs = _checked(texts)
+        skip = (params.get("blank_texts") or config.blank_texts) == "skip"
+        self._inputs, self._skipped = _checked(texts, skip=skip)
         places: dict[str, int] = {}
         self._place_of = [places.setdefault(text, len(places)) for text in self._inputs]
         self._texts = list(places)
         self._copies = Counter(self._place_of) if self._on_progress is not None else Counter[int]()
-        self._done = 0
+        self._blank = places.get("")
+        self._done = len(self._skipped)
         self._vectors: list[array[float] | None] = [None] * len(self._texts)
         self._answers: list[EmbeddingsResult] = []
         self._cache = cache
-        self._batch_body = body_of(config, model, {}, sent)
+        self._batch_body = body_of(config, "embeddings", model, {}, sent)
         self._keys: list[bytes] = []
         self._claimed: set[int] = set()
         self._pending: dict[int, Future[array[float] | None]] = {}
@@ -153,6 +163,8 @@ class EmbeddingsPlan(BatchPlan[EmbeddingsResult]):
             what = config.base_url.encode() + encoded(self._batch_body) + trust_of(config, params)
             scope = hashlib.blake2b(what, digest_size=32).digest()
             self._keys = [cache.key(scope, text) for text in self._texts]
+        if len(self._skipped) == len(self._inputs):
+            self._width()
 
     def _claim(self, places: Iterable[int]) -> list[int]:
         """Look texts up in the cache; gives those that this plan must fetch."""
@@ -172,7 +184,10 @@ class EmbeddingsPlan(BatchPlan[EmbeddingsResult]):
 
     def batches(self) -> list[Batch]:
         """The batches to send first, without what the cache has or will have."""
-        return self._in_batches(self._claim(range(len(self._texts))))
+        places = range(len(self._texts))
+        if self._blank is not None:
+            return self._in_batches(self._claim(place for place in places if place != self._blank))
+        return self._in_batches(self._claim(places))
 
     def pending(self) -> list[Future[array[float] | None]]:
         """The vectors that other calls are fetching; wait for all of them, then call `settle`."""
@@ -225,7 +240,12 @@ class EmbeddingsPlan(BatchPlan[EmbeddingsResult]):
 
     def accept(self, batch: Batch, response: Response) -> EmbeddingsResult:
         """Take the answer to a batch, which must have one valid vector for each text."""
-        vectors, answer = parsed(response, lambda response: _parse(response, len(batch)))
+        try:
+            vectors, answer = parsed(response, lambda response: _parse(response, len(batch)))
+        except ResponseDecodeError as error:
+            if error.position is not None:
+                rename_text(error, self._place_of.index(batch[error.position]))
+            raise
         trusted = self._cache is not None and is_trusted(answer)
         for place, vector in zip(batch, vectors, strict=True):
             self._vectors[place] = vector
@@ -260,11 +280,16 @@ class EmbeddingsPlan(BatchPlan[EmbeddingsResult]):
 
     def result(self) -> EmbeddingsResult:
         """The result of the whole call, in the order of the input."""
-        result = EmbeddingsResult(**combined(self._answers), cached=self._cached)
+        if self._blank is not None:
+            self._vectors[self._blank] = array("f", [0.0]) * self._width()
+        result = EmbeddingsResult(**combined(self._answers), cached=self._cached, skipped=self._skipped)
         result.embeddings = self._as_numpy() if self._params.get("as_numpy") else list(self._lists())
         if self._answers:
             set_source(result, *self._origin(self._answers))
         return self._verified(result, self._answers)
+
+    def _width(self) -> int:
+        return width_of(self._vectors, self._batch_body.get("dimensions"), self._model, self._base_url)
 
     def _lists(self) -> Iterator[list[float]]:
         for place in self._place_of:
@@ -285,18 +310,23 @@ def _parse(response: Response, count: int) -> tuple[list[array[float]], Embeddin
     return vectors, read_as(EmbeddingsResult, raw, response, "embeddings")
 
 
-def _checked(texts: str | Sequence[str]) -> list[str]:
+def _checked(texts: str | Sequence[str], *, skip: bool) -> tuple[list[str], list[int]]:
+    """The texts, with "" for each blank one if they are skipped, and the positions of these."""
     if not isinstance(texts, Iterable) or isinstance(texts, bytes | Mapping):
         raise InvalidArgumentError(f"input: must be text or a list of texts, not {type(texts).__name__}")
     inputs = [texts] if isinstance(texts, str) else list(texts)
     if not inputs:
         raise InvalidArgumentError("input: must not be empty")
+    skipped: list[int] = []
     for position, text in enumerate(inputs):
         if not isinstance(text, str):
             raise InvalidArgumentError(f"input[{position}]: must be text, not {type(text).__name__}")
-        if not text or text.isspace():
-            raise InvalidArgumentError(f"input[{position}]: must not be {'blank' if text else 'empty'}")
-    return inputs
+        if is_blank(text):
+            if not skip:
+                raise InvalidArgumentError(f"input[{position}]: must not be {'blank' if text else 'empty'}")
+            inputs[position] = ""
+            skipped.append(position)
+    return inputs, skipped
 
 
 def _numpy() -> Any:

@@ -64,7 +64,7 @@ def create(config: ClientConfig, model: str, prompt: str, params: ImageParams) -
     check_known(params, ImageParams, "images")
     check_params(params)
     check_text("prompt", prompt)
-    body = body_of(config, model, {"prompt": prompt, "response_format": "b64_json"}, params)
+    body = body_of(config, "images", model, {"prompt": prompt, "response_format": "b64_json"}, params)
     return Operation(request_of(config, "images", PATH, params, body), _parse)
 
 
@@ -89,7 +89,7 @@ def check_params(params: Mapping[str, Any]) -> None:
 def media_type_of(data: bytes) -> str:
     r"""The media type of an image, by its first bytes; PNG if unknown.
 
-    Example:
+    Examples:
         >>> media_type_of(b"\xff\xd8\xff\xe0")
         'image/jpeg'
     """

@@ -42,7 +42,7 @@ def _causes(body: Mapping[str, Any], model: str, quirks: Quirks, base_url: str) 
     effort = body.get("reasoning_effort")
     if quirks.wants_effort and effort is None:
         yield f"no `reasoning_effort`, which {model} was seen to need ('low' or 'medium')"
-    if isinstance(effort, str) and effort in quirks.refused_efforts:
+    if isinstance(effort, str) and effort in quirks.refused_efforts | quirks.disputed_efforts:
         yield f"reasoning_effort={effort!r}, which {model} was seen to refuse"
     messages = [message for message in body.get("messages", ()) if isinstance(message, Mapping)]
     parts = [part for message in messages for part in _parts(message)]

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterator
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from melious.answers.reading import json_of, meta_of, read_as, set_source
 from melious.answers.results import Model, ModelList
-from melious.endpoints.common import check_known, check_model, check_utf8, request_of
+from melious.endpoints.common import advice_of, check_known, check_model, check_utf8, request_of
 from melious.errors import InvalidArgumentError, ResponseDecodeError
 from melious.errors.checks import check_seconds
 from melious.exchange.request import Operation, Response
@@ -18,10 +20,12 @@ from melious.settings.config import ClientConfig
 from melious.settings.options import CallOptions
 
 if TYPE_CHECKING:
+    from melious.catalogue.card import ModelCard
     from melious.catalogue.live import ListedModel, LiveModels
     from melious.catalogue.selection import Order, Selection
 
 PATH = "models"
+_logger = logging.getLogger("melious")
 
 
 class ModelParams(CallOptions, total=False):
@@ -70,6 +74,20 @@ def find(config: ClientConfig, params: FindParams) -> tuple[Selection, float, Op
     return Selection(**wanted), age, list_all(config, options, include_meta=True)
 
 
+def chosen(wanted: Selection, cards: tuple[ModelCard, ...], config: ClientConfig) -> list[ModelCard]:
+    """The models that are wanted; the log says how many could not be judged, as nobody says their type."""
+    unknown = sum(card.type is None for card in cards)
+    if wanted.type is not None and unknown:
+        _logger.warning(
+            "models.find leaves out %d of %d models of %s: neither the service nor the catalogue says what "
+            "kind they are; list all with client.models.list()",
+            unknown,
+            len(cards),
+            config.base_url,
+        )
+    return wanted.of(cards)
+
+
 def live_models(config: ClientConfig) -> LiveModels:
     """The live model list of a client's key, shared by all clients that use the key."""
     from melious.catalogue import live  # noqa: PLC0415 - as above
@@ -99,7 +117,10 @@ def retrieve(
     _check(params)
     name = check_utf8("model", check_model(model))
     path = _with_meta(f"{PATH}/{quote(name, safe=':')}", include_meta)
-    return Operation(request_of(config, "models", path, params, None, retry_timeouts=True), _one)
+    advise = partial(advice_of, model=model, endpoint="models", base_url=config.base_url)
+    return Operation(
+        request_of(config, "models", path, params, None, retry_timeouts=True, advise=advise), _one
+    )
 
 
 def _check(params: ModelParams) -> None:

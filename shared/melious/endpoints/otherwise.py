@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import Any, Protocol, Self, TypeAlias
 
 from melious.errors import MeliousError, NoProvidersAvailableError
 from melious.exchange.request import Otherwise, Request
@@ -20,6 +20,19 @@ None where the error is about something else.
 """
 
 
+class MethodStep(Protocol):
+    """Asks for an object by one method, and gives the request with the next one where that is refused."""
+
+    def __call__(self, request: Request, error: MeliousError) -> Otherwise | MeliousError | None:
+        """See `Simplify`."""
+
+    def with_messages(self, messages: Sequence[Mapping[str, Any]]) -> Self:
+        """The same for another conversation."""
+
+    def sent(self) -> dict[str, Any]:
+        """The body with its method."""
+
+
 @dataclass(frozen=True, slots=True)
 class Alternatives:
     """What may be sent instead of a request: simpler ones first, then with its filters relaxed step by step.
@@ -32,14 +45,15 @@ class Alternatives:
     """
 
     simpler: tuple[Simplify, ...] = ()
-    method: Simplify | None = None
+    method: MethodStep | None = None
     steps: tuple[Relaxation, ...] = ()
     refusal: MeliousError | None = None
 
     def __call__(self, request: Request, error: MeliousError) -> Otherwise | MeliousError | None:
         """Give what to send instead, or the first refusal after the last step."""
-        for simplify in self.simpler if self.method is None else (*self.simpler, self.method):
-            found = simplify(request, error)
+        steps: tuple[Simplify, ...] = self.simpler if self.method is None else (*self.simpler, self.method)
+        for step in steps:
+            found = step(request, error)
             if found is not None:
                 return found
         if not self.steps or not isinstance(error, NoProvidersAvailableError):

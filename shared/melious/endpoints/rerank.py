@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from melious._figures import whole_count
-from melious.answers.reading import json_of, read_as, set_source
+from melious.answers.reading import json_of, read_as, set_source, wrong_answer, wrong_index
 from melious.answers.results import RerankItem, RerankResult
 from melious.endpoints.batching import (
     Batch,
@@ -96,7 +96,7 @@ class RerankPlan(BatchPlan[RerankResult]):
             whole_number(params, "batch_size", BATCH_ITEMS, MAX_ITEMS), MAX_BATCH_BYTES, MAX_BATCH_BYTES
         )
         sent = {name: value for name, value in params.items() if name not in _OWN}
-        self._batch_body = body_of(config, model, {}, sent)
+        self._batch_body = body_of(config, "rerank", model, {}, sent)
         self._answers: list[tuple[Batch, RerankResult]] = []
 
     def batches(self) -> list[Batch]:
@@ -184,12 +184,10 @@ def _parse(response: Response, count: int) -> RerankResult:
     result = read_as(RerankResult, raw, response, "rerank", fields)
     seen: set[int] = set()
     for item in result.results:
-        if not 0 <= item.index < count or item.index in seen:
-            raise ResponseDecodeError(
-                f"rerank: wrong or repeated index {item.index} in the answer to {count} documents",
-                request_id=response.request_id,
-                body=raw,
-            )
+        repeated = item.index in seen
+        if repeated or not 0 <= item.index < count:
+            message = wrong_index("rerank", item.index, "documents", count, repeated=repeated)
+            raise wrong_answer(message, request_id=response.request_id, body=raw)
         seen.add(item.index)
     result.results.sort(key=_best_first)
     return result

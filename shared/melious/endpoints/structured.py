@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Required, TypedDict
+from functools import partial
+from typing import Any, Literal, Required, TypedDict
 
 from melious.catalogue.methods import (
     STRICT,
     Method,
     first_method,
-    forget_refusals,
     is_refused,
     methods_from,
     note_obedience,
@@ -19,6 +19,7 @@ from melious.catalogue.methods import (
 )
 from melious.endpoints.otherwise import Alternatives
 from melious.errors import APIStatusError, BadRequestError, MeliousError
+from melious.errors.conversation import need_in
 from melious.exchange.request import Otherwise, Request
 from melious.exchange.retry import is_malformed
 from melious.wire import codec
@@ -43,7 +44,7 @@ class StructuredOutput(TypedDict, total=False):
         strict: Whether the service should enforce the schema exactly; by default where the schema allows it.
         method: The method to begin with; by default that of the model's card.
 
-    Example:
+    Examples:
         >>> wanted: StructuredOutput = {"name": "Person", "schema": {"type": "object", "properties": {}}}
     """
 
@@ -58,8 +59,8 @@ class StructuredOutput(TypedDict, total=False):
 class MethodDescent:
     """The next method for a request whose method the model refuses; hangs on `Request.otherwise`.
 
-    What was refused is remembered for the model. If every method is refused, it was not the method:
-    the first error counts, and nothing is remembered.
+    A refusal is remembered for the model once another method is answered. Until then it may have been about
+    something else: if every method is refused, the first error counts, and nothing is remembered.
 
     Attributes:
         body: The body without any method.
@@ -68,7 +69,7 @@ class MethodDescent:
         base_url: Where the service is.
         methods: The method of the request, and those after it.
         first: The first error.
-        noted: What was remembered on the way.
+        without_strict: Whether the server refused `strict` in this call.
     """
 
     body: Mapping[str, Any]
@@ -77,26 +78,19 @@ class MethodDescent:
     base_url: str
     methods: tuple[Method, ...]
     first: MeliousError | None = None
-    noted: tuple[Any, ...] = ()
+    without_strict: bool = False
 
     def __call__(self, request: Request, error: MeliousError) -> Otherwise | MeliousError | None:
         """See `Request.otherwise`."""
         if not _may_be_about_the_method(error):
             return None
         first = self.first or error
-        status = error.status_code or "in the stream"
         if _names(error, STRICT) and self._is_strict():
-            note_refusal(STRICT, self.model, self.base_url, f"{status}")
-            return self._instead(request, replace(self, first=first, noted=(*self.noted, STRICT)))
+            return self._instead(request, error, STRICT, replace(self, first=first, without_strict=True))
         if len(self.methods) == 1 or self._is_told_again(error):
-            if self.first is None:
-                return None
-            forget_refusals(self.noted, self.model, self.base_url)
             return self.first
-        refused = self.methods[0]
-        note_refusal(refused, self.model, self.base_url, f"{status}")
-        lower = replace(self, methods=self.methods[1:], first=first, noted=(*self.noted, refused))
-        return self._instead(request, lower)
+        lower = replace(self, methods=self.methods[1:], first=first)
+        return self._instead(request, error, self.methods[0], lower)
 
     def _is_told_again(self, error: MeliousError) -> bool:
         """Whether another method got the same answer, which names no method: it is about something else."""
@@ -107,9 +101,15 @@ class MethodDescent:
         )
 
     def _is_strict(self) -> bool:
-        return STRICT not in self.noted and not is_refused(STRICT, self.model, self.base_url)
+        return not self.without_strict and not is_refused(STRICT, self.model, self.base_url)
 
-    def _instead(self, request: Request, lower: MethodDescent) -> Otherwise:
+    def _instead(
+        self,
+        request: Request,
+        error: MeliousError,
+        refused: Method | Literal["strict"],
+        lower: MethodDescent,
+    ) -> Otherwise:
         alternatives = request.otherwise
         if isinstance(alternatives, Alternatives):
             alternatives = replace(alternatives, method=lower)
@@ -117,13 +117,23 @@ class MethodDescent:
         sent = codec.loads(request.body) if isinstance(request.body, bytes) else {}
         kept = {name: value for name, value in sent.items() if name not in _OF_METHODS}
         kept |= {name: value for name, value in lower.sent().items() if name in _OF_METHODS}
-        request = replace(request, body=codec.dumps(kept), otherwise=alternatives)
+        why = f"{error.status_code or 'in the stream'}"
+        learned = partial(note_refusal, refused, self.model, self.base_url, why)
+        request = replace(
+            request,
+            body=codec.dumps(kept),
+            otherwise=alternatives,
+            learned=(*request.learned, learned),
+        )
         return Otherwise(request, f"the method was refused, trying {lower.methods[0]}")
+
+    def with_messages(self, messages: Sequence[Mapping[str, Any]]) -> MethodDescent:
+        """The same for another conversation."""
+        return replace(self, body={**self.body, "messages": messages})
 
     def sent(self) -> dict[str, Any]:
         """The body with its method."""
-        strict = not is_refused(STRICT, self.model, self.base_url)
-        return with_method(self.body, self.target, self.methods[0], strict=strict)
+        return with_method(self.body, self.target, self.methods[0], strict=self._is_strict())
 
 
 _ABOUT_METHODS = ("response_format", "schema", "tool", "function", "json")
@@ -132,6 +142,8 @@ _OF_METHODS = frozenset({"messages", "response_format", "tools", "tool_choice", 
 
 def _may_be_about_the_method(error: MeliousError) -> bool:
     if type(error) is not BadRequestError or error.status_code not in (None, 400, 422):
+        return False
+    if need_in(error) is not None:
         return False
     return not is_malformed(error) or error.attempts > 1
 

@@ -9,9 +9,29 @@ from array import array
 from typing import Any
 
 from melious._figures import whole_count
+from melious.answers.reading import wrong_answer, wrong_index
 from melious.errors import ResponseDecodeError
 
 _SWAP = sys.byteorder == "big"
+
+
+def broken_vector(position: int, reason: str) -> ResponseDecodeError:
+    """The error about the vector of a text, by its place in the request."""
+    error = wrong_answer(f"embeddings: the vector of {_input(position)} is broken: {reason}")
+    error.position = position
+    return error
+
+
+def rename_text(error: ResponseDecodeError, position: int, name: str | None = None) -> None:
+    """Let an error about a vector name its text by the place in a caller's list, or by a name."""
+    reason = error.message.partition(" is broken: ")[2]
+    error.position = position
+    error.message = f"embeddings: the vector of {name or _input(position)} is broken: {reason}"
+    error.args = (error.message,)
+
+
+def _input(position: int) -> str:
+    return f"input {position}"
 
 
 def decode(value: Any) -> array[float]:
@@ -48,25 +68,25 @@ def in_order(data: Any, count: int) -> list[array[float]]:
     Raises:
         ResponseDecodeError: The vectors do not match the inputs, one is broken, or they differ in length.
     """
-    if not isinstance(data, list) or len(data) != count:
-        got = len(data) if isinstance(data, list) else 0
-        raise ResponseDecodeError(f"embeddings: {count} inputs were sent and {got} vectors came back")
+    if not isinstance(data, list):
+        raise ResponseDecodeError("embeddings: the answer has no vectors")
+    if len(data) != count:
+        raise wrong_answer(f"embeddings: {count} inputs were sent and {len(data)} vectors came back")
     vectors: list[array[float] | None] = [None] * count
     for position, item in enumerate(data):
-        index = item.get("index") if isinstance(item, dict) else -1
-        index = position if index is None else whole_count(index)
-        if index is None or not 0 <= index < count or vectors[index] is not None:
-            raise ResponseDecodeError(
-                f"embeddings: wrong or repeated index {index!r} in the answer to {count} inputs"
-            )
+        if not isinstance(item, dict):
+            raise wrong_answer(f"embeddings: data[{position}] of the answer is not an object")
+        index = item.get("index")
+        place = position if index is None else whole_count(index)
+        if place is None or not 0 <= place < count or vectors[place] is not None:
+            repeated = place is not None and 0 <= place < count
+            raise wrong_answer(wrong_index("embeddings", index, "inputs", count, repeated=repeated))
         try:
-            vectors[index] = decode(item.get("embedding"))
+            vectors[place] = decode(item.get("embedding"))
         except ValueError as error:
-            raise ResponseDecodeError(f"embeddings: the vector of input {index} is broken: {error}") from None
+            raise broken_vector(place, str(error)) from None
     whole = [vector for vector in vectors if vector is not None]
     lengths = {len(vector) for vector in whole}
     if len(lengths) > 1:
-        raise ResponseDecodeError(
-            f"embeddings: the vectors of one answer differ in length: {sorted(lengths)}"
-        )
+        raise wrong_answer(f"embeddings: the vectors of one answer differ in length: {sorted(lengths)}")
     return whole

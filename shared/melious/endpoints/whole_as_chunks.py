@@ -21,7 +21,7 @@ def chunks_of(whole: dict[str, Any], *, usage: bool) -> Iterator[dict[str, Any]]
         usage: Whether to give the token counts, in a chunk of their own. Impact, cost and other
             fields beside the choices are in the last chunk in any case.
 
-    Example:
+    Examples:
         >>> choice = {"message": {"role": "assistant", "content": "See it."}, "finish_reason": "stop"}
         >>> [chunk["choices"][0]["delta"] for chunk in chunks_of({"choices": [choice]}, usage=False)]
         [{'role': 'assistant', 'content': ''}, {'content': 'See'}, {'content': ' it.'}, {}]

@@ -19,7 +19,7 @@ def invalid_arguments(where: str, error: ValidationError) -> InvalidArgumentErro
         where: The class that the arguments were for.
         error: pydantic's error.
 
-    Example:
+    Examples:
         >>> from pydantic import BaseModel, ValidationError
         >>> class Model(BaseModel):
         ...     top_n: int

@@ -67,7 +67,7 @@ _ABOUT_OUTPUT = r"^\W*max(?:imum)?[ _]?(?:\w+[ _])?tokens\b(?! must be at least 
 def is_overflow(message: str) -> bool:
     """Whether a message says that the input is too long, not the rate or `max_tokens`.
 
-    Example:
+    Examples:
         >>> is_overflow("This model's maximum context length is 8192 tokens. However, you requested 9000.")
         True
         >>> is_overflow("Rate limit reached on tokens per min (TPM): Limit 6000, Used 5000, Requested 1500.")

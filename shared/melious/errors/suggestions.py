@@ -20,7 +20,7 @@ def nearest(
         other_words: Synonyms, and the words that they stand for.
         cutoff: How similar two words must be, from 0 to 1.
 
-    Example:
+    Examples:
         >>> nearest("presett", ["preset", "flavor"])
         'preset'
     """

@@ -42,6 +42,7 @@ _BY_CODE: dict[str, type[APIStatusError]] = {
     "INFERENCE_3108": RateLimitError,
     "BILLING_INSUFFICIENT_ENERGY": InsufficientBalanceError,
     "insufficient_quota": InsufficientBalanceError,
+    "budget_exceeded": InsufficientBalanceError,
     "VALIDATION_INVALID_VALUE": BadRequestError,
     "VALIDATION_REQUIRED_FIELD": BadRequestError,
     "invalid_request_error": BadRequestError,
@@ -81,7 +82,14 @@ _BY_STATUS: dict[int, type[APIStatusError]] = {
     **dict.fromkeys((502, 504), ProviderError),
 }
 
-_MONEY_STATUSES = frozenset({402, 403, 429})
+UNSUPPORTED: dict[int, str] = {
+    501: "This server does not support this endpoint, or not for this model: use another server or model",
+    505: "A server or proxy on the way does not speak HTTP/1.1: check the base URL and the proxy",
+    508: "The request goes round in a circle between servers: check the base URL and the proxy",
+    511: "This network wants a login first: log in with a browser, or set a proxy",
+}
+"""Advice for statuses from 500 on that no retry changes."""
+_MONEY_STATUSES = frozenset({400, 402, 403, 429})
 _NO_PROVIDER_FITS = re.compile(
     r"(?:\bno(?:ne of the)?|find an?y?) (?:\w+ )?providers? (?:\w+ ){0,2}?(?:match|fit|satisf|meet)"
     r"|no (?:matching|eligible|suitable) providers?\b"
@@ -171,7 +179,7 @@ def status_error(
     cls = error_class(status, code, type_, message)
     if cls is NotFoundError and "model" in message.lower():
         cls = ModelNotFoundError
-    return cls(
+    error = cls(
         message,
         status_code=status,
         code=code,
@@ -181,6 +189,10 @@ def status_error(
         request_id=request_id,
         body=body,
     )
+    said = status or _status_in(code)
+    if said in UNSUPPORTED and cls is ServerError:
+        error.advice, error.is_retryable = UNSUPPORTED[said], False
+    return error
 
 
 def _error_fields(body: Any) -> dict[str, Any]:

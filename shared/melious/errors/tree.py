@@ -51,7 +51,7 @@ class RetryEvent:
         error: Its error.
         delay: Seconds until the next attempt.
 
-    Example:
+    Examples:
         >>> from melious import MeliousClient
         >>> client = MeliousClient(api_key="sk-mel-...")
         >>> client.chat.create(  # doctest: +SKIP
@@ -121,9 +121,12 @@ class MeliousError(Exception):
             self.advice = advice
 
     def __str__(self) -> str:
+        status = str(self.status_code) if self.status_code else ""
+        # Many servers repeat the status as the code.
+        words = (word for word in (self.code, self.type) if word and word != status)
         facts = [
-            str(self.status_code) if self.status_code else "",
-            self.code or self.type or "",
+            status,
+            next(words, ""),
             f"request {self.request_id}" if self.request_id else "",
             f"{self.attempts} attempts in {self.elapsed:.1f} s" if self.attempts > 1 else "",
         ]
@@ -171,8 +174,13 @@ class DeadlineExceededError(APITimeoutError):
 
 
 class ResponseDecodeError(MeliousError):
-    """An answer is not JSON, or has the wrong form or content."""
+    """An answer is not JSON, or has the wrong form or content.
 
+    Attributes:
+        position: The place in the caller's list of the text whose vector is broken; None for other errors.
+    """
+
+    position: int | None = None
     advice = "Check that the base URL is that of Melious, and not of a proxy or a web page"
 
 
@@ -294,7 +302,7 @@ class NotFoundError(APIStatusError):
 class ModelNotFoundError(NotFoundError):
     """The model does not exist, or this key has no access to it."""
 
-    advice = "List the models with `client.models.list()`; an unknown `:flavor` counts as part of the name"
+    advice = "List the models with `melious models`; an unknown `:flavor` counts as part of the name"
 
 
 class RateLimitError(APIStatusError):

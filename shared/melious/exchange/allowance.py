@@ -23,7 +23,7 @@ class Allowance:
         proven: Requests that passed in a window; None while unknown.
         tried: Requests to try in the next one: the same, or a few more.
 
-    Example:
+    Examples:
         >>> allowance = Allowance()
         >>> allowance.learn(sent=400, refused=380)
         >>> allowance.proven, allowance.tried
@@ -59,7 +59,7 @@ class Period:
         longest: The longest wait requested lately.
         proven: Whether a window has begun after `seconds`.
 
-    Example:
+    Examples:
         >>> period = Period()
         >>> period.requested(2.0)
         >>> period.passed(after=2.1)

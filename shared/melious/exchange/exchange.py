@@ -39,6 +39,7 @@ from melious.exchange.retry import (
     worth_retrying,
 )
 from melious.wire import codec
+from melious.wire.chunk import ChatChunk
 from melious.wire.chunks import ChatStreamParser
 from melious.wire.head import Head
 from melious.wire.refusals import MAX_ERROR_BODY, error_object, refusal
@@ -115,6 +116,8 @@ def _until_answered(call: _CallState, read: _Read[T]) -> Exchange[T]:
             outcome = yield from call.read(head, read)
             if not isinstance(outcome, _FailedAttempt):
                 call.policy.budget.refund()
+                for remember in call.request.learned:
+                    remember()
                 return outcome
             error, phase, timed_out = outcome.error, outcome.phase, outcome.timed_out
         instead = call.otherwise(error)
@@ -237,7 +240,7 @@ class _CallState:
         policy = self.policy
         policy.gate.passed(self.turn, rate_limit, policy.clock())
         parser = ChatStreamParser(head, event_timeout=self.limits.timeout.event, clock=policy.clock)
-        chunks: list[dict[str, Any]] = []
+        chunks: list[ChatChunk] = []
         while not chunks and not parser.ended:
             data = yield ReadSome()
             if isinstance(data, Failure):
@@ -263,7 +266,7 @@ class _CallState:
         return self._opened(parser, parser.replay(raw, chunks), head, self._summary(rate_limit))
 
     def _opened(
-        self, parser: ChatStreamParser, first: Iterable[dict[str, Any]], head: Head, summary: CallSummary
+        self, parser: ChatStreamParser, first: Iterable[ChatChunk], head: Head, summary: CallSummary
     ) -> OpenStream:
         return OpenStream(parser, first, head, summary, self.started, tuple(self.history))
 

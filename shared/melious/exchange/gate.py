@@ -56,7 +56,7 @@ class RateGate:
     Shared by all clients of the key in this process: numbers and monotonic times under a lock, no timer
     or task. The service's figures are hints.
 
-    Example:
+    Examples:
         >>> gate, turn = RateGate(), Turn()
         >>> gate.wait(turn, now=100.0)
         0.0

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from melious.errors import APITimeoutError, Attempt, MeliousError, StreamTruncatedError
 from melious.exchange.effects import Failure
 from melious.exchange.request import CallSummary
+from melious.wire.chunk import ChatChunk
 from melious.wire.chunks import ChatStreamParser
 from melious.wire.head import Head
 
@@ -27,14 +27,14 @@ class OpenStream:
     """
 
     parser: ChatStreamParser
-    first: Iterable[dict[str, Any]]
+    first: Iterable[ChatChunk]
     head: Head
     call: CallSummary
     started: float
     history: tuple[Attempt, ...] = ()
 
 
-def lost(opened: OpenStream, failure: Failure) -> list[dict[str, Any]]:
+def lost(opened: OpenStream, failure: Failure) -> list[ChatChunk]:
     """The remaining chunks of a failed connection; the parser has the error, if the answer was cut."""
     error = failure.error or (APITimeoutError if failure.timed_out else StreamTruncatedError)(failure.message)
     error.__cause__ = failure.cause

@@ -62,6 +62,7 @@ class Request:
         stop: Whether to make no further attempt: called with None before attempts and during
             waits, and with the error of each failed attempt.
         sinks: Record what the call cost.
+        learned: Called once this request is answered: what its answer proves, to be remembered.
     """
 
     method: str
@@ -80,6 +81,7 @@ class Request:
     admit: Callable[[], object] | None = None
     stop: Stop | None = None
     sinks: tuple[UsageSink, ...] = ()
+    learned: tuple[Callable[[], object], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

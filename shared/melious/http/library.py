@@ -6,6 +6,7 @@ bound every read.
 
 from __future__ import annotations
 
+import logging
 import os
 import platform
 import re
@@ -25,6 +26,8 @@ from melious.errors import ConfigurationError
 Verify: TypeAlias = bool | str | ssl.SSLContext
 
 T = TypeVar("T")
+
+_logger = logging.getLogger("melious")
 
 _HASHED = re.compile(r"[0-9a-f]{8}\.[0-9]+")
 _NOTHING_HASHED = "the directory {!r} has no certificate under a name that OpenSSL looks for"
@@ -99,6 +102,7 @@ def _ssl_context(verify: bool | str, cert_file: str | None, cert_dir: str | None
         return _loaded("verify", verify, ssl.create_default_context)
     context = ssl.create_default_context()
     if not verify:
+        _logger.warning("verify=False: certificates are not checked, so the network can read the key")
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
         return context

@@ -57,7 +57,7 @@ class ImpactBudget:
     Raises:
         InvalidArgumentError: A limit is not a number of at least 0, or none is given.
 
-    Example:
+    Examples:
         >>> from melious import ImpactBudget, MeliousClient
         >>> budget = ImpactBudget(max_cost_eur="0.05", max_requests=100)
         >>> client = MeliousClient(api_key="sk-mel-...", budget=budget)

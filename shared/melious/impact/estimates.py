@@ -45,7 +45,7 @@ class Estimator:
 
     Not thread-safe. Memory is bounded: the first 4096 combinations are kept.
 
-    Example:
+    Examples:
         >>> from melious.impact import EnvironmentImpact, Entry
         >>> estimator = Estimator()
         >>> known = EnvironmentImpact(carbon_g_co2=2)

@@ -45,7 +45,7 @@ class EnvironmentImpact(Reported):
         location: Its country, as an ISO 3166 alpha-2 code.
         simulated: Whether the sandbox made the figures up; the service does not send it.
 
-    Example:
+    Examples:
         >>> EnvironmentImpact(carbon_g_co2=0.06, location="NL").water_liters is None
         True
     """
@@ -87,7 +87,7 @@ class BillingCost(Reported):
         paid_with: The balance debited, `energy` or `credits`.
         simulated: Whether the sandbox made the amounts up; the service does not send it.
 
-    Example:
+    Examples:
         >>> cost = BillingCost(credits="0.0000144", energy="0.144", paid_with="credits")
         >>> cost.eur
         Decimal('0.0000144')

@@ -37,7 +37,7 @@ class ImpactLedger:
     Attributes:
         estimates: Whether figures that were not reported are estimated.
 
-    Example:
+    Examples:
         >>> from melious import EnvironmentImpact, ImpactLedger
         >>> from melious.impact import Entry
         >>> ledger = ImpactLedger()
@@ -117,7 +117,7 @@ class ImpactLedger:
         Raises:
             ValueError: A line of the file is not a row.
 
-        Example:
+        Examples:
             >>> from melious import ImpactLedger
             >>> ImpactLedger.from_rows([]).total.requests
             0
@@ -198,7 +198,7 @@ class ImpactLedger:
         Args:
             width: The most columns that a line may take, at least 50; narrow tables show fewer figures.
 
-        Example:
+        Examples:
             >>> from melious import EnvironmentImpact, ImpactLedger
             >>> from melious.impact import Entry
             >>> ledger = ImpactLedger()
@@ -239,7 +239,7 @@ class ImpactLedger:
         Returns:
             The text, if `to` is None.
 
-        Example:
+        Examples:
             >>> from melious import ImpactLedger
             >>> ImpactLedger().to_markdown().strip()
             '**0 requests**'
@@ -288,7 +288,7 @@ class ImpactLedger:
         Raises:
             ImportError: pandas is not installed (extra `pandas`).
 
-        Example:
+        Examples:
             >>> from melious import ImpactLedger
             >>> from melious.impact import Entry
             >>> ledger = ImpactLedger()
@@ -310,7 +310,7 @@ class ImpactLedger:
         Returns:
             The text, if `to` is None.
 
-        Example:
+        Examples:
             >>> from melious import ImpactLedger
             >>> ImpactLedger().to_csv().split(",")[:3]
             ['endpoint', 'model', 'provider']
@@ -340,7 +340,7 @@ class ImpactLedger:
             ImportError: matplotlib is not installed (extra `plot`).
             InvalidArgumentError: An argument is not one of these, or no rows are kept.
 
-        Example:
+        Examples:
             >>> from melious import ImpactLedger
             >>> ImpactLedger().plot(kind="energy").savefig("impact.png")  # doctest: +SKIP
         """

@@ -33,7 +33,7 @@ class Row(NamedTuple):
     def to_json(self) -> dict[str, Any]:
         """The row as values of JSON; what was not reported is left out.
 
-        Example:
+        Examples:
             >>> Row(datetime(2026, 1, 1, tzinfo=UTC), Entry("chat", "glm-4.7")).to_json()
             {'time': '2026-01-01T00:00:00+00:00', 'endpoint': 'chat', 'model': 'glm-4.7'}
         """

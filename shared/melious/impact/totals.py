@@ -37,7 +37,7 @@ class Entry(NamedTuple):
         relaxed: The filters that were relaxed to find a provider.
         residency: Whether it was served in the requested countries; None if that was not verified.
 
-    Example:
+    Examples:
         >>> Entry("chat", "glm-4.7", usage={"prompt_tokens": 9}).impact is None
         True
     """
@@ -129,7 +129,7 @@ class Totals:
         estimated_water_liters: Estimated litres of water.
         estimated_eur: Estimated euro.
 
-    Example:
+    Examples:
         >>> totals = Totals()
         >>> totals.add(Entry("chat", "glm-4.7", usage={"prompt_tokens": 9}))
         >>> totals.input_tokens, totals.eur

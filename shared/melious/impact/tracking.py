@@ -44,7 +44,7 @@ def track_impact(
         OSError: `rows_file` cannot be written.
         BudgetExceededError: Inside the block, by a request that the budget refuses.
 
-    Example:
+    Examples:
         >>> from melious import track_impact
         >>> with track_impact() as ledger:
         ...     pass  # client.chat.create(...), chain.invoke(...), query_engine.query(...)

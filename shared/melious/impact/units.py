@@ -22,7 +22,7 @@ Unit: TypeAlias = tuple[str, float]
 class Units:
     """One unit for each kind of sum, so that the rows of a table compare.
 
-    Example:
+    Examples:
         >>> units = Units.of(Totals(requests=1, eur=Decimal("0.000012"), carbon_g_co2=0.5))
         >>> units.money[0], units.carbon[0]
         ('µ€', 'mg CO₂')
@@ -66,7 +66,7 @@ def best(units: tuple[Unit, ...], default: str, *values: _Number) -> Unit:
 def euro(value: _Number) -> str:
     """An amount of money with its unit.
 
-    Example:
+    Examples:
         >>> euro(Decimal("0.000123")), euro(12), euro(None)
         ('123 µ€', '12.00 €', '—')
     """

@@ -267,7 +267,7 @@ def names() -> dict[str, tuple[str, str]]:
 def code_of(text: str) -> str | None:
     """The alpha-2 code in a text, in any case; None for anything else.
 
-    Example:
+    Examples:
         >>> code_of(" de "), code_of("DEU"), code_of("UK")
         ('DE', None, None)
     """
@@ -280,7 +280,7 @@ def code_of(text: str) -> str | None:
 def name_of(code: str) -> str | None:
     """The English name of a country; None if there is no such code.
 
-    Example:
+    Examples:
         >>> name_of("FI"), name_of("XX")
         ('Finland', None)
     """

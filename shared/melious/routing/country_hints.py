@@ -76,7 +76,7 @@ def _names() -> dict[str, str]:
 def hint_for(text: str) -> str:
     """A suggestion for a text that is not a code; empty if there is none.
 
-    Example:
+    Examples:
         >>> hint_for("Germany"), hint_for("UK"), hint_for("Atlantis")
         ("; did you mean 'DE' (Germany)?", "; did you mean 'GB' (United Kingdom)?", '')
     """

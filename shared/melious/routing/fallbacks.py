@@ -60,7 +60,7 @@ def _checked_step(place: int, step: Any) -> _Step:
 def relaxations(filters: object, steps: Sequence[_Step]) -> tuple[Relaxation, ...]:
     """What the steps change in these filters; steps without effect are left out.
 
-    Example:
+    Examples:
         >>> filters = {"countries": ["SE"], "max_carbon_intensity": 10}
         >>> steps = ({"max_carbon_intensity": 50}, "min_speed_tps", "countries")
         >>> softer, bare = relaxations(filters, steps)

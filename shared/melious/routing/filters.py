@@ -84,7 +84,7 @@ _NEAR = 0.75
 class Filters(TypedDict, total=False):
     """`ProviderFilters` as a typed dict.
 
-    Example:
+    Examples:
         >>> filters: Filters = {"countries": ["DE", "FR"], "max_carbon_intensity": 200}
     """
 
@@ -113,7 +113,7 @@ class ProviderFilters(BaseModel):
         InvalidArgumentError: A filter is unknown, a limit is not a number of at least 0, or a
             country is not an ISO 3166 alpha-2 code.
 
-    Example:
+    Examples:
         >>> ProviderFilters(countries=["de", "FR"], max_carbon_intensity=200).to_wire()
         {'countries': ['DE', 'FR'], 'max_carbon_intensity': 200}
     """
@@ -146,7 +146,7 @@ def filters_to_wire(filters: object) -> dict[str, Any] | None:
         InvalidArgumentError: A filter is unknown, a limit is not a number of at least 0, or a
             country is not an ISO 3166 alpha-2 code.
 
-    Example:
+    Examples:
         >>> filters_to_wire({"countries": {"fr"}, "min_speed_tps": None})
         {'countries': ['FR']}
     """
@@ -282,7 +282,7 @@ def _meant_by_preset(preset: str) -> str | None:
 def split_flavor(model: str) -> tuple[str, str | None]:
     """Split a model into its name and its flavor.
 
-    Example:
+    Examples:
         >>> split_flavor("glm-4.7:eco"), split_flavor("vendor:model")
         (('glm-4.7', 'eco'), ('vendor:model', None))
     """
@@ -338,7 +338,7 @@ def _meant_by_flavor(flavor: str) -> str | None:
 def routing_preference(body: Mapping[str, Any]) -> str | None:
     """The flavor of a request, or else its preset.
 
-    Example:
+    Examples:
         >>> routing_preference({"model": "glm-4.7:eco", "preset": "speed"})
         'eco'
     """
@@ -350,7 +350,7 @@ def routing_preference(body: Mapping[str, Any]) -> str | None:
 def routing_summary(body: Mapping[str, Any]) -> dict[str, Any]:
     """A request's flavor or preset, and its filters, for traces and metadata.
 
-    Example:
+    Examples:
         >>> routing_summary({"model": "glm-4.7:eco", "preset": "speed", "filters": {"countries": ["DE"]}})
         {'flavor': 'eco', 'filters': {'countries': ['DE']}}
     """

@@ -21,7 +21,7 @@ class ResidencyRule:
         mode: `warn` or `raise`.
         countries: ISO 3166 alpha-2 codes, as the caller wrote them.
 
-    Example:
+    Examples:
         >>> residency = ResidencyRule("raise", ("DE", "fr"))
         >>> residency.allows("FR"), residency.allows("IT"), residency.allows(None)
         (True, False, None)

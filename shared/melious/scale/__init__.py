@@ -9,7 +9,7 @@ use all of it: two workers with 4 each. Beyond that, only larger requests help: 
 `max_batch_tokens`. A request has up to 2048 texts or 250,000 tokens by default, so 240 requests a minute
 are 300,000 passages of 200 tokens a minute.
 
-Example:
+Examples:
     >>> from melious.sandbox import Sandbox
     >>> with Sandbox() as sandbox:
     ...     embed = Embedder("bge-m3", api_key=sandbox.api_key, base_url=sandbox.base_url)

@@ -17,6 +17,11 @@ _MISSING = frozenset({"NAType", "NaTType"})
 _RECORDED = re.compile(r"[A-Za-z]+Error: ")
 _NOT_NUMBERS = frozenset({"str", "bytes", "bool"})
 _ADVICE = "Clear the cell (null) to have its text embedded, or choose another output_column"
+_TEXT_ADVICE = (
+    "Something turned the vectors into text and shortened them, as Dask's from_pandas does: read them with "
+    'dd.read_parquet, or first set dask.config.set({"dataframe.convert-string": False}). '
+    "To have them embedded again, drop the column, or choose another output_column"
+)
 
 
 def check_names(columns: Mapping[str, str | None]) -> None:
@@ -44,7 +49,7 @@ def check_unique(names: Sequence[str]) -> None:
 def is_missing(value: Any) -> bool:
     """Whether a cell is missing, in any of the ways that tables have for it.
 
-    Example:
+    Examples:
         >>> is_missing(None), is_missing(float("nan")), is_missing("")
         (True, True, False)
     """
@@ -67,7 +72,10 @@ def check_vectors(column: str, vectors: Sequence[Any], dimensions: int | None) -
             continue
         wrong, size = _wrong_with(vector)
         if wrong is not None:
-            raise InvalidArgumentError(f"{column}[{row}]: {wrong}", advice=_ADVICE)
+            is_text = isinstance(vector, str) and vector.lstrip().startswith(("[", "array("))
+            raise InvalidArgumentError(
+                f"{column}[{row}]: {wrong}", advice=_TEXT_ADVICE if is_text else _ADVICE
+            )
         if not size:
             continue
         if length is None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal, Unpack
 
 from melious.clients._sync.client import MeliousClient
+from melious.endpoints.blank_texts import is_blank
 from melious.endpoints.embeddings import EmbeddingParams, EmbeddingsPlan
 from melious.errors import ConfigurationError, InvalidArgumentError, MeliousError
 from melious.errors.checks import check_callable, check_one_of
@@ -31,6 +32,7 @@ from melious.settings.options import ClientOptions
 _UNSUPPORTED = {
     "budget": "not supported: workers share nothing, so no budget can cover all of them",
     "async_transport": "not supported: requests are blocking",
+    "blank_texts": "not supported: a row with a blank text has an error",
 }
 _OWN = frozenset(
     {
@@ -97,6 +99,8 @@ class Embedder:
       batch get their vectors. Errors that no row caused and every row would get are raised, and nothing
       further is sent: key, scope, balance, unknown model or path, a wrong option, filters that no
       provider matches, an answer from outside `filters["countries"]` with `verify_location="raise"`.
+      Engines repeat a failed task (Spark three times): `embed(["a text"])` before the job shows such an
+      error once.
     * **A run can resume.** Rows that already have a vector in the output column are not sent again:
       pass the output of an earlier run, joined to the corpus. Anything there that is neither missing
       nor a vector of numbers (text, NaN, another length) is an error, and nothing is sent.
@@ -126,7 +130,7 @@ class Embedder:
     Raises:
         InvalidArgumentError: An argument is wrong or unknown.
 
-    Example:
+    Examples:
         >>> from melious.sandbox import Sandbox
         >>> from melious.scale import Embedder
         >>> with Sandbox() as sandbox:
@@ -139,7 +143,7 @@ class Embedder:
 
         >>> embed = Embedder("bge-m3", text_column="body", dimensions=None)
         >>> ray.data.read_parquet("corpus").map_batches(embed, batch_size=1024)  # doctest: +SKIP
-        >>> frame.map_partitions(embed, meta=embed.meta(frame))  # doctest: +SKIP
+        >>> frame.map_partitions(embed, meta=embed.meta(frame)).to_parquet("vectors")  # doctest: +SKIP
         >>> corpus.mapInPandas(embed, "id long, body string, embedding array<float>, error string")
         ... # doctest: +SKIP
     """
@@ -348,12 +352,14 @@ class Embedder:
 def problem_with(text: Any) -> str | None:
     """Why a cell cannot be embedded; None if it can.
 
-    Example:
+    Examples:
         >>> problem_with("a kettle"), problem_with(""), problem_with(7)
         (None, 'the text is empty', 'must be text, not int')
     """
     if isinstance(text, str):
-        return None if text else "the text is empty"
+        if is_blank(text):
+            return "the text is blank" if text else "the text is empty"
+        return None
     return "the text is missing" if is_missing(text) else f"must be text, not {type(text).__name__}"
 
 

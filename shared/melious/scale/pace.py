@@ -31,7 +31,7 @@ class Pace:
     Args:
         uniform: Draws a random number between two others.
 
-    Example:
+    Examples:
         >>> pace = Pace(uniform=lambda least, most: most)
         >>> pace.delay(now=0.0)
         0.0

@@ -19,7 +19,7 @@ _COLUMNS = frozenset(item.name for item in fields(Totals))
 def report_of(ledger: ImpactLedger) -> str | None:
     """A ledger as JSON, a list of its cells; None if it is empty.
 
-    Example:
+    Examples:
         >>> report_of(ImpactLedger()) is None
         True
     """
@@ -40,7 +40,7 @@ def ledger_of(reports: Iterable[str | None]) -> ImpactLedger:
     Raises:
         InvalidArgumentError: A value is not a report.
 
-    Example:
+    Examples:
         >>> from melious.sandbox import Sandbox
         >>> from melious.scale import Embedder, ledger_of
         >>> with Sandbox() as sandbox:

@@ -31,6 +31,7 @@ from melious.errors import (
     ResidencyError,
     RetryEvent,
 )
+from melious.errors.table import UNSUPPORTED
 from melious.scale.pace import Pace
 
 logger = logging.getLogger("melious")
@@ -45,8 +46,8 @@ FATAL = (
     ResidencyError,
 )
 """Errors that no row caused and every row would get: the run ends, and no row records them."""
-_WRONG_PLACE = frozenset({301, 302, 303, 307, 308, 405, 410})
-"""Statuses of servers that are not the service's API, as for a wrong base URL."""
+_WRONG_PLACE = frozenset({301, 302, 303, 307, 308, 405, 410, *UNSUPPORTED})
+"""Statuses of servers that are not the service's API, as for a wrong base URL, or lack this endpoint."""
 MAX_REFUSALS = 32
 """How many consecutive refusals end the halving of a batch; the rest of it then counts as refused."""
 _DEFAULT_RETRY_AFTER = 1.0
@@ -211,7 +212,7 @@ class Run:
 def is_fatal(error: MeliousError) -> bool:
     """Whether no row caused an error and every row would get it.
 
-    Example:
+    Examples:
         >>> is_fatal(InsufficientBalanceError("no")), is_fatal(RateLimitError("wait"))
         (True, False)
     """
@@ -221,7 +222,7 @@ def is_fatal(error: MeliousError) -> bool:
 def about_an_option(error: MeliousError) -> bool:
     """Whether a refusal names a field other than the texts, so that every row would get it.
 
-    Example:
+    Examples:
         >>> about_an_option(BadRequestError("no", param="dimensions"))
         True
     """
@@ -231,7 +232,7 @@ def about_an_option(error: MeliousError) -> bool:
 def position_in(error: MeliousError) -> int | None:
     """The position of the text that a refusal names, if any.
 
-    Example:
+    Examples:
         >>> position_in(BadRequestError("too long", param="input[1]"))
         1
     """
@@ -242,7 +243,7 @@ def position_in(error: MeliousError) -> int | None:
 def unit(vector: Any) -> Any:
     """A vector scaled to unit length; a zero vector stays as it is.
 
-    Example:
+    Examples:
         >>> unit([3.0, 4.0])
         [0.6, 0.8]
     """

@@ -12,6 +12,8 @@ from melious.errors import ConfigurationError
 DEFAULT_BASE_URL = "https://api.melious.ai/v1"
 URL_VARIABLE = "MELIOUS_BASE_URL"
 
+_SERVICE = "melious.ai"
+
 _ENDPOINTS = re.compile(
     r"/(?:chat(?:/completions)?|completions|responses|messages(?:/count_tokens)?|embeddings|rerank"
     r"|images(?:/generations)?|audio(?:/transcriptions|/speech)?|models(?:/.*)?|batches|files)$"
@@ -38,7 +40,7 @@ def resolve_base_url(base_url: str | None, *, allow_insecure_http: bool = False)
         ConfigurationError: It is not a valid http or https URL, carries credentials, or would
             send the key in clear.
 
-    Example:
+    Examples:
         >>> resolve_base_url("https://api.melious.ai/v1/chat/completions")
         'https://api.melious.ai/v1'
     """
@@ -142,3 +144,14 @@ def is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def is_of_service(base_url: str) -> bool:
+    """Whether a base URL is that of Melious, or of a server on this machine, which may stand in for it.
+
+    Examples:
+        >>> is_of_service("https://api.melious.ai/v1"), is_of_service("https://llm.example.com/v1")
+        (True, False)
+    """
+    host = urlsplit(base_url).hostname or ""
+    return host == _SERVICE or host.endswith(f".{_SERVICE}") or is_loopback(host)

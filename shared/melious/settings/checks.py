@@ -1,15 +1,38 @@
-"""The checks that the options need beside those of `melious.errors.checks`."""
+"""What an option is, and the checks that options need beside those of `melious.errors.checks`."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
 
 from melious.errors import InvalidArgumentError
 
 Check: TypeAlias = Callable[[str, Any], object]
 """Raises for a wrong value of the option with this name."""
+
+BlankTexts: TypeAlias = Literal["refuse", "skip"]
+"""What becomes of blank texts that are to be embedded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option.
+
+    Attributes:
+        name: The argument's name.
+        scope: Who takes it: the client, a call, or both.
+        sentence: What it does, with its unit and default.
+        check: Raises for a wrong value.
+        default: The client's default.
+    """
+
+    name: str
+    scope: Literal["client", "call", "both"]
+    sentence: str
+    check: Check
+    default: Any = None
 
 
 def either(first: str, second: str) -> Check:

@@ -19,6 +19,7 @@ from melious.errors.suggestions import nearest
 from melious.routing.filters import filters_in, filters_to_wire
 from melious.routing.residency import VerifyLocation, check_verifiable
 from melious.settings.base_url import DEFAULT_BASE_URL, URL_VARIABLE, is_loopback, resolve_base_url
+from melious.settings.checks import BlankTexts
 from melious.settings.headers import checked_headers
 from melious.settings.keys import KEY_VARIABLE, hidden, hide_key, resolve_key
 from melious.settings.options import StreamImpact, check_options
@@ -49,6 +50,7 @@ __all__ = [
 
 
 _OTHER_WORDS: Mapping[str, tuple[str, ...]] = {
+    "additional_headers": ("default_headers", "extra_headers"),
     "additional_kwargs": ("extra_body",),
     "api_base": ("base_url",),
     "chunk_size": ("batch_size",),
@@ -57,6 +59,7 @@ _OTHER_WORDS: Mapping[str, tuple[str, ...]] = {
     "endpoint": ("base_url",),
     "headers": ("default_headers", "extra_headers"),
     "key": ("api_key",),
+    "max_completion_tokens": ("max_tokens",),
     "model_kwargs": ("extra_body",),
     "proxies": ("http_client",),
     "proxy": ("http_client",),
@@ -67,6 +70,21 @@ _OTHER_WORDS: Mapping[str, tuple[str, ...]] = {
     "url": ("base_url",),
 }
 """What other packages call an argument."""
+
+_NOT_NEEDED = frozenset(
+    {
+        "api_type",
+        "api_version",
+        "deployment_name",
+        "engine",
+        "is_chat_model",
+        "organization",
+        "reuse_client",
+        "should_use_structured_outputs",
+        "tokenizer",
+    }
+)
+"""Arguments of other packages that set what needs no setting here."""
 
 
 @dataclass(frozen=True)
@@ -95,9 +113,11 @@ class ClientConfig:
     async_transport: Literal["httpx", "aiohttp"] = "httpx"
     embedding_cache_size: int = 0
     embedding_cache_ttl: float = 3600.0
+    blank_texts: BlankTexts = "refuse"
     budget: ImpactBudget | None = None
     verify_location: VerifyLocation = "off"
     stream_impact: StreamImpact = "native"
+    merge_system_messages: bool | None = None
     routing_fallbacks: Sequence[FallbackStep] | None = None
     key_digest: str = ""
 
@@ -175,6 +195,10 @@ def reject_unknown(given: Iterable[str], known: Iterable[str], where: str) -> No
     names = set(known)
     for name in given:
         if name not in names:
+            if name in _NOT_NEEDED:
+                raise InvalidArgumentError(
+                    f"{where}: unknown argument {name!r}; leave it out, it is not needed"
+                )
             meant = nearest(name, names, _OTHER_WORDS)
             hint = f"; did you mean {meant!r}?" if meant else ""
             if not meant and "extra_body" in names:

@@ -9,7 +9,8 @@ from pydantic import BaseModel, Field, SecretStr
 
 from melious.errors import InvalidArgumentError
 from melious.routing.filters import FiltersArgument, Flavor, Preset, filters_to_wire
-from melious.settings.options import OPTION, StreamImpact, check_options
+from melious.settings.checks import BlankTexts
+from melious.settings.options import CLIENT_ONLY, OPTION, StreamImpact, check_options
 from melious.timeouts import Timeout, TimeoutArgument, read_timeout
 
 if TYPE_CHECKING:
@@ -18,6 +19,15 @@ if TYPE_CHECKING:
 
     from melious.impact.budget import ImpactBudget
     from melious.routing.fallbacks import FallbackStep
+
+OPERATIONAL = CLIENT_ONLY - {"base_url"} | {
+    "deadline",
+    "max_retries",
+    "retry_timeouts",
+    "stream_impact",
+    "timeout",
+}
+"""The options that change how requests are made, but neither what is asked nor where it may run."""
 
 
 def option_field(name: str, **more: Any) -> Any:
@@ -79,17 +89,19 @@ class ClientFields(BaseModel):
     )
 
 
-class EmbeddingCacheFields(BaseModel):
+class EmbeddingFields(BaseModel):
     """The options of classes that embed."""
 
     embedding_cache_size: int = option_field("embedding_cache_size")
     embedding_cache_ttl: float = option_field("embedding_cache_ttl")
+    blank_texts: BlankTexts = option_field("blank_texts")
 
 
-class StreamFields(BaseModel):
-    """The options of classes that stream answers."""
+class ChatFields(BaseModel):
+    """The options of classes that chat."""
 
     stream_impact: StreamImpact = option_field("stream_impact")
+    merge_system_messages: bool | None = option_field("merge_system_messages")
 
 
 def regular_options(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,6 @@ the same errors, and their documentation holds its sentences.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict
 
 from melious.errors import InvalidArgumentError, RetryEvent
@@ -30,7 +29,8 @@ from melious.routing.filters import (
 from melious.routing.residency import VerifyLocation, check_mode
 from melious.settings.base_url import resolve_base_url
 from melious.settings.checks import (
-    Check,
+    BlankTexts,
+    Option,
     by_value,
     check_budget,
     check_steps,
@@ -52,25 +52,6 @@ if TYPE_CHECKING:
 
 StreamImpact: TypeAlias = Literal["native", "buffer"]
 """Whether a stream is a stream, or a whole answer that is handed out as one, with its impact and cost."""
-
-
-@dataclass(frozen=True, slots=True)
-class Option:
-    """One option.
-
-    Attributes:
-        name: The argument's name.
-        scope: Who takes it: the client, a call, or both.
-        sentence: What it does, with its unit and default.
-        check: Raises for a wrong value.
-        default: The client's default.
-    """
-
-    name: str
-    scope: Literal["client", "call", "both"]
-    sentence: str
-    check: Check
-    default: Any = None
 
 
 class CallOptions(TypedDict, total=False):
@@ -111,14 +92,12 @@ class RoutingOptions(CallOptions, total=False):
             Countries are ISO 3166 alpha-2 codes. Unknown filters and countries are errors;
             `extra_body={"filters": {...}}` is sent unchanged.
         verify_location: `warn` or `raise` if an answer is not from `filters["countries"]`; `off` by default.
-            Checks the `environment_impact.location` of the answer: `warn` gives a
-            `ResidencyWarning`, `raise` a `ResidencyError` with the answer, also if no location is
-            reported. The countries are required.
+            Checks the `environment_impact.location` of the answer: `warn` gives a `ResidencyWarning`,
+            `raise` a `ResidencyError` with the answer, also without a location. The countries are required.
         routing_fallbacks: Filters to drop or loosen, step by step, while no provider matches; none by
             default. A filter's name drops it, `{"max_carbon_intensity": 400}` replaces its limit, None
-            drops all that are left. Filters that the request does not have are ignored; the location
-            is checked against the countries that are left. `.relaxed` of the answer names what was
-            given up. [] for none.
+            drops all that are left. Filters that the request does not have are ignored; the location is
+            checked against the countries that are left. `.relaxed` of the answer names the rest. [] for none.
     """
 
     preset: Preset | None
@@ -134,7 +113,6 @@ class ClientOptions(TypedDict, total=False):
     Attributes:
         api_key: The key; by default the environment variable `MELIOUS_API_KEY`.
         base_url: The URL of the service; by default `MELIOUS_BASE_URL`, then `https://api.melious.ai/v1`.
-            Any spelling of it will do.
         auth: How the key is sent: `bearer`, the default, or `x-api-key`.
         timeout: Seconds for each wait, a `Timeout`, an `httpx.Timeout` or `(connect, read)`. By default
             what suits the endpoint, such as 300 s for a whole chat answer. See `CallOptions`.
@@ -143,36 +121,33 @@ class ClientOptions(TypedDict, total=False):
         max_retries: Further attempts after transient errors; 2 by default, 0 for none.
         retry_timeouts: Retry what timed out once sent, and may be billed twice; by default only embeddings,
             rerank and models.
-        preset: What routing favours, such as `environment` or `speed`; not sent by default. It is ignored
-            if there is a flavor.
+        preset: What routing favours, such as `environment` or `speed`; not sent by default.
         flavor: The suffix of the model: `balanced`, `speed`, `price`, `eco` or `batch`; none by default.
         filters: Which providers may serve, such as `{"countries": ["DE", "FR"]}`; by default any.
-            Countries are ISO 3166 alpha-2 codes.
         default_headers: Headers for every request; none by default. Each replaces the library's own of that
             name (`User-Agent`, `Host`, `Idempotency-Key`, ...); those of the connection
-            (`Content-Length`, `Transfer-Encoding`, ...) are refused. A header that hides the key
-            causes a warning.
+            (`Content-Length`, ...) are refused. A header that hides the key causes a warning.
         extra_body: Fields of the body, sent unchanged; none by default.
         verify: True, the default, a path to CA certificates, an `ssl.SSLContext`, or False. True trusts the
             system's certificates and those that `SSL_CERT_FILE` and `SSL_CERT_DIR` name. Proxies come
-            from `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`, see `melious.http.proxies`;
-            an injected HTTP client has its own.
+            from `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`; an injected client has its own.
         allow_insecure_http: Allow sending the key unencrypted to another machine; False by default.
         max_connections: The most connections, and so concurrent requests; 256 by default.
         max_rate_limit_wait: The most seconds to hold back a request for a rate limit; 60 by default, 0 for
             never. The limit is the key's at its endpoint. After a refusal the endpoint pauses for at
-            most that long, whatever the service asks for. Then one request tries, and the others follow
-            if it passes. What would wait longer is a `RateLimitError`, "not sent".
+            most that long. Then one request tries, and the others follow if it passes. What would wait
+            longer is a `RateLimitError`, "not sent".
         async_transport: `httpx`, the default, or `aiohttp` for async calls (extra `aiohttp`). aiohttp's
             connections do not go through SOCKS proxies.
         embedding_cache_size: The most vectors to keep in memory; 0 by default, for none.
         embedding_cache_ttl: Seconds to keep a vector in memory; 3600 by default.
+        blank_texts: `refuse` blank texts, the default, or `skip` them and give vectors of zeros.
         budget: A `melious.ImpactBudget` that limits spending; none by default. Other clients, adapters
             and `track_impact` blocks may share it.
         verify_location: `warn` or `raise` if an answer is not from `filters["countries"]`; `off` by default.
-            See `RoutingOptions`.
         stream_impact: `buffer` makes streams request whole answers, which report impact; `native` by
             default. The live service reports the impact and cost of whole answers only.
+        merge_system_messages: Merge system messages into one; by default where the model takes only one.
         routing_fallbacks: Filters to drop or loosen, step by step, while no provider matches; none by
             default. See `RoutingOptions`.
     """
@@ -196,9 +171,11 @@ class ClientOptions(TypedDict, total=False):
     async_transport: Literal["httpx", "aiohttp"]
     embedding_cache_size: int
     embedding_cache_ttl: float
+    blank_texts: BlankTexts
     budget: ImpactBudget | None
     verify_location: VerifyLocation
     stream_impact: StreamImpact
+    merge_system_messages: bool | None
     routing_fallbacks: Sequence[FallbackStep] | None
 
 
@@ -271,6 +248,13 @@ OPTIONS: tuple[Option, ...] = (
         3600.0,
     ),
     Option(
+        "blank_texts",
+        "both",
+        "`refuse` blank texts, the default, or `skip` them and give vectors of zeros.",
+        either("refuse", "skip"),
+        "refuse",
+    ),
+    Option(
         "max_rate_limit_wait",
         "client",
         "The most seconds to hold back a request for a rate limit; 60 by default, 0 for never.",
@@ -329,6 +313,12 @@ OPTIONS: tuple[Option, ...] = (
         "`buffer` makes streams request whole answers, which report impact; `native` by default.",
         either("native", "buffer"),
         "native",
+    ),
+    Option(
+        "merge_system_messages",
+        "both",
+        "Merge system messages into one; by default where the model takes only one.",
+        check_optional_bool,
     ),
     Option(
         "routing_fallbacks",

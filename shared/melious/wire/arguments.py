@@ -49,7 +49,7 @@ def opened(value: Any, schema: Mapping[str, Any]) -> Any:
         value: Parsed arguments, or any part of a parsed answer.
         schema: The JSON schema of the value. References into its own `$defs` are followed.
 
-    Example:
+    Examples:
         >>> wanted = {"properties": {"ids": {"type": "array"}, "note": {"type": "string"}}}
         >>> opened({"ids": "[1, 2]", "note": "[1, 2]"}, wanted)
         {'ids': [1, 2], 'note': '[1, 2]'}
@@ -153,7 +153,7 @@ class _Container:
 class ArgumentStream:
     r"""Opens the arguments of a streamed call as `opened` does; only strings that may hold JSON wait.
 
-    Example:
+    Examples:
         >>> stream = ArgumentStream({"properties": {"ids": {"type": "array"}}})
         >>> [stream.feed(piece) for piece in ('{"ids', '": "[1,', ' 2]", "n', 'ote": "a"}')]
         ['{"ids', '": ', '[1,2], "n', 'ote": "a"}']

@@ -18,7 +18,7 @@ def identify(calls: Iterable[Any]) -> None:
     Args:
         calls: Calls in the wire's form; what is not a dict is left alone.
 
-    Example:
+    Examples:
         >>> calls = [{"id": "a"}, {"id": "a"}, {"id": ""}]
         >>> identify(calls)
         >>> calls[0]["id"], len({call["id"] for call in calls})

@@ -16,14 +16,14 @@ from melious.errors import (
 )
 from melious.errors.table import status_error
 from melious.wire import codec
+from melious.wire.chunk import ChatChunk
 from melious.wire.completion import PartialChoice, PartialCompletion, flatten_content, index_on_wire
 from melious.wire.head import Head
 from melious.wire.normalized import delta_of, drop_non_text, list_or_empty, normalized_usage
-from melious.wire.sse import ServerSentEvent, SSEDecoder
+from melious.wire.sse import MAX_EVENT_BYTES, ServerSentEvent, SSEDecoder
 from melious.wire.thinking import thought_in_details
 
 _EXCERPT = 200
-_MAX_WHOLE_BODY = 16 * 1024 * 1024
 _SLACK = 0.05
 """Seconds by which a wait may fall short of its limit."""
 _KEEPALIVES = frozenset({"ping", "keepalive", "keep-alive", "heartbeat"})
@@ -33,7 +33,7 @@ _TOP_LEVEL = ("id", "created", "model", "system_fingerprint", "service_tier")
 
 
 class ChatStreamParser:
-    """Parses reads into chat chunks: plain dicts in one normalized form.
+    """Parses reads into chat chunks: dicts in one normalized form.
 
     `feed` and `close` return chunks; then check `ended` and, once they are handed
     on, `error`. In every chunk `choices` is a list, each choice has a `delta` with
@@ -73,7 +73,7 @@ class ChatStreamParser:
         self._start = b""
         self._detected = False
 
-    def feed(self, data: bytes) -> list[dict[str, Any]]:
+    def feed(self, data: bytes) -> list[ChatChunk]:
         """Parse one read; returns the chunks that it completes."""
         if not self._detected:
             data = self._detect_form(data)
@@ -100,13 +100,13 @@ class ChatStreamParser:
             self._check_silence()
         return chunks
 
-    def close(self) -> list[dict[str, Any]]:
+    def close(self) -> list[ChatChunk]:
         """End: returns the remaining chunks, and decides if the answer is complete."""
         if self.ended:
             return []
         if self._body is not None:
             return self._whole_body(b"".join(self._body))
-        chunks: list[dict[str, Any]] = []
+        chunks: list[ChatChunk] = []
         for event in self._sse.close():
             # Half an event at the end means that the stream was cut.
             if event.data.strip() == "[DONE]" or codec.is_object(event.data):
@@ -119,16 +119,16 @@ class ChatStreamParser:
                 self._fail(StreamTruncatedError("the stream was truncated: it ended before the answer did"))
         return chunks
 
-    def replay(self, whole: dict[str, Any], chunks: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    def replay(self, whole: dict[str, Any], chunks: Iterable[dict[str, Any]]) -> Iterator[ChatChunk]:
         """Normalize and merge the chunks of a whole answer, one by one."""
         self.ended = True
         self._note_cost(whole)
         self.partial.usage = normalized_usage(whole.get("usage")) or None
         return self._replayed(chunks)
 
-    def _replayed(self, chunks: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    def _replayed(self, chunks: Iterable[dict[str, Any]]) -> Iterator[ChatChunk]:
         for chunk in chunks:
-            regular: list[dict[str, Any]] = []
+            regular: list[ChatChunk] = []
             self._read_or_fail(chunk, regular)
             yield from regular
             if self.error is not None:
@@ -143,7 +143,7 @@ class ChatStreamParser:
         self._last_event = self._clock()
         return None if self._event_timeout is None else self._last_event + self._event_timeout
 
-    def lost(self, error: MeliousError) -> list[dict[str, Any]]:
+    def lost(self, error: MeliousError) -> list[ChatChunk]:
         """End with the error of a failed connection, unless the answer was complete."""
         chunks = self.close()
         if isinstance(self.error, StreamTruncatedError):
@@ -164,19 +164,19 @@ class ChatStreamParser:
 
     # --- events ------------------------------------------------------------------------------------
 
-    def _take_only(self, data: bytes) -> list[dict[str, Any]] | None:
+    def _take_only(self, data: bytes) -> list[ChatChunk] | None:
         """The fast path for a read with a single event; None if it cannot be taken."""
         try:
             chunk = from_json(data, cache_strings="keys")
         except ValueError:
             return None
-        chunks: list[dict[str, Any]] = []
+        chunks: list[ChatChunk] = []
         self._read_or_fail(chunk, chunks)
         self._last_event = self._clock()
         return chunks
 
-    def _take(self, events: list[ServerSentEvent], then: str | None = None) -> list[dict[str, Any]]:
-        chunks: list[dict[str, Any]] = []
+    def _take(self, events: list[ServerSentEvent], then: str | None = None) -> list[ChatChunk]:
+        chunks: list[ChatChunk] = []
         for event in events:
             data = event.data
             if data[:1] != "{" or event.event != "message":
@@ -206,7 +206,7 @@ class ChatStreamParser:
             self._fail(self._reported(codec.loads_or_text(then)))
         return chunks
 
-    def _read_or_fail(self, chunk: dict[str, Any], chunks: list[dict[str, Any]]) -> None:
+    def _read_or_fail(self, chunk: dict[str, Any], chunks: list[ChatChunk]) -> None:
         try:
             self._read(chunk, chunks)
         except (AttributeError, LookupError, TypeError, ValueError) as error:
@@ -215,7 +215,7 @@ class ChatStreamParser:
             else:
                 self._fail(ResponseDecodeError(f"a chunk of the stream is not valid: {error}", body=chunk))
 
-    def _read(self, chunk: dict[str, Any], chunks: list[dict[str, Any]]) -> None:
+    def _read(self, chunk: dict[str, Any], chunks: list[ChatChunk]) -> None:
         """Normalize one chunk, merge it, and append it to `chunks`."""
         partial = self.partial
         if not partial.top_level:
@@ -232,11 +232,10 @@ class ChatStreamParser:
         if chunk.get("usage") is not None:
             chunk["usage"] = normalized_usage(chunk["usage"])
             partial.usage = chunk["usage"] or partial.usage
+        if not failed or choices:
+            chunks.append(ChatChunk(chunk))
         if not failed:
-            chunks.append(chunk)
             return
-        if choices:
-            chunks.append(chunk)
         self._fail(self._reported(chunk))
 
     def _note_cost(self, chunk: dict[str, Any]) -> None:
@@ -325,14 +324,14 @@ class ChatStreamParser:
         assert self._body is not None  # noqa: S101 - narrows the type for the checker
         self._body.append(data)
         self._body_size += len(data)
-        if self._body_size > _MAX_WHOLE_BODY:
-            self._fail(ResponseDecodeError(f"the answer is larger than {_MAX_WHOLE_BODY} bytes"))
+        if self._body_size > MAX_EVENT_BYTES:
+            self._fail(ResponseDecodeError(f"the answer is larger than {MAX_EVENT_BYTES:,} bytes"))
 
-    def _whole_body(self, body: bytes) -> list[dict[str, Any]]:
+    def _whole_body(self, body: bytes) -> list[ChatChunk]:
         """Parse a body that is not a stream: an error, or a completion as one chunk."""
         text = body.decode("utf-8", "replace")
         parsed = codec.loads_or_text(text)
-        chunks: list[dict[str, Any]] = []
+        chunks: list[ChatChunk] = []
         if isinstance(parsed, dict):
             parsed["object"] = "error" if parsed.get("object") == "error" else "chat.completion.chunk"
             self._read_or_fail(parsed, chunks)

@@ -16,7 +16,7 @@ _MOST_DIGITS = 20
 class TextBuffer(list[str]):
     r"""Text that arrives in pieces; characters cut between tokens are joined again.
 
-    Example:
+    Examples:
         >>> pieces = TextBuffer()
         >>> pieces.add("a\ud83d"), pieces.add("\ude00b"), pieces.text
         ('a', '😀b', 'a😀b')

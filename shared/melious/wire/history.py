@@ -20,7 +20,7 @@ def consistent(messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     Args:
         messages: Messages in the wire's form, oldest first. They do not change.
 
-    Example:
+    Examples:
         >>> lost = {"role": "tool", "tool_call_id": "a", "content": "12 degrees"}
         >>> consistent([lost])
         [{'role': 'user', 'content': 'Result of an earlier tool call: 12 degrees'}]

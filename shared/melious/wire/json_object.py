@@ -12,7 +12,7 @@ _MARKS = re.compile(r'["\\{}]')
 class ObjectScanner:
     r"""Finds the end of a text's first object by its braces; reads each piece, and parses, once.
 
-    Example:
+    Examples:
         >>> seen = ObjectScanner()
         >>> [seen.is_complete(pieces) for pieces in (['{"a'], ['{"a', '": "}"'], ['{"a', '": "}"', "} "])]
         [False, False, True]

@@ -36,7 +36,7 @@ def object_in(text: str, *, lists: bool = False) -> Any:
         text: What the model wrote.
         lists: Whether a list will do.
 
-    Example:
+    Examples:
         >>> object_in('<think>Hm.</think>Here it is: {"age": 52}. Anything else?')
         {'age': 52}
     """

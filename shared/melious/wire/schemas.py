@@ -14,7 +14,7 @@ _WRAPPER = "value"
 def wire_name(name: str) -> str:
     """A name in the characters that servers take: letters, digits, `_` and `-`, at most 64.
 
-    Example:
+    Examples:
         >>> wire_name("Box[int]")
         'Box_int_'
     """
@@ -31,7 +31,7 @@ def object_schema(schema: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
 
     A reference at the root is followed. Lists, unions and plain values become the property `value`.
 
-    Example:
+    Examples:
         >>> object_schema({"type": "array", "items": {"type": "integer"}})[0]["properties"]
         {'value': {'type': 'array', 'items': {'type': 'integer'}}}
     """

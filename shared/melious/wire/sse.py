@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 from melious.errors import ResponseDecodeError
 
-MAX_EVENT_BYTES = 16 * 1024 * 1024
+MAX_EVENT_BYTES = 65 * 1024 * 1024  # openai-python passes events of 64 MiB on
+_LONG_LINE = 1024 * 1024
 _CR, _LF = b"\r\n"
 _MOST_DIGITS = 20
 _BOM = b"\xef\xbb\xbf"
@@ -40,7 +41,7 @@ class SSEDecoder:
         retry: The last valid reconnection time of the stream, in milliseconds.
         error: The value of an `error:` field, by which some servers report failures.
 
-    Example:
+    Examples:
         >>> decoder = SSEDecoder()
         >>> decoder.feed(b"data: one\n\ndata: tw")
         [ServerSentEvent(event='message', data='one', id='', retry=None)]
@@ -162,7 +163,7 @@ class SSEDecoder:
 
     def _check(self, size: int) -> None:
         if size > self._max_bytes:
-            raise ResponseDecodeError(f"an event of the stream is larger than {self._max_bytes} bytes")
+            raise ResponseDecodeError(f"an event of the stream is larger than {self._max_bytes:,} bytes")
 
     def _line(self, line: bytes, events: list[ServerSentEvent]) -> None:
         if not line:
@@ -175,12 +176,16 @@ class SSEDecoder:
             self._retry = None
             self._size = 0
             return
-        name, _, raw = line.partition(b":")
-        if not name:
-            return
+        if len(line) > _LONG_LINE and line.startswith(b"data: "):
+            # Decoded from where it is, since each slice of it would be a copy.
+            name, value = b"data", str(memoryview(line)[6:], "utf-8", "replace")
+        else:
+            name, _, raw = line.partition(b":")
+            if not name:
+                return
+            value = (raw[1:] if raw[:1] == b" " else raw).decode("utf-8", "replace")
         self._size += len(line)
         self._check(self._size)
-        value = (raw[1:] if raw[:1] == b" " else raw).decode("utf-8", "replace")
         if name == b"data":
             self._data.append(value)
         elif name == b"event":

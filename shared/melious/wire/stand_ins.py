@@ -11,7 +11,7 @@ def stand_in(kind: str, mime: str = "", name: object = None) -> str:
         mime: Its media type, if known; it decides before `kind`.
         name: The name of the file, if it has one.
 
-    Example:
+    Examples:
         >>> stand_in("file", "application/pdf", "report.pdf")
         '[a PDF file, report.pdf, was here; this model cannot read it]'
     """

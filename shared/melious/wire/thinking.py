@@ -1,8 +1,10 @@
-"""A model's reasoning: a leading `<think>` part, or `reasoning_details`. Pure."""
+"""A model's reasoning: a leading `<think>` part, `reasoning_details`, and what of it goes back. Pure."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias, get_args
 
 _OPEN = "<think>"
 _CLOSE = "</think>"
@@ -14,7 +16,7 @@ class ThinkSplitter:
     Attributes:
         done: All further text is the answer.
 
-    Example:
+    Examples:
         >>> splitter = ThinkSplitter()
         >>> [splitter.split(piece) for piece in ("<thi", "nk>Hm.</th", "ink>", "\n\nYes.")]
         [('', ''), ('Hm.', ''), ('', ''), ('', 'Yes.')]
@@ -79,7 +81,7 @@ def _may_begin(text: str) -> int:
 def split_thinking(text: str) -> tuple[str, str]:
     """Split leading thoughts from the answer, in a whole text.
 
-    Example:
+    Examples:
         >>> split_thinking("<think>Hm.</think>Yes.")
         ('Hm.', 'Yes.')
     """
@@ -92,7 +94,7 @@ def split_thinking(text: str) -> tuple[str, str]:
 def thought_in_details(details: Any) -> str:
     """The text of `reasoning_details`; encrypted ones have none.
 
-    Example:
+    Examples:
         >>> thought_in_details([{"type": "reasoning.text", "text": "Hm."}, {"summary": " Yes."}])
         'Hm. Yes.'
     """
@@ -100,3 +102,61 @@ def thought_in_details(details: Any) -> str:
     return "".join(
         str(item.get("text") or item.get("summary") or "") for item in items if isinstance(item, dict)
     )
+
+
+ReplayWhen: TypeAlias = Literal["always", "with_tool_calls", "when_needed", "never"]
+REPLAY_WHEN: tuple[ReplayWhen, ...] = get_args(ReplayWhen)
+
+
+@dataclass(frozen=True, slots=True)
+class ReasoningReplay:
+    """Which reasoning of earlier answers goes back to the model.
+
+    Attributes:
+        when: `always`, `with_tool_calls` (only that of messages with calls), `when_needed` (only to models
+            that refuse the conversation without it), or `never`. All but `never` send it to those models.
+        switch: The caller's name for it, for errors.
+    """
+
+    when: ReplayWhen = "always"
+    switch: str = "replay_reasoning"
+
+
+def replayed(
+    messages: Sequence[Mapping[str, Any]],
+    when: ReplayWhen,
+    needed: Literal["of_calls", "all"] | None = None,
+) -> list[Mapping[str, Any]]:
+    """A conversation with the reasoning that goes back, and no other.
+
+    Args:
+        messages: Messages in the wire's form, with all the reasoning that was kept. They do not change.
+        when: Which of it goes back.
+        needed: The least that the model wants back, unless `when` is `never`. Tool calls without reasoning
+            then get an empty one if other messages have some: models do not think before every call.
+
+    Examples:
+        >>> replayed([{"role": "assistant", "content": "Yes.", "reasoning_content": "Hm."}], "never")
+        [{'role': 'assistant', 'content': 'Yes.'}]
+    """
+    if when == "never":
+        return [_without_reasoning(message) for message in messages]
+    every = when == "always" or needed == "all"
+    of_calls = every or when == "with_tool_calls" or needed is not None
+    fill = needed is not None and any(message.get("reasoning_content") for message in messages)
+    out = []
+    for message in messages:
+        calls = bool(message.get("tool_calls"))
+        if not (every or (calls and of_calls)):
+            out.append(_without_reasoning(message))
+        elif fill and calls and not message.get("reasoning_content"):
+            out.append({**message, "reasoning_content": ""})
+        else:
+            out.append(message)
+    return out
+
+
+def _without_reasoning(message: Mapping[str, Any]) -> Mapping[str, Any]:
+    if "reasoning_content" not in message:
+        return message
+    return {name: value for name, value in message.items() if name != "reasoning_content"}

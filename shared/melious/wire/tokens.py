@@ -6,7 +6,7 @@ from __future__ import annotations
 def estimated_tokens(characters: int, size: int) -> int:
     """Estimate the tokens of a text from its length and its bytes in UTF-8, rather too many.
 
-    Example:
+    Examples:
         >>> text = "A lighthouse shows ships the way."
         >>> estimated_tokens(len(text), len(text.encode()))
         13
@@ -17,7 +17,7 @@ def estimated_tokens(characters: int, size: int) -> int:
 def tokens_in(text: str) -> int:
     """Estimate the tokens of a text.
 
-    Example:
+    Examples:
         >>> tokens_in("A heat pump moves heat."), tokens_in("热泵转移热量。")
         (9, 13)
     """

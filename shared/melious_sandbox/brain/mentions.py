@@ -68,7 +68,9 @@ def _found(text: str) -> list[tuple[Kind, Any]]:
 
 
 def _name(text: str, written: str, start: int, end: int) -> str:
-    """Give the name in a run of capitalised words; "" where it only opens a sentence."""
+    """Give the name in a run of capitalised words; "" where it only opens a sentence, or is the pronoun I."""
+    if re.fullmatch(r"I(?:\u2019\w+)?", written):
+        return ""
     if _SENTENCE_START.search(text[max(0, start - 8) : start]) is None:
         return written
     first, _, rest = written.partition(" ")

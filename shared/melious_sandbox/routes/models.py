@@ -37,7 +37,7 @@ def _model(context: RequestContext, card: ModelCard) -> dict[str, Any]:
         "id": card.id,
         "object": "model",
         "created": _CREATED,
-        "owned_by": card.owned_by,
+        "owned_by": card.owned_by or "melious",
     }
     if context.query.get("include_meta", "").lower() in {"true", "1"}:
         found["_meta"] = card.to_meta()

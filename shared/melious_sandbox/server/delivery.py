@@ -30,13 +30,12 @@ class Delivery:
 
     async def pause(self, seconds: float) -> bool:
         """Wait, and say whether the client is still connected."""
-        gone = self._connection.gone
-        if seconds > 0 and not gone.is_set():
+        if seconds > 0 and not self._connection.is_lost:
             try:
-                await asyncio.wait_for(gone.wait(), seconds)
+                await asyncio.wait_for(self._connection.gone.wait(), seconds)
             except TimeoutError:
                 return True
-        return not gone.is_set()
+        return not self._connection.is_lost
 
     async def send(self, response: Response | EventsResponse, headers: Iterable[tuple[str, str]]) -> None:
         """Send an answer with these headers."""
@@ -62,7 +61,7 @@ class Delivery:
         self._answer.add(data)
         await self._send({"type": "http.response.body", "body": data, "more_body": not last})
         if last:
-            self._context.record.complete = not self._connection.gone.is_set()
+            self._context.record.complete = not self._connection.is_lost
 
     async def _send_whole(self, response: Response, headers: dict[str, str]) -> None:
         content = response.content
@@ -101,7 +100,7 @@ class Delivery:
                 if (limit is not None and written >= limit) or count == self._fault.cut_after_events:
                     await self._connection.abort()
                     return
-                if self._connection.gone.is_set():
+                if self._connection.is_lost:
                     return
         await self._write(b"", last=True)
 

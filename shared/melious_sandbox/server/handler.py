@@ -126,6 +126,7 @@ class Handler:
         try:
             if await delivery.pause(seconds):
                 usual = [
+                    ("server", "melious-sandbox"),
                     ("x-request-id", context.record.request_id),
                     *self._service.profile.rate_headers(state.limit, state.remaining, state.reset),
                     *context.incoming.connection_header.items(),

@@ -27,6 +27,11 @@ class Connection:
     port: int
     gone: asyncio.Event = field(default_factory=asyncio.Event)
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether nothing more can be sent; true as soon as a write fails, a little before `gone` is set."""
+        return self.transport.is_closing() or self.gone.is_set()
+
     async def abort(self) -> None:
         """Send what was written so far, then close without ending the answer properly."""
         # A transport has no event for having been drained.

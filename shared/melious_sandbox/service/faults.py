@@ -76,7 +76,7 @@ class Fault:
     Raises:
         InvalidArgumentError: An argument is unknown, or its value cannot be used; a ``ValueError`` too.
 
-    Example:
+    Examples:
         >>> from melious_sandbox import Fault
         >>> Fault(code="rate_limit", headers={"retry-after": "1"}).to_header()
         '{"code":"rate_limit","headers":{"retry-after":"1"}}'
@@ -182,7 +182,7 @@ NO_FAULT = Fault()
 class Faults(WaitingList[Fault]):
     """The faults that wait for requests; the first that matches a request hits it.
 
-    Example:
+    Examples:
         >>> from melious_sandbox import Fault, Sandbox
         >>> with Sandbox() as sandbox:
         ...     sandbox.faults.add(Fault(status=503), Fault(endpoint="chat", delay=0.5))

@@ -74,7 +74,7 @@ class RecordedRequest:
         served: Where the request went and what it cost; None if it was not routed.
         answer: What was sent, for the last 100 requests; None before, and for older ones.
 
-    Example:
+    Examples:
         >>> from melious import MeliousClient
         >>> from melious_sandbox import Sandbox
         >>> with Sandbox() as sandbox:

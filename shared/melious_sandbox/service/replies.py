@@ -16,7 +16,7 @@ Predicate = Callable[[RecordedRequest], bool]
 class Replies(WaitingList[Reply]):
     """The scripted replies that wait for requests; the first that matches a request answers it.
 
-    Example:
+    Examples:
         >>> from melious import MeliousClient
         >>> from melious_sandbox import Reply, Sandbox
         >>> with Sandbox() as sandbox:

@@ -98,7 +98,7 @@ class Reply:
         InvalidArgumentError: An argument is unknown, a value cannot be sent, or the reply is empty; a
             ``ValueError`` too.
 
-    Example:
+    Examples:
         >>> from melious_sandbox import Reply
         >>> Reply(tool_calls=[("get_weather", {"city": "Oslo"})]).to_header()
         '{"tool_calls":[["get_weather",{"city":"Oslo"}]]}'

@@ -9,6 +9,7 @@ import httpx
 import pytest
 from llama_index.core.base.llms.types import ChatMessage, LLMMetadata, MessageRole
 from llama_index.core.callbacks import CallbackManager, CBEventType, LlamaDebugHandler, TokenCountingHandler
+from llama_index.core.constants import DEFAULT_CONTEXT_WINDOW
 
 from conformance.component import ComponentConformance
 from conformance.kit import Way, attempts, connections_end, leaves_the_loop_free, observed
@@ -246,7 +247,7 @@ class LLMConformance(MessageTests, ThinkingTests, ComponentConformance):
         metadata = self.make(service, **{self.model_argument: self.unknown_model}).metadata
         assert isinstance(metadata, LLMMetadata)
         assert metadata.model_name == self.unknown_model
-        assert metadata.context_window > 3900, "an unknown model gets core's tiny default"
+        assert metadata.context_window == DEFAULT_CONTEXT_WINDOW, "the window is invented"
         assert metadata.is_chat_model
         assert not service.requests, "metadata asks the service"
 

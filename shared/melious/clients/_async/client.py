@@ -41,7 +41,7 @@ class AsyncMeliousClient(ClientBase):
             environment, cannot be used.
         InvalidArgumentError: Another argument is wrong.
 
-    Example:
+    Examples:
         >>> client = AsyncMeliousClient(api_key="sk-mel-...", preset="environment")
         >>> answer = await client.chat.create(  # doctest: +SKIP
         ...     model="glm-4.7", messages=[{"role": "user", "content": "Hello!"}]

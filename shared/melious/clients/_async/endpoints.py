@@ -31,6 +31,7 @@ from melious.endpoints.rerank import RerankParams, RerankPlan
 from melious.exchange.request import Operation, Request
 from melious.http._async.driver import AsyncDriver
 from melious.settings.config import ClientConfig
+from melious.wire.chunk import ChatChunk
 
 if TYPE_CHECKING:
     import builtins
@@ -98,7 +99,7 @@ class AsyncChat(_Endpoint):
     async def _open_forced(self, request: Request, make: Callable[[], Request]) -> AsyncBegun:
         """Open a stream that should begin with a tool call; if it ends without one, open another instead."""
         opened, chunks, let_go = await self._open(request)
-        first: list[dict[str, Any]] = []
+        first: list[ChatChunk] = []
         async for chunk in chunks:
             first.append(chunk)
             if opened.parser.partial.tool_calls:
@@ -116,12 +117,10 @@ class AsyncChat(_Endpoint):
         return begun
 
 
-async def _after(
-    first: list[dict[str, Any]], rest: AsyncGenerator[dict[str, Any]]
-) -> AsyncGenerator[dict[str, Any]]:
+async def _after(first: list[ChatChunk], rest: AsyncGenerator[ChatChunk]) -> AsyncGenerator[ChatChunk]:
     """Nothing, so that it has begun; then the chunks that were read already, and those that follow."""
     try:
-        yield {}
+        yield ChatChunk()
         for chunk in first:
             yield chunk
         async for chunk in rest:
@@ -270,7 +269,7 @@ class AsyncModels(_Endpoint):
             InvalidArgumentError: An argument is wrong.
             MeliousError: The call failed and there is no earlier list; the subclass says how.
 
-        Example:
+        Examples:
             >>> from melious import AsyncMeliousClient
             >>> client = AsyncMeliousClient(api_key="sk-mel-...")
             >>> cards = await client.models.find(vision=True, order_by="price")  # doctest: +SKIP
@@ -290,7 +289,7 @@ class AsyncModels(_Endpoint):
                 found = found.failed(error)
             else:
                 found = found.succeeded(models.listed_models(listed))
-        return wanted.of(found)
+        return models.chosen(wanted, found, self._config)
 
     async def retrieve(
         self, model: str, *, include_meta: bool = False, **params: Unpack[ModelParams]

@@ -39,7 +39,7 @@ class MeliousClient(ClientBase):
             environment, cannot be used.
         InvalidArgumentError: Another argument is wrong.
 
-    Example:
+    Examples:
         >>> client = MeliousClient(api_key="sk-mel-...", preset="environment")
         >>> answer = client.chat.create(  # doctest: +SKIP
         ...     model="glm-4.7", messages=[{"role": "user", "content": "Hello!"}]

@@ -32,6 +32,7 @@ from melious.endpoints.rerank import RerankParams, RerankPlan
 from melious.exchange.request import Operation, Request
 from melious.http._sync.driver import SyncDriver
 from melious.settings.config import ClientConfig
+from melious.wire.chunk import ChatChunk
 
 if TYPE_CHECKING:
     import builtins
@@ -99,7 +100,7 @@ class Chat(_Endpoint):
     def _open_forced(self, request: Request, make: Callable[[], Request]) -> Begun:
         """Open a stream that should begin with a tool call; if it ends without one, open another instead."""
         opened, chunks, let_go = self._open(request)
-        first: list[dict[str, Any]] = []
+        first: list[ChatChunk] = []
         for chunk in chunks:
             first.append(chunk)
             if opened.parser.partial.tool_calls:
@@ -117,10 +118,10 @@ class Chat(_Endpoint):
         return begun
 
 
-def _after(first: list[dict[str, Any]], rest: Generator[dict[str, Any]]) -> Generator[dict[str, Any]]:
+def _after(first: list[ChatChunk], rest: Generator[ChatChunk]) -> Generator[ChatChunk]:
     """Nothing, so that it has begun; then the chunks that were read already, and those that follow."""
     try:
-        yield {}
+        yield ChatChunk()
         for chunk in first:
             yield chunk
         for chunk in rest:
@@ -269,7 +270,7 @@ class Models(_Endpoint):
             InvalidArgumentError: An argument is wrong.
             MeliousError: The call failed and there is no earlier list; the subclass says how.
 
-        Example:
+        Examples:
             >>> from melious import MeliousClient
             >>> client = MeliousClient(api_key="sk-mel-...")
             >>> cards = client.models.find(vision=True, order_by="price")  # doctest: +SKIP
@@ -289,7 +290,7 @@ class Models(_Endpoint):
                 found = found.failed(error)
             else:
                 found = found.succeeded(models.listed_models(listed))
-        return wanted.of(found)
+        return models.chosen(wanted, found, self._config)
 
     def retrieve(self, model: str, *, include_meta: bool = False, **params: Unpack[ModelParams]) -> Model:
         """Look up one model.

@@ -19,6 +19,7 @@ from melious.http.driver import CallRunnerBase, DriverBase, StreamEnd
 from melious.http.frames import CleanInterruption
 from melious.http.outgoing import EncodedRequest, Headers
 from melious.settings.config import ClientConfig
+from melious.wire.chunk import ChatChunk
 from melious.wire.compression import BodyBuffer
 
 T = TypeVar("T")
@@ -68,7 +69,7 @@ class AsyncDriver(DriverBase):
 
     async def open(
         self, request: Request, on_end: StreamEnd
-    ) -> tuple[OpenStream, AsyncGenerator[dict[str, Any]], Callable[[], Awaitable[None]]]:
+    ) -> tuple[OpenStream, AsyncGenerator[ChatChunk], Callable[[], Awaitable[None]]]:
         """Make a streaming call; gives the opened stream, its chunks, and what closes its connection.
 
         Raises:
@@ -165,13 +166,13 @@ class _CallRunner(CallRunnerBase):
                 break
         return self.whole(effect, collected)
 
-    async def chunks(self, opened: OpenStream, on_end: StreamEnd) -> AsyncGenerator[dict[str, Any]]:
+    async def chunks(self, opened: OpenStream, on_end: StreamEnd) -> AsyncGenerator[ChatChunk]:
         """The chunks of an open stream. Once advanced, the generator owns the connection."""
         with CleanInterruption():
             parser = opened.parser
             complete = False
             try:
-                yield {}
+                yield ChatChunk()
                 for chunk in opened.first:
                     yield chunk
                 self.deadline.until = parser.resume()

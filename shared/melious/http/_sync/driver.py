@@ -20,6 +20,7 @@ from melious.http.driver import CallRunnerBase, DriverBase, StreamEnd
 from melious.http.frames import CleanInterruption
 from melious.http.outgoing import EncodedRequest, Headers
 from melious.settings.config import ClientConfig
+from melious.wire.chunk import ChatChunk
 from melious.wire.compression import BodyBuffer
 
 T = TypeVar("T")
@@ -67,7 +68,7 @@ class SyncDriver(DriverBase):
 
     def open(
         self, request: Request, on_end: StreamEnd
-    ) -> tuple[OpenStream, Generator[dict[str, Any]], Callable[[], None]]:
+    ) -> tuple[OpenStream, Generator[ChatChunk], Callable[[], None]]:
         """Make a streaming call; gives the opened stream, its chunks, and what closes its connection.
 
         Raises:
@@ -164,13 +165,13 @@ class _CallRunner(CallRunnerBase):
                 break
         return self.whole(effect, collected)
 
-    def chunks(self, opened: OpenStream, on_end: StreamEnd) -> Generator[dict[str, Any]]:
+    def chunks(self, opened: OpenStream, on_end: StreamEnd) -> Generator[ChatChunk]:
         """The chunks of an open stream. Once advanced, the generator owns the connection."""
         with CleanInterruption():
             parser = opened.parser
             complete = False
             try:
-                yield {}
+                yield ChatChunk()
                 for chunk in opened.first:
                     yield chunk
                 self.deadline.until = parser.resume()

@@ -140,7 +140,7 @@ def compare(
     Raises:
         InvalidArgumentError: `names` are not two.
 
-    Example:
+    Examples:
         >>> from melious import EnvironmentImpact, ImpactLedger
         >>> from melious.impact import Entry, compare
         >>> eco, speed = ImpactLedger(), ImpactLedger()

@@ -20,11 +20,12 @@ _STYLE = f"""
 [data-jp-theme-light="true"] .melious-ledger,body.vscode-light .melious-ledger{{
  --ink:#1c2320;--soft:#5d6b64;--line:#d5dcd8;--card:#f3f6f4;--bar:#bfe3cf;--guess:#f3e2ae}}
 [data-jp-theme-light="false"] .melious-ledger,body.vscode-dark .melious-ledger{{{_DARK}}}
-.melious-ledger .tiles{{display:grid;grid-template-columns:repeat(auto-fill,minmax(8.5rem,1fr));
+.melious-ledger .tiles{{display:grid;grid-template-columns:repeat(auto-fill,minmax(8rem,1fr));
  gap:8px;margin:4px 0 10px}}
 .melious-ledger .tile{{background:var(--card);border:1px solid var(--line);border-radius:8px;
- padding:8px 14px}}
-.melious-ledger .tile b{{display:block;font-size:19px;font-weight:650;font-variant-numeric:tabular-nums}}
+ padding:8px 10px}}
+.melious-ledger .tile b{{display:block;font-size:17px;font-weight:650;white-space:nowrap;
+ font-variant-numeric:tabular-nums}}
 .melious-ledger .tile span{{color:var(--soft);font-size:12px}}
 .melious-ledger p{{margin:2px 0;color:var(--soft)}}
 .melious-ledger table{{border-collapse:collapse;margin:12px 0 4px;width:100%;background:none}}
@@ -108,7 +109,7 @@ def _tiles(total: Totals, units: Units) -> Iterator[str]:
     details = [
         f"{tokens(count)} {name}"
         for name, count in (("cached", total.cached_tokens), ("reasoning", total.reasoning_tokens))
-        if count is not None
+        if count
     ]
     yield _tile(read, f"tokens in → out{' · ' if details else ''}{', '.join(details)}")
     for value, (unit, factor), name in (
