@@ -62,6 +62,7 @@ def main(arguments: Sequence[str] | None = None, program: str = "python -m melio
         upstream = without_secrets(options["upstream"])
         sys.stdout.write(greeting(sandbox.base_url, sandbox.api_key, sandbox.profile, upstream))
         sys.stdout.flush()
+        _warn_if_unreachable(options["upstream"])
         stopping.wait()
     return 0
 
@@ -86,6 +87,19 @@ def greeting(base_url: str, api_key: str, profile: ProfileName, upstream: str = 
     )
 
 
+def _warn_if_unreachable(upstream: str | None) -> None:
+    if upstream is None:
+        return
+    from melious_sandbox.service.upstream import unreachable  # noqa: PLC0415 - brings the whole HTTP client
+
+    reason = unreachable(upstream)
+    if reason is not None:
+        where = without_secrets(upstream)
+        sys.stderr.write(
+            f"warning: {where} does not answer yet: {reason}. Chat and embeddings fail until it does.\n"
+        )
+
+
 def _parser(program: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=program,
@@ -94,7 +108,9 @@ def _parser(program: str) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--host", default="127.0.0.1", help="address to bind (%(default)s); whoever reaches it sees the page"
+        "--host",
+        default="127.0.0.1",
+        help="address to bind (%(default)s); whoever reaches it sees the page, with all requests and answers",
     )
     parser.add_argument("--port", type=int, default=8321, help="port to bind, 0 for a free one (%(default)s)")
     parser.add_argument(
