@@ -41,7 +41,7 @@ def calls_from_wire(
         name, given = str(function.get("name") or ""), function.get("arguments")
         call_id = None if call.get("id") is None else str(call["id"])
         arguments: dict[str, Any] | None = None
-        problem = "the call has no name" if not name else ""
+        problem = "" if name.strip() else "the call has no name"
         if cut_off and place == len(known) - 1 and _is_empty(given):
             problem = "the answer was cut off before the arguments"
         try:

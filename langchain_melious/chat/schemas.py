@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _UNNAMED = "answer"
 _NAMES = ("name", "title", "function")
+_COMPOSING = frozenset({"$ref", "anyOf", "allOf", "oneOf"})
 _DESCRIBING = ("properties", "type", "$ref", "anyOf", "allOf", "oneOf", "enum", "const")
 
 
@@ -100,7 +101,9 @@ def _whole_schema(wanted: Any) -> dict[str, Any] | None:
         found = dict(wanted)
     else:
         return None
-    is_plain = "properties" in found or found.get("type") == "object"
+    is_plain = (
+        found.get("type", "object") == "object" and _COMPOSING.isdisjoint(found) and "properties" in found
+    )
     return None if is_plain and not _refers_to_itself(found) else found
 
 

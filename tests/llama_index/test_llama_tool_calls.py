@@ -12,6 +12,7 @@ from pydantic import BaseModel, RootModel
 from llama_index_melious import ToolArgumentsError
 from melious.errors import InvalidArgumentError, ModelRefusalError
 from melious.sandbox import Fault, Reply
+from melious.wire.schemas import is_wire_name
 
 pytestmark = QUIET_AGENTS
 
@@ -91,6 +92,20 @@ async def test_an_agent_does_not_run_a_tool_on_broken_arguments(make_llm, sandbo
     answer = await agent.run("Note Oslo")
     assert str(answer) == "I could not."
     assert heard == []
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [("echo the note", "{}"), ("functions.echo:0", '{"note": '), ("", "[1]"), ("echo", '"{}"')],
+)
+async def test_what_a_model_made_up_goes_back_as_strict_servers_take_it(make_llm, sandbox, name, arguments):
+    made_up = [call(0, "c1", arguments, name)]
+    sandbox.replies.add(Reply(json=whole({"content": "", "tool_calls": made_up})), Reply(text="Done"))
+    agent = FunctionAgent(tools=[ECHO], llm=make_llm(), streaming=False)
+    assert str(await agent.run("Go")) == "Done"
+    (sent,) = sandbox.requests[-1].body["messages"][1]["tool_calls"]
+    assert is_wire_name(sent["function"]["name"])
+    assert isinstance(json.loads(sent["function"]["arguments"]), dict)
 
 
 @pytest.mark.parametrize("name", ["a/b", "Weather report", "n" * 65])
