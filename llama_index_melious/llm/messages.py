@@ -304,8 +304,13 @@ def _base64_of(data: Any, path: Any, where: str, kind: str, *, url: Any = None) 
         data.seek(0)
         raw = data.read()
     else:
-        with open(path, "rb") as file:  # noqa: PTH123 - a path or a string
-            raw = file.read()
+        try:
+            with open(path, "rb") as file:  # noqa: PTH123 - a path or a string
+                raw = file.read()
+        except OSError as error:
+            raise InvalidArgumentError(
+                f"{where}: the file of the {kind} cannot be read: {error}", param="messages"
+            ) from error
     if not raw:
         raise InvalidArgumentError(f"{where}: the {kind} is empty", param="messages")
     return base64.b64encode(raw).decode("ascii")

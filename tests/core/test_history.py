@@ -80,6 +80,14 @@ def test_a_result_without_its_call_among_others_does_not_part_them() -> None:
     ]
 
 
+@pytest.mark.parametrize("role", ["user", "system"])
+def test_what_came_between_calls_and_their_results_goes_after_those(role: str) -> None:
+    calls, between = asking(("a", "f"), ("b", "g")), {"role": role, "content": "Hurry."}
+    first, second = (result(given, tool_call_id=given) for given in "ab")
+    assert consistent([calls, between, first, second, USER]) == [calls, first, second, between, USER]
+    assert consistent([calls, first, between, second]) == [calls, first, second, between]
+
+
 @pytest.mark.parametrize(
     ("name", "sent"),
     [

@@ -208,6 +208,19 @@ async def test_a_picture_of_an_older_turn_becomes_words(make_llm, way, sandbox, 
     )
 
 
+async def test_a_file_that_is_gone_becomes_words_in_an_older_turn_only(make_llm, way, sandbox, tmp_path):
+    path = tmp_path / "plan.png"
+    path.write_bytes(b"bytes")
+    turn = ChatMessage(role="user", blocks=[ImageBlock(path=path)])
+    path.unlink()
+    llm = make_llm(model="mistral-small-3.2-24b-instruct")
+    with pytest.raises(InvalidArgumentError, match=r"messages\[0\]: .*plan\.png"):
+        await way(llm, "chat", [turn])
+    assert not sandbox.requests
+    await way(llm, "chat", [turn, ChatMessage("Nice.", role="assistant"), ChatMessage("Go on")])
+    assert "an image was here" in sandbox.requests[-1].body["messages"][0]["content"]
+
+
 # --- refusals ------------------------------------------------------------------------------------------
 
 

@@ -18,8 +18,9 @@ def consistent(messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
     Calls without an id of their own get one, and so do their results, in order. A call without a result
     is answered with words that say so. A result without a call, as when older messages were dropped,
-    becomes words of the user. OpenAI's old `function_call` and its `function` messages become tool calls
-    and results. Names that models made up are sent in the characters that servers take.
+    becomes words of the user. What came between calls and their results goes after those. OpenAI's old
+    `function_call` and its `function` messages become tool calls and results. Names that models made up
+    are sent in the characters that servers take.
 
     Args:
         messages: Messages in the wire's form, oldest first. They do not change.
@@ -33,23 +34,30 @@ def consistent(messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         return list(messages)
     out: list[dict[str, Any]] = []
     waiting: list[_Waiting] = []
-    lost: list[dict[str, Any]] = []
+    held: list[dict[str, Any]] = []
     for message in messages:
         role = message.get("role")
         if role in ("tool", "function"):
             call = _call_of(message, waiting)
             if call is None:
-                lost.append({"role": "user", "content": _in_words(message)})
-            else:
-                waiting.remove(call)
-                out.append(_result_of(message, call))
-            continue
-        out += [*map(_without_result, waiting), *lost]
-        waiting, lost = [], []
-        if role == "assistant" and (message.get("tool_calls") or message.get("function_call")):
-            message = _with_ids(message, waiting)  # noqa: PLW2901 - the same message, made regular
-        out.append(message)
-    return [*out, *map(_without_result, waiting), *lost]
+                (held if waiting else out).append({"role": "user", "content": _in_words(message)})
+                continue
+            waiting.remove(call)
+            out.append(_result_of(message, call))
+        elif waiting and role != "assistant":
+            held.append(message)
+        else:
+            out += map(_without_result, waiting)
+            waiting = []
+            out += held
+            held = []
+            if role == "assistant" and (message.get("tool_calls") or message.get("function_call")):
+                message = _with_ids(message, waiting)  # noqa: PLW2901 - the same message, made regular
+            out.append(message)
+        if not waiting:
+            out += held
+            held = []
+    return [*out, *map(_without_result, waiting), *held]
 
 
 def object_text(arguments: Any) -> str:
