@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -42,7 +41,7 @@ def calls_from_wire(
         name, given = str(function.get("name") or ""), function.get("arguments")
         call_id = None if call.get("id") is None else str(call["id"])
         arguments: dict[str, Any] | None = None
-        problem = "the call has no name" if not name else ""
+        problem = "" if name.strip() else "the call has no name"
         if cut_off and place == len(known) - 1 and _is_empty(given):
             problem = "the answer was cut off before the arguments"
         try:
@@ -66,22 +65,14 @@ def _parsed(given: Any) -> dict[str, Any]:
     """Arguments as a dict: empty if there are none, decoded twice if they were encoded twice."""
     if _is_empty(given):
         return {}
-    parsed = _loads(given) if isinstance(given, str) else given
+    parsed = codec.loads_leniently(given) if isinstance(given, str) else given
     if isinstance(parsed, str):
-        parsed = _loads(parsed)
+        parsed = codec.loads_leniently(parsed)
     if parsed is None:
         return {}
     if not isinstance(parsed, dict):
         raise ValueError(f"the arguments are not a JSON object but {type(parsed).__name__}")  # noqa: TRY004
     return parsed
-
-
-def _loads(text: str) -> Any:
-    """JSON whose strings may hold line breaks, as some models write them."""
-    try:
-        return codec.loads(text)
-    except ValueError:
-        return json.loads(text, strict=False)
 
 
 class StreamedCall:

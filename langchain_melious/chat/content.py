@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -33,6 +34,12 @@ CALLS = frozenset({"tool_call", "tool_call_chunk", "invalid_tool_call", "tool_us
 _TEXTS = frozenset({"text", "output_text", "input_text"})
 _DATA = frozenset({"image", "audio", "video", "file", "document", "text-plain", "media", "input_file"})
 _IMAGE_URLS = frozenset({"image_url", "input_image"})
+_RECORDS = re.compile(
+    r"server_tool_|mcp_|code_execution|executable_code|tool_reference|reference|container_upload|compaction"
+    r"|\w+_(?:call|call_output|tool_use|tool_result|approval_request|approval_response)$"
+)
+"""Types of blocks that record what a provider's servers did."""
+_GENERATED_IMAGE = "image_generation_call"
 _CONTENT = _TEXTS | _DATA | _IMAGE_URLS | {"refusal", "input_audio", "video_url", "json", "search_result"}
 
 
@@ -68,7 +75,7 @@ class Reader:
 
 
 _MEDIA = {
-    "image": frozenset({"image"}) | _IMAGE_URLS,
+    "image": frozenset({"image", _GENERATED_IMAGE}) | _IMAGE_URLS,
     "audio": frozenset({"audio", "input_audio"}),
     "video": frozenset({"video", "video_url"}),
     "file": _DATA - {"image", "audio", "video"},
@@ -83,8 +90,10 @@ def words_for(block: Mapping[str, Any]) -> dict[str, Any]:
         >>> words_for({"type": "file", "mime_type": "application/pdf", "filename": "report.pdf"})["text"]
         '[a PDF file, report.pdf, was here; this model cannot read it]'
     """
+    if block.get("type") == "non_standard" and isinstance(block.get("value"), Mapping):
+        return words_for(block["value"])
     data = _unified(block)
-    kind = str(block.get("type"))
+    kind = str(block.get("type") or next(iter(block), "unknown"))
     for media, kinds in _MEDIA.items():
         if kind in kinds:
             kind = media
@@ -139,10 +148,12 @@ def is_content(block: str | Mapping[str, Any]) -> bool:
     if isinstance(block, str):
         return True
     value = block.get("value") if block.get("type") == "non_standard" else block
-    if not isinstance(value, Mapping):
-        return False
-    kind = value.get("type")
-    return isinstance(value.get("text"), str) if kind is None else kind in _CONTENT
+    kind = value.get("type") if isinstance(value, Mapping) else None
+    if kind == _GENERATED_IMAGE or kind in _CONTENT:
+        return True
+    if value is not block:  # LangChain puts what it does not know of a provider in such blocks
+        return isinstance(value, Mapping) and kind is None and isinstance(value.get("text"), str)
+    return not isinstance(kind, str) or _RECORDS.match(kind) is None
 
 
 def _unified(block: Mapping[str, Any]) -> dict[str, Any]:
@@ -179,7 +190,12 @@ def _joined_texts(content: Any) -> str:
     if isinstance(content, str):
         return content
     blocks = content if isinstance(content, list) else ()
-    return "\n".join(str(block.get("text") or "") for block in blocks if isinstance(block, Mapping))
+    parts = [
+        block if block.get("type") == "text" else words_for(block)
+        for block in blocks
+        if isinstance(block, Mapping)
+    ]
+    return "\n".join(str(part.get("text") or "") for part in parts)
 
 
 def _data_part(data: dict[str, Any], block: Mapping[str, Any], reader: Reader) -> dict[str, Any]:

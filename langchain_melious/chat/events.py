@@ -46,7 +46,12 @@ class EventWriter(DeltaReader):
         return events
 
     def end(self, stream: StreamBase) -> list[MessagesData]:
-        """The events that finish the blocks and the message."""
+        """The events that finish the blocks and the message.
+
+        Raises:
+            ModelRefusalError: A filter withheld or cut the answer. Nobody reads on after the last event.
+        """
+        self.check(stream)
         piece, metadata, usage = self._end(stream)
         events: list[Any] = [] if self._begun else [self._begin(metadata.get("model_name"))]
         self._write(piece, events)

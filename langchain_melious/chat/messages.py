@@ -26,7 +26,7 @@ from langchain_melious.errors import InvalidArgumentError
 from langchain_melious.provider import PROVIDER
 from melious.wire import codec
 from melious.wire.arguments import Tools
-from melious.wire.history import consistent
+from melious.wire.history import consistent, object_text
 from melious.wire.schemas import wire_name
 from melious.wire.thinking import split_thinking, thought_in_details
 
@@ -40,7 +40,6 @@ _ROLES = {
     "function": "function",
     "tool": "tool",
 }
-_NAMELESS = "unnamed"
 _TEXT_ONLY = Reader("", image=False, audio=False, video=False)
 _RESULT_FOLLOWS = "The result is in the next message."
 
@@ -170,7 +169,7 @@ def _assistant(message: AIMessage) -> dict[str, Any]:
     if message.name:
         out["name"] = wire_name(message.name)
     calls = [_call_to_wire(call, _json_of(call["args"])) for call in message.tool_calls]
-    calls += [_call_to_wire(call, _valid_arguments(call.get("args"))) for call in message.invalid_tool_calls]
+    calls += [_call_to_wire(call, object_text(call.get("args"))) for call in message.invalid_tool_calls]
     legacy = message.additional_kwargs.get("function_call")
     if not calls and isinstance(legacy, Mapping):
         out["function_call"] = dict(legacy)
@@ -183,18 +182,8 @@ def _assistant(message: AIMessage) -> dict[str, Any]:
 
 
 def _call_to_wire(call: Mapping[str, Any], arguments: str) -> dict[str, Any]:
-    function = {"name": call.get("name") or _NAMELESS, "arguments": arguments}
+    function = {"name": call.get("name") or "", "arguments": arguments}
     return {"id": call.get("id") or "", "type": "function", "function": function}
-
-
-def _valid_arguments(text: Any) -> str:
-    """Arguments wrapped in a JSON object unless they are one: chat templates fail on anything else."""
-    try:
-        if isinstance(text, str) and isinstance(codec.loads(text), dict):
-            return text
-    except ValueError:
-        pass
-    return codec.dumps({"invalid_arguments": text}).decode()
 
 
 def _json_of(arguments: Any) -> str:

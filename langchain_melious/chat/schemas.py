@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from enum import Enum
 from typing import (
     TYPE_CHECKING,
     Annotated,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 _UNNAMED = "answer"
 _NAMES = ("name", "title", "function")
+_COMPOSING = frozenset({"$ref", "anyOf", "allOf", "oneOf"})
 _DESCRIBING = ("properties", "type", "$ref", "anyOf", "allOf", "oneOf", "enum", "const")
 
 
@@ -72,6 +74,8 @@ def target_of(schema: Any, *, strict: bool | None = None) -> tuple[StructuredOut
             "name": wire_name(function["name"]),
             "schema": json_schema_of(wanted, strict=strict),
         }
+        if not _describes(target["schema"]):
+            raise _not_a_schema(schema, ValueError("it says nothing of the answer"))
         if function.get("description"):
             target["description"] = function["description"]
         wrapped = False
@@ -96,12 +100,21 @@ def _whole_schema(wanted: Any) -> dict[str, Any] | None:
         except PydanticUserError as error:
             raise _not_a_schema(wanted, error) from error
         found = {"title": wanted.__name__, **found}
-    elif isinstance(wanted, Mapping) and any(name in wanted for name in _DESCRIBING):
+    elif isinstance(wanted, type) and (issubclass(wanted, Enum) or wanted.__module__ == "builtins"):
+        raise _not_a_schema(wanted, TypeError("it has no fields"))
+    elif isinstance(wanted, Mapping) and "function" not in wanted and _describes(wanted):
         found = dict(wanted)
     else:
         return None
-    is_plain = "properties" in found or found.get("type") == "object"
+    is_plain = (
+        found.get("type", "object") == "object" and _COMPOSING.isdisjoint(found) and "properties" in found
+    )
     return None if is_plain and not _refers_to_itself(found) else found
+
+
+def _describes(schema: Mapping[str, Any]) -> bool:
+    """Whether a JSON schema says anything of a value."""
+    return any(name in schema for name in _DESCRIBING)
 
 
 def _refers_to_itself(schema: Mapping[str, Any]) -> bool:
@@ -153,7 +166,7 @@ def tool_of_schema(schema: Any, *, strict: bool | None = None) -> dict[str, Any]
     """
     try:
         return convert_to_openai_tool(schema, strict=strict)
-    except (TypeError, ValueError, AttributeError) as error:
+    except (TypeError, ValueError, AttributeError, LookupError) as error:
         raise _not_a_schema(schema, error) from error
 
 
@@ -165,7 +178,7 @@ def json_schema_of(schema: Any, *, strict: bool | None = None) -> dict[str, Any]
     """
     try:
         return convert_to_json_schema(schema, strict=strict)
-    except (TypeError, ValueError, AttributeError) as error:
+    except (TypeError, ValueError, AttributeError, LookupError) as error:
         raise _not_a_schema(schema, error) from error
 
 
@@ -176,7 +189,7 @@ def _named(schema: Mapping[str, Any]) -> Mapping[str, Any]:
     if isinstance(schema.get("schema"), Mapping):
         about = {"title": schema.get("name"), "description": schema.get("description")}
         return {**schema["schema"], **{name: value for name, value in about.items() if value}}
-    if not any(name in schema for name in _NAMES) and any(name in schema for name in _DESCRIBING):
+    if not any(name in schema for name in _NAMES) and _describes(schema):
         return {"title": _UNNAMED, **schema}
     return schema
 

@@ -26,8 +26,7 @@ from llama_index.core.base.llms.types import (
 from pydantic import BaseModel
 
 from melious.errors import InvalidArgumentError
-from melious.wire import codec
-from melious.wire.history import consistent
+from melious.wire.history import consistent, object_text
 from melious.wire.schemas import wire_name
 from melious.wire.stand_ins import stand_in
 
@@ -305,8 +304,13 @@ def _base64_of(data: Any, path: Any, where: str, kind: str, *, url: Any = None) 
         data.seek(0)
         raw = data.read()
     else:
-        with open(path, "rb") as file:  # noqa: PTH123 - a path or a string
-            raw = file.read()
+        try:
+            with open(path, "rb") as file:  # noqa: PTH123 - a path or a string
+                raw = file.read()
+        except OSError as error:
+            raise InvalidArgumentError(
+                f"{where}: the file of the {kind} cannot be read: {error}", param="messages"
+            ) from error
     if not raw:
         raise InvalidArgumentError(f"{where}: the {kind} is empty", param="messages")
     return base64.b64encode(raw).decode("ascii")
@@ -350,13 +354,9 @@ def function_of(call: Mapping[str, Any]) -> tuple[str, Any]:
 
 def _call(call_id: str | None, name: str, arguments: Any, where: str) -> dict[str, Any]:
     try:
-        text = arguments if isinstance(arguments, str) else codec.dumps(arguments or {}).decode()
+        text = object_text(arguments)
     except (TypeError, ValueError) as error:
         raise InvalidArgumentError(
             f"{where}: the arguments for {name!r} cannot be written as JSON ({error})", param="messages"
         ) from None
-    return {
-        "id": call_id or "",
-        "type": "function",
-        "function": {"name": name, "arguments": text or "{}"},
-    }
+    return {"id": call_id or "", "type": "function", "function": {"name": name, "arguments": text}}

@@ -67,6 +67,42 @@ def test_a_result_without_its_call_becomes_words_of_the_user(before: list[dict[s
     assert len(sent) == len(before) + 1
 
 
+def test_a_result_without_its_call_among_others_does_not_part_them() -> None:
+    calls = asking(("a", "f"), ("b", "g"))
+    first, lost, second = (result(given, tool_call_id=given) for given in ("a", "z", "b"))
+    sent = consistent([calls, first, lost, second, USER])
+    assert sent == [
+        calls,
+        first,
+        second,
+        {"role": "user", "content": "Result of an earlier tool call: z"},
+        USER,
+    ]
+
+
+@pytest.mark.parametrize("role", ["user", "system"])
+def test_what_came_between_calls_and_their_results_goes_after_those(role: str) -> None:
+    calls, between = asking(("a", "f"), ("b", "g")), {"role": role, "content": "Hurry."}
+    first, second = (result(given, tool_call_id=given) for given in "ab")
+    assert consistent([calls, between, first, second, USER]) == [calls, first, second, between, USER]
+    assert consistent([calls, first, between, second]) == [calls, first, second, between]
+
+
+@pytest.mark.parametrize(
+    ("name", "sent"),
+    [
+        ("weather report", "weather_report"),
+        ("a.b:0", "a_b_0"),
+        ("n" * 90, "n" * 64),
+        ("", "unnamed"),
+        (" ", "unnamed"),
+    ],
+)
+def test_names_that_models_made_up_go_out_as_servers_take_them(name: str, sent: str) -> None:
+    history = [asking(("a", name)), result("No such tool.", tool_call_id="a")]
+    assert consistent(history) == [asking(("a", sent)), history[1]]
+
+
 def test_a_result_in_parts_keeps_them() -> None:
     part = {"type": "text", "text": "12 degrees"}
     (sent,) = consistent([{"role": "tool", "tool_call_id": "a", "content": [part]}])

@@ -98,6 +98,29 @@ def test_text_where_a_call_was_forced_is_asked_for_once_more(ask, sandbox, caplo
     assert sum("does not take forced_tool" in record.getMessage() for record in caplog.records) == 1
 
 
+def test_text_where_a_call_was_forced_in_place_of_a_refused_schema_is_asked_for_once_more(ask, sandbox):
+    sandbox.faults.add(refusal())
+    sandbox.replies.add(PROSE, CALL)
+    assert ask(structured_output={**PERSON, "method": "json_schema"}).tool_calls
+    assert sent(sandbox) == ["json_schema", "forced", "auto"]
+
+
+NESTED = {"error": {"error": {"message": "tool_choice is not supported"}}}
+DETAILS = {"detail": [{"loc": ["body", "response_format"], "msg": "unexpected value"}]}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [NESTED, DETAILS, {"error": "guided decoding is not supported"}, "json_schema is not supported"],
+    ids=["nested", "a list", "text", "not JSON"],
+)
+def test_the_same_refusal_again_is_about_the_method_if_it_says_so(ask, sandbox, body):
+    sandbox.faults.add(*[Fault(status=400, body=body)] * 2)
+    sandbox.replies.add(CALL)
+    assert ask(structured_output={**PERSON, "method": "json_schema"}).tool_calls
+    assert sent(sandbox) == ["json_schema", "forced", "auto"]
+
+
 def test_no_second_request_is_paid_for_in_vain(ask, sandbox):
     sandbox.replies.add(PROSE, times=None)
     ask(structured_output={**PERSON, "method": "forced_tool"})
@@ -147,6 +170,14 @@ def test_strict_is_sent_where_the_schema_allows_it_and_left_out_where_it_is_refu
     functions = [request.body["tools"][0]["function"] for request in sandbox.requests]
     assert [function.get("strict") for function in functions] == [True, None, None]
     assert sent(sandbox) == ["forced", "forced", "forced"]
+
+
+@pytest.mark.parametrize("unsaid", [{}, {"description": "Anything."}, {"type": "array"}], ids=str)
+def test_strict_needs_every_property_to_say_what_it_is(ask, sandbox, unsaid):
+    sandbox.replies.add(CALL)
+    schema = {**PERSON["schema"], "properties": {"name": unsaid}}
+    ask(structured_output={"name": "Person", "schema": schema, "method": "forced_tool"})
+    assert "strict" not in sandbox.requests[0].body["tools"][0]["function"]
 
 
 @pytest.mark.parametrize(("strict", "sent_as"), [(None, None), (True, True), (False, None)])

@@ -125,6 +125,7 @@ UNIDENTIFIED: dict[str, list[list[dict[str, Any]]]] = {
     ],
     "neither": [[_piece(name="get", arguments='{"x":1}')], [_piece(name="get", arguments='{"y":2}')]],
     "empty ids": [[_piece(0, "", "get", '{"x":1}'), _piece(1, "", "get", '{"y":2}')]],
+    "blank ids": [[_piece(0, " ", "get", '{"x":1}'), _piece(1, " ", "get", '{"y":2}')]],
     "one id for both": [[_piece(0, "a", "get", '{"x":1}')], [_piece(1, "a", "get", '{"y":2}')]],
     "one id for both, in pieces": [
         [_piece(0, "a", "get", ""), _piece(1, "a", "get", "")],
@@ -140,6 +141,25 @@ UNIDENTIFIED: dict[str, list[list[dict[str, Any]]]] = {
         [_piece(0, "a", "get", '{"x":1}')],
         [_piece(1, None, "get", '{"y"')],
         [_piece(1, None, None, ":2}")],
+    ],
+    "no ids, one index, arguments apart": [
+        [_piece(0, None, "get", "")],
+        [_piece(0, None, None, '{"x"')],
+        [_piece(0, None, None, ":1}")],
+        [_piece(0, None, "get", "")],
+        [_piece(0, None, None, '{"y"')],
+        [_piece(0, None, None, ":2}")],
+    ],
+    "one id for both, arguments apart": [
+        [_piece(id_="a", name="get", arguments="")],
+        [_piece(arguments='{"x":1}')],
+        [_piece(id_="a", name="get", arguments="")],
+        [_piece(id_="a", arguments='{"y"')],
+        [_piece(arguments=":2}")],
+    ],
+    "indices with a fraction": [
+        [_piece(0.0, "a", "get", ""), _piece(1.0, "a", "get", "")],
+        [_piece(1.0, None, None, '{"y":2}'), _piece(0.0, None, None, '{"x":1}')],
     ],
     "an id after the name": [
         [_piece(0, None, "get", ""), _piece(1, None, "get", "")],

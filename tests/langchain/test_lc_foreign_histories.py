@@ -46,7 +46,6 @@ def test_what_another_model_thought_goes_back_with_its_tool_calls(way, chat, san
     "block",
     [
         {"type": "reference", "reference_ids": [1], "index": 1},
-        {"type": "image_generation_call", "id": "ig_1", "result": "aGk=", "status": "completed"},
         {"type": "local_shell_call", "id": "ls_1", "action": {}},
         {"type": "tool_search_call", "id": "ts_1"},
         {"type": "compaction", "id": "c_1", "encrypted_content": "x"},
@@ -65,6 +64,30 @@ def test_what_another_model_thought_goes_back_with_its_tool_calls(way, chat, san
 def test_what_another_provider_did_on_its_own_side_stays_behind(chat, sandbox, way, block):
     messages = sent(way, chat(), sandbox, [ASKED, AIMessage([block, TEXT]), ASKED])
     assert messages[1] == {"role": "assistant", "content": "Let me look."}
+
+
+@pytest.mark.parametrize(
+    ("block", "words"),
+    [
+        ({"type": "image_generation_call", "id": "ig_1", "result": "aGk="}, "an image"),
+        ({"type": "non_standard", "value": {"type": "image_generation_call", "result": "aGk="}}, "an image"),
+        ({"image": {"format": "png", "source": {"bytes": "aGk="}}}, "an image"),
+        ({"document": {"format": "pdf", "name": "report"}}, "a file"),
+        ({"type": "hologram", "data": "aGk="}, "content of type 'hologram'"),
+    ],
+    ids=["generated", "non-standard", "Bedrock image", "Bedrock document", "unknown"],
+)
+def test_what_an_assistant_showed_becomes_words(chat, sandbox, way, block, words):
+    messages = sent(way, chat(), sandbox, [ASKED, AIMessage([TEXT, block]), ASKED])
+    assert messages[1]["content"] == f"{TEXT['text']}[{words} was here; this model cannot read it]"
+
+
+def test_a_picture_in_a_document_of_blocks_becomes_words(chat, sandbox, way):
+    picture = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "aGk="}}
+    content = {"type": "content", "content": [{"type": "text", "text": "The plan:"}, picture]}
+    question = HumanMessage([{"type": "document", "source": content}])
+    (message,) = sent(way, chat(), sandbox, [question])
+    assert message["content"] == "The plan:\n[an image was here; this model cannot read it]"
 
 
 def test_tool_results_in_a_users_message_become_messages_of_the_tool(way, chat, sandbox):

@@ -37,6 +37,17 @@ def test_a_plain_call(way, chat, sandbox, reply, streaming):
     assert caught.value.request_id == sandbox.requests[-1].request_id
 
 
+@pytest.mark.filterwarnings("ignore::langchain_core._api.LangChainBetaWarning")
+@pytest.mark.parametrize("reply", WITHHELD, ids=IDS)
+async def test_the_third_version_of_events(chat, sandbox, reply):
+    sandbox.replies.add(reply, times=2)
+    with pytest.raises(ModelRefusalError, match="content filter"):
+        assert chat().stream_events("Hello", version="v3").output
+    stream = await chat().astream_events("Hello", version="v3")
+    with pytest.raises(ModelRefusalError, match="content filter"):
+        assert await stream.output
+
+
 @pytest.mark.parametrize("reply", WITHHELD, ids=IDS)
 @pytest.mark.parametrize("method", ["json_schema", "function_calling", "json_mode"])
 def test_structured_output(way, chat, sandbox, reply, method):

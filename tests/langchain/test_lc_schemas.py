@@ -1,6 +1,7 @@
 """Schemas of structured output in all the forms that users have them in."""
 
 import json
+from enum import Enum
 from typing import Annotated, Generic, NotRequired, Required, TypedDict, TypeVar
 
 import pytest
@@ -77,6 +78,39 @@ def test_any_json_without_a_schema(way, chat, sandbox):
 def test_what_is_no_schema_is_named(chat, method, schema):
     with pytest.raises(InvalidArgumentError, match=r"^schema: "):
         chat().with_structured_output(schema, method=method)
+
+
+class Kind(Enum):
+    """One of a few words."""
+
+    A = "a"
+
+
+@pytest.mark.parametrize("strict", [None, True])
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("schema", [Kind, int, {"title": "X"}, {"name": "X", "description": "Y"}], ids=str)
+def test_what_says_nothing_of_the_answer_is_refused(chat, method, schema, strict):
+    with pytest.raises(InvalidArgumentError, match="schema: must be a pydantic class"):
+        chat().with_structured_output(schema, method=method, strict=strict)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_function_in_the_form_of_openai(way, chat, sandbox, method):
+    function = {"type": "function", "function": {"name": "person", "parameters": PLAIN}}
+    sandbox.replies.add(Reply(tool_calls=[("person", {"age": 52})]))
+    assert way.invoke(chat().with_structured_output(function, method=method), "Who?") == {"age": 52}
+    assert asked(sandbox)[1]["properties"] == PLAIN["properties"]
+
+
+@pytest.mark.parametrize(("answer", "strict"), [(None, None), ({"b": 2}, None), ({"b": 2}, True)])
+@pytest.mark.parametrize("method", METHODS)
+def test_an_object_or_nothing_and_an_object_of_several_kinds(way, chat, sandbox, method, answer, strict):
+    kinds = [{"properties": {name: {"type": "integer"}}, "required": [name]} for name in "ab"]
+    schema = {"title": "Either", "type": ["object", "null"], "oneOf": kinds}
+    sandbox.replies.add(Reply(tool_calls=[("Either", {"value": answer})]))
+    assert way.invoke(chat().with_structured_output(schema, method=method, strict=strict), "Which?") == answer
+    whole = asked(sandbox)[1]["properties"]["value"]
+    assert (whole["type"], len(whole["oneOf"])) == (["object", "null"], 2)
 
 
 def test_a_method_that_there_is_not(chat):

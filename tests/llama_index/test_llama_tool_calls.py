@@ -12,6 +12,7 @@ from pydantic import BaseModel, RootModel
 from llama_index_melious import ToolArgumentsError
 from melious.errors import InvalidArgumentError, ModelRefusalError
 from melious.sandbox import Fault, Reply
+from melious.wire.schemas import is_wire_name
 
 pytestmark = QUIET_AGENTS
 
@@ -91,6 +92,20 @@ async def test_an_agent_does_not_run_a_tool_on_broken_arguments(make_llm, sandbo
     answer = await agent.run("Note Oslo")
     assert str(answer) == "I could not."
     assert heard == []
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [("echo the note", "{}"), ("functions.echo:0", '{"note": '), ("", "[1]"), ("echo", '"{}"')],
+)
+async def test_what_a_model_made_up_goes_back_as_strict_servers_take_it(make_llm, sandbox, name, arguments):
+    made_up = [call(0, "c1", arguments, name)]
+    sandbox.replies.add(Reply(json=whole({"content": "", "tool_calls": made_up})), Reply(text="Done"))
+    agent = FunctionAgent(tools=[ECHO], llm=make_llm(), streaming=False)
+    assert str(await agent.run("Go")) == "Done"
+    (sent,) = sandbox.requests[-1].body["messages"][1]["tool_calls"]
+    assert is_wire_name(sent["function"]["name"])
+    assert isinstance(json.loads(sent["function"]["arguments"]), dict)
 
 
 @pytest.mark.parametrize("name", ["a/b", "Weather report", "n" * 65])
@@ -191,6 +206,19 @@ async def test_a_picture_of_an_older_turn_becomes_words(make_llm, way, sandbox, 
         "[an image was here; this model cannot read it]"
         in sandbox.requests[-1].body["messages"][0]["content"]
     )
+
+
+async def test_a_file_that_is_gone_becomes_words_in_an_older_turn_only(make_llm, way, sandbox, tmp_path):
+    path = tmp_path / "plan.png"
+    path.write_bytes(b"bytes")
+    turn = ChatMessage(role="user", blocks=[ImageBlock(path=path)])
+    path.unlink()
+    llm = make_llm(model="mistral-small-3.2-24b-instruct")
+    with pytest.raises(InvalidArgumentError, match=r"messages\[0\]: .*plan\.png"):
+        await way(llm, "chat", [turn])
+    assert not sandbox.requests
+    await way(llm, "chat", [turn, ChatMessage("Nice.", role="assistant"), ChatMessage("Go on")])
+    assert "an image was here" in sandbox.requests[-1].body["messages"][0]["content"]
 
 
 # --- refusals ------------------------------------------------------------------------------------------

@@ -56,12 +56,19 @@ def is_disobeyed(request: Request, answer: ChatCompletion | PartialCompletion) -
 
 
 def may_be_disobeyed(request: Request) -> bool:
-    """Whether the request forces a tool call on a model that has not yet obeyed one here."""
+    """Whether the request forces a tool call, or may come to, on a model that has not yet obeyed one here."""
     if not _has_method(request):
         return False
     from melious.endpoints import structured  # noqa: PLC0415 - reads the catalogue
 
     return structured.may_be_disobeyed(request)
+
+
+def is_forced(request: Request) -> bool:
+    """Whether an answer to a request that may be disobeyed should begin with a forced tool call."""
+    from melious.endpoints import structured  # noqa: PLC0415 - reads the catalogue
+
+    return structured.is_forced(request)
 
 
 def _has_method(request: Request) -> bool:

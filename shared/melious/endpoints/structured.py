@@ -136,7 +136,7 @@ class MethodDescent:
         return with_method(self.body, self.target, self.methods[0], strict=self._is_strict())
 
 
-_ABOUT_METHODS = ("response_format", "schema", "tool", "function", "json")
+_ABOUT_METHODS = ("response_format", "schema", "tool", "function", "json", "guided", "grammar", "structured")
 _OF_METHODS = frozenset({"messages", "response_format", "tools", "tool_choice", "parallel_tool_calls"})
 
 
@@ -149,7 +149,9 @@ def _may_be_about_the_method(error: MeliousError) -> bool:
 
 
 def _names(error: MeliousError, field: str) -> bool:
-    return isinstance(error, APIStatusError) and field in f"{error.param} {error.message}".lower()
+    return (
+        isinstance(error, APIStatusError) and field in f"{error.param} {error.message} {error.body}".lower()
+    )
 
 
 def descent_of(
@@ -268,7 +270,7 @@ def is_disobeyed(request: Request, calls: Sequence[Any], text: str, finish_reaso
     descent = _descent_in(request)
     if descent is None:
         return False
-    methods = _without_refused(descent.methods, descent.model, descent.base_url)
+    methods = _left_of(descent)
     if methods[0] != "forced_tool":
         return False
     if calls:
@@ -286,13 +288,24 @@ def is_disobeyed(request: Request, calls: Sequence[Any], text: str, finish_reaso
 
 
 def may_be_disobeyed(request: Request) -> bool:
-    """Whether the request forces a tool call on a model that has not yet obeyed one here."""
+    """Whether the request forces a tool call, or may come to, on a model that has not yet obeyed one here."""
     descent = _descent_in(request)
     return (
         descent is not None
-        and descent.methods[0] == "forced_tool"
+        and "forced_tool" in descent.methods
         and not obeys(descent.model, descent.base_url)
     )
+
+
+def is_forced(request: Request) -> bool:
+    """Whether the answer to the request, as it was sent in the end, should begin with a forced tool call."""
+    descent = _descent_in(request)
+    return descent is not None and _left_of(descent)[0] == "forced_tool"
+
+
+def _left_of(descent: MethodDescent) -> tuple[Method, ...]:
+    """The methods of a request without those that the model has refused since."""
+    return _without_refused(descent.methods, descent.model, descent.base_url)
 
 
 def _descent_in(request: Request) -> MethodDescent | None:

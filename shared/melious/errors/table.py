@@ -223,6 +223,8 @@ def _error_fields(body: Any) -> dict[str, Any]:
     if not isinstance(body, dict):
         return fields
     error = body.get("error", body)
+    while isinstance(error, dict) and "message" not in error and error.get("error"):
+        error = error["error"]
     if isinstance(error, str):
         fields["message"] = error
         fields["type"] = _text(body.get("error_type")) or (error if error in _BY_CODE else None)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from melious.wire import codec
@@ -15,6 +15,7 @@ Tools: TypeAlias = Sequence[Mapping[str, Any]]
 _STRUCTURE = re.compile(r'["{}\[\],:]')
 _IN_STRING = re.compile(r'["\\]')
 _MAX_REFERENCES = 32
+_MAX_DEPTH = 8
 _ANY_OBJECT: Mapping[str, Any] = {"type": "object"}
 _KINDS: Mapping[type, tuple[str, ...]] = {
     dict: ("object",),
@@ -59,56 +60,80 @@ def opened(value: Any, schema: Mapping[str, Any]) -> Any:
 
 def _opened(value: Any, schema: Any, root: Any) -> Any:
     if isinstance(value, str):
-        wanted = _kinds(schema, root)
-        if not wanted or "string" in wanted:
-            return value
-        try:
-            found = codec.loads(value)
-        except (ValueError, RecursionError):
-            return value
-        if wanted.isdisjoint(_KINDS[type(found)]):
-            return value
-        return found if isinstance(found, str) else _opened(found, schema, root)
+        return _found_in(value, schema, root)
     if isinstance(value, dict):
-        return {name: _opened(item, _property(schema, name, root), root) for name, item in value.items()}
+        return {
+            name: _opened(item, _property(schema, name, root, value), root) for name, item in value.items()
+        }
     if isinstance(value, list):
         return [_opened(item, _item(schema, place, root), root) for place, item in enumerate(value)]
     return value
 
 
-def _kinds(schema: Any, root: Any) -> set[str]:
+def _found_in(text: str, schema: Any, root: Any) -> Any:
+    """What a string holds, if the schema allows that but no string; else the string."""
+    wanted = _kinds(schema, root)
+    if not wanted or "string" in wanted:
+        return text
+    try:
+        found = codec.loads_leniently(text)
+    except ValueError:
+        return text
+    if isinstance(found, str):  # encoded once more
+        inner = _found_in(found, schema, root)
+        return text if isinstance(inner, str) else inner
+    return text if wanted.isdisjoint(_KINDS[type(found)]) else _opened(found, schema, root)
+
+
+def _kinds(schema: Any, root: Any, depth: int = 0) -> set[str]:
     """The JSON types that a schema allows; none if it does not say."""
-    kinds: set[str] = set()
-    for variant in _variants(schema, root):
-        named = variant.get("type")
-        if isinstance(named, str):
-            kinds.add(named)
-        elif isinstance(named, list):
-            kinds.update(name for name in named if isinstance(name, str))
-        elif "properties" in variant:
-            kinds.add("object")
-        elif "const" in variant or isinstance(variant.get("enum"), list):
-            for item in variant.get("enum") or [variant.get("const")]:
-                kinds.update(_KINDS.get(type(item), ()))
-        else:
-            return set()
-    return kinds
+    schema = _resolved(schema, root)
+    if not isinstance(schema, Mapping) or depth > _MAX_DEPTH:
+        return set()
+    named = schema.get("type")
+    if isinstance(named, str):
+        return {named}
+    if isinstance(named, list):
+        return {name for name in named if isinstance(name, str)}
+    for name, kind in (("properties", "object"), ("items", "array"), ("prefixItems", "array")):
+        if name in schema:
+            return {kind}
+    if "const" in schema or isinstance(schema.get("enum"), list):
+        choices = schema.get("enum") or [schema.get("const")]
+        return {kind for choice in choices for kind in _KINDS.get(type(choice), ())}
+    for name in ("anyOf", "oneOf"):
+        if isinstance(schema.get(name), list):
+            found = [_kinds(part, root, depth + 1) for part in schema[name]]
+            return set().union(*found) if all(found) else set()
+    parts = schema.get("allOf")
+    said = (
+        [kinds for part in parts if (kinds := _kinds(part, root, depth + 1))]
+        if isinstance(parts, list)
+        else []
+    )
+    return set.intersection(*said) if said else set()
 
 
-def _variants(schema: Any, root: Any, depth: int = 0) -> Iterator[Mapping[str, Any]]:
-    """The schemas of which a value has to fit one, references resolved."""
-    if not isinstance(schema, Mapping) or depth > _MAX_REFERENCES:
+def _parts(schema: Any, root: Any, depth: int = 0) -> Iterator[Mapping[str, Any]]:
+    """A schema and those that it is composed of."""
+    schema = _resolved(schema, root)
+    if not isinstance(schema, Mapping) or depth > _MAX_DEPTH:
         return
-    reference = schema.get("$ref")
-    if isinstance(reference, str):
-        yield from _variants(_referenced(reference, root), root, depth + 1)
-        return
-    for name in ("anyOf", "oneOf", "allOf"):
-        if isinstance(schema.get(name), list) and schema[name] and "type" not in schema:
-            for variant in schema[name]:
-                yield from _variants(variant, root, depth + 1)
-            return
     yield schema
+    for name in ("anyOf", "oneOf", "allOf"):
+        if isinstance(schema.get(name), list):
+            for part in schema[name]:
+                yield from _parts(part, root, depth + 1)
+
+
+def _resolved(schema: Any, root: Any) -> Any:
+    """A schema, or the one that it refers to."""
+    for _ in range(_MAX_REFERENCES):
+        reference = schema.get("$ref") if isinstance(schema, Mapping) else None
+        if not isinstance(reference, str):
+            break
+        schema = _referenced(reference, root)
+    return schema
 
 
 def _referenced(reference: str, root: Any) -> Any:
@@ -119,35 +144,71 @@ def _referenced(reference: str, root: Any) -> Any:
     return found
 
 
-def _property(schema: Any, name: str, root: Any) -> Any:
-    for variant in _variants(schema, root):
-        properties = variant.get("properties")
-        if isinstance(properties, Mapping) and name in properties:
-            return properties[name]
-        if isinstance(variant.get("additionalProperties"), Mapping):
-            return variant["additionalProperties"]
-    return None
+def _property(schema: Any, name: str, root: Any, known: Mapping[str, Any]) -> Any:
+    """The schema of a property, of an object of which some properties are known."""
+    others = {key: value for key, value in known.items() if key != name and isinstance(value, str)}
+    return _any_of(_own_property(part, name) for part in _parts(schema, root) if _allows(part, others))
+
+
+def _own_property(part: Mapping[str, Any], name: str) -> Any:
+    properties = part.get("properties")
+    if isinstance(properties, Mapping) and name in properties:
+        return properties[name]
+    return part.get("additionalProperties")
+
+
+def _allows(part: Mapping[str, Any], texts: Mapping[str, str]) -> bool:
+    """Whether an object may have these texts, by the constants that tell members of a union apart."""
+    properties = part.get("properties")
+    if not isinstance(properties, Mapping):
+        return True
+    for name, text in texts.items():
+        wanted = properties.get(name)
+        if isinstance(wanted, Mapping):
+            choices = [wanted["const"]] if "const" in wanted else wanted.get("enum")
+            if isinstance(choices, list) and text not in choices:
+                return False
+    return True
 
 
 def _item(schema: Any, place: int, root: Any) -> Any:
-    for variant in _variants(schema, root):
-        first = variant.get("prefixItems")
-        if isinstance(first, list) and place < len(first):
-            return first[place]
-        if isinstance(variant.get("items"), Mapping):
-            return variant["items"]
-    return None
+    return _any_of(_own_item(part, place) for part in _parts(schema, root))
+
+
+def _own_item(part: Mapping[str, Any], place: int) -> Any:
+    first = part.get("prefixItems")
+    if isinstance(first, list) and place < len(first):
+        return first[place]
+    return part.get("items")
+
+
+def _any_of(schemas: Iterable[Any]) -> Any:
+    """A schema for values that fit one of several; None if no schema is among these."""
+    found = [schema for schema in schemas if isinstance(schema, Mapping) or schema is True]
+    return {"anyOf": found} if len(found) > 1 else found[0] if found else None
 
 
 @dataclass(slots=True)
 class _Container:
-    """An object or array that the text is in."""
+    """An object or array that the text is in.
+
+    Attributes:
+        schema: Its schema.
+        is_object: Whether it is an object.
+        is_union: Whether its schema has several parts, which texts in it may tell apart.
+        place: The place of the next item of an array.
+        key: The last key of an object.
+        before_key: Whether the next string of an object is a key.
+        known: The texts in an object so far, by key, if its schema has several parts.
+    """
 
     schema: Any
     is_object: bool
+    is_union: bool
     place: int = 0
     key: str = ""
     before_key: bool = True
+    known: dict[str, str] = field(default_factory=dict)
 
 
 class ArgumentStream:
@@ -159,7 +220,7 @@ class ArgumentStream:
         ['{"ids', '": ', '[1,2], "n', 'ote": "a"}']
     """
 
-    __slots__ = ("_containers", "_escaped", "_held", "_in_string", "_is_key", "_root", "_string")
+    __slots__ = ("_containers", "_escaped", "_held", "_in_string", "_is_kept", "_is_key", "_root", "_string")
 
     def __init__(self, schema: Mapping[str, Any]) -> None:
         """Start before the first piece.
@@ -172,6 +233,7 @@ class ArgumentStream:
         self._string: list[str] = []
         self._in_string = False
         self._is_key = False
+        self._is_kept = False
         self._held = False
         self._escaped = False
 
@@ -203,7 +265,7 @@ class ArgumentStream:
             self._escaped = at == len(text)
             at += 1
         end = at if closed else len(text)
-        if self._is_key or self._held:
+        if self._is_kept or self._held:
             self._string.append(text[start:end])
         if not self._held:
             out.append(text[start:end])
@@ -221,6 +283,9 @@ class ArgumentStream:
             string = _text_of(text)
             value = _opened(string, self._schema(), self._root)
             out.append(text if value is string else codec.dumps(value).decode())
+        elif self._is_kept:
+            inner = self._containers[-1]
+            inner.known[inner.key] = _text_of(text)
 
     def _read_structure(self, text: str, at: int, out: list[str]) -> int:
         mark = _STRUCTURE.search(text, at)
@@ -234,7 +299,7 @@ class ArgumentStream:
                 out.append(text[at : mark.start()])
                 return mark.end()
         elif sign in "{[":
-            self._containers.append(_Container(self._schema(), is_object=sign == "{"))
+            self._containers.append(self._container(is_object=sign == "{"))
         elif self._containers:
             self._step(sign)
         out.append(text[at : mark.end()])
@@ -247,6 +312,11 @@ class ArgumentStream:
         self._is_key = inner is not None and inner.is_object and inner.before_key
         kinds = set() if self._is_key else _kinds(self._schema(), self._root)
         self._held = bool(kinds) and "string" not in kinds
+        self._is_kept = self._is_key or (inner is not None and inner.is_object and inner.is_union)
+
+    def _container(self, *, is_object: bool) -> _Container:
+        schema = self._schema()
+        return _Container(schema, is_object, is_union=len(list(_parts(schema, self._root))) > 1)
 
     def _step(self, sign: str) -> None:
         inner = self._containers[-1]
@@ -264,7 +334,7 @@ class ArgumentStream:
             return self._root
         inner = self._containers[-1]
         if inner.is_object:
-            return _property(inner.schema, inner.key, self._root)
+            return _property(inner.schema, inner.key, self._root, inner.known)
         return _item(inner.schema, inner.place, self._root)
 
 

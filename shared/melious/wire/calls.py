@@ -30,7 +30,7 @@ def identify(calls: Iterable[Any]) -> None:
             continue
         given = call.get("id")
         call_id = "" if given is None or isinstance(given, bool | dict | list) else str(given)
-        if not call_id or call_id in taken:
+        if not call_id.strip() or call_id in taken:
             call_id = new_call_id()
         call["id"] = call_id
         taken.add(call_id)

@@ -27,6 +27,21 @@ def loads(data: bytes | str) -> Any:
             raise ValueError("JSON nested too deeply") from None
 
 
+def loads_leniently(text: str) -> Any:
+    """Parse JSON whose strings may hold line breaks, as some models write them.
+
+    Raises:
+        ValueError: It is not JSON, or nested too deeply.
+    """
+    try:
+        return loads(text)
+    except ValueError:
+        try:
+            return json.loads(text, strict=False)
+        except RecursionError:
+            raise ValueError("JSON nested too deeply") from None
+
+
 def loads_or_text(data: bytes | str) -> Any:
     """Parse JSON; anything else is returned as text."""
     try:

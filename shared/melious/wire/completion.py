@@ -61,6 +61,8 @@ class ToolCall:
         given_index: The index that the server sent; None if it sent none.
         name: The function to call, as far as known.
         arguments: The text of its arguments so far.
+        head: The id and name of a piece without arguments that came after a whole object: the head of
+            another call, if arguments follow, or else only the same head again.
     """
 
     index: int
@@ -69,6 +71,7 @@ class ToolCall:
     given_index: int | None = None
     name: str | None = None
     arguments: TextBuffer = field(default_factory=TextBuffer)
+    head: tuple[str | None, str] | None = None
     _end: ObjectScanner = field(default_factory=ObjectScanner)
 
     def is_complete(self) -> bool:
@@ -141,11 +144,15 @@ class PartialChoice:
             arguments = ""
         elif not isinstance(arguments, str):
             arguments = codec.dumps(arguments).decode()
-        if not call_id and not name and type(index) is int and index in self._by_wire_index:
-            call = self._last = self._by_wire_index[index]  # nearly all pieces
+        known = self._by_wire_index.get(index) if not call_id and not name and type(index) is int else None
+        if known is not None and known.head is None:
+            call = self._last = known  # nearly all pieces
         else:
-            call_id, name = _text_or_none(call_id), _text_or_none(name)
-            call = self._call_of(index_on_wire(index), call_id, name, arguments)
+            call_id, name, wire_index = _text_or_none(call_id), _text_or_none(name), index_on_wire(index)
+            known = self._known(wire_index, call_id, name)
+            if known is not None and known.head is not None and name is None and arguments.strip():
+                (call_id, name), known.head = known.head, None
+            call = self._call_of(known, wire_index, call_id, name, arguments)
             if name and arguments and arguments == call.arguments.text and call.is_complete():
                 arguments = ""  # the whole call again, as some servers send it at the end
         out_function: dict[str, Any] = {"arguments": arguments}
@@ -163,18 +170,29 @@ class PartialChoice:
             out_function["arguments"] = call.arguments.add(arguments)
         return out
 
-    def _call_of(
-        self, wire_index: int | None, call_id: str | None, name: str | None, arguments: str
-    ) -> ToolCall:
-        """Find the call that a piece belongs to, or begin one."""
+    def _known(self, wire_index: int | None, call_id: str | None, name: str | None) -> ToolCall | None:
+        """The call that the index or id of a piece names, if it has begun."""
         known = self._last if wire_index is None else self._by_wire_index.get(wire_index)
         if call_id is not None and (known is None or known.given_id != call_id):
             other = self._by_id.get(call_id)
             if other is not None and (
                 name is None or wire_index is None or other.given_index in (None, wire_index)
             ):
-                known = other
+                return other
+        return known
+
+    def _call_of(
+        self,
+        known: ToolCall | None,
+        wire_index: int | None,
+        call_id: str | None,
+        name: str | None,
+        arguments: str,
+    ) -> ToolCall:
+        """The call that a piece belongs to: the known one, or another that it begins."""
         if known is not None and not _is_another(known, wire_index, call_id, name, arguments):
+            if name is not None and not arguments.strip() and known.is_complete():
+                known.head = call_id, name
             self._last = known
             return known
         index = self._next_index if wire_index is None or wire_index in self._taken else wire_index
@@ -286,14 +304,19 @@ def _is_another(
 
 
 def index_on_wire(index: Any) -> int | None:
-    """An index, sent as a number or text; None for anything else."""
+    """An index, sent as a whole number or text; None for anything else."""
     if isinstance(index, int) and not isinstance(index, bool):
         return index
+    if isinstance(index, float) and index.is_integer():
+        return int(index)
     return int(index) if isinstance(index, str) and index.isdecimal() and len(index) < _MOST_DIGITS else None
 
 
 def _text_or_none(name: Any) -> str | None:
-    return None if name == "" or isinstance(name, bool | dict | list | None) else str(name)
+    """An id or a name as text; None if there is nothing in it."""
+    if name is None or isinstance(name, bool | dict | list):
+        return None
+    return str(name) if str(name).strip() else None
 
 
 def flatten_content(message: dict[str, Any]) -> None:

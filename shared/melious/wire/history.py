@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from melious.wire import codec
+from melious.wire.schemas import wire_name
+
 _NO_RESULT = "No result of this call was recorded."
 _LEGACY_ID = "call_{name}"
+_NAMELESS = "unnamed"
 
 
 def consistent(messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -14,8 +18,9 @@ def consistent(messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
     Calls without an id of their own get one, and so do their results, in order. A call without a result
     is answered with words that say so. A result without a call, as when older messages were dropped,
-    becomes words of the user. OpenAI's old `function_call` and its `function` messages become tool calls
-    and results.
+    becomes words of the user. What came between calls and their results goes after those. OpenAI's old
+    `function_call` and its `function` messages become tool calls and results. Names that models made up
+    are sent in the characters that servers take.
 
     Args:
         messages: Messages in the wire's form, oldest first. They do not change.
@@ -29,17 +34,45 @@ def consistent(messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         return list(messages)
     out: list[dict[str, Any]] = []
     waiting: list[_Waiting] = []
+    held: list[dict[str, Any]] = []
     for message in messages:
         role = message.get("role")
         if role in ("tool", "function"):
-            _answer(message, waiting, out)
-            continue
-        out += [_without_result(call_id) for call_id, _, _ in waiting]
-        waiting = []
-        if role == "assistant" and (message.get("tool_calls") or message.get("function_call")):
-            message = _with_ids(message, waiting)  # noqa: PLW2901 - the same message, made regular
-        out.append(message)
-    return out + [_without_result(call_id) for call_id, _, _ in waiting]
+            call = _call_of(message, waiting)
+            if call is None:
+                (held if waiting else out).append({"role": "user", "content": _in_words(message)})
+                continue
+            waiting.remove(call)
+            out.append(_result_of(message, call))
+        elif waiting and role != "assistant":
+            held.append(message)
+        else:
+            out += map(_without_result, waiting)
+            waiting = []
+            out += held
+            held = []
+            if role == "assistant" and (message.get("tool_calls") or message.get("function_call")):
+                message = _with_ids(message, waiting)  # noqa: PLW2901 - the same message, made regular
+            out.append(message)
+        if not waiting:
+            out += held
+            held = []
+    return [*out, *map(_without_result, waiting), *held]
+
+
+def object_text(arguments: Any) -> str:
+    r"""The arguments of a call as text of a JSON object, which templates want; others become a part of one.
+
+    Examples:
+        >>> object_text('{"a": 1}'), object_text('{"a": ')
+        ('{"a": 1}', '{"invalid_arguments":"{\\"a\\": "}')
+    """
+    if arguments is None or arguments == "":
+        return "{}"
+    if isinstance(arguments, str) and codec.is_object(arguments):
+        return arguments
+    whole = arguments if isinstance(arguments, dict) else {"invalid_arguments": arguments}
+    return codec.dumps(whole).decode()
 
 
 _Waiting = tuple[str, str, str]
@@ -59,7 +92,8 @@ def _with_ids(message: dict[str, Any], waiting: list[_Waiting]) -> dict[str, Any
     calls = message.get("tool_calls") or ()
     if not calls and isinstance(legacy, dict):
         call_id = _LEGACY_ID.format(name=legacy.get("name"))
-        calls = ({"id": call_id, "type": "function", "function": legacy},)
+        function = {**legacy, "arguments": object_text(legacy.get("arguments"))}
+        calls = ({"id": call_id, "type": "function", "function": function},)
     made = []
     for place, call in enumerate(calls):
         given, name = call.get("id") or "", str((call.get("function") or {}).get("name") or "")
@@ -68,22 +102,18 @@ def _with_ids(message: dict[str, Any], waiting: list[_Waiting]) -> dict[str, Any
         while not call_id or call_id in taken:
             call_id = f"{given or 'call'}_{place}" if not call_id else f"{call_id}_"
         waiting.append((call_id, given, name))
-        made.append(call if call_id == given else {**call, "id": call_id})
+        sent = wire_name(name) if name.strip() else _NAMELESS
+        if (call_id, sent) != (given, name):
+            call = {**call, "id": call_id, "function": {**(call.get("function") or {}), "name": sent}}  # noqa: PLW2901 - the same call, made regular
+        made.append(call)
     message["tool_calls"] = made
     return message
 
 
-def _answer(message: dict[str, Any], waiting: list[_Waiting], out: list[dict[str, Any]]) -> None:
-    """Put a result after its call, or make words of it."""
-    call = _call_of(message, waiting)
-    if call is not None:
-        waiting.remove(call)
-        kept = {key: value for key, value in message.items() if key != "name"}
-        out.append({**kept, "role": "tool", "tool_call_id": call[0]})
-        return
-    out += [_without_result(call_id) for call_id, _, _ in waiting]
-    waiting.clear()
-    out.append({"role": "user", "content": _in_words(message)})
+def _result_of(message: dict[str, Any], call: _Waiting) -> dict[str, Any]:
+    """A result as the tool message that answers a call."""
+    kept = {key: value for key, value in message.items() if key != "name"}
+    return {**kept, "role": "tool", "tool_call_id": call[0]}
 
 
 def _call_of(message: dict[str, Any], waiting: list[_Waiting]) -> _Waiting | None:
@@ -97,8 +127,8 @@ def _call_of(message: dict[str, Any], waiting: list[_Waiting]) -> _Waiting | Non
     return next(iter([*by_id, *by_name, *without_id]), None)
 
 
-def _without_result(call_id: str) -> dict[str, Any]:
-    return {"role": "tool", "tool_call_id": call_id, "content": _NO_RESULT}
+def _without_result(call: _Waiting) -> dict[str, Any]:
+    return {"role": "tool", "tool_call_id": call[0], "content": _NO_RESULT}
 
 
 def _in_words(message: dict[str, Any]) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 _NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9_-]+")
 _MAX_NAME = 64
 _WRAPPER = "value"
+_SAYING = frozenset({"type", "$ref", "anyOf", "oneOf", "allOf", "enum", "const"})
 
 
 def wire_name(name: str) -> str:
@@ -67,7 +68,7 @@ def unwrapped(value: Any) -> Any:
 
 
 def allows_strict(schema: Any) -> bool:
-    """Whether every object in a schema requires all its properties and forbids others."""
+    """Whether every object in a schema requires all its properties, says what they are and forbids others."""
     if isinstance(schema, list):
         return all(allows_strict(item) for item in schema)
     if not isinstance(schema, Mapping):
@@ -76,9 +77,18 @@ def allows_strict(schema: Any) -> bool:
         properties = schema.get("properties") or {}
         if schema.get("additionalProperties") is not False:
             return False
-        if set(schema.get("required") or ()) != set(properties):
+        if set(schema.get("required") or ()) != set(properties) or not all(
+            map(_says_what, properties.values())
+        ):
             return False
+    if schema.get("type") == "array" and not (_says_what(schema.get("items")) or "prefixItems" in schema):
+        return False
     return all(allows_strict(value) for value in schema.values())
+
+
+def _says_what(schema: Any) -> bool:
+    """Whether a schema allows some values only."""
+    return isinstance(schema, Mapping) and not _SAYING.isdisjoint(schema)
 
 
 def closed(schema: Any) -> Any:

@@ -110,6 +110,8 @@ class AsyncChat(_Endpoint):
     async def _open_forced(self, request: Request, make: Callable[[], Request]) -> AsyncBegun:
         """Open a stream that should begin with a tool call; if it ends without one, open another instead."""
         opened, chunks, let_go = await self._open(request)
+        if not chat.is_forced(request):
+            return opened, chunks, let_go
         first: list[ChatChunk] = []
         async for chunk in chunks:
             first.append(chunk)

@@ -111,6 +111,8 @@ class Chat(_Endpoint):
     def _open_forced(self, request: Request, make: Callable[[], Request]) -> Begun:
         """Open a stream that should begin with a tool call; if it ends without one, open another instead."""
         opened, chunks, let_go = self._open(request)
+        if not chat.is_forced(request):
+            return opened, chunks, let_go
         first: list[ChatChunk] = []
         for chunk in chunks:
             first.append(chunk)
