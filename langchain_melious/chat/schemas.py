@@ -22,7 +22,7 @@ from pydantic.errors import PydanticUserError
 from typing_extensions import is_typeddict
 
 from langchain_melious.errors import InvalidArgumentError
-from melious.wire.schemas import object_schema, wire_name
+from melious.wire.schemas import children, object_schema, wire_name
 
 if TYPE_CHECKING:
     from melious.endpoints.structured import StructuredOutput
@@ -151,7 +151,7 @@ def _strict(schema: Any) -> Any:
         return [_strict(item) for item in schema]
     if not isinstance(schema, Mapping):
         return schema
-    found = {name: _strict(value) for name, value in schema.items()}
+    found = {name: children(name, value, _strict) for name, value in schema.items()}
     if isinstance(found.get("properties"), dict):
         found["required"] = list(found["properties"])
         found["additionalProperties"] = False

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from llama_index_melious.errors import StructuredOutputError
 from llama_index_melious.llm.tools import partial_json
+from melious.errors import ModelRefusalError
 from melious.wire import codec
 from melious.wire.arguments import opened
 from melious.wire.schemas import object_schema, unwrapped, wire_name
@@ -124,6 +125,7 @@ def parse_object(response: ChatResponse, output_cls: type[M]) -> M:
     """The object in a whole answer.
 
     Raises:
+        ModelRefusalError: The model refused in words.
         StructuredOutputError: The answer has no valid object.
     """
     try:
@@ -134,7 +136,14 @@ def parse_object(response: ChatResponse, output_cls: type[M]) -> M:
         problem = f"{place}: {first['msg']}" if place else first["msg"]
         known = response.additional_kwargs
         content, found = response.message.content or "", content_of(response)
-        text = (content if found in content else found) or known.get("refusal") or ""
+        text = content if found in content else found
+        if known.get("refusal") and not text.strip():
+            raise ModelRefusalError(
+                f"the model refused: {known['refusal']}",
+                text=known["refusal"],
+                request_id=known.get("request_id"),
+                body=response.raw,
+            ) from error
         raise StructuredOutputError(
             f"the answer is not a valid {output_cls.__name__} ({problem}): {text[:200]!r}",
             text=text,

@@ -109,6 +109,19 @@ def test_a_schema_is_held_strictly(way, chat, sandbox, schema):
     assert bodies(sandbox)[0]["response_format"]["json_schema"]["strict"] is True
 
 
+class Keywords(BaseModel):
+    properties: dict[str, str] = {}
+    items: list[str]
+
+
+def test_a_property_may_be_named_like_a_keyword_of_json_schema(way, chat, sandbox):
+    sandbox.replies.add(Reply(text='{"properties": {}, "items": ["a"]}'))
+    way.invoke(chat(MODEL).with_structured_output(Keywords, method="json_schema", strict=True), "Hello")
+    schema = bodies(sandbox)[0]["response_format"]["json_schema"]["schema"]
+    assert set(schema["properties"]) == {"properties", "items"}
+    assert schema["properties"]["items"]["type"] == "array"
+
+
 # --- streams of the third kind -----------------------------------------------------------------------
 
 

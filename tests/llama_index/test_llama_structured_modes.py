@@ -11,6 +11,7 @@ from llama_kit import piece, sse, whole
 from pydantic import BaseModel, RootModel
 
 from llama_index_melious import StructuredOutputError
+from melious import ModelRefusalError
 from melious.sandbox import Fault, Reply
 
 PROMPT = PromptTemplate("Make a book of this: {text}")
@@ -208,7 +209,7 @@ async def test_a_refusal_is_told(make_llm, way, sandbox, method):
         if "stream" in method
         else Fault(body=whole(refusal))
     )
-    with pytest.raises(StructuredOutputError, match="I would rather not") as caught:
+    with pytest.raises(ModelRefusalError, match="the model refused: I would rather not") as caught:
         await way(make_llm(), method, Book, PROMPT, text=TEXT)
     assert caught.value.text == "I would rather not."
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 _NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9_-]+")
 _MAX_NAME = 64
 _WRAPPER = "value"
+_BY_NAME = frozenset({"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"})
+"""Keywords that hold schemas by names, which may be those of keywords."""
+_VALUES = frozenset({"enum", "const", "default", "examples"})
 _SAYING = frozenset({"type", "$ref", "anyOf", "oneOf", "allOf", "enum", "const"})
 
 
@@ -91,13 +94,20 @@ def _says_what(schema: Any) -> bool:
     return isinstance(schema, Mapping) and not _SAYING.isdisjoint(schema)
 
 
+def children(name: str, value: Any, convert: Callable[[Any], Any]) -> Any:
+    """The value of a keyword with its schemas converted; a property may be named like a keyword."""
+    if name in _BY_NAME and isinstance(value, Mapping):
+        return {each: convert(schema) for each, schema in value.items()}
+    return value if name in _VALUES else convert(value)
+
+
 def closed(schema: Any) -> Any:
     """A schema whose objects forbid properties that they do not name, unless they say otherwise."""
     if isinstance(schema, list):
         return [closed(item) for item in schema]
     if not isinstance(schema, Mapping):
         return schema
-    found = {name: closed(value) for name, value in schema.items()}
+    found = {name: children(name, value, closed) for name, value in schema.items()}
     if isinstance(found.get("properties"), dict) and "additionalProperties" not in found:
         found["additionalProperties"] = False
     return found
