@@ -23,6 +23,7 @@ from llama_index_melious.embeddings.places import (
     check_text,
     current_run,
     instructed,
+    listed,
     naming_the_node,
     naming_the_text,
     split_by_text,
@@ -315,7 +316,7 @@ class MeliousEmbedding(MeliousComponent, EmbeddingFields, BaseEmbedding):
                 names its position.
             MeliousError: A request failed.
         """
-        ready = self._ready(self._own(kwargs))
+        ready, texts = self._ready(self._own(kwargs)), listed(texts)
         with batch_run(texts, ready.blank_texts) as written:
             vectors: list[Embedding] = _get_text_embedding_batch(ready, written, show_progress)
         return ready._with_zeros(texts, vectors)  # noqa: SLF001 - its own class
@@ -331,7 +332,7 @@ class MeliousEmbedding(MeliousComponent, EmbeddingFields, BaseEmbedding):
         After one has failed, no other is sent.
         """
         running_loop()
-        ready = self._ready(self._own(kwargs))
+        ready, texts = self._ready(self._own(kwargs)), listed(texts)
         with batch_run(texts, ready.blank_texts) as written:
             vectors: list[Embedding] = await _aget_text_embedding_batch(ready, written, show_progress)
         return ready._with_zeros(texts, vectors)  # noqa: SLF001 - its own class

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 
@@ -73,6 +73,20 @@ def naming_the_node(nodes: Sequence[BaseNode]) -> Iterator[None]:
         if error.position is not None:
             rename_text(error, error.position, f"node {nodes[error.position].node_id!r}")
         raise
+
+
+def listed(texts: Iterable[str]) -> list[str]:
+    """The texts of a call as a list.
+
+    Raises:
+        InvalidArgumentError: They are a single text, or cannot be iterated over.
+    """
+    if isinstance(texts, str | bytes) or not isinstance(texts, Iterable):
+        hint = "; get_text_embedding takes a single one" if isinstance(texts, str) else ""
+        raise InvalidArgumentError(
+            f"texts: must be a list of strings, not {type(texts).__name__}{hint}", param="texts"
+        )
+    return list(texts)
 
 
 def check_text(name: str, text: object, blank_texts: BlankTexts = "refuse") -> None:

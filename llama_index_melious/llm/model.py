@@ -17,7 +17,7 @@ from llama_index.core.constants import DEFAULT_CONTEXT_WINDOW
 from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_callback
 
 from llama_index_melious.component import MeliousComponent
-from llama_index_melious.llm.decorators import chat_callback, completion_callback
+from llama_index_melious.llm.decorators import chat_callback, checked_messages, completion_callback
 from llama_index_melious.llm.messages import to_wire
 from llama_index_melious.llm.responses import (
     ResponseBuilder,
@@ -237,6 +237,7 @@ class Melious(StructuredPredict, MeliousComponent, ChatFields):
 
     # --- chat ----------------------------------------------------------------------------------
 
+    @checked_messages
     @chat_callback()
     def chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
         """Answer a conversation.
@@ -252,11 +253,13 @@ class Melious(StructuredPredict, MeliousComponent, ChatFields):
         """
         return self._chat(messages, kwargs)
 
+    @checked_messages
     @chat_callback()
     async def achat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
         """Like `chat`, for asyncio."""
         return await self._achat(messages, kwargs)
 
+    @checked_messages
     @stream_callback(llm_chat_callback)
     def stream_chat(
         self, messages: Sequence[ChatMessage], **kwargs: Any
@@ -269,6 +272,7 @@ class Melious(StructuredPredict, MeliousComponent, ChatFields):
         """
         return ChatResponseStream(*self._stream(messages, kwargs))
 
+    @checked_messages
     @astream_callback(llm_chat_callback)
     async def astream_chat(
         self, messages: Sequence[ChatMessage], **kwargs: Any
