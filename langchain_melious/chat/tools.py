@@ -31,7 +31,7 @@ def tools_to_wire(tools: Sequence[ToolArgument], *, strict: bool | None = None) 
     """
     wire = []
     for place, tool in enumerate(tools):
-        made = convert_to_openai_tool(with_optional_keys(tool), strict=strict)
+        made = _converted(place, tool, strict=strict)
         if made.get("type") != "function" or not isinstance(made.get("function"), dict):
             raise InvalidArgumentError(f"tools: must be functions, not {made.get('type')!r}")
         name = str(made["function"].get("name") or "")
@@ -42,6 +42,16 @@ def tools_to_wire(tools: Sequence[ToolArgument], *, strict: bool | None = None) 
             )
         wire.append(made)
     return wire
+
+
+def _converted(place: int, tool: ToolArgument, *, strict: bool | None) -> dict[str, Any]:
+    try:
+        return convert_to_openai_tool(with_optional_keys(tool), strict=strict)
+    except InvalidArgumentError:
+        raise
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        message = f"tools[{place}]: is not a tool that LangChain can read: {error}"
+        raise InvalidArgumentError(message) from error
 
 
 def choice_to_wire(choice: ToolChoice, tools: Sequence[Mapping[str, Any]]) -> str | dict[str, Any] | None:

@@ -28,6 +28,7 @@ from melious._signatures import written_out
 from melious.clients.base import checked_http_client
 from melious.endpoints.chat_params import ChatParams
 from melious.errors.arguments import invalid_arguments
+from melious.errors.checks import check_text
 from melious.routing.filters import ProviderFilters, flavored, routing_summary
 from melious.settings.config import (
     KEY_VARIABLE,
@@ -85,6 +86,7 @@ class MeliousSettings(ClientFields, Copies):
                     super().__init__(**regular_options(arguments))
                 except ValidationError as error:
                     raise invalid_arguments(type(self).__name__, error) from error
+                check_text("model", self.model)
                 flavored(self.model, self.flavor)
                 ClientConfig.resolve(**self._options())
                 checked_http_client(self.http_client, "blocking")

@@ -34,7 +34,7 @@ def checked_texts(texts: object) -> list[str]:
     Raises:
         InvalidArgumentError: They are a single text, or nothing that can be iterated over.
     """
-    if isinstance(texts, str) or not isinstance(texts, Iterable):
+    if isinstance(texts, str | bytes) or not isinstance(texts, Iterable):
         hint = "; get_text_embedding takes a single one" if isinstance(texts, str) else ""
         raise InvalidArgumentError(
             f"texts: must be a list of texts, not {type(texts).__name__}{hint}", param="texts"

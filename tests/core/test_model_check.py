@@ -347,3 +347,19 @@ def test_each_model_is_checked_once(sandbox: Sandbox) -> None:
         for _ in range(3):
             client.chat.create(model="glm-4.7:eco", messages=QUESTION)
     assert len(common._fitting) == 1
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["glm-5v", "glm-4.7v", "glm-5.3-flashx", "kimi-k3t", "nemotron-3-micro-30b-a3b", "gemma-3-27b-pt"],
+)
+def test_a_name_with_more_or_with_another_word_may_be_a_new_model(name: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check_model_fits(name, "chat", "https://api.melious.ai/v1")
+
+
+@pytest.mark.parametrize("name", ["BGE-M3", "bge_m3", "bge-m3 "])
+def test_a_near_name_of_another_kind_is_said_to_be_that(name: str) -> None:
+    with pytest.warns(UserWarning, match="did you mean 'bge-m3', which is an embeddings model"):
+        check_model_fits(name, "chat", "https://api.melious.ai/v1")

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from melious import BadRequestError, MeliousError, track_impact
+from melious import BadRequestError, InvalidArgumentError, MeliousError, track_impact
 from melious.sandbox import Fault, Sandbox
 
 from .clients import CHAT, QUESTION, Clients
@@ -92,3 +92,17 @@ def test_together_with_passing_troubles_and_filters(clients: Clients, client: An
     assert got.text
     assert (got.stream.attempts, got.stream.relaxed) == (4, ("countries",)), "what was refused once stays out"
     assert not {"filters", "stream_options"} & sandbox.requests[-1].body.keys()
+
+
+def test_a_stream_is_asked_for_by_its_own_method(clients: Clients, client: Any, sandbox: Sandbox) -> None:
+    with pytest.raises(
+        InvalidArgumentError, match=r"stream: is not an argument of chat\.create; use chat\.stream"
+    ):
+        clients.call(client, "chat.create", **ASK, stream=True)
+    with pytest.raises(
+        InvalidArgumentError, match=r"extra_body: must not ask for a stream here; use chat\.stream"
+    ):
+        clients.call(client, "chat.create", **ASK, extra_body={"stream": True})
+    with pytest.raises(InvalidArgumentError, match=r"chat\.stream, which always streams; leave it out"):
+        clients.stream(client, **ASK, stream=True)
+    assert not sandbox.requests

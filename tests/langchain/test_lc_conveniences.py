@@ -181,3 +181,9 @@ def test_a_server_that_does_not_say_what_its_models_are(way, chat, sandbox, capl
     sandbox.faults.add(Fault(endpoint="models", body={"object": "list", "data": data}))
     assert way.call(chat(), "available_models") == ["glm-4.7"]
     assert "leaves out 2 of 3 models" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["ChatMelious", "MeliousEmbeddings", "MeliousRerank"])
+def test_a_blank_model_is_refused_when_the_object_is_made(name):
+    with pytest.raises(InvalidArgumentError, match="model: must be non-empty text"):
+        getattr(langchain_melious, name)("  ", api_key="sk-mel-x")

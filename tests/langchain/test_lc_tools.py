@@ -1,6 +1,7 @@
 """Tools: binding, choosing, calling, and the loop to the answer."""
 
 import json
+from functools import partial
 from typing import Annotated
 
 import pytest
@@ -175,3 +176,14 @@ def test_names_of_the_users_world(way, chat, sandbox, name):
         "Research_Expert",
         None,
     ]
+
+
+@pytest.mark.parametrize("wrong", [5, "search", partial(len, "x"), {"no": "name"}])
+def test_what_is_no_tool_is_named_by_its_place(chat, wrong):
+    model = chat()
+    for use in (
+        lambda: model.bind_tools([Multiply, wrong]).invoke("Hello"),
+        lambda: model.get_num_tokens_from_messages([HumanMessage("Hello")], tools=[Multiply, wrong]),
+    ):
+        with pytest.raises(InvalidArgumentError, match=r"tools\[1\]: is not a tool that LangChain can read"):
+            use()

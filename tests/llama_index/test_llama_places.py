@@ -1,5 +1,8 @@
 """Errors about a text name its place in the caller's list, or its node, whatever the batches."""
 
+import asyncio
+from typing import Any
+
 import pytest
 from llama_index.core import VectorStoreIndex
 from llama_index.core.ingestion import IngestionPipeline
@@ -7,8 +10,9 @@ from llama_index.core.schema import MetadataMode, NodeWithScore, TextNode
 from llama_index.core.storage.kvstore import SimpleKVStore
 from llama_index.core.vector_stores import SimpleVectorStore
 
+from llama_index_melious import MeliousEmbedding
 from melious import InvalidArgumentError, ResponseDecodeError
-from melious.sandbox import Fault
+from melious.sandbox import Fault, Sandbox
 
 TEXTS = [f"Dune number {number}" for number in range(25)]
 BROKEN = 3  # in its batch
@@ -135,3 +139,29 @@ async def test_a_wrong_place_in_a_ranking_is_named_as_the_service_gave_it(
     sandbox.faults.add(Fault(endpoint="rerank", body={"results": results}))
     with pytest.raises(ResponseDecodeError, match=f"index {wrong} in the answer to 2 documents"):
         await way(make_rerank(), "postprocess_nodes", nodes, query_str="What turns?")
+
+
+@pytest.mark.parametrize(
+    ("texts", "kind"), [("a single text", "str"), (None, "NoneType"), (5, "int"), (b"bytes", "bytes")]
+)
+def test_what_is_no_list_of_texts_is_refused_before_it_costs_anything(
+    sandbox: Sandbox, texts: Any, kind: str
+) -> None:
+    model = MeliousEmbedding("bge-m3", api_key=sandbox.api_key, base_url=sandbox.base_url)
+    refused = pytest.raises(InvalidArgumentError, match=f"texts: must be a list of texts, not {kind}")
+    with refused:
+        model.get_text_embedding_batch(texts)
+    with refused:
+        asyncio.run(model.aget_text_embedding_batch(texts))
+    assert not sandbox.requests
+
+
+@pytest.mark.parametrize("blank_texts", ["refuse", "skip"])
+def test_texts_may_come_from_a_generator(sandbox: Sandbox, blank_texts: Any) -> None:
+    model = MeliousEmbedding(
+        "bge-m3", api_key=sandbox.api_key, base_url=sandbox.base_url, blank_texts=blank_texts
+    )
+    texts = ["one", "two"]
+    expected = model.get_text_embedding_batch(texts)
+    assert model.get_text_embedding_batch(text for text in texts) == expected  # type: ignore[arg-type]
+    assert asyncio.run(model.aget_text_embedding_batch(text for text in texts)) == expected  # type: ignore[arg-type]

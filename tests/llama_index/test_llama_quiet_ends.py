@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 SETUP = """
 import asyncio, gc, sys, warnings
 from llama_index.core.llms import ChatMessage
@@ -128,6 +130,38 @@ async def outer():
 
 asyncio.run(outer())
 gc.collect()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "MELIOUS_API_KEY": sandbox.api_key, "MELIOUS_BASE_URL": sandbox.base_url},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(sandbox.requests) == 4
+
+
+@pytest.mark.parametrize("transport", ["httpx", "aiohttp"])
+def test_loops_that_llama_index_closes_without_a_shutdown_end_in_silence(sandbox, transport):
+    code = f"""
+import asyncio, gc
+from llama_index.core.async_utils import asyncio_run
+from llama_index_melious import Melious
+
+llm = Melious(model="llama-3.1-8b-instruct", async_transport="{transport}")
+
+async def outer():
+    return asyncio_run(llm.acomplete("Hello"))
+
+for _ in range(2):
+    asyncio.run(outer())
+    gc.collect()
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(llm.acomplete("Hello"))
+    loop.close()
+    del loop
+    gc.collect()
 """
     done = subprocess.run(
         [sys.executable, "-c", code],

@@ -1,6 +1,8 @@
 """Answers that no server should give, and arguments that nobody should: what was paid for is not lost, errors name the place."""
 
+import asyncio
 import json
+import re
 
 import pytest
 from llama_index.core.llms import ChatMessage
@@ -149,3 +151,29 @@ def test_words_of_other_integrations_are_told_in_ours(make_llm, make_embedding, 
     for make in (make_llm, make_embedding, make_rerank):
         with pytest.raises(InvalidArgumentError, match=f"did you mean '{meant}'"):
             make(**{foreign: "x"})
+
+
+@pytest.mark.parametrize(
+    ("messages", "said"),
+    [
+        ("Hello", "messages: must be a list of ChatMessage, not str; complete() takes a prompt"),
+        (None, "messages: must be a list of ChatMessage, not NoneType"),
+        (ChatMessage("Hello"), "messages: must be a list of ChatMessage, not ChatMessage"),
+        ({"role": "user", "content": "Hello"}, "messages: must be a list of ChatMessage, not dict"),
+        (["Hello"], "messages[0]: must be a ChatMessage, not str"),
+        ([ChatMessage("Hello"), None], "messages[1]: must be a ChatMessage, not NoneType"),
+    ],
+)
+def test_what_is_no_list_of_messages_is_refused_in_words_of_ours(make_llm, sandbox, messages, said):
+    llm = make_llm()
+    calls = {
+        "chat": lambda: llm.chat(messages),
+        "achat": lambda: asyncio.run(llm.achat(messages)),
+        "stream_chat": lambda: llm.stream_chat(messages),
+        "astream_chat": lambda: asyncio.run(llm.astream_chat(messages=messages)),
+    }
+    for call in calls.values():
+        with pytest.raises(InvalidArgumentError, match=re.escape(said)) as refused:
+            call()
+        assert "pydantic" not in str(refused.value)
+    assert not sandbox.requests

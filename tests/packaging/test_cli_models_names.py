@@ -45,6 +45,7 @@ def test_a_part_of_a_name_finds_models_whatever_its_case(models, name):
 
 def test_punctuation_does_not_matter_and_display_names_count(models):
     assert first_column(models("glm4.7")[1]) == ["glm-4.7"]
+    assert first_column(models("bge-m3:eco")[1]) == first_column(models("bge-m3")[1])
     assert first_column(models("gpt oss")[1]) == ["gpt-oss-120b", "gpt-oss-20b"]
     assert first_column(models("Flux.2")[1]) == ["flux-2-klein-9b"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, FiniteFloat, PrivateAttr, field_validator
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, PrivateAttr, field_validator
 
 from melious._figures import whole_count
 from melious.answers.meta import Meta
@@ -163,7 +163,7 @@ class ChatCompletion(Result):
     id: str | None = None
     created: int | float | str | None = None
     model: str | None = None
-    choices: list[Choice] = []
+    choices: list[Choice] = Field(default_factory=list)
 
     @property
     def text(self) -> str:
@@ -217,9 +217,9 @@ class EmbeddingsResult(Result):
 
     embeddings: Any = None
     model: str | None = None
-    batches: list[Result] = []
+    batches: list[Result] = Field(default_factory=list)
     cached: int = 0
-    skipped: list[int] = []
+    skipped: list[int] = Field(default_factory=list)
 
 
 class RerankItem(BaseModel):
@@ -260,8 +260,8 @@ class RerankResult(Result):
 
     id: str | None = None
     model: str | None = None
-    results: list[RerankItem] = []
-    batches: list[Result] = []
+    results: list[RerankItem] = Field(default_factory=list)
+    batches: list[Result] = Field(default_factory=list)
 
 
 class Image(BaseModel):
@@ -307,7 +307,7 @@ class ImagesResult(Result):
     """
 
     created: int | float | str | None = None
-    data: list[Image] = []
+    data: list[Image] = Field(default_factory=list)
 
 
 class Transcription(Result):
@@ -365,4 +365,4 @@ class ModelList(Result):
         ['glm-4.7', 'bge-m3']
     """
 
-    data: list[Model] = []
+    data: list[Model] = Field(default_factory=list)

@@ -10,6 +10,8 @@ from melious.routing.filters import split_flavor
 
 _TYPO = 0.85
 """How similar a misspelt name is to the right one, from 0 to 1."""
+_TYPO_IN_A_PART = 0.65
+"""The same for each part of the name: `micro` is no misspelt `nano`, and `pt` no misspelt `it`."""
 _NEAR = 0.6
 _MOST = 3
 
@@ -18,7 +20,8 @@ def misspelt(name: str, known: Iterable[str]) -> str | None:
     """The known name that `name` almost certainly stands for; None where it may be a new model.
 
     It differs in case and punctuation only, or by a letter or two in one of its parts. A name with other
-    digits or other parts is another version of a model and not a misspelt one.
+    digits, with other parts, or with something after a known name is another version of a model and not a
+    misspelt one.
 
     Examples:
         >>> names = ["glm-4.7", "glm-5.3", "glm-5.3-flash"]
@@ -31,7 +34,7 @@ def misspelt(name: str, known: Iterable[str]) -> str | None:
     for other in names:
         if fold(other) == folded:
             return other
-    alike = [other for other in names if _digits(other) == _digits(bare) and _parts(other) == _parts(bare)]
+    alike = [other for other in names if _may_be_misspelt(bare.lower(), other)]
     near = difflib.get_close_matches(bare.lower(), alike, n=1, cutoff=_TYPO)
     return near[0] if near else None
 
@@ -60,9 +63,21 @@ def fold(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
+def _may_be_misspelt(name: str, other: str) -> bool:
+    if _digits(other) != _digits(name) or name.startswith(other):
+        return False
+    ours, theirs = _parts(name), _parts(other)
+    return len(ours) == len(theirs) and all(map(_is_alike, ours, theirs))
+
+
+def _is_alike(part: str, other: str) -> bool:
+    """Whether a part of a name may be a misspelt other one, rather than another word."""
+    return part == other or difflib.SequenceMatcher(None, part, other).ratio() >= _TYPO_IN_A_PART
+
+
 def _digits(name: str) -> list[str]:
     return re.findall(r"\d+", name)
 
 
-def _parts(name: str) -> int:
-    return len(re.findall(r"[-_/:\s]+", name))
+def _parts(name: str) -> list[str]:
+    return re.split(r"[-_/:\s]+", name)

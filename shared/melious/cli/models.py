@@ -19,6 +19,7 @@ from melious.catalogue.found import COLUMNS, ON_THE_RIGHT, cells, legend, price
 from melious.catalogue.live import listed
 from melious.catalogue.names import fold, near_names
 from melious.errors import InvalidArgumentError, MeliousError
+from melious.routing.filters import split_flavor
 from melious.settings.config import KEY_VARIABLE, resolve_base_url
 
 _LEAST_FIRST = ("reasoning", "tools", "images", "type", "EUR out", "context", "EUR in")
@@ -79,7 +80,7 @@ def run_models(options: argparse.Namespace) -> int:
 
 def _named(cards: Iterable[ModelCard], name: str | None) -> list[ModelCard]:
     """The models whose id or display name has the name in it, whatever its case and punctuation."""
-    folded = fold(name or "")
+    folded = fold(split_flavor(name or "")[0])
     if name and not folded:
         return []
     return [card for card in cards if folded in fold(card.id) or folded in fold(card.display_name)]

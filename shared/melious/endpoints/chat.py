@@ -93,7 +93,9 @@ def _request(
 ) -> Request:
     if "stream" in params:
         raise InvalidArgumentError(
-            "stream: is not an argument of chat.create; use chat.stream, or stream_chat in LlamaIndex",
+            "stream: is not an argument of chat.stream, which always streams; leave it out"
+            if stream
+            else "stream: is not an argument of chat.create; use chat.stream, or stream_chat in LlamaIndex",
             param="stream",
         )
     check_known(params, ChatParams, "chat")
@@ -102,6 +104,11 @@ def _request(
     if stream:
         fields |= {"stream": True, "stream_options": {"include_usage": True}}
     body = body_of(config, "chat", model, fields, params)
+    if not stream and body.get("stream"):
+        raise InvalidArgumentError(
+            "extra_body: must not ask for a stream here; use chat.stream, or stream_chat in LlamaIndex",
+            param="extra_body",
+        )
     _check_against_catalogue(config, model, body, params)
     details: dict[str, Any] = {"stream": stream}
     simpler: tuple[Simplify, ...] = ()

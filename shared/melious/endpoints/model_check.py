@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from melious._stacklevel import warn_once
 from melious.catalogue import ModelCard, all_models, known
 from melious.catalogue.live import listed
-from melious.catalogue.names import misspelt, near_names
+from melious.catalogue.names import fold, misspelt, near_names
 from melious.catalogue.quirks import quirks_of
 from melious.errors import APIStatusError, BadRequestError, InvalidArgumentError, ModelNotFoundError
 from melious.routing.filters import split_flavor
@@ -55,6 +55,13 @@ def check_model_fits(model: str, endpoint: str, base_url: str) -> None:
     if meant is not None:
         near = near_names(model, _names(cards, kind)) or [meant]
         warn_once(f"model: {model!r} is not a known model; did you mean {_any_of(map(repr, near))}?")
+        return
+    for other in cards or all_models():
+        if fold(other.id) == fold(split_flavor(model)[0]) and not _fits(other, kind):
+            warn_once(
+                f"model: {model!r} is not a known model; did you mean {other.id!r}, which is "
+                f"{_described(other)}?"
+            )
 
 
 def check_effort(model: str, effort: object, base_url: str) -> None:

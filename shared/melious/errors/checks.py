@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from os import PathLike
 
 from melious.errors.tree import InvalidArgumentError
 
@@ -68,6 +69,17 @@ def check_text(name: str, value: object) -> None:
     """Refuse anything but text that is not blank."""
     if not isinstance(value, str) or not value.strip():
         raise InvalidArgumentError(f"{name}: must be non-empty text, not {value!r:.80}", param=name)
+
+
+def check_path(name: str, value: object) -> str | PathLike[str]:
+    """Refuse anything but a path.
+
+    Returns:
+        The path.
+    """
+    if isinstance(value, PathLike) or (isinstance(value, str) and value):
+        return value
+    raise InvalidArgumentError(f"{name}: must be a path, not {value!r:.80}", param=name)
 
 
 def check_callable(name: str, value: object) -> None:

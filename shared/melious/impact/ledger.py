@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TextIO, TypeVar
 
 from melious import forks
-from melious.errors.checks import check_one_of
+from melious.errors.checks import check_one_of, check_whole
 from melious.impact.totals import DIMENSIONS, OTHER, Cell, Dimension, Entry, Totals
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class ImpactLedger:
             rows_file: Add a row for every request to this file, as a line of JSON.
 
         Raises:
-            InvalidArgumentError: `keep_rows` is not a whole number of at least 0.
+            InvalidArgumentError: `keep_rows` is not a whole number of at least 0, or `rows_file` not a path.
             OSError: `rows_file` cannot be written.
         """
         self._lock = forks.new_lock()
@@ -77,6 +77,7 @@ class ImpactLedger:
             from melious.impact.estimates import Estimator  # noqa: PLC0415 - rarely needed
 
             self._estimator = Estimator()
+        check_whole("keep_rows", keep_rows)
         if keep_rows or rows_file is not None:
             from melious.impact.rows import Journal  # noqa: PLC0415 - rarely needed
 
@@ -104,11 +105,13 @@ class ImpactLedger:
             for key, totals in cells:
                 self._cell(key).merge(totals)
             if self._journal is not None:
-                self._journal.kept.extend(rows)
+                self._journal.extend(rows)
 
     @classmethod
     def from_rows(cls, rows: Iterable[Row] | str | PathLike[str], *, estimate: bool = False) -> ImpactLedger:
-        """A ledger of the rows of another, or of a `rows_file`; the rows are kept.
+        """A ledger of the rows of another, or of a `rows_file`; it keeps these rows and all that follow.
+
+        A last line that was cut off while it was written is skipped, and a warning is logged.
 
         Args:
             rows: Rows, or the path of a file of them.
@@ -136,8 +139,8 @@ class ImpactLedger:
     def _keep(self, rows: Sequence[Row]) -> None:
         from melious.impact.rows import Journal  # noqa: PLC0415 - rarely needed
 
-        self._journal = Journal(len(rows), None)
-        self._journal.kept.extend(rows)
+        self._journal = Journal(None, None)
+        self._journal.extend(rows)
 
     @property
     def rows(self) -> tuple[Row, ...]:

@@ -4,19 +4,35 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import sys
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from os import PathLike
 from pathlib import Path
-from typing import Any, NamedTuple
+from types import UnionType
+from typing import Any, NamedTuple, get_args
 
 from melious._figures import counted
-from melious.errors.checks import check_whole
+from melious.errors.checks import check_path
 from melious.impact.facts import BillingCost, EnvironmentImpact
-from melious.impact.totals import Entry, token_counts
+from melious.impact.totals import Entry, Verification, token_counts
 
 _LOG = logging.getLogger("melious.impact")
+_START = b'{"time":'
+_TYPES: dict[str, type | UnionType] = {
+    "time": str,
+    "endpoint": str,
+    "model": str,
+    "routing": str | None,
+    "usage": dict | None,
+    "environment_impact": dict | None,
+    "billing_cost": dict | None,
+    "relaxed": list | None,
+    "answered": bool | None,
+    "failed": bool | None,
+}
 
 
 class Row(NamedTuple):
@@ -64,11 +80,18 @@ class Row(NamedTuple):
 
         Raises:
             KeyError: There is no `time`, `endpoint` or `model`.
+            TypeError: A value is of another type.
             ValueError: `time` is not a date and time.
         """
+        for name, kinds in _TYPES.items():
+            if not isinstance(values.get(name), kinds):
+                raise TypeError(name)
+        if values.get("residency") not in (None, *get_args(Verification)):
+            raise ValueError("residency")
         impact, cost = values.get("environment_impact"), values.get("billing_cost")
+        time = datetime.fromisoformat(values["time"])
         return cls(
-            datetime.fromisoformat(values["time"]),
+            time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC),
             Entry(
                 values["endpoint"],
                 values["model"],
@@ -88,20 +111,19 @@ class Journal:
     """Keeps the last rows in memory, and writes every row to a file.
 
     Args:
-        keep: How many rows to keep; 0 keeps none.
+        keep: How many rows to keep; 0 keeps none, None keeps all.
         file: The file to which rows are added as lines of JSON; None for no file.
 
     Raises:
         OSError: The file cannot be written.
     """
 
-    def __init__(self, keep: int, file: str | PathLike[str] | None) -> None:
-        check_whole("keep_rows", keep)
-        self.kept: deque[Row] = deque(maxlen=keep)
-        self._file = None if file is None else Path(file)
+    def __init__(self, keep: int | None, file: str | PathLike[str] | None) -> None:
+        self.kept: deque[Row] = deque(maxlen=None if keep is None else min(keep, sys.maxsize))
+        self._file = None if file is None else Path(check_path("rows_file", file))
         self._unwritten = 0
         if self._file is not None:
-            self._file.open("a", encoding="utf-8").close()  # a wrong path is an error before anything is paid
+            _begin(self._file)  # a wrong path is an error before anything is paid
 
     def add(self, entry: Entry) -> None:
         """Add a request that has just ended."""
@@ -110,6 +132,11 @@ class Journal:
         self.kept.append(row)
         if self._file is not None:
             self._write(self._file, row)
+
+    def extend(self, rows: Sequence[Row]) -> None:
+        """Keep further rows, in the order of their times."""
+        self.kept.extend(rows)
+        self.kept = deque(sorted(self.kept, key=lambda row: row.time), self.kept.maxlen)
 
     def _write(self, file: Path, row: Row) -> None:
         try:
@@ -126,20 +153,52 @@ class Journal:
 def read_rows(file: str | PathLike[str]) -> Iterator[Row]:
     """The rows of a file of JSON lines, one at a time.
 
+    A row that was cut off while it was written, by a crash or a full disk, is skipped; a warning is logged.
+
     Raises:
         ValueError: A line is not a row; its number is named.
     """
-    with Path(file).open(encoding="utf-8") as lines:
+    with Path(file).open("rb") as lines:
         for number, line in enumerate(lines, start=1):
             if line.strip():
                 try:
                     yield Row.from_json(json.loads(line))
                 except (ValueError, KeyError, TypeError, AttributeError) as error:
-                    raise ValueError(f"{file}: line {number} is not a row of a ledger") from error
+                    if not _is_cut(line):
+                        raise ValueError(f"{file}: line {number} is not a row of a ledger") from error
+                    _LOG.warning("%s: line %d was skipped: it was cut off while it was written", file, number)
+
+
+def _begin(file: Path) -> None:
+    """Make a file ready for rows: after a line that was cut off, a new one begins.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    with file.open("ab") as out:
+        if file.is_file() and out.tell():
+            with file.open("rb") as written:
+                written.seek(-1, os.SEEK_END)
+                cut = written.read() != b"\n"
+            if cut:
+                out.write(b"\n")
+
+
+def _is_cut(line: bytes) -> bool:
+    """Whether a line begins as a row does, but is not whole JSON."""
+    try:
+        json.loads(line)
+    except ValueError:
+        return line.startswith(_START) or _START.startswith(line.strip())
+    return False
 
 
 def _reported(facts: EnvironmentImpact | BillingCost | None) -> dict[str, Any] | None:
-    return None if facts is None else facts.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
+    """The known figures; further fields may be large, or anything."""
+    if facts is None:
+        return None
+    known = set(type(facts).model_fields)
+    return facts.model_dump(mode="json", include=known, exclude_none=True, exclude_defaults=True)
 
 
 def _counted_tokens(usage: dict[str, Any]) -> dict[str, Any]:

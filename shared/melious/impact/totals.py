@@ -123,6 +123,7 @@ class Totals:
         water_liters: Litres of water.
         eur: Euro.
         charged: Amounts debited, by balance (`energy`, `credits`).
+        partial: By figure, how many of the reported impacts and costs lack it.
         estimated: Requests with estimates for figures that they did not report.
         estimated_energy_kwh: Estimated energy in kWh.
         estimated_carbon_g_co2: Estimated grams of CO2.
@@ -155,6 +156,7 @@ class Totals:
     water_liters: float | None = None
     eur: Decimal | None = None
     charged: dict[str, Decimal] = field(default_factory=dict)
+    partial: dict[str, int] = field(default_factory=dict)
     estimated: int = 0
     estimated_energy_kwh: float | None = None
     estimated_carbon_g_co2: float | None = None
@@ -183,15 +185,9 @@ class Totals:
         if entry.usage:
             self.with_usage += 1
             self._add_tokens(entry.usage)
-        impact = entry.impact
-        if impact is not None:
+        if entry.impact is not None:
             self.with_impact += 1
-            if impact.energy_kwh is not None:
-                self.energy_kwh = (self.energy_kwh or 0.0) + impact.energy_kwh
-            if impact.carbon_g_co2 is not None:
-                self.carbon_g_co2 = (self.carbon_g_co2 or 0.0) + impact.carbon_g_co2
-            if impact.water_liters is not None:
-                self.water_liters = (self.water_liters or 0.0) + impact.water_liters
+            self._add_impact(entry.impact)
         if entry.cost is not None:
             self.with_cost += 1
             self._add_cost(entry.cost)
@@ -213,9 +209,25 @@ class Totals:
         if thought is not None:
             self.reasoning_tokens = (self.reasoning_tokens or 0) + thought
 
+    def _add_impact(self, impact: EnvironmentImpact) -> None:
+        if impact.energy_kwh is not None:
+            self.energy_kwh = (self.energy_kwh or 0.0) + impact.energy_kwh
+        else:
+            self._add_partial("energy_kwh", 1)
+        if impact.carbon_g_co2 is not None:
+            self.carbon_g_co2 = (self.carbon_g_co2 or 0.0) + impact.carbon_g_co2
+        else:
+            self._add_partial("carbon_g_co2", 1)
+        if impact.water_liters is not None:
+            self.water_liters = (self.water_liters or 0.0) + impact.water_liters
+        else:
+            self._add_partial("water_liters", 1)
+
     def _add_cost(self, cost: BillingCost) -> None:
         eur, charged, balance = cost.eur, cost.charged, cost.paid_with
-        if eur is not None:
+        if eur is None:
+            self._add_partial("eur", 1)
+        else:
             self.eur = eur if self.eur is None else _EXACT.add(self.eur, eur)
         if charged is not None and balance:
             self._add_charged(balance, charged)
@@ -226,10 +238,20 @@ class Totals:
             balance = OTHER
         known[balance] = _EXACT.add(known.get(balance, Decimal(0)), amount)
 
+    def _add_partial(self, figure: str, count: int) -> None:
+        self.partial[figure] = self.partial.get(figure, 0) + count
+
+    def without(self, figure: str) -> int:
+        """How many requests did not report a figure, by its name, such as `eur`."""
+        whole = self.without_cost if figure == "eur" else self.without_impact
+        return whole + self.partial.get(figure, 0)
+
     def merge(self, other: Totals) -> None:
         """Add other sums."""
-        for name in _SUMS:
+        for name in SUMS:
             self._sum(name, getattr(other, name))
+        for figure, count in other.partial.items():
+            self._add_partial(figure, count)
         for balance, amount in other.charged.items():
             self._add_charged(balance, amount)
 
@@ -250,11 +272,13 @@ class Totals:
     def to_dict(self) -> dict[str, Any]:
         """The sums as plain values; decimals stay decimals."""
         return {name: getattr(self, name) for name in (item.name for item in fields(self))} | {
-            "charged": dict(self.charged)
+            "charged": dict(self.charged),
+            "partial": dict(self.partial),
         }
 
 
-_SUMS = tuple(item.name for item in fields(Totals) if item.name != "charged")
+SUMS = tuple(item.name for item in fields(Totals) if item.name not in ("charged", "partial"))
+"""The sums that are a number."""
 
 
 def token_counts(usage: dict[str, Any]) -> dict[str, int | None]:

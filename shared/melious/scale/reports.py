@@ -98,6 +98,8 @@ def _from_json(found: Mapping[str, Any]) -> Totals:
             setattr(totals, name, Decimal(value))
         elif name == "charged":
             totals.charged = {balance: Decimal(amount) for balance, amount in value.items()}
+        elif name == "partial":
+            totals.partial = {figure: int(count) for figure, count in value.items()}
         elif name in _COLUMNS:
             setattr(totals, name, value)
     return totals

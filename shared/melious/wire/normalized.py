@@ -7,7 +7,12 @@ from typing import Any
 from melious._figures import whole_count
 from melious.wire import codec
 
-_OTHER_NAMES = (("prompt_tokens", "input_tokens"), ("completion_tokens", "output_tokens"))
+_OTHER_NAMES = (
+    ("prompt_tokens", "input_tokens"),
+    ("completion_tokens", "output_tokens"),
+    ("prompt_tokens_details", "input_tokens_details"),
+    ("completion_tokens_details", "output_tokens_details"),
+)
 _COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
 
 
@@ -56,7 +61,7 @@ def drop_non_text(fields: dict[str, Any], *names: str) -> None:
 
 
 def name_counts(usage: dict[str, Any]) -> None:
-    """Give token counts that a server names as Anthropic does the names of this wire too."""
+    """Give token counts that a server names as Anthropic or the Responses API does the names of this wire."""
     for name, other in _OTHER_NAMES:
         if usage.get(name) is None and usage.get(other) is not None:
             usage[name] = usage[other]

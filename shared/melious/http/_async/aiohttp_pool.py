@@ -104,11 +104,24 @@ def _connector_class() -> Any:
     aiohttp = import_module("aiohttp")
 
     class Connector(aiohttp.TCPConnector):  # type: ignore[misc, name-defined]
-        """Gives each attempt a connection; a used one only if it is clean."""
+        """Gives each attempt a connection; a used one only if it is clean.
+
+        It counts as closed with its event loop. A loop that ends without its shutdown, as that of
+        LlamaIndex's `asyncio_run` does, gives nobody a chance to close it, and aiohttp would log an error.
+        """
 
         def __init__(self, **options: Any) -> None:
+            self._runs_on = asyncio.get_running_loop()
             super().__init__(**options)
             self._used: WeakSet[Any] = WeakSet()
+
+        @property
+        def closed(self) -> bool:
+            return super().closed or self._runs_on.is_closed()
+
+        def __del__(self) -> None:
+            if not self._runs_on.is_closed():
+                super().__del__()
 
         async def connect(self, *request: Any, **options: Any) -> Any:
             attempt = _attempt.get()

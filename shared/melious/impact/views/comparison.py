@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from html import escape
@@ -11,8 +11,10 @@ from typing import Any, TypeAlias
 from melious._figures import UNREPORTED, counted, figure
 from melious._text_table import text_table
 from melious.errors import InvalidArgumentError
+from melious.errors.checks import check_text
 from melious.impact.totals import Totals
 from melious.impact.units import Unit, Units
+from melious.impact.views.markdown import escaped
 from melious.impact.views.source import LedgerLike
 
 _Number: TypeAlias = float | Decimal
@@ -54,7 +56,7 @@ class Comparison:
         return [
             f"{name}: left out {counted(count, 'request')} that reported no {what}."
             for name, sums in zip(self.names, self.totals, strict=True)
-            for what, count in (("impact", sums.without_impact), ("cost", sums.without_cost))
+            for what, count in _missing(sums)
             if count
         ]
 
@@ -68,20 +70,34 @@ class Comparison:
         ]
         return [*simulated, *self.left_out]
 
-    def to_dict(self) -> dict[str, Any]:
-        """Means, changes and counts as plain values."""
+    def to_dict(self, *, json: bool = False) -> dict[str, Any]:
+        """Means, changes and counts as plain values.
+
+        Args:
+            json: Give money as decimal text, which `json.dumps` takes; by default it is `Decimal`.
+        """
         return {
             "names": list(self.names),
             "requests": [sums.requests for sums in self.totals],
-            **{name: {"means": list(self.means(name)), "change": self.change(name)} for _, name in _KINDS},
+            **{
+                name: {
+                    "means": [
+                        f"{mean:f}" if json and isinstance(mean, Decimal) else mean
+                        for mean in self.means(name)
+                    ],
+                    "change": self.change(name),
+                }
+                for _, name in _KINDS
+            },
             "notes": self.notes,
         }
 
     def to_markdown(self) -> str:
         """The table as Markdown, and the notes."""
-        lines = [f"| per request | {' | '.join(self.names)} | change |", "| --- | ---: | ---: | ---: |"]
+        names = " | ".join(map(escaped, self.names))
+        lines = [f"| per request | {names} | change |", "| --- | ---: | ---: | ---: |"]
         lines += [f"| {' | '.join(row)} |" for row in self._rows()]
-        return "\n".join([*lines, *(f"\n*{note}*" for note in self.notes)]) + "\n"
+        return "\n".join([*lines, *(f"\n*{escaped(note)}*" for note in self.notes)]) + "\n"
 
     def __repr__(self) -> str:
         requests = tuple(sums.requests for sums in self.totals)
@@ -142,7 +158,7 @@ def compare(
         A table that prints, that notebooks show, and that gives Markdown and plain values.
 
     Raises:
-        InvalidArgumentError: `names` are not two.
+        InvalidArgumentError: `names` are not two texts, or one of the two is not a ledger.
 
     Examples:
         >>> from melious import EnvironmentImpact, ImpactLedger
@@ -153,12 +169,26 @@ def compare(
         >>> compare(eco, speed, ("eco", "speed")).change("carbon_g_co2")
         1.5
     """
-    if len(names) != 2:  # noqa: PLR2004
+    if isinstance(names, str) or not isinstance(names, Sequence) or len(names) != 2:  # noqa: PLR2004
         raise InvalidArgumentError(f"names: must be two names, not {names!r:.80}", param="names")
+    for place, name in enumerate(names):
+        check_text(f"names[{place}]", name)
+    for which, ledger in (("first", first), ("second", second)):
+        if not isinstance(getattr(ledger, "total", None), Totals):
+            raise InvalidArgumentError(f"{which}: must be a ledger, not {ledger!r:.80}", param=which)
     return Comparison((names[0], names[1]), (first.total, second.total))
 
 
 def _mean(sums: Totals, figure: str) -> _Number | None:
     value: _Number | None = getattr(sums, figure)
-    count = sums.with_cost if figure == "eur" else sums.with_impact
-    return None if value is None or not count else value / count
+    count = sums.requests - sums.without(figure)
+    return None if value is None or count <= 0 else value / count
+
+
+def _missing(sums: Totals) -> Iterator[tuple[str, int]]:
+    """What requests did not report, and how many: all, or one of the figures that others reported."""
+    yield "impact", sums.without_impact
+    yield "cost", sums.without_cost
+    for kind, name in _KINDS:
+        if getattr(sums, name) is not None:
+            yield ("price in euro" if kind == "cost" else kind), sums.partial.get(name, 0)

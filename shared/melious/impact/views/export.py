@@ -5,21 +5,19 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import fields
 from decimal import Decimal
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from melious.impact.totals import DIMENSIONS, Cell, Totals
+from melious.impact.totals import DIMENSIONS, SUMS, Cell, Totals
 from melious.impact.views.source import LedgerLike
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_COLUMNS = [item.name for item in fields(Totals) if item.name != "charged"]
 _MONEY = ("eur", "estimated_eur")
-_FLOATS = tuple(name for name in _COLUMNS if name.endswith(("_kwh", "_co2", "_liters")))
+_FLOATS = tuple(name for name in SUMS if name.endswith(("_kwh", "_co2", "_liters")))
 _BALANCES = ("credits", "energy")
 
 
@@ -30,7 +28,8 @@ def plain(ledger: LedgerLike, *, json: bool) -> dict[str, Any]:
         "total": shown(ledger.total.to_dict()),
         **{
             f"by_{dimension}": {
-                name: shown(totals.to_dict()) for name, totals in ledger.by(dimension).items()
+                "null" if json and name is None else name: shown(totals.to_dict())
+                for name, totals in ledger.by(dimension).items()
             }
             for dimension in DIMENSIONS
         },
@@ -54,14 +53,14 @@ def _table(ledger: LedgerLike, *, rows: bool) -> tuple[list[str], list[dict[str,
     """The columns, and a row for each combination or each request."""
     cells = list(_requests(ledger) if rows else ((key, totals, {}) for key, totals in ledger.cells()))
     balances = sorted({*_BALANCES, *(balance for _, totals, _ in cells for balance in totals.charged)})
-    place = _COLUMNS.index("eur") + 1
+    place = SUMS.index("eur") + 1
     charged = [f"charged_{balance}" for balance in balances]
-    columns = [*(["time"] if rows else []), *DIMENSIONS, *_COLUMNS[:place], *charged, *_COLUMNS[place:]]
+    columns = [*(["time"] if rows else []), *DIMENSIONS, *SUMS[:place], *charged, *SUMS[place:]]
     found = [
         {
             **more,
             **dict(zip(DIMENSIONS, key, strict=True)),
-            **{name: getattr(totals, name) for name in _COLUMNS},
+            **{name: getattr(totals, name) for name in SUMS},
             **{f"charged_{balance}": totals.charged.get(balance) for balance in balances},
         }
         for key, totals, more in cells

@@ -8,6 +8,7 @@ from os import PathLike
 from pathlib import Path
 
 from melious.errors import InvalidArgumentError
+from melious.errors.checks import check_path
 from melious.impact.views.export import csv_text, plain
 from melious.impact.views.html import page
 from melious.impact.views.markdown import markdown
@@ -19,7 +20,7 @@ _PICTURES = (".png", ".svg", ".pdf")
 
 def save(ledger: LedgerLike, path: str | PathLike[str], title: str) -> None:
     """Write a ledger in the format of the suffix."""
-    suffix = Path(path).suffix.lower()
+    suffix = Path(check_path("path", path)).suffix.lower()
     if suffix in _PICTURES:
         from melious.impact.views.plots import figure  # noqa: PLC0415 - imports matplotlib
 

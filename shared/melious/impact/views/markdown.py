@@ -15,7 +15,7 @@ def markdown(ledger: LedgerLike) -> str:
     """The total in one line, notes, and tables by dimension."""
     total = ledger.total
     parts = [" · ".join(_totals(total, Units.of(total)))]
-    parts += [f"*{_escaped(note)}*" for note in notes(ledger)]
+    parts += [f"*{escaped(note)}*" for note in notes(ledger)]
     estimates = estimated_section(ledger)
     parts += ["\n".join(_table(each)) for each in [*sections(ledger), *([estimates] if estimates else [])]]
     return "\n\n".join(parts) + "\n"
@@ -44,10 +44,10 @@ def _table(section: Section) -> Iterator[str]:
 
 
 def _line(*cells: str) -> str:
-    return f"| {' | '.join(_escaped(cell) for cell in cells)} |"
+    return f"| {' | '.join(escaped(cell) for cell in cells)} |"
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     """Names cannot write Markdown or HTML, or end a cell."""
     plain = " ".join(text.split())
     for character in "\\`*_[]<>|~":

@@ -42,18 +42,18 @@ def measure(kind: Kind, units: Units) -> Measure:
         return Measure("Tokens, in and out", "#7a6aa8", _tokens, _none, _without_usage, _count)
     if kind == "requests":
         return Measure("Requests", "#6b7780", lambda sums: float(sums.requests), _none, lambda _: 0, _count)
-    name, title, colour, unit, unreported = {
-        "carbon": ("carbon_g_co2", "Carbon", "#2f8f63", units.carbon, _without_impact),
-        "energy": ("energy_kwh", "Energy", "#c08a1e", units.energy, _without_impact),
-        "water": ("water_liters", "Water", "#2b8fa8", units.water, _without_impact),
-        "cost": ("eur", "Cost", "#3b6fb6", units.money, _without_cost),
+    name, title, colour, unit = {
+        "carbon": ("carbon_g_co2", "Carbon", "#2f8f63", units.carbon),
+        "energy": ("energy_kwh", "Energy", "#c08a1e", units.energy),
+        "water": ("water_liters", "Water", "#2b8fa8", units.water),
+        "cost": ("eur", "Cost", "#3b6fb6", units.money),
     }[kind]
     return Measure(
         f"{title}, {unit[0]}",
         colour,
         lambda sums: _scaled(getattr(sums, name), unit[1]),
         lambda sums: _scaled(getattr(sums, f"estimated_{name}"), unit[1]),
-        unreported,
+        lambda sums: sums.without(name),
     )
 
 
@@ -68,14 +68,6 @@ def _tokens(sums: Totals) -> float | None:
 
 def _none(_: Totals) -> None:
     return None
-
-
-def _without_impact(sums: Totals) -> int:
-    return sums.without_impact
-
-
-def _without_cost(sums: Totals) -> int:
-    return sums.without_cost
 
 
 def _without_usage(sums: Totals) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from melious.impact.totals import DIMENSIONS, Dimension, Totals
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _COLOURS = ("#2f8f63", "#3b6fb6", "#c08a1e", "#a8504f", "#7a6aa8", "#2b8fa8", "#8a8f3c", "#6b7780", "#b0679a")
 _INK, _SOFT, _LINE = "#1c2320", "#5d6b64", "#dfe5e2"
 _REST = "others"
+_MOMENT = timedelta(seconds=30)
+"""What is shown on either side of a single time."""
 
 
 def timeline(
@@ -31,14 +33,15 @@ def timeline(
     shown = {name for name in names if name is not None} | {None}
     sums: dict[str | None, Totals] = defaultdict(Totals)
     lines: dict[str | None, list[tuple[datetime, float]]] = defaultdict(list)
-    for row in ledger.rows:
+    rows = ledger.rows
+    for row in rows:
         name = row.entry.cell[place]
         name = name if name in shown else _REST
         sums[name].add(row.entry)
         value = measure.reported(sums[name])
         if value is not None:
             lines[name].append((row.time, value))
-    times = [row.time for row in ledger.rows]
+    times = [row.time for row in rows]
     for number, (name, totals) in enumerate(sums.items()):
         points = lines[name]
         legend = short(name if name == _REST else label(dimension, name))
@@ -56,6 +59,8 @@ def timeline(
             label=legend,
         )
     _frame(ax)
+    if times[0] == times[-1]:
+        ax.set_xlim(*(date2num(times[0] + side * _MOMENT) for side in (-1, 1)))  # type: ignore[no-untyped-call]
     ax.set_title(
         f"{measure.title} by {dimension}, added up", loc="left", fontsize=10.5, color=_INK, fontweight="bold"
     )
