@@ -6,6 +6,7 @@ What the sandbox has to answer is scripted in `replies.py`. A block that needs m
 """
 
 import asyncio
+import wave
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -38,20 +39,27 @@ def event_loop_closed() -> Iterator[None]:
     loop.close()
 
 
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the blocks run, with a recording in it."""
+    talks = tmp_path / "talks"
+    talks.mkdir()
+    with wave.open(str(talks / "opening.wav"), "wb") as sound:
+        sound.setparams((1, 2, 8000, 0, "NONE", ""))
+        sound.writeframes(bytes(32_000))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
 # llama-index-core's agents under pydantic 2.14.
 @pytest.mark.filterwarnings(
     "ignore::pydantic.PydanticDeprecatedSince20", "ignore::pydantic.PydanticDeprecatedSince211"
 )
-@pytest.mark.usefixtures("melious_key", "event_loop_closed")
+@pytest.mark.usefixtures("melious_key", "event_loop_closed", "folder")
 @pytest.mark.parametrize("page", [page for page in PAGES if python_of(page)], ids=name_of)
 def test_the_blocks_of_a_page_run_and_print_what_they_show(
-    page: Path,
-    eval_example: EvalExample,
-    melious_sandbox: Sandbox,
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
+    page: Path, eval_example: EvalExample, melious_sandbox: Sandbox
 ):
-    monkeypatch.chdir(tmp_path)
     script(name_of(page), melious_sandbox)
     run = eval_example.run_print_update if eval_example.update_examples else eval_example.run_print_check
     eval_example.set_config(line_length=100)
