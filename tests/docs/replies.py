@@ -73,7 +73,7 @@ REPLIES: dict[str, list[Reply]] = {
         Reply(tool_calls=[("river_length", {"river": "Rhine"})]),
         Reply(text="The Rhine is 1233 km long."),
     ],
-    "docs/guides/pictures-and-sound.md": [Reply(text="A lighthouse.")],
+    "docs/guides/pictures-and-sound.md": [*[Reply(text="A lighthouse.")] * 2, TALK],
 }
 
 
