@@ -17,7 +17,7 @@ REPLIES: dict[str, list[Reply]] = {
     ],
     "docs/index.md": [RIVERS, Reply(text="The Elbe."), Reply(text="The Vltava.")],
     "docs/guides/routing.md": [*[Reply(text="Hello!")] * 3, Reply(text="The Elbe.")],
-    "docs/client.md": [RIVERS, COUNT, HELLO],
+    "docs/client.md": [RIVERS, COUNT, TALK, HELLO],
     "docs/guides/streaming.md": [COUNT] * 5,
     "docs/guides/structured-output.md": [
         Reply(tool_calls=[("Person", ANNA)]),

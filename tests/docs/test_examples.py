@@ -6,9 +6,11 @@ What the sandbox has to answer is scripted in `replies.py`. A block that needs m
 """
 
 import asyncio
+import re
 import wave
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 from pytest_examples import CodeExample, EvalExample, find_examples
@@ -83,3 +85,19 @@ def test_a_block_that_is_not_run_says_why(page: Path):
         settings = example.prefix_settings()
         assert set(settings) <= {"test", "reason"}, str(example)
         assert (settings.get("test") == "skip") == bool(settings.get("reason")), str(example)
+
+
+DIFF = re.compile(r"^ *```diff\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
+DIFFS = DIFF.findall((ROOT / "docs" / "migrate.md").read_text("utf-8"))
+
+
+def after(diff: str) -> str:
+    """The new side of a diff."""
+    return "".join(line[1:] for line in dedent(diff).splitlines(keepends=True) if line[0] in "+ ")
+
+
+@pytest.mark.usefixtures("melious_key")
+@pytest.mark.parametrize("diff", DIFFS, ids=["LangChain", "LlamaIndex", "embeddings"])
+def test_what_a_migration_leads_to_runs(diff: str, melious_sandbox: Sandbox):
+    exec(after(diff), {"key": melious_sandbox.api_key})
+    assert [request.status for request in melious_sandbox.requests] == [200]
