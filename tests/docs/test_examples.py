@@ -13,8 +13,10 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
+from llama_index.core.instrumentation import get_dispatcher
 from pytest_examples import CodeExample, EvalExample, find_examples
 
+from melious import otel
 from melious.sandbox import Sandbox
 
 from .replies import script
@@ -53,11 +55,21 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.fixture
+def put_back() -> Iterator[None]:
+    """Handlers that a page adds to LlamaIndex's dispatcher, and tracing, do not stay."""
+    handlers = get_dispatcher().event_handlers
+    before = list(handlers)
+    yield
+    handlers[:] = before
+    otel.uninstrument()
+
+
 # llama-index-core's agents under pydantic 2.14.
 @pytest.mark.filterwarnings(
     "ignore::pydantic.PydanticDeprecatedSince20", "ignore::pydantic.PydanticDeprecatedSince211"
 )
-@pytest.mark.usefixtures("melious_key", "event_loop_closed", "folder")
+@pytest.mark.usefixtures("melious_key", "event_loop_closed", "put_back", "folder")
 @pytest.mark.parametrize("page", [page for page in PAGES if python_of(page)], ids=name_of)
 def test_the_blocks_of_a_page_run_and_print_what_they_show(
     page: Path, eval_example: EvalExample, melious_sandbox: Sandbox

@@ -48,3 +48,9 @@ def checks(doctor):
         return status, {check["name"]: check for check in told["checks"]}
 
     return run
+
+
+@pytest.fixture(autouse=True)
+def terminal_of_any_width(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tables are as wide as they need: a worker of pytest-xdist has the width of the terminal that started it."""
+    monkeypatch.delenv("COLUMNS", raising=False)

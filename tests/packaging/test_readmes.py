@@ -140,6 +140,13 @@ def settings_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def melious_sandbox() -> Iterator[Sandbox]:
+    """A sandbox for each page, since a page may leave clients, and their connections, behind."""
+    with Sandbox() as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
 def event_loop_closed() -> Iterator[None]:
     """LlamaIndex's blocking calls take the event loop of the thread, and none of them closes it."""
     loop = asyncio.new_event_loop()
