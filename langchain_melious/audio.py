@@ -54,7 +54,7 @@ class MeliousAudioParser(MeliousSettings, BaseBlobParser):
         timeout: Seconds for each wait, a `Timeout`, an `httpx.Timeout` or `(connect, read)`. Default: 900 s.
         deadline: Seconds for a whole call, with waits and retries; 600 by default, None for no limit.
         max_retries: Further attempts after transient errors; 2 by default, 0 for none.
-        routing_fallbacks, budget, verify, ...: The rest of `melious.settings.options.ClientOptions`.
+        routing_fallbacks, budget, verify, ...: The rest of `melious.ClientOptions`.
         http_client, async_http_client: Your own httpx clients, never closed; none by default.
 
     Raises:
@@ -148,6 +148,9 @@ class MeliousAudioParser(MeliousSettings, BaseBlobParser):
 
 def _file_of(blob: Blob) -> Any:
     """A blob in the form that the core takes: a path, or a name and the bytes."""
+    if not isinstance(blob, Blob):
+        hint = "; use Blob.from_path(path)" if isinstance(blob, str | PurePath) else ""
+        raise InvalidArgumentError(f"blob: must be a Blob, not {type(blob).__name__}{hint}")
     if blob.data is None:
         return blob.path
     if isinstance(blob.data, str):

@@ -67,7 +67,7 @@ class MeliousEmbeddings(MeliousSettings, EmbeddingFields, Embeddings):
         timeout: Seconds for each wait, a `Timeout`, an `httpx.Timeout` or `(connect, read)`. Default: 60 s.
         deadline: Seconds for a whole call, with waits and retries; 600 by default, None for no limit.
         max_retries: Further attempts after transient errors; 2 by default, 0 for none.
-        routing_fallbacks, budget, verify, ...: The rest of `melious.settings.options.ClientOptions`.
+        routing_fallbacks, budget, verify, ...: The rest of `melious.ClientOptions`.
         http_client, async_http_client: Your own httpx clients, never closed; none by default.
 
     Raises:
@@ -75,21 +75,39 @@ class MeliousEmbeddings(MeliousSettings, EmbeddingFields, Embeddings):
         langchain_melious.errors.InvalidArgumentError: An argument is invalid or unknown.
 
     Examples:
+        Instantiate; the key comes from `MELIOUS_API_KEY`:
+
         >>> from langchain_melious import MeliousEmbeddings
-        >>> embeddings = MeliousEmbeddings(model="bge-m3", api_key="sk-mel-...", normalize=True)
-        >>> vectors = embeddings.embed_documents(["a heat pump", "a kettle"])  # doctest: +SKIP
-        >>> len(vectors), len(vectors[0])  # doctest: +SKIP
+        >>> embeddings = MeliousEmbeddings("bge-m3", normalize=True, filters={"countries": ["DE", "FR"]})
+
+        Embed documents and a query:
+
+        >>> vectors = embeddings.embed_documents(["a heat pump", "a kettle"])
+        >>> len(vectors), len(vectors[0])
         (2, 1024)
-
-        Without a key, against the sandbox:
-
-        >>> from melious.sandbox import Sandbox
-        >>> with Sandbox() as sandbox:
-        ...     embeddings = MeliousEmbeddings(
-        ...         model="bge-m3", api_key=sandbox.api_key, base_url=sandbox.base_url
-        ...     )
-        ...     len(embeddings.embed_query("a heat pump"))
+        >>> len(embeddings.embed_query("What heats a house?"))
         1024
+
+        Async:
+
+        >>> import asyncio
+        >>> len(asyncio.run(embeddings.aembed_query("What heats a house?")))
+        1024
+
+        In a vector store:
+
+        >>> from langchain_core.vectorstores import InMemoryVectorStore
+        >>> store = InMemoryVectorStore.from_texts(["A heat pump heats a house.", "Tea."], embeddings)
+        >>> store.similarity_search("heat pump for a house", k=1)[0].page_content
+        'A heat pump heats a house.'
+
+        Usage and impact:
+
+        >>> from melious import track_impact
+        >>> with track_impact() as ledger:
+        ...     vectors = embeddings.embed_documents(["a heat pump", "a kettle"])
+        >>> ledger.total.requests, ledger.total.carbon_g_co2 > 0
+        (1, True)
     """
 
     _kind: ClassVar[str] = "embeddings"

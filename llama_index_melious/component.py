@@ -18,6 +18,7 @@ from pydantic import (
 
 from llama_index_melious.serialised import ComponentDict, is_part, writing
 from melious.clients.base import checked_http_client
+from melious.endpoints.chat_params import ChatParams
 from melious.errors import InvalidArgumentError
 from melious.errors.arguments import invalid_arguments
 from melious.errors.checks import check_real
@@ -28,6 +29,7 @@ from melious.settings.config import (
     resolve_base_url,
     resolve_key,
 )
+from melious.settings.field_signatures import show_fields
 from melious.settings.fields import OPERATIONAL, ClientFields, regular_options, with_model
 from melious.settings.keys import hide_key
 from melious.settings.options import CLIENT_ONLY, OPTION, check_option
@@ -104,6 +106,7 @@ class MeliousComponent(ClientFields, BaseComponent):
         cls._operational = cls.operational_fields | OPERATIONAL
         cls._client_options = tuple(name for name in options if name in CLIENT_ONLY)
         cls._call_options = tuple(name for name in options if name not in CLIENT_ONLY)
+        show_fields(cls, ChatParams)
 
     def __init__(self, *positional: Any, **arguments: Any) -> None:
         hide_key(arguments)
@@ -114,7 +117,7 @@ class MeliousComponent(ClientFields, BaseComponent):
         try:
             super().__init__(**given)
         except ValidationError as error:
-            raise invalid_arguments(kind.__name__, error) from error
+            raise invalid_arguments(kind.__name__, error, kind.argument_aliases) from error
         self._check()
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -209,7 +212,7 @@ class MeliousComponent(ClientFields, BaseComponent):
             for name, value in given.items():
                 kind.__pydantic_validator__.validate_assignment(copy, name, value)
         except ValidationError as error:
-            raise invalid_arguments(kind.__name__, error) from error
+            raise invalid_arguments(kind.__name__, error, kind.argument_aliases) from error
         copy._check()  # noqa: SLF001 - its own class
         if copy._client_identity() != self._client_identity():  # noqa: SLF001
             copy._clients = _Clients()  # noqa: SLF001

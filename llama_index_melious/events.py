@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, field_validator
 from melious.answers.meta import Meta
 from melious.answers.results import Result, Usage
 from melious.impact import BillingCost, EnvironmentImpact
+from melious.settings.field_signatures import show_fields
 
 if TYPE_CHECKING:
     from melious.clients.streams import StreamBase
@@ -85,6 +86,9 @@ class MeliousUsageEvent(BaseEvent):
     def class_name(cls) -> str:
         """The event's name."""
         return "MeliousUsageEvent"
+
+
+show_fields(MeliousUsageEvent)
 
 
 def dispatch_usage(

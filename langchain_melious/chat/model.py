@@ -8,30 +8,30 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import LanguageModelInput
-from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
-from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult, Generation, LLMResult
-from langchain_core.runnables import Runnable, RunnableConfig
+from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.outputs import ChatGenerationChunk, ChatResult
+from langchain_core.runnables import Runnable
 from langchain_core.utils.utils import LC_ID_PREFIX
 from typing_extensions import override
 
 import langchain_melious.blocks  # noqa: F401 - registers the content blocks
 from langchain_melious.callbacks.retries import with_retry_callback
-from langchain_melious.callbacks.spans import note_run, traced, watched
-from langchain_melious.chat.described import DescribedModel
+from langchain_melious.callbacks.spans import traced
 from langchain_melious.chat.events import EventWriter
 from langchain_melious.chat.options import per_call
 from langchain_melious.chat.requests import call_of
-from langchain_melious.chat.results import ReadOptions, result_of, summed, unpaid
+from langchain_melious.chat.results import ReadOptions, result_of
 from langchain_melious.chat.streams import ChunkReader
 from langchain_melious.chat.structured import Method, Schema, structured_output
+from langchain_melious.chat.surrounded import SurroundedModel
 from langchain_melious.chat.tools import ToolArgument, ToolChoice, choice_to_wire, tools_to_wire
-from langchain_melious.errors import langchain_errors, needs_asyncio
+from langchain_melious.errors import langchain_errors
 
 if TYPE_CHECKING:
     from langchain_protocol.protocol import MessagesData
 
 
-class ChatMelious(DescribedModel):
+class ChatMelious(SurroundedModel):
     """A chat model of Melious.
 
     Arguments, `model` included, can also be given per call (`llm.invoke(..., temperature=0)`) or bound
@@ -51,7 +51,7 @@ class ChatMelious(DescribedModel):
         verify_location: `warn` or `raise` if an answer is not from `filters["countries"]`; `off` by default.
         temperature: 0 to 2; by default the model's own.
         max_tokens: The most tokens to generate, including reasoning; by default the model's maximum.
-        top_p, stop, seed, ...: The rest of `melious.endpoints.chat.ChatParams`; not sent by default.
+        top_p, stop, seed, ...: The rest of `melious.ChatParams`; not sent by default.
         streaming: True makes `invoke` stream internally, so that callbacks see tokens; False makes `stream`
             request the whole answer; None, the default, streams only where `stream` is called.
         stream_usage: Request the token counts of streamed answers; True by default.
@@ -68,7 +68,7 @@ class ChatMelious(DescribedModel):
         timeout: Seconds for each wait, a `Timeout`, an `httpx.Timeout` or `(connect, read)`. Default: 300 s.
         deadline: Seconds for a whole call, with waits and retries; 600 by default, None for no limit.
         max_retries: Further attempts after transient errors; 2 by default, 0 for none.
-        routing_fallbacks, budget, verify, ...: The rest of `melious.settings.options.ClientOptions`.
+        routing_fallbacks, budget, verify, ...: The rest of `melious.ClientOptions`.
         http_client, async_http_client: Your own httpx clients, never closed; none by default.
 
     Raises:
@@ -76,31 +76,77 @@ class ChatMelious(DescribedModel):
         langchain_melious.errors.InvalidArgumentError: An argument is invalid or unknown.
 
     Examples:
+        Instantiate; the key comes from `MELIOUS_API_KEY`:
+
         >>> from langchain_melious import ChatMelious
-        >>> llm = ChatMelious(model="glm-4.7", api_key="sk-mel-...", filters={"countries": ["DE", "FR"]})
+        >>> llm = ChatMelious("glm-4.7", temperature=0, filters={"countries": ["DE", "FR"]})
         >>> llm.profile["max_input_tokens"]
         131072
-        >>> for chunk in llm.stream("Why is the sky blue?"):  # doctest: +SKIP
+
+        Invoke:
+
+        >>> answer = llm.invoke("Why is the sky blue?")
+        >>> answer.text
+        'Air scatters blue light most.'
+
+        Stream:
+
+        >>> for chunk in llm.stream("And the sunset?"):
         ...     print(chunk.text, end="")
+        The blue is gone.
+
+        Async, with `ainvoke`, `astream` and `abatch`:
+
+        >>> import asyncio
+        >>> asyncio.run(llm.ainvoke("Why is grass green?")).text
+        'Chlorophyll reflects green light.'
+
+        Tools:
+
+        >>> def river_length(river: str) -> float:
+        ...     '''Give the length of a river in km.'''
+        >>> calls = llm.bind_tools([river_length]).invoke("How long is the Elbe?").tool_calls
+        >>> [(call["name"], call["args"]) for call in calls]
+        [('river_length', {'river': 'Elbe'})]
+
+        Structured output:
+
+        >>> from pydantic import BaseModel
+        >>> class River(BaseModel):
+        ...     name: str
+        ...     length_km: float
+        >>> llm.with_structured_output(River).invoke("The Elbe is 1094 km long.")
+        River(name='Elbe', length_km=1094.0)
+
+        Images, with a model that sees:
+
+        >>> picture = {"type": "image", "url": "https://example.org/lighthouse.png"}
+        >>> question = {"role": "user", "content": [{"type": "text", "text": "What is this?"}, picture]}
+        >>> llm.invoke([question], model="gemma-3-27b-it").text
+        'A lighthouse.'
+
+        Usage and impact, of an answer or of all requests in a block:
+
+        >>> answer.usage_metadata["output_tokens"]
+        7
+        >>> impact = answer.response_metadata["environment_impact"]
+        >>> impact["location"], impact["carbon_g_co2"] > 0
+        ('FR', True)
+        >>> from melious import track_impact
+        >>> with track_impact() as ledger:
+        ...     answers = llm.batch(["One?", "Two?"])
+        >>> ledger.total.requests
+        2
+
+        Metadata:
+
+        >>> answer.response_metadata["model_name"], answer.response_metadata["finish_reason"]
+        ('glm-4.7', 'stop')
+        >>> answer.response_metadata["routing"]["filters"]
+        {'countries': ['DE', 'FR']}
     """
 
     _kind: ClassVar[str] = "chat"
-
-    @override
-    def _combine_llm_outputs(self, llm_outputs: list[dict[str, Any] | None]) -> dict[str, Any]:
-        if len(llm_outputs) == 1:
-            return llm_outputs[0] or {}
-        return summed(llm_outputs)
-
-    @override
-    def _convert_cached_generations(self, cache_val: list[Generation]) -> list[ChatGeneration]:
-        """Leave out what cached answers cost, as their requests were paid before."""
-        # The cache and earlier results hold these objects, so copies are changed.
-        generations = super()._convert_cached_generations([each.model_copy() for each in cache_val])
-        for generation in generations:
-            if isinstance(generation.message, AIMessage):
-                generation.message = unpaid(generation.message)
-        return generations
 
     # --- requests ------------------------------------------------------------------------------------
 
@@ -114,54 +160,6 @@ class ChatMelious(DescribedModel):
             options["raise_refusals"],
             call.get("tools") or (),
         )
-
-    @override
-    def _should_stream(
-        self,
-        *,
-        async_api: bool,
-        run_manager: CallbackManagerForLLMRun | AsyncCallbackManagerForLLMRun | None = None,
-        **kwargs: Any,
-    ) -> bool:
-        note_run(run_manager)
-        if kwargs.get("streaming") is not None:
-            kwargs["stream"] = kwargs["streaming"]
-        return super()._should_stream(async_api=async_api, run_manager=run_manager, **kwargs)
-
-    # LangChain's own code around async calls needs asyncio too, and fails less clearly without it.
-
-    @override
-    async def agenerate(self, *args: Any, **kwargs: Any) -> LLMResult:
-        needs_asyncio()
-        return await super().agenerate(*args, **kwargs)
-
-    @override
-    async def abatch(self, *args: Any, **kwargs: Any) -> list[AIMessage]:
-        needs_asyncio()
-        return await super().abatch(*args, **kwargs)
-
-    @override
-    def astream(
-        self,
-        input: LanguageModelInput,
-        config: RunnableConfig | None = None,
-        *,
-        stop: list[str] | None = None,
-        **kwargs: Any,
-    ) -> AsyncIterator[AIMessageChunk]:
-        needs_asyncio()
-        return super().astream(input, watched(config, self.callbacks), stop=stop, **kwargs)
-
-    @override
-    def stream(
-        self,
-        input: LanguageModelInput,
-        config: RunnableConfig | None = None,
-        *,
-        stop: list[str] | None = None,
-        **kwargs: Any,
-    ) -> Iterator[AIMessageChunk]:
-        return super().stream(input, watched(config, self.callbacks), stop=stop, **kwargs)
 
     @override
     def _generate(

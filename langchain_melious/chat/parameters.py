@@ -12,10 +12,10 @@ from langchain_melious.settings.fields import MeliousSettings
 class ChatParameters(MeliousSettings):
     """Parameters sent with every request, under the same names; None is not sent."""
 
-    temperature: float | None = None
-    max_tokens: int | None = None
-    max_completion_tokens: int | None = None
-    top_p: float | None = None
+    temperature: float | None = Field(default=None, ge=0, le=2, allow_inf_nan=False)
+    max_tokens: int | None = Field(default=None, gt=0)
+    max_completion_tokens: int | None = Field(default=None, gt=0)
+    top_p: float | None = Field(default=None, ge=0, le=1, allow_inf_nan=False)
     top_k: int | None = None
     min_p: float | None = None
     frequency_penalty: float | None = None
@@ -24,7 +24,7 @@ class ChatParameters(MeliousSettings):
     seed: int | None = None
     n: int | None = Field(default=None, ge=1)
     logprobs: bool | None = None
-    top_logprobs: int | None = None
+    top_logprobs: int | None = Field(default=None, ge=0)
     logit_bias: dict[str, float] | None = None
     response_format: dict[str, Any] | None = None
     reasoning_effort: str | None = None

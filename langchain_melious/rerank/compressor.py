@@ -15,7 +15,7 @@ from typing_extensions import override
 from langchain_melious.callbacks.reports import RequestInfo, areported, reported, usage_of
 from langchain_melious.errors import InvalidArgumentError, langchain_errors
 from langchain_melious.settings.fields import MeliousSettings, check_call
-from melious.errors.checks import check_real
+from melious.errors.checks import check_share
 
 if TYPE_CHECKING:
     from langchain_core.callbacks import Callbacks
@@ -74,7 +74,7 @@ class MeliousRerank(MeliousSettings, BaseDocumentCompressor):
         timeout: Seconds for each wait, a `Timeout`, an `httpx.Timeout` or `(connect, read)`. Default: 60 s.
         deadline: Seconds for a whole call, with waits and retries; 600 by default, None for no limit.
         max_retries: Further attempts after transient errors; 2 by default, 0 for none.
-        routing_fallbacks, budget, verify, ...: The rest of `melious.settings.options.ClientOptions`.
+        routing_fallbacks, budget, verify, ...: The rest of `melious.ClientOptions`.
         http_client, async_http_client: Your own httpx clients, never closed; none by default.
 
     Raises:
@@ -82,18 +82,49 @@ class MeliousRerank(MeliousSettings, BaseDocumentCompressor):
         langchain_melious.errors.InvalidArgumentError: An argument is invalid or unknown.
 
     Examples:
+        Instantiate; the key comes from `MELIOUS_API_KEY`:
+
         >>> from langchain_melious import MeliousRerank
-        >>> rerank = MeliousRerank(model="bge-reranker-v2-m3", api_key="sk-mel-...", top_n=4)
-        >>> rerank.top_n, rerank.max_retries
-        (4, 2)
-        >>> best = rerank.compress_documents(documents, "heat pumps")  # doctest: +SKIP
-        >>> chain = search | rerank.as_runnable() | prompt | llm  # doctest: +SKIP
+        >>> rerank = MeliousRerank("bge-reranker-v2-m3", top_n=1, filters={"countries": ["DE", "FR"]})
+
+        Sort documents:
+
+        >>> from langchain_core.documents import Document
+        >>> documents = [Document("Bread is baked."), Document("A heat pump moves heat.")]
+        >>> best = rerank.compress_documents(documents, "What does a heat pump do?")
+        >>> best[0].page_content, best[0].metadata["relevance_score"] > 0.5
+        ('A heat pump moves heat.', True)
+
+        Sort texts:
+
+        >>> rerank.rerank(["Bread is baked.", "A heat pump moves heat."], "heat pump")[0]["index"]
+        1
+
+        Async:
+
+        >>> import asyncio
+        >>> len(asyncio.run(rerank.acompress_documents(documents, "heat pump", top_n=2)))
+        2
+
+        In a chain:
+
+        >>> step = rerank.as_runnable()
+        >>> step.invoke({"query": "heat pump", "documents": documents})[0].page_content
+        'A heat pump moves heat.'
+
+        Usage and impact:
+
+        >>> from melious import track_impact
+        >>> with track_impact() as ledger:
+        ...     best = rerank.compress_documents(documents, "heat pump")
+        >>> ledger.total.requests, ledger.total.carbon_g_co2 > 0
+        (1, True)
     """
 
     _kind: ClassVar[str] = "rerank"
 
     top_n: int | None = Field(default=None, gt=0)
-    min_score: float | None = None
+    min_score: float | None = Field(default=None, ge=0, le=1, allow_inf_nan=False)
     max_chunks_per_doc: int | None = Field(default=None, gt=0)
     keep_retrieval_score: bool = False
     batch_size: int | None = Field(default=None, gt=0)
@@ -196,7 +227,7 @@ class MeliousRerank(MeliousSettings, BaseDocumentCompressor):
         call.pop("keep_retrieval_score", None)
         min_score = call.pop("min_score", self.min_score)
         if min_score is not None:
-            check_real("min_score", min_score)
+            check_share("min_score", min_score)
         texts = [_text_of(document, position) for position, document in enumerate(_listed(documents))]
         return {**call, "documents": texts, "query": query, "return_documents": False}, min_score
 
@@ -215,7 +246,7 @@ class MeliousRerank(MeliousSettings, BaseDocumentCompressor):
         if min_score is None:
             seen = {item["index"] for item in ranked}
             best += [(document, None) for place, document in enumerate(written) if place not in seen]
-        if min_score is None or min_score <= 0.0:
+        if not min_score:
             best += [(document, 0.0) for document in blank]
         keep = self._given("keep_retrieval_score", options)
         return [_scored(*each, keep=keep) for each in best[: options.get("top_n", self.top_n)]]

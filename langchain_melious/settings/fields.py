@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self, Unpack
 
 from langchain_core.utils.utils import from_env, secret_from_env
 from pydantic import (
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from melious.clients._async.client import AsyncMeliousClient
     from melious.clients._sync.client import MeliousClient
     from melious.routing.fallbacks import FallbackStep
+from melious._signatures import written_out
 from melious.clients.base import checked_http_client
+from melious.endpoints.chat_params import ChatParams
 from melious.errors.arguments import invalid_arguments
 from melious.routing.filters import ProviderFilters, flavored, routing_summary
 from melious.settings.config import (
@@ -34,9 +36,10 @@ from melious.settings.config import (
     Timeout,
     reject_unknown,
 )
+from melious.settings.field_signatures import show_fields
 from melious.settings.fields import ClientFields, option_field, regular_options, with_model
 from melious.settings.keys import hide_key
-from melious.settings.options import CLIENT_ONLY, OPTION, check_call_options, check_option
+from melious.settings.options import CLIENT_ONLY, OPTION, CallOptions, check_call_options, check_option
 
 _CLIENT_ONLY = CLIENT_ONLY | {"http_client", "async_http_client"}
 """The fields that a call cannot change, because the client is created from them."""
@@ -91,6 +94,7 @@ class MeliousSettings(ClientFields, Copies):
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         super().__pydantic_init_subclass__(**kwargs)
         cls._option_names = tuple(name for name in OPTION if name in cls.model_fields)
+        show_fields(cls, ChatParams)
 
     def model_post_init(self, context: Any, /) -> None:
         """Call the hook of the LangChain class behind this one."""
@@ -167,11 +171,12 @@ class MeliousSettings(ClientFields, Copies):
             checked = checked_steps(steps)
         return self.model_copy(update={"routing_fallbacks": checked})
 
-    def available_models(self, **options: Any) -> list[str]:
+    @written_out(CallOptions)
+    def available_models(self, **options: Unpack[CallOptions]) -> list[str]:
         """List the models of this kind that the key may use: their ids, sorted.
 
         Args:
-            **options: For this call: `timeout`, `max_retries` and the like.
+            **options: Those of `melious.CallOptions`.
 
         Raises:
             MeliousError: The request failed.
@@ -179,7 +184,8 @@ class MeliousSettings(ClientFields, Copies):
         with langchain_errors:
             return self._of_this_kind(self._sync_client().models.list(include_meta=True, **options))
 
-    async def aavailable_models(self, **options: Any) -> list[str]:
+    @written_out(CallOptions)
+    async def aavailable_models(self, **options: Unpack[CallOptions]) -> list[str]:
         """List the models of this kind that the key may use. See `available_models`."""
         with langchain_errors:
             return self._of_this_kind(await self._async_client().models.list(include_meta=True, **options))

@@ -4,6 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
+from melious.errors import InvalidArgumentError
+
+
+def check_cache(cache: object) -> None:
+    """Refuse an `embeddings_cache` that is not a key-value store of LlamaIndex."""
+    if cache is None or isinstance(cache, CacheView):
+        return
+    from llama_index.core.storage.kvstore.types import BaseKVStore  # noqa: PLC0415 - only needed with a cache
+
+    if not isinstance(cache, BaseKVStore):
+        raise InvalidArgumentError(
+            f"embeddings_cache: must be a BaseKVStore of LlamaIndex, not {type(cache).__name__}",
+            param="embeddings_cache",
+        )
+
 
 class CacheView:
     """A LlamaIndex key-value store (`BaseKVStore`) whose keys have a prefix, for one kind of vectors.

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -17,10 +16,12 @@ from llama_index_instrumentation import get_dispatcher
 from llama_index_instrumentation.dispatcher import Dispatcher
 
 from llama_index_melious.component import MeliousComponent
-from llama_index_melious.embeddings.cache_view import CacheView
+from llama_index_melious.embeddings.cache_view import CacheView, check_cache
+from llama_index_melious.embeddings.concurrency import ConcurrencyLimit
 from llama_index_melious.embeddings.places import (
     batch_run,
     check_text,
+    checked_texts,
     current_run,
     instructed,
     naming_the_node,
@@ -47,32 +48,6 @@ _get_text_embedding = inspect.unwrap(BaseEmbedding.get_text_embedding)
 _aget_text_embedding = inspect.unwrap(BaseEmbedding.aget_text_embedding)
 _get_text_embedding_batch = inspect.unwrap(BaseEmbedding.get_text_embedding_batch)
 _aget_text_embedding_batch = inspect.unwrap(BaseEmbedding.aget_text_embedding_batch)
-
-
-class _ConcurrencyLimit:
-    """Limits concurrent requests on each event loop. Copies and pickles start afresh."""
-
-    def __init__(self) -> None:
-        self._in_use: dict[tuple[asyncio.AbstractEventLoop, int], list[Any]] = {}
-
-    @asynccontextmanager
-    async def of(self, limit: int | None) -> AsyncIterator[None]:
-        if limit is None:
-            yield
-            return
-        key = running_loop(), limit
-        semaphore = self._in_use.setdefault(key, [asyncio.Semaphore(limit), 0])
-        semaphore[1] += 1
-        try:
-            async with semaphore[0]:
-                yield
-        finally:
-            semaphore[1] -= 1
-            if not semaphore[1]:  # an idle one would keep a closed loop alive
-                del self._in_use[key]
-
-    def __reduce__(self) -> tuple[type[_ConcurrencyLimit], tuple[()]]:
-        return _ConcurrencyLimit, ()
 
 
 class MeliousEmbedding(MeliousComponent, EmbeddingFields, BaseEmbedding):
@@ -113,7 +88,7 @@ class MeliousEmbedding(MeliousComponent, EmbeddingFields, BaseEmbedding):
         timeout: Seconds for each wait, a `Timeout`, an `httpx.Timeout` or `(connect, read)`. Default: 60 s.
         deadline: Seconds for a whole call, with waits and retries; 600 by default, None for no limit.
         max_retries: Further attempts after transient errors; 2 by default, 0 for none.
-        routing_fallbacks, budget, verify, ...: The rest of `melious.settings.options.ClientOptions`.
+        routing_fallbacks, budget, verify, ...: The rest of `melious.ClientOptions`.
         additional_kwargs: Further parameters of every request; those of a call replace them.
         http_client, async_http_client: Your own httpx clients, never closed; none by default.
         **arguments: See LlamaIndex's `BaseEmbedding` for `callback_manager` and `rate_limiter`.
@@ -123,16 +98,42 @@ class MeliousEmbedding(MeliousComponent, EmbeddingFields, BaseEmbedding):
         InvalidArgumentError: Another argument is wrong or unknown.
 
     Examples:
+        Instantiate; the key comes from `MELIOUS_API_KEY`:
+
         >>> from llama_index_melious import MeliousEmbedding
         >>> embed_model = MeliousEmbedding(
-        ...     model="multilingual-e5-large",
-        ...     api_key="sk-mel-...",
-        ...     query_instruction="query: ",
-        ...     text_instruction="passage: ",
+        ...     "multilingual-e5-large", query_instruction="query: ", text_instruction="passage: "
         ... )
-        >>> embed_model.embed_batch_size
-        100
-        >>> vector = embed_model.get_query_embedding("Who invented the lighthouse?")  # doctest: +SKIP
+
+        Embed a query and texts:
+
+        >>> len(embed_model.get_query_embedding("Who invented the lighthouse?"))
+        1024
+        >>> vectors = embed_model.get_text_embedding_batch(["Lighthouses are old.", "Tea is green."])
+        >>> len(vectors), len(vectors[0])
+        (2, 1024)
+
+        Async:
+
+        >>> import asyncio
+        >>> len(asyncio.run(embed_model.aget_text_embedding("Lighthouses are old.")))
+        1024
+
+        In an index:
+
+        >>> from llama_index.core import Document, VectorStoreIndex
+        >>> documents = [Document(text="Lighthouses guide ships."), Document(text="Tea is green.")]
+        >>> index = VectorStoreIndex.from_documents(documents, embed_model=embed_model)
+        >>> index.as_retriever(similarity_top_k=1).retrieve("What guides ships?")[0].text
+        'Lighthouses guide ships.'
+
+        Usage and impact:
+
+        >>> from melious import track_impact
+        >>> with track_impact() as ledger:
+        ...     vectors = embed_model.get_text_embedding_batch(["Lighthouses are old.", "Tea is green."])
+        >>> ledger.total.requests, ledger.total.carbon_g_co2 > 0
+        (1, True)
     """
 
     model_config: ClassVar[ConfigDict] = ConfigDict(validate_assignment=True)
@@ -172,12 +173,18 @@ class MeliousEmbedding(MeliousComponent, EmbeddingFields, BaseEmbedding):
     mode: str | None = None
     custom_weights: dict[str, float] | None = None
 
-    _concurrency: _ConcurrencyLimit = PrivateAttr(default_factory=_ConcurrencyLimit)
+    _concurrency: ConcurrencyLimit = PrivateAttr(default_factory=ConcurrencyLimit)
 
     @classmethod
     def class_name(cls) -> str:
         """The name for LlamaIndex's serialisation."""
         return "MeliousEmbedding"
+
+    @classmethod
+    def canonical_arguments(cls, arguments: dict[str, Any]) -> dict[str, Any]:
+        """See `MeliousComponent`; the cache is checked too."""
+        check_cache(arguments.get("embeddings_cache"))
+        return super().canonical_arguments(arguments)
 
     def _check(self) -> None:
         super()._check()
@@ -315,7 +322,7 @@ class MeliousEmbedding(MeliousComponent, EmbeddingFields, BaseEmbedding):
                 names its position.
             MeliousError: A request failed.
         """
-        ready = self._ready(self._own(kwargs))
+        texts, ready = checked_texts(texts), self._ready(self._own(kwargs))
         with batch_run(texts, ready.blank_texts) as written:
             vectors: list[Embedding] = _get_text_embedding_batch(ready, written, show_progress)
         return ready._with_zeros(texts, vectors)  # noqa: SLF001 - its own class
@@ -331,7 +338,7 @@ class MeliousEmbedding(MeliousComponent, EmbeddingFields, BaseEmbedding):
         After one has failed, no other is sent.
         """
         running_loop()
-        ready = self._ready(self._own(kwargs))
+        texts, ready = checked_texts(texts), self._ready(self._own(kwargs))
         with batch_run(texts, ready.blank_texts) as written:
             vectors: list[Embedding] = await _aget_text_embedding_batch(ready, written, show_progress)
         return ready._with_zeros(texts, vectors)  # noqa: SLF001 - its own class

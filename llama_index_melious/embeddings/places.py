@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 
@@ -26,6 +26,20 @@ class BatchRun:
 
 
 _current: ContextVar[BatchRun | None] = ContextVar("melious_embedding_run", default=None)
+
+
+def checked_texts(texts: object) -> list[str]:
+    """The texts of a call as a list.
+
+    Raises:
+        InvalidArgumentError: They are a single text, or nothing that can be iterated over.
+    """
+    if isinstance(texts, str) or not isinstance(texts, Iterable):
+        hint = "; get_text_embedding takes a single one" if isinstance(texts, str) else ""
+        raise InvalidArgumentError(
+            f"texts: must be a list of texts, not {type(texts).__name__}{hint}", param="texts"
+        )
+    return list(texts)
 
 
 @contextmanager

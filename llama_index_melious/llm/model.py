@@ -9,15 +9,12 @@ from llama_index.core.base.llms.types import (
     ChatMessage,
     ChatResponse,
     CompletionResponse,
-    LLMMetadata,
     MessageRole,
 )
-from llama_index.core.bridge.pydantic import Field
-from llama_index.core.constants import DEFAULT_CONTEXT_WINDOW
 from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_callback
 
-from llama_index_melious.component import MeliousComponent
-from llama_index_melious.llm.decorators import chat_callback, completion_callback
+from llama_index_melious.llm.decorators import chat_callback, completion_callback, with_checked_messages
+from llama_index_melious.llm.described import DescribedLLM
 from llama_index_melious.llm.messages import to_wire
 from llama_index_melious.llm.responses import (
     ResponseBuilder,
@@ -32,11 +29,11 @@ from llama_index_melious.llm.streaming import (
     astream_callback,
     stream_callback,
 )
-from llama_index_melious.llm.structured_predict import StructuredPredict
 from melious import catalogue
 from melious.clients.surroundings import FrameworkRun, made_by
+from melious.endpoints.chat_params import PARAMETERS
 from melious.errors import InvalidArgumentError
-from melious.settings.fields import ChatFields, with_model
+from melious.settings.fields import with_model
 from melious.settings.keys import hide_key
 from melious.wire.thinking import ReasoningReplay, ReplayWhen
 
@@ -59,7 +56,7 @@ _OWN = (
 _REPLAY: Mapping[bool | None, ReplayWhen] = {True: "always", None: "when_needed", False: "never"}
 
 
-class Melious(StructuredPredict, MeliousComponent, ChatFields):
+class Melious(DescribedLLM):
     """The chat models of Melious.
 
     Routing can be set here, for every request, or per call:
@@ -80,8 +77,7 @@ class Melious(StructuredPredict, MeliousComponent, ChatFields):
         verify_location: `warn` or `raise` if an answer is not from `filters["countries"]`; `off` by default.
         temperature: 0 to 2; not sent by default, so the model's own applies.
         max_tokens: Maximum tokens to generate, reasoning included; by default the model's maximum.
-        top_p, stop, seed, reasoning_effort, logprobs, top_logprobs: As in
-            `melious.endpoints.chat.ChatParams`; not sent by default.
+        top_p, stop, seed, ...: The rest of `melious.ChatParams`; not sent by default.
         context_window: Tokens the model can read; by default as in the catalogue. For a model that is not
             in it, LlamaIndex's default applies: 3900, to which engines and memories cut their prompts.
         is_function_calling_model: Whether the model supports tools; by default as in the catalogue. For a
@@ -95,7 +91,7 @@ class Melious(StructuredPredict, MeliousComponent, ChatFields):
         timeout: Seconds for each wait, a `Timeout`, an `httpx.Timeout` or `(connect, read)`. Default: 300 s.
         deadline: Seconds for a whole call, with waits and retries; 600 by default, None for no limit.
         max_retries: Further attempts after transient errors; 2 by default, 0 for none.
-        routing_fallbacks, budget, verify, ...: The rest of `melious.settings.options.ClientOptions`.
+        routing_fallbacks, budget, verify, ...: The rest of `melious.ClientOptions`.
         additional_kwargs: Further parameters of every request; those of a call replace them.
         http_client, async_http_client: Your own httpx clients, never closed; none by default.
         **arguments: See LlamaIndex's `LLM` for `callback_manager`, `system_prompt`, `output_parser`,
@@ -106,29 +102,79 @@ class Melious(StructuredPredict, MeliousComponent, ChatFields):
         InvalidArgumentError: Another argument is wrong or unknown.
 
     Examples:
+        Instantiate; the key comes from `MELIOUS_API_KEY`:
+
         >>> from llama_index_melious import Melious
-        >>> llm = Melious(model="glm-4.7", api_key="sk-mel-...", filters={"countries": ["DE", "FR"]})
+        >>> llm = Melious("glm-4.7", temperature=0, filters={"countries": ["DE", "FR"]})
         >>> llm.metadata.context_window
         131072
-        >>> print(llm.complete("What is a heat pump?"))  # doctest: +SKIP
-        >>> for chunk in llm.stream_complete("And a heat battery?"):  # doctest: +SKIP
-        ...     print(chunk.delta, end="")
-        >>> chunk.additional_kwargs.get("environment_impact")  # doctest: +SKIP
-    """
 
-    model: str = Field(kw_only=False)
-    temperature: float | None = Field(default=None, ge=0, le=2, allow_inf_nan=False)
-    max_tokens: int | None = Field(default=None, gt=0)
-    top_p: float | None = Field(default=None, ge=0, le=1, allow_inf_nan=False)
-    stop: list[str] | str | None = None
-    seed: int | None = None
-    reasoning_effort: str | None = None
-    logprobs: bool | None = None
-    top_logprobs: int | None = Field(default=None, ge=0)
-    context_window: int | None = Field(default=None, gt=0)
-    is_function_calling_model: bool | None = None
-    think_tags: bool = True
-    echo_thinking: bool | None = None
+        Complete a prompt, or answer a conversation:
+
+        >>> print(llm.complete("Why is the sky blue?"))
+        Air scatters blue light most.
+        >>> from llama_index.core.llms import ChatMessage
+        >>> answer = llm.chat([ChatMessage("Why is the sky blue?")])
+        >>> answer.message.content
+        'Air scatters blue light most.'
+
+        Stream:
+
+        >>> for chunk in llm.stream_complete("And the sunset?"):
+        ...     print(chunk.delta, end="")
+        The blue is gone.
+
+        Async, with `acomplete`, `achat`, `astream_chat` and `astream_complete`:
+
+        >>> import asyncio
+        >>> asyncio.run(llm.acomplete("Why is grass green?")).text
+        'Chlorophyll reflects green light.'
+
+        Tools:
+
+        >>> from llama_index.core.tools import FunctionTool
+        >>> def river_length(river: str) -> float:
+        ...     '''Give the length of a river in km.'''
+        >>> tool = FunctionTool.from_defaults(river_length)
+        >>> asked = llm.chat_with_tools([tool], "How long is the Elbe?")
+        >>> [(call.tool_name, call.tool_kwargs) for call in llm.get_tool_calls_from_response(asked)]
+        [('river_length', {'river': 'Elbe'})]
+
+        Structured output:
+
+        >>> from pydantic import BaseModel
+        >>> class River(BaseModel):
+        ...     name: str
+        ...     length_km: float
+        >>> llm.as_structured_llm(River).complete("The Elbe is 1094 km long.").raw
+        River(name='Elbe', length_km=1094.0)
+
+        Images, with a model that sees:
+
+        >>> from llama_index.core.llms import ImageBlock, TextBlock
+        >>> picture = ImageBlock(url="https://example.org/lighthouse.png")
+        >>> question = ChatMessage(blocks=[TextBlock(text="What is this?"), picture])
+        >>> llm.chat([question], model="gemma-3-27b-it").message.content
+        'A lighthouse.'
+
+        Usage and impact, of an answer or of all requests in a block:
+
+        >>> answer.additional_kwargs["completion_tokens"]
+        7
+        >>> impact = answer.additional_kwargs["environment_impact"]
+        >>> impact["location"], impact["carbon_g_co2"] > 0
+        ('FR', True)
+        >>> from melious import track_impact
+        >>> with track_impact() as ledger:
+        ...     answers = [llm.complete("One?"), llm.complete("Two?")]
+        >>> ledger.total.requests
+        2
+
+        Metadata:
+
+        >>> answer.additional_kwargs["model"], answer.additional_kwargs["finish_reason"]
+        ('glm-4.7', 'stop')
+    """
 
     if not TYPE_CHECKING:  # type checkers take the signature from the fields
 
@@ -146,62 +192,6 @@ class Melious(StructuredPredict, MeliousComponent, ChatFields):
         """The name for LlamaIndex's serialisation."""
         return "Melious_llm"
 
-    @property
-    def metadata(self) -> LLMMetadata:
-        """The model's properties, from the arguments, or else from the catalogue.
-
-        The catalogue is the shipped one, updated by `available_models` in this process. Nothing is fetched.
-        Where neither says anything, the context window is LlamaIndex's default and tools are not supported;
-        set `context_window` and `is_function_calling_model`.
-        """
-        card = catalogue.known(self.model, self.base_url)
-        return LLMMetadata(
-            context_window=self.context_window or (card and card.context_length) or DEFAULT_CONTEXT_WINDOW,
-            num_output=self.max_tokens or -1,
-            is_chat_model=True,
-            is_function_calling_model=self._calls_tools(card),
-            model_name=self.model,
-        )
-
-    def _calls_tools(self, card: ModelCard | None) -> bool:
-        if self.is_function_calling_model is not None:
-            return self.is_function_calling_model
-        return card is not None and bool(card.tools)
-
-    def available_models(self, **wanted: Any) -> list[ModelCard]:
-        """Find the chat models that the key may use: their cards, whose `id` is the name.
-
-        `metadata` uses their properties (context window, tools) from then on. It is cached for 5 minutes.
-
-        Args:
-            **wanted: Requirements and order, such as `vision=True`, `order_by="price"`; see
-                `melious.MeliousClient.models.find`.
-
-        Raises:
-            InvalidArgumentError: An argument is wrong.
-            MeliousError: The call failed.
-        """
-        return self._client().models.find(**self._search(wanted))
-
-    async def aavailable_models(self, **wanted: Any) -> list[ModelCard]:
-        """Like `available_models`, for asyncio."""
-        return await self._aclient().models.find(**self._search(wanted))
-
-    def _search(self, wanted: dict[str, Any]) -> dict[str, Any]:
-        names = ("timeout", "deadline", "max_retries", "retry_timeouts")
-        return {"type": "chat", **{name: getattr(self, name) for name in names}, **wanted}
-
-    def to_payload(self) -> dict[str, Any]:
-        """What events show of this LLM: neither the key nor headers."""
-        return {
-            "class_name": self.class_name(),
-            **self.metadata.model_dump(),
-            "model": self.model,
-            "temperature": self.temperature,
-            "max_tokens": self.max_tokens,
-            **self._routing(),
-        }
-
     def _extend_messages(self, messages: Sequence[ChatMessage]) -> list[ChatMessage]:
         """Put the system prompt first, unless one of LlamaIndex's programs has done so."""
         if self.system_prompt and not (
@@ -212,8 +202,6 @@ class Melious(StructuredPredict, MeliousComponent, ChatFields):
 
     def _request(self, messages: Sequence[ChatMessage], call: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments of the core's chat, from the settings and the call."""
-        from melious.endpoints.chat import PARAMETERS  # noqa: PLC0415 - a fifth of the import time
-
         params = dict(call)
         if "stream" in params:
             raise InvalidArgumentError(
@@ -237,6 +225,7 @@ class Melious(StructuredPredict, MeliousComponent, ChatFields):
 
     # --- chat ----------------------------------------------------------------------------------
 
+    @with_checked_messages
     @chat_callback()
     def chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
         """Answer a conversation.
@@ -252,11 +241,13 @@ class Melious(StructuredPredict, MeliousComponent, ChatFields):
         """
         return self._chat(messages, kwargs)
 
+    @with_checked_messages
     @chat_callback()
     async def achat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
         """Like `chat`, for asyncio."""
         return await self._achat(messages, kwargs)
 
+    @with_checked_messages
     @stream_callback(llm_chat_callback)
     def stream_chat(
         self, messages: Sequence[ChatMessage], **kwargs: Any
@@ -269,6 +260,7 @@ class Melious(StructuredPredict, MeliousComponent, ChatFields):
         """
         return ChatResponseStream(*self._stream(messages, kwargs))
 
+    @with_checked_messages
     @astream_callback(llm_chat_callback)
     async def astream_chat(
         self, messages: Sequence[ChatMessage], **kwargs: Any

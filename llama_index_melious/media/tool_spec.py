@@ -62,7 +62,7 @@ class MeliousToolSpec(MeliousComponent, BaseToolSpec):
             Default: 180 s for images, 900 s for recordings.
         deadline: Seconds for a whole call, with waits and retries; 600 by default, None for no limit.
         max_retries: Further attempts after transient errors; 2 by default, 0 for none.
-        routing_fallbacks, budget, verify, ...: The rest of `melious.settings.options.ClientOptions`.
+        routing_fallbacks, budget, verify, ...: The rest of `melious.ClientOptions`.
         additional_kwargs: Further parameters of every request; those of a call replace them.
         http_client, async_http_client: Your own httpx clients, never closed; none by default.
 

@@ -56,8 +56,8 @@ class MeliousRerank(MeliousComponent, BaseNodePostprocessor):
         flavor: The suffix of the model: `balanced`, `speed`, `price`, `eco` or `batch`; none by default.
         filters: Which providers may serve, such as `{"countries": ["DE", "FR"]}`; by default any.
         verify_location: `warn` or `raise` if an answer is not from `filters["countries"]`; `off` by default.
-        top_n: How many of the best nodes to keep; None, the default, keeps all.
-        score_threshold: The lowest score to keep; None, the default, keeps all.
+        top_n: How many of the best nodes to keep, 0 for none; None, the default, keeps all.
+        score_threshold: The lowest score to keep, 0 to 1; None, the default, keeps all.
         metadata_mode: Which metadata of a node the model reads with its text; `EMBED` by default.
         max_document_chars: Cut the text of a node after so many characters; None, the default, for never.
         keep_retrieval_score: Store the retriever's score as `retrieval_score` in the metadata; no by default.
@@ -69,7 +69,7 @@ class MeliousRerank(MeliousComponent, BaseNodePostprocessor):
         timeout: Seconds for each wait, a `Timeout`, an `httpx.Timeout` or `(connect, read)`. Default: 60 s.
         deadline: Seconds for a whole call, with waits and retries; 600 by default, None for no limit.
         max_retries: Further attempts after transient errors; 2 by default, 0 for none.
-        routing_fallbacks, budget, verify, ...: The rest of `melious.settings.options.ClientOptions`.
+        routing_fallbacks, budget, verify, ...: The rest of `melious.ClientOptions`.
         additional_kwargs: Further parameters of every request; those of a call replace them.
         http_client, async_http_client: Your own httpx clients, never closed; none by default.
         **arguments: See LlamaIndex's `BaseNodePostprocessor` for `callback_manager`.
@@ -79,15 +79,39 @@ class MeliousRerank(MeliousComponent, BaseNodePostprocessor):
         InvalidArgumentError: Another argument is wrong or unknown.
 
     Examples:
+        Instantiate; the key comes from `MELIOUS_API_KEY`:
+
         >>> from llama_index_melious import MeliousRerank
-        >>> rerank = MeliousRerank(model="bge-reranker-v2-m3", api_key="sk-mel-...", top_n=4)
-        >>> rerank.top_n, rerank.on_error
-        (4, 'raise')
-        >>> best = rerank.postprocess_nodes(nodes, query_str="What is a lighthouse?")  # doctest: +SKIP
-        >>> two = rerank.postprocess_nodes(nodes, query_str="Who?", top_n=2, preset="speed")  # doctest: +SKIP
+        >>> rerank = MeliousRerank("bge-reranker-v2-m3", top_n=1, filters={"countries": ["DE", "FR"]})
+
+        Sort nodes:
+
+        >>> from llama_index.core.schema import NodeWithScore, TextNode
+        >>> texts = ["Tea is green.", "Lighthouses guide ships."]
+        >>> nodes = [NodeWithScore(node=TextNode(text=text)) for text in texts]
+        >>> best = rerank.postprocess_nodes(nodes, query_str="What guides ships?")
+        >>> best[0].text, best[0].score > 0.5
+        ('Lighthouses guide ships.', True)
+
+        Async, with other settings for one call:
+
+        >>> import asyncio
+        >>> len(asyncio.run(rerank.apostprocess_nodes(nodes, query_str="ships", top_n=2)))
+        2
+
+        In a query engine:
+
         >>> engine = index.as_query_engine(  # doctest: +SKIP
         ...     similarity_top_k=20, node_postprocessors=[rerank]
         ... )
+
+        Usage and impact:
+
+        >>> from melious import track_impact
+        >>> with track_impact() as ledger:
+        ...     best = rerank.postprocess_nodes(nodes, query_str="What guides ships?")
+        >>> ledger.total.requests, ledger.total.carbon_g_co2 > 0
+        (1, True)
     """
 
     model_config: ClassVar[ConfigDict] = ConfigDict(validate_assignment=True)
@@ -96,7 +120,7 @@ class MeliousRerank(MeliousComponent, BaseNodePostprocessor):
 
     model: str
     top_n: int | None = Field(default=None, ge=0)
-    score_threshold: float | None = Field(default=None, allow_inf_nan=False)
+    score_threshold: float | None = Field(default=None, ge=0, le=1, allow_inf_nan=False)
     metadata_mode: MetadataMode = MetadataMode.EMBED
     max_document_chars: int | None = Field(default=None, gt=0)
     keep_retrieval_score: bool = False
@@ -130,7 +154,7 @@ class MeliousRerank(MeliousComponent, BaseNodePostprocessor):
             query_str: The query as text; give one of the two.
             **options: For this call only: `model`, `top_n`, `score_threshold`, `metadata_mode`,
                 `max_document_chars`, `keep_retrieval_score`, `on_error`, `max_batch_size`, `num_workers`,
-                and the parameters of `melious.endpoints.rerank.RerankParams`, such as `preset`, `filters`
+                and the parameters of `melious.RerankParams`, such as `preset`, `filters`
                 and `timeout`.
 
         Raises:

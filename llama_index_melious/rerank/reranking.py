@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 
 from llama_index.core.callbacks import CBEventType, EventPayload
 from llama_index.core.instrumentation.events.rerank import ReRankEndEvent, ReRankStartEvent
-from llama_index.core.schema import NodeWithScore, QueryBundle
+from llama_index.core.schema import BaseNode, NodeWithScore, QueryBundle
 from llama_index_instrumentation import get_dispatcher
 
 from melious.answers.results import RerankItem
@@ -63,8 +63,15 @@ class Reranking:
         """Check the query and collect the texts of the nodes.
 
         Raises:
-            InvalidArgumentError: There is no query.
+            InvalidArgumentError: There is no query, or a node has no place for a score.
         """
+        for position, node in enumerate(nodes):
+            if not isinstance(node, NodeWithScore):
+                hint = "; wrap it: NodeWithScore(node=...)" if isinstance(node, BaseNode) else ""
+                raise InvalidArgumentError(
+                    f"nodes[{position}]: must be a NodeWithScore, not {type(node).__name__}{hint}",
+                    param="nodes",
+                )
         if query is None or not query.query_str.strip():
             raise InvalidArgumentError(
                 f"{type(settings).__name__}: needs a query_str or a query_bundle", param="query_str"

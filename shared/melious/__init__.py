@@ -36,6 +36,12 @@ if TYPE_CHECKING:
     )
     from melious.clients._async.client import AsyncMeliousClient
     from melious.clients._sync.client import MeliousClient
+    from melious.endpoints.audio import TranscriptionParams
+    from melious.endpoints.chat_params import ChatParams
+    from melious.endpoints.embeddings import EmbeddingParams
+    from melious.endpoints.images import ImageParams
+    from melious.endpoints.models import FindParams
+    from melious.endpoints.rerank import RerankParams
     from melious.errors import (
         APIConnectionError,
         APIStatusError,
@@ -67,6 +73,7 @@ if TYPE_CHECKING:
     from melious.impact.budget import ImpactBudget
     from melious.routing.filters import Filters, ProviderFilters
     from melious.settings.config import Timeout
+    from melious.settings.options import CallOptions, ClientOptions, RoutingOptions
     from melious.wire.chunk import ChatChunk
 
 _HOME = {
@@ -113,6 +120,13 @@ _HOME = {
         "Usage",
     ),
     "routing.filters": ("Filters", "ProviderFilters"),
+    "endpoints.audio": ("TranscriptionParams",),
+    "endpoints.chat_params": ("ChatParams",),
+    "endpoints.embeddings": ("EmbeddingParams",),
+    "endpoints.images": ("ImageParams",),
+    "endpoints.models": ("FindParams",),
+    "endpoints.rerank": ("RerankParams",),
+    "settings.options": ("CallOptions", "ClientOptions", "RoutingOptions"),
     "wire.chunk": ("ChatChunk",),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
@@ -126,14 +140,20 @@ __all__ = [
     "BadRequestError",
     "BillingCost",
     "BudgetExceededError",
+    "CallOptions",
     "ChatChunk",
     "ChatCompletion",
+    "ChatParams",
+    "ClientOptions",
     "ConfigurationError",
     "ContextLengthExceededError",
     "DeadlineExceededError",
+    "EmbeddingParams",
     "EmbeddingsResult",
     "EnvironmentImpact",
     "Filters",
+    "FindParams",
+    "ImageParams",
     "ImagesResult",
     "ImpactBudget",
     "ImpactLedger",
@@ -151,15 +171,18 @@ __all__ = [
     "ProviderError",
     "ProviderFilters",
     "RateLimitError",
+    "RerankParams",
     "RerankResult",
     "ResidencyError",
     "ResidencyWarning",
     "ResponseDecodeError",
     "RetryEvent",
+    "RoutingOptions",
     "ServerError",
     "StreamTruncatedError",
     "Timeout",
     "Transcription",
+    "TranscriptionParams",
     "Usage",
     "__version__",
     "track_impact",

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias, runtime_checkable
 
 from melious.errors.checks import check_seconds
+from melious.errors.unknown import refuses_unknown
 
 
+@refuses_unknown
 @dataclass(frozen=True, slots=True)
 class Timeout:
     """How long each wait of one attempt may last, in seconds; None is no limit.

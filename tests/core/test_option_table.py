@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from melious.endpoints.chat import ChatParams
+from melious.endpoints.chat_params import ChatParams
 from melious.endpoints.embeddings import EmbeddingParams
 from melious.settings.checks import Option
 from melious.settings.config import ClientConfig

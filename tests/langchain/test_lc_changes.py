@@ -128,7 +128,12 @@ def test_a_reranker_keeps_the_score_of_a_search_per_call_too(way, rerank):
     ("method", "arguments", "more", "problem"),
     [
         ("rerank", ["heat", "query"], {}, "documents: must be a list"),
-        ("rerank", [["heat"], "query"], {"min_score": "high"}, "min_score: must be a number, not 'high'"),
+        (
+            "rerank",
+            [["heat"], "query"],
+            {"min_score": "high"},
+            "min_score: must be a number from 0 to 1, not 'high'",
+        ),
         ("compress_documents", ["heat", "query"], {}, "documents: must be a list"),
         ("compress_documents", [["heat"], "query"], {}, r"documents\[0\]: must be a Document, not str"),
     ],

@@ -174,7 +174,7 @@ async def test_sizes_and_limits_hold_for_a_call_too(way, where):
         assert sorted(map(len, server.texts)) == [1, 2]
         assert all(len(text) <= 5 for texts in server.texts for text in texts)
         assert server.at_once == 1
-        beyond = await way(rerank, "postprocess_nodes", scored(*TEXTS), query_str=QUERY, score_threshold=2.0)
+        beyond = await way(rerank, "postprocess_nodes", scored(*TEXTS), query_str=QUERY, score_threshold=1.0)
         assert beyond == []
 
 

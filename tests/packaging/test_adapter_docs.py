@@ -1,6 +1,7 @@
 """What `help()` says of the adapters' classes is what they take, with the defaults that hold."""
 
 import inspect
+import pydoc
 import re
 
 import pytest
@@ -17,7 +18,7 @@ from llama_index.core.tools.tool_spec.base import BaseToolSpec
 
 import langchain_melious
 import llama_index_melious
-from langchain_melious.chat.parameters import PARAMETERS
+import melious
 from melious.settings.options import OPTION
 from melious.timeouts import timeout_for
 
@@ -36,9 +37,9 @@ BASES = {
 EACH = pytest.mark.parametrize(
     "made", BASES, ids=lambda made: f"{made.__module__.split('_')[0]}-{made.__name__}"
 )
-ELSEWHERE = "The rest of `melious.settings.options.ClientOptions`."
 NOT_ARGUMENTS = {"spec_functions", "response_format", "args_schema", "is_remote"}
 """Fields that a framework asks for and nobody sets."""
+FROM_THE_ENVIRONMENT = ("api_key", "base_url")
 
 
 def documented(made):
@@ -58,22 +59,72 @@ def arguments(made):
 @EACH
 def test_every_argument_that_is_documented_is_taken_and_the_other_way_round(made):
     listed = documented(made)
-    assert listed["..."] in (
-        ELSEWHERE,
-        "The rest of `melious.endpoints.chat.ChatParams`; not sent by default.",
-    )
-    rest = {*OPTION, *(PARAMETERS if made is langchain_melious.ChatMelious else ())}
-    assert set(listed) - {"..."} <= {*made.model_fields, *getattr(made, "argument_aliases", ())}
-    other_names = set(getattr(made, "argument_aliases", {}).values()) | set(
-        getattr(made, "argument_aliases", {})
-    )
-    assert arguments(made) - set(listed) - rest - NOT_ARGUMENTS <= other_names
+    aliases = getattr(made, "argument_aliases", {})
+    assert "..." not in listed
+    assert set(listed) <= {*made.model_fields, *aliases}
+    assert arguments(made) - set(listed) - NOT_ARGUMENTS <= set(aliases.values()) | set(aliases)
+
+
+@EACH
+def test_the_signature_has_the_documented_arguments_first_and_in_their_order(made):
+    shown = inspect.signature(made).parameters
+    listed = list(documented(made))
+    assert list(shown)[: len(listed)] == listed
+    aliases = getattr(made, "argument_aliases", {})
+    assert {aliases.get(name, name) for name in shown} == set(made.model_fields)
+
+
+@EACH
+def test_the_defaults_of_the_signature_are_those_that_hold(made, melious_key):
+    needed = {"model": "m"} if "model" in inspect.signature(made).parameters else {}
+    shown = {
+        name: each.default
+        for name, each in inspect.signature(made).parameters.items()
+        if name not in (*needed, *NOT_ARGUMENTS, *FROM_THE_ENVIRONMENT) and repr(each.default) != "<factory>"
+    }
+    plain, explicit = made(**needed), made(**{**needed, **shown})
+    assert [name for name in shown if getattr(plain, name) != getattr(explicit, name)] == []
+
+
+@EACH
+def test_shift_tab_shows_the_types_of_the_source(made):
+    shown = str(inspect.signature(made))
+    needs_a_model = made is not llama_index_melious.MeliousToolSpec
+    assert shown.startswith("(model: str, *, " if needs_a_model else "(*, image_model: str | None = ")
+    assert "filters: FiltersArgument | None = None" in shown
+    assert "max_retries: int = 2" in shown
+    assert "*positional" not in shown
+    assert "**" not in shown
+    assert "max_retries: int = 2" in pydoc.render_doc(made, renderer=pydoc.plaintext)
+
+
+@pytest.mark.parametrize("after", ["imported", "made"])
+def test_the_signature_of_the_usage_event_shows_what_it_reports(after):
+    if after == "made":
+        llama_index_melious.MeliousUsageEvent(endpoint="chat")
+    shown = inspect.signature(llama_index_melious.MeliousUsageEvent).parameters
+    assert set(shown) == set(llama_index_melious.MeliousUsageEvent.model_fields)
+    assert shown["endpoint"].default is inspect.Parameter.empty
+    assert shown["request_id"].default is None
+
+
+def test_a_subclass_with_arguments_of_its_own_shows_those():
+    class Green(langchain_melious.ChatMelious):
+        shade: str = "dark"
+
+    class Fixed(langchain_melious.ChatMelious):
+        def __init__(self, country: str) -> None:
+            super().__init__(model="glm-4.7", filters={"countries": [country]})
+
+    assert inspect.signature(Green).parameters["shade"].default == "dark"
+    assert next(iter(inspect.signature(Green).parameters)) == "model"
+    assert next(iter(inspect.signature(Fixed).parameters)) == "country"
 
 
 @EACH
 def test_options_are_documented_with_the_sentence_of_the_table(made):
     for name, text in documented(made).items():
-        if name in OPTION and text != ELSEWHERE:
+        if name in OPTION:
             assert text.startswith(OPTION[name].sentence), name
 
 
@@ -95,3 +146,10 @@ def test_the_defaults_are_those_that_are_documented(made):
         if default is not None and str(default) != value and str(float(default)) != str(float(value)):
             wrong.append((name, value, default))
     assert not wrong
+
+
+@pytest.mark.parametrize("method", ["available_models", "aavailable_models"])
+def test_the_list_of_models_shows_the_options_of_its_call(method):
+    shown = getattr(langchain_melious.ChatMelious, method)
+    assert set(inspect.signature(shown).parameters) == {"self", *melious.CallOptions.__annotations__}
+    assert "**" not in str(inspect.signature(shown))

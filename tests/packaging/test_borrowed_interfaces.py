@@ -142,17 +142,17 @@ _LANGCHAIN = [
     for where, file, why in (
         (
             "language_models.chat_models:BaseChatModel._combine_llm_outputs",
-            "chat/model.py",
+            "chat/surrounded.py",
             "`generate` of several prompts sums usage",
         ),
         (
             "language_models.chat_models:BaseChatModel._convert_cached_generations",
-            "chat/model.py",
+            "chat/surrounded.py",
             "cached answers are marked, and cost nothing again",
         ),
         (
             "language_models.chat_models:BaseChatModel._should_stream",
-            "chat/model.py",
+            "chat/surrounded.py",
             "`streaming` and callbacks decide",
         ),
         (

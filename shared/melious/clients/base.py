@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, Self
 
+from melious._signatures import UNCHANGED, written_out
 from melious.endpoints.embedding_cache import EmbeddingCache
 from melious.errors import InvalidArgumentError
 from melious.http.outgoing import check_environment
 from melious.settings.config import ClientConfig
 from melious.settings.headers import warn_of_hidden_key
 from melious.settings.keys import hide_key
+from melious.settings.options import ClientOptions
 
 if TYPE_CHECKING:
     from melious.routing.fallbacks import FallbackStep
@@ -71,6 +73,11 @@ class ClientBase:
             else None
         )
 
+    @written_out(
+        ClientOptions,
+        defaults=dict.fromkeys(ClientOptions.__annotations__, UNCHANGED),
+        without=("api_key", "base_url", "allow_insecure_http"),
+    )
     def with_options(self, **changes: Any) -> Self:
         """A client with changed settings, on the same connections.
 

@@ -37,6 +37,12 @@ def check_real(name: str, value: object) -> None:
         raise InvalidArgumentError(f"{name}: must be a number, not {value!r:.80}", param=name)
 
 
+def check_share(name: str, value: object) -> None:
+    """Refuse anything but a number from 0 to 1."""
+    if not 0 <= _number(value) <= 1:
+        raise InvalidArgumentError(f"{name}: must be a number from 0 to 1, not {value!r:.80}", param=name)
+
+
 def check_bool(name: str, value: object) -> None:
     """Refuse anything but True and False."""
     if not isinstance(value, bool):

@@ -12,6 +12,7 @@ from melious import forks
 from melious._figures import counted, known_amount
 from melious.errors import BudgetExceededError, InvalidArgumentError
 from melious.errors.checks import check_number, check_one_of, check_whole
+from melious.errors.unknown import refuses_unknown
 from melious.impact.estimates import Estimator
 from melious.impact.totals import Entry, Totals
 
@@ -31,6 +32,7 @@ _CANNOT_BE_ENFORCED = (
 )
 
 
+@refuses_unknown
 class ImpactBudget:
     """Limits on what requests may cost. Once one is reached, further requests are refused.
 

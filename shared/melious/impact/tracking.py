@@ -8,6 +8,7 @@ from contextvars import ContextVar
 from os import PathLike
 from typing import TYPE_CHECKING
 
+from melious.errors.unknown import refuses_unknown
 from melious.impact.ledger import ImpactLedger
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ _active: ContextVar[tuple[ImpactLedger, ...]] = ContextVar("melious_ledgers", de
 _budgets: ContextVar[tuple[ImpactBudget, ...]] = ContextVar("melious_budgets", default=())
 
 
+@refuses_unknown
 @contextmanager
 def track_impact(
     budget: ImpactBudget | None = None,

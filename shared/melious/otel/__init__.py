@@ -4,7 +4,7 @@ Nothing is recorded until `instrument()` is called, and never the content of req
 names, counts and costs. Needs the API package (extra `otel`); the application's SDK decides where the spans
 go.
 
-Example:
+Examples:
     >>> from melious import otel
     >>> otel.instrument()
     >>> # client.chat.create(...), chain.invoke(...), query_engine.query(...)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, get_args
 from pydantic import BaseModel, ConfigDict, Field
 
 from melious._figures import known_figure
+from melious._signatures import written_out
 from melious._stacklevel import warn_once
 from melious.errors import InvalidArgumentError
 
@@ -128,6 +129,7 @@ class ProviderFilters(BaseModel):
 
     if not TYPE_CHECKING:  # type checkers read the signature from the fields
 
+        @written_out(Filters)
         def __init__(self, **filters: Any) -> None:
             super().__init__(**_checked(filters))
 

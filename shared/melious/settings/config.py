@@ -8,14 +8,13 @@ when the client is made and not at the first request.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Secret, SecretStr
 
-from melious.errors import InvalidArgumentError
-from melious.errors.suggestions import nearest
+from melious.errors.unknown import reject_unknown
 from melious.routing.filters import filters_in, filters_to_wire
 from melious.routing.residency import VerifyLocation, check_verifiable
 from melious.settings.base_url import DEFAULT_BASE_URL, URL_VARIABLE, is_loopback, resolve_base_url
@@ -47,44 +46,6 @@ __all__ = [
     "resolve_key",
     "timeout_for",
 ]
-
-
-_OTHER_WORDS: Mapping[str, tuple[str, ...]] = {
-    "additional_headers": ("default_headers", "extra_headers"),
-    "additional_kwargs": ("extra_body",),
-    "api_base": ("base_url",),
-    "chunk_size": ("batch_size",),
-    "countries": ("filters",),
-    "default_headers": ("extra_headers",),
-    "endpoint": ("base_url",),
-    "headers": ("default_headers", "extra_headers"),
-    "key": ("api_key",),
-    "max_completion_tokens": ("max_tokens",),
-    "model_kwargs": ("extra_body",),
-    "proxies": ("http_client",),
-    "proxy": ("http_client",),
-    "request_timeout": ("timeout",),
-    "stop_sequences": ("stop",),
-    "stream": ("streaming",),
-    "token": ("api_key",),
-    "url": ("base_url",),
-}
-"""What other packages call an argument."""
-
-_NOT_NEEDED = frozenset(
-    {
-        "api_type",
-        "api_version",
-        "deployment_name",
-        "engine",
-        "is_chat_model",
-        "organization",
-        "reuse_client",
-        "should_use_structured_outputs",
-        "tokenizer",
-    }
-)
-"""Arguments of other packages that set what needs no setting here."""
 
 
 @dataclass(frozen=True)
@@ -184,23 +145,3 @@ def _make_regular(options: dict[str, Any]) -> None:
         from melious.routing.fallbacks import checked_steps  # noqa: PLC0415 - only for those who ask for it
 
         options["routing_fallbacks"] = checked_steps(options["routing_fallbacks"])
-
-
-def reject_unknown(given: Iterable[str], known: Iterable[str], where: str) -> None:
-    """Refuse names that are not known, with the one that was meant, as far as that can be told.
-
-    Raises:
-        InvalidArgumentError: For the first unknown name.
-    """
-    names = set(known)
-    for name in given:
-        if name not in names:
-            if name in _NOT_NEEDED:
-                raise InvalidArgumentError(
-                    f"{where}: unknown argument {name!r}; leave it out, it is not needed"
-                )
-            meant = nearest(name, names, _OTHER_WORDS)
-            hint = f"; did you mean {meant!r}?" if meant else ""
-            if not meant and "extra_body" in names:
-                hint = " (other fields of the body go into extra_body)"
-            raise InvalidArgumentError(f"{where}: unknown argument {name!r}{hint}")

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
+from melious._signatures import DEFAULTS_OF_CALLS, written_out
 from melious.answers.results import (
     ChatCompletion,
     EmbeddingsResult,
@@ -22,7 +23,7 @@ from melious.clients.record import UsageRecorder, verify_location
 from melious.clients.streams import AsyncBegun, AsyncChatStream
 from melious.endpoints import audio, chat, images, models
 from melious.endpoints.audio import AudioFile, TranscriptionParams
-from melious.endpoints.chat import ChatParams
+from melious.endpoints.chat_params import ChatParams
 from melious.endpoints.embedding_cache import EmbeddingCache
 from melious.endpoints.embeddings import EmbeddingParams, EmbeddingsPlan
 from melious.endpoints.images import ImageParams
@@ -31,6 +32,7 @@ from melious.endpoints.rerank import RerankParams, RerankPlan
 from melious.exchange.request import Operation, Request
 from melious.http._async.driver import AsyncDriver
 from melious.settings.config import ClientConfig
+from melious.settings.options import CallOptions, RoutingOptions
 from melious.wire.chunk import ChatChunk
 
 if TYPE_CHECKING:
@@ -59,6 +61,13 @@ class _Endpoint:
 class AsyncChat(_Endpoint):
     """`client.chat`."""
 
+    if not TYPE_CHECKING:  # for type checkers there are no other attributes
+
+        def __getattr__(self, name: str) -> Any:
+            hint = "; use chat.create and chat.stream" if name == "completions" else ""
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{hint}")
+
+    @written_out(ChatParams, RoutingOptions, CallOptions)
     async def create(
         self, *, model: str, messages: Sequence[Mapping[str, Any]], **params: Unpack[ChatParams]
     ) -> ChatCompletion:
@@ -67,7 +76,7 @@ class AsyncChat(_Endpoint):
         Args:
             model: The model, with or without a flavor (`glm-4.7:eco`).
             messages: The conversation, oldest first, in OpenAI's form.
-            **params: See `ChatParams`, `RoutingOptions` and `CallOptions`.
+            **params: Those of `melious.ChatParams`.
 
         Raises:
             InvalidArgumentError: An argument is wrong; nothing was sent.
@@ -79,12 +88,16 @@ class AsyncChat(_Endpoint):
             completion = await self._call(chat.create(self._config, model, messages, params))
         return completion
 
+    @written_out(ChatParams, RoutingOptions, CallOptions)
     def stream(
         self, *, model: str, messages: Sequence[Mapping[str, Any]], **params: Unpack[ChatParams]
     ) -> AsyncChatStream:
-        """Stream an answer; see `create` for the arguments.
+        """Stream an answer. Awaiting, entering or iterating over it makes the request.
 
-        Awaiting, entering or iterating over it makes the request.
+        Args:
+            model: The model, with or without a flavor (`glm-4.7:eco`).
+            messages: The conversation, oldest first, in OpenAI's form.
+            **params: Those of `melious.ChatParams`.
 
         Raises:
             InvalidArgumentError: An argument is wrong; nothing was sent.
@@ -137,6 +150,7 @@ class AsyncEmbeddings(_Endpoint):
         self._cache = cache
         self._refused_encodings: dict[str, int] = {}
 
+    @written_out(EmbeddingParams, RoutingOptions, CallOptions)
     async def create(
         self,
         *,
@@ -152,7 +166,7 @@ class AsyncEmbeddings(_Endpoint):
         Args:
             model: The model, with or without a flavor.
             input: One text or several, none of them empty.
-            **params: See `EmbeddingParams`, `RoutingOptions` and `CallOptions`.
+            **params: Those of `melious.EmbeddingParams`.
 
         Raises:
             InvalidArgumentError: An argument is wrong; nothing was sent.
@@ -165,6 +179,7 @@ class AsyncEmbeddings(_Endpoint):
 class AsyncRerank(_Endpoint):
     """`client.rerank`."""
 
+    @written_out(RerankParams, RoutingOptions, CallOptions)
     async def create(
         self,
         *,
@@ -179,7 +194,7 @@ class AsyncRerank(_Endpoint):
             model: The model, with or without a flavor.
             query: What to look for.
             documents: Texts, or dicts with `text`.
-            **params: See `RerankParams`, `RoutingOptions` and `CallOptions`.
+            **params: Those of `melious.RerankParams`.
 
         Raises:
             InvalidArgumentError: An argument is wrong; nothing was sent.
@@ -192,13 +207,14 @@ class AsyncRerank(_Endpoint):
 class AsyncImages(_Endpoint):
     """`client.images`."""
 
+    @written_out(ImageParams, RoutingOptions, CallOptions)
     async def generate(self, *, model: str, prompt: str, **params: Unpack[ImageParams]) -> ImagesResult:
         """Generate images.
 
         Args:
             model: The model.
             prompt: What the image should show.
-            **params: See `ImageParams`, `RoutingOptions` and `CallOptions`.
+            **params: Those of `melious.ImageParams`.
 
         Raises:
             InvalidArgumentError: An argument is wrong; nothing was sent.
@@ -210,6 +226,7 @@ class AsyncImages(_Endpoint):
 class AsyncAudio(_Endpoint):
     """`client.audio`."""
 
+    @written_out(TranscriptionParams, RoutingOptions, CallOptions)
     async def transcribe(
         self, *, model: str, file: AudioFile, **params: Unpack[TranscriptionParams]
     ) -> Transcription:
@@ -219,7 +236,7 @@ class AsyncAudio(_Endpoint):
             model: The model.
             file: A path, an open file, or a tuple of name and bytes; at most 25 MB of mp3, mp4,
                 mpeg, mpga, m4a, wav or webm.
-            **params: See `TranscriptionParams`, `RoutingOptions` and `CallOptions`.
+            **params: Those of `melious.TranscriptionParams`.
 
         Raises:
             InvalidArgumentError: An argument is wrong; nothing was sent.
@@ -232,13 +249,14 @@ class AsyncAudio(_Endpoint):
 class AsyncModels(_Endpoint):
     """`client.models`."""
 
+    @written_out(CallOptions)
     async def list(self, *, include_meta: bool = False, **params: Unpack[ModelParams]) -> ModelList:
         """List the models that the key may use.
 
         Args:
             include_meta: Include types, modalities, capabilities, contexts and prices, which the
                 catalogue of this process then knows.
-            **params: See `CallOptions`.
+            **params: Those of `melious.CallOptions`.
 
         Raises:
             MeliousError: The call failed; the subclass says how.
@@ -248,6 +266,7 @@ class AsyncModels(_Endpoint):
             models.live_models(self._config).update(models.listed_models(listed))
         return listed
 
+    @written_out(FindParams, CallOptions, defaults={**DEFAULTS_OF_CALLS, "max_age": 300.0})
     async def find(self, **params: Unpack[FindParams]) -> builtins.list[ModelCard]:
         """Find models that the key may use by what they can do and cost.
 
@@ -257,8 +276,7 @@ class AsyncModels(_Endpoint):
         left out; being listed is no guarantee for the others.
 
         Args:
-            **params: `type`, `vision`, `tools`, `reasoning`, `min_context`, `max_input_cost` (EUR
-                per million tokens), `order_by` and `max_age` (see `FindParams`), and `CallOptions`.
+            **params: Those of `melious.FindParams`.
 
         Returns:
             Cards (`melious.catalogue.ModelCard`): `id`, `context_length`, `input_cost` and
@@ -291,6 +309,7 @@ class AsyncModels(_Endpoint):
                 found = found.succeeded(models.listed_models(listed))
         return models.chosen(wanted, found, self._config)
 
+    @written_out(CallOptions)
     async def retrieve(
         self, model: str, *, include_meta: bool = False, **params: Unpack[ModelParams]
     ) -> Model:
@@ -299,7 +318,7 @@ class AsyncModels(_Endpoint):
         Args:
             model: The model's id.
             include_meta: Include type, modalities, capabilities, context and price.
-            **params: See `CallOptions`.
+            **params: Those of `melious.CallOptions`.
 
         Raises:
             ModelNotFoundError: There is no such model.

@@ -6,6 +6,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Any, Self, Unpack
 
+from melious._signatures import written_out
 from melious.clients._sync.endpoints import (
     Audio,
     Chat,
@@ -18,9 +19,10 @@ from melious.clients.base import ClientBase, checked_http_client
 from melious.http._sync.driver import SyncDriver
 from melious.settings.config import ClientConfig
 from melious.settings.keys import hide_key
-from melious.settings.options import ClientOptions
+from melious.settings.options import OPTIONS, ClientOptions
 
 
+@written_out(ClientOptions, defaults={option.name: option.default for option in OPTIONS})
 class MeliousClient(ClientBase):
     """A client for blocking code. Cheap to make, safe to share between threads.
 
@@ -31,8 +33,7 @@ class MeliousClient(ClientBase):
     Args:
         http_client: A client with httpx's interface to send through, used unchanged and never closed.
             By default connections are managed here.
-        **options: `api_key`, `base_url`, `preset`, `flavor`, `filters`, `timeout` and the rest of
-            `melious.settings.options.ClientOptions`, which has their units and defaults.
+        **options: Those of `melious.ClientOptions`.
 
     Raises:
         ConfigurationError: There is no key, or the base URL, or a proxy or certificates named by the
@@ -40,11 +41,70 @@ class MeliousClient(ClientBase):
         InvalidArgumentError: Another argument is wrong.
 
     Examples:
-        >>> client = MeliousClient(api_key="sk-mel-...", preset="environment")
-        >>> answer = client.chat.create(  # doctest: +SKIP
-        ...     model="glm-4.7", messages=[{"role": "user", "content": "Hello!"}]
+        Instantiate; the key comes from `MELIOUS_API_KEY`:
+
+        >>> from melious import MeliousClient
+        >>> client = MeliousClient(preset="environment", filters={"countries": ["DE", "FR"]})
+
+        Ask:
+
+        >>> hello = {"model": "glm-4.7", "messages": [{"role": "user", "content": "Why is the sky blue?"}]}
+        >>> answer = client.chat.create(**hello)
+        >>> answer.text
+        'Air scatters blue light most.'
+
+        Stream:
+
+        >>> with client.chat.stream(**hello) as stream:
+        ...     for chunk in stream:
+        ...         print(chunk.text, end="")
+        The blue is gone.
+
+        Tools and structured output, in OpenAI's form:
+
+        >>> schema = {"type": "object", "properties": {"river": {"type": "string"}}}
+        >>> tool = {"type": "function", "function": {"name": "river_length", "parameters": schema}}
+        >>> asked = client.chat.create(**hello, tools=[tool])
+        >>> asked.tool_calls[0]["function"]["arguments"]
+        '{"river": "Elbe"}'
+        >>> wanted = {"type": "json_schema", "json_schema": {"name": "river", "schema": schema}}
+        >>> river = client.chat.create(**hello, response_format=wanted)
+        >>> river.text
+        '{"river":"Elbe"}'
+
+        Embeddings, reranking, images and models:
+
+        >>> embedded = client.embeddings.create(model="bge-m3", input=["a heat pump", "a kettle"])
+        >>> len(embedded.embeddings), len(embedded.embeddings[0])
+        (2, 1024)
+        >>> ranked = client.rerank.create(
+        ...     model="bge-reranker-v2-m3", query="ships", documents=["Tea.", "Lighthouses guide ships."]
         ... )
-        >>> answer.text, answer.environment_impact.carbon_g_co2  # doctest: +SKIP
+        >>> ranked.results[0].index
+        1
+        >>> pictures = client.images.generate(model="flux-schnell", prompt="a lighthouse")
+        >>> pictures.data[0].b64_json[:4]
+        'iVBO'
+        >>> cards = client.models.find(vision=True, order_by="price")
+        >>> cards[0].id
+        'glm-5.3-flash'
+
+        Usage and impact, of an answer or of all requests in a block:
+
+        >>> answer.usage.completion_tokens
+        7
+        >>> answer.environment_impact.location, answer.environment_impact.carbon_g_co2 > 0
+        ('FR', True)
+        >>> from melious import track_impact
+        >>> with track_impact() as ledger:
+        ...     again = client.chat.create(**hello)
+        >>> ledger.total.requests
+        1
+
+        Metadata:
+
+        >>> answer.model, answer.choices[0].finish_reason, answer.meta.attempts
+        ('glm-4.7', 'stop', 1)
     """
 
     def __init__(self, *, http_client: Any = None, **options: Unpack[ClientOptions]) -> None:
