@@ -6,6 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 OLDEST := $(VENV)/oldest
 DOCS := $(VENV)/docs
+EXAMPLES := $(VENV)/examples
 LLAMA := $(VENV)/llama-index
 SCALE := $(VENV)/scale
 JUDGES := $(VENV)/judges
@@ -15,7 +16,7 @@ export UV_LINK_MODE := copy
 UV := $(BIN)/python -m uv pip install --quiet --python $(BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-python test-newest test-all coverage fuzz soak lint format bench judges notebooks docs news release build clean
+.PHONY: help demo example test test-python test-newest test-all coverage fuzz soak lint format bench judges notebooks docs news release build clean
 
 help:  ## say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
@@ -60,6 +61,12 @@ $(DOCS)/.made: $(BIN)/uv pyproject.toml
 	$(BIN)/python -m uv pip install --quiet --python $(DOCS)/bin/python --group docs
 	@touch $@
 
+# Streamlit, the server of LangGraph and tracers: nothing else needs them.
+$(EXAMPLES)/.made: $(BIN)/uv pyproject.toml
+	$(BIN)/python -m uv venv --quiet --allow-existing --python $(BIN)/python $(EXAMPLES)
+	$(BIN)/python -m uv pip install --quiet --python $(EXAMPLES)/bin/python -e ".[langchain,llama-index,sandbox,otel]" --group examples
+	@touch $@
+
 # What others wrote. A group that cannot be installed is said, and its judges are skipped with the reason.
 $(JUDGES)/.made: $(BIN)/uv pyproject.toml
 	$(BIN)/python -m uv venv --quiet --allow-existing --python $(BIN)/python $(JUDGES)
@@ -81,6 +88,9 @@ $(LITELLM)/.made: $(BIN)/uv pyproject.toml
 
 demo: $(VENV)/.run  ## the main job on the embedded sandbox: no key, no network
 	$(BIN)/melious demo $(ARGS)
+
+example: $(EXAMPLES)/.made  ## an example on the sandbox, or on the service with a key: NAME=fastapi_bill, see examples/README.md
+	$(EXAMPLES)/bin/python -m examples.$(NAME) $(ARGS)
 
 test: $(VENV)/.dev $(OLDEST)/.made  ## every test once, a sample of large products; on httpx and the oldest versions what depends on them
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
@@ -104,12 +114,13 @@ test-newest: $(VENV)/.dev  ## on the newest other Python that is found: the core
 	$(MAKE) test-python OTHER=$$other ARGS="tests/core" && \
 	$(MAKE) test-python OTHER=$$other ARGS="-m versions tests/langchain tests/llama_index"
 
-test-all: $(VENV)/.dev $(OLDEST)/.made $(SCALE)/.made  ## everything: whole products, both HTTP libraries, oldest versions, Ray and Dask, every Python found
+test-all: $(VENV)/.dev $(OLDEST)/.made $(SCALE)/.made $(EXAMPLES)/.made  ## everything: whole products, both HTTP libraries, oldest versions, Ray and Dask, every Python found
 	$(BIN)/python -m pytest -n 2 --dist loadgroup --exhaustive
 	$(BIN)/python -m pytest -n 2 --dist loadgroup --exhaustive --http-library httpx tests/core tests/faults
 	$(OLDEST)/bin/python -m pytest -n 2 --dist loadfile --exhaustive --http-library httpx tests/langchain tests/llama_index
 	$(OLDEST)/bin/python -m pytest --exhaustive tests/packaging/test_borrowed_*.py tests/llama_index/check_openai_like.py
 	$(SCALE)/bin/python -m pytest tests/scale/check_arrow.py tests/scale/check_dask.py tests/scale/check_ray.py
+	$(EXAMPLES)/bin/python -m pytest tests/examples/test_*.py tests/examples/check_*.py
 	@own=$$($(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
 	for version in $$(.ci/pythons | cut -d " " -f 1 | grep -vx "$$own"); do \
 		$(MAKE) test-python OTHER=$$version ARGS=--exhaustive || exit 1; \

@@ -2,8 +2,8 @@
 
 - `version 0.2.0` writes the version into every place that states it.
 - `repository https://github.com/OWNER/NAME` puts the address into the metadata of
-  every distribution, and makes relative links of the README absolute, as PyPI
-  shows it outside of the repository.
+  every distribution, makes relative links of the README absolute, as PyPI
+  shows it outside of the repository, and gives each notebook its "Open in Colab".
 - `check v0.2.0` fails unless every place states the version of the tag, and its
   news is in CHANGELOG.md.
 - `notes v0.2.0` prints the section of CHANGELOG.md.
@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -43,6 +44,7 @@ PLACES = [
 ]
 PROJECTS = ("pyproject.toml", "packaging/*/pyproject.toml")
 LINK = re.compile(r"(!?)(\[[^\]]*\]\()(?!https?:|#|mailto:)([^)\s]+)(?=\))")
+COLAB = "https://colab.research.google.com"
 URLS = {"Repository": "", "Issues": "/issues", "Changelog": "/blob/HEAD/CHANGELOG.md"}
 
 
@@ -87,6 +89,22 @@ def locate(root: Path, repository: str) -> None:
         readme.read_text("utf-8"),
     )
     readme.write_text(absolute, "utf-8", newline="\n")
+    for file in files_of(root, "notebooks/*.ipynb"):
+        badge(file, repository)
+
+
+def badge(file: Path, repository: str) -> None:
+    """Put "Open in Colab" on top of a notebook; Colab opens notebooks of GitHub only."""
+    notebook = json.loads(file.read_text("utf-8"))
+    title = notebook["cells"][0]
+    source = re.sub(r"^\[!\[Open in Colab\].*\n+", "", "".join(title["source"]))
+    host, _, name = repository.removeprefix("https://").partition("/")
+    if host == "github.com":
+        place = f"{COLAB}/github/{name}/blob/main/notebooks/{file.name}"
+        source = f"[![Open in Colab]({COLAB}/assets/colab-badge.svg)]({place})\n\n{source}"
+    title["source"] = source.splitlines(keepends=True)
+    text = json.dumps(notebook, ensure_ascii=False, indent=1, sort_keys=True)
+    file.write_text(f"{text}\n", "utf-8", newline="\n")
 
 
 def notes(root: Path, version: str) -> str:

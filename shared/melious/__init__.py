@@ -5,6 +5,9 @@ LangChain and LlamaIndex adapters (`langchain_melious`, `llama_index_melious`)
 stand on them. Importing this package costs nothing: names are loaded when they
 are first used, and no connection is opened before the first request.
 
+The logger `melious` has a line for each request at INFO: model, provider, country, tokens, cost and
+CO₂. `MELIOUS_LOG=info` shows it, `MELIOUS_LOG=debug` each attempt too.
+
 Examples:
     >>> from melious import MeliousClient
     >>> with MeliousClient(api_key="sk-mel-...") as client:  # doctest: +SKIP
@@ -18,6 +21,7 @@ Examples:
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -187,6 +191,12 @@ __all__ = [
     "__version__",
     "track_impact",
 ]
+
+
+if os.environ.get("MELIOUS_LOG"):
+    from melious._log import start_log
+
+    start_log(os.environ["MELIOUS_LOG"])
 
 
 def __getattr__(name: str) -> object:

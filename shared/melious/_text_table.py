@@ -52,6 +52,31 @@ def text_table(
         yield _line(row, widths, on_the_right)
 
 
+def fitting(
+    header: Sequence[str], rows: Sequence[Sequence[str]], most: int, spare: Iterable[str]
+) -> list[int]:
+    """The columns of a table for which there is room, as places in the header.
+
+    Args:
+        header: The names of the columns.
+        rows: The cells.
+        most: The columns of the terminal that a line may take.
+        spare: The names of what a narrow table goes without, the most dispensable first.
+
+    Examples:
+        >>> fitting(["model", "EUR", "tools"], [["glm-4.7", "0.80", "yes"]], 15, ["tools", "EUR"])
+        [0, 1]
+    """
+    places = list(range(len(header)))
+    widths = [max(map(width, column)) for column in zip(header, *rows, strict=True)]
+    for name in spare:
+        if sum(widths[place] for place in places) + len(_GAP) * (len(places) - 1) <= most:
+            break
+        if name in header:
+            places.remove(header.index(name))
+    return places
+
+
 def width(text: str) -> int:
     """How many columns of a terminal a text takes."""
     return sum(0 if combining(char) else 2 if east_asian_width(char) in "WF" else 1 for char in text)

@@ -17,7 +17,7 @@ from melious_sandbox.service.profiles import PROFILES, ProfileName
 from melious_sandbox.service.state import MAX_BODY_BYTES, without_secrets
 
 _DESCRIPTION = """\
-A local server that speaks the wire of Melious: chat, embeddings, rerank, images, audio and models,
+A local server with the API of Melious: chat, embeddings, rerank, images, audio and models,
 with routes, rate limits, impact and bills. It needs no key of yours and no network. A page at its
 address shows the requests as they come."""
 _PROFILES: Mapping[ProfileName, str] = {
@@ -62,6 +62,7 @@ def main(arguments: Sequence[str] | None = None, program: str = "python -m melio
         upstream = without_secrets(options["upstream"])
         sys.stdout.write(greeting(sandbox.base_url, sandbox.api_key, sandbox.profile, upstream))
         sys.stdout.flush()
+        _warn_if_unreachable(options["upstream"])
         stopping.wait()
     return 0
 
@@ -81,9 +82,22 @@ def greeting(base_url: str, api_key: str, profile: ProfileName, upstream: str = 
         page=base_url.removesuffix("/v1"),
         base_url=base_url,
         serves=serves,
-        all_models=f"{'GET /models':<28}{sum(models.values()):>3} in all",
+        all_models=f"{'GET /models':<28}{sum(models.values()):>3} models in all",
         api_key=shlex.quote(api_key),
     )
+
+
+def _warn_if_unreachable(upstream: str | None) -> None:
+    if upstream is None:
+        return
+    from melious_sandbox.service.upstream import unreachable  # noqa: PLC0415 - brings the whole HTTP client
+
+    reason = unreachable(upstream)
+    if reason is not None:
+        where = without_secrets(upstream)
+        sys.stderr.write(
+            f"warning: {where} does not answer yet: {reason}. Chat and embeddings fail until it does.\n"
+        )
 
 
 def _parser(program: str) -> argparse.ArgumentParser:
@@ -94,10 +108,14 @@ def _parser(program: str) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--host", default="127.0.0.1", help="address to bind (%(default)s); whoever reaches it sees the page"
+        "--host",
+        default="127.0.0.1",
+        help="address to bind (%(default)s); whoever reaches it sees the page, with all requests and answers",
     )
     parser.add_argument("--port", type=int, default=8321, help="port to bind, 0 for a free one (%(default)s)")
-    parser.add_argument("--profile", choices=list(PROFILES), default="live", help="generation (%(default)s)")
+    parser.add_argument(
+        "--profile", choices=list(PROFILES), default="live", help="generation of the service (%(default)s)"
+    )
     key_help = "the API key to accept (a random one, which is printed)"
     parser.add_argument("--key", dest="api_key", default=random_key(), help=key_help)
     parser.add_argument(
@@ -105,13 +123,13 @@ def _parser(program: str) -> argparse.ArgumentParser:
         nargs="+",
         default=(),
         metavar="HOST",
-        help="further hosts that requests may name, as host.docker.internal; bound to this machine, "
-        "only its own names are taken otherwise",
+        help="more host names that requests may use, such as host.docker.internal; by default a sandbox "
+        "on loopback accepts the names of this machine only",
     )
     parser.add_argument("--rate-limit", type=_at_least_one, metavar="N", help="requests per minute")
     parser.add_argument("--latency", type=float, default=0.0, metavar="S", help="seconds before each answer")
     parser.add_argument(
-        "--pace", type=float, default=0.0, metavar="X", help="1: chat at the providers' own tokens per second"
+        "--pace", type=float, default=0.0, metavar="X", help="speed of chat; 1: that of the providers"
     )
     parser.add_argument("--stream-delay", type=float, default=0.0, metavar="S", help="seconds between events")
     parser.add_argument(
@@ -124,7 +142,9 @@ def _parser(program: str) -> argparse.ArgumentParser:
         metavar="N",
         help="how large the body of a request may be (%(default)s)",
     )
-    parser.add_argument("--upstream-key-env", metavar="NAME", help="variable that holds the upstream's key")
+    parser.add_argument(
+        "--upstream-key-env", metavar="NAME", help="environment variable with the upstream's key"
+    )
     return parser
 
 

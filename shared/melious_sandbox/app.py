@@ -3,7 +3,7 @@
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp
 
-from melious_sandbox.page.site import PATH, ROWS_PATH, Page
+from melious_sandbox.page.site import PATHS, Page
 from melious_sandbox.routes import audio, chat, embeddings, images, models, rerank
 from melious_sandbox.server.context import RequestContext
 from melious_sandbox.server.handler import Handler
@@ -33,8 +33,7 @@ def build_app(service: Service) -> ASGIApp:
                 Route(path, Handler(service, endpoint, route, method))
                 for path, endpoint, route, method in paths
             ),
-            Route(PATH, page),
-            Route(ROWS_PATH, page),
+            *(Route(path, page) for path in PATHS),
         ],
         redirect_slashes=False,
         default=nowhere,

@@ -32,7 +32,8 @@ class Sandbox:
         profile: The generation of the service to speak like: ``live``, ``g1`` or ``g2``.
         api_key: The key that may do everything. None: ``sk-mel-sandbox``, or with ``upstream`` a random one.
         host: Address to bind. Bound to this machine, as by default, requests that name another host, or come
-            from a web page of another, get 403. Whoever can reach the address sees the page.
+            from a web page of another, get 403. Whoever can reach the address sees the page, with all
+            requests and answers.
         port: Port to bind; 0 takes a free one.
         allowed_hosts: Further hosts that requests may name, without a port, such as ``host.docker.internal``.
             Bound to another address every host may be named, unless some are given here: then only these and
@@ -51,7 +52,8 @@ class Sandbox:
         keepalive: Seconds of silence in a stream after which a comment line is sent.
         max_requests_kept: How many requests ``requests`` keeps.
         max_bytes_kept: How much memory they may take, in bytes, 64 MiB by default. Beyond it the oldest lose
-            their bodies; one body may take a sixteenth of it.
+            their bodies; one body may take a sixteenth of it. For the page, the first 32 KiB of the last 100
+            answers are kept besides, which together take at most a sixteenth of it.
         max_body_bytes: How large the body of a request may be, in bytes, 64 MiB by default; a larger one gets
             413. Without a valid key, at most 64 KiB are read, and dropped.
         upstream: Base URL of an OpenAI-compatible server that answers chat and embeddings instead, such as

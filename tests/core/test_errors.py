@@ -216,7 +216,7 @@ def test_a_text_that_is_a_code_is_read_as_one() -> None:
         (None, "chat answered 500", None),
         ("", "chat answered 500", None),
         ("  \n ", "chat answered 500", None),
-        ("<html>\n  <h1>Bad\n gateway</h1></html>", "<html> <h1>Bad gateway</h1></html>", None),
+        ("<html>\n  <h1>Bad\n gateway</h1></html>", "chat answered 500 with a web page, 'Bad gateway'", None),
         ("x" * 100_000, "x" * 500, None),
     ],
 )

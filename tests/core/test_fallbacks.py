@@ -145,7 +145,10 @@ def test_one_step_after_the_other_in_the_order_given(
     assert answer.relaxed == ("max_carbon_intensity", "countries", "min_speed_tps")
     sent = [request.body.get("filters") for request in sandbox.requests]
     assert sent == [filters, {"countries": ["IT"], "min_speed_tps": 5000}, {"min_speed_tps": 5000}, None]
-    told = [record.getMessage() for record in caplog.records if record.levelno == logging.INFO]
+    *told, line_of_the_call = [
+        record.getMessage() for record in caplog.records if record.levelno == logging.INFO
+    ]
+    assert line_of_the_call.startswith("chat ")
     assert [line.rpartition(": ")[2] for line in told] == list(answer.relaxed)
 
 

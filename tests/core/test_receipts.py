@@ -263,6 +263,18 @@ def test_over_time_the_sums_grow() -> None:
     }
 
 
+def test_the_legend_covers_no_line_where_there_is_room() -> None:
+    (ax,) = (
+        hourly(entry(grams=5), *(entry("bge-m3", 0.1) for _ in range(9)))
+        .plot(kind="carbon", by="model", over="time")
+        .axes
+    )
+    ax.figure.draw_without_rendering()
+    legend = ax.get_legend().get_window_extent()
+    for line in ax.get_lines():
+        assert not line.get_path().transformed(line.get_transform()).intersects_bbox(legend, filled=False)
+
+
 def test_over_time_needs_rows() -> None:
     ledger = ImpactLedger()
     ledger.record(entry())
@@ -300,6 +312,7 @@ def test_two_ledgers_are_compared_by_request() -> None:
     assert compared.change("carbon_g_co2") == pytest.approx(1.5)
     assert compared.change("energy_kwh") is None
     assert str(compared) == COMPARED
+    assert repr(compared) == "Comparison(names=('eco', 'speed'), requests=(4, 1))"
     assert "<td>2.5 times</td>" in compared._repr_html_()
     assert "| carbon, mg CO₂ | 200 | 500 | 2.5 times |" in compared.to_markdown()
     assert json.dumps(compare(eco, eco).to_dict()["carbon_g_co2"]["change"]) == "0.0"

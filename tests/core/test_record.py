@@ -10,7 +10,8 @@ from melious import APIConnectionError, ResidencyError
 from melious.answers.reading import set_source
 from melious.answers.results import ChatCompletion
 from melious.clients import record as recording
-from melious.clients.record import CallOutcome, UsageRecorder
+from melious.clients.outcomes import CallOutcome
+from melious.clients.record import UsageRecorder
 from melious.exchange.opened import OpenStream
 from melious.exchange.request import CallSummary
 from melious.impact import Entry

@@ -94,11 +94,13 @@ def test_nothing_is_logged(kind, sandbox, everything_logged):
     assert sandbox.api_key not in everything_logged.text
     assert "Bearer" not in everything_logged.text
     lines = [record.getMessage() for record in everything_logged.records if record.name == "melious"]
-    assert len(lines) == 5
+    assert len(lines) == 8
     assert "POST /chat/completions 503 attempt=1" in lines[0]
     assert "POST /chat/completions: attempt 1 failed" in lines[1]
     assert "POST /chat/completions 200 attempt=2" in lines[2]
-    assert "POST /embeddings 200 attempt=1" in lines[-1]
+    assert lines[3].startswith("chat ")
+    assert "POST /embeddings 200 attempt=1" in lines[-2]
+    assert lines[-1].startswith("embeddings ")
 
 
 def test_it_is_in_no_url(serve, any_face):

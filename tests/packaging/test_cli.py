@@ -26,9 +26,11 @@ def test_the_demo_tells_its_whole_story() -> None:
     done = melious("demo", "What does the with statement guarantee about __exit__()?")
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
-    chain, agent, engine, bill = re.split(
-        r"\n\nLangChain: an agent|\n\nLlamaIndex:|\n\nWhat it cost", done.stdout
+    chain, agent, engine, bill, end = re.split(
+        r"\n\nLangChain: an agent|\n\nLlamaIndex:|\n\nWhat it cost|\n\nWhat next", done.stdout
     )
+    assert "Simulated: the sandbox puts its answers together" in chain
+    assert "\x1b" not in done.stdout
     assert "__exit__()" in " ".join(chain.split())
     assert "help('with')" in chain
     assert "count_words(topic='lambda')" in agent
@@ -43,21 +45,35 @@ def test_the_demo_tells_its_whole_story() -> None:
     ):
         assert step in bill
     streamed = next(line for line in bill.splitlines() if "LangChain chain" in line)
-    assert "+?" in streamed, "a stream reports no impact, and the bill marks the sum as not whole"
+    assert "≥ " in streamed, "a stream reports no impact, and the bill marks the sum as not whole"
     assert re.search(r"unreported +1 ", bill)
-    assert "not counted as zero" in " ".join(bill.split())
+    assert "missing from the sums, not zero" in " ".join(bill.split())
+    assert "≥ marks sums that lack them" in " ".join(bill.split())
+    assert re.search(r"Simulated: the figures of \d+ requests were made up by the sandbox", bill)
     assert re.search(r"\w+ \([A-Z]{2}\) ", bill), "the bill names providers and countries"
+    assert "melious demo --live" in end
+    assert "https://melious.ai/" in end
+
+
+def test_passages_that_have_nothing_to_do_with_the_question_are_no_sources() -> None:
+    done = melious("demo", "What is the capital of France?", COLUMNS="50")
+    assert done.returncode == 0, done.stderr
+    relevances = re.findall(r"relevance (\d\.\d\d)", done.stdout)
+    assert relevances
+    assert "0.00" not in relevances
+    assert " ".join(done.stdout.split()).count("No passage fits this question well") == 2
+    assert max(len(line) for line in done.stdout.splitlines()[1:] if "https://" not in line) <= 50
 
 
 def test_live_without_a_key_names_the_variable() -> None:
     done = melious("demo", "--live")
     assert done.returncode == 1
-    assert "MELIOUS_API_KEY" in done.stderr
+    assert "MELIOUS_API_KEY is not set; create a key at https://" in done.stderr
     assert "Traceback" not in done.stderr
 
 
 def test_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:
-    for argument, expected in (("--help", "sandbox"), ("--version", "melious 0.")):
+    for argument, expected in (("--help", "sandbox"), ("--help", "MELIOUS_LOG"), ("--version", "melious 0.")):
         with pytest.raises(SystemExit) as stopped:
             main([argument])
         assert stopped.value.code == 0

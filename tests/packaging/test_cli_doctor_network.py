@@ -82,6 +82,13 @@ def tls_front(sandbox):
         thread.join()
 
 
+def test_http_to_a_port_with_tls(checks, sandbox, tls_front):
+    status, found = checks(sandbox.api_key, tls_front.replace("https:", "http:"))
+    assert (status, found["service"]["state"]) == (1, "failed")
+    assert found["service"]["said"].endswith("a server with TLS needs a base URL that begins with https://")
+    assert not sandbox.requests
+
+
 def test_tls_of_an_authority_that_is_not_known(checks, sandbox, tls_front):
     status, found = checks(sandbox.api_key, tls_front)
     assert (status, found["TLS"]["state"]) == (1, "failed")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
 from melious.catalogue import all_models
 from melious.cli import main
 from melious.sandbox import Fault
+from melious_sandbox.__main__ import greeting
 
 
 @pytest.fixture
@@ -38,7 +40,7 @@ def test_a_part_of_a_name_finds_models_whatever_its_case(models, name):
     found = first_column(lines)
     assert status == 0
     assert found == [card.id for card in all_models() if card.id.startswith("glm")]
-    assert lines[0].endswith(f"{len(found)} models match {name!r}")
+    assert lines[0].endswith(f"{len(found)} of {len(all_models())} models match {name!r}")
 
 
 def test_punctuation_does_not_matter_and_display_names_count(models):
@@ -49,7 +51,7 @@ def test_punctuation_does_not_matter_and_display_names_count(models):
 
 def test_a_single_model_is_shown_with_all_that_is_known(models):
     _, lines = models("qwen3.8-max")
-    assert lines[0].endswith("1 model matches 'qwen3.8-max'")
+    assert lines[0].endswith(f"1 of {len(all_models())} models matches 'qwen3.8-max'")
     assert "cache reads: 0.57 EUR" in lines
     assert "reasoning_effort: minimal, low, medium" in lines
     assert any(line.startswith("note: reasoning_effort: it was needed") for line in lines)
@@ -75,13 +77,13 @@ def test_a_model_that_refuses_images_is_shown_as_that(models):
 def test_a_name_that_matches_nothing_is_told_what_is_near(models, name, near):
     status, lines = models(name)
     assert status == 0
-    assert lines[0].endswith(f"0 models match {name!r}")
+    assert lines[0].endswith(f"0 of {len(all_models())} models match {name!r}")
     assert lines[1].startswith(near)
 
 
 def test_filters_apply_to_the_models_of_a_name(models):
     assert first_column(models("glm", "--vision")[1]) == ["glm-5.3-flash"]
-    assert models("glm", "--type", "rerank")[1][0].endswith("0 models match 'glm'")
+    assert models("glm", "--type", "rerank")[1][0].endswith("models match 'glm'")
 
 
 def test_json_has_the_models_of_the_name(models, sandbox):
@@ -96,7 +98,7 @@ def test_json_has_the_models_of_the_name(models, sandbox):
 def test_counts_agree_with_what_is_listed(models, sandbox):
     _, lines = models()
     listed = len(all_models())
-    assert f"{listed - 1} models" in lines[0]
+    assert lines[0].endswith(f"{listed - 1} of {listed} models")
     assert lines[-1] == "Listed, but not served: deepseek-v4-flash."
     _, lines = models("deepseek-v4-flash")
     assert lines[-1] == "Listed, but not served: deepseek-v4-flash."
@@ -120,3 +122,37 @@ def test_a_server_that_gives_no_details_says_so(models, sandbox, caplog):
     sandbox.faults.add(Fault(endpoint="models", body={"object": "list", "data": data}))
     assert first_column(models("--type", "chat")[1]) == ["glm-4.7"]
     assert "leaves out 2 of 3 models" in caplog.text
+
+
+def test_a_limit_shows_the_first_of_the_order(models):
+    every = first_column(models("glm", "--order-by", "price")[1])
+    _, lines = models("glm", "--order-by", "price", "--limit", "2")
+    assert first_column(lines) == every[:2]
+    assert lines[0].endswith(
+        f"{len(every)} of {len(all_models())} models match 'glm', the first 2 of them below"
+    )
+    assert len(json.loads("\n".join(models("glm", "--limit", "2", "--json")[1]))["models"]) == 2
+
+
+@pytest.mark.parametrize("limit", ["0", "-1", "many"])
+def test_a_limit_is_a_positive_number(limit, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["models", "--offline", "--limit", limit])
+    assert stopped.value.code == 2
+    assert "--limit" in capsys.readouterr().err
+
+
+def test_a_misspelt_type_is_said_and_not_the_connection(capsys, monkeypatch):
+    monkeypatch.setenv("MELIOUS_API_KEY", "sk-mel-x")
+    assert main(["models", "--type", "chats", "--base-url", "https://no-such-host.invalid"]) == 2
+    said = capsys.readouterr().err
+    assert said == "melious models: --type: no model is of type 'chats'; did you mean 'chat'?\n"
+
+
+def test_the_same_count_is_everywhere(models, sandbox, capsys):
+    _, lines = models()
+    listed = re.search(r"of (\d+) models", lines[0])[1]
+    assert main(["doctor", "--no-scopes"]) == 0
+    assert f"yes, {listed} models" in capsys.readouterr().out
+    key = sandbox.api_key
+    assert f"{listed} models in all" in greeting(sandbox.base_url, key, sandbox.profile)

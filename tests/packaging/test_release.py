@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "scripts" / "release.py"
 NAMES = sorted(path.name for path in (ROOT / "packaging").iterdir() if path.is_dir())
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 LINK = re.compile(r"\]\((?!https?:|#)([^)\s]+)\)")
 
 
@@ -24,6 +26,9 @@ def tree(tmp_path: Path) -> Path:
         shutil.copy(ROOT / name, tmp_path)
     for name in ("packaging", "news"):
         shutil.copytree(ROOT / name, tmp_path / name)
+    (tmp_path / "notebooks").mkdir()
+    for notebook in NOTEBOOKS:
+        shutil.copy(notebook, tmp_path / "notebooks")
     version = Path("shared", "melious", "_version.py")
     (tmp_path / version).parent.mkdir(parents=True)
     shutil.copy(ROOT / version, tmp_path / version)
@@ -115,6 +120,20 @@ def test_the_repository_goes_into_metadata_and_links(tree: Path) -> None:
         assert urls["Repository"] == "https://github.com/someone/melious"
         assert urls["Issues"] == "https://github.com/someone/melious/issues"
     assert not LINK.findall((tree / "README.md").read_text())
+
+
+def test_each_notebook_opens_in_colab_from_the_repository(tree: Path) -> None:
+    for address in ("https://github.com/someone/before", "https://github.com/someone/melious"):
+        release(tree, "repository", address)
+    for before in NOTEBOOKS:
+        after = tree / "notebooks" / before.name
+        badge, _, rest = "".join(json.loads(after.read_text("utf-8"))["cells"][0]["source"]).partition("\n\n")
+        place = f"https://colab.research.google.com/github/someone/melious/blob/main/notebooks/{before.name}"
+        assert badge.endswith(f"]({place})")
+        assert rest == "".join(json.loads(before.read_text("utf-8"))["cells"][0]["source"])
+    release(tree, "repository", "https://example.org/someone/melious")
+    for before in NOTEBOOKS:
+        assert (tree / "notebooks" / before.name).read_bytes() == before.read_bytes()
 
 
 @pytest.mark.parametrize("file", ["README.md", "CONTRIBUTING.md", "packaging/README.md"])

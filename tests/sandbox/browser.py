@@ -143,6 +143,21 @@ class Browser:
             path.write_bytes(png)
         return png
 
+    def press(self, key: str, *, shift: bool = False) -> None:
+        """Press one key, such as ``Tab`` or ``Enter``, or type a character."""
+        text = "\r" if key == "Enter" else key if len(key) == 1 else ""
+        code = {"Tab": 9, "Enter": 13, " ": 32}.get(key, 0)
+        for kind in ("keyDown", "keyUp"):
+            sent = {"text": text} if text and kind == "keyDown" else {}
+            self.call(
+                "Input.dispatchKeyEvent",
+                type=kind,
+                key=key,
+                windowsVirtualKeyCode=code,
+                modifiers=8 if shift else 0,
+                **sent,
+            )
+
     def complaints(self) -> list[str]:
         """Give what the browser wrote to its console: errors of scripts, what the policy stopped."""
         self.call("Runtime.evaluate", expression="1")

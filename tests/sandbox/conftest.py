@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
+import browser as chromium
 import httpx
 import pytest
 
@@ -43,3 +44,23 @@ def ask(http: httpx.Client):
         return http.post("/chat/completions", json={"model": model, "messages": messages, **fields})
 
     return send
+
+
+@pytest.fixture(scope="session")
+def _browser() -> Iterator[chromium.Browser]:
+    path = chromium.find()
+    if path is None:
+        pytest.skip("there is no browser: apt-get install chromium")
+    running = chromium.Browser(path)
+    yield running
+    running.close()
+
+
+@pytest.fixture
+def tab(_browser: chromium.Browser) -> Iterator[chromium.Browser]:
+    """Give the tab of a browser, in its usual state."""
+    _browser.size(1280, 900)
+    _browser.scheme("light")
+    _browser.scripts(on=True)
+    yield _browser
+    _browser.open("data:text/html,<p>")

@@ -100,6 +100,15 @@ def test_a_context_that_does_not_fit_is_said_not_to(form):
     assert "Fidelio" in said
 
 
+def test_a_word_in_common_is_no_answer():
+    """Of the capital of France nothing is said where letters can be capitals."""
+    context = "A standard names code points and characters. Capital letters have other code points."
+    said = answers.answer(
+        filled(FORMS["context-first"], context=context, question="What is the capital of France?")
+    )
+    assert said == "The context that was given says nothing about capital and France."
+
+
 def test_instructions_of_the_system_are_no_context():
     system = "You are a helpful assistant for questions on the weather in Norway. " * 5
     said = answers.answer([{"role": "system", "content": system}, user("What is the weather in Bergen?")])
@@ -208,6 +217,24 @@ def test_a_long_result_is_searched_for_the_answer():
     said = answers.answer(messages)
     assert "wrap the execution of a block" in said
     assert len(said) < 1000
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("The Elbe is 1094 km long.", "The Elbe is 1094 km long."),
+        ("28 days", "get_weather: 28 days"),
+        ("Yes.", "get_weather: Yes."),
+        ('{"days": 28}', 'get_weather: {"days": 28}'),
+    ],
+)
+def test_a_result_that_is_a_sentence_stands_alone(content, said):
+    messages = [
+        user("How long?"),
+        {"role": "assistant", "tool_calls": [call(1, "get_weather")]},
+        result(1, content),
+    ]
+    assert answers.answer(messages) == said
 
 
 def test_results_of_an_earlier_turn_are_not_repeated():

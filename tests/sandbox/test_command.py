@@ -1,13 +1,18 @@
 """``melious sandbox``: what it prints is true, and can be pasted as it stands."""
 
 import re
+import socket
 import subprocess
 import sys
+import threading
+from contextlib import ExitStack
 
 import httpx
 import pytest
+from faults.faults_kit import eventually
 
 from melious_sandbox.__main__ import greeting, main
+from melious_sandbox.service.upstream import unreachable
 
 
 @pytest.fixture
@@ -41,6 +46,7 @@ def test_it_serves_what_it_says(printed, sandbox, http):
 
 def test_its_lines_for_a_shell_can_be_pasted(printed, sandbox):
     lines = re.search(r"(  export MELIOUS_BASE_URL.*?)\n\nFrom Python", printed, re.DOTALL)[1]
+    assert printed.splitlines()[2:4] == ["Paste this into the shell of your code", lines.splitlines()[0]]
     script = "\n".join(line for line in lines.splitlines() if line.startswith("  "))
     done = subprocess.run(
         ["bash", "-euc", f"export no_proxy=127.0.0.1\n{script}"],
@@ -116,19 +122,53 @@ def test_a_key_is_quoted_for_the_shell():
     assert "MELIOUS_API_KEY='a$b'" in greeting("http://127.0.0.1:1/v1", "a$b", "live")
 
 
-def test_passwords_in_the_address_behind_are_not_printed():
-    command = [
-        sys.executable,
-        "-m",
-        "melious.sandbox",
-        "--port",
-        "0",
-        "--upstream",
-        "http://me:pw@127.0.0.1:9/v1?k=v",
-    ]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        text = ""
-        while "Ctrl-C" not in text:
-            text += process.stdout.readline()
-        process.terminate()
+@pytest.fixture
+def start():
+    """Start the command; give its process and the greeting. What it warns of goes the same way."""
+    with ExitStack() as stack:
+
+        def run(*arguments):
+            command = [sys.executable, "-m", "melious.sandbox", "--port", "0", *arguments]
+            process = stack.enter_context(
+                subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            )
+            stack.callback(process.terminate)
+            text = ""
+            while "Ctrl-C" not in text:
+                text += process.stdout.readline()
+            return process, text
+
+        yield run
+
+
+def test_passwords_in_the_address_behind_are_not_printed(start):
+    process, text = start("--upstream", "http://me:pw@127.0.0.1:9/v1?k=v")
     assert "answered by http://127.0.0.1:9/v1\n" in text
+    warning = process.stdout.readline()
+    assert warning.startswith("warning: http://127.0.0.1:9/v1 does not answer yet: ")
+    assert "pw" not in warning
+
+
+def test_a_server_behind_that_answers_is_not_warned_of(start, sandbox, client_of):
+    process, text = start("--upstream", sandbox.base_url, "--key", "sk-mel-front")
+    assert eventually(lambda: len(sandbox.requests) == 1), "it was not looked for"
+    url = re.search(r"export MELIOUS_BASE_URL=(\S+)", text)[1]
+    headers = {"authorization": "Bearer sk-mel-front"}
+    assert httpx.get(f"{url}/models", headers=headers, trust_env=False).status_code == 200
+    process.terminate()
+    assert process.stdout.read() == ""
+
+
+@pytest.mark.parametrize("answer", [b"", b"SSH-2.0-x\r\n"])
+def test_what_is_no_http_server_is_warned_of(answer):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve():
+            with server.accept()[0] as connection:
+                connection.recv(1000)
+                connection.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        assert unreachable(f"http://127.0.0.1:{server.getsockname()[1]}/v1")
+        thread.join()

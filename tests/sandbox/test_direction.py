@@ -23,10 +23,12 @@ def test_only_its_public_name_the_command_and_the_demo_import_the_sandbox() -> N
     assert rooms <= {"sandbox.py", "cli", "demo"}
 
 
-def test_the_sandbox_stands_on_errors_catalogue_and_filters_only() -> None:
+def test_the_sandbox_stands_on_errors_catalogue_filters_and_words_for_people_only() -> None:
     assert {name for _, name in imports(SHARED / "melious_sandbox", "melious")} == {
         "melious.errors",
         "melious.errors.suggestions",
         "melious.catalogue",
         "melious.routing.filters",
+        "melious.routing.countries",
+        "melious.impact.units",
     }

@@ -9,15 +9,18 @@ import httpx
 import pytest
 from faults.faults_kit import eventually
 
+from melious.impact.units import euro
+from melious.routing.countries import name_of
 from melious.sandbox import Fault
 from melious_sandbox.page import figures
-from melious_sandbox.page.rows import cleaner, row
+from melious_sandbox.page.rows import row
+from melious_sandbox.page.texts import Cleaner
 from melious_sandbox.service.impact import Work
 from melious_sandbox.service.records import RecordedRequest
 
 CHAT = {"model": "glm-4.7", "messages": [{"role": "user", "content": "What is a lighthouse?"}]}
 HOSTILE = "<script>alert(1)</script>\"'&<!--"
-VOID = {"meta", "link", "img", "br"}
+VOID = {"meta", "link", "img", "br", "input"}
 
 
 class Outline(HTMLParser):
@@ -70,16 +73,17 @@ def test_a_row_says_what_was_asked_where_it_went_and_what_it_cost(rows, http):
     wish = {"preset": "environment", "filters": {"countries": ["DE", "FR"], "max_carbon_intensity": 200}}
     answer = http.post("/chat/completions", json=CHAT | wish).json()
     ((time, request, route, status, took, tokens, cost, carbon),) = rows()
-    assert re.fullmatch(r"\d\d:\d\d:\d\d\.\d{3}", time)
+    assert re.fullmatch(r"\d\d:\d\d:\d\d\.\d{3}, open the request", time)
     assert request == "chat glm-4.7What is a lighthouse?"
     impact, bill, usage = answer["environment_impact"], answer["billing_cost"], answer["usage"]
-    assert route.startswith(f"{impact['provider_id']} {impact['location']}")
+    assert route.startswith(f"{impact['provider_id']} {name_of(impact['location'])}")
     for words in ("preset environment", "countries DE FR", "max_carbon_intensity 200"):
         assert words in route
     assert status == "200"
     assert re.fullmatch(r"[\d.]+ (ms|s)", took)
     assert tokens == f"{usage['prompt_tokens']} → {usage['completion_tokens']}"
-    assert float(cost.removeprefix("€")) == pytest.approx(float(bill["credits"]), rel=0.01)
+    assert cost == euro(Decimal(bill["credits"]))
+    assert cost.endswith(" µ€")
     assert float(carbon.removesuffix(" mg")) == pytest.approx(impact["carbon_g_co2"] * 1000, rel=0.01)
 
 
@@ -148,7 +152,7 @@ def test_totals_are_those_of_the_answers(look, sandbox, http):
     carbon = sum(answer["environment_impact"]["carbon_g_co2"] for answer in answers)
     assert totals.carbon_g == pytest.approx(carbon)
     text = look().text
-    assert f"<dd>{figures.euros(totals.euros)}</dd>" in text
+    assert f"<dd>{euro(totals.euros)}</dd>" in text
     assert f"<dd>{figures.carbon(carbon)}</dd>" in text
     assert "1 failed" in text
 
@@ -328,7 +332,7 @@ def test_forgetting_while_a_request_is_open(start_sandbox, client_of):
     ],
 )
 def test_texts_are_made_fit(text, shown):
-    assert cleaner(["secret.key", "secret.key2", ""])(text, 20) == shown
+    assert Cleaner(["secret.key", "secret.key2", ""])(text, 20) == shown
 
 
 def test_a_key_is_not_cut_in_half():
@@ -343,7 +347,7 @@ def test_a_key_is_not_cut_in_half():
         1,
         0.0,
     )
-    assert f">{'m' * 75}***<" in row(request, cleaner([]))
+    assert f">{'m' * 75}***<" in row(request, Cleaner([]))
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from melious import (
     Usage,
     track_impact,
 )
-from melious.catalogue import ModelCard
+from melious.catalogue import ModelCards
 from melious.clients.streams import AsyncChatStream, ChatStream
 
 HELLO = [{"role": "user", "content": "Hello"}]
@@ -66,7 +66,7 @@ assert_type(said, Transcription)
 assert_type(said.text, str)
 assert_type(client.models.list(include_meta=True), ModelList)
 assert_type(client.models.retrieve("glm-4.7"), Model)
-assert_type(client.models.find(vision=True, order_by="price"), list[ModelCard])
+assert_type(client.models.find(vision=True, order_by="price"), ModelCards)
 
 # Streams.
 stream = client.chat.stream(model="glm-4.7", messages=HELLO)
@@ -81,7 +81,7 @@ with client.chat.stream(model="glm-4.7", messages=HELLO, stream_impact="buffer")
 async def ask(other: AsyncMeliousClient) -> None:
     assert_type(await other.chat.create(model="glm-4.7", messages=HELLO), ChatCompletion)
     assert_type(await other.embeddings.create(model="bge-m3", input="a"), EmbeddingsResult)
-    assert_type(await other.models.find(tools=True), list[ModelCard])
+    assert_type(await other.models.find(tools=True), ModelCards)
     begun = other.chat.stream(model="glm-4.7", messages=HELLO)
     assert_type(begun, AsyncChatStream)
     assert_type(await begun, AsyncChatStream)

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from melious.answers.meta import Meta
 from melious.answers.results import ChatCompletion, Result
 from melious.errors import ResponseDecodeError
-from melious.errors.table import status_error
+from melious.errors.table import status_error, web_page
 from melious.exchange.opened import OpenStream
 from melious.exchange.request import Response
 from melious.wire import codec
@@ -32,10 +32,12 @@ def json_of(response: Response, endpoint: str) -> dict[str, Any]:
     except ValueError:
         raw = None
     if not isinstance(raw, dict):
-        shown = " ".join(response.body[:200].decode("utf-8", "replace").split())
+        begins = response.body[:4000].decode("utf-8", "replace")
+        shown = " ".join(begins[:200].split())
+        page = web_page(begins)
+        kind = page or f"content-type {response.content_type or 'missing'}, starting with {shown!r}"
         raise ResponseDecodeError(
-            f"{endpoint}: the answer is not a JSON object: "
-            f"content-type {response.content_type or 'missing'}, starting with {shown!r}",
+            f"{endpoint}: the answer is not a JSON object: {kind}",
             status_code=response.status,
             request_id=response.request_id,
             body=shown,

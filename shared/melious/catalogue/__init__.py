@@ -13,8 +13,9 @@ Examples:
 """
 
 from melious.catalogue.card import ModelCard
+from melious.catalogue.found import ModelCards
 from melious.catalogue.live import known
 from melious.catalogue.selection import Selection
 from melious.catalogue.shipped import all_models, find
 
-__all__ = ["ModelCard", "Selection", "all_models", "find", "known"]
+__all__ = ["ModelCard", "ModelCards", "Selection", "all_models", "find", "known"]

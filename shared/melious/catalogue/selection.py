@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from melious._figures import known_amount
 from melious.catalogue.card import OTHER_WORDS, ModelCard
+from melious.catalogue.found import ModelCards
 from melious.errors import InvalidArgumentError
 from melious.errors.checks import check_optional_bool, check_whole
 
@@ -73,7 +74,7 @@ class Selection:
         if self.order_by is not None:
             _check_order(self.order_by)
 
-    def of(self, cards: Iterable[ModelCard]) -> list[ModelCard]:
+    def of(self, cards: Iterable[ModelCard]) -> ModelCards:
         """Choose among models.
 
         Raises:
@@ -83,7 +84,7 @@ class Selection:
         self._check_type(cards)
         found = [card for card in cards if self._wants(card)]
         if self.order_by is None:
-            return found
+            return ModelCards(found)
         figures, falling = _ORDERS[self.order_by.removeprefix("-")]
         # Sorting is stable: the least important figure goes first.
         for figure in (_name, *reversed(figures)):
@@ -91,7 +92,7 @@ class Selection:
             found = [card for card in found if figure(card) is not None]
             found.sort(key=figure, reverse=figure in figures and falling != self.order_by.startswith("-"))
             found += unknown
-        return found
+        return ModelCards(found)
 
     def _wants(self, card: ModelCard) -> bool:
         kind = OTHER_WORDS.get(self.type, self.type) if self.type is not None else None

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from melious._terminal import Style
+
 
 @dataclass(frozen=True, slots=True)
 class Check:
@@ -19,6 +21,7 @@ class Check:
 
     state: ClassVar[str]
     mark: ClassVar[str]
+    style: ClassVar[tuple[Style, ...]]
 
     name: str
     said: str
@@ -35,6 +38,7 @@ class Passed(Check):
     __slots__ = ()
     state = "ok"
     mark = "ok"
+    style = ("green",)
 
 
 class Noted(Check):
@@ -43,6 +47,7 @@ class Noted(Check):
     __slots__ = ()
     state = "note"
     mark = "note"
+    style = ("yellow",)
 
 
 class Failed(Check):
@@ -51,6 +56,7 @@ class Failed(Check):
     __slots__ = ()
     state = "failed"
     mark = "FAIL"
+    style = ("red", "bold")
 
 
 class Skipped(Check):
@@ -59,6 +65,7 @@ class Skipped(Check):
     __slots__ = ()
     state = "skipped"
     mark = "-"
+    style = ("dim",)
 
 
 def milliseconds(seconds: float) -> str:

@@ -81,7 +81,10 @@ def _handshake(connection: socket.socket, host: str) -> Check:
     except ConfigurationError as error:
         return Failed("TLS", str(error))
     except OSError as error:
-        return Failed("TLS", f"the handshake with {host} failed: {_reason(error)}")
+        said = f"the handshake with {host} failed: {_reason(error)}"
+        if isinstance(error, ssl.SSLError) and error.reason == "WRONG_VERSION_NUMBER":
+            said = f"{host} speaks plain http on this port: the base URL should begin with http://"
+        return Failed("TLS", said)
     said = f"{version}, in {milliseconds(spent)}"
     facts = {"version": version, "seconds": spent, "certificate_days": days}
     if days is None:

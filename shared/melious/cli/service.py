@@ -6,9 +6,11 @@ from collections.abc import Collection
 from typing import Any
 
 from melious.cli.checks import Check, Failed, Noted, Passed, Skipped, milliseconds
+from melious.cli.words import in_shell_words
 from melious.endpoints import audio, chat, embeddings, images, models, rerank
 from melious.endpoints.common import request_of
 from melious.errors import (
+    APIConnectionError,
     AuthenticationError,
     InsufficientBalanceError,
     MeliousError,
@@ -16,10 +18,11 @@ from melious.errors import (
     NotFoundError,
     PermissionDeniedError,
     RateLimitError,
+    ResponseDecodeError,
 )
 from melious.exchange.ratelimit import RateLimit
 from melious.http._sync.driver import SyncDriver
-from melious.settings.config import ClientConfig
+from melious.settings.config import DEFAULT_BASE_URL, ClientConfig
 
 ENDPOINTS = {
     "models": models.PATH,
@@ -30,6 +33,7 @@ ENDPOINTS = {
     "audio": audio.PATH,
 }
 _REFUSED_FOR_ITS_CONTENT = frozenset({400, 413, 415, 422})
+_NO_SUCH_METHOD = frozenset({405, 501})
 _SPARE = 2 * len(ENDPOINTS)
 """Requests that must be left in the window before empty ones are sent."""
 
@@ -37,9 +41,14 @@ _SPARE = 2 * len(ENDPOINTS)
 class Service:
     """Checks the key in the environment against the service, with `timeout` seconds for each wait."""
 
-    def __init__(self, base_url: str, timeout: float) -> None:
+    def __init__(self, base_url: str, timeout: float, *, allow_insecure_http: bool = False) -> None:
         self._config = ClientConfig.resolve(
-            base_url=base_url, timeout=timeout, deadline=3 * timeout, max_retries=0, max_rate_limit_wait=0
+            base_url=base_url,
+            timeout=timeout,
+            deadline=3 * timeout,
+            max_retries=0,
+            max_rate_limit_wait=0,
+            allow_insecure_http=allow_insecure_http,
         )
         self._driver = SyncDriver(self._config)
         self._models: Check | None = None
@@ -67,7 +76,10 @@ class Service:
             name = "service"
             if isinstance(error, AuthenticationError | RateLimitError):
                 name = "authentication" if isinstance(error, AuthenticationError) else "rate limit"
-            return [Failed(name, str(error), _facts(error))]
+            said = in_shell_words(error) if _may_be_melious(error) else _not_melious(error)
+            if isinstance(error, APIConnectionError) and self._config.base_url.startswith("http://"):
+                said += "; a server with TLS needs a base URL that begins with https://"
+            return [Failed(name, said, _facts(error))]
         self._rate_limit = listed.rate_limit
         self._models = Passed("models", f"yes, {len(listed.data)} models", {"allowed": True})
         return [_accepted(listed.elapsed, request_id=listed.request_id), _limit(self._rate_limit)]
@@ -94,12 +106,7 @@ class Service:
         lacking = [
             check for check in found if check.name in needed and check.facts.get("allowed") is not True
         ]
-        found = [
-            Failed(check.name, check.said, check.facts) if check in lacking else check for check in found
-        ]
-        if not any(check.facts.get("out_of_money") for check in found):
-            found.append(Skipped("balance", "not checked: that would take a request that costs something"))
-        return found
+        return [Failed(check.name, check.said, check.facts) if check in lacking else check for check in found]
 
     def _scope(self, name: str) -> Check:
         """Send an empty request: without a model and input there is nothing to bill."""
@@ -109,7 +116,9 @@ class Service:
         except PermissionDeniedError as error:
             return Noted(name, _missing_scope(error), {"allowed": False, **_facts(error)})
         except InsufficientBalanceError as error:
-            return Failed(name, str(error), {"allowed": True, "out_of_money": True, **_facts(error)})
+            return Failed(
+                name, in_shell_words(error), {"allowed": True, "out_of_money": True, **_facts(error)}
+            )
         except MeliousError as error:
             if error.status_code in _REFUSED_FOR_ITS_CONTENT or isinstance(error, ModelNotFoundError):
                 return Passed(name, "yes", {"allowed": True, **_facts(error)})
@@ -117,6 +126,19 @@ class Service:
                 return Noted(name, "the service does not offer it", {"allowed": False, **_facts(error)})
             return Noted(name, f"unknown: {error.message}", {"allowed": None, **_facts(error)})
         return Passed(name, "yes", {"allowed": True})
+
+
+def _may_be_melious(error: MeliousError) -> bool:
+    elsewhere = isinstance(error, NotFoundError | ResponseDecodeError) or error.status_code in _NO_SUCH_METHOD
+    return not elsewhere
+
+
+def _not_melious(error: MeliousError) -> str:
+    status = f" ({error.status_code})" if error.status_code else ""
+    return (
+        f"this is not Melious: {error.message.removesuffix('.')}{status}; "
+        f"a base URL usually ends in /v1, as {DEFAULT_BASE_URL}"
+    )
 
 
 def _accepted(seconds: float, **facts: str | None) -> Check:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Callable
 from dataclasses import replace
 from types import TracebackType
-from typing import Any, NamedTuple, Protocol, Self
+from typing import Any, Self
 
 from melious.answers.results import Result
+from melious.clients.outcomes import CallOutcome, Observer
 from melious.errors import MeliousError
 from melious.exchange.opened import OpenStream
 from melious.exchange.request import Request
@@ -15,36 +17,7 @@ from melious.impact.facts import BillingCost, EnvironmentImpact
 from melious.impact.totals import Entry, verification
 from melious.routing.terms import RoutingTerms
 
-
-class CallOutcome(NamedTuple):
-    """How a call ended.
-
-    Attributes:
-        entry: What the sinks record of it.
-        answer: The answer of the service, or the received part of a stream; empty if there is none.
-        request_id: The service's id of the request.
-        attempts: How many requests it took.
-        error: Why it failed, if it did.
-        headers: The headers of the answer, names in lower case; empty if there is none.
-    """
-
-    entry: Entry
-    answer: Mapping[str, Any]
-    request_id: str | None = None
-    attempts: int = 0
-    error: BaseException | None = None
-    headers: Mapping[str, str] = {}
-
-
-class Observer(Protocol):
-    """Observes one call."""
-
-    def opened(self) -> None:
-        """The first chunk of a stream came."""
-
-    def ended(self, outcome: CallOutcome) -> None:
-        """The call ended; called once."""
-
+logger = logging.getLogger("melious")
 
 observers: tuple[Callable[[Request], Observer], ...] = ()
 """Called at the start of every call; each gives an observer of it."""
@@ -68,6 +41,10 @@ class UsageRecorder:
         """The call begins."""
         if observers:
             self._observers = tuple(observe(self._request) for observe in observers)
+        if logger.isEnabledFor(logging.INFO):
+            from melious.clients.call_log import CallLog  # noqa: PLC0415 - only where it is logged
+
+            self._observers = (*self._observers, CallLog(self._request.stream))
         return self
 
     __enter__ = begin

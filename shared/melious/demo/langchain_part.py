@@ -16,7 +16,7 @@ from langchain_core.vectorstores import InMemoryVectorStore
 
 from langchain_melious import ChatMelious, MeliousEmbeddings, MeliousRerank
 from melious.demo.corpus import Passage, topics
-from melious.demo.models import CHAT_MODEL, EMBEDDING_MODEL, RERANK_MODEL
+from melious.demo.models import CHAT_MODEL, EMBEDDING_MODEL, MIN_RELEVANCE, RERANK_MODEL
 from melious.demo.screen import Screen
 
 PROMPT = ChatPromptTemplate.from_messages(
@@ -32,11 +32,11 @@ PROMPT = ChatPromptTemplate.from_messages(
 
 
 class RetrievalChain:
-    """Retrieve 20, rerank to 4, answer with sources."""
+    """Retrieve 20, rerank to the best 4 that are relevant at all, answer with sources."""
 
     def __init__(self, access: dict[str, Any]) -> None:
         self._store = InMemoryVectorStore(MeliousEmbeddings(model=EMBEDDING_MODEL, **access))
-        self._rerank = MeliousRerank(model=RERANK_MODEL, top_n=4, **access)
+        self._rerank = MeliousRerank(model=RERANK_MODEL, top_n=4, min_score=MIN_RELEVANCE, **access)
         self._llm = ChatMelious(model=CHAT_MODEL, flavor="eco", **access)
         self.sources: Sequence[Document] = ()
 

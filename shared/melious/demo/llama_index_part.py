@@ -6,16 +6,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from llama_index.core import VectorStoreIndex
+from llama_index.core.postprocessor import SimilarityPostprocessor
 from llama_index.core.schema import NodeWithScore, TextNode
 
 from llama_index_melious import Melious, MeliousEmbedding, MeliousRerank
 from melious.demo.corpus import Passage
-from melious.demo.models import CHAT_MODEL, EMBEDDING_MODEL, RERANK_MODEL
+from melious.demo.models import CHAT_MODEL, EMBEDDING_MODEL, MIN_RELEVANCE, RERANK_MODEL
 from melious.demo.screen import Screen
 
 
 class Engine:
-    """A query engine: retrieve 20, rerank to 4, answer."""
+    """A query engine: retrieve 20, rerank to the best 4 that are relevant at all, answer."""
 
     def __init__(self, access: dict[str, Any]) -> None:
         self._access = access
@@ -35,7 +36,10 @@ class Engine:
         engine = self._index.as_query_engine(
             llm=Melious(model=CHAT_MODEL, flavor="eco", **self._access),
             similarity_top_k=20,
-            node_postprocessors=[MeliousRerank(model=RERANK_MODEL, top_n=4, **self._access)],
+            node_postprocessors=[
+                MeliousRerank(model=RERANK_MODEL, top_n=4, **self._access),
+                SimilarityPostprocessor(similarity_cutoff=MIN_RELEVANCE),
+            ],
         )
         response = engine.query(question)
         return str(response), response.source_nodes

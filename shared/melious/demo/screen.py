@@ -9,14 +9,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TextIO, TypeVar
 
 from melious._figures import UNREPORTED, figure, tokens
-from melious._text_table import text_table
+from melious._terminal import Paint, terminal_width
+from melious._text_table import fitting, text_table
 from melious.impact import ImpactLedger, Totals
 from melious.impact.units import Units
+from melious.impact.views.sections import notes
 
 T = TypeVar("T")
 
-WIDTH = 88
+_WIDTH = 88
 _BAR = 30
+_AT_LEAST = "≥ "
 
 
 class Screen:
@@ -24,13 +27,22 @@ class Screen:
 
     def __init__(self, out: TextIO | None = None) -> None:
         self.out = out or sys.stdout
+        self.paint = Paint(self.out)
+        self.width = terminal_width(_WIDTH)
         self._live = self.out.isatty()
 
     def heading(self, text: str) -> None:
         """Write a heading."""
         self.line()
-        self.line(text)
-        self.line("─" * min(len(text), WIDTH))
+        lines = textwrap.wrap(text, self.width)
+        for line in lines:
+            self.line(self.paint(line, "bold", "cyan"))
+        self.line(self.paint("─" * max(map(len, lines)), "dim"))
+
+    def fact(self, text: str) -> None:
+        """Write a line that is less important."""
+        for line in textwrap.wrap(text, self.width, initial_indent="  ", subsequent_indent="    "):
+            self.line(self.paint(line, "dim"))
 
     def line(self, text: str = "") -> None:
         """Write a line."""
@@ -40,7 +52,17 @@ class Screen:
     def paragraph(self, text: str) -> None:
         """Write a wrapped text."""
         for line in text.splitlines():
-            self.line(textwrap.fill(line, WIDTH, initial_indent="  ", subsequent_indent="  "))
+            self.line(textwrap.fill(line, self.width, initial_indent="  ", subsequent_indent="  "))
+
+    def suggestion(self, command: str, purpose: str, column: int) -> None:
+        """Write a command and what it is for, from a column on or on a line of its own."""
+        start = f"  {command:<{column}}  "
+        shown = self.paint(start, "green")
+        if len(start) + len(purpose) <= self.width:
+            self.line(shown + purpose)
+            return
+        self.line(shown.rstrip())
+        self.line(textwrap.fill(purpose, self.width, initial_indent="    ", subsequent_indent="    "))
 
     def streamed(self, pieces: Iterable[str]) -> str:
         """Write a text as it arrives, wrapped; returns the whole text."""
@@ -50,7 +72,7 @@ class Screen:
         for piece in pieces:
             whole.append(piece)
             for part in re.split(r"(\s+)", piece):
-                if part.isspace() and (column >= WIDTH - 12 or "\n" in part):
+                if part.isspace() and (column >= self.width - 12 or "\n" in part):
                     self.out.write("\n  ")
                     column = 0
                 else:
@@ -61,21 +83,32 @@ class Screen:
         return "".join(whole)
 
     def progress(self, label: str, items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
-        """Yield the items in portions and show a progress bar."""
-        for start in range(0, len(items), size):
-            yield items[start : start + size]
-            self._bar(label, min(start + size, len(items)), len(items))
-        if self._live:
-            self.line()
+        """Yield the items in portions and show a progress bar: that of tqdm where it is installed."""
+        if not self._live:
+            yield from _portions(items, size)
+            self.line(f"  {label} {len(items)} passages")
+            return
+        try:
+            from tqdm import tqdm  # noqa: PLC0415 - it need not be installed
+        except ImportError:
+            yield from self._own_bar(label, items, size)
+            return
+        with tqdm(
+            total=len(items), desc=f"  {label}", unit="passage", file=self.out, ncols=self.width
+        ) as bar:
+            for portion in _portions(items, size):
+                yield portion
+                bar.update(len(portion))
 
-    def _bar(self, label: str, done: int, total: int) -> None:
-        filled = _BAR * done // total
-        bar = f"  {label} [{'█' * filled}{'·' * (_BAR - filled)}] {done}/{total}"
-        if self._live:
-            self.out.write("\r" + bar)
+    def _own_bar(self, label: str, items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+        done = 0
+        for portion in _portions(items, size):
+            yield portion
+            done += len(portion)
+            filled = _BAR * done // len(items)
+            self.out.write(f"\r  {label} [{'█' * filled}{'·' * (_BAR - filled)}] {done}/{len(items)}")
             self.out.flush()
-        elif done == total:
-            self.line(bar)
+        self.line()
 
     def bill(self, steps: Sequence[tuple[str, ImpactLedger]]) -> None:
         """Show the cost of each step and of each provider, and which requests did not report it."""
@@ -90,18 +123,29 @@ class Screen:
         places = sorted(whole.by_place().items(), key=lambda item: str(item[0]))
         rows = [[_place(*key), *_cells(totals, units)] for key, totals in places]
         self._table(["served by", *columns], rows)
+        self.line()
+        for note in notes(whole):
+            self.paragraph(note)
         total = whole.total
         if total.without_impact or total.without_cost:
-            self.line()
             self.paragraph(
-                f"{total.without_impact} of {total.requests} requests reported no impact and "
-                f"{total.without_cost} no cost: the service reports neither in streams. "
-                "They are missing from the sums (+?), not counted as zero."
+                f"{_AT_LEAST}marks sums that lack them: the service reports neither of the two in streams."
             )
 
     def _table(self, header: list[str], rows: list[list[str]]) -> None:
-        for line in text_table(header, rows, right=range(1, len(header))):
+        spare = ["requests", header[-1], "tokens out", "tokens in"]
+        places = fitting(header, rows, self.width - 2, spare)
+        shown = [[row[place] for place in places] for row in (header, *rows)]
+        head, rule, *lines = text_table(shown[0], shown[1:], right=range(1, len(places)))
+        self.line("  " + self.paint(head, "bold"))
+        self.line("  " + self.paint(rule, "dim"))
+        for line in lines:
             self.line("  " + line)
+
+
+def _portions(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
 
 
 def _cells(totals: Totals, units: Units) -> list[str]:
@@ -117,7 +161,7 @@ def _cells(totals: Totals, units: Units) -> list[str]:
 
 def _marked(shown: str, reported: int, totals: Totals) -> str:
     """A sum, marked if some of the requests did not report it."""
-    return shown if shown == UNREPORTED or reported == totals.requests else f"{shown} +?"
+    return shown if shown == UNREPORTED or reported == totals.requests else _AT_LEAST + shown
 
 
 def _place(provider: str | None, country: str | None) -> str:

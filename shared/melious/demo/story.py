@@ -12,6 +12,8 @@ from melious.demo.screen import Screen
 from melious.impact import ImpactLedger, track_impact
 
 DEFAULT_QUESTION = "What does the with statement guarantee when an exception is raised?"
+_FITS = 0.3
+"""The relevance from which a passage fits a question."""
 AGENT_QUESTION = 'How many words does the topic "lambda" have?'
 
 
@@ -38,7 +40,7 @@ class Story:
         self._screen.heading("What it cost")
         self._screen.bill(self._steps)
         self._screen.line()
-        self._screen.line(f"  Done in {time.monotonic() - began:.0f} s.")
+        self._screen.fact(f"Done in {time.monotonic() - began:.0f} s.")
 
     def _langchain(self, question: str, corpus: Sequence[Any]) -> None:
         from melious.demo.langchain_part import RetrievalChain
@@ -47,25 +49,25 @@ class Story:
         chain = RetrievalChain(self._access)
         with self._step("LangChain index"):
             chain.index(corpus, self._screen)
-        self._screen.line(f"  Q: {question}")
+        self._ask(question)
         self._screen.line()
         with self._step("LangChain chain"):
             self._screen.streamed(chain.stream(question))
-        self._screen.line()
-        for number, source in enumerate(chain.sources, 1):
-            score = source.metadata["relevance_score"]
-            self._screen.line(f"  [{number}] help({source.metadata['topic']!r})  relevance {score:.2f}")
+        self._sources([(each.metadata["topic"], each.metadata["relevance_score"]) for each in chain.sources])
+
+    def _ask(self, question: str) -> None:
+        self._screen.line(f"  {self._screen.paint('Q:', 'bold')} {question}")
 
     def _agent(self) -> None:
         from melious.demo.langchain_part import agent_turn
 
         self._screen.heading("LangChain: an agent with a tool")
-        self._screen.line(f"  Q: {AGENT_QUESTION}")
+        self._ask(AGENT_QUESTION)
         with self._step("LangChain agent"):
             calls, answer = agent_turn(AGENT_QUESTION, self._access)
         for call in calls:
             arguments = ", ".join(f"{name}={value!r}" for name, value in call["arguments"].items())
-            self._screen.line(f"  → {call['name']}({arguments}) = {call['result']}")
+            self._screen.fact(f"→ {call['name']}({arguments}) = {call['result']}")
         self._screen.paragraph(answer)
 
     def _llama_index(self, question: str, corpus: Sequence[Any]) -> None:
@@ -75,15 +77,22 @@ class Story:
         engine = Engine(self._access)
         with self._step("LlamaIndex index"):
             engine.index(corpus, self._screen)
-        self._screen.line(f"  Q: {question}")
+        self._ask(question)
         self._screen.line()
         with self._step("LlamaIndex query"):
             answer, sources = engine.query(question)
         self._screen.paragraph(answer)
+        self._sources([(each.node.metadata["topic"], each.score or 0.0) for each in sources])
+
+    def _sources(self, sources: Sequence[tuple[str, float]]) -> None:
+        """Show where an answer comes from, and say so if the documents hardly fit the question."""
         self._screen.line()
-        for number, source in enumerate(sources, 1):
-            score = source.score or 0.0
-            self._screen.line(f"  [{number}] help({source.node.metadata['topic']!r})  relevance {score:.2f}")
+        for number, (topic, relevance) in enumerate(sources, 1):
+            self._screen.fact(f"[{number}] help({topic!r})  relevance {relevance:.2f}")
+        if max((relevance for _, relevance in sources), default=0.0) < _FITS:
+            self._screen.paragraph(
+                "No passage fits this question well: the documents are those of the Python language."
+            )
 
     @contextmanager
     def _step(self, name: str) -> Iterator[None]:

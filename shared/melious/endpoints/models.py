@@ -21,6 +21,7 @@ from melious.settings.options import CallOptions
 
 if TYPE_CHECKING:
     from melious.catalogue.card import ModelCard
+    from melious.catalogue.found import ModelCards
     from melious.catalogue.live import ListedModel, LiveModels
     from melious.catalogue.selection import Order, Selection
 
@@ -74,7 +75,7 @@ def find(config: ClientConfig, params: FindParams) -> tuple[Selection, float, Op
     return Selection(**wanted), age, list_all(config, options, include_meta=True)
 
 
-def chosen(wanted: Selection, cards: tuple[ModelCard, ...], config: ClientConfig) -> list[ModelCard]:
+def chosen(wanted: Selection, cards: tuple[ModelCard, ...], config: ClientConfig) -> ModelCards:
     """The models that are wanted; the log says how many could not be judged, as nobody says their type."""
     unknown = sum(card.type is None for card in cards)
     if wanted.type is not None and unknown:

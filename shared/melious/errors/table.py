@@ -26,6 +26,10 @@ from melious.errors import (
 from melious.errors.context_overflow import is_overflow
 
 _BODY_SHOWN = 500
+_TITLE_SHOWN = 100
+_PAGE = re.compile(r"\s*<(?:!doctype html|html|head|body)\b", re.IGNORECASE)
+_TITLE = re.compile(r"<(title|h1)[^>]*>(.*?)</\1", re.IGNORECASE | re.DOTALL)
+_MARKUP = re.compile(r"<(script|style)\b.*?</\1\s*>|<[^>]*>", re.IGNORECASE | re.DOTALL)
 _WORDS_READ = 4000
 
 _BY_CODE: dict[str, type[APIStatusError]] = {
@@ -174,13 +178,15 @@ def status_error(
         endpoint: The endpoint's name, for an answer without a message.
     """
     fields = _error_fields(body)
-    message = fields["message"] or f"{endpoint or 'the service'} answered {status or 'an error'}"
+    answered = f"{endpoint or 'the service'} answered {status or 'an error'}"
+    message = fields["message"] or answered
     code, type_ = fields["code"], fields["type"]
     cls = error_class(status, code, type_, message)
-    if cls is NotFoundError and "model" in message.lower():
+    page = web_page(body) if isinstance(body, str) else None
+    if cls is NotFoundError and page is None and "model" in message.lower():
         cls = ModelNotFoundError
     error = cls(
-        message,
+        message if page is None else f"{answered} with {page}",
         status_code=status,
         code=code,
         type=type_,
@@ -193,6 +199,18 @@ def status_error(
     if said in UNSUPPORTED and cls is ServerError:
         error.advice, error.is_retryable = UNSUPPORTED[said], False
     return error
+
+
+def web_page(text: str) -> str | None:
+    """How to mention a web page: with its title, or else its first words; None for other texts."""
+    if _PAGE.match(text) is None:
+        return None
+    from html import unescape  # noqa: PLC0415 - a table of entities, for errors of other servers
+
+    text = text[:_WORDS_READ]
+    found = _TITLE.search(text)
+    words = " ".join(unescape(_MARKUP.sub(" ", text) if found is None else found[2]).split())[:_TITLE_SHOWN]
+    return f"a web page, {words!r}" if words else "a web page"
 
 
 def _error_fields(body: Any) -> dict[str, Any]:

@@ -181,7 +181,9 @@ class ResponseDecodeError(MeliousError):
     """
 
     position: int | None = None
-    advice = "Check that the base URL is that of Melious, and not of a proxy or a web page"
+    advice = (
+        "Check that the base URL is that of Melious and not of a proxy or a web page: it usually ends in /v1"
+    )
 
 
 class ModelRefusalError(MeliousError):
@@ -297,6 +299,8 @@ class InsufficientBalanceError(APIStatusError):
 
 class NotFoundError(APIStatusError):
     """There is nothing at this URL (404)."""
+
+    advice = "Check that the base URL is that of Melious: it usually ends in /v1"
 
 
 class ModelNotFoundError(NotFoundError):

@@ -56,6 +56,7 @@ _SLOW_WORDS = {
 _MISDECLARED = "only transfer-encoding: chunked is supported"
 """What h11 says of an answer in another transfer encoding: the next answer would use it too."""
 _TRUST_HINT = " - pass verify='/path/to/ca.pem' or set SSL_CERT_FILE if your network has its own CA"
+_PLAIN_HINT = " - it speaks plain http on this port: the base URL should begin with http://"
 
 
 def failure_of(error: Exception, phase: Phase, host: str, proxy: Proxy | None = None) -> Failure | None:
@@ -80,10 +81,11 @@ def failure_of(error: Exception, phase: Phase, host: str, proxy: Proxy | None = 
         handshake = _is_of_tls(inner, names)
         words = connect_words(proxy, host, timed_out=timed_out, refused=refused, handshake=handshake)
     untrusted = "CERTIFICATE_VERIFY_FAILED" in said
+    hint = _TRUST_HINT if untrusted else _PLAIN_HINT if "WRONG_VERSION_NUMBER" in said else ""
     return Failure(
         phase=phase,
         timed_out=timed_out,
-        message=login or f"{words}: {said}{_TRUST_HINT if untrusted else ''}",
+        message=login or f"{words}: {said}{hint}",
         final=untrusted or login is not None or "LocalProtocolError" in names or _MISDECLARED in said.lower(),
         # The frames of a handshake with a proxy hold the user and password.
         cause=ConnectionError(said) if proxied else _cause(error, said),

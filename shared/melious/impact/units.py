@@ -74,3 +74,14 @@ def euro(value: _Number) -> str:
         return UNREPORTED
     units = Units.of(Totals(eur=Decimal(value)))
     return f"{units.amount(value)} {units.money[0]}"
+
+
+def carbon(grams: float) -> str:
+    """An amount of carbon with its unit.
+
+    Example:
+        >>> carbon(0.00034), carbon(1500.0)
+        ('340 µg CO₂', '1.50 kg CO₂')
+    """
+    unit, factor = best(_CARBON, "g CO₂", grams)
+    return f"{figure(grams, factor)} {unit}"

@@ -43,7 +43,7 @@ from typing import TYPE_CHECKING
 
 from melious import forks
 from melious.clients import record
-from melious.clients.record import Observer
+from melious.clients.outcomes import Observer
 from melious.errors import InvalidArgumentError
 from melious.errors.checks import check_one_of
 from melious.exchange.request import Request

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
-from melious.clients.record import CallOutcome
+from melious.clients.outcomes import CallOutcome
 from melious.errors import MeliousError
 from melious.exchange.request import Request
 from melious.impact import BillingCost, EnvironmentImpact, token_counts

@@ -12,7 +12,7 @@ from opentelemetry import trace
 
 from melious import forks
 from melious._version import __version__
-from melious.clients.record import CallOutcome, Observer
+from melious.clients.outcomes import CallOutcome, Observer
 from melious.exchange.request import Request
 from melious.impact import token_counts
 from melious.otel.attributes import (

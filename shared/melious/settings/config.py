@@ -1,7 +1,7 @@
 """What a client is made from: an argument, then the environment, then a default.
 
-Of Melious' own environment variables two are read, `MELIOUS_API_KEY` and
-`MELIOUS_BASE_URL`, and no others. Everything is checked here, once, so that a mistake shows
+Of the environment two variables are read here, `MELIOUS_API_KEY` and `MELIOUS_BASE_URL`;
+`melious` itself reads `MELIOUS_LOG`. Everything is checked here, once, so that a mistake shows
 when the client is made and not at the first request.
 """
 

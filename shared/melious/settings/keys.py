@@ -10,6 +10,7 @@ from pydantic import Secret, SecretStr
 from melious.errors import ConfigurationError
 
 KEY_VARIABLE = "MELIOUS_API_KEY"
+KEYS_PAGE = "https://melious.ai/account/api/keys"
 
 
 def hidden(key: Any) -> SecretStr | Secret[Any] | None:
@@ -45,13 +46,23 @@ def resolve_key(api_key: str | SecretStr | Secret[Any] | None) -> str:
     if not found:
         raise ConfigurationError(
             f"No API key: pass api_key=... or set the environment variable {KEY_VARIABLE}",
-            advice="Keys are made at https://melious.ai/account/api/keys",
+            advice=_advice(),
         )
     if not _fits_a_header(found):
         raise ConfigurationError(
             f"{source}: the key holds a line break or another character that no header carries"
         )
     return found.get_secret_value()
+
+
+def _advice() -> str:
+    """What to do without a key: load the `.env` that has one, or create one."""
+    from melious.settings.dotenv import file_that_sets, shown  # noqa: PLC0415 - only without a key
+
+    file = file_that_sets(KEY_VARIABLE)
+    if file is None:
+        return f"Create a key at {KEYS_PAGE}"
+    return f"{shown(file)} sets it, but is not loaded: call load_dotenv() of the package python-dotenv first"
 
 
 def _stripped(api_key: SecretStr | None) -> SecretStr:

@@ -14,6 +14,7 @@ from melious_sandbox.brain.relevance import scores
 from melious_sandbox.brain.words import content_stems, sentences, stem
 
 _MOST_SENTENCES = 3
+_LEAST = 0.2  # score below which a sentence has to do with something else
 _NEAR_BEST = 0.62  # share of the best score that a sentence needs to stand beside it
 _WHOLE_RESULT = 700  # characters of a tool result that are given back as they are
 _SHOWN = 300
@@ -38,7 +39,7 @@ def answer(messages: Sequence[Mapping[str, Any]]) -> str:
     """
     prompt = read(messages)
     if prompt.results:
-        return "\n".join(f"{result.name}: {_result(prompt, result.content)}" for result in prompt.results)
+        return "\n".join(_said(result.name, _result(prompt, result.content)) for result in prompt.results)
     if prompt.passages:
         found = _from_passages(prompt.question, prompt.passages, cites=prompt.cites)
         if found:
@@ -78,7 +79,7 @@ def _from_passages(question: str, passages: Sequence[Passage], *, cites: bool) -
         question = " ".join(word for word, _ in used.most_common(12))
     candidates = _candidates(passages, question)
     best = max((found.score for found in candidates), default=0.0)
-    if best <= 0:
+    if best < _LEAST:
         return ""
     near = {found.text: found.score for found in candidates if found.score >= _NEAR_BEST * best}
     chosen = sorted(near, key=lambda text: -near[text])[:_MOST_SENTENCES]
@@ -126,6 +127,12 @@ def _result(prompt: Prompt, content: str) -> str:
         fitting = _from_passages(prompt.question, [Passage(text)], cites=False)
         text = fitting or f"{text[:_WHOLE_RESULT]}…"
     return text or "nothing"
+
+
+def _said(tool: str, result: str) -> str:
+    """Give a result that is a sentence as it is, and anything else with the name of its tool."""
+    is_sentence = _ENDED.search(result) and len(result.split()) >= _SHORTEST
+    return result if is_sentence else f"{tool}: {result}"
 
 
 def _plainly(prompt: Prompt) -> str:

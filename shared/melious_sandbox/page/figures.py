@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from functools import partial
 
+from melious.impact.units import euro
 from melious_sandbox.service.impact import Work
 
 NOTHING = "–"  # noqa: RUF001 - a dash stands where there is no figure
@@ -27,12 +28,7 @@ def bill(served: Mapping[str, str] | None) -> str:
         return NOTHING
     if served["paid_with"] == "energy":
         return f"{significant(Decimal(served['energy']))} energy"
-    return euros(Decimal(served["credits"]))
-
-
-def euros(value: Decimal) -> str:
-    """Write an amount of money."""
-    return f"€{significant(value)}"
+    return euro(Decimal(served["credits"]))
 
 
 def milligrams(grams: float) -> str:

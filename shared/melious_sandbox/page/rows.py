@@ -2,24 +2,24 @@
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from html import escape
 from importlib.resources import files
 from string import Template
 from typing import Any
 
+from melious.impact.units import euro
+from melious.routing.countries import name_of
 from melious_sandbox.page import figures
+from melious_sandbox.page.texts import Cleaner, compact
 from melious_sandbox.service.records import RecordedRequest, Served, Totals
-
-Clean = Callable[[str, int], str]
 
 _LONGEST_NAME = 80
 _LONGEST_TEXT = 140
-_LOOKED_AT = 2_000
 _FIRST_ERROR = 400
-_KEY = r"sk-mel-[\w-]+"
-_JOINER = "\u200d"  # holds emoji together
+_RETRY_COUNTS = ("x-retry-count", "x-stainless-retry-count")  # of this library's clients, and of OpenAI's
+_IS_COUNT = re.compile(r"[0-9]{1,4}").fullmatch
 _NAMED_ONLY = ("body", "body_latin1", "raw", "garbage")
 _ROW = Template(
     "".join(map(str.strip, files(__package__).joinpath("row.html").read_text("utf-8").split("\n")))
@@ -28,21 +28,7 @@ _NONE = f'<span class="none">{figures.NOTHING}</span>'
 _UNSENT = '<span class="unsent" title="computed by the sandbox, but not sent to your client">{}</span>'
 
 
-def cleaner(keys: Iterable[str]) -> Clean:
-    """Give the function that makes any text fit to be shown: printable, short, without these keys."""
-    known = [re.escape(key) for key in sorted(keys, key=len, reverse=True) if key]
-    secret = re.compile("|".join([*known, _KEY]))
-
-    def clean(text: str, longest: int) -> str:
-        # Keys go first: cutting might leave half of one.
-        words = " ".join(secret.sub("***", text[:_LOOKED_AT]).split())
-        plain = "".join(sign if sign.isprintable() or sign == _JOINER else "\ufffd" for sign in words)
-        return plain if len(plain) <= longest else plain[: longest - 1].rstrip() + "…"
-
-    return clean
-
-
-def row(request: RecordedRequest, clean: Clean) -> str:
+def row(request: RecordedRequest, clean: Cleaner) -> str:
     """Write one row of the table."""
 
     def element(html: str, text: str, longest: int = _LONGEST_TEXT) -> str:
@@ -51,12 +37,12 @@ def row(request: RecordedRequest, clean: Clean) -> str:
 
     body: Mapping[str, Any] = request.body if isinstance(request.body, dict) else {}
     received = datetime.fromtimestamp(request.received_at).astimezone()
-    outcome = _outcome(request)
-    model = _text(body.get("model"))
+    outcome = outcome_of(request)
+    model = compact(body.get("model"))
     served = request.served
     provider, served_as = _NONE, ""
     if served is not None:
-        provider = f'<b>{served.provider}</b> <span class="country">{served.country}</span>'
+        provider = f'<b>{served.provider}</b> <span class="country">{country_of(served)}</span>'
         if model.partition(":")[0] != served.model:
             served_as = element('<p class="about">as {}</p>', served.model, _LONGEST_NAME)
     return _ROW.substitute(
@@ -85,7 +71,7 @@ def row(request: RecordedRequest, clean: Clean) -> str:
 def totals_of(totals: Totals) -> str:
     """Write the sums."""
     failed = f"<small>{totals.failed:,} failed</small>" if totals.failed else ""
-    paid = [figures.euros(totals.euros)] if totals.euros or not (totals.energy or totals.unbilled) else []
+    paid = [euro(totals.euros)] if totals.euros or not (totals.energy or totals.unbilled) else []
     paid += [f"{figures.significant(totals.energy)} energy"] if totals.energy else []
     cells = {
         "Requests": f"{totals.requests:,}{failed}",
@@ -99,18 +85,32 @@ def totals_of(totals: Totals) -> str:
     return "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in cells.items())
 
 
-def caption_of(shown: int, seen: int) -> str:
-    """Write the line above the table."""
+def caption_of(shown: int, seen: int, among: int | None) -> str:
+    """Write the line above the table; ``among`` is how many were looked through, where there is a filter."""
     if not seen:
         return "No requests yet; they show up here as they come."
+    if among is not None:
+        return f"{shown:,} of the last {among:,} requests match, the newest first"
     if shown < seen:
         return f"The last {shown:,} of {seen:,} requests, the newest first"
     return "Requests, the newest first"
 
 
-def _outcome(request: RecordedRequest) -> str:
+def country_of(served: Served) -> str:
+    """Give the country in which a request was served, by its name."""
+    return name_of(served.country) or served.country
+
+
+def attempt_of(request: RecordedRequest) -> int:
+    """Give the number of the attempt, by what the client says of it."""
+    counts = [request.headers.get(name, "") for name in _RETRY_COUNTS]
+    return 1 + next((int(count) for count in counts if _IS_COUNT(count)), 0)
+
+
+def outcome_of(request: RecordedRequest) -> str:
+    """Say in a word or two how a request ended."""
     if request.duration is None:
-        return "going on"
+        return "in progress"
     if not request.complete or request.status is None:
         return "broken off"
     return "refused" if request.status >= _FIRST_ERROR else "done"
@@ -119,7 +119,7 @@ def _outcome(request: RecordedRequest) -> str:
 def _status(request: RecordedRequest, outcome: str) -> str:
     if request.status is None:
         return outcome
-    return f"{request.status}{f' {outcome}' if outcome in ('going on', 'broken off') else ''}"
+    return f"{request.status}{f' {outcome}' if outcome in ('in progress', 'broken off') else ''}"
 
 
 def _figures(served: Served | None) -> dict[str, str]:
@@ -154,9 +154,9 @@ def _about(request: RecordedRequest, body: Mapping[str, Any]) -> str:
             documents = body.get("documents")
             count = f" · {len(documents):,} documents" if isinstance(documents, list) else ""
             # A long query must not push the count out of sight.
-            return _text(body.get("query"))[: _LONGEST_TEXT - 30] + count
+            return compact(body.get("query"))[: _LONGEST_TEXT - 30] + count
         case "images":
-            return _text(body.get("prompt"))
+            return compact(body.get("prompt"))
         case "audio":
             file = body.get("file")
             return f"{file.get('filename')} · {file.get('size', 0):,} bytes" if isinstance(file, dict) else ""
@@ -171,18 +171,21 @@ def _last_message(messages: Any) -> str:
     content = asked[-1].get("content") if asked else ""
     if isinstance(content, list):
         parts = [part for part in content if isinstance(part, dict)]
-        return " ".join(_text(part.get("text")) or f"[{_text(part.get('type'))}]" for part in parts[:20])
-    return _text(content)
+        return " ".join(compact(part.get("text")) or f"[{compact(part.get('type'))}]" for part in parts[:20])
+    return compact(content)
 
 
 def _first_of(value: Any, kind: str) -> str:
     if not isinstance(value, list) or not value:
-        return _text(value)
-    first = _text(value[0])
+        return compact(value)
+    first = compact(value[0])
     return first if len(value) == 1 else f"{len(value):,} {kind} · {first}"
 
 
 def _notes(request: RecordedRequest, body: Mapping[str, Any]) -> Iterator[str]:
+    attempt = attempt_of(request)
+    if attempt > 1:
+        yield f"attempt {attempt}"
     if body.get("stream") is True:
         yield "stream"
     tools = body.get("tools")
@@ -193,14 +196,14 @@ def _notes(request: RecordedRequest, body: Mapping[str, Any]) -> Iterator[str]:
 def _routing(body: Mapping[str, Any]) -> Iterator[str]:
     for name, label in (("preset", "preset"), ("mode", "mode"), ("custom_weights", "weights")):
         if body.get(name) is not None:
-            yield f"{label} {_text(body[name])}"
+            yield f"{label} {compact(body[name])}"
     filters = body.get("filters")
     if isinstance(filters, dict):
         for name, value in list(filters.items())[:10]:
-            shown = " ".join(map(_text, value[:30])) if isinstance(value, list) else _text(value)
+            shown = " ".join(map(compact, value[:30])) if isinstance(value, list) else compact(value)
             yield f"{name} {shown}"
     elif filters is not None:
-        yield f"filters {_text(filters)}"
+        yield f"filters {compact(filters)}"
 
 
 def _fault(request: RecordedRequest) -> str:
@@ -212,17 +215,7 @@ def _fault(request: RecordedRequest) -> str:
         if name in _NAMED_ONLY or value is True:
             parts.append(name)
         elif isinstance(value, dict):
-            parts.extend(f"{header} {_text(text)}" for header, text in value.items())
+            parts.extend(f"{header} {compact(text)}" for header, text in value.items())
         else:
-            parts.append(f"{name} {_text(value)}")
+            parts.append(f"{name} {compact(value)}")
     return ", ".join(parts)
-
-
-def _text(value: Any) -> str:
-    """Give a string as it is, and anything else as JSON."""
-    if value is None or isinstance(value, str):
-        return value or ""
-    try:
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    except (TypeError, ValueError, RecursionError):
-        return type(value).__name__

@@ -53,10 +53,12 @@ class Delivery:
 
     async def _start(self, status: int, headers: dict[str, str]) -> None:
         self._context.record.status = status
+        self._answer = self._context.service.requests.begin_answer(self._context.record, headers)
         encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
         await self._send({"type": "http.response.start", "status": status, "headers": encoded})
 
     async def _write(self, data: bytes, *, last: bool = False) -> None:
+        self._answer.add(data)
         await self._send({"type": "http.response.body", "body": data, "more_body": not last})
         if last:
             self._context.record.complete = not self._connection.is_lost

@@ -13,6 +13,7 @@ from typing import Any, overload
 from melious_sandbox.service.faults import Fault
 from melious_sandbox.service.impact import Work
 from melious_sandbox.service.reply import Reply
+from melious_sandbox.service.sent import ANSWERS_KEPT, Answer, Growth, room_for_answer
 
 _SECRET = frozenset({"authorization", "x-api-key", "proxy-authorization", "cookie"})
 _FIRST_ERROR = 400
@@ -71,6 +72,7 @@ class RecordedRequest:
         fault: The fault that hit the request, if any.
         reply: The scripted reply that it got, if any.
         served: Where the request went and what it cost; None if it was not routed.
+        answer: What was sent, for the last 100 requests; None before, and for older ones.
 
     Examples:
         >>> from melious import MeliousClient
@@ -102,6 +104,7 @@ class RecordedRequest:
     reply: Reply | None = None
     served: Served | None = None
     body_left_out: str | None = None
+    answer: Answer | None = None
 
 
 @dataclass(slots=True)
@@ -170,6 +173,9 @@ class RequestLog(Sequence[RecordedRequest]):
         self._held = 0
         self._open: set[str] = set()
         self._totals = Totals()
+        self._growth: Growth[Totals] = Growth()
+        self._answered: deque[RecordedRequest] = deque()
+        self._room_for_answer = room_for_answer(max_bytes)
         self.revision = 0
         """A number that grows with every change."""
 
@@ -201,6 +207,15 @@ class RequestLog(Sequence[RecordedRequest]):
                 _, size = self._bodies.popleft()
                 self._held -= size
 
+    def begin_answer(self, request: RecordedRequest, headers: Mapping[str, str]) -> Answer:
+        """Keep what a request is answered with, in place of the oldest answer that is kept."""
+        answer = request.answer = Answer(headers, self._room_for_answer)
+        with self._lock:
+            self._answered.append(request)
+            if len(self._answered) > ANSWERS_KEPT:
+                self._answered.popleft().answer = None
+        return answer
+
     def finish(self, request: RecordedRequest) -> None:
         """Note that the answer to a request has ended."""
         request.duration = max(0.0, time.time() - request.received_at)
@@ -208,6 +223,8 @@ class RequestLog(Sequence[RecordedRequest]):
             if request.request_id in self._open:
                 self._open.remove(request.request_id)
                 self._totals.add(request)
+                if self._growth.is_due():
+                    self._growth.add(replace(self._totals))
                 self.revision += 1
 
     def clear(self) -> None:
@@ -217,6 +234,8 @@ class RequestLog(Sequence[RecordedRequest]):
             self._bodies.clear()
             self._held = 0
             self._open.clear()
+            self._answered.clear()
+            self._growth = Growth()
             self._totals = Totals()
             self.revision += 1
 
@@ -224,6 +243,11 @@ class RequestLog(Sequence[RecordedRequest]):
         """Give the sums so far."""
         with self._lock:
             return replace(self._totals)
+
+    def growth(self) -> list[tuple[int, Totals]]:
+        """Give the sums as they grew, each with the number of requests that were over by then."""
+        with self._lock:
+            return [*self._growth.points, (self._growth.count, replace(self._totals))]
 
     def last(self, count: int) -> list[RecordedRequest]:
         """Give the last so many requests, newest first."""

@@ -29,6 +29,7 @@ _REASONS: Mapping[int, Reason] = {
 }
 _CONNECT_SECONDS = 10.0
 _ANSWER_SECONDS = 300.0
+_REACH_SECONDS = 3.0
 
 
 class Upstream:
@@ -113,6 +114,15 @@ class Upstream:
                 cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
             )
         return self._client
+
+
+def unreachable(url: str) -> str | None:
+    """Say why nothing answers at a URL; None if something does, with whatever status."""
+    try:
+        with httpx.stream("GET", url, timeout=_REACH_SECONDS, trust_env=not is_loopback(httpx.URL(url).host)):
+            return None
+    except httpx.HTTPError as error:
+        return str(error) or type(error).__name__
 
 
 async def _rest(refused: httpx.Response, gone: asyncio.Event) -> bytes:

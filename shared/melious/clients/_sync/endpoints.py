@@ -37,9 +37,7 @@ from melious.settings.options import CallOptions, RoutingOptions
 from melious.wire.chunk import ChatChunk
 
 if TYPE_CHECKING:
-    import builtins
-
-    from melious.catalogue import ModelCard
+    from melious.catalogue import ModelCards
 
 R = TypeVar("R", bound=Result)
 
@@ -268,7 +266,7 @@ class Models(_Endpoint):
         return listed
 
     @written_out(FindParams, CallOptions, defaults={**DEFAULTS_OF_CALLS, "max_age": 300.0})
-    def find(self, **params: Unpack[FindParams]) -> builtins.list[ModelCard]:
+    def find(self, **params: Unpack[FindParams]) -> ModelCards:
         """Find models that the key may use by what they can do and cost.
 
         The shipped catalogue fills in facts that the service leaves out. The service's list is kept
@@ -280,7 +278,8 @@ class Models(_Endpoint):
             **params: Those of `melious.FindParams`.
 
         Returns:
-            Cards (`melious.catalogue.ModelCard`): `id`, `context_length`, `input_cost` and
+            A list of cards (`melious.catalogue.ModelCard`), which notebooks show as a table and
+            `.to_pandas()` gives as a frame: `id`, `context_length`, `input_cost` and
             `output_cost` in EUR per million tokens, `vision`, `tools`, `reasoning` and more; None
             where unknown.
 

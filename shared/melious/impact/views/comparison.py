@@ -24,7 +24,7 @@ _KINDS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Comparison:
     """What one request cost on average in two ledgers.
 
@@ -82,6 +82,10 @@ class Comparison:
         lines = [f"| per request | {' | '.join(self.names)} | change |", "| --- | ---: | ---: | ---: |"]
         lines += [f"| {' | '.join(row)} |" for row in self._rows()]
         return "\n".join([*lines, *(f"\n*{note}*" for note in self.notes)]) + "\n"
+
+    def __repr__(self) -> str:
+        requests = tuple(sums.requests for sums in self.totals)
+        return f"Comparison(names={self.names}, requests={requests})"
 
     def __str__(self) -> str:
         table = text_table(["per request", *self.names, "change"], self._rows(), right=[1, 2, 3], rule="─")

@@ -73,4 +73,4 @@ def _frame(ax: Axes) -> None:
     ax.grid(axis="y", color=_LINE, linewidth=0.8)
     ax.set_axisbelow(True)
     ax.spines[:].set_visible(False)
-    ax.legend(loc="upper left", frameon=False, fontsize=8.5, labelcolor=_INK)
+    ax.legend(loc="best", frameon=False, fontsize=8.5, labelcolor=_INK)

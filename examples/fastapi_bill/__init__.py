@@ -1,0 +1,1 @@
+"""FastAPI: streamed answers, and a bill and a budget for each user."""

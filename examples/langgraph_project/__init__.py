@@ -1,0 +1,1 @@
+"""A LangGraph project that `langgraph dev` serves."""

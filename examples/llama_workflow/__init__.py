@@ -1,0 +1,1 @@
+"""A LlamaIndex workflow: retrieve, rerank, answer, with an event for each step."""

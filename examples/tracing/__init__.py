@@ -1,0 +1,1 @@
+"""Tracing with OpenTelemetry: to Phoenix, Langfuse, LangSmith, or the terminal."""
