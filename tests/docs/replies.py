@@ -6,6 +6,8 @@ ANNA = '{"name": "Anna", "age": 31}'
 HELLO = Reply(text="Hello! How can I help?")
 COUNT = Reply(text="One, two, three.")
 RIVERS = Reply(text="The Elbe, the Alster and the Bille.")
+TALK = Reply(text="Good morning, and welcome.")
+GREEN = Reply(text="One green pixel.")
 REPLIES: dict[str, list[Reply]] = {
     "README.md": [
         RIVERS,
@@ -15,7 +17,7 @@ REPLIES: dict[str, list[Reply]] = {
     ],
     "docs/index.md": [RIVERS, Reply(text="The Elbe."), Reply(text="The Vltava.")],
     "docs/guides/routing.md": [*[Reply(text="Hello!")] * 3, Reply(text="The Elbe.")],
-    "docs/client.md": [RIVERS, COUNT, HELLO],
+    "docs/client.md": [RIVERS, COUNT, TALK, HELLO],
     "docs/guides/streaming.md": [COUNT] * 5,
     "docs/guides/structured-output.md": [
         Reply(tool_calls=[("Person", ANNA)]),
@@ -30,13 +32,19 @@ REPLIES: dict[str, list[Reply]] = {
     ],
     "docs/langchain/chat.md": [
         Reply(text="The Elbe, the Alster and the Bille flow through Hamburg."),
+        *[HELLO] * 2,
         COUNT,
         HELLO,
         Reply(tool_calls=[("GetWeather", {"city": "Oslo"})]),
         Reply(tool_calls=[("Person", ANNA)]),
         Reply(text="51", reasoning="17 times 3 is 51."),
-        Reply(text="One green pixel."),
+        GREEN,
     ],
+    "docs/langchain/tools.md": [
+        Reply(tool_calls=[("generate_image", {"prompt": "A lighthouse"})]),
+        Reply(text="Here is your lighthouse."),
+    ],
+    "docs/langchain/loaders.md": [TALK] * 2,
     "docs/llamaindex/index.md": [
         Reply(text="The Elbe."),
         Reply(tool_calls=[("river_length", {"river": "Elbe"})]),
@@ -49,6 +57,13 @@ REPLIES: dict[str, list[Reply]] = {
         HELLO,
         Reply(tool_calls=[("get_weather", {"city": "Oslo"})]),
         Reply(text=ANNA),
+        GREEN,
+    ],
+    "docs/llamaindex/readers.md": [TALK],
+    "docs/llamaindex/tools.md": [
+        Reply(tool_calls=[("transcribe", {"path": "opening.wav"})]),
+        TALK,
+        Reply(text="It says: good morning, and welcome."),
     ],
     "docs/guides/tools.md": [
         Reply(tool_calls=[("river_length", {"river": "Elbe"})]),
@@ -58,11 +73,11 @@ REPLIES: dict[str, list[Reply]] = {
         Reply(tool_calls=[("river_length", {"river": "Rhine"})]),
         Reply(text="The Rhine is 1233 km long."),
     ],
-    "docs/guides/pictures-and-sound.md": [Reply(text="A lighthouse.")],
+    "docs/guides/pictures-and-sound.md": [*[Reply(text="A lighthouse.")] * 2, TALK],
 }
 
 
 def script(page: str, sandbox: Sandbox) -> None:
     """Hand the replies of a page to the sandbox."""
-    if REPLIES.get(page):
-        sandbox.replies.add(*REPLIES[page])
+    for reply in REPLIES.get(page, ()):
+        sandbox.replies.add(reply, endpoint="audio" if reply is TALK else "chat")

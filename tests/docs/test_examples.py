@@ -6,13 +6,17 @@ What the sandbox has to answer is scripted in `replies.py`. A block that needs m
 """
 
 import asyncio
+import re
+import wave
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 from llama_index.core.instrumentation import get_dispatcher
 from pytest_examples import CodeExample, EvalExample, find_examples
 
+from melious import otel
 from melious.sandbox import Sandbox
 
 from .replies import script
@@ -40,28 +44,36 @@ def event_loop_closed() -> Iterator[None]:
 
 
 @pytest.fixture
-def handlers_put_back() -> Iterator[None]:
-    """Handlers that a page adds to LlamaIndex's dispatcher do not stay."""
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the blocks run, with a recording in it."""
+    talks = tmp_path / "talks"
+    talks.mkdir()
+    with wave.open(str(talks / "opening.wav"), "wb") as sound:
+        sound.setparams((1, 2, 8000, 0, "NONE", ""))
+        sound.writeframes(bytes(32_000))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def put_back() -> Iterator[None]:
+    """Handlers that a page adds to LlamaIndex's dispatcher, and tracing, do not stay."""
     handlers = get_dispatcher().event_handlers
     before = list(handlers)
     yield
     handlers[:] = before
+    otel.uninstrument()
 
 
 # llama-index-core's agents under pydantic 2.14.
 @pytest.mark.filterwarnings(
     "ignore::pydantic.PydanticDeprecatedSince20", "ignore::pydantic.PydanticDeprecatedSince211"
 )
-@pytest.mark.usefixtures("melious_key", "event_loop_closed", "handlers_put_back")
+@pytest.mark.usefixtures("melious_key", "event_loop_closed", "put_back", "folder")
 @pytest.mark.parametrize("page", [page for page in PAGES if python_of(page)], ids=name_of)
 def test_the_blocks_of_a_page_run_and_print_what_they_show(
-    page: Path,
-    eval_example: EvalExample,
-    melious_sandbox: Sandbox,
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
+    page: Path, eval_example: EvalExample, melious_sandbox: Sandbox
 ):
-    monkeypatch.chdir(tmp_path)
     script(name_of(page), melious_sandbox)
     run = eval_example.run_print_update if eval_example.update_examples else eval_example.run_print_check
     eval_example.set_config(line_length=100)
@@ -85,3 +97,19 @@ def test_a_block_that_is_not_run_says_why(page: Path):
         settings = example.prefix_settings()
         assert set(settings) <= {"test", "reason"}, str(example)
         assert (settings.get("test") == "skip") == bool(settings.get("reason")), str(example)
+
+
+DIFF = re.compile(r"^ *```diff\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
+DIFFS = DIFF.findall((ROOT / "docs" / "migrate.md").read_text("utf-8"))
+
+
+def after(diff: str) -> str:
+    """The new side of a diff."""
+    return "".join(line[1:] for line in dedent(diff).splitlines(keepends=True) if line[0] in "+ ")
+
+
+@pytest.mark.usefixtures("melious_key")
+@pytest.mark.parametrize("diff", DIFFS, ids=["LangChain", "LlamaIndex", "embeddings"])
+def test_what_a_migration_leads_to_runs(diff: str, melious_sandbox: Sandbox):
+    exec(after(diff), {"key": melious_sandbox.api_key})
+    assert [request.status for request in melious_sandbox.requests] == [200]
