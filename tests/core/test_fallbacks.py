@@ -233,7 +233,8 @@ def test_the_location_is_held_against_what_is_left(clients: Clients, client: Any
     with track_impact() as ledger:
         answer = clients.call(client, "chat.create", **strict, routing_fallbacks=[wider])
         assert answer.environment_impact.location in ("SE", "FR")
-        answer = clients.call(client, "chat.create", **strict, routing_fallbacks=["countries", None])
+        lenient = strict | {"verify_location": "warn"}
+        answer = clients.call(client, "chat.create", **lenient, routing_fallbacks=["countries", None])
         assert answer.relaxed == ("countries", "max_carbon_intensity")
     assert (ledger.total.verified, ledger.total.unverified, ledger.total.outside) == (1, 0, 0)
     sandbox.faults.add(Fault(impact="missing", after=1))
@@ -241,6 +242,18 @@ def test_the_location_is_held_against_what_is_left(clients: Clients, client: Any
         clients.call(client, "chat.create", **strict, routing_fallbacks=[wider])
     assert caught.value.countries == ("SE", "FR")
     assert caught.value.answer.relaxed == ("countries=SE,FR, max_carbon_intensity=100",)
+
+
+@pytest.mark.parametrize("steps", [["countries"], [None], [SOFTER, {"countries": None}]])
+def test_what_must_come_from_some_countries_does_not_give_them_up(
+    steps: Any, clients: Clients, client: Any, sandbox: Sandbox
+) -> None:
+    said = "routing_fallbacks: must not drop 'countries' with verify_location='raise'"
+    for ask in (clients.call, clients.stream):
+        with pytest.raises(InvalidArgumentError, match=said):
+            arguments = () if ask == clients.stream else ("chat.create",)
+            ask(client, *arguments, **ASK, verify_location="raise", routing_fallbacks=steps)
+    assert not sandbox.requests
 
 
 def test_batches_give_way_each_and_the_cache_tells_them_apart(clients: Clients, sandbox: Sandbox) -> None:

@@ -12,7 +12,12 @@ from melious.endpoints.otherwise import Alternatives, MethodStep, Simplify
 from melious.errors import BadRequestError, InvalidArgumentError, MeliousError, ModelNotFoundError
 from melious.exchange.request import Limits, Request
 from melious.impact import active_budgets, active_ledgers
-from melious.routing.fallbacks import Relaxation, checked_steps, relaxations
+from melious.routing.fallbacks import (
+    Relaxation,
+    check_steps_verifiable,
+    checked_steps,
+    relaxations,
+)
 from melious.routing.filters import (
     check_suffix,
     filters_in,
@@ -194,9 +199,10 @@ def request_of(
     filters = filters_in(fields)
     steps: tuple[Relaxation, ...] = ()
     given_steps = _given(params, "routing_fallbacks", config.routing_fallbacks)
+    verify_location = _given(params, "verify_location", config.verify_location)
     if given_steps is not None and body is not None:
         steps = relaxations(filters, checked_steps(given_steps))
-    verify_location = _given(params, "verify_location", config.verify_location)
+        check_steps_verifiable(verify_location, steps)
     if "advise" not in details and body is not None:
         model = str(fields.get("model", ""))
         details["advise"] = partial(advice_of, model=model, endpoint=endpoint, base_url=config.base_url)

@@ -79,6 +79,20 @@ def relaxations(filters: object, steps: Sequence[_Step]) -> tuple[Relaxation, ..
     return tuple(found)
 
 
+def check_steps_verifiable(verify_location: str, steps: Sequence[Relaxation]) -> None:
+    """Refuse steps that give up the countries which answers must come from.
+
+    Raises:
+        InvalidArgumentError: One drops `countries`, and `verify_location` is `raise`.
+    """
+    if verify_location == "raise" and any(not step.filters.get("countries") for step in steps):
+        raise InvalidArgumentError(
+            "routing_fallbacks: must not drop 'countries' with verify_location='raise'; name more countries, "
+            "as {'countries': [...]}, or use verify_location='warn'",
+            param="routing_fallbacks",
+        )
+
+
 def _changes(step: _Step, filters: Mapping[str, Any]) -> dict[str, Any]:
     if step is None or isinstance(step, str):
         step = dict.fromkeys(filters if step is None else [step])
