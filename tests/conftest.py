@@ -1,5 +1,6 @@
 """Fixtures for every test, and what a run takes of the tests: which HTTP library, which part of large products."""
 
+import asyncio
 import signal
 import sys
 from collections import defaultdict
@@ -119,6 +120,16 @@ def pytest_configure(config: pytest.Config) -> None:
         if "melious.http.library" in sys.modules:
             raise pytest.UsageError("melious.http.library was imported before --http-library took effect")
         sys.modules["httpx2"] = None  # type: ignore[assignment]
+
+
+@pytest.fixture
+def event_loop_closed() -> Iterator[None]:
+    """LlamaIndex's blocking calls take the event loop of the thread, and none of them closes it."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    yield
+    asyncio.set_event_loop(None)
+    loop.close()
 
 
 @pytest.fixture

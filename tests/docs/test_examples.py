@@ -5,7 +5,6 @@ What the sandbox has to answer is scripted in `replies.py`. A block that needs m
 ```` ```python {test="skip" reason="needs Ray"} ````.
 """
 
-import asyncio
 import re
 import wave
 from collections.abc import Iterator
@@ -31,16 +30,6 @@ def name_of(page: Path) -> str:
 
 def python_of(page: Path) -> list[CodeExample]:
     return [example for example in find_examples(str(page)) if example.prefix.startswith("python")]
-
-
-@pytest.fixture
-def event_loop_closed() -> Iterator[None]:
-    """LlamaIndex's blocking calls take the event loop of the thread, and none of them closes it."""
-    loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
-    yield
-    asyncio.set_event_loop(None)
-    loop.close()
 
 
 @pytest.fixture

@@ -146,16 +146,6 @@ def melious_sandbox() -> Iterator[Sandbox]:
         yield sandbox
 
 
-@pytest.fixture
-def event_loop_closed() -> Iterator[None]:
-    """LlamaIndex's blocking calls take the event loop of the thread, and none of them closes it."""
-    loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
-    yield
-    asyncio.set_event_loop(None)
-    loop.close()
-
-
 @pytest.mark.usefixtures("recordings", "melious_key", "settings_put_back", "event_loop_closed")
 @pytest.mark.filterwarnings(
     "ignore:The `__fields(_set)?__` attribute is deprecated:pydantic.warnings.PydanticDeprecatedSince20",
