@@ -47,6 +47,7 @@ def running(app: FastAPI, port: int = 0) -> Iterator[str]:
     """Serve an application in a thread; gives its address."""
     server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="warning"))
     with server.config.bind_socket() as socket:
+        socket.listen()  # whoever connects before the server runs waits
         thread = threading.Thread(target=server.run, kwargs={"sockets": [socket]})
         thread.start()
         try:

@@ -17,7 +17,7 @@ from llama_kit import Way
 from pydantic import Field
 
 from llama_index_melious import MeliousEmbedding
-from melious import BadRequestError
+from melious import BadRequestError, InvalidArgumentError
 from melious.sandbox import Fault
 
 TEXTS = ["Dunes move with the wind.", "Trains in Austria run on hydropower.", "The sea is deep."]
@@ -126,7 +126,7 @@ def test_a_cache_is_no_setting_to_serialise(make_embedding):
     model = make_embedding(embeddings_cache=store)
     assert model.embeddings_cache is store
     assert json.loads(model.to_json()) == make_embedding().to_dict()
-    with pytest.raises(TypeError, match="BaseKVStore"):
+    with pytest.raises(InvalidArgumentError, match="must be a BaseKVStore of LlamaIndex, not dict"):
         make_embedding(embeddings_cache={})
 
 
