@@ -54,8 +54,12 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 @pytest.fixture(params=["threads", "processes", "distributed"])
 def scheduler(request: pytest.FixtureRequest) -> Iterator[Any]:
+    if request.param == "distributed":
+        # The cluster sets the environment, for workers that it starts anew too.
+        yield request.getfixturevalue("cluster")
+        return
     with environment_of_workers():
-        yield request.getfixturevalue("cluster") if request.param == "distributed" else request.param
+        yield request.param
 
 
 def _corpus() -> Any:

@@ -4,6 +4,7 @@ Everything is asked twice: of the server itself, and of the sandbox in front of 
 """
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -242,7 +243,22 @@ async def test_an_async_stream_that_is_left_ends_at_the_server(place: Place) -> 
     assert place.server.tokens_once_idle() - before < LONG
 
 
+def hears_who_leaves(server: LlamaServer) -> bool:
+    """Whether the server itself stops when the client of a request that is not streamed leaves."""
+    before = server.tokens_predicted()
+    body = {
+        "model": "smollm2",
+        "messages": [{"role": "user", "content": "Tell me a story."}],
+        "max_tokens": LONG,
+    }
+    with contextlib.suppress(httpx.ReadTimeout):
+        httpx.post(f"{server.base_url}/chat/completions", json=body | FOREVER, timeout=1.0, trust_env=False)
+    return server.tokens_once_idle() - before < LONG
+
+
 async def test_a_call_that_is_cancelled_ends_at_the_server(place: Place) -> None:
+    if not await asyncio.to_thread(hears_who_leaves, place.server):
+        pytest.skip("this llama-server finishes what is not streamed, whoever leaves")
     before = place.server.tokens_predicted()
     llm = place.langchain(max_tokens=LONG, extra_body=FOREVER)
     call = asyncio.create_task(llm.ainvoke("Tell me a story."))
