@@ -75,7 +75,7 @@ class Conversation:
         return None
 
     def _untried(self, said: Need) -> Iterator[Need]:
-        """What may satisfy a model that says what it needs: the least that it has not been given yet."""
+        """What may satisfy a model that says what it needs: the smallest step that is not taken."""
         steps = _STEPS.get(said, (said,))
         given = [place for place, need in enumerate(steps) if need in self.needs]
         return (need for need in steps[given[-1] + 1 if given else 0 :] if need not in self.tried)
