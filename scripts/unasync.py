@@ -52,7 +52,17 @@ PAIRS = [
     Pair(
         "clients/_async",
         "clients/_sync",
-        ("chat.py", "client.py", "endpoint.py", "media.py", "models.py", "splitting.py", "vectors.py"),
+        (
+            "chat.py",
+            "client.py",
+            "endpoint.py",
+            "media.py",
+            "models.py",
+            "splitting.py",
+            "vectors.py",
+            "messages.py",
+            "tools.py",
+        ),
         {
             "AsyncMeliousClient": "MeliousClient",
             "AsyncChat": "Chat",
@@ -64,6 +74,8 @@ PAIRS = [
             "AsyncImages": "Images",
             "AsyncAudio": "Audio",
             "AsyncModels": "Models",
+            "AsyncMessages": "Messages",
+            "AsyncTools": "Tools",
             "The asyncio client": "The blocking client",
             "A client for asyncio": "A client for blocking code",
             "safe to use on several event loops": "safe to share between threads",

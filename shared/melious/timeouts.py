@@ -101,6 +101,8 @@ _ANSWER_SECONDS = {
     "images": 180.0,
     "audio": 900.0,
     "models": 15.0,
+    "tools": 120.0,
+    "messages": 15.0,
 }
 
 

@@ -4,7 +4,7 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp
 
 from melious_sandbox.page.site import PATHS, Page
-from melious_sandbox.routes import audio, chat, embeddings, images, models, rerank
+from melious_sandbox.routes import audio, chat, embeddings, images, mcp, messages, models, rerank, tools
 from melious_sandbox.server.context import RequestContext
 from melious_sandbox.server.handler import Handler
 from melious_sandbox.server.host_check import HostCheck
@@ -23,6 +23,16 @@ def build_app(service: Service) -> ASGIApp:
         ("/v1/audio/transcriptions", "audio", audio.transcribe, "POST"),
         ("/v1/models", "models", models.list_all, "GET"),
         ("/v1/models/{model:path}", "models", models.retrieve, "GET"),
+        ("/v1/tools", "tools", tools.list_all, "GET"),
+        ("/v1/tools/openai", "tools", tools.functions, "GET"),
+        ("/v1/tools/{slug}", "tools", tools.retrieve, "GET"),
+        ("/v1/tools/{slug}/schema", "tools", tools.schema, "GET"),
+        ("/v1/tools/{slug}/execute", "tools", tools.execute, "POST"),
+        ("/v1/tools/{slug}/rate-limit", "tools", tools.rate_limit, "GET"),
+        ("/v1/mcp/jsonrpc", "mcp", mcp.jsonrpc, "POST"),
+        *((f"/v1/mcp/{name}", "mcp", mcp.twin, None) for name in mcp.METHODS),
+        ("/v1/messages", "messages", messages.create, "POST"),
+        ("/v1/messages/count_tokens", "messages", messages.count_tokens, "POST"),
         ("/pictures/{name}", "", images.picture, "GET"),
     ]
     nowhere = Handler(service, "", _nothing_here, None)

@@ -38,7 +38,7 @@ class Sandbox:
         allowed_hosts: Further hosts that requests may name, without a port, such as ``host.docker.internal``.
             Bound to another address every host may be named, unless some are given here: then only these and
             this machine.
-        keys: Further keys, each with its scopes (``inference.chat``, ``inference.*``, ``*``; none means all).
+        keys: Further keys, each with its scopes (``inference.chat``, ``kit.*``, ``*``; none means all).
         rate_limit: Requests per window, 0 or more; None for a limit too high to be met.
         rate_window: Length of the rate-limit window in seconds.
         latency: Seconds before each answer.

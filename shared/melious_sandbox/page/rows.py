@@ -146,7 +146,7 @@ def _about(request: RecordedRequest, body: Mapping[str, Any]) -> str:
     if request.body_left_out is not None:
         return f"[{request.body_left_out}]"
     match request.endpoint:
-        case "chat":
+        case "chat" | "messages":
             return _last_message(body.get("messages"))
         case "embeddings":
             return _first_of(body.get("input"), "texts")
@@ -162,6 +162,11 @@ def _about(request: RecordedRequest, body: Mapping[str, Any]) -> str:
             return f"{file.get('filename')} · {file.get('size', 0):,} bytes" if isinstance(file, dict) else ""
         case "models":
             return request.path.removeprefix("/v1/models").lstrip("/")
+        case "tools":
+            given = compact(body.get("parameters"))
+            return f"{request.path.removeprefix('/v1/tools').lstrip('/')} {given}".strip()
+        case "mcp":
+            return compact(body.get("method")) or request.path.removeprefix("/v1/mcp/")
     return ""
 
 

@@ -56,7 +56,9 @@ def _curl(request: RecordedRequest, body: Any, clean: Cleaner) -> str:
     if request.method not in ("GET", "POST"):
         parts.append(f"-X {shlex.quote(request.method)}")
     headers = {
-        name: clean.hide(text) for name, text in request.headers.items() if name.startswith("x-sandbox-")
+        name: clean.hide(text)
+        for name, text in request.headers.items()
+        if name.startswith("x-sandbox-") or name == "anthropic-version"
     }
     parts += [f"-H {shlex.quote(f'{name}: {text}')}" for name, text in headers.items()]
     if request.headers.get("content-type", "").startswith("multipart/") and isinstance(body, dict):

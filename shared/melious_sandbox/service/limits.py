@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from melious_sandbox.service.errors import SandboxError
 
 UNLIMITED = 100_000
+_SCOPES = {"tools": "kit.tools", "mcp": "kit.mcp", "messages": "inference.chat"}
+"""The scopes that are not named after their endpoint."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +97,8 @@ class OverlapRefusals:
 class KeyRing:
     """The keys that the sandbox knows: the main key, and further ones with their scopes.
 
-    A scope is ``*``, ``inference.*`` or one endpoint, as ``inference.chat``. A key without scopes may do
-    everything, as with the oldest keys of the service.
+    A scope is ``*``, ``inference.*``, ``kit.*`` or one endpoint, as ``inference.chat``. A key without scopes
+    may do everything, as with the oldest keys of the service.
     """
 
     def __init__(self, api_key: str, keys: Mapping[str, Iterable[str]]) -> None:
@@ -112,8 +114,8 @@ class KeyRing:
         scopes = self._scopes.get(key.strip())
         if scopes is None:
             raise SandboxError("auth")
-        required = f"inference.{endpoint}"
-        if scopes and not scopes & {"*", "inference.*", required}:
+        required = _SCOPES.get(endpoint, f"inference.{endpoint}")
+        if scopes and not scopes & {"*", f"{required.partition('.')[0]}.*", required}:
             raise SandboxError(
                 "scope",
                 f"The API key lacks the scope '{required}', which this endpoint requires.",

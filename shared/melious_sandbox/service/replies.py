@@ -42,9 +42,10 @@ class Replies(WaitingList[Reply]):
         Args:
             replies: The replies.
             times: How many requests each answers, at least 1; None answers every one.
-            endpoint: The endpoint that they answer. Endpoints other than ``chat`` take replies with ``json``,
-                and ``audio`` takes ``text`` too.
-            model: The model that they answer for, with or without a flavor; None means any.
+            endpoint: The endpoint that they answer. Endpoints other than ``chat`` and ``messages`` take
+                replies with ``json``, and ``audio`` takes ``text`` too.
+            model: The model that they answer for, with or without a flavor, or the slug of a tool; None means
+                any.
             when: Called with the request as the sandbox records it, ``body`` included; the reply answers
                 where it returns True. It runs in the thread of the sandbox.
 

@@ -126,7 +126,7 @@ class Reply:
     def fits(self, endpoint: str) -> bool:
         """Whether an endpoint can give this reply."""
         return (
-            endpoint == "chat"
+            endpoint in ("chat", "messages")
             or self.json is not None
             or (endpoint == "audio" and not self._given(*_CHAT_ONLY))
         )

@@ -8,7 +8,9 @@ from typing import Any, Self, Unpack
 from melious._signatures import written_out
 from melious.clients._async.chat import AsyncChat
 from melious.clients._async.media import AsyncAudio, AsyncImages
+from melious.clients._async.messages import AsyncMessages
 from melious.clients._async.models import AsyncModels
+from melious.clients._async.tools import AsyncTools
 from melious.clients._async.vectors import AsyncEmbeddings, AsyncRerank
 from melious.clients.base import ClientBase, checked_http_client
 from melious.http._async.driver import AsyncDriver
@@ -119,6 +121,8 @@ class AsyncMeliousClient(ClientBase):
         self.images = AsyncImages(config, self._driver)
         self.audio = AsyncAudio(config, self._driver)
         self.models = AsyncModels(config, self._driver)
+        self.tools = AsyncTools(config, self._driver)
+        self.messages = AsyncMessages(config, self._driver)
 
     async def __aenter__(self) -> Self:
         return self

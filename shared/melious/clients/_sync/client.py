@@ -9,7 +9,9 @@ from typing import Any, Self, Unpack
 from melious._signatures import written_out
 from melious.clients._sync.chat import Chat
 from melious.clients._sync.media import Audio, Images
+from melious.clients._sync.messages import Messages
 from melious.clients._sync.models import Models
+from melious.clients._sync.tools import Tools
 from melious.clients._sync.vectors import Embeddings, Rerank
 from melious.clients.base import ClientBase, checked_http_client
 from melious.http._sync.driver import SyncDriver
@@ -117,6 +119,8 @@ class MeliousClient(ClientBase):
         self.images = Images(config, self._driver)
         self.audio = Audio(config, self._driver)
         self.models = Models(config, self._driver)
+        self.tools = Tools(config, self._driver)
+        self.messages = Messages(config, self._driver)
 
     def __enter__(self) -> Self:
         return self

@@ -1,0 +1,78 @@
+"""POST /messages/count_tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from melious.answers.hosted_tools import TokenCount
+from melious.answers.reading import json_of, read_as
+from melious.endpoints.common import check_known, is_list, request_of
+from melious.errors import InvalidArgumentError
+from melious.errors.checks import check_text
+from melious.exchange.request import Operation, Response
+from melious.settings.config import ClientConfig
+from melious.settings.options import CallOptions
+from melious.wire import anthropic
+
+PATH = "messages/count_tokens"
+VERSION = ("anthropic-version", "2023-06-01")
+
+
+class CountParams(CallOptions, total=False):
+    """The optional parameters of counting tokens. None is not sent.
+
+    Attributes:
+        system: The system prompt, beside the system messages.
+        tools: The tools, in OpenAI's form.
+        model: A model. The service ignores it.
+    """
+
+    system: str | None
+    tools: Sequence[Mapping[str, Any]] | None
+    model: str | None
+
+
+def count_tokens(
+    config: ClientConfig, messages: Sequence[Mapping[str, Any]], params: CountParams
+) -> Operation[TokenCount]:
+    """A call that counts tokens. It is free, so it counts against no budget and is in no ledger."""
+    check_known(params, CountParams, "count_tokens")
+    _check_all("messages", messages, "message")
+    system, turns = anthropic.conversation(messages)
+    given = params.get("system")
+    if given is not None:
+        check_text("system", given)
+        system = [*anthropic.blocks(given), *system]
+    body: dict[str, Any] = {"messages": turns}
+    if system:
+        body["system"] = system
+    tools = params.get("tools")
+    if tools is not None:
+        _check_all("tools", tools, "tool")
+        body["tools"] = [anthropic.tool(each) for each in tools]
+    if params.get("model") is not None:
+        check_text("model", params["model"])
+        body["model"] = params["model"]
+    body.update(params.get("extra_body") or {})
+    request = request_of(config, "messages", PATH, params, body, retry_timeouts=True)
+    headers = request.headers
+    if not any(name.lower() == VERSION[0] for name, _ in headers):
+        headers = (*headers, VERSION)
+    return Operation(replace(request, headers=headers, admit=None, sinks=()), _count)
+
+
+def _check_all(argument: str, given: Any, what: str) -> None:
+    """Refuse anything but a list of mappings that is not empty."""
+    if not is_list(given):
+        raise InvalidArgumentError(f"{argument}: must be a list of {what}s that is not empty", param=argument)
+    for place, each in enumerate(given):
+        if not isinstance(each, Mapping):
+            raise InvalidArgumentError(
+                f"{argument}[{place}]: must be a mapping, not {type(each).__name__}", param=argument
+            )
+
+
+def _count(response: Response) -> TokenCount:
+    return read_as(TokenCount, json_of(response, "messages"), response, "messages")
