@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from langchain_melious.callbacks.handlers import MeliousImpactHandler, get_melious_callback
     from langchain_melious.chat.model import ChatMelious
     from langchain_melious.embeddings import MeliousEmbeddings
+    from langchain_melious.hosted_tools import MeliousHostedTool, MeliousToolkit
     from langchain_melious.images import MeliousImageGenerator
     from langchain_melious.registration import register
     from langchain_melious.rerank.compressor import MeliousRerank
@@ -45,9 +46,11 @@ _MODULE_OF = {
     "ChatMelious": "chat.model",
     "MeliousAudioParser": "audio",
     "MeliousEmbeddings": "embeddings",
+    "MeliousHostedTool": "hosted_tools",
     "MeliousImageGenerator": "images",
     "MeliousImpactHandler": "callbacks.handlers",
     "MeliousRerank": "rerank.compressor",
+    "MeliousToolkit": "hosted_tools",
     "get_melious_callback": "callbacks.handlers",
     "register": "registration",
 }
@@ -56,9 +59,11 @@ __all__ = [
     "ChatMelious",
     "MeliousAudioParser",
     "MeliousEmbeddings",
+    "MeliousHostedTool",
     "MeliousImageGenerator",
     "MeliousImpactHandler",
     "MeliousRerank",
+    "MeliousToolkit",
     "__version__",
     "get_melious_callback",
     "register",

@@ -200,7 +200,8 @@ def _about(config: ClientConfig, slug: str, what: str, params: ToolParams) -> Re
 
 
 def _get(config: ClientConfig, path: str, params: Mapping[str, Any], **details: Any) -> Request:
-    return request_of(config, "tools", path, params, None, retry_timeouts=True, **details)
+    # A look-up uses nothing that a ledger could count.
+    return replace(request_of(config, "tools", path, params, None, retry_timeouts=True, **details), sinks=())
 
 
 def _advice(error: MeliousError) -> str | None:
