@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from llama_index_melious.errors import StructuredOutputError, ToolArgumentsError
     from llama_index_melious.events import MeliousUsageEvent
     from llama_index_melious.handlers import MeliousImpactEventHandler
+    from llama_index_melious.hosted_tools import MeliousHostedToolSpec
     from llama_index_melious.llm.model import Melious
     from llama_index_melious.media.reader import MeliousAudioReader
     from llama_index_melious.media.tool_spec import MeliousToolSpec
@@ -56,6 +57,7 @@ __all__ = [
     "Melious",
     "MeliousAudioReader",
     "MeliousEmbedding",
+    "MeliousHostedToolSpec",
     "MeliousImpactEventHandler",
     "MeliousRerank",
     "MeliousToolSpec",
@@ -68,6 +70,7 @@ _HOME = {
     "Melious": "llm.model",
     "MeliousAudioReader": "media.reader",
     "MeliousEmbedding": "embeddings.embedding",
+    "MeliousHostedToolSpec": "hosted_tools",
     "MeliousImpactEventHandler": "handlers",
     "MeliousRerank": "rerank.postprocessor",
     "MeliousToolSpec": "media.tool_spec",

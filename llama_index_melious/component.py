@@ -89,6 +89,9 @@ class MeliousComponent(ClientFields, BaseComponent):
         description="Further parameters of every request; parameters of a call replace them.",
     )
 
+    needs_model: ClassVar[bool] = True
+    """Whether the service runs a model for this class."""
+
     operational_fields: ClassVar[frozenset[str]] = frozenset()
     """What changes how requests are made, beside the operational options."""
 
@@ -180,9 +183,9 @@ class MeliousComponent(ClientFields, BaseComponent):
                 param="callback_manager",
             )
         model = getattr(self, "model", None)
-        if not isinstance(model, str) or not model.strip():
+        if self.needs_model and (not isinstance(model, str) or not model.strip()):
             raise InvalidArgumentError(f"model: must be the name of a model, not {model!r}", param="model")
-        flavored(model, self.flavor)
+        flavored(model or "", self.flavor)
         checked_http_client(self.http_client, "blocking")
         checked_http_client(self.async_http_client, "asyncio", "async_http_client")
 

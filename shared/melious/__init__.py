@@ -28,6 +28,15 @@ from typing import TYPE_CHECKING
 from melious._version import __version__
 
 if TYPE_CHECKING:
+    from melious.answers.hosted_tools import (
+        HostedFunctionList,
+        HostedTool,
+        HostedToolLimit,
+        HostedToolPage,
+        HostedToolSchema,
+        TokenCount,
+        ToolResult,
+    )
     from melious.answers.results import (
         ChatCompletion,
         EmbeddingsResult,
@@ -44,8 +53,10 @@ if TYPE_CHECKING:
     from melious.endpoints.chat_params import ChatParams
     from melious.endpoints.embeddings import EmbeddingParams
     from melious.endpoints.images import ImageParams
+    from melious.endpoints.messages import CountParams
     from melious.endpoints.models import FindParams
     from melious.endpoints.rerank import RerankParams
+    from melious.endpoints.tools import ToolFilterParams, ToolListParams, ToolRunParams
     from melious.errors import (
         APIConnectionError,
         APIStatusError,
@@ -79,6 +90,7 @@ if TYPE_CHECKING:
     from melious.settings.config import Timeout
     from melious.settings.options import CallOptions, ClientOptions, RoutingOptions
     from melious.wire.chunk import ChatChunk
+    from melious.wire.hosted_tools import HostedFunction
 
 _HOME = {
     "clients._async.client": ("AsyncMeliousClient",),
@@ -113,6 +125,15 @@ _HOME = {
         "StreamTruncatedError",
     ),
     "impact": ("BillingCost", "EnvironmentImpact", "ImpactLedger", "track_impact"),
+    "answers.hosted_tools": (
+        "HostedFunctionList",
+        "HostedTool",
+        "HostedToolLimit",
+        "HostedToolPage",
+        "HostedToolSchema",
+        "TokenCount",
+        "ToolResult",
+    ),
     "answers.results": (
         "ChatCompletion",
         "EmbeddingsResult",
@@ -128,10 +149,13 @@ _HOME = {
     "endpoints.chat_params": ("ChatParams",),
     "endpoints.embeddings": ("EmbeddingParams",),
     "endpoints.images": ("ImageParams",),
+    "endpoints.messages": ("CountParams",),
     "endpoints.models": ("FindParams",),
     "endpoints.rerank": ("RerankParams",),
+    "endpoints.tools": ("ToolFilterParams", "ToolListParams", "ToolRunParams"),
     "settings.options": ("CallOptions", "ClientOptions", "RoutingOptions"),
     "wire.chunk": ("ChatChunk",),
+    "wire.hosted_tools": ("HostedFunction",),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
@@ -151,12 +175,19 @@ __all__ = [
     "ClientOptions",
     "ConfigurationError",
     "ContextLengthExceededError",
+    "CountParams",
     "DeadlineExceededError",
     "EmbeddingParams",
     "EmbeddingsResult",
     "EnvironmentImpact",
     "Filters",
     "FindParams",
+    "HostedFunction",
+    "HostedFunctionList",
+    "HostedTool",
+    "HostedToolLimit",
+    "HostedToolPage",
+    "HostedToolSchema",
     "ImageParams",
     "ImagesResult",
     "ImpactBudget",
@@ -185,6 +216,11 @@ __all__ = [
     "ServerError",
     "StreamTruncatedError",
     "Timeout",
+    "TokenCount",
+    "ToolFilterParams",
+    "ToolListParams",
+    "ToolResult",
+    "ToolRunParams",
     "Transcription",
     "TranscriptionParams",
     "Usage",

@@ -1,4 +1,6 @@
-"""`MeliousToolSpec` under LlamaIndex's usual path; it lives in `llama_index_melious`.
+"""`MeliousToolSpec` and `MeliousHostedToolSpec` under LlamaIndex's usual path.
+
+They live in `llama_index_melious`.
 
 Examples:
     >>> from llama_index.tools.melious import MeliousToolSpec
@@ -6,6 +8,6 @@ Examples:
     'flux-schnell'
 """
 
-from llama_index_melious import MeliousToolSpec
+from llama_index_melious import MeliousHostedToolSpec, MeliousToolSpec
 
-__all__ = ["MeliousToolSpec"]
+__all__ = ["MeliousHostedToolSpec", "MeliousToolSpec"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import quote, urlencode
 
 from melious.answers.hosted_tools import (
@@ -21,9 +21,10 @@ from melious.errors import InvalidArgumentError, MeliousError, NotFoundError, Re
 from melious.errors.checks import check_mapping, check_one_of, check_text, check_whole
 from melious.errors.suggestions import nearest
 from melious.exchange.request import Operation, Request, Response
-from melious.routing.residency import ResidencyRule
+from melious.routing.filters import FiltersArgument
+from melious.routing.residency import ResidencyRule, VerifyLocation, check_verifiable
 from melious.settings.config import ClientConfig
-from melious.settings.options import CallOptions
+from melious.settings.options import CallOptions, check_option
 from melious.wire import codec
 from melious.wire.hosted_tools import HostedFunction, entries_in, function_form
 
@@ -32,6 +33,7 @@ MOST_ON_A_PAGE = 100
 SOURCES = ("native", "managed", "remote")
 TOOL_TYPES = ("handler", "mcp", "api")
 FILTERS = ("source", "tool_type", "category", "search")
+FunctionList: TypeAlias = list[HostedFunction]
 _SCHEMAS = ("parameters", "input_schema", "inputSchema", "schema")
 _EXTENSIONS = frozenset({"environment_impact", "billing_cost", "usage"})
 
@@ -66,6 +68,18 @@ class ToolListParams(ToolFilterParams, total=False):
 
 class ToolParams(CallOptions, total=False):
     """The optional parameters of a tool's own endpoints."""
+
+
+class ToolRunParams(ToolParams, total=False):
+    """The optional parameters of a tool's run.
+
+    Attributes:
+        filters: Sent with no tool. Its countries are those that `verify_location` checks an answer against.
+        verify_location: `warn` or `raise` if an answer is not from `filters["countries"]`; `off` by default.
+    """
+
+    filters: FiltersArgument | None
+    verify_location: VerifyLocation | None
 
 
 def filters_among(params: Mapping[str, Any]) -> frozenset[str]:
@@ -121,24 +135,29 @@ def rate_limit(config: ClientConfig, slug: str, params: ToolParams) -> Operation
 
 
 def execute(
-    config: ClientConfig, slug: str, parameters: Mapping[str, Any] | None, params: ToolParams
+    config: ClientConfig, slug: str, parameters: Mapping[str, Any] | None, params: ToolRunParams
 ) -> Operation[ToolResult]:
     """A call that runs a tool."""
-    check_known(params, ToolParams, "tools")
+    check_known(params, ToolRunParams, "tools")
     check_mapping("parameters", parameters)
     path = f"{_path(slug)}/execute"
     body: dict[str, Any] = {"parameters": dict(parameters or {})}
     for extra in (config.extra_body, params.get("extra_body")):
         body.update(extra or {})
+    given = params.get("filters")
+    filters = config.filters if given is None else check_option("filters", given)
+    mode = params.get("verify_location") or config.verify_location
+    if mode != "off":
+        check_verifiable(mode, filters)
     request = request_of(config, "tools", path, params, body, advise=_advice)
-    # No filter reaches a tool, and its answers may not say where it ran: that is for the caller to know.
-    rule = ResidencyRule.of(config.verify_location, config.filters)
-    return Operation(replace(request, routing=replace(request.routing, model=slug, residency=rule)), _result)
+    # Filters are not sent, and no page says whether answers state where a tool ran: a rule still holds.
+    routing = replace(request.routing, model=slug, residency=ResidencyRule.of(mode, filters))
+    return Operation(replace(request, routing=routing), _result)
 
 
 def chosen(
     found: Collection[HostedFunction], include: Collection[str] | None, exclude: Collection[str] | None
-) -> list[HostedFunction]:
+) -> FunctionList:
     """The functions to offer, by names or slugs.
 
     Raises:

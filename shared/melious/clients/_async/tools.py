@@ -17,10 +17,16 @@ from melious.answers.hosted_tools import (
 )
 from melious.clients._async.endpoint import AsyncEndpoint
 from melious.endpoints import tools
-from melious.endpoints.tools import MOST_ON_A_PAGE, ToolFilterParams, ToolListParams, ToolParams
+from melious.endpoints.tools import (
+    MOST_ON_A_PAGE,
+    ToolFilterParams,
+    ToolListParams,
+    ToolParams,
+    ToolRunParams,
+)
 from melious.errors import NotFoundError
 from melious.settings.options import CallOptions
-from melious.wire.hosted_tools import HostedFunction, functions_of, pages_left
+from melious.wire.hosted_tools import functions_of, pages_left
 
 _logger = logging.getLogger("melious")
 
@@ -101,7 +107,7 @@ class AsyncTools(AsyncEndpoint):
         include: Collection[str] | None = None,
         exclude: Collection[str] | None = None,
         **params: Unpack[ToolFilterParams],
-    ) -> list[HostedFunction]:  # type: ignore[valid-type]  # `list` is a method here
+    ) -> FunctionList:
         """Give the tools as functions for models, each with the slug that runs it.
 
         The functions are those of `openai`. How their names relate to slugs is not documented: a slug
@@ -158,9 +164,9 @@ class AsyncTools(AsyncEndpoint):
         """
         return await self._call(tools.schema(self._config, slug, params))
 
-    @written_out(CallOptions)
+    @written_out(ToolRunParams, CallOptions)
     async def execute(
-        self, slug: str, parameters: Mapping[str, Any] | None = None, **params: Unpack[ToolParams]
+        self, slug: str, parameters: Mapping[str, Any] | None = None, **params: Unpack[ToolRunParams]
     ) -> ToolResult:
         """Run a tool.
 
@@ -171,7 +177,7 @@ class AsyncTools(AsyncEndpoint):
         Args:
             slug: The tool's slug, such as `web-search`.
             parameters: Its arguments, by its schema; none by default.
-            **params: Those of `melious.CallOptions`.
+            **params: Those of `melious.ToolRunParams`.
 
         Raises:
             InvalidArgumentError: An argument is wrong; nothing was sent.

@@ -18,10 +18,16 @@ from melious.answers.hosted_tools import (
 )
 from melious.clients._sync.endpoint import Endpoint
 from melious.endpoints import tools
-from melious.endpoints.tools import MOST_ON_A_PAGE, ToolFilterParams, ToolListParams, ToolParams
+from melious.endpoints.tools import (
+    MOST_ON_A_PAGE,
+    ToolFilterParams,
+    ToolListParams,
+    ToolParams,
+    ToolRunParams,
+)
 from melious.errors import NotFoundError
 from melious.settings.options import CallOptions
-from melious.wire.hosted_tools import HostedFunction, functions_of, pages_left
+from melious.wire.hosted_tools import functions_of, pages_left
 
 _logger = logging.getLogger("melious")
 
@@ -102,7 +108,7 @@ class Tools(Endpoint):
         include: Collection[str] | None = None,
         exclude: Collection[str] | None = None,
         **params: Unpack[ToolFilterParams],
-    ) -> list[HostedFunction]:  # type: ignore[valid-type]  # `list` is a method here
+    ) -> FunctionList:
         """Give the tools as functions for models, each with the slug that runs it.
 
         The functions are those of `openai`. How their names relate to slugs is not documented: a slug
@@ -159,9 +165,9 @@ class Tools(Endpoint):
         """
         return self._call(tools.schema(self._config, slug, params))
 
-    @written_out(CallOptions)
+    @written_out(ToolRunParams, CallOptions)
     def execute(
-        self, slug: str, parameters: Mapping[str, Any] | None = None, **params: Unpack[ToolParams]
+        self, slug: str, parameters: Mapping[str, Any] | None = None, **params: Unpack[ToolRunParams]
     ) -> ToolResult:
         """Run a tool.
 
@@ -172,7 +178,7 @@ class Tools(Endpoint):
         Args:
             slug: The tool's slug, such as `web-search`.
             parameters: Its arguments, by its schema; none by default.
-            **params: Those of `melious.CallOptions`.
+            **params: Those of `melious.ToolRunParams`.
 
         Raises:
             InvalidArgumentError: An argument is wrong; nothing was sent.
