@@ -9,7 +9,8 @@ import pytest
 from melious.cli import main
 from melious.sandbox import Fault
 
-ENDPOINTS = ["models", "chat", "embeddings", "rerank", "images", "audio"]
+ENDPOINTS = ["models", "chat", "embeddings", "rerank", "images", "audio", "tools", "mcp"]
+PING = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
 
 pytestmark = pytest.mark.usefixtures("no_settings")
 
@@ -41,9 +42,13 @@ def test_all_is_well(doctor, sandbox):
 
 def test_nothing_that_it_sends_could_be_billed(doctor, sandbox):
     doctor(sandbox.api_key, sandbox.base_url)
-    asked = [(request.endpoint, request.method, request.body) for request in sandbox.requests]
-    assert asked == [("models", "GET", None), *((name, "POST", {}) for name in ENDPOINTS[1:])]
-    assert all(request.status == 400 for request in list(sandbox.requests)[1:])
+    asked = {request.path: (request.method, request.body, request.status) for request in sandbox.requests}
+    assert len(asked) == len(sandbox.requests)
+    assert asked.pop("/v1/mcp/jsonrpc") == ("POST", PING, 200)
+    reading = {path for path, (method, _, _) in asked.items() if method == "GET"}
+    assert reading == {"/v1/models", "/v1/tools", "/v1/vector_stores"}
+    empty = [(body, status) for path, (_, body, status) in asked.items() if path not in reading]
+    assert all(body in ({}, None) and status in (400, 404) for body, status in empty)
 
 
 def test_no_scopes_sends_no_empty_requests(checks, sandbox):
@@ -66,7 +71,10 @@ def test_a_restricted_key_is_told_by_endpoint(checks, start_sandbox, profile):
         "rerank": True,
         "images": False,
         "audio": False,
+        "tools": False,
+        "mcp": False,
     }
+    assert "kit.tools" in found["tools"]["said"]
     assert "inference.images" in found["images"]["said"]
     assert found["images"]["status_code"] == 403
 
@@ -97,8 +105,16 @@ def test_a_key_without_the_list_of_models(checks, start_sandbox):
     assert found["rate limit"]["state"] == "skipped"
 
 
+def test_a_key_for_the_kit_only(checks, start_sandbox):
+    sandbox = start_sandbox(keys={"sk-mel-kit": ["kit.*"]})
+    status, found = checks("sk-mel-kit", sandbox.base_url, "--need", "tools", "--need", "mcp")
+    assert (status, found["tools"]["allowed"], found["chat"]["allowed"]) == (0, True, False)
+    status, found = checks("sk-mel-kit", sandbox.base_url, "--need", "chat")
+    assert (status, found["chat"]["state"]) == (1, "failed")
+
+
 def test_a_key_for_nothing_here(checks, start_sandbox):
-    sandbox = start_sandbox(keys={"sk-mel-kit": ["kit.tools"]})
+    sandbox = start_sandbox(keys={"sk-mel-kit": ["hub.read"]})
     status, found = checks("sk-mel-kit", sandbox.base_url)
     assert (status, found["scopes"]["state"]) == (1, "failed")
 
@@ -214,7 +230,7 @@ def test_after_a_refusal_for_the_rate_nothing_more_is_asked(checks, sandbox):
     status, found = checks(sandbox.api_key, sandbox.base_url)
     assert status == 0
     assert (found["chat"]["allowed"], found["embeddings"]["allowed"]) == (True, None)
-    assert [found[name]["state"] for name in ENDPOINTS[3:]] == ["skipped"] * 3
+    assert [found[name]["state"] for name in ENDPOINTS[3:]] == ["skipped"] * len(ENDPOINTS[3:])
     assert [request.endpoint for request in sandbox.requests] == ENDPOINTS[:3]
 
 

@@ -127,7 +127,10 @@ def _lines(checks: list[Check], receipt: ImpactLedger | None, *, well: bool) -> 
         )
         lines += [paint(first[:4], *check.style) + first[4:], *rest]
     if any(check.name == "chat" and "allowed" in check.facts for check in checks):
-        note = "yes: an empty request was refused for its content; no: for the key. These were not billed."
+        note = (
+            "yes: a request for nothing passed, or was refused for its content; no: refused for the key. "
+            "These were not billed."
+        )
         lines += ["", *textwrap.wrap(note, limit)]
     if receipt is not None and receipt.total.requests:
         lines += [

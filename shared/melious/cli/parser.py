@@ -35,6 +35,7 @@ def parser() -> argparse.ArgumentParser:
     demo.add_argument("--live", action="store_true", help="use the service, with the key in MELIOUS_API_KEY")
     commands.add_parser("sandbox", help="a local test server; see melious sandbox --help")
     _add_models(commands.add_parser("models", help="list models, what they can do and cost"))
+    _add_tools(commands.add_parser("tools", help="list the tools that the service runs, or run one"))
     _add_doctor(
         commands.add_parser("doctor", help="diagnose your setup: key, connection, rate limit, scopes")
     )
@@ -72,6 +73,25 @@ def _add_models(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="machine-readable JSON with all known facts")
 
 
+def _add_tools(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "List the tools that the service runs for the key in MELIOUS_API_KEY. A NAME finds tools by a part "
+        "of their name or slug. With --run, run the tool whose slug is NAME: that may be billed, and no page "
+        "says what it costs."
+    )
+    parser.add_argument("name", nargs="?", metavar="NAME", help="only tools with this in their name or slug")
+    parser.add_argument("--source", help="only tools that are native, managed or remote")
+    parser.add_argument("--tool-type", help="only tools of type handler, mcp or api")
+    parser.add_argument("--category", help="only tools of this category")
+    parser.add_argument(
+        "--run",
+        metavar="JSON",
+        help="""run the tool with these arguments, such as '{"query": "heat pumps"}'""",
+    )
+    _add_service(parser)
+    parser.add_argument("--json", action="store_true", help="machine-readable JSON, as the service sent it")
+
+
 def _add_service(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--base-url", metavar="URL", help="the service; MELIOUS_BASE_URL by default")
     parser.add_argument(
@@ -83,15 +103,15 @@ def _add_service(parser: argparse.ArgumentParser) -> None:
 
 def _add_doctor(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Diagnose why requests fail. Requests the list of models, and sends each other endpoint an empty "
-        "request, which cannot be served and costs nothing. Only --try sends a request that is billed. "
+        "Diagnose why requests fail. Requests the lists of models and tools, and sends each other endpoint a "
+        "request for nothing, which costs nothing. Only --try sends a request that is billed. "
         "The exit status is 1 if there is a problem."
     )
     _add_service(parser)
     parser.add_argument(
         "--timeout", type=_seconds, default=10.0, metavar="SECONDS", help="for each step; 10 by default"
     )
-    parser.add_argument("--no-scopes", action="store_true", help="do not send empty requests")
+    parser.add_argument("--no-scopes", action="store_true", help="do not check the endpoints")
     parser.add_argument(
         "--try",
         dest="model_to_try",

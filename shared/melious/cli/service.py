@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from melious.cli.checks import Check, Failed, Noted, Passed, Skipped, milliseconds
 from melious.cli.words import in_shell_words
-from melious.endpoints import audio, chat, embeddings, images, models, rerank
+from melious.endpoints import audio, chat, embeddings, images, models, rerank, tools
 from melious.endpoints.common import request_of
 from melious.errors import (
     APIConnectionError,
@@ -24,18 +25,38 @@ from melious.exchange.ratelimit import RateLimit
 from melious.http._sync.driver import SyncDriver
 from melious.settings.config import DEFAULT_BASE_URL, ClientConfig
 
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """A request that shows whether a key may use an endpoint, and costs nothing.
+
+    Attributes:
+        path: The path below the base URL.
+        body: The body; None for a GET.
+    """
+
+    path: str
+    body: Mapping[str, Any] | None = None
+
+
+_PING = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
 ENDPOINTS = {
-    "models": models.PATH,
-    "chat": chat.PATH,
-    "embeddings": embeddings.PATH,
-    "rerank": rerank.PATH,
-    "images": images.PATH,
-    "audio": audio.PATH,
+    "models": Probe(models.PATH),
+    "chat": Probe(chat.PATH, {}),
+    "embeddings": Probe(embeddings.PATH, {}),
+    "rerank": Probe(rerank.PATH, {}),
+    "images": Probe(images.PATH, {}),
+    "audio": Probe(audio.PATH, {}),
+    "tools": Probe(f"{tools.PATH}?page_size=1"),
+    "mcp": Probe("mcp/jsonrpc", _PING),
+    "documents": Probe("documents/convert", {}),
+    "knowledge": Probe("vector_stores?limit=1"),
 }
+"""The endpoints by the names that `--need` takes. `knowledge` is read only: writing could leave something."""
 _REFUSED_FOR_ITS_CONTENT = frozenset({400, 413, 415, 422})
 _NO_SUCH_METHOD = frozenset({405, 501})
 _SPARE = 2 * len(ENDPOINTS)
-"""Requests that must be left in the window before empty ones are sent."""
+"""Requests that must be left in the window before the probes are sent."""
 
 
 class Service:
@@ -109,8 +130,10 @@ class Service:
         return [Failed(check.name, check.said, check.facts) if check in lacking else check for check in found]
 
     def _scope(self, name: str) -> Check:
-        """Send an empty request: without a model and input there is nothing to bill."""
-        request = request_of(self._config, name, ENDPOINTS[name], {}, {})
+        """Send a probe: without a model and input there is nothing to bill."""
+        probe = ENDPOINTS[name]
+        body = None if probe.body is None else dict(probe.body)
+        request = request_of(self._config, name, probe.path, {}, body)
         try:
             self._driver.call(request)
         except PermissionDeniedError as error:

@@ -10,7 +10,9 @@ from melious.errors import MeliousError
 from melious.settings.dotenv import file_that_sets, shown
 from melious.settings.keys import KEY_VARIABLE, KEYS_PAGE
 
-OPTIONS = frozenset({"base_url", "type", "order_by", "min_context", "max_input_cost"})
+OPTIONS = frozenset(
+    {"base_url", "type", "order_by", "min_context", "max_input_cost", "source", "tool_type", "category"}
+)
 """The arguments of the library that are options of the command."""
 _WORDS = {
     "pass allow_insecure_http=True": "add --allow-insecure-http",
@@ -21,6 +23,7 @@ _WORDS = {
         "are not followed, because they would receive the key: set MELIOUS_BASE_URL"
     ),
     "Wait for `.retry_after` seconds or send": "Wait, or send",
+    "`client.tools.list()` and `melious tools` list": "`melious tools` lists",
     "`melious models`, `client.models.list()` and `available_models()` list the models": (
         "`melious models` lists the models"
     ),

@@ -19,6 +19,7 @@ from melious.clients._async.endpoint import AsyncEndpoint
 from melious.endpoints import tools
 from melious.endpoints.tools import (
     MOST_ON_A_PAGE,
+    FunctionList,
     ToolFilterParams,
     ToolListParams,
     ToolParams,

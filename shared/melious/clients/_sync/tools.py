@@ -20,6 +20,7 @@ from melious.clients._sync.endpoint import Endpoint
 from melious.endpoints import tools
 from melious.endpoints.tools import (
     MOST_ON_A_PAGE,
+    FunctionList,
     ToolFilterParams,
     ToolListParams,
     ToolParams,
