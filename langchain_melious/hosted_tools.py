@@ -203,8 +203,12 @@ class MeliousToolkit(ServiceSettings, BaseToolkit):
         >>> agent = create_agent(ChatMelious(model="glm-4.7"), tools=tools)  # doctest: +SKIP
     """
 
-    include: Sequence[str] | None = None
-    exclude: Sequence[str] | None = None
+    if TYPE_CHECKING:
+        include: Sequence[str] | None = None
+        exclude: Sequence[str] | None = None
+    else:  # `check_names` checks them
+        include: Any = None
+        exclude: Any = None
     source: str | None = None
     tool_type: str | None = None
     category: str | None = None

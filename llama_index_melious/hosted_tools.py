@@ -80,8 +80,12 @@ class MeliousHostedToolSpec(MeliousComponent, BaseToolSpec):
 
     needs_model: ClassVar[bool] = False
 
-    include: Sequence[str] | None = None
-    exclude: Sequence[str] | None = None
+    if TYPE_CHECKING:
+        include: Sequence[str] | None = None
+        exclude: Sequence[str] | None = None
+    else:  # `check_names` checks them
+        include: Any = None
+        exclude: Any = None
     source: str | None = None
     tool_type: str | None = None
     category: str | None = None
