@@ -81,7 +81,8 @@ class MeliousHostedTool(ServiceSettings, BaseTool):
         args_schema: The JSON schema of its arguments; none by default.
         api_key: The key; by default the environment variable `MELIOUS_API_KEY`.
         base_url: The URL of the service; by default `MELIOUS_BASE_URL`, then `https://api.melious.ai/v1`.
-        filters: Sent with no tool; with `verify_location`, the countries that an answer must be from.
+        filters: Which providers may serve, such as `{"countries": ["DE", "FR"]}`; by default any. No tool is
+            sent filters; `verify_location` checks the countries.
         verify_location: `warn` or `raise` if an answer is not from `filters["countries"]`; `off` by default.
         timeout: Seconds for each wait, a `Timeout`, an `httpx.Timeout` or `(connect, read)`. Default: 120 s.
         deadline: Seconds for a whole call, with waits and retries; 600 by default, None for no limit.
@@ -174,7 +175,8 @@ class MeliousToolkit(ServiceSettings, BaseToolkit):
         search: Only tools that the service finds for these words; all by default.
         handle_tool_error: As in LangChain's `BaseTool`: True shows failures to the model; False, the default,
             raises them.
-        filters: Sent with no tool; with `verify_location`, the countries that an answer must be from.
+        filters: Which providers may serve, such as `{"countries": ["DE", "FR"]}`; by default any. No tool is
+            sent filters; `verify_location` checks the countries.
         verify_location: `warn` or `raise` if an answer is not from `filters["countries"]`; `off` by default.
         timeout: Seconds for each wait, a `Timeout`, an `httpx.Timeout` or `(connect, read)`. Default: 120 s.
         deadline: Seconds for a whole call, with waits and retries; 600 by default, None for no limit.

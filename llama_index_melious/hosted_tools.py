@@ -47,7 +47,8 @@ class MeliousHostedToolSpec(MeliousComponent, BaseToolSpec):
         api_key: The key; by default the environment variable `MELIOUS_API_KEY`.
         base_url: The URL of the service; by default `MELIOUS_BASE_URL`, then `https://api.melious.ai/v1`.
         api_base: LlamaIndex's name for `base_url`.
-        filters: Sent with no tool; with `verify_location`, the countries that an answer must be from.
+        filters: Which providers may serve, such as `{"countries": ["DE", "FR"]}`; by default any. No tool is
+            sent filters; `verify_location` checks the countries.
         verify_location: `warn` or `raise` if an answer is not from `filters["countries"]`; `off` by default.
         timeout: Seconds for each wait, a `Timeout`, an `httpx.Timeout` or `(connect, read)`. Default: 120 s.
         deadline: Seconds for a whole call, with waits and retries; 600 by default, None for no limit.

@@ -225,7 +225,7 @@ def test_what_a_run_costs_is_reported(way, search, sandbox):
 @pytest.mark.parametrize(
     ("fault", "cause"),
     [
-        (Fault(endpoint="tools", status=404), NotFoundError),
+        (Fault(endpoint="tools", code="not_found"), NotFoundError),
         (Fault(endpoint="tools", code="scope"), CorePermissionDeniedError),
         (Fault(endpoint="tools", code="auth"), AuthenticationError),
         (Fault(endpoint="tools", code="rate_limit", headers={"retry-after": "90"}), RateLimitError),

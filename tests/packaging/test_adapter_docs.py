@@ -9,7 +9,7 @@ from langchain_core.document_loaders import BaseBlobParser
 from langchain_core.documents import BaseDocumentCompressor
 from langchain_core.embeddings import Embeddings
 from langchain_core.language_models import BaseChatModel
-from langchain_core.tools import BaseTool
+from langchain_core.tools import BaseTool, BaseToolkit
 from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.llms import LLM
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
@@ -28,15 +28,25 @@ BASES = {
     langchain_melious.MeliousRerank: (BaseDocumentCompressor, "rerank"),
     langchain_melious.MeliousAudioParser: (BaseBlobParser, "audio"),
     langchain_melious.MeliousImageGenerator: (BaseTool, "images"),
+    langchain_melious.MeliousHostedTool: (BaseTool, "tools"),
+    langchain_melious.MeliousToolkit: (BaseToolkit, "tools"),
     llama_index_melious.Melious: (LLM, "chat"),
     llama_index_melious.MeliousEmbedding: (BaseEmbedding, "embeddings"),
     llama_index_melious.MeliousRerank: (BaseNodePostprocessor, "rerank"),
     llama_index_melious.MeliousAudioReader: (BasePydanticReader, "audio"),
     llama_index_melious.MeliousToolSpec: (BaseToolSpec, "images"),
+    llama_index_melious.MeliousHostedToolSpec: (BaseToolSpec, "tools"),
 }
 EACH = pytest.mark.parametrize(
     "made", BASES, ids=lambda made: f"{made.__module__.split('_')[0]}-{made.__name__}"
 )
+STARTS = {
+    langchain_melious.MeliousHostedTool: "(*, name: str, slug: str, ",
+    langchain_melious.MeliousToolkit: "(*, api_key: ",
+    llama_index_melious.MeliousToolSpec: "(*, image_model: str | None = ",
+    llama_index_melious.MeliousHostedToolSpec: "(*, include: ",
+}
+"""How the signatures begin of those that take no model."""
 NOT_ARGUMENTS = {"spec_functions", "response_format", "args_schema", "is_remote"}
 """Fields that a framework asks for and nobody sets."""
 FROM_THE_ENVIRONMENT = ("api_key", "base_url")
@@ -76,7 +86,11 @@ def test_the_signature_has_the_documented_arguments_first_and_in_their_order(mad
 
 @EACH
 def test_the_defaults_of_the_signature_are_those_that_hold(made, melious_key):
-    needed = {"model": "m"} if "model" in inspect.signature(made).parameters else {}
+    required = {"model": "m", "name": "n", "slug": "s"}
+    parameters = inspect.signature(made).parameters.values()
+    needed = {
+        each.name: required[each.name] for each in parameters if each.default is inspect.Parameter.empty
+    }
     shown = {
         name: each.default
         for name, each in inspect.signature(made).parameters.items()
@@ -89,8 +103,7 @@ def test_the_defaults_of_the_signature_are_those_that_hold(made, melious_key):
 @EACH
 def test_shift_tab_shows_the_types_of_the_source(made):
     shown = str(inspect.signature(made))
-    needs_a_model = made is not llama_index_melious.MeliousToolSpec
-    assert shown.startswith("(model: str, *, " if needs_a_model else "(*, image_model: str | None = ")
+    assert shown.startswith(STARTS.get(made, "(model: str, *, "))
     assert "filters: FiltersArgument | None = None" in shown
     assert "max_retries: int = 2" in shown
     assert "*positional" not in shown

@@ -14,14 +14,21 @@ CLASSES = {
     "langchain rerank": langchain_melious.MeliousRerank,
     "langchain audio": langchain_melious.MeliousAudioParser,
     "langchain images": langchain_melious.MeliousImageGenerator,
+    "langchain toolkit": langchain_melious.MeliousToolkit,
     "llama chat": llama_index_melious.Melious,
     "llama embeddings": llama_index_melious.MeliousEmbedding,
     "llama rerank": llama_index_melious.MeliousRerank,
     "llama audio": llama_index_melious.MeliousAudioReader,
     "llama tools": llama_index_melious.MeliousToolSpec,
+    "llama hosted tools": llama_index_melious.MeliousHostedToolSpec,
 }
 EACH = pytest.mark.parametrize("made", CLASSES.values(), ids=CLASSES)
-NEEDS_A_MODEL = [made for made in CLASSES.values() if made is not llama_index_melious.MeliousToolSpec]
+WITHOUT_A_MODEL = (
+    langchain_melious.MeliousToolkit,
+    llama_index_melious.MeliousToolSpec,
+    llama_index_melious.MeliousHostedToolSpec,
+)
+NEEDS_A_MODEL = [made for made in CLASSES.values() if made not in WITHOUT_A_MODEL]
 CHATS = [langchain_melious.ChatMelious, llama_index_melious.Melious]
 OF_PYDANTIC = re.compile(
     r"Input should|Field required|should have|valid (string|integer|number|boolean|dict|list)|(list|dict)\[|Value error"

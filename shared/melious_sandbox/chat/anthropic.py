@@ -107,7 +107,7 @@ def stream(head: Mapping[str, Any], choice: Choice, usage: Mapping[str, int]) ->
         yield _event("content_block_stop", {"index": index})
         index += 1
     stop = {"stop_reason": _FINISH.get(choice.finish_reason, "end_turn"), "stop_sequence": None}
-    yield _event("message_delta", {"delta": stop, "usage": {"output_tokens": usage["output_tokens"]}})
+    yield _event("message_delta", {"delta": stop, "usage": usage})
     yield _event("message_stop", {})
 
 
