@@ -9,7 +9,6 @@ from langchain_core.language_models.model_profile import ModelProfile
 from pydantic import model_validator
 from typing_extensions import override
 
-from langchain_melious.chat.options import ChatOptions
 from langchain_melious.chat.parameters import PARAMETERS
 from langchain_melious.chat.profiles import CatalogueProfile, profile_of
 from langchain_melious.chat.tokens import EstimatesTokens
@@ -30,7 +29,7 @@ _CALL_OPTIONS = (
 _IDENTIFYING = ("model", "preset", "flavor", "filters", *PARAMETERS, "extra_body", *_CALL_OPTIONS)
 
 
-class DescribedModel(ChatOptions, EstimatesTokens):
+class DescribedModel(EstimatesTokens):
     """A chat model that describes itself."""
 
     @classmethod

@@ -65,6 +65,8 @@ class ChatMelious(SurroundedModel):
         stream_impact: `buffer` makes streams request whole answers, which report impact; `native` by default.
         merge_system_messages: Merge system messages into one; by default where the model takes only one.
         raise_refusals: Raise a `ModelRefusalError` if a content filter withheld the answer; True by default.
+        token_counter: `service` has the service count tokens for `get_num_tokens` and the like, a free
+            request each time, approximate because it ignores the model; `estimate`, the default, sends none.
         timeout: Seconds for each wait, a `Timeout`, an `httpx.Timeout` or `(connect, read)`. Default: 300 s.
         deadline: Seconds for a whole call, with waits and retries; 600 by default, None for no limit.
         max_retries: Further attempts after transient errors; 2 by default, 0 for none.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from langchain_melious.chat.parameters import ChatParameters
 from melious.settings.fields import ChatFields
@@ -20,6 +20,7 @@ class ChatOptions(ChatParameters, ChatFields):
     include_response_headers: bool = False
     langsmith_cost: bool = False
     raise_refusals: bool = True
+    token_counter: Literal["estimate", "service"] = "estimate"  # noqa: S105 - no secret
 
 
 PER_CALL = (

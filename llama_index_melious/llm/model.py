@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from llama_index.core.base.llms.types import (
@@ -222,6 +222,19 @@ class Melious(DescribedLLM):
         own = {name: getattr(self, name) for name in _OWN}
         own["replay_reasoning"] = ReasoningReplay(_REPLAY[self.echo_thinking], switch="echo_thinking")
         return {"model": model, "messages": wire, **self._parameters(PARAMETERS, own, params)}
+
+    def service_tokenizer(self, cache_size: int = 1024) -> Callable[[str], list[int]]:
+        """A tokenizer that has the service count, for `TokenCountingHandler` or `Memory`.
+
+        Each text is a free, blocking request, and the count approximates what a model reads, because the
+        service ignores the model. It is too slow for splitters.
+
+        Args:
+            cache_size: How many texts to remember the counts of; 0 for none.
+        """
+        from llama_index_melious.llm.tokenizer import ServiceTokenizer  # noqa: PLC0415 - rarely needed
+
+        return ServiceTokenizer(self._client, cache_size)
 
     # --- chat ----------------------------------------------------------------------------------
 

@@ -8,14 +8,14 @@ import pytest
 from langchain.agents import create_agent
 from langchain.chat_models import init_chat_model
 from langchain.embeddings import init_embeddings
-from langchain_core.messages import HumanMessage, trim_messages
+from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage, trim_messages
 from langchain_core.rate_limiters import BaseRateLimiter
 from langchain_core.tools import tool
 from pydantic import BaseModel
 
 import langchain_melious
 from langchain_melious import registration
-from langchain_melious.errors import InvalidArgumentError
+from langchain_melious.errors import InvalidArgumentError, NotFoundError
 from melious.sandbox import Fault, Reply
 
 CLASSES = [
@@ -187,3 +187,38 @@ def test_a_server_that_does_not_say_what_its_models_are(way, chat, sandbox, capl
 def test_a_blank_model_is_refused_when_the_object_is_made(name):
     with pytest.raises(InvalidArgumentError, match="model: must be non-empty text"):
         getattr(langchain_melious, name)("  ", api_key="sk-mel-x")
+
+
+def test_the_service_counts_where_it_is_asked_to(chat, sandbox):
+    estimating, counting = chat(), chat(token_counter="service")
+    messages = [
+        SystemMessage("Be brief."),
+        HumanMessage("How long is the Elbe?"),
+        AIMessage("", tool_calls=[{"name": "length", "args": {"river": "Elbe"}, "id": "1"}]),
+        ToolMessage("1094 km", tool_call_id="1"),
+    ]
+    estimating.get_num_tokens_from_messages(messages)
+    assert len(sandbox.requests) == 0
+    count = counting.get_num_tokens_from_messages(messages)
+    (request,) = sandbox.requests
+    assert request.path == "/v1/messages/count_tokens"
+    assert [turn["role"] for turn in request.body["messages"]] == ["user", "assistant", "user"]
+
+    def length(river: str) -> float:
+        """Give the length of a river in km."""
+
+    assert counting.get_num_tokens_from_messages(messages, tools=[length]) > count > 0
+    assert counting.get_num_tokens("How long is the Elbe?") > 0
+    assert counting.get_num_tokens_from_messages(messages[:1]) > 0
+    assert (counting.get_num_tokens(""), counting.get_num_tokens_from_messages([])) == (0, 0)
+    assert len(sandbox.requests) == 4
+    kept = trim_messages(messages, max_tokens=count - 1, token_counter=counting, strategy="last")
+    assert 0 < len(kept) < len(messages)
+
+
+def test_a_count_that_fails_is_an_error(chat, sandbox):
+    sandbox.faults.add(Fault(endpoint="messages", code="not_found"))
+    with pytest.raises(NotFoundError):
+        chat(token_counter="service").get_num_tokens("Hi")
+    with pytest.raises(InvalidArgumentError, match="token_counter"):
+        chat(token_counter="tiktoken")

@@ -1,9 +1,11 @@
 """The model by position, its other name, and LlamaIndex's usual import paths."""
 
 import pytest
+from llama_index.core.callbacks import TokenCountingHandler
 
 import llama_index_melious
-from melious.errors import InvalidArgumentError
+from melious.errors import InvalidArgumentError, NotFoundError
+from melious.sandbox import Fault
 
 KEY = "sk-mel-0123456789"
 CLASSES = ["Melious", "MeliousEmbedding", "MeliousRerank", "MeliousAudioReader", "MeliousToolSpec"]
@@ -49,10 +51,11 @@ def test_what_other_integrations_call_an_argument(argument, meant):
 
 def test_readers_and_tools_have_their_usual_paths():
     from llama_index.readers.melious import MeliousAudioReader
-    from llama_index.tools.melious import MeliousToolSpec
+    from llama_index.tools.melious import MeliousHostedToolSpec, MeliousToolSpec
 
     assert MeliousAudioReader is llama_index_melious.MeliousAudioReader
     assert MeliousToolSpec is llama_index_melious.MeliousToolSpec
+    assert MeliousHostedToolSpec is llama_index_melious.MeliousHostedToolSpec
 
 
 @pytest.mark.parametrize("text", ["", " \n", None, 5], ids=repr)
@@ -62,3 +65,26 @@ async def test_a_bad_text_is_named_by_its_place_before_anything_is_sent(make_emb
     with pytest.raises(InvalidArgumentError, match=r"texts\[205\]: must be a string that is not blank"):
         await way(make_embedding(), "get_text_embedding_batch", texts)
     assert not sandbox.requests
+
+
+def test_the_service_counts_for_the_counters_of_llama_index(make_llm, sandbox):
+    llm = make_llm()
+    counter = TokenCountingHandler(tokenizer=llm.service_tokenizer(cache_size=2))
+    assert len(sandbox.requests) == 0
+    short, longer = (counter._token_counter.get_string_tokens(text) for text in ("Hi", "Hi. " * 50))
+    assert 0 < short < longer
+    assert counter._token_counter.get_string_tokens("Hi") == short
+    assert [request.path for request in sandbox.requests] == ["/v1/messages/count_tokens"] * 2
+    assert llm.service_tokenizer()("") == []
+    sandbox.faults.add(Fault(endpoint="messages", code="not_found"))
+    with pytest.raises(NotFoundError):
+        llm.service_tokenizer()("Hi")
+
+
+def test_counts_are_forgotten_in_their_order(make_llm, sandbox):
+    tokenizer = make_llm().service_tokenizer(cache_size=1)
+    for text in ("a", "b", "b", "a"):
+        tokenizer(text)
+    assert len(sandbox.requests) == 3
+    with pytest.raises(InvalidArgumentError, match="cache_size"):
+        make_llm().service_tokenizer(cache_size=-1)

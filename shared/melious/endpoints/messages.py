@@ -45,6 +45,8 @@ def count_tokens(
     if given is not None:
         check_text("system", given)
         system = [*anthropic.blocks(given), *system]
+    if not turns:  # the service wants a turn, and its count is the same
+        turns, system = [{"role": "user", "content": system}], []
     body: dict[str, Any] = {"messages": turns}
     if system:
         body["system"] = system
