@@ -40,6 +40,13 @@ REPLIES: dict[str, list[Reply]] = {
         Reply(text="51", reasoning="17 times 3 is 51."),
         GREEN,
     ],
+    "docs/guides/hosted-tools.md": [
+        Reply(tool_calls=[("web_search", {"query": "heat pumps"})]),
+        Reply(text="The search found nothing new."),
+        Reply(tool_calls=[("web_search", {"query": "heat pumps"})]),
+        Reply(text="The search found nothing new."),
+        Reply(tool_calls=[("web_search", {"query": "heat pumps"})]),
+    ],
     "docs/langchain/tools.md": [
         Reply(tool_calls=[("generate_image", {"prompt": "A lighthouse"})]),
         Reply(text="Here is your lighthouse."),
