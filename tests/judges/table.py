@@ -31,6 +31,10 @@ JUDGES = {
             "langfuse",
         ),
     ),
+    "test_other_clients": (
+        "MCP adapters, ChatAnthropic",
+        ("langchain-mcp-adapters", "llama-index-tools-mcp", "langchain-anthropic"),
+    ),
 }
 """What the modules here ask, and the distributions that it is made of."""
 
