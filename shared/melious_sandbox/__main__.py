@@ -17,7 +17,7 @@ from melious_sandbox.service.profiles import PROFILES, ProfileName
 from melious_sandbox.service.state import MAX_BODY_BYTES, without_secrets
 
 _DESCRIPTION = """\
-A local server with the API of Melious: chat, embeddings, rerank, images, audio and models,
+A local server with the API of Melious: chat, embeddings, rerank, images, audio, models and tools,
 with routes, rate limits, impact and bills. It needs no key of yours and no network. A page at its
 address shows the requests as they come."""
 _PROFILES: Mapping[ProfileName, str] = {
