@@ -1,7 +1,7 @@
 """The model by position, its other name, and LlamaIndex's usual import paths."""
 
 import pytest
-from llama_index.core.callbacks import TokenCountingHandler
+from llama_index.core.utilities.token_counting import TokenCounter
 
 import llama_index_melious
 from melious.errors import InvalidArgumentError, NotFoundError
@@ -69,11 +69,11 @@ async def test_a_bad_text_is_named_by_its_place_before_anything_is_sent(make_emb
 
 def test_the_service_counts_for_the_counters_of_llama_index(make_llm, sandbox):
     llm = make_llm()
-    counter = TokenCountingHandler(tokenizer=llm.service_tokenizer(cache_size=2))
+    counter = TokenCounter(tokenizer=llm.service_tokenizer(cache_size=2))
     assert len(sandbox.requests) == 0
-    short, longer = (counter._token_counter.get_string_tokens(text) for text in ("Hi", "Hi. " * 50))
+    short, longer = (counter.get_string_tokens(text) for text in ("Hi", "Hi. " * 50))
     assert 0 < short < longer
-    assert counter._token_counter.get_string_tokens("Hi") == short
+    assert counter.get_string_tokens("Hi") == short
     assert [request.path for request in sandbox.requests] == ["/v1/messages/count_tokens"] * 2
     assert llm.service_tokenizer()("") == []
     sandbox.faults.add(Fault(endpoint="messages", code="not_found"))
