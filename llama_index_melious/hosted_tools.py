@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
+from inspect import signature
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from llama_index.core.base.llms.types import TextBlock
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from melious.wire.hosted_tools import HostedFunction
 
 _PARAMETERS = frozenset(ToolRunParams.__annotations__)
+_HOLDS_EXCEPTIONS = "exception" in signature(ToolOutput.__init__).parameters
+"""LlamaIndex 0.14.5 has no place for them."""
 _ENDS_THE_RUN = (BudgetExceededError, ConfigurationError, ResidencyError)
 """What no model can do anything about."""
 
@@ -33,9 +36,10 @@ class MeliousHostedToolSpec(MeliousComponent, BaseToolSpec):
     `ToolOutput` is the result as text, JSON unless it is text; its `raw_output` is the `ToolResult`, whose
     `.result` is what the service sent, of which no shape is documented.
 
-    A failure is a `ToolOutput` with `is_error` and the `MeliousError` as its `exception`: what the service
-    refuses, what it does not answer, and results that say that they are errors. An exhausted budget, a wrong
-    setting and a `ResidencyError` are raised. A `MeliousUsageEvent` reports each run.
+    A failure is a `ToolOutput` with `is_error`: what the service refuses, what it does not answer, and
+    results that say that they are errors. Its `exception`, which the oldest LlamaIndex here does not
+    have, is the `MeliousError`. An exhausted budget, a wrong setting and a `ResidencyError` are raised. A
+    `MeliousUsageEvent` reports each run.
 
     Args:
         include: Names or slugs of the tools to offer; all by default.
@@ -219,13 +223,14 @@ def _failed(function: HostedFunction, arguments: dict[str, Any], error: MeliousE
     """
     if isinstance(error, _ENDS_THE_RUN):
         raise error
+    more: dict[str, Any] = {"exception": error} if _HOLDS_EXCEPTIONS else {}
     return ToolOutput(
         tool_name=function.name,
         blocks=[TextBlock(text=f"Encountered error: {error.message}")],
         raw_input={"args": (), "kwargs": arguments},
         raw_output=str(error),
         is_error=True,
-        exception=error,
+        **more,
     )
 
 

@@ -196,8 +196,10 @@ async def test_a_failure_is_an_output_that_says_so(way, make_search, sandbox, fa
     sandbox.faults.add(fault)
     output = await way(search, "call", query="x")
     assert output.is_error
-    assert type(output.exception) is kind
-    assert output.exception.message in output.content
+    assert output.content.startswith("Encountered error: ")
+    assert output.raw_output.startswith(output.content.removeprefix("Encountered error: "))
+    if hasattr(output, "exception"):  # not in LlamaIndex 0.14.5
+        assert type(output.exception) is kind
 
 
 async def test_a_result_that_says_that_it_failed(way, make_search, sandbox):
@@ -276,7 +278,13 @@ def test_the_key_is_nowhere_to_be_read(make_spec):
         spec = make_spec(api_key="sk-mel-hidden", base_url=hidden.base_url)
         (tool, *_) = spec.to_tool_list()
         failed = tool.call(query="")
-        seen = [repr(spec), repr(tool), repr(tool.metadata), repr(failed), repr(failed.exception)]
+        seen = [
+            repr(spec),
+            repr(tool),
+            repr(tool.metadata),
+            repr(failed),
+            repr(getattr(failed, "exception", None)),
+        ]
         seen += [json.dumps(spec.to_dict()), spec.model_dump_json(), failed.model_dump_json()]
         assert not any("sk-mel-hidden" in text for text in seen)
         assert MeliousHostedToolSpec.from_dict({**spec.to_dict(), "api_key": "k"}).base_url == hidden.base_url
