@@ -13,7 +13,7 @@ from langchain_melious.errors import (
     for_langchain,
     langchain_errors,
 )
-from langchain_melious.settings.service import ServiceSettings
+from langchain_melious.settings.fields import ServiceSettings
 from melious import errors as core
 from melious.endpoints.tools import FILTERS, check_filters, check_names
 from melious.errors.checks import check_text
@@ -121,11 +121,10 @@ class MeliousHostedTool(ServiceSettings, BaseTool):
     )
     response_format: Literal["content", "content_and_artifact"] = "content_and_artifact"
 
-    def _check_settings(self) -> None:
+    def _check(self) -> None:
         check_text("slug", self.slug)
         if isinstance(self.args_schema, Mapping) or self.args_schema is None:
             self.args_schema = schema_of(self.args_schema)
-        super()._check_settings()
 
     def _run(self, /, **arguments: Any) -> tuple[str, ToolArtifact]:
         with langchain_errors:
@@ -217,11 +216,10 @@ class MeliousToolkit(ServiceSettings, BaseToolkit):
     search: str | None = None
     handle_tool_error: Any = False
 
-    def _check_settings(self) -> None:
+    def _check(self) -> None:
         check_names("include", self.include)
         check_names("exclude", self.exclude)
         check_filters(self._chosen())
-        super()._check_settings()
 
     def get_tools(self) -> list[BaseTool]:
         """The tools that the key may use and the toolkit's settings choose.

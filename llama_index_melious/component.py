@@ -89,9 +89,6 @@ class MeliousComponent(ClientFields, BaseComponent):
         description="Further parameters of every request; parameters of a call replace them.",
     )
 
-    needs_model: ClassVar[bool] = True
-    """Whether the service runs a model for this class."""
-
     operational_fields: ClassVar[frozenset[str]] = frozenset()
     """What changes how requests are made, beside the operational options."""
 
@@ -182,12 +179,16 @@ class MeliousComponent(ClientFields, BaseComponent):
                 f"callback_manager: must be a CallbackManager, not {type(manager).__name__}",
                 param="callback_manager",
             )
-        model = getattr(self, "model", None)
-        if self.needs_model and (not isinstance(model, str) or not model.strip()):
-            raise InvalidArgumentError(f"model: must be the name of a model, not {model!r}", param="model")
-        flavored(model or "", self.flavor)
+        if "model" in type(self).model_fields or hasattr(type(self), "model"):  # a field, or a property
+            self._check_model()
         checked_http_client(self.http_client, "blocking")
         checked_http_client(self.async_http_client, "asyncio", "async_http_client")
+
+    def _check_model(self) -> None:
+        model = getattr(self, "model", None)
+        if not isinstance(model, str) or not model.strip():
+            raise InvalidArgumentError(f"model: must be the name of a model, not {model!r}", param="model")
+        flavored(model, self.flavor)
 
     def _client_settings(self) -> dict[str, Any]:
         """The settings that a client is made from; the others are sent with each call."""

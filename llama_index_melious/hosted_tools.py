@@ -83,8 +83,6 @@ class MeliousHostedToolSpec(MeliousComponent, BaseToolSpec):
         >>> agent = FunctionAgent(tools=spec.to_tool_list(), llm=Melious(model="glm-4.7"))  # doctest: +SKIP
     """
 
-    needs_model: ClassVar[bool] = False
-
     if TYPE_CHECKING:
         include: Sequence[str] | None = None
         exclude: Sequence[str] | None = None

@@ -13,7 +13,7 @@ from langchain_melious.chat.parameters import PARAMETERS
 from langchain_melious.chat.profiles import CatalogueProfile, profile_of
 from langchain_melious.chat.tokens import EstimatesTokens
 from langchain_melious.provider import PROVIDER
-from langchain_melious.settings.service import plain
+from langchain_melious.settings.fields import plain
 from melious._version import __version__
 
 _CALL_OPTIONS = (

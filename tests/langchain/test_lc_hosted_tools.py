@@ -117,7 +117,7 @@ def test_a_tool_that_there_is_not(way, kit):
 
 
 def test_nothing_is_taken_by_position():
-    with pytest.raises(InvalidArgumentError, match="by position"):
+    with pytest.raises(InvalidArgumentError, match="model"):
         MeliousToolkit("web-search")
 
 
