@@ -129,7 +129,7 @@ NO_SUMMARY = CallSummary()
 
 @dataclass(frozen=True, slots=True)
 class Response(Head):
-    """A whole answer with status 2xx."""
+    """A whole answer: with status 2xx, or with any status to a request that is sent `once`."""
 
     body: bytes
     call: CallSummary = NO_SUMMARY
