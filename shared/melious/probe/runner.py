@@ -235,8 +235,9 @@ class Probe:
         return seen
 
     def _hindrance(self, ask: Ask) -> Finding | None:
-        if self._stopped is not None and (ask.key != "wrong" or self._silent):
-            return self._stopped
+        stopped = self._stopped
+        if stopped is not None and (ask.key != "wrong" or Verdict.UNREACHABLE in stopped.verdicts):
+            return stopped
         if ask.most_cost and self._penniless:
             return not_asked(self._penniless)
         if not self.spending.allows(ask):

@@ -57,7 +57,7 @@ _PRIVATE = frozenset(
     }
 )
 """Names of fields whose values are left out."""
-_KEYS = re.compile(r"sk-[A-Za-z0-9_*.…-]+")
+_KEYS = re.compile(r"(?<![A-Za-z0-9])sk-[A-Za-z0-9_*.…-]+")
 _MAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 _ADDRESS = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w.])")
 _HIDDEN = "***"
