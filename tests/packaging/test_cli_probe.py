@@ -49,7 +49,8 @@ def test_a_report_on_the_terminal(probe, sandbox):
     assert "These figures are simulated: a sandbox answered" in out
     assert "| Which code does a bad key get? <br>`bad key` | LIVE | 401 invalid_api_key" in out
     assert f"{len(sandbox.requests)} requests; billed as reported: 0.000" in out
-    assert f"sends {len(sandbox.requests)} small requests to {sandbox.base_url}" in " ".join(err.split())
+    names = set(re.findall(r"^\| (.+?) \| \d+ \| \d+ \|", out, re.MULTILINE))
+    assert f"sends {len(names)} small requests to {sandbox.base_url}" in " ".join(err.split())
     assert re.search(r"at most 0\.00\d\d EUR together", " ".join(err.split()))
 
 
@@ -101,6 +102,34 @@ def test_consent_on_a_terminal(probe, monkeypatch):
     assert "Go on? [y/N]" in err
     assert "It stops before it has spent 0 EUR." in " ".join(err.split())
     assert "`impact of chat` | not asked" in out
+
+
+def test_ctrl_c_in_place_of_consent_ends_it(probe, sandbox, monkeypatch):
+    class Interrupted(Terminal):
+        def readline(self, *_):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("sys.stdin", Interrupted())
+    status, out, err = probe()
+    assert (status, out) == (130, "")
+    assert "Nothing more was sent." in err
+    assert [request.endpoint for request in sandbox.requests] == ["models"]
+
+
+def test_a_file_that_cannot_be_written_loses_no_report(probe, tmp_path):
+    (tmp_path / "taken").mkdir()
+    status, out, err = probe("--yes", "--max-cost", "0", "--out", str(tmp_path / "taken"))
+    assert status == 1
+    assert "cannot be written" in err
+    assert out.startswith("# Report of melious probe")
+
+
+def test_a_cassette_is_not_mixed_with_another(probe, sandbox, tmp_path):
+    (tmp_path / "001-models.json").write_text("{}")
+    status, out, err = probe("--yes", "--cassette", str(tmp_path))
+    assert (status, out) == (2, "")
+    assert "is not empty" in err
+    assert not sandbox.requests
 
 
 def test_models_by_name(probe):

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -39,13 +40,15 @@ def test_without_a_wish_the_cheapest_models_are_asked(sandbox, probed):
     assert not probe.trouble
     assert "json_schema (llama-3.1-8b-instruct)" in lines
     assert "json_schema (deepseek-v4.1-flash)" in lines
-    assert len([name for name in lines if name.startswith("json_schema ")]) == 3
+    assert len([name for name in lines if name.startswith("json_schema ")]) == 5
 
 
-def test_requests_go_one_after_the_other_and_each_once(sandbox, probed):
+def test_requests_go_one_after_the_other_and_each_once_but_for_the_misleading_400(sandbox, probed):
     probe, _ = probed(sandbox.base_url, sandbox.api_key)
-    names = [seen.ask.name for seen in probe.seen]
-    assert len(names) == len(set(names)) == len(sandbox.requests)
+    sent = Counter(seen.ask.name for seen in probe.seen)
+    assert sent.total() == len(sandbox.requests)
+    twice = {name for name, times in sent.items() if times > 1}
+    assert twice == {"json_schema deepseek-v4.1-flash", "strict json_schema deepseek-v4.1-flash"}
     assert len({request.connection for request in sandbox.requests}) == 1, "so no two were under way at once"
 
 
@@ -84,6 +87,12 @@ def test_what_no_page_says_is_new(sandbox, lines_of):
     assert lines["impact of rerank"].finding.verdicts == ("new",)
     assert "without carbon_g_co2" in lines["impact of rerank"].finding.said
     assert lines["bill of rerank"].finding.verdicts == ("new",)
+
+
+def test_a_spurious_refusal_is_no_finding(sandbox, lines_of):
+    # The first two chat requests are refused for their content; the third is the first that is billed.
+    sandbox.faults.add(Fault(endpoint="chat", code="malformed", after=2))
+    assert lines_of()["impact of chat"].finding.verdicts == ("G1", "G2", "LIVE")
 
 
 def test_a_model_that_is_not_served_is_passed_over(sandbox, probed):

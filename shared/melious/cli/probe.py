@@ -45,6 +45,7 @@ def run_probe(options: argparse.Namespace) -> int:
         raise InvalidArgumentError("there is no terminal to ask for consent; add --yes")
     for file in (options.out, options.json):
         _check_writable(file)
+    _check_empty(options.cassette)
     began = time.time()
     wire = Wire(options.base_url, options.timeout, allow_insecure_http=options.allow_insecure_http)
     with closing(wire):
@@ -61,11 +62,14 @@ def _run(options: argparse.Namespace, probe: Probe, wire: Wire, limit: Decimal, 
             return 1
         probe.run(_progress())
     except KeyboardInterrupt:
+        if not probe.lines:
+            _say("Nothing more was sent.")
+            return _INTERRUPTED
         probe.leave("interrupted")
         status = _INTERRUPTED
     facts = report.about(wire.base_url, began)
-    key = wire.config.api_key.get_secret_value()
-    _write(options, probe, facts, key)
+    if not _write(options, probe, facts, wire.config.api_key.get_secret_value()):
+        status = status or 1
     if probe.trouble:
         status = status or 1
         _say(f"The service could not be asked everything: {probe.trouble}")
@@ -105,21 +109,24 @@ def _progress() -> Any:
     return show
 
 
-def _write(options: argparse.Namespace, probe: Probe, facts: dict[str, Any], key: str) -> None:
-    """Write the report and the cassette."""
+def _write(options: argparse.Namespace, probe: Probe, facts: dict[str, Any], key: str) -> bool:
+    """Write the report and the cassette; says whether all of it could be written."""
     markdown = report.to_markdown(probe, facts, key)
-    if options.out is None:
+    well = options.out is not None and _write_file(options.out, markdown, "report")
+    if not well:
         sys.stdout.write(markdown)
-    else:
-        _write_file(options.out, markdown)
-        _say(f"The report is in {options.out}.")
+        well = options.out is None
     if options.json is not None:
         written = json.dumps(report.to_dict(probe, facts, key), indent=1, ensure_ascii=False)
-        _write_file(options.json, written + "\n")
-        _say(f"The same as JSON is in {options.json}.")
+        well &= _write_file(options.json, written + "\n", "report as JSON")
     if options.cassette is not None:
-        count = cassette.write(Path(options.cassette), probe.seen, facts, key)
+        try:
+            count = cassette.write(Path(options.cassette), probe.seen, facts, key)
+        except ConfigurationError as error:
+            _say(error.message)
+            return False
         _say(f"The cassette in {options.cassette} has {count} exchanges.")
+    return well
 
 
 def _check_writable(file: str | None) -> None:
@@ -128,11 +135,20 @@ def _check_writable(file: str | None) -> None:
         raise InvalidArgumentError(f"there is no folder {str(Path(file).absolute().parent)!r} to write to")
 
 
-def _write_file(file: str, text: str) -> None:
+def _check_empty(folder: str | None) -> None:
+    """Fail before anything is paid where exchanges of two runs would be mixed."""
+    if folder is not None and Path(folder).is_dir() and any(Path(folder).iterdir()):
+        raise InvalidArgumentError(f"--cassette: the folder {folder!r} is not empty")
+
+
+def _write_file(file: str, text: str, what: str) -> bool:
     try:
         Path(file).write_text(text, encoding="utf-8")
     except OSError as error:
-        raise ConfigurationError(f"{file!r} cannot be written: {error}") from error
+        _say(f"{file!r} cannot be written: {error}")
+        return False
+    _say(f"The {what} is in {file}.")
+    return True
 
 
 def _say(text: str) -> None:

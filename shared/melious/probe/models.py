@@ -19,6 +19,8 @@ _ASSUMED_RECORDING = Decimal("0.0002")
 """EUR for one second of sound: no price of it is known."""
 _BYTES_A_TOKEN = 2
 """Bytes of a body that make a token, at the least."""
+_EACH = 2
+"""How many models that reason, and how many others, are asked about their features."""
 _KNOWN_TO_DEPART = ("deepseek-v4.1-flash",)
 """Models that callers measured to refuse or ignore what others take."""
 
@@ -74,8 +76,8 @@ def choose(cards: Sequence[ModelCard], wanted: Sequence[str] = ()) -> Choice:
         chat = [known.get(name) or shipped(name) or card_of(name, None, {}, None) for name in wanted]
         features = chat
     else:
-        plain = [card for card in chat if card.reasoning is False][:1]
-        thinking = [card for card in chat if card.reasons][:1]
+        plain = [card for card in chat if card.reasoning is False][:_EACH]
+        thinking = [card for card in chat if card.reasons][:_EACH]
         departing = [known[name] for name in _KNOWN_TO_DEPART if name in known]
         features = sorted([*plain, *thinking, *departing], key=_price)
         chat.sort(key=lambda card: card.reasoning is not False)

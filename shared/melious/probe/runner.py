@@ -10,10 +10,10 @@ from decimal import Decimal
 from melious.catalogue import ModelCard
 from melious.errors import AuthenticationError, InsufficientBalanceError, RateLimitError
 from melious.exchange.ratelimit import parse_rate_limit, parse_retry_after
+from melious.exchange.retry import is_malformed
 from melious.probe.asking import Ask, Seen
-from melious.probe.judging import refused
 from melious.probe.models import Choice, cards_in, choose
-from melious.probe.questions import QUESTIONS, SCOPE, Question
+from melious.probe.questions import BY_CHANCE, QUESTIONS, Question
 from melious.probe.questions.requests import listing, plain_chat
 from melious.probe.spending import Spending
 from melious.probe.verdicts import Finding, Verdict, found, not_asked, obstacle, short
@@ -95,7 +95,6 @@ class Probe:
         self._sleep = sleep
         self._clock = clock
         self._answers: dict[str, Seen] = {}
-        self._limited: Seen | None = None
         self._stopped: Finding | None = None
         self._penniless = ""
         self._silent = 0
@@ -147,7 +146,8 @@ class Probe:
             self._todo.pop()
             self.lines.append(line)
             told(line)
-        for line in self._by_all_answers():
+        for question in BY_CHANCE:
+            line = _line_of(question, None, question.judge(self.seen))
             self.lines.append(line)
             told(line)
 
@@ -156,17 +156,6 @@ class Probe:
         while self._todo:
             question, card = self._todo.pop()
             self.lines.append(_line_of(question, card, not_asked(why)))
-
-    def _by_all_answers(self) -> list[Line]:
-        """The lines on what no request can bring about by itself."""
-        limited = not_asked("the limit was not reached")
-        if self._limited is not None:
-            limited = refused("429", "429 AUTH_1028", "429")([self._limited])
-        asks = "Which code does a request over the rate limit get?"
-        return [
-            _line_of(SCOPE, None, SCOPE.judge(self.seen)),
-            Line("rate limit reached", SCOPE.topic, asks, limited),
-        ]
 
     def _settle(self) -> None:
         """Find the cheapest chat model that answers: some are listed and not served."""
@@ -216,7 +205,6 @@ class Probe:
             return hindrance
         seen = self._sent(ask)
         if isinstance(seen.refusal, RateLimitError):
-            self._limited = self._limited or seen
             seconds = self._seconds_to_wait(seen)
             if self._waited + seconds > _MOST_WAITED:
                 self._stopped = not_asked("the rate limit was reached")
@@ -224,6 +212,8 @@ class Probe:
                 self._waited += seconds
                 self._sleep(seconds)
                 seen = self._sent(ask)
+        elif seen.refusal is not None and is_malformed(seen.refusal) and ask.most_cost:
+            seen = self._sent(ask)  # the service says so of sound requests too, and rarely twice
         self._answers[ask.name] = seen
         self._learn(seen)
         return seen

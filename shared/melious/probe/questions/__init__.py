@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from melious.probe.questions import account, answers, features, kit
-from melious.probe.questions.account import SCOPE
+from melious.probe.questions import account, answers, chance, features, kit
 from melious.probe.questions.question import Question
 
-__all__ = ["QUESTIONS", "SCOPE", "Question"]
+__all__ = ["BY_CHANCE", "QUESTIONS", "Question"]
+
+BY_CHANCE = chance.QUESTIONS
 
 QUESTIONS: tuple[Question, ...] = (
     *account.QUESTIONS,

@@ -2,33 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from melious._figures import known_figure
 from melious.endpoints import chat
-from melious.errors import InsufficientBalanceError, PermissionDeniedError
 from melious.probe.asking import Ask, Seen
 from melious.probe.judging import error_shape, refused
 from melious.probe.models import Choice
 from melious.probe.questions.question import REFUSED, Question
 from melious.probe.questions.requests import free, listing, one, to_chat, to_embeddings
-from melious.probe.verdicts import G1, G2, LIVE, NEW, UNCLEAR, Finding, found, not_asked, short
+from melious.probe.verdicts import G1, G2, LIVE, NEW, UNCLEAR, Finding, found, short
 
-_ACCOUNT, _REFUSALS = "Account and list", "Refusals"
+_ACCOUNT, REFUSALS = "Account and list", "Refusals"
 _EPOCH = 1e9
 _TYPES = {"chat", "embeddings", "audio", "image", "rerank"}
 _NO_MODEL = "melious-probe-no-such-model"
 
 
 def _models(answers: Sequence[Seen]) -> Finding:
-    data = answers[0].fields.get("data")
-    entries = [item for item in (data if isinstance(data, list) else ()) if isinstance(item, dict)]
+    entries = _entries(answers[0])
     metas = [meta for item in entries if isinstance(meta := item.get("_meta"), dict)]
     kinds = {str(meta["type"]) for meta in metas if "type" in meta}
     said = f"{len(entries)} models; types: {', '.join(sorted(kinds)) or 'none'}"
     if not kinds or kinds - _TYPES - {"guardrail"}:
         return found(said, NEW)
     return found(said, LIVE) if "guardrail" in kinds else found(said, G2, LIVE)
+
+
+def _entries(seen: Seen) -> list[Mapping[str, Any]]:
+    data = seen.fields.get("data")
+    return [item for item in (data if isinstance(data, list) else ()) if isinstance(item, dict)]
+
+
+def _owners(answers: Sequence[Seen]) -> Finding:
+    owners = {str(item["owned_by"]) for item in _entries(answers[0]) if "owned_by" in item}
+    if not owners:
+        return found("no owners", NEW)
+    if owners == {"melious"}:
+        return found("melious", LIVE)
+    return found(f"{len(owners)} names, such as {min(owners)}", G2)
+
+
+def _vision(answers: Sequence[Seen]) -> Finding:
+    metas = [meta for item in _entries(answers[0]) if isinstance(meta := item.get("_meta"), dict)]
+    seeing = [meta for meta in metas if "image" in _words(meta.get("input_modalities"))]
+    flagged = [
+        meta for meta in seeing if isinstance(flags := meta.get("capabilities"), dict) and flags.get("vision")
+    ]
+    said = f"{len(flagged)} of {len(seeing)} models that take images have the flag"
+    if not seeing:
+        return found("no model takes images", UNCLEAR)
+    return found(said, G2 if len(flagged) == len(seeing) else LIVE)
+
+
+def _words(value: Any) -> list[str]:
+    return [word for word in value if isinstance(word, str)] if isinstance(value, list) else []
 
 
 def _rate_limit(answers: Sequence[Seen]) -> Finding:
@@ -64,17 +93,6 @@ def _other_header(answers: Sequence[Seen]) -> Finding:
     return found(f"refused: {short(seen)}", G1) if seen.refusal else found("accepted", G2, LIVE)
 
 
-def _scope(answers: Sequence[Seen]) -> Finding:
-    for seen in answers:
-        error = seen.refusal
-        if isinstance(error, PermissionDeniedError) and not isinstance(error, InsufficientBalanceError):
-            judged = refused(
-                "403 AUTH_INSUFFICIENT_PERMISSIONS", "403 AUTH_1015", "403 insufficient_permissions"
-            )
-            return judged([seen])
-    return not_asked("this key may use everything that was asked; one with fewer scopes answers it")
-
-
 def _too_long(choice: Choice) -> tuple[Ask, ...]:
     card = one(choice.narrow)
     words = "wind " * ((card.context_length or 0) + 100)
@@ -89,6 +107,20 @@ QUESTIONS = (
         asks="Which types of models does the list have?",
         sends=lambda _: (listing(),),
         judge=_models,
+    ),
+    Question(
+        name="owners of models",
+        topic=_ACCOUNT,
+        asks="Does owned_by name the service or the lab?",
+        sends=lambda _: (listing(),),
+        judge=_owners,
+    ),
+    Question(
+        name="vision flags",
+        topic=_ACCOUNT,
+        asks="Do models that take images have the flag vision?",
+        sends=lambda _: (listing(),),
+        judge=_vision,
     ),
     Question(
         name="rate-limit headers",
@@ -121,7 +153,7 @@ QUESTIONS = (
     ),
     Question(
         name="bad key",
-        topic=_REFUSALS,
+        topic=REFUSALS,
         asks="Which code does a bad key get?",
         sends=lambda _: (listing("models with a bad key", query="", key="wrong"),),
         judge=refused("401 AUTH_INVALID_API_KEY", "401 AUTH_1008", "401"),
@@ -129,7 +161,7 @@ QUESTIONS = (
     ),
     Question(
         name="error fields",
-        topic=_REFUSALS,
+        topic=REFUSALS,
         asks="Which fields does an error have?",
         sends=lambda _: (free("chat without fields", "chat", chat.PATH, body={}),),
         judge=error_shape,
@@ -137,7 +169,7 @@ QUESTIONS = (
     ),
     Question(
         name="missing field",
-        topic=_REFUSALS,
+        topic=REFUSALS,
         asks="Which code does a missing field get?",
         sends=lambda _: (free("chat without fields", "chat", chat.PATH, body={}),),
         judge=refused("400 VALIDATION_REQUIRED_FIELD", "400 VALIDATION_4002", "400 invalid_request_error"),
@@ -145,7 +177,7 @@ QUESTIONS = (
     ),
     Question(
         name="unknown model",
-        topic=_REFUSALS,
+        topic=REFUSALS,
         asks="Which code does an unknown model get?",
         sends=lambda _: (
             free(
@@ -160,7 +192,7 @@ QUESTIONS = (
     ),
     Question(
         name="unknown flavor",
-        topic=_REFUSALS,
+        topic=REFUSALS,
         asks="Which code does an unknown flavor get?",
         sends=lambda choice: (
             to_chat("chat with an unknown flavor", one(choice.chat), model=f"{one(choice.chat).id}:nosuch"),
@@ -171,7 +203,7 @@ QUESTIONS = (
     ),
     Question(
         name="empty input",
-        topic=_REFUSALS,
+        topic=REFUSALS,
         asks="Which code does an empty input get?",
         sends=lambda choice: (to_embeddings("embeddings of nothing", one(choice.embeddings), input=""),),
         judge=refused("400", "400 VALIDATION_4005", "400 invalid_request_error"),
@@ -180,7 +212,7 @@ QUESTIONS = (
     ),
     Question(
         name="input too long",
-        topic=_REFUSALS,
+        topic=REFUSALS,
         asks="Which code does an input over the context get?",
         sends=_too_long,
         judge=refused("400", "400 INFERENCE_3207", "400 context_length_exceeded"),
@@ -189,12 +221,3 @@ QUESTIONS = (
     ),
 )
 """The questions in the order in which they are asked."""
-
-SCOPE = Question(
-    name="missing scope",
-    topic=_REFUSALS,
-    asks="Which code does a missing scope get?",
-    sends=lambda _: (),
-    judge=_scope,
-)
-"""Judged at the end by all answers: it needs a key that may not do everything."""

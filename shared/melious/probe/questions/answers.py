@@ -68,6 +68,17 @@ def _usage_not_asked(answers: Sequence[Seen]) -> Finding:
     return found("usage all the same", NEW) if answers[0].usage else found("no usage", LIVE)
 
 
+def _cached(answers: Sequence[Seen]) -> Finding:
+    usage = answers[0].usage
+    details = usage.get("prompt_tokens_details")
+    places = {
+        "prompt_tokens_details.cached_tokens": isinstance(details, dict) and "cached_tokens" in details,
+        "cached_tokens": "cached_tokens" in usage,
+    }
+    names = [name for name, is_there in places.items() if is_there]
+    return found(" and ".join(names) or f"not counted: {', '.join(sorted(usage))}", LIVE if names else NEW)
+
+
 def _events(answers: Sequence[Seen]) -> Finding:
     seen = answers[0]
     kind = seen.headers.get("content-type", "").partition(";")[0]
@@ -231,6 +242,14 @@ QUESTIONS = (
         needs="chat",
     ),
     Question(
+        name="cached tokens",
+        topic=_SHAPES,
+        asks="Where are cached tokens counted?",
+        sends=plain_chat,
+        judge=_cached,
+        needs="chat",
+    ),
+    Question(
         name="base64 vectors",
         topic=_SHAPES,
         asks="Are vectors sent in base64?",
@@ -304,6 +323,29 @@ QUESTIONS = (
         judge=has_effect(G2, LIVE, refused=(G1,)),
         takes=REFUSED,
         needs="chat",
+    ),
+    Question(
+        name="mode in chat",
+        topic=_ROUTING,
+        asks="Do the modes environment and speed matter in chat?",
+        sends=lambda choice: tuple(
+            to_chat(f"chat mode {word}", one(choice.chat), mode=word) for word in ("environment", "speed")
+        ),
+        judge=has_effect(NEW, refused=(NEW,)),
+        takes=REFUSED,
+        needs="chat",
+    ),
+    Question(
+        name="preset for embeddings",
+        topic=_ROUTING,
+        asks="Does the preset quality matter for embeddings?",
+        sends=lambda choice: (
+            *plain_embeddings(choice),
+            to_embeddings("embeddings preset quality", one(choice.embeddings), preset="quality"),
+        ),
+        judge=has_effect(G2, refused=(G1,)),
+        takes=REFUSED,
+        needs="embeddings",
     ),
     Question(
         name="mode",

@@ -14,6 +14,7 @@ from melious.probe.verdicts import G1, G2, LIVE, NEW, UNCLEAR, Finding, found, n
 
 _TOPIC = "Features of models"
 _MOST_TOKENS = 8
+_EFFORTS = ("none", "high")
 _ROOM = 200
 _TEXT = "Give the capital of France and its country as JSON with the fields city and country."
 _SCHEMA = {
@@ -111,6 +112,28 @@ def _most_tokens(answers: Sequence[Seen]) -> Finding:
     return found(f"ignored: {written} tokens", G1, G2)
 
 
+def _efforts(choice: Choice) -> tuple[Ask, ...]:
+    card = one(choice.chat)
+    if not card.reasons:
+        return ()
+    return tuple(to_chat(f"reasoning_effort {effort}", card, reasoning_effort=effort) for effort in _EFFORTS)
+
+
+def _effort(answers: Sequence[Seen]) -> Finding:
+    if not answers:
+        return not_asked("the model is not known to reason")
+    parts = []
+    for effort, seen in zip(_EFFORTS, answers, strict=True):
+        details = seen.usage.get("completion_tokens_details")
+        thought = details.get("reasoning_tokens") if isinstance(details, dict) else None
+        counted = "not counted" if thought is None else f"{thought} reasoning tokens"
+        fields = [name for name in ("reasoning_content", "reasoning") if seen.message.get(name)]
+        shown = f", shown in {' and '.join(fields)}" if fields else ", not shown"
+        parts.append(f"{effort}: {short(seen) if seen.refusal else counted + shown}")
+    none, high = (seen.refusal is None for seen in answers)
+    return found("; ".join(parts), *((G1, G2) if high and not none else (LIVE,)))
+
+
 def _bounded(choice: Choice) -> tuple[Ask, ...]:
     card = one(choice.chat)
     if card.reasoning is not False:
@@ -205,6 +228,15 @@ QUESTIONS = (
         asks="Is max_completion_tokens kept?",
         sends=_bounded,
         judge=_most_tokens,
+        takes=REFUSED,
+        each_model=True,
+    ),
+    Question(
+        name="reasoning_effort",
+        topic=_TOPIC,
+        asks="Are the efforts none and high taken, and what do they change?",
+        sends=_efforts,
+        judge=_effort,
         takes=REFUSED,
         each_model=True,
     ),

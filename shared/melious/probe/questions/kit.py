@@ -9,7 +9,7 @@ from melious.probe.asking import Ask, Form, Seen
 from melious.probe.judging import impact
 from melious.probe.models import Choice, most_cost
 from melious.probe.questions.question import REFUSED, Question
-from melious.probe.questions.requests import FEW_TOKENS, free, one
+from melious.probe.questions.requests import EVENTS, FEW_TOKENS, free, one
 from melious.probe.verdicts import G1, G2, LIVE, NEW, UNCLEAR, Finding, found, not_asked, short
 from melious.wire import codec
 
@@ -30,16 +30,18 @@ def _rpc(name: str, method: str, params: Mapping[str, Any]) -> Ask:
     return free(name, "mcp", _MCP, body=body, headers=_BOTH)
 
 
-def _to_messages(choice: Choice) -> tuple[Ask, ...]:
+def _to_messages(choice: Choice, *, stream: bool = False) -> tuple[Ask, ...]:
     card = one(choice.chat)
-    body = {"model": card.id, "max_tokens": FEW_TOKENS, "messages": _MESSAGES}
+    body = {"model": card.id, "max_tokens": FEW_TOKENS, "messages": _MESSAGES} | (
+        {"stream": True} if stream else {}
+    )
     return (
         Ask(
-            name="messages",
+            name="messages stream" if stream else "messages",
             endpoint="messages",
             path="messages",
             body=body,
-            headers=_VERSION,
+            headers=(*_VERSION, *EVENTS) if stream else _VERSION,
             most_cost=most_cost(card, body, FEW_TOKENS),
         ),
     )
@@ -250,6 +252,14 @@ QUESTIONS = (
         needs="chat",
     ),
     Question(
+        name="impact of streamed messages",
+        topic=_TOPIC,
+        asks="Does a stream of the Anthropic shape report its impact?",
+        sends=lambda choice: _to_messages(choice, stream=True),
+        judge=impact((NEW,), (LIVE,)),
+        needs="chat",
+    ),
+    Question(
         name="speech",
         topic=_TOPIC,
         asks="Is there speech?",
@@ -266,9 +276,23 @@ QUESTIONS = (
         takes=REFUSED - {404},
     ),
     Question(
+        name="results of tools",
+        topic=_TOPIC,
+        asks="What does a hosted tool answer?",
+        sends=lambda _: (),
+        judge=lambda _: not_asked("what a hosted tool costs is unknown"),
+    ),
+    Question(
+        name="converted pages",
+        topic=_TOPIC,
+        asks="Which fields does a converted page have, and does it report impact and bill?",
+        sends=lambda _: (),
+        judge=lambda _: not_asked("every page is billed"),
+    ),
+    Question(
         name="images",
         topic=_TOPIC,
-        asks="Do images report impact and bill?",
+        asks="Are pictures sent as URL or base64, and do they report impact and bill?",
         sends=lambda _: (),
         judge=lambda _: not_asked("a picture may cost more than all other questions together"),
     ),
