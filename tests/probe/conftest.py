@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from melious.probe.runner import Line, Probe
-from melious.probe.sending import Wire
+if TYPE_CHECKING:
+    from melious.probe.runner import Line, Probe
 
 MODELS = ("llama-3.1-8b-instruct", "gpt-oss-120b", "deepseek-v4.1-flash")
 
@@ -27,6 +27,10 @@ def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def prepared(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Probe]]:
     """Make probes that have read the list of models."""
+    # Imported here, since --http-library takes effect after this file is read.
+    from melious.probe.runner import Probe
+    from melious.probe.sending import Wire
+
     with ExitStack() as stack:
 
         def make(

@@ -83,7 +83,7 @@ def test_interrupted_it_keeps_what_it_has(sandbox, prepared):
 
     with pytest.raises(KeyboardInterrupt):
         probe.run(interrupt)
-    probe.leave("interrupted")
+    probe.abandon("interrupted")
     lines = {line.name: line.finding for line in probe.lines}
     assert lines["bad key"].verdicts == ("LIVE",)
     assert lines["flavors"].said == "interrupted"

@@ -8,6 +8,7 @@ import os
 import sys
 import textwrap
 import time
+from collections.abc import Callable
 from contextlib import closing
 from decimal import ROUND_UP, Decimal
 from pathlib import Path
@@ -32,7 +33,7 @@ def run_probe(options: argparse.Namespace) -> int:
     """Ask all questions and write the report; gives the exit status.
 
     Raises:
-        MeliousError: An option is wrong, there is no key, or a file cannot be written.
+        MeliousError: An option is wrong, or there is no key.
     """
     limit = known_amount(options.max_cost)
     if limit is None:
@@ -56,16 +57,17 @@ def _run(options: argparse.Namespace, probe: Probe, wire: Wire, limit: Decimal, 
     status = 0
     try:
         plan = probe.prepare()
-        _say(_announcement(plan, wire.base_url, limit))
-        if not options.yes and not _agrees():
-            _say("Nothing more was sent.")
-            return 1
+        if not probe.trouble:
+            _say(_announcement(plan, wire.base_url, limit))
+            if not options.yes and not _agrees():
+                _say("Nothing more was sent.")
+                return 1
         probe.run(_progress())
     except KeyboardInterrupt:
         if not probe.lines:
             _say("Nothing more was sent.")
             return _INTERRUPTED
-        probe.leave("interrupted")
+        probe.abandon("interrupted")
         status = _INTERRUPTED
     facts = report.about(wire.base_url, began)
     if not _write(options, probe, facts, wire.config.api_key.get_secret_value()):
@@ -82,10 +84,10 @@ def _announcement(plan: Plan, base_url: str, limit: Decimal) -> str:
     within = "" if plan.most_cost <= limit else f" It stops before it has spent {limit.normalize():f} EUR."
     return (
         f"melious probe sends {plan.requests} small requests to {base_url}, one after the other, at "
-        f"{', '.join(plan.models)}. By the prices of the list they cost at most {most} EUR together.{within} "
-        "It starts no batch, converts no document and makes no picture. It looks whether the account has a "
-        "finished batch, and which fields its first result has; neither is written down. The report has "
-        "neither your key nor personal data; read it before you send it."
+        f"{', '.join(plan.models)}. By the prices of the list, or high ones where it has none, they cost at "
+        f"most {most} EUR together.{within} It starts no batch, converts no document and makes no "
+        "picture. It looks whether the account has a finished batch, and which fields its first result has; "
+        "neither is written down. The report has neither your key nor personal data; read it before you send it."
     )
 
 
@@ -95,8 +97,8 @@ def _agrees() -> bool:
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
-def _progress() -> Any:
-    """Shows each line on a terminal as it comes."""
+def _progress() -> Callable[[Line], object]:
+    """What shows each line on a terminal as it comes."""
     paint = Paint(sys.stderr)
     width = terminal_width(_WIDTH)
 

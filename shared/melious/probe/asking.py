@@ -213,7 +213,7 @@ class Seen:
 
 
 def object_in(text: Any) -> Mapping[str, Any] | None:
-    """The JSON object that a text is; None if it is none."""
+    """The JSON object in a text; None if the text is anything else."""
     if not isinstance(text, str):
         return None
     try:

@@ -96,7 +96,7 @@ class Probe:
         self._clock = clock
         self._answers: dict[str, Seen] = {}
         self._stopped: Finding | None = None
-        self._penniless = ""
+        self._no_credit = ""
         self._silent = 0
         self._waited = 0.0
         self._choice = Choice(None)
@@ -106,7 +106,7 @@ class Probe:
     @property
     def trouble(self) -> str:
         """Why questions were left out: no answer came, or the key was refused or may spend nothing."""
-        return self._penniless if self._stopped is None else self._stopped.said
+        return self._no_credit if self._stopped is None else self._stopped.said
 
     def prepare(self) -> Plan:
         """Request the list of models, which is free, and plan the rest."""
@@ -132,11 +132,11 @@ class Probe:
             _models(self._choice),
         )
 
-    def run(self, told: Callable[[Line], object]) -> None:
+    def run(self, on_line: Callable[[Line], object]) -> None:
         """Ask all questions.
 
         Args:
-            told: Called with each line.
+            on_line: Called with each line.
         """
         while self._todo:
             question, card = self._todo[-1]
@@ -145,13 +145,13 @@ class Probe:
             line = self._line(question, card)
             self._todo.pop()
             self.lines.append(line)
-            told(line)
+            on_line(line)
         for question in BY_CHANCE:
             line = _line_of(question, None, question.judge(self.seen))
             self.lines.append(line)
-            told(line)
+            on_line(line)
 
-    def leave(self, why: str) -> None:
+    def abandon(self, why: str) -> None:
         """Fill in the questions that were not asked."""
         while self._todo:
             question, card = self._todo.pop()
@@ -186,15 +186,15 @@ class Probe:
             if not isinstance(outcome, Seen):
                 return _line_of(question, card, outcome, answers)
             answers.append(outcome)
-        kept = obstacle(answers, question.takes)
-        more = question.follows(answers) if question.follows is not None and kept is None else None
+        hindrance = obstacle(answers, question.takes)
+        more = question.follows(answers) if question.follows is not None and hindrance is None else None
         if more is not None:
             outcome = self._ask(more)
             if not isinstance(outcome, Seen):
                 return _line_of(question, card, outcome, answers)
             answers.append(outcome)
-            kept = obstacle(answers, question.takes)
-        return _line_of(question, card, question.judge(answers) if kept is None else kept, answers)
+            hindrance = obstacle(answers, question.takes)
+        return _line_of(question, card, hindrance or question.judge(answers), answers)
 
     def _ask(self, ask: Ask) -> Seen | Finding:
         """What came back to a request; a finding where it must not be sent."""
@@ -228,8 +228,8 @@ class Probe:
         stopped = self._stopped
         if stopped is not None and (ask.key != "wrong" or Verdict.UNREACHABLE in stopped.verdicts):
             return stopped
-        if ask.most_cost and self._penniless:
-            return not_asked(self._penniless)
+        if ask.most_cost and self._no_credit:
+            return not_asked(self._no_credit)
         if not self.spending.allows(ask):
             return not_asked(f"it might cost more than is left of {self.spending.limit.normalize():f} EUR")
         return None
@@ -245,7 +245,7 @@ class Probe:
         if isinstance(seen.refusal, AuthenticationError) and seen.ask.key == "usual":
             self._stopped = not_asked("the service refused the key")
         if isinstance(seen.refusal, InsufficientBalanceError):
-            self._penniless = "the balance is used up"
+            self._no_credit = "the balance is used up"
 
     def _seconds_to_wait(self, seen: Seen) -> float:
         now = self._clock()

@@ -32,7 +32,7 @@ class Verdict(StrEnum):
     LIVE = "LIVE"
     """As callers have measured."""
     NEW = "new"
-    """As nobody has said."""
+    """As no source says."""
     UNCLEAR = "unclear"
     """The answer does not decide it."""
     ABSENT = "not there"

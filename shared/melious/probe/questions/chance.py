@@ -1,4 +1,4 @@
-"""Questions that no request can bring about: they are answered where it happens, by any answer."""
+"""Questions to which no request can force an answer; any answer of the run may settle them."""
 
 from __future__ import annotations
 
@@ -68,4 +68,4 @@ QUESTIONS = (
         ),
     ),
 )
-"""They are judged at the end, by all answers."""
+"""They are judged at the end, with all answers of the run."""
