@@ -87,7 +87,8 @@ def _announcement(plan: Plan, base_url: str, limit: Decimal) -> str:
         f"{', '.join(plan.models)}. By the prices of the list, or high ones where it has none, they cost at "
         f"most {most} EUR together.{within} It starts no batch, converts no document and makes no "
         "picture. It looks whether the account has a finished batch, and which fields its first result has; "
-        "neither is written down. The report has neither your key nor personal data; read it before you send it."
+        "neither is written down. The report has neither your key nor personal data; read it before you send "
+        "it."
     )
 
 
