@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, get_args
 from melious._figures import counted
 from melious.errors.checks import check_path
 from melious.impact.facts import BillingCost, EnvironmentImpact
-from melious.impact.totals import Entry, Verification, token_counts
+from melious.impact.totals import Entry, Tags, Verification, token_counts
 
 _LOG = logging.getLogger("melious.impact")
 _START = b'{"time":'
@@ -32,6 +32,9 @@ _TYPES: dict[str, type | UnionType] = {
     "relaxed": list | None,
     "answered": bool | None,
     "failed": bool | None,
+    "tags": dict | None,
+    "seconds": float | int | None,
+    "from_sandbox": bool | None,
 }
 
 
@@ -69,6 +72,9 @@ class Row(NamedTuple):
                 ("relaxed", list(entry.relaxed)),
                 ("residency", entry.residency),
                 ("failed", entry.failed),
+                ("tags", dict(entry.tags)),
+                ("seconds", entry.seconds),
+                ("from_sandbox", entry.from_sandbox),
             )
             if value
         }
@@ -103,6 +109,9 @@ class Row(NamedTuple):
                 failed=values.get("failed", False),
                 relaxed=tuple(values.get("relaxed", ())),
                 residency=values.get("residency"),
+                tags=_tags(values.get("tags") or {}),
+                seconds=values.get("seconds"),
+                from_sandbox=values.get("from_sandbox", False),
             ),
         )
 
@@ -125,10 +134,10 @@ class Journal:
         if self._file is not None:
             _begin(self._file)  # a wrong path is an error before anything is paid
 
-    def add(self, entry: Entry) -> None:
-        """Add a request that has just ended."""
+    def add(self, entry: Entry, time: datetime) -> None:
+        """Add a request, and when it ended."""
         usage = None if entry.usage is None else _counted_tokens(entry.usage)
-        row = Row(datetime.now(UTC), entry._replace(usage=usage))
+        row = Row(time, entry._replace(usage=usage))
         self.kept.append(row)
         if self._file is not None:
             self._write(self._file, row)
@@ -137,6 +146,12 @@ class Journal:
         """Keep further rows, in the order of their times."""
         self.kept.extend(rows)
         self.kept = deque(sorted(self.kept, key=lambda row: row.time), self.kept.maxlen)
+
+    def without_file(self) -> Journal:
+        """A copy with the rows that are kept, which writes to no file."""
+        copied = Journal(self.kept.maxlen, None)
+        copied.kept.extend(self.kept)
+        return copied
 
     def _write(self, file: Path, row: Row) -> None:
         try:
@@ -191,6 +206,12 @@ def _is_cut(line: bytes) -> bool:
     except ValueError:
         return line.startswith(_START) or _START.startswith(line.strip())
     return False
+
+
+def _tags(values: dict[str, Any]) -> Tags:
+    if not all(isinstance(value, str) for value in values.values()):
+        raise TypeError("tags")
+    return tuple(sorted(values.items()))
 
 
 def _reported(facts: EnvironmentImpact | BillingCost | None) -> dict[str, Any] | None:

@@ -1,0 +1,206 @@
+"""What a ledger shows: as text, pages, tables, data and pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TextIO, overload
+
+from melious.impact.sums import Sums
+from melious.impact.totals import Dimension
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from melious.impact.rows import Row
+    from melious.impact.views.measures import Kind
+
+_TITLE = "Impact of AI requests"
+
+
+class ShownLedger(Sums):
+    """Sums, and the ways to show them."""
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """The rows that are kept, the oldest first."""
+        raise NotImplementedError
+
+    def summary(self, *, width: int = 100) -> str:
+        """A text for terminals: the total, and a table for each dimension.
+
+        It says what was not reported; estimates are in a separate table.
+
+        Args:
+            width: The most columns that a line may take, at least 50; narrow tables show fewer figures.
+
+        Examples:
+            >>> from melious import EnvironmentImpact, ImpactLedger
+            >>> from melious.impact import Entry
+            >>> ledger = ImpactLedger()
+            >>> ledger.record(Entry("chat", "glm-4.7", impact=EnvironmentImpact(carbon_g_co2=0.5)))
+            >>> print(ledger.summary().splitlines()[0])
+            1 request
+        """
+        from melious.impact.views.table import text  # noqa: PLC0415 - rarely needed
+
+        return text(self, width)
+
+    def _repr_html_(self) -> str:
+        """The HTML that notebooks show."""
+        from melious.impact.views.html import html  # noqa: PLC0415 - rarely needed
+
+        return html(self)
+
+    @overload
+    def to_html(self, to: None = None, *, title: str = _TITLE) -> str: ...
+    @overload
+    def to_html(self, to: str | PathLike[str], *, title: str = _TITLE) -> None: ...
+    def to_html(self, to: str | PathLike[str] | None = None, *, title: str = _TITLE) -> str | None:
+        """A page with the total and the tables, which needs nothing else; for light and dark themes.
+
+        Args:
+            to: A path; None returns the page.
+            title: The heading.
+
+        Returns:
+            The page, if `to` is None.
+        """
+        from melious.impact.views.html import page  # noqa: PLC0415 - rarely needed
+
+        return _written(page(self, title), to)
+
+    @overload
+    def to_markdown(self, to: None = None) -> str: ...
+    @overload
+    def to_markdown(self, to: str | PathLike[str]) -> None: ...
+    def to_markdown(self, to: str | PathLike[str] | None = None) -> str | None:
+        """The total and the tables as Markdown.
+
+        Args:
+            to: A path; None returns the text.
+
+        Returns:
+            The text, if `to` is None.
+
+        Examples:
+            >>> from melious import ImpactLedger
+            >>> ImpactLedger().to_markdown().strip()
+            '**0 requests**'
+        """
+        from melious.impact.views.markdown import markdown  # noqa: PLC0415 - rarely needed
+
+        return _written(markdown(self), to)
+
+    def to_dict(self, *, json: bool = False) -> dict[str, Any]:
+        """Total, breakdowns and the rows that are kept, as plain values.
+
+        Args:
+            json: Give values that `json.dumps` takes: money as decimal text, times as ISO 8601. By
+                default money is `Decimal`.
+        """
+        from melious.impact.views.export import plain  # noqa: PLC0415 - rarely needed
+
+        return plain(self, json=json)
+
+    def save(self, path: str | PathLike[str], *, title: str = _TITLE) -> None:
+        """Write the ledger to a file, in the format of its suffix.
+
+        Args:
+            path: `.html`, `.md`, `.txt`, `.json`, `.csv`, `.jsonl` (the rows that are kept), or `.png`,
+                `.svg`, `.pdf` (the plot).
+            title: The heading of a page.
+
+        Raises:
+            InvalidArgumentError: The suffix is another one.
+        """
+        from melious.impact.views.files import save  # noqa: PLC0415 - rarely needed
+
+        save(self, path, title)
+
+    def to_pandas(self, *, rows: bool = False, exact: bool = False) -> pd.DataFrame:
+        """A frame with a row for each combination of endpoint, model, provider, country and routing.
+
+        Args:
+            rows: Give a row for each request that is kept (`keep_rows`) instead, with its `time`.
+            exact: Keep amounts of money as `Decimal`; by default they are floats.
+
+        Returns:
+            The dimensions and the columns of `Totals`, with a column for each balance charged
+            (`charged_credits`, `charged_energy`). What was not reported is missing, not 0.
+
+        Raises:
+            ImportError: pandas is not installed (extra `pandas`).
+
+        Examples:
+            >>> from melious import ImpactLedger
+            >>> from melious.impact import Entry
+            >>> ledger = ImpactLedger()
+            >>> ledger.record(Entry("chat", "glm-4.7"))
+            >>> ledger.to_pandas().groupby("model")["requests"].sum()["glm-4.7"]  # doctest: +SKIP
+            1
+        """
+        from melious.impact.views.export import frame  # noqa: PLC0415 - imports pandas
+
+        return frame(self, rows=rows, exact=exact)
+
+    @overload
+    def to_csv(self, to: None = None, *, rows: bool = False) -> str: ...
+    @overload
+    def to_csv(self, to: str | PathLike[str] | TextIO, *, rows: bool = False) -> None: ...
+    def to_csv(self, to: str | PathLike[str] | TextIO | None = None, *, rows: bool = False) -> str | None:
+        """The rows of `to_pandas` as CSV; what was not reported is empty.
+
+        Args:
+            to: A path or an open text file; None returns the text.
+            rows: Give a row for each request that is kept, with its `time`.
+
+        Returns:
+            The text, if `to` is None.
+
+        Examples:
+            >>> from melious import ImpactLedger
+            >>> ImpactLedger().to_csv().split(",")[:3]
+            ['endpoint', 'model', 'provider']
+        """
+        from melious.impact.views.export import csv_of  # noqa: PLC0415 - rarely needed
+
+        return csv_of(self, to, rows=rows)
+
+    def plot(
+        self,
+        *,
+        by: Dimension | Sequence[Dimension] = ("model", "country"),
+        kind: Kind | Sequence[Kind] = ("carbon", "cost"),
+        over: Literal["time"] | None = None,
+    ) -> Figure:
+        """Draw what requests cost; estimates are hatched.
+
+        Args:
+            by: One dimension or several: a row of panels each.
+            kind: `carbon`, `cost`, `energy`, `water`, `tokens` or `requests`, or several: a column each.
+            over: `time` draws the sums as they grew, from the rows that are kept (`keep_rows`).
+
+        Returns:
+            A matplotlib figure outside pyplot, which notebooks show.
+
+        Raises:
+            ImportError: matplotlib is not installed (extra `plot`).
+            InvalidArgumentError: An argument is not one of these, or no rows are kept.
+
+        Examples:
+            >>> from melious import ImpactLedger
+            >>> ImpactLedger().plot(kind="energy").savefig("impact.png")  # doctest: +SKIP
+        """
+        from melious.impact.views.plots import figure  # noqa: PLC0415 - imports matplotlib
+
+        return figure(self, by, kind, over)
+
+
+def _written(text: str, to: str | PathLike[str] | None) -> str | None:
+    if to is None:
+        return text
+    Path(to).write_text(text, encoding="utf-8")
+    return None
