@@ -28,8 +28,8 @@ class ImpactLedger(ShownLedger):
 
     Attributes:
         estimates: Whether figures that were not reported are estimated.
-        first: When the first request ended, in UTC; None without requests.
-        last: When the last request ended, in UTC; None without requests.
+        first: When the first request ended, in UTC; None if unknown.
+        last: When the last request ended, in UTC; None if unknown.
 
     Examples:
         >>> from melious import EnvironmentImpact, ImpactLedger

@@ -129,7 +129,9 @@ class ShownLedger(Sums):
 
         Returns:
             The dimensions and the columns of `Totals`, with a column for each balance charged
-            (`charged_credits`, `charged_energy`). What was not reported is missing, not 0.
+            (`charged_credits`, `charged_energy`), and `grid_g_per_kwh`, which is carbon divided by energy.
+            Rows of requests also have `seconds` and a column for each tag (`tag_project`). What was not
+            reported is missing, not 0.
 
         Raises:
             ImportError: pandas is not installed (extra `pandas`).

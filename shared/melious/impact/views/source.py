@@ -25,5 +25,12 @@ class LedgerLike(Protocol):
     def by(self, dimension: Dimension) -> dict[str | None, Totals]:
         """The sums by one dimension."""
 
+    def by_tag(self, name: str) -> dict[str | None, Totals]:
+        """The sums by the values of a tag."""
+
+    @property
+    def tag_names(self) -> tuple[str, ...]:
+        """The names of all tags."""
+
     def cells(self) -> Iterator[tuple[Cell, Totals]]:
         """The sums for each combination."""
