@@ -14,19 +14,16 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-    from melious.impact.rows import Row
+    from melious.impact.periods import PeriodArgument
     from melious.impact.views.measures import Kind
+    from melious.impact.views.report import Format, Report
+    from melious.impact.views.sci import SCI
 
 _TITLE = "Impact of AI requests"
 
 
 class ShownLedger(Sums):
     """Sums, and the ways to show them."""
-
-    @property
-    def rows(self) -> tuple[Row, ...]:
-        """The rows that are kept, the oldest first."""
-        raise NotImplementedError
 
     def summary(self, *, width: int = 100) -> str:
         """A text for terminals: the total, and a table for each dimension.
@@ -170,6 +167,68 @@ class ShownLedger(Sums):
         from melious.impact.views.export import csv_of  # noqa: PLC0415 - rarely needed
 
         return csv_of(self, to, rows=rows)
+
+    @overload
+    def report(self, period: PeriodArgument = None, *, tag: str = "project") -> Report: ...
+    @overload
+    def report(
+        self,
+        period: PeriodArgument = None,
+        format: Format = ...,
+        *,
+        tag: str = "project",
+    ) -> str: ...
+    def report(
+        self,
+        period: PeriodArgument = None,
+        format: Format | None = None,  # noqa: A002 - the word for it
+        *,
+        tag: str = "project",
+    ) -> Report | str:
+        """A report on a period, for an auditor; see `melious.impact.report`.
+
+        A ledger knows the month of each request. Periods of days need the rows (`keep_rows`), or
+        `ImpactLedger.from_rows(file)`.
+
+        Args:
+            period: `2026-11`, `2026-Q4`, `2026`, or a pair (from, to); by default everything. In UTC.
+            format: `markdown`, `html`, `csv` or `json` gives text; by default the result is a `Report`.
+            tag: The tag of the last table.
+
+        Raises:
+            InvalidArgumentError: An argument is wrong, or there are no rows for a period of days.
+
+        Examples:
+            >>> from melious import ImpactLedger
+            >>> print(ImpactLedger().report("2026-11", "markdown").splitlines()[0])
+            # Impact of AI requests: November 2026
+        """
+        from melious.impact.views.report import report  # noqa: PLC0415 - rarely needed
+
+        return report(self, period, tag=tag) if format is None else report(self, period, format, tag=tag)
+
+    def sci(self, *, runs: int = 1) -> SCI:
+        """The Software Carbon Intensity, M excluded: grams of CO2 per request, per 1,000 tokens and per run.
+
+        The service reports E x I, and nothing of M, the embodied emissions.
+
+        Args:
+            runs: How many runs the ledger has counted.
+
+        Raises:
+            InvalidArgumentError: `runs` is not a whole number of at least 1.
+
+        Examples:
+            >>> from melious import EnvironmentImpact, ImpactLedger
+            >>> from melious.impact import Entry
+            >>> ledger = ImpactLedger()
+            >>> ledger.record(Entry("chat", "glm-4.7", impact=EnvironmentImpact(carbon_g_co2=0.5)))
+            >>> ledger.sci().per_request
+            0.5
+        """
+        from melious.impact.views.sci import sci  # noqa: PLC0415 - rarely needed
+
+        return sci(self, runs)
 
     def plot(
         self,

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
-from typing import NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from melious import forks
 from melious.errors.checks import check_one_of, check_text
-from melious.impact.totals import DIMENSIONS, OTHER, Cell, Dimension, Tags, Totals
+from melious.impact.totals import DIMENSIONS, OTHER, Cell, Dimension, Entry, Tags, Totals
+
+if TYPE_CHECKING:
+    from melious.impact.rows import Row
 
 MAX_LABELS = 256
 MAX_CELLS = 4096
@@ -56,6 +59,16 @@ class Sums:
         self._labels: tuple[set[str | None], ...] = tuple(set() for _ in DIMENSIONS)
         self._tags: dict[str, set[str | None]] = {}
         self.estimates = estimates
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """The rows that are kept, the oldest first; sums alone keep none."""
+        return ()
+
+    def add(self, entry: Entry, time: datetime) -> None:
+        """Add one request, and when it ended."""
+        with self._lock:
+            self._sums_for(Key(entry.cell, entry.tags, month_of(time))).add(entry)
 
     @property
     def total(self) -> Totals:

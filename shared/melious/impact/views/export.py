@@ -120,10 +120,10 @@ def _write(ledger: LedgerLike, out: TextIO, *, rows: bool) -> None:
     columns, found = _table(ledger, rows=rows)
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(columns)
-    writer.writerows(_texts(row.get(name) for name in columns) for row in found)
+    writer.writerows(csv_cells(row.get(name) for name in columns) for row in found)
 
 
-def _texts(values: Iterable[Any]) -> list[Any]:
+def csv_cells(values: Iterable[Any]) -> list[Any]:
     """Cells of CSV: money without an exponent; what a spreadsheet would take for a formula is quoted."""
     return [
         f"'{value}"

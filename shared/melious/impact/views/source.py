@@ -9,14 +9,18 @@ from melious.impact.rows import Row
 from melious.impact.totals import Cell, Dimension, Totals
 
 
-class LedgerLike(Protocol):
-    """A ledger, as the views read it."""
+class Noted(Protocol):
+    """What has a total and notes on it."""
 
     estimates: bool
 
     @property
     def total(self) -> Totals:
         """The sums over all requests."""
+
+
+class LedgerLike(Noted, Protocol):
+    """A ledger, as the views read it."""
 
     @property
     def rows(self) -> tuple[Row, ...]:
