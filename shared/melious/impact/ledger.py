@@ -64,8 +64,8 @@ class ImpactLedger(ShownLedger):
         super().__init__(estimates=estimate)
         self._estimator: Estimator | None = None
         self._journal: Journal | None = None
-        self.first: datetime | None = None
-        self.last: datetime | None = None
+        self.first = None
+        self.last = None
         if estimate:
             from melious.impact.estimates import Estimator  # noqa: PLC0415 - rarely needed
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TextIO, overload
 
+from melious.errors.checks import check_text
 from melious.impact.sums import Sums
 from melious.impact.totals import Dimension
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from melious.impact.periods import PeriodArgument
+    from melious.impact.views.codecarbon import Written
     from melious.impact.views.measures import Kind
     from melious.impact.views.report import Format, Report
     from melious.impact.views.sci import SCI
@@ -23,7 +26,15 @@ _TITLE = "Impact of AI requests"
 
 
 class ShownLedger(Sums):
-    """Sums, and the ways to show them."""
+    """Sums, and the ways to show them.
+
+    Attributes:
+        first: When the first request ended, in UTC; None if unknown.
+        last: When the last request ended, in UTC; None if unknown.
+    """
+
+    first: datetime | None = None
+    last: datetime | None = None
 
     def summary(self, *, width: int = 100) -> str:
         """A text for terminals: the total, and a table for each dimension.
@@ -206,6 +217,70 @@ class ShownLedger(Sums):
         from melious.impact.views.report import report  # noqa: PLC0415 - rarely needed
 
         return report(self, period, tag=tag) if format is None else report(self, period, format, tag=tag)
+
+    def to_codecarbon(
+        self,
+        path: str | PathLike[str],
+        *,
+        project_name: str = "melious",
+        run_id: str | None = None,
+    ) -> Written:
+        """Write rows that CodeCarbon's dashboard, carbonboard, reads, beside those of your own machine.
+
+        One row for each provider, country and month. Emissions are in kg of CO2, energy in kWh, water in
+        litres; the columns about a measured machine are empty, and `tracking_mode` says where the figures
+        come from. Requests that did not report both energy and carbon have no row.
+
+        A file that exists keeps its other rows. Nothing is counted twice if you write the same ledger
+        again: its rows replace the earlier ones. Ledgers of blocks inside each other, and a ledger and the
+        rows file of several, hold the same requests: write one of them. Times are in UTC.
+
+        Args:
+            path: The file, such as `emissions.csv`.
+            project_name: The project that carbonboard shows the rows under.
+            run_id: What the rows are known again by; by default when the first request ended.
+
+        Returns:
+            How many rows were written, for how many requests, and how many requests are left out.
+
+        Raises:
+            InvalidArgumentError: The file is not one of CodeCarbon, or `run_id` is missing and needed.
+            OSError: The file cannot be read or written.
+        """
+        from melious.impact.views.codecarbon import write  # noqa: PLC0415 - rarely needed
+
+        if run_id is not None:
+            check_text("run_id", run_id)
+        run = None if self.first is None else self.first.isoformat()
+        return write(self, path, project_name, run_id or run, self.last)
+
+    @overload
+    def to_ecologits(self, *, typed: Literal[False] = False) -> dict[str, Any]: ...
+    @overload
+    def to_ecologits(self, *, typed: Literal[True]) -> Any: ...
+    def to_ecologits(self, *, typed: bool = False) -> Any:
+        """The total in the shape of EcoLogits' impacts: of the usage phase, as the service reports it.
+
+        `energy` in kWh, `gwp` in kg of CO2 and `wcf` in litres, each only if reported. `adpe`, `pe` and
+        `embodied` are absent, and never 0. EcoLogits models embodied impacts: do not add the two.
+
+        Args:
+            typed: Give an `ImpactsOutput` of ecologits, whose `usage` has only what is reported.
+
+        Raises:
+            ImportError: `typed`, and ecologits is not installed.
+
+        Examples:
+            >>> from melious import EnvironmentImpact, ImpactLedger
+            >>> from melious.impact import Entry
+            >>> ledger = ImpactLedger()
+            >>> ledger.record(Entry("chat", "glm-4.7", impact=EnvironmentImpact(carbon_g_co2=500)))
+            >>> ledger.to_ecologits()["usage"]["gwp"]["value"]
+            0.5
+        """
+        from melious.impact.views import ecologits  # noqa: PLC0415 - rarely needed
+
+        return ecologits.typed(self.total) if typed else ecologits.plain(self.total)
 
     def sci(self, *, runs: int = 1) -> SCI:
         """The Software Carbon Intensity, M excluded: grams of CO2 per request, per 1,000 tokens and per run.
