@@ -27,17 +27,7 @@ COLUMNS = (
     *("gpu_utilization_percent", "ram_utilization_percent", "ram_used_gb", "on_cloud", "pue", "wue"),
 )
 """The columns of CodeCarbon 3, in its order."""
-NEEDED = frozenset(
-    (
-        "timestamp",
-        "project_name",
-        "run_id",
-        "emissions",
-        "energy_consumed",
-        "country_iso_code",
-        "tracking_mode",
-    )
-)
+NEEDED = ("timestamp", "project_name", "run_id", "emissions", "energy_consumed", "country_iso_code")
 """Columns without which a file is not one of CodeCarbon."""
 _UNKNOWN_COUNTRY = "ZZZ"  # carbonboard fails where there is no code
 _PROVIDER, _COUNTRY = DIMENSIONS.index("provider"), DIMENSIONS.index("country")

@@ -149,9 +149,8 @@ class RouteAdvice:
     def notes(self) -> list[str]:
         """What to know about the evidence, in sentences."""
         if not self.suggestions:
-            return [
-                f"Nothing to compare: {counted(self.requests, 'request')}, and no carbon or cost reported."
-            ]
+            seen = counted(self.requests, "answer")
+            return [f"There is nothing to compare: {seen}, and no carbon or cost reported."]
         said = ["This is what these requests cost, at their hours and with their prompts; it is no promise."]
         if self.simulated:
             said.insert(0, f"Simulated: the sandbox answered {counted(self.simulated, 'request')}.")
