@@ -56,7 +56,9 @@ def test_a_ledger_can_be_pickled_while_another_thread_records(sandbox: Sandbox) 
     finally:
         done.set()
         thread.join()
-    assert all(each.total.requests == each.by_tag("project").get("website", each.total).requests for each in carried)
+    assert all(
+        each.total.requests == each.by_tag("project").get("website", each.total).requests for each in carried
+    )
 
 
 # --- the mark of the sandbox -----------------------------------------------------------------------------
@@ -76,7 +78,9 @@ def test_every_answer_of_the_sandbox_is_known_as_simulated(
     assert ImpactLedger.from_rows(ledger.rows).total.simulated == 4
 
 
-def test_an_answer_without_figures_is_simulated_too(clients: Clients, sandbox: Sandbox, tmp_path: Path) -> None:
+def test_an_answer_without_figures_is_simulated_too(
+    clients: Clients, sandbox: Sandbox, tmp_path: Path
+) -> None:
     sandbox.faults.add(Fault(impact="missing", cost="missing"))
     with track_impact(rows_file=tmp_path / "rows.jsonl") as ledger:
         clients.call(clients.client(sandbox), "chat.create", model=CHAT, messages=QUESTION)

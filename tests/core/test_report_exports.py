@@ -45,8 +45,16 @@ def test_a_row_for_each_provider_country_and_month(ledger: ImpactLedger, tmp_pat
     october, germany, finland = _read(file)
     assert [row["country_iso_code"] for row in (october, germany, finland)] == ["FIN", "DEU", "FIN"]
     assert (october["timestamp"], finland["timestamp"]) == ("2026-10-31T23:59:59", "2026-11-05T08:30:00")
-    assert (finland["emissions"], finland["energy_consumed"], finland["water_consumed"]) == ("0.2", "0.5", "0.25")
-    assert (finland["country_name"], finland["cloud_provider"], finland["on_cloud"]) == ("Finland", "ionos", "N")
+    assert (finland["emissions"], finland["energy_consumed"], finland["water_consumed"]) == (
+        "0.2",
+        "0.5",
+        "0.25",
+    )
+    assert (finland["country_name"], finland["cloud_provider"], finland["on_cloud"]) == (
+        "Finland",
+        "ionos",
+        "N",
+    )
     assert finland["tracking_mode"] == "reported by Melious: 1 of 1 request"
     assert finland["project_name"] == "website"
     measured = [name for name in finland if name.startswith(("cpu_", "gpu_", "ram_")) or name in
@@ -100,7 +108,11 @@ def test_what_was_not_reported_has_no_row_and_is_counted(tmp_path: Path) -> None
     )
     assert ledger.to_codecarbon(tmp_path / "emissions.csv") == Written(rows=1, requests=1, left_out=1)
     (row,) = _read(tmp_path / "emissions.csv")
-    assert (row["country_iso_code"], row["country_name"], row["water_consumed"]) == ("ZZZ", "Unknown country", "")
+    assert (row["country_iso_code"], row["country_name"], row["water_consumed"]) == (
+        "ZZZ",
+        "Unknown country",
+        "",
+    )
     assert ImpactLedger().to_codecarbon(tmp_path / "empty.csv") == Written(0, 0, 0)
     assert _read(tmp_path / "empty.csv") == []
 

@@ -92,7 +92,9 @@ def test_thin_evidence_is_said_to_be_thin() -> None:
 
 
 def test_a_route_that_was_seen_often_is_preferred_to_a_lucky_one() -> None:
-    ledger = _ledger((30, {}), (20, {"routing": "eco", "grams": 0.2}), (1, {"routing": "batch", "grams": 0.1}))
+    ledger = _ledger(
+        (30, {}), (20, {"routing": "eco", "grams": 0.2}), (1, {"routing": "batch", "grams": 0.1})
+    )
     found = _only(ledger, "flavor or preset")
     assert (found.verdict, found.instead.route) == ("less", {"flavor": "eco"})
 
@@ -132,7 +134,9 @@ def test_routes_that_are_too_slow_or_not_timed_are_left_out() -> None:
 
 def test_requests_that_reported_nothing_or_failed_are_no_evidence() -> None:
     ledger = _ledger(
-        (20, {}), (20, {"routing": "eco", "grams": None}), (20, {"routing": "speed", "grams": 0.1, "failed": True})
+        (20, {}),
+        (20, {"routing": "eco", "grams": None}),
+        (20, {"routing": "speed", "grams": 0.1, "failed": True}),
     )
     assert _only(ledger, "flavor or preset").verdict == "alone"
     assert len(suggest_route(_ledger((5, {"grams": None})))) == 0

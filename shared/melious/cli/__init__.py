@@ -1,4 +1,4 @@
-"""The `melious` command: `demo`, `sandbox`, `models` and `doctor`."""
+"""The `melious` command: `demo`, `sandbox`, `models`, `doctor` and `report`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from melious._version import __version__
+from melious.cli.report import add_report
 from melious.errors import InvalidArgumentError, MeliousError
 
 _DEMO = (
@@ -75,6 +76,10 @@ def _command(options: argparse.Namespace) -> int:
         from melious.cli.doctor import run_doctor
 
         return run_doctor(options)
+    if options.command == "report":
+        from melious.cli.report import run_report
+
+        return run_report(options)
     try:
         from melious.cli.demo import run_demo
 
@@ -101,6 +106,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_doctor(
         commands.add_parser("doctor", help="diagnose your setup: key, connection, rate limit, scopes")
     )
+    add_report(commands.add_parser("report", help="report on a rows file: energy, CO2, water, cost"))
     return parser
 
 
