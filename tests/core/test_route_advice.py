@@ -78,7 +78,7 @@ def test_a_preset_and_a_country_are_suggested_as_arguments_of_a_call() -> None:
 
 
 def test_money_is_compared_like_carbon() -> None:
-    ledger = _ledger((20, {"eur": "0.0004"}), (20, {"routing": "price", "eur": "0.0001", "grams": 0.9}))
+    ledger = _ledger((30, {"eur": "0.0004"}), (20, {"routing": "price", "eur": "0.0001", "grams": 0.9}))
     found = _only(ledger, "flavor or preset", "cost")
     assert (found.verdict, found.change) == ("less", pytest.approx(-0.75))
     assert _only(ledger, "flavor or preset").verdict == "least", "it costs more carbon"
@@ -115,6 +115,17 @@ def test_the_usual_route_may_cost_least_or_be_the_only_one() -> None:
     assert "only this route has been seen" in str(alone)
 
 
+def test_of_routes_used_as_often_the_cheaper_one_is_suggested() -> None:
+    found = _only(
+        _ledger((20, {"routing": "eco", "grams": 0.1}), (20, {"routing": "speed"})), "flavor or preset"
+    )
+    assert (found.verdict, found.usual.route, found.instead.route) == (
+        "less",
+        {"flavor": "speed"},
+        {"flavor": "eco"},
+    )
+
+
 def test_routes_that_are_too_slow_or_not_timed_are_left_out() -> None:
     ledger = _ledger(
         (20, {"seconds": 1.0}),
@@ -125,8 +136,8 @@ def test_routes_that_are_too_slow_or_not_timed_are_left_out() -> None:
     )
     found = _only(ledger, "flavor or preset", max_latency=2.0)
     assert (found.instead.route, found.instead.seconds) == ({"flavor": "eco"}, 2.0), "9 of 10 are in time"
-    assert found.too_slow == ({"flavor": "batch"}, {"flavor": "price"})
-    assert "Not fast enough, or not timed: flavor='batch', flavor='price'." in str(found)
+    assert found.too_slow == ({"flavor": "price"}, {"flavor": "batch"})
+    assert "Not fast enough, or not timed: flavor='price', flavor='batch'." in str(found)
     alone = _only(ledger, "flavor or preset", max_latency=0.5)
     assert (alone.verdict, alone.instead) == ("alone", None)
     assert "no other route is fast enough" in str(alone)

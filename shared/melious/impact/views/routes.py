@@ -250,10 +250,9 @@ def _compared(
     by_route: dict[str | None, list[_Seen]] = defaultdict(list)
     for each in seen:
         by_route[each.route].append(each)
-    usual, *others = (
-        _evidence(_arguments(route, choice), of_route)
-        for route, of_route in sorted(by_route.items(), key=lambda each: (-len(each[1]), each[0] or ""))
-    )
+    found = [_evidence(_arguments(route, choice), of_route) for route, of_route in by_route.items()]
+    # Of routes that are used as often, the dearest: the others may save.
+    usual, *others = sorted(found, key=lambda each: (-each.requests, -each.median, str(each.route)))
     fast = [each for each in others if max_latency is None or _is_within(each, max_latency)]
     slow = tuple(each.route for each in others if each not in fast)
     if not fast:
