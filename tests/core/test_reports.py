@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -201,6 +201,17 @@ def test_estimates_have_a_table_of_their_own() -> None:
     assert (made.total.carbon_g_co2, made.total.estimated_carbon_g_co2) == (200.0, 200.0)
     assert "## Estimated, by month" in made.to_markdown()
     assert "| CO₂, location-based | 200 g CO₂ | 1 of 2 requests (50%) |" in made.to_markdown()
+
+
+def test_times_without_a_zone_are_in_utc_and_others_are_turned_into_it() -> None:
+    east = timezone(timedelta(hours=9))
+    rows = [
+        _row(datetime(2026, 11, 1), "FI", None),  # noqa: DTZ001 - what is tested
+        _row(datetime(2026, 11, 1, 8, tzinfo=east), "FI", None),
+    ]
+    for source in (rows, ImpactLedger.from_rows(rows[:1])):
+        assert report(source, "2026-11").total.requests == 1
+    assert report(rows, ("2026-10-31", "2026-10-31")).total.requests == 1
 
 
 def test_an_empty_period_says_so(ledger: ImpactLedger) -> None:

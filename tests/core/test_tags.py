@@ -140,6 +140,25 @@ def test_tags_without_end_are_bounded_and_no_request_is_lost() -> None:
     assert ledger.total.requests == many + 1000
 
 
+def test_nobody_looks_for_tags_without_a_ledger(
+    clients: Clients, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from melious.impact import tags
+
+    looked: list[int] = []
+
+    def find() -> tuple[tuple[str, str], ...]:
+        looked.append(1)
+        return (("project", "found"),)
+
+    monkeypatch.setattr(tags, "sources", (find,))
+    _ask(clients, client)
+    assert looked == []
+    with track_impact() as ledger:
+        _ask(clients, client)
+    assert (looked, _requests(ledger, "project")) == ([1], {"found": 1})
+
+
 def test_merged_ledgers_keep_their_tags() -> None:
     one, other = ImpactLedger(), ImpactLedger()
     one.record(Entry("chat", "m", tags=(("project", "a"),)))

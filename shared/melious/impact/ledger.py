@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Self
 from melious import forks
 from melious.errors.checks import check_whole
 from melious.impact.shown import ShownLedger
-from melious.impact.sums import Key, month_of
+from melious.impact.sums import Key
+from melious.impact.times import in_utc, month_of
 from melious.impact.totals import Entry
 
 if TYPE_CHECKING:
@@ -78,9 +79,11 @@ class ImpactLedger(ShownLedger):
 
     def record(self, entry: Entry) -> None:
         """Add one request, which has just ended."""
-        self._record(entry, datetime.now(UTC))
+        self.add(entry, datetime.now(UTC))
 
-    def _record(self, entry: Entry, time: datetime) -> None:
+    def add(self, entry: Entry, time: datetime) -> None:
+        """Add one request, and when it ended."""
+        time = in_utc(time)
         key = Key(entry.cell, entry.tags, month_of(time))
         with self._lock:
             totals = self._cells.get(key) or self._sums_for(key)
@@ -135,7 +138,7 @@ class ImpactLedger(ShownLedger):
         )
         ledger = cls(estimate=estimate)
         for row in found:
-            ledger._record(row.entry, row.time)
+            ledger.add(row.entry, row.time)
         ledger._keep(found)
         return ledger
 

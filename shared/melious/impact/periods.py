@@ -10,7 +10,7 @@ from datetime import MAXYEAR, UTC, date, datetime, timedelta
 from typing import TypeAlias
 
 from melious.errors import InvalidArgumentError
-from melious.impact.sums import month_of
+from melious.impact.times import in_utc, month_of
 
 Moment: TypeAlias = str | date | datetime
 PeriodArgument: TypeAlias = "str | tuple[Moment, Moment] | None"
@@ -90,7 +90,8 @@ class Period:
 
     def has(self, time: datetime) -> bool:
         """Whether a time is in it."""
-        return (self.begin is None or time >= self.begin) and (self.end is None or time < self.end)
+        utc = in_utc(time)
+        return (self.begin is None or utc >= self.begin) and (self.end is None or utc < self.end)
 
     def __str__(self) -> str:
         if self.begin is None:
@@ -109,7 +110,7 @@ def _moment(period: Sequence[Moment], place: int) -> datetime:
     try:
         moment = _read(given) if isinstance(given, str) else given
         if isinstance(moment, datetime):
-            return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+            return in_utc(moment)
         if isinstance(moment, date):
             day = datetime(moment.year, moment.month, moment.day, tzinfo=UTC)
             return day + timedelta(days=place)

@@ -8,7 +8,7 @@ import os
 import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from os import PathLike
 from pathlib import Path
 from types import UnionType
@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, get_args
 from melious._figures import counted
 from melious.errors.checks import check_path
 from melious.impact.facts import BillingCost, EnvironmentImpact
+from melious.impact.times import in_utc
 from melious.impact.totals import Entry, Tags, Verification, token_counts
 
 _LOG = logging.getLogger("melious.impact")
@@ -53,6 +54,7 @@ class Row(NamedTuple):
         """The row as values of JSON; what was not reported is left out.
 
         Examples:
+            >>> from datetime import UTC
             >>> Row(datetime(2026, 1, 1, tzinfo=UTC), Entry("chat", "glm-4.7")).to_json()
             {'time': '2026-01-01T00:00:00+00:00', 'endpoint': 'chat', 'model': 'glm-4.7'}
         """
@@ -95,9 +97,8 @@ class Row(NamedTuple):
         if values.get("residency") not in (None, *get_args(Verification)):
             raise ValueError("residency")
         impact, cost = values.get("environment_impact"), values.get("billing_cost")
-        time = datetime.fromisoformat(values["time"])
         return cls(
-            time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC),
+            in_utc(datetime.fromisoformat(values["time"])),
             Entry(
                 values["endpoint"],
                 values["model"],

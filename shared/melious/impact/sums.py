@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from melious import forks
 from melious.errors.checks import check_one_of, check_text
+from melious.impact.times import month_name, month_of
 from melious.impact.totals import DIMENSIONS, OTHER, Cell, Dimension, Entry, Tags, Totals
 
 if TYPE_CHECKING:
@@ -27,23 +28,12 @@ class Key(NamedTuple):
     Attributes:
         cell: Their names, one per dimension.
         tags: Their tags.
-        month: The month in which they ended, in UTC; see `month_of`.
+        month: The month in which they ended, in UTC; see `times.month_of`.
     """
 
     cell: Cell
     tags: Tags
     month: int
-
-
-def month_of(time: datetime) -> int:
-    """The month of a time, counted from the year 0."""
-    utc = time.astimezone(UTC)
-    return utc.year * 12 + utc.month - 1
-
-
-def month_name(month: int) -> str:
-    """A month as in `2026-11`."""
-    return f"{month // 12:04}-{month % 12 + 1:02}"
 
 
 class Sums:

@@ -11,7 +11,8 @@ from typing import Any
 
 from melious.errors import InvalidArgumentError
 from melious.impact import ImpactLedger, Totals
-from melious.impact.sums import Key, month_name, month_of
+from melious.impact.sums import Key
+from melious.impact.times import month_name, month_of
 
 _MONEY = frozenset({"eur", "estimated_eur"})
 _COLUMNS = frozenset(item.name for item in fields(Totals))

@@ -15,7 +15,8 @@ from uuid import NAMESPACE_URL, uuid5
 from melious._figures import counted
 from melious.errors import InvalidArgumentError
 from melious.errors.checks import check_path, check_text
-from melious.impact.sums import Key, Sums, month_name, month_of
+from melious.impact.sums import Key, Sums
+from melious.impact.times import month_name, month_of
 from melious.impact.totals import DIMENSIONS, Totals
 
 COLUMNS = (
@@ -168,7 +169,7 @@ def _row(place: _Place, totals: Totals, project_name: str, run: str, last: datet
 def _time_in(month: int, last: datetime | None) -> datetime:
     """The time of the last request, if it was in the month, or else the last second of the month."""
     if last is not None and month_of(last) == month:
-        return last.astimezone(UTC)
+        return last
     year, index = divmod(month + 1, 12)
     return datetime(year, index + 1, 1, tzinfo=UTC) - timedelta(seconds=1)
 

@@ -17,7 +17,8 @@ from melious.errors import InvalidArgumentError
 from melious.errors.checks import check_one_of, check_path, check_text
 from melious.impact.periods import Period, PeriodArgument
 from melious.impact.rows import Row, read_rows
-from melious.impact.sums import Sums, month_of
+from melious.impact.sums import Sums
+from melious.impact.times import month_of
 from melious.impact.totals import Totals
 from melious.impact.views.export import csv_cells
 from melious.impact.views.report_facts import ACCOUNTING, METHOD, SCOPE
