@@ -52,13 +52,14 @@ PAIRS = [
     Pair(
         "clients/_async",
         "clients/_sync",
-        ("batches.py", "client.py", "endpoints.py"),
+        ("chat.py", "client.py", "endpoint.py", "media.py", "models.py", "splitting.py", "vectors.py"),
         {
             "AsyncMeliousClient": "MeliousClient",
             "AsyncChat": "Chat",
             "AsyncChatStream": "ChatStream",
             "AsyncBegun": "Begun",
             "AsyncEmbeddings": "Embeddings",
+            "AsyncEndpoint": "Endpoint",
             "AsyncRerank": "Rerank",
             "AsyncImages": "Images",
             "AsyncAudio": "Audio",

@@ -1,6 +1,7 @@
 """Fixtures for every test, and what a run takes of the tests: which HTTP library, which part of large products."""
 
 import asyncio
+import logging
 import signal
 import sys
 from collections import defaultdict
@@ -157,6 +158,31 @@ def _nothing_said() -> Iterator[None]:
     common = sys.modules.get("melious.endpoints.common")
     if common is not None:
         common.forget_checked_models()
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_it_was() -> Iterator[None]:
+    """Levels and streams that a test gives to loggers end with it, like the output that pytest captures."""
+    levels = [(logger, logger.level) for logger in _loggers()]
+    streams = set(_streams())
+    yield
+    for logger, level in levels:
+        if logger.level != level:
+            logger.setLevel(level)
+    for logger, handler in set(_streams()) - streams:
+        logger.removeHandler(handler)
+
+
+def _loggers() -> list[logging.Logger]:
+    made = logging.root.manager.loggerDict.values()
+    return [logging.root, *(logger for logger in made if isinstance(logger, logging.Logger))]
+
+
+def _streams() -> Iterator[tuple[logging.Logger, logging.Handler]]:
+    for logger in _loggers():
+        for handler in logger.handlers:
+            if type(handler) is logging.StreamHandler:
+                yield logger, handler
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from melious import APIStatusError, InvalidArgumentError, ResponseDecodeError, ServerError, track_impact
-from melious.endpoints.batching import BatchLimits, in_batches
 from melious.endpoints.rerank import RerankPlan
+from melious.endpoints.splitting import BatchLimits, in_batches
 from melious.exchange.request import Response
 from melious.sandbox import Fault, Sandbox
 from melious.settings.config import ClientConfig

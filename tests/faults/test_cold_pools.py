@@ -6,8 +6,8 @@ import time
 import pytest
 from faults_kit import ASK, KEY, always, eventually, whole
 
-from melious.clients._async.endpoints import AsyncChat
-from melious.clients._sync.endpoints import Chat
+from melious.clients._async.chat import AsyncChat
+from melious.clients._sync.chat import Chat
 from melious.http._async.driver import AsyncDriver
 from melious.http._async.sharing import AsyncPools
 from melious.http._sync.driver import SyncDriver

@@ -12,8 +12,8 @@ from faults_faces import AsyncFace
 from faults_kit import ASK, DONE, KEY, LAST_CHUNK, Peer, event, eventually, http_chunk
 
 from melious import AsyncMeliousClient, MeliousClient
-from melious.clients._async.endpoints import AsyncChat
-from melious.clients._sync.endpoints import Chat
+from melious.clients._async.chat import AsyncChat
+from melious.clients._sync.chat import Chat
 from melious.exchange.exchange import Policy
 from melious.http._async.driver import AsyncDriver
 from melious.http._sync.driver import SyncDriver

@@ -12,7 +12,10 @@ from typing import Any
 
 from melious.answers.reading import is_trusted, json_of, read_as, set_source
 from melious.answers.results import EmbeddingsResult
-from melious.endpoints.batching import (
+from melious.endpoints.blank_texts import is_blank, width_of
+from melious.endpoints.common import body_of, check_known, encoded, trust_of
+from melious.endpoints.embedding_cache import EmbeddingCache
+from melious.endpoints.splitting import (
     Batch,
     BatchLimits,
     BatchPlan,
@@ -23,9 +26,6 @@ from melious.endpoints.batching import (
     utf8_length,
     whole_number,
 )
-from melious.endpoints.blank_texts import is_blank, width_of
-from melious.endpoints.common import body_of, check_known, encoded, trust_of
-from melious.endpoints.embedding_cache import EmbeddingCache
 from melious.endpoints.sums import combined
 from melious.endpoints.vectors import in_order, rename_text
 from melious.errors import APIStatusError, InvalidArgumentError, ResponseDecodeError

@@ -8,7 +8,8 @@ from typing import Any
 from melious._figures import whole_count
 from melious.answers.reading import json_of, read_as, set_source, wrong_answer, wrong_index
 from melious.answers.results import RerankItem, RerankResult
-from melious.endpoints.batching import (
+from melious.endpoints.common import body_of, check_known, encoded, is_list
+from melious.endpoints.splitting import (
     Batch,
     BatchLimits,
     BatchPlan,
@@ -18,7 +19,6 @@ from melious.endpoints.batching import (
     utf8_length,
     whole_number,
 )
-from melious.endpoints.common import body_of, check_known, encoded, is_list
 from melious.endpoints.sums import combined
 from melious.errors import InvalidArgumentError, ResponseDecodeError
 from melious.errors.checks import check_text, check_whole

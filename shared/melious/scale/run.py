@@ -14,8 +14,8 @@ from contextvars import copy_context
 from typing import Any
 
 from melious.clients._sync.client import MeliousClient
-from melious.endpoints.batching import Batch
 from melious.endpoints.embeddings import MAX_BATCH_BYTES, MAX_ITEMS, EmbeddingsPlan
+from melious.endpoints.splitting import Batch
 from melious.errors import (
     AuthenticationError,
     BadRequestError,

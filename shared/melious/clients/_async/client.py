@@ -6,14 +6,10 @@ from types import TracebackType
 from typing import Any, Self, Unpack
 
 from melious._signatures import written_out
-from melious.clients._async.endpoints import (
-    AsyncAudio,
-    AsyncChat,
-    AsyncEmbeddings,
-    AsyncImages,
-    AsyncModels,
-    AsyncRerank,
-)
+from melious.clients._async.chat import AsyncChat
+from melious.clients._async.media import AsyncAudio, AsyncImages
+from melious.clients._async.models import AsyncModels
+from melious.clients._async.vectors import AsyncEmbeddings, AsyncRerank
 from melious.clients.base import ClientBase, checked_http_client
 from melious.http._async.driver import AsyncDriver
 from melious.settings.config import ClientConfig

@@ -7,14 +7,10 @@ from types import TracebackType
 from typing import Any, Self, Unpack
 
 from melious._signatures import written_out
-from melious.clients._sync.endpoints import (
-    Audio,
-    Chat,
-    Embeddings,
-    Images,
-    Models,
-    Rerank,
-)
+from melious.clients._sync.chat import Chat
+from melious.clients._sync.media import Audio, Images
+from melious.clients._sync.models import Models
+from melious.clients._sync.vectors import Embeddings, Rerank
 from melious.clients.base import ClientBase, checked_http_client
 from melious.http._sync.driver import SyncDriver
 from melious.settings.config import ClientConfig

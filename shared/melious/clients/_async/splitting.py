@@ -7,8 +7,8 @@ from typing import Any, TypeAlias, TypeVar
 
 from melious.answers.results import Result
 from melious.clients._async.primitives import Workers, wait_for_all
-from melious.clients.batches import BatchRun, Sending
-from melious.endpoints.batching import Batch, BatchPlan
+from melious.clients.splitting import BatchRun, Sending
+from melious.endpoints.splitting import Batch, BatchPlan
 from melious.exchange.request import Request, Response
 from melious.http._async.primitives import callback_result, check_runtime
 

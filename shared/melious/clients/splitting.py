@@ -18,7 +18,7 @@ from melious.clients.record import UsageRecorder
 from melious.errors import APIStatusError, MeliousError
 
 if TYPE_CHECKING:
-    from melious.endpoints.batching import Batch, BatchPlan
+    from melious.endpoints.splitting import Batch, BatchPlan
     from melious.exchange.request import Request, Response
 
 R = TypeVar("R", bound=Result)

@@ -1,0 +1,158 @@
+"""The command line: commands, arguments and their help."""
+
+from __future__ import annotations
+
+import argparse
+
+from melious._version import __version__
+
+_DEMO = (
+    "Answer a question about the Python language with a LangChain chain and a LlamaIndex query engine, let "
+    "an agent use a tool, and show what all of it cost. Without --live, on a local sandbox: no key, no "
+    "network, and simulated answers and figures."
+)
+_VARIABLES = """\
+environment variables:
+  MELIOUS_API_KEY       the key
+  MELIOUS_BASE_URL      the service, if it is not https://api.melious.ai/v1
+  MELIOUS_LOG           info: a line for each request; debug: each attempt too
+  NO_COLOR              1: no colours
+  FORCE_COLOR           1: colours, also where it is not a terminal"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of the command line."""
+    whole = argparse.ArgumentParser(
+        prog="melious",
+        description="Melious for LangChain and LlamaIndex.",
+        epilog=_VARIABLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    whole.add_argument("--version", action="version", version=f"melious {__version__}")
+    commands = whole.add_subparsers(dest="command", required=True)
+    demo = commands.add_parser("demo", help="retrieval, an agent, and what they cost", description=_DEMO)
+    demo.add_argument("question", nargs="*", help="a question about the Python language")
+    demo.add_argument("--live", action="store_true", help="use the service, with the key in MELIOUS_API_KEY")
+    commands.add_parser("sandbox", help="a local test server; see melious sandbox --help")
+    _add_models(commands.add_parser("models", help="list models, what they can do and cost"))
+    _add_doctor(
+        commands.add_parser("doctor", help="diagnose your setup: key, connection, rate limit, scopes")
+    )
+    _add_report(commands.add_parser("report", help="report on a rows file: energy, CO2, water, cost"))
+    return whole
+
+
+def _add_models(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "List the models that the key in MELIOUS_API_KEY may use; without a key, the shipped catalogue. "
+        "A NAME finds models by a part of their name, and shows more of a single one."
+    )
+    yes_or_no = argparse.BooleanOptionalAction
+    parser.add_argument("name", nargs="?", metavar="NAME", help="only models with this in their name")
+    parser.add_argument("--type", help="chat, embeddings, rerank, image or audio")
+    parser.add_argument("--vision", action=yes_or_no, help="only models that take images, or only others")
+    parser.add_argument("--tools", action=yes_or_no, help="only models that call tools, or only others")
+    parser.add_argument("--reasoning", action=yes_or_no, help="only reasoning models, or only others")
+    parser.add_argument(
+        "--min-context",
+        type=_tokens,
+        metavar="TOKENS",
+        help="only models that read at least this many tokens: 131072, 128k or 1M",
+    )
+    parser.add_argument(
+        "--max-input-cost", metavar="EUR", help="only models with at most this price per million input tokens"
+    )
+    parser.add_argument(
+        "--order-by",
+        metavar="WORD",
+        help="price, input_cost, output_cost, context, max_output or name; reversed: --order-by=-price",
+    )
+    parser.add_argument("--limit", type=_positive, metavar="N", help="show the first N models only")
+    parser.add_argument("--offline", action="store_true", help="use the shipped catalogue, without a request")
+    _add_service(parser)
+    parser.add_argument("--json", action="store_true", help="machine-readable JSON with all known facts")
+
+
+def _add_service(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--base-url", metavar="URL", help="the service; MELIOUS_BASE_URL by default")
+    parser.add_argument(
+        "--allow-insecure-http",
+        action="store_true",
+        help="let the key go unencrypted to a host other than this machine",
+    )
+
+
+def _add_doctor(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Diagnose why requests fail. Requests the list of models, and sends each other endpoint an empty "
+        "request, which cannot be served and costs nothing. Only --try sends a request that is billed. "
+        "The exit status is 1 if there is a problem."
+    )
+    _add_service(parser)
+    parser.add_argument(
+        "--timeout", type=_seconds, default=10.0, metavar="SECONDS", help="for each step; 10 by default"
+    )
+    parser.add_argument("--no-scopes", action="store_true", help="do not send empty requests")
+    parser.add_argument(
+        "--try",
+        dest="model_to_try",
+        nargs="?",
+        const="",
+        metavar="MODEL",
+        help="also send one small chat request, which is billed, and show its receipt; "
+        "the cheapest model by default",
+    )
+    parser.add_argument(
+        "--need",
+        action="append",
+        default=[],
+        metavar="ENDPOINT",
+        help="fail if the key may not use this endpoint; may be repeated",
+    )
+    parser.add_argument("--json", action="store_true", help="machine-readable JSON")
+
+
+def _add_report(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Report what the requests of a rows file (track_impact(rows_file=...)) cost: energy, location-based "
+        "CO2, water and money, by month, country, provider, model and project, with the share of requests "
+        "that reported and the method. No key and no network are needed. Times are in UTC."
+    )
+    parser.add_argument("rows_file", metavar="ROWS_FILE", help="the file, lines of JSON")
+    parser.add_argument(
+        "--period",
+        metavar="PERIOD",
+        help="2026-11, 2026-Q4, 2026, or two days: 2026-11-01..2026-11-15; everything by default",
+    )
+    parser.add_argument(
+        "--format",
+        choices=("markdown", "md", "html", "csv", "json"),
+        help="markdown by default, or what the suffix of --output says",
+    )
+    parser.add_argument("--tag", metavar="NAME", default="project", help="the tag of the last table")
+    parser.add_argument("--output", metavar="FILE", help="write to this file")
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive whole number")
+    return int(text)
+
+
+def _tokens(text: str) -> int:
+    from melious.catalogue.selection import tokens_of
+
+    try:
+        return tokens_of(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number of seconds")
+    return seconds
