@@ -190,7 +190,7 @@ def test_figures_of_the_sandbox_are_labelled_in_every_format(clients: Clients, c
     assert "(simulated)</h1>" in ledger.report(None, "html")
     assert json.loads(ledger.report(None, "json"))["simulated"] is True
     assert next(csv.DictReader(io.StringIO(ledger.report(None, "csv"))))["simulated"] == "2"
-    assert "Simulated: 2 requests answered by the sandbox." in str(ledger.sci())
+    assert "Simulated: the sandbox answered 2 requests." in str(ledger.sci())
 
 
 def test_estimates_have_a_table_of_their_own() -> None:
@@ -254,7 +254,8 @@ def test_the_sci_is_per_request_per_1000_tokens_and_per_run_without_m(ledger: Im
     assert "per run           at least 400 g CO₂  2 runs" in str(sci)
     assert "Left out: 1 request that reported no CO₂." in str(sci)
     assert (
-        "M, the embodied emissions of the hardware, is not reported and not part of it." in sci._repr_html_()
+        "The service does not report M, the embodied emissions of the hardware, so M is excluded."
+        in sci._repr_html_()
     )
 
 

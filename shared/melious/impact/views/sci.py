@@ -16,7 +16,7 @@ from melious.impact.units import carbon
 
 _HEAD = "SCI, M excluded"
 _UNIT = "g CO2eq"
-_WHY = "M, the embodied emissions of the hardware, is not reported and not part of it."
+_WHY = "The service does not report M, the embodied emissions of the hardware, so M is excluded."
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class SCI:
         """What the figures are without, in sentences."""
         said = [_WHY]
         if self.simulated:
-            said.append(f"Simulated: {counted(self.simulated, 'request')} answered by the sandbox.")
+            said.append(f"Simulated: the sandbox answered {counted(self.simulated, 'request')}.")
         if self.left_out:
             said.append(f"Left out: {counted(self.left_out, 'request')} that reported no CO₂.")
         return said
