@@ -41,7 +41,7 @@ def test_a_carried_ledger_has_everything_and_goes_its_own_way(carry: Any, tmp_pa
     assert len(file.read_text("utf-8").splitlines()) == 3, "a copy writes to no file"
 
 
-def test_a_ledger_can_be_pickled_while_another_thread_records(sandbox: Sandbox) -> None:
+def test_a_ledger_can_be_pickled_while_another_thread_records() -> None:
     ledger = ImpactLedger(keep_rows=50)
     done = threading.Event()
 
