@@ -39,6 +39,7 @@ def parser() -> argparse.ArgumentParser:
         commands.add_parser("doctor", help="diagnose your setup: key, connection, rate limit, scopes")
     )
     _add_probe(commands.add_parser("probe", help="ask the service what its documentation leaves open"))
+    _add_report(commands.add_parser("report", help="report on a rows file: energy, CO2, water, cost"))
     return whole
 
 
@@ -140,6 +141,27 @@ def _add_probe(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--timeout", type=_seconds, default=60.0, metavar="SECONDS", help="for each answer; 60 by default"
     )
+
+
+def _add_report(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Report what the requests of a rows file (track_impact(rows_file=...)) cost: energy, location-based "
+        "CO2, water and money, by month, country, provider, model and project, with the share of requests "
+        "that reported and the method. No key and no network are needed. Times are in UTC."
+    )
+    parser.add_argument("rows_file", metavar="ROWS_FILE", help="the file, lines of JSON")
+    parser.add_argument(
+        "--period",
+        metavar="PERIOD",
+        help="2026-11, 2026-Q4, 2026, or two days: 2026-11-01..2026-11-15; everything by default",
+    )
+    parser.add_argument(
+        "--format",
+        choices=("markdown", "md", "html", "csv", "json"),
+        help="markdown by default, or what the suffix of --output says",
+    )
+    parser.add_argument("--tag", metavar="NAME", default="project", help="the tag of the last table")
+    parser.add_argument("--output", metavar="FILE", help="write to this file")
 
 
 def _positive(text: str) -> int:
