@@ -173,6 +173,15 @@ def test_an_answer(http, sandbox):
     assert sandbox.requests[0].served.model == "deepseek-v3.2"
 
 
+def test_the_documented_profiles_add_impact_and_bill():
+    for profile in ("g1", "g2"):
+        with Sandbox(profile) as other:
+            headers = {**VERSION, "x-api-key": other.api_key}
+            url = f"{other.base_url}/messages"
+            answer = httpx.post(url, json=ASKED, headers=headers, trust_env=False).json()
+            assert answer["environment_impact"]["simulated"] is True
+
+
 def test_tools_there_and_back(http, sandbox):
     sandbox.replies.add(Reply(tool_calls=[("get_weather", {"city": "Oslo"}, "c1")]), endpoint="messages")
     answer = http.post("/messages", json={**ASKED, "tools": [TOOL]}, headers=VERSION).json()

@@ -15,7 +15,10 @@ _TOKENS_OF_AN_IMAGE = 1_000
 
 
 async def create(context: RequestContext) -> Response | EventsResponse:
-    """Answer a request, whole or as a stream; neither carries impact or bill, as on the live service."""
+    """Answer a request, whole or as a stream.
+
+    The documentation says that whole answers carry impact and bill; those of the live service do not.
+    """
     _check_version(context)
     body = context.fields
     if body.get("max_tokens") is None:
@@ -28,12 +31,12 @@ async def create(context: RequestContext) -> Response | EventsResponse:
         return json_response(reply.json)
     profile = context.service.profile
     done = complete(request, profile, 0) if reply is None else scripted(request, reply, 0)
-    context.cost(done.work, sent=False)
+    extra = context.cost(done.work, sent=profile.name != "live" and not request.stream)
     head = anthropic.head_of(body.get("model"))
     usage = {"input_tokens": done.work.input_tokens, "output_tokens": done.work.output_tokens}
     if request.stream:
         return EventsResponse(anthropic.stream(head, done.choice, usage))
-    return json_response(anthropic.whole(head, done.choice, usage))
+    return json_response(anthropic.whole(head, done.choice, usage) | extra)
 
 
 async def count_tokens(context: RequestContext) -> Response:
