@@ -63,6 +63,7 @@ PAIRS = [
             "AsyncRerank": "Rerank",
             "AsyncImages": "Images",
             "AsyncAudio": "Audio",
+            "AsyncDocuments": "Documents",
             "AsyncModels": "Models",
             "The asyncio client": "The blocking client",
             "A client for asyncio": "A client for blocking code",

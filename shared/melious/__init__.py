@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING
 from melious._version import __version__
 
 if TYPE_CHECKING:
+    from melious.answers.documents import ConvertedDocument, DocumentPage, DocumentsResult
     from melious.answers.results import (
         ChatCompletion,
         EmbeddingsResult,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from melious.clients._sync.client import MeliousClient
     from melious.endpoints.audio import TranscriptionParams
     from melious.endpoints.chat_params import ChatParams
+    from melious.endpoints.documents import DocumentParams
     from melious.endpoints.embeddings import EmbeddingParams
     from melious.endpoints.images import ImageParams
     from melious.endpoints.models import FindParams
@@ -63,6 +65,7 @@ if TYPE_CHECKING:
         ModelRefusalError,
         NoProvidersAvailableError,
         NotFoundError,
+        PageLimitError,
         PermissionDeniedError,
         ProviderError,
         RateLimitError,
@@ -102,6 +105,7 @@ _HOME = {
         "ModelRefusalError",
         "NoProvidersAvailableError",
         "NotFoundError",
+        "PageLimitError",
         "PermissionDeniedError",
         "ProviderError",
         "RateLimitError",
@@ -113,6 +117,7 @@ _HOME = {
         "StreamTruncatedError",
     ),
     "impact": ("BillingCost", "EnvironmentImpact", "ImpactLedger", "track_impact"),
+    "answers.documents": ("ConvertedDocument", "DocumentPage", "DocumentsResult"),
     "answers.results": (
         "ChatCompletion",
         "EmbeddingsResult",
@@ -126,6 +131,7 @@ _HOME = {
     "routing.filters": ("Filters", "ProviderFilters"),
     "endpoints.audio": ("TranscriptionParams",),
     "endpoints.chat_params": ("ChatParams",),
+    "endpoints.documents": ("DocumentParams",),
     "endpoints.embeddings": ("EmbeddingParams",),
     "endpoints.images": ("ImageParams",),
     "endpoints.models": ("FindParams",),
@@ -151,7 +157,11 @@ __all__ = [
     "ClientOptions",
     "ConfigurationError",
     "ContextLengthExceededError",
+    "ConvertedDocument",
     "DeadlineExceededError",
+    "DocumentPage",
+    "DocumentParams",
+    "DocumentsResult",
     "EmbeddingParams",
     "EmbeddingsResult",
     "EnvironmentImpact",
@@ -171,6 +181,7 @@ __all__ = [
     "ModelRefusalError",
     "NoProvidersAvailableError",
     "NotFoundError",
+    "PageLimitError",
     "PermissionDeniedError",
     "ProviderError",
     "ProviderFilters",

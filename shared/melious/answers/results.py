@@ -93,6 +93,11 @@ class Result(BaseModel):
         return self._meta
 
     @property
+    def page_count(self) -> int | None:
+        """How many pages were converted; None for results other than documents."""
+        return None
+
+    @property
     def request_id(self) -> str | None:
         """The service's id of the request."""
         return self._meta.request_id

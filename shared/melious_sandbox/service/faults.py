@@ -13,7 +13,7 @@ from melious_sandbox.service.waiting import WaitingList
 
 FAULT_HEADER = "x-sandbox-fault"
 
-Endpoint = Literal["chat", "embeddings", "rerank", "images", "audio", "models"]
+Endpoint = Literal["chat", "embeddings", "rerank", "images", "audio", "documents", "models"]
 ImpactDamage = Literal["missing", "partial", "strange"]
 CostDamage = Literal["missing", "partial", "strange", "string", "number", "zero"]
 UsageDamage = Literal["missing"]

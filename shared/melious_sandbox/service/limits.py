@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from melious_sandbox.service.errors import SandboxError
 
 UNLIMITED = 100_000
+_KITS = frozenset({"documents"})
+"""Endpoints whose scopes begin with ``kit``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +97,8 @@ class OverlapRefusals:
 class KeyRing:
     """The keys that the sandbox knows: the main key, and further ones with their scopes.
 
-    A scope is ``*``, ``inference.*`` or one endpoint, as ``inference.chat``. A key without scopes may do
-    everything, as with the oldest keys of the service.
+    A scope is ``*``, ``inference.*``, ``kit.*`` or one endpoint, as ``inference.chat`` or ``kit.documents``.
+    A key without scopes may do everything, as with the oldest keys of the service.
     """
 
     def __init__(self, api_key: str, keys: Mapping[str, Iterable[str]]) -> None:
@@ -112,8 +114,9 @@ class KeyRing:
         scopes = self._scopes.get(key.strip())
         if scopes is None:
             raise SandboxError("auth")
-        required = f"inference.{endpoint}"
-        if scopes and not scopes & {"*", "inference.*", required}:
+        family = "kit" if endpoint in _KITS else "inference"
+        required = f"{family}.{endpoint}"
+        if scopes and not scopes & {"*", f"{family}.*", required}:
             raise SandboxError(
                 "scope",
                 f"The API key lacks the scope '{required}', which this endpoint requires.",

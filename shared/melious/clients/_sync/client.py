@@ -8,7 +8,7 @@ from typing import Any, Self, Unpack
 
 from melious._signatures import written_out
 from melious.clients._sync.chat import Chat
-from melious.clients._sync.media import Audio, Images
+from melious.clients._sync.media import Audio, Documents, Images
 from melious.clients._sync.models import Models
 from melious.clients._sync.vectors import Embeddings, Rerank
 from melious.clients.base import ClientBase, checked_http_client
@@ -116,6 +116,7 @@ class MeliousClient(ClientBase):
         self.rerank = Rerank(config, self._driver)
         self.images = Images(config, self._driver)
         self.audio = Audio(config, self._driver)
+        self.documents = Documents(config, self._driver)
         self.models = Models(config, self._driver)
 
     def __enter__(self) -> Self:
