@@ -65,7 +65,8 @@ class UsageRecorder:
         if self._must_report():
             answer = result.raw if isinstance(result.raw, dict) else {}
             usage, impact, cost = answer.get("usage"), result.environment_impact, result.billing_cost
-            entry = self._entry(usage, impact, cost, result.meta.call.routing)
+            routing, pages = result.meta.call.routing, result.page_count
+            entry = self._entry(usage, impact, cost, routing, pages=pages)
             self._report(
                 CallOutcome(entry, answer, result.request_id, result.attempts, headers=result.headers)
             )
@@ -120,6 +121,7 @@ class UsageRecorder:
         *,
         answered: bool = True,
         failed: bool = False,
+        pages: int | None = None,
     ) -> Entry:
         asked = self._request.routing
         residency = routing.residency if answered else None
@@ -135,6 +137,7 @@ class UsageRecorder:
             failed=failed,
             relaxed=routing.relaxed if answered else (),
             residency=None if residency is None else verification(residency.allows(location)),
+            pages=pages,
         )
 
     def _report(self, outcome: CallOutcome) -> None:

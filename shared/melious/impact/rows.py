@@ -32,6 +32,7 @@ _TYPES: dict[str, type | UnionType] = {
     "relaxed": list | None,
     "answered": bool | None,
     "failed": bool | None,
+    "pages": int | None,
 }
 
 
@@ -69,6 +70,7 @@ class Row(NamedTuple):
                 ("relaxed", list(entry.relaxed)),
                 ("residency", entry.residency),
                 ("failed", entry.failed),
+                ("pages", entry.pages),
             )
             if value
         }
@@ -103,6 +105,7 @@ class Row(NamedTuple):
                 failed=values.get("failed", False),
                 relaxed=tuple(values.get("relaxed", ())),
                 residency=values.get("residency"),
+                pages=values.get("pages"),
             ),
         )
 

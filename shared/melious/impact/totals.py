@@ -19,6 +19,8 @@ Cell: TypeAlias = tuple[str | None, ...]
 
 OTHER = "other"
 MAX_BALANCES = 16
+EUR_PER_PAGE = Decimal("0.0005")
+"""What the service lists for a page of a document that a key converts: 0.50 € for 1,000 pages."""
 _EXACT = Context(prec=100, traps=[])  # independent of the caller's decimal context
 
 
@@ -36,6 +38,7 @@ class Entry(NamedTuple):
         failed: Whether it ended in an error.
         relaxed: The filters that were relaxed to find a provider.
         residency: Whether it was served in the requested countries; None if that was not verified.
+        pages: How many pages of documents it converted; None for other requests.
 
     Examples:
         >>> Entry("chat", "glm-4.7", usage={"prompt_tokens": 9}).impact is None
@@ -52,6 +55,7 @@ class Entry(NamedTuple):
     failed: bool = False
     relaxed: tuple[str, ...] = ()
     residency: Verification | None = None
+    pages: int | None = None
 
     @property
     def simulated(self) -> bool:
@@ -118,6 +122,7 @@ class Totals:
         output_tokens: Output tokens, including reasoning.
         cached_tokens: Input tokens from the provider's cache, part of `input_tokens`.
         reasoning_tokens: Reasoning tokens, part of `output_tokens`.
+        pages: Converted pages of documents.
         energy_kwh: Energy in kWh.
         carbon_g_co2: Grams of CO2.
         water_liters: Litres of water.
@@ -129,6 +134,8 @@ class Totals:
         estimated_carbon_g_co2: Estimated grams of CO2.
         estimated_water_liters: Estimated litres of water.
         estimated_eur: Estimated euro.
+        estimated_pages_eur: Euro for the pages of requests that reported no cost, at the listed price of
+            0.50 € for 1,000; an estimate, and part of no other sum.
 
     Examples:
         >>> totals = Totals()
@@ -151,6 +158,7 @@ class Totals:
     output_tokens: int | None = None
     cached_tokens: int | None = None
     reasoning_tokens: int | None = None
+    pages: int | None = None
     energy_kwh: float | None = None
     carbon_g_co2: float | None = None
     water_liters: float | None = None
@@ -162,6 +170,7 @@ class Totals:
     estimated_carbon_g_co2: float | None = None
     estimated_water_liters: float | None = None
     estimated_eur: Decimal | None = None
+    estimated_pages_eur: Decimal | None = None
 
     @property
     def without_impact(self) -> int:
@@ -193,6 +202,10 @@ class Totals:
             self._add_cost(entry.cost)
         if entry.simulated:
             self.simulated += 1
+        if entry.pages is not None:
+            self._sum("pages", entry.pages)
+            if entry.reported("eur") is None:
+                self._sum("estimated_pages_eur", entry.pages * EUR_PER_PAGE)
         if estimate is not None:
             self.estimated += 1
             for name in Estimate._fields:
