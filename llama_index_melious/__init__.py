@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from llama_index_melious.events import MeliousUsageEvent
     from llama_index_melious.handlers import MeliousImpactEventHandler
     from llama_index_melious.llm.model import Melious
+    from llama_index_melious.media.documents import MeliousDocumentReader
     from llama_index_melious.media.reader import MeliousAudioReader
     from llama_index_melious.media.tool_spec import MeliousToolSpec
     from llama_index_melious.rerank.postprocessor import MeliousRerank
@@ -55,6 +56,7 @@ register()
 __all__ = [
     "Melious",
     "MeliousAudioReader",
+    "MeliousDocumentReader",
     "MeliousEmbedding",
     "MeliousImpactEventHandler",
     "MeliousRerank",
@@ -67,6 +69,7 @@ __all__ = [
 _HOME = {
     "Melious": "llm.model",
     "MeliousAudioReader": "media.reader",
+    "MeliousDocumentReader": "media.documents",
     "MeliousEmbedding": "embeddings.embedding",
     "MeliousImpactEventHandler": "handlers",
     "MeliousRerank": "rerank.postprocessor",

@@ -179,12 +179,16 @@ class MeliousComponent(ClientFields, BaseComponent):
                 f"callback_manager: must be a CallbackManager, not {type(manager).__name__}",
                 param="callback_manager",
             )
+        if "model" in type(self).model_fields:
+            self._check_model()
+        checked_http_client(self.http_client, "blocking")
+        checked_http_client(self.async_http_client, "asyncio", "async_http_client")
+
+    def _check_model(self) -> None:
         model = getattr(self, "model", None)
         if not isinstance(model, str) or not model.strip():
             raise InvalidArgumentError(f"model: must be the name of a model, not {model!r}", param="model")
         flavored(model, self.flavor)
-        checked_http_client(self.http_client, "blocking")
-        checked_http_client(self.async_http_client, "asyncio", "async_http_client")
 
     def _client_settings(self) -> dict[str, Any]:
         """The settings that a client is made from; the others are sent with each call."""

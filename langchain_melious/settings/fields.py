@@ -51,8 +51,10 @@ _KINDS = {"embedding": "embeddings", "reranker": "rerank"}
 """Other names for these kinds, seen in model lists."""
 
 
-class MeliousSettings(ClientFields, Copies):
-    """The settings that all classes share. An unknown argument is an error that suggests the closest name.
+class ServiceSettings(ClientFields, Copies):
+    """The settings of all classes, with a model or without.
+
+    An unknown argument is an error that suggests the closest name.
 
     The core clients are created on first use and again after a field changes.
     Models with the same base URL share connections.
@@ -65,9 +67,6 @@ class MeliousSettings(ClientFields, Copies):
     _kind: ClassVar[str]
     _option_names: ClassVar[tuple[str, ...]]
     """The fields passed to the core clients, under the same names."""
-
-    model: str = Field(min_length=1, kw_only=False)
-    """The model, with or without a flavor: `glm-4.7`, `glm-4.7:eco`. It may be given by position."""
 
     if not TYPE_CHECKING:  # for type checkers, the fields of `ClientFields` are the signature
         api_key: SecretStr | None = option_field(
@@ -86,8 +85,7 @@ class MeliousSettings(ClientFields, Copies):
                     super().__init__(**regular_options(arguments))
                 except ValidationError as error:
                     raise invalid_arguments(type(self).__name__, error) from error
-                check_text("model", self.model)
-                flavored(self.model, self.flavor)
+                self._check()
                 ClientConfig.resolve(**self._options())
                 checked_http_client(self.http_client, "blocking")
                 checked_http_client(self.async_http_client, "asyncio", "async_http_client")
@@ -98,14 +96,16 @@ class MeliousSettings(ClientFields, Copies):
         cls._option_names = tuple(name for name in OPTION if name in cls.model_fields)
         show_fields(cls, ChatParams)
 
+    def _check(self) -> None:
+        """Check what only this class has.
+
+        Raises:
+            InvalidArgumentError: A setting is wrong.
+        """
+
     def model_post_init(self, context: Any, /) -> None:
         """Call the hook of the LangChain class behind this one."""
         super().model_post_init(context)
-
-    @property
-    def model_name(self) -> str:
-        """The same as `model`, under the name that other integrations use."""
-        return self.model
 
     @property
     def lc_secrets(self) -> dict[str, str]:
@@ -142,6 +142,54 @@ class MeliousSettings(ClientFields, Copies):
         client: AsyncMeliousClient = made[1]
         return client
 
+    def _given(self, name: str, options: Mapping[str, Any]) -> Any:
+        """The value given for a call, else that of this object."""
+        return getattr(self, name) if options.get(name) is None else options[name]
+
+    def close(self) -> None:
+        """Close the connections of the sync methods; a later call opens new ones."""
+        made = self._clients.get("sync")
+        if made is not None:
+            made[1].close()
+
+    async def aclose(self) -> None:
+        """Close the connections of the running event loop; a later call opens new ones."""
+        made = self._clients.get("async")
+        if made is not None:
+            await made[1].aclose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+
+class MeliousSettings(ServiceSettings):
+    """The settings of classes that have a model."""
+
+    model: str = Field(min_length=1, kw_only=False)
+    """The model, with or without a flavor: `glm-4.7`, `glm-4.7:eco`. It may be given by position."""
+
+    def _check(self) -> None:
+        check_text("model", self.model)
+        flavored(self.model, self.flavor)
+
+    @property
+    def model_name(self) -> str:
+        """The same as `model`, under the name that other integrations use."""
+        return self.model
+
     def _routing(self, call: Mapping[str, Any]) -> dict[str, Any]:
         """The routing that a call requests, to be reported with its answer: a flavor, else a preset."""
         sent = {
@@ -150,10 +198,6 @@ class MeliousSettings(ClientFields, Copies):
             "filters": check_option("filters", self._given("filters", call)),
         }
         return routing_summary({**sent, **(self.extra_body or {}), **(call.get("extra_body") or {})})
-
-    def _given(self, name: str, options: Mapping[str, Any]) -> Any:
-        """The value given for a call, else that of this object."""
-        return getattr(self, name) if options.get(name) is None else options[name]
 
     def with_routing_fallbacks(self, *steps: FallbackStep) -> Self:
         """Make a copy that drops filters one step at a time while no provider matches.
@@ -211,34 +255,6 @@ class MeliousSettings(ClientFields, Copies):
                 len(kinds),
             )
         return sorted(name for name, kind in kinds.items() if kind == self._kind)
-
-    def close(self) -> None:
-        """Close the connections of the sync methods; a later call opens new ones."""
-        made = self._clients.get("sync")
-        if made is not None:
-            made[1].close()
-
-    async def aclose(self) -> None:
-        """Close the connections of the running event loop; a later call opens new ones."""
-        made = self._clients.get("async")
-        if made is not None:
-            await made[1].aclose()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
 
 
 def check_call(options: Mapping[str, Any]) -> None:

@@ -19,9 +19,10 @@ from melious.endpoints.sums import sum_cost, sum_impact, sum_usage
 from melious.errors import BadRequestError, InvalidArgumentError, MeliousError, PageLimitError
 from melious.errors.checks import check_mapping
 from melious.exchange.request import Otherwise, Request, Response, Stop, parsed
-from melious.routing.residency import ResidencyRule, VerifyLocation
+from melious.routing.filters import FiltersArgument
+from melious.routing.residency import ResidencyRule, VerifyLocation, check_verifiable
 from melious.settings.config import ClientConfig
-from melious.settings.options import CallOptions
+from melious.settings.options import CallOptions, check_option
 from melious.wire.uploads import Upload, size_of
 
 NAME = "documents"
@@ -44,8 +45,10 @@ class DocumentParams(CallOptions, total=False):
     Attributes:
         extra_query: Parameters of the URL, sent as they are; none by default. The service has some,
             which its readable documentation does not list.
-        verify_location: `warn` or `raise` if an answer does not come from the countries in the client's
-            `filters`; by default the client's own. The filters themselves are not sent.
+        filters: The countries to check the location of the answer against, as `{"countries": ["DE"]}`;
+            by default the client's own. They are not sent.
+        verify_location: `warn` or `raise` if an answer does not come from these countries; by default the
+            client's own.
         max_concurrency: The most concurrent requests; 4 by default.
         on_progress: Called after each request with the number of files done and of all files, in the
             caller's thread or event loop. The asyncio client awaits an awaitable result. An exception
@@ -55,6 +58,7 @@ class DocumentParams(CallOptions, total=False):
     """
 
     extra_query: Mapping[str, QueryValue] | None
+    filters: FiltersArgument | None
     verify_location: VerifyLocation | None
     max_concurrency: int | None
     on_progress: Progress | None
@@ -78,9 +82,7 @@ class DocumentsPlan(BatchPlan[DocumentsResult]):
             for extra in (config.extra_body, params.get("extra_body"))
             for name, value in (extra or {}).items()
         )
-        mode = params.get("verify_location")
-        mode = config.verify_location if mode is None else mode
-        self._residency = None if mode == "off" else ResidencyRule.of(mode, config.filters)
+        self._residency = _rule(config, params)
         self._parts = checked_files(files)
         self._first = equal_files(self._parts)
         self._converted: dict[int, ConvertedDocument] = {}
@@ -100,7 +102,7 @@ class DocumentsPlan(BatchPlan[DocumentsResult]):
             self._config,
             NAME,
             self._path,
-            {**self._params, "routing_fallbacks": (), "verify_location": "off"},
+            {**self._params, "routing_fallbacks": (), "verify_location": "off", "filters": None},
             _under(sent, field or FIELD),
             spent=self._spent(),
             simpler=() if field else (_OtherField(),),
@@ -159,6 +161,16 @@ class DocumentsPlan(BatchPlan[DocumentsResult]):
         return sum(first in self._converted for first in self._first), len(self._first)
 
 
+def _rule(config: ClientConfig, params: DocumentParams) -> ResidencyRule | None:
+    mode, given = params.get("verify_location"), params.get("filters")
+    mode = config.verify_location if mode is None else mode
+    filters = config.filters if given is None else check_option("filters", given)
+    if mode == "off":
+        return None
+    check_verifiable(mode, filters)
+    return ResidencyRule.of(mode, filters)
+
+
 class _OtherField:
     """Sends a form once more, with the files in the field of older servers, where it was refused."""
 
@@ -197,6 +209,17 @@ def _note_field(base_url: str, field: str) -> None:
     if len(_fields) >= _MOST_SERVERS:
         _fields.clear()
     _fields[base_url] = field
+
+
+def check_unrouted(given: Mapping[str, Any]) -> None:
+    """Refuse routing among the settings of a class that only converts documents.
+
+    Raises:
+        InvalidArgumentError: There is one; `param` is its name.
+    """
+    for name in ("preset", "flavor", "routing_fallbacks"):
+        if given.get(name) is not None:
+            raise InvalidArgumentError(f"{name}: documents are converted without a model", param=name)
 
 
 def forget_fields() -> None:
