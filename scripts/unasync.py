@@ -55,6 +55,8 @@ PAIRS = [
         ("chat.py", "client.py", "endpoint.py", "media.py", "models.py", "splitting.py", "vectors.py"),
         {
             "AsyncMeliousClient": "MeliousClient",
+            "import AsyncGenerator, Awaitable, Callable": "import AsyncGenerator, Callable",
+            "Awaitable[AsyncBegun]": "Begun",
             "AsyncChat": "Chat",
             "AsyncChatStream": "ChatStream",
             "AsyncBegun": "Begun",

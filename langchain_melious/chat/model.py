@@ -64,6 +64,7 @@ class ChatMelious(SurroundedModel):
             by default, because LangChain's own usage callback only adds integers.
         stream_impact: `buffer` makes streams request whole answers, which report impact; `native` by default.
         merge_system_messages: Merge system messages into one; by default where the model takes only one.
+        convert_documents: Convert documents in messages to text first; False by default.
         raise_refusals: Raise a `ModelRefusalError` if a content filter withheld the answer; True by default.
         timeout: Seconds for each wait, a `Timeout`, an `httpx.Timeout` or `(connect, read)`. Default: 300 s.
         deadline: Seconds for a whole call, with waits and retries; 600 by default, None for no limit.

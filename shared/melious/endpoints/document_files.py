@@ -70,13 +70,25 @@ def checked_files(files: object) -> list[FilePart]:
         )
     if not isinstance(files, Iterable):
         raise InvalidArgumentError(f"files: must be a list, not {type(files).__name__}", param="files")
-    found = [_part(file, f"files[{place}]") for place, file in enumerate(files)]
+    found = [
+        file if isinstance(file, FilePart) else file_part(file, f"files[{place}]")
+        for place, file in enumerate(files)
+    ]
     if not found:
         raise InvalidArgumentError("files: must not be empty", param="files")
     return found
 
 
-def _part(file: DocumentFile, where: str) -> FilePart:
+def file_part(file: DocumentFile, where: str) -> FilePart:
+    """A file as it is sent.
+
+    Args:
+        file: The caller's file.
+        where: The argument that it comes from, for errors.
+
+    Raises:
+        InvalidArgumentError: It is missing, empty, too large or of an unknown type.
+    """
     kind: str | None = None
     given: FileArgument
     if isinstance(file, tuple) and len(file) == 3:  # noqa: PLR2004

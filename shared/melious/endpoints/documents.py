@@ -23,7 +23,7 @@ from melious.routing.filters import FiltersArgument
 from melious.routing.residency import ResidencyRule, VerifyLocation, check_verifiable
 from melious.settings.config import ClientConfig
 from melious.settings.options import CallOptions, check_option
-from melious.wire.uploads import Upload, size_of
+from melious.wire.uploads import FilePart, Upload, size_of
 
 NAME = "documents"
 PATH = "documents/convert"
@@ -71,17 +71,17 @@ class DocumentsPlan(BatchPlan[DocumentsResult]):
     name = NAME
     field = FIELD
 
-    def __init__(self, config: ClientConfig, files: Iterable[DocumentFile], params: DocumentParams) -> None:
+    def __init__(
+        self, config: ClientConfig, files: Iterable[DocumentFile | FilePart], params: DocumentParams
+    ) -> None:
         """Check the arguments, and look at the files."""
         check_known(params, DocumentParams, NAME)
         super().__init__(config, params)
         query = _query(params.get("extra_query"), config)
         self._path = f"{PATH}?{query}" if query else PATH
-        self._form = dict(
-            form_field(name, value)
-            for extra in (config.extra_body, params.get("extra_body"))
-            for name, value in (extra or {}).items()
-        )
+        # The client's own `extra_body` is meant for models.
+        extra = params.get("extra_body") or {}
+        self._form = dict(form_field(name, value) for name, value in extra.items())
         self._residency = _rule(config, params)
         self._parts = checked_files(files)
         self._first = equal_files(self._parts)
