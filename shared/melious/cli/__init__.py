@@ -1,4 +1,4 @@
-"""The `melious` command: `demo`, `sandbox`, `models` and `doctor`."""
+"""The `melious` command: `demo`, `sandbox`, `models`, `documents` and `doctor`."""
 
 from __future__ import annotations
 
@@ -61,6 +61,10 @@ def _command(options: argparse.Namespace) -> int:
         from melious.cli.models import run_models
 
         return run_models(options)
+    if options.command == "documents":
+        from melious.cli.documents import run_documents
+
+        return run_documents(options)
     if options.command == "doctor":
         from melious.cli.doctor import run_doctor
 
