@@ -62,7 +62,9 @@ class ConversionCache:
             return found
 
     def put(self, digest: bytes, text: _Text) -> None:
-        """Keep the text of a document, in place of the oldest ones."""
+        """Keep the text of a document, in place of the oldest ones, unless it is too long."""
+        if len(text.text) > _MOST_CHARACTERS:
+            return
         with self._lock:
             before = self._kept.pop(digest, None)
             self._characters += len(text.text) - (len(before.text) if before else 0)

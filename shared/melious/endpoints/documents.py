@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 from melious.answers.documents import ConvertedDocument, DocumentsResult
 from melious.answers.reading import json_of, read_as, set_source, wrong_answer
-from melious.endpoints.common import check_known, check_utf8, request_of
+from melious.endpoints.common import check_utf8, request_of
 from melious.endpoints.document_files import FIELD, MAX_BYTES, DocumentFile, checked_files, equal_files
 from melious.endpoints.forms import form_field
 from melious.endpoints.splitting import Batch, BatchLimits, BatchPlan, OnAnswer, Progress, in_batches
@@ -21,8 +21,8 @@ from melious.errors.checks import check_mapping
 from melious.exchange.request import Otherwise, Request, Response, Stop, parsed
 from melious.routing.filters import FiltersArgument
 from melious.routing.residency import ResidencyRule, VerifyLocation, check_verifiable
-from melious.settings.config import ClientConfig
-from melious.settings.options import CallOptions, check_option
+from melious.settings.config import ClientConfig, reject_unknown
+from melious.settings.options import CallOptions, check_call_options, check_option
 from melious.wire.uploads import FilePart, Upload, size_of
 
 NAME = "documents"
@@ -75,7 +75,8 @@ class DocumentsPlan(BatchPlan[DocumentsResult]):
         self, config: ClientConfig, files: Iterable[DocumentFile | FilePart], params: DocumentParams
     ) -> None:
         """Check the arguments, and look at the files."""
-        check_known(params, DocumentParams, NAME)
+        reject_unknown(params, DocumentParams.__annotations__, NAME)
+        check_call_options(params)
         super().__init__(config, params)
         query = _query(params.get("extra_query"), config)
         self._path = f"{PATH}?{query}" if query else PATH
