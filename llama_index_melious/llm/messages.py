@@ -49,6 +49,8 @@ _TEXT_ONLY = frozenset({"system", "assistant"})
 _PLURALS = {"image": "images", "audio": "audio", "video": "videos"}
 _MEDIA = frozenset(_PLURALS)
 _TEXTUAL = re.compile(r"text/|application/(?:[\w.-]+\+)?(?:json|xml|yaml|x-yaml|toml|javascript|sql)\b")
+_UNTITLED = "input_document"
+"""What LlamaIndex calls a document without a title."""
 _BINARY = re.compile(rf"(?!{_TEXTUAL.pattern})(?:application|audio|font|image|video)/(?!octet-stream)")
 
 
@@ -282,7 +284,9 @@ def _document(block: DocumentBlock, reading: _Reading) -> Part:
 def _convertible(block: DocumentBlock, kind: str, where: str) -> Part | None:
     """A PDF or an Office document as a file that the core converts; None for others."""
     packed = _base64_of(block.data, block.path, where, "document", url=block.url)
-    name = block.title or (PurePath(str(block.path)).name if block.path else "document")
+    name = block.title or "document"
+    if block.path and name in ("document", _UNTITLED):
+        name = PurePath(str(block.path)).name
     if not is_document(kind, name, packed):
         return None
     return {"type": "file", "file": {"filename": name, "file_data": f"data:{kind};base64,{packed}"}}

@@ -43,7 +43,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         sound.writeframes(bytes(32_000))
     letters = tmp_path / "letters"
     letters.mkdir()
-    offer = document_files.pdf("Offer 4711\nHeat pump, 9 kW: 8,400 EUR", "Valid until 31 March.")
+    offer = document_files.pdf("Offer 4711: heat pump, 9 kW, 8,400 EUR", "Valid until 31 March.")
     (letters / "offer.pdf").write_bytes(offer)
     monkeypatch.chdir(tmp_path)
     return tmp_path

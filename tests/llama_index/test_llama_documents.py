@@ -220,7 +220,8 @@ def test_without_the_option_the_error_names_it(
     (path := tmp_path / "by path.docx").write_bytes(made.docx("In Word"))
     block = DocumentBlock(path=path)
     answer = llm.chat([ChatMessage(role="user", blocks=[block])], convert_documents=True)
-    assert answer.additional_kwargs["converted_documents"][0]["pages"] == 1
+    told = [{"name": "by path.docx", "pages": 1, "from_cache": False}]
+    assert answer.additional_kwargs["converted_documents"] == told
     assert "In Word" in str(sandbox.requests[-1].body["messages"])
 
 
