@@ -93,7 +93,7 @@ class MeliousDocumentLoader(BaseLoader):
             check_bool("show_progress", show_progress)
             check_whole("max_concurrency", max_concurrency, least=1, most=1024)
             self._paths = _checked(paths)
-        self.parser = MeliousDocumentParser(**options)
+        self.parser: MeliousDocumentParser = MeliousDocumentParser(**options)
         self._skips = on_error == "skip"
         self._on_progress = on_progress
         self._show_progress = show_progress

@@ -173,6 +173,8 @@ def test_a_request_on_the_page(convert, sandbox):
     page = httpx.get(sandbox.page_url, params={"endpoint": "documents"}, trust_env=False).text
     assert "2 files · Brief an &lt;Öz&gt;.pdf" in page
     assert "only.pdf" in page
-    detail = httpx.get(f"{sandbox.page_url}requests/{sandbox.requests[0].request_id}", trust_env=False)
-    if detail.status_code == 200:
-        assert "-F" in detail.text
+    opened = httpx.get(
+        f"{sandbox.page_url}page/requests/{sandbox.requests[0].request_id}", trust_env=False
+    ).text
+    assert "data=@b.pdf" in opened, "each file is in the command that sends the request again"
+    assert "data=@Brief an &lt;Öz&gt;.pdf" in opened
