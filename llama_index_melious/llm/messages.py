@@ -275,7 +275,11 @@ def _document(block: DocumentBlock, reading: _Reading) -> Part:
     if text is None:
         raise InvalidArgumentError(
             f"{where}: the document {name!r} ({kind or 'of unknown type'}) cannot be part of a chat request; "
-            "set convert_documents=True to have a PDF or Office document converted to text",
+            + (
+                "only PDF, Word, Excel and PowerPoint files are converted"
+                if reading.converts
+                else "set convert_documents=True to have a PDF or Office document converted to text"
+            ),
             param="messages",
         )
     return _text(f"{name}:\n{text}")

@@ -225,6 +225,13 @@ def test_without_the_option_the_error_names_it(
     assert "In Word" in str(sandbox.requests[-1].body["messages"])
 
 
+def test_another_kind_of_file_is_refused_with_the_option_too(place: dict[str, Any], sandbox: Sandbox) -> None:
+    llm = Melious("llama-3.1-8b-instruct", convert_documents=True, **place)
+    with pytest.raises(InvalidArgumentError, match="only PDF, Word, Excel and PowerPoint files"):
+        llm.chat([asked(b"PK\x03\x04", title="a.zip", document_mimetype="application/zip")])
+    assert not sandbox.requests
+
+
 def test_a_text_file_is_sent_as_before(place: dict[str, Any], sandbox: Sandbox) -> None:
     llm = Melious("llama-3.1-8b-instruct", convert_documents=True, **place)
     llm.chat([asked(b"Hello", title="a.txt", document_mimetype="text/plain")])
