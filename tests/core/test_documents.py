@@ -9,7 +9,9 @@ import pytest
 
 from melious import (
     BadRequestError,
+    BudgetExceededError,
     DocumentsResult,
+    ImpactBudget,
     ImpactLedger,
     InvalidArgumentError,
     PageLimitError,
@@ -382,6 +384,15 @@ def test_pages_that_were_billed_are_not_estimated_too(convert: Any, sandbox: San
         convert(("a.pdf", LETTER))
     assert (ledger.total.pages, ledger.total.estimated_pages_eur) == (4, None)
     assert f"{ledger.total.eur}" == "0.004"
+
+
+def test_a_budget_that_is_used_up_sends_nothing(clients: Clients, sandbox: Sandbox) -> None:
+    budget = ImpactBudget(max_requests=1)
+    client = clients.client(sandbox, budget=budget)
+    clients.call(client, "documents.convert", [("a.pdf", LETTER)])
+    with pytest.raises(BudgetExceededError):
+        clients.call(client, "documents.convert", [("a.pdf", LETTER)])
+    assert len(posts(sandbox)) == 1
 
 
 def test_requests_of_other_kinds_have_no_pages(clients: Clients, client: Any) -> None:
