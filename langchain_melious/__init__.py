@@ -1,4 +1,4 @@
-"""Melious for LangChain: chat models, embeddings, reranking, images and transcription.
+"""Melious for LangChain: chat models, embeddings, reranking, images, transcription and documents.
 
 Every answer carries its cost (`response_metadata["environment_impact"]`,
 `["billing_cost"]`). Every class takes `preset`, `flavor` and `filters` to control
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from langchain_melious.audio import MeliousAudioParser
     from langchain_melious.callbacks.handlers import MeliousImpactHandler, get_melious_callback
     from langchain_melious.chat.model import ChatMelious
+    from langchain_melious.documents.loader import MeliousDocumentLoader
+    from langchain_melious.documents.parser import MeliousDocumentParser
     from langchain_melious.embeddings import MeliousEmbeddings
     from langchain_melious.hosted_tools import MeliousHostedTool, MeliousToolkit
     from langchain_melious.images import MeliousImageGenerator
@@ -45,6 +47,8 @@ if not _has_framework():
 _MODULE_OF = {
     "ChatMelious": "chat.model",
     "MeliousAudioParser": "audio",
+    "MeliousDocumentLoader": "documents.loader",
+    "MeliousDocumentParser": "documents.parser",
     "MeliousEmbeddings": "embeddings",
     "MeliousHostedTool": "hosted_tools",
     "MeliousImageGenerator": "images",
@@ -58,6 +62,8 @@ _MODULE_OF = {
 __all__ = [
     "ChatMelious",
     "MeliousAudioParser",
+    "MeliousDocumentLoader",
+    "MeliousDocumentParser",
     "MeliousEmbeddings",
     "MeliousHostedTool",
     "MeliousImageGenerator",

@@ -120,6 +120,10 @@ class RateLimitError(APIStatusError, core.RateLimitError, langchain.ModelRateLim
     """Too many requests."""
 
 
+class PageLimitError(APIStatusError, core.PageLimitError, langchain.ModelPermissionDeniedError):
+    """The pages of a day are used up."""
+
+
 class ServerError(APIStatusError, core.ServerError, langchain.ModelAPIError):
     """The service, or a proxy in front of it, failed."""
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from llama_index_melious.handlers import MeliousImpactEventHandler
     from llama_index_melious.hosted_tools import MeliousHostedToolSpec
     from llama_index_melious.llm.model import Melious
+    from llama_index_melious.media.documents import MeliousDocumentReader
     from llama_index_melious.media.reader import MeliousAudioReader
     from llama_index_melious.media.tool_spec import MeliousToolSpec
     from llama_index_melious.rerank.postprocessor import MeliousRerank
@@ -56,6 +57,7 @@ register()
 __all__ = [
     "Melious",
     "MeliousAudioReader",
+    "MeliousDocumentReader",
     "MeliousEmbedding",
     "MeliousHostedToolSpec",
     "MeliousImpactEventHandler",
@@ -69,6 +71,7 @@ __all__ = [
 _HOME = {
     "Melious": "llm.model",
     "MeliousAudioReader": "media.reader",
+    "MeliousDocumentReader": "media.documents",
     "MeliousEmbedding": "embeddings.embedding",
     "MeliousHostedToolSpec": "hosted_tools",
     "MeliousImpactEventHandler": "handlers",

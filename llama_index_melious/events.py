@@ -31,7 +31,7 @@ class MeliousUsageEvent(BaseEvent):
     Each batch of texts has its own event. A stream has one, after its last chunk.
 
     Attributes:
-        endpoint: `chat`, `embeddings`, `rerank`, `images` or `audio`.
+        endpoint: `chat`, `embeddings`, `rerank`, `images`, `audio` or `documents`.
         model: The model that answered, as the service names it.
         request_id: The service's id of the request.
         routing: The request's flavor, or else its preset.
@@ -39,6 +39,7 @@ class MeliousUsageEvent(BaseEvent):
         usage: Token counts.
         environment_impact: Energy in kWh, carbon in grams of CO2, water in litres, and the location.
         billing_cost: The price, in exact decimals.
+        pages: Converted pages of documents.
         span_id: The span of the request.
         timestamp: When the answer arrived.
         id_: The id of the event.
@@ -71,6 +72,7 @@ class MeliousUsageEvent(BaseEvent):
     usage: Usage | None = None
     environment_impact: EnvironmentImpact | None = None
     billing_cost: BillingCost | None = None
+    pages: int | None = None
 
     @field_validator("usage", "environment_impact", "billing_cost", mode="before")
     @classmethod
@@ -114,6 +116,7 @@ def dispatch_usage(
         usage=reported.get("usage"),
         environment_impact=reported.get("environment_impact"),
         billing_cost=reported.get("billing_cost"),
+        pages=answer.page_count if isinstance(answer, Result) else None,
     )
     if span_id is not None:
         event.span_id = span_id

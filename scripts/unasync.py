@@ -65,6 +65,8 @@ PAIRS = [
         ),
         {
             "AsyncMeliousClient": "MeliousClient",
+            "import AsyncGenerator, Awaitable, Callable": "import AsyncGenerator, Callable",
+            "Awaitable[AsyncBegun]": "Begun",
             "AsyncChat": "Chat",
             "AsyncChatStream": "ChatStream",
             "AsyncBegun": "Begun",
@@ -73,6 +75,7 @@ PAIRS = [
             "AsyncRerank": "Rerank",
             "AsyncImages": "Images",
             "AsyncAudio": "Audio",
+            "AsyncDocuments": "Documents",
             "AsyncModels": "Models",
             "AsyncMessages": "Messages",
             "AsyncTools": "Tools",

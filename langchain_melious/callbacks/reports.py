@@ -29,7 +29,7 @@ class RequestInfo:
     """What a call requests.
 
     Attributes:
-        endpoint: `embeddings`, `rerank`, `images` or `audio`.
+        endpoint: `embeddings`, `rerank`, `images`, `audio` or `documents`.
         model: The model, with or without a flavor.
         routing: The requested routing.
     """
@@ -105,6 +105,8 @@ def usage_of(info: RequestInfo, result: Result) -> dict[str, Any]:
         reported = getattr(result, name)
         if reported is not None:
             event[name] = reported.model_dump(mode="json", exclude_none=True)
+    if result.page_count is not None:
+        event["pages"] = result.page_count
     if result.request_id:
         event["request_id"] = result.request_id
     return event

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from langchain_melious.errors import InvalidArgumentError
 from melious.wire import codec
+from melious.wire.documents import is_document
 from melious.wire.stand_ins import stand_in
 
 _AUDIO_FORMATS = {
@@ -52,12 +53,14 @@ class Reader:
         image: Whether it reads images.
         audio: Whether it listens to audio.
         video: Whether it watches videos; only a known yes counts, as the service documents none.
+        converts: Whether documents are converted to text before they are sent.
     """
 
     model: str
     image: bool | None = None
     audio: bool | None = None
     video: bool | None = None
+    converts: bool = False
 
     def check(self, kind: Literal["image", "audio", "video"], block: Mapping[str, Any]) -> None:
         """Refuse a block that the model is known not to read.
@@ -219,6 +222,13 @@ def _data_part(data: dict[str, Any], block: Mapping[str, Any], reader: Reader) -
         return {"type": "video_url", "video_url": {"url": url}}
     if kind == "audio" or family == "audio":
         return _audio(data["data"], _AUDIO_FORMATS.get(subtype, subtype), block, reader)
+    return _file_part(data, family, subtype, block, reader)
+
+
+def _file_part(
+    data: dict[str, Any], family: str, subtype: str, block: Mapping[str, Any], reader: Reader
+) -> dict[str, Any]:
+    """A text file inline, or a document that the core converts."""
     if data["text"] is not None:
         return _inline(str(data["text"]), data["name"])
     if data["data"] and (is_text := _reads_as_text(family, subtype)) is not None:
@@ -229,6 +239,14 @@ def _data_part(data: dict[str, Any], block: Mapping[str, Any], reader: Reader) -
         except (binascii.Error, UnicodeDecodeError) as error:
             if is_text:
                 raise _refused(block, reader, f"the file is not text in base64 ({error})") from None
+    if data["data"] and is_document(f"{family}/{subtype}", data["name"], data["data"]):
+        if reader.converts:
+            file = {
+                "filename": data["name"] or "document",
+                "file_data": f"data:{family}/{subtype};base64,{data['data']}",
+            }
+            return {"type": "file", "file": file}
+        raise _refused(block, reader, "set convert_documents=True to have its text extracted and sent")
     raise _refused(block, reader, "only text files can be sent; extract the text first")
 
 

@@ -64,6 +64,7 @@ class ChatMelious(SurroundedModel):
             by default, because LangChain's own usage callback only adds integers.
         stream_impact: `buffer` makes streams request whole answers, which report impact; `native` by default.
         merge_system_messages: Merge system messages into one; by default where the model takes only one.
+        convert_documents: Convert documents in messages to text first; False by default.
         raise_refusals: Raise a `ModelRefusalError` if a content filter withheld the answer; True by default.
         token_counter: `service` has the service count tokens for `get_num_tokens` and the like, a free
             request each time, approximate because it ignores the model; `estimate`, the default, sends none.

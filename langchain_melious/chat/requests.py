@@ -64,15 +64,24 @@ def call_of(
     profile = llm.profile if model == llm.model else profile_of(model, llm.base_url)
     call["messages"] = messages_to_wire(
         messages,
-        _reader(model, profile or {}),
+        _reader(model, profile or {}, converts=_converts(llm, given)),
         null_content=options["null_content"],
         tool_images=bool((profile or {}).get("image_tool_message")),
     )
     return call
 
 
-def _reader(model: str, profile: Mapping[str, Any]) -> Reader:
+def _converts(llm: DescribedModel, given: Mapping[str, Any]) -> bool:
+    wanted = given.get("convert_documents")
+    return llm.convert_documents if wanted is None else bool(wanted)
+
+
+def _reader(model: str, profile: Mapping[str, Any], *, converts: bool) -> Reader:
     """What a model reads, by its profile."""
     return Reader(
-        model, profile.get("image_inputs"), profile.get("audio_inputs"), profile.get("video_inputs")
+        model,
+        profile.get("image_inputs"),
+        profile.get("audio_inputs"),
+        profile.get("video_inputs"),
+        converts,
     )

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from langchain_core.messages import AIMessage, BaseMessage
     from langchain_core.messages.ai import UsageMetadata
 
+    from melious.answers.meta import AttachedDocument
     from melious.answers.results import ChatCompletion
 
 _COSTS = ("environment_impact", "billing_cost")
@@ -52,6 +53,7 @@ class ReadOptions:
         request_id: str | None = None,
         headers: Mapping[str, str] | None = None,
         relaxed: Sequence[str] = (),
+        documents: Sequence[AttachedDocument] = (),
     ) -> dict[str, Any]:
         """The `response_metadata` of an answer (`raw`), without what the service did not report."""
         metadata: dict[str, Any] = {"model_provider": PROVIDER}
@@ -75,6 +77,8 @@ class ReadOptions:
             metadata["routing"] = asked
         if isinstance(raw.get("billing_cost"), dict) and raw["billing_cost"]:
             metadata["billing_cost"] = raw["billing_cost"]
+        if documents:
+            metadata["converted_documents"] = [document._asdict() for document in documents]
         if self.response_headers and headers:
             metadata["headers"] = dict(headers)
         return metadata
@@ -106,7 +110,12 @@ def result_of(completion: ChatCompletion, read_options: ReadOptions) -> ChatResu
         )
         whole = raw if position == 0 else {name: raw.get(name) for name in ("model", *_FACTS)}
         message.response_metadata = read_options.metadata(
-            whole, finish, completion.request_id, completion.headers, completion.relaxed
+            whole,
+            finish,
+            completion.request_id,
+            completion.headers,
+            completion.relaxed,
+            completion.converted_documents,
         )
         if choice.get("logprobs"):
             message.response_metadata["logprobs"] = choice["logprobs"]

@@ -63,7 +63,12 @@ class DeltaReader:
         }
         headers = stream.headers if self._read_options.response_headers else None
         metadata = self._read_options.metadata(
-            raw, partial.finish_reason, stream.request_id, headers, stream.relaxed
+            raw,
+            partial.finish_reason,
+            stream.request_id,
+            headers,
+            stream.relaxed,
+            stream.converted_documents,
         )
         if self._logprobs:
             metadata["logprobs"] = self._logprobs

@@ -7,6 +7,7 @@ import mimetypes
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import PurePath
 from typing import Any
 
 from llama_index.core.base.llms.types import (
@@ -26,6 +27,7 @@ from llama_index.core.base.llms.types import (
 from pydantic import BaseModel
 
 from melious.errors import InvalidArgumentError
+from melious.wire.documents import is_document
 from melious.wire.history import consistent, object_text
 from melious.wire.schemas import wire_name
 from melious.wire.stand_ins import stand_in
@@ -47,6 +49,8 @@ _TEXT_ONLY = frozenset({"system", "assistant"})
 _PLURALS = {"image": "images", "audio": "audio", "video": "videos"}
 _MEDIA = frozenset(_PLURALS)
 _TEXTUAL = re.compile(r"text/|application/(?:[\w.-]+\+)?(?:json|xml|yaml|x-yaml|toml|javascript|sql)\b")
+_UNTITLED = "input_document"
+"""What LlamaIndex calls a document without a title."""
 _BINARY = re.compile(rf"(?!{_TEXTUAL.pattern})(?:application|audio|font|image|video)/(?!octet-stream)")
 
 
@@ -56,6 +60,7 @@ def to_wire(
     model: str = "",
     echo_thinking: bool = False,
     refused: frozenset[str] = frozenset({"video"}),
+    converts: bool = False,
 ) -> list[dict[str, Any]]:
     """Convert a conversation to the wire format.
 
@@ -67,6 +72,7 @@ def to_wire(
         model: The model, for errors.
         echo_thinking: Send earlier reasoning back as `reasoning_content`.
         refused: What the model does not read: `image`, `audio`, `video`.
+        converts: Whether documents are converted to text before they are sent.
 
     Raises:
         InvalidArgumentError: A block of the user's last message cannot be sent.
@@ -76,7 +82,7 @@ def to_wire(
     wire = [
         _message(
             message,
-            _Reading(f"{where}[{position}]", refused, in_words=position != fresh),
+            _Reading(f"{where}[{position}]", refused, in_words=position != fresh, converts=converts),
             echo_thinking=echo_thinking,
         )
         for position, message in enumerate(messages)
@@ -92,11 +98,13 @@ class _Reading:
         where: The place of the message, for errors.
         refused: What the model does not read.
         in_words: Put what cannot be sent into words, instead of refusing it.
+        converts: Whether documents are converted to text before they are sent.
     """
 
     where: str
     refused: frozenset[str]
     in_words: bool
+    converts: bool
 
 
 def _fresh(messages: Sequence[ChatMessage]) -> int | None:
@@ -118,7 +126,7 @@ def _message(message: ChatMessage, reading: _Reading, *, echo_thinking: bool) ->
         )
     role = _ROLES[message.role]
     if role in _TEXT_ONLY:
-        reading = replace(reading, refused=_MEDIA, in_words=True)
+        reading = replace(reading, refused=_MEDIA, in_words=True, converts=False)
     parts = [part for block in message.blocks for part in _sendable(block, reading)]
     out: dict[str, Any] = {"role": role, "content": _content(role, parts)}
     name = message.additional_kwargs.get("name")
@@ -189,7 +197,7 @@ def _parts(block: Any, reading: _Reading) -> Iterable[Part]:
         case AudioBlock():
             return [_audio(block, where)]
         case DocumentBlock():
-            return [_document(block, where)]
+            return [_document(block, reading)]
         case VideoBlock():
             return [_video(block, where)]
         case CitableBlock():
@@ -255,20 +263,37 @@ def _video(block: VideoBlock, where: str) -> Part:
     return {"type": "video_url", "video_url": {"url": url}}
 
 
-def _document(block: DocumentBlock, where: str) -> Part:
+def _document(block: DocumentBlock, reading: _Reading) -> Part:
     """A text document inline. Its type decides whether it is text, or else its bytes."""
-    name, kind = block.title or "document", _document_type(block)
+    name, kind, where = block.title or "document", _document_type(block), reading.where
     text = None
+    if reading.converts and (part := _convertible(block, kind, where)) is not None:
+        return part
     if not _BINARY.match(kind):
         data = base64.b64decode(_base64_of(block.data, block.path, where, "document", url=block.url))
         text = data.decode("utf-8", "replace") if _TEXTUAL.match(kind) else _text_in(data)
     if text is None:
         raise InvalidArgumentError(
             f"{where}: the document {name!r} ({kind or 'of unknown type'}) cannot be part of a chat request; "
-            "convert it to text first, e.g. with POST /v1/documents/convert",
+            + (
+                "only PDF, Word, Excel and PowerPoint files are converted"
+                if reading.converts
+                else "set convert_documents=True to have a PDF or Office document converted to text"
+            ),
             param="messages",
         )
     return _text(f"{name}:\n{text}")
+
+
+def _convertible(block: DocumentBlock, kind: str, where: str) -> Part | None:
+    """A PDF or an Office document as a file that the core converts; None for others."""
+    packed = _base64_of(block.data, block.path, where, "document", url=block.url)
+    name = block.title or "document"
+    if block.path and name in ("document", _UNTITLED):
+        name = PurePath(str(block.path)).name
+    if not is_document(kind, name, packed):
+        return None
+    return {"type": "file", "file": {"filename": name, "file_data": f"data:{kind};base64,{packed}"}}
 
 
 def _document_type(block: DocumentBlock) -> str:

@@ -88,6 +88,7 @@ class Melious(DescribedLLM):
             model that refuses messages without it, with False to none.
         stream_impact: `buffer` makes streams request whole answers, which report impact; `native` by default.
         merge_system_messages: Merge system messages into one; by default where the model takes only one.
+        convert_documents: Convert documents in messages to text first; False by default.
         timeout: Seconds for each wait, a `Timeout`, an `httpx.Timeout` or `(connect, read)`. Default: 300 s.
         deadline: Seconds for a whole call, with waits and retries; 600 by default, None for no limit.
         max_retries: Further attempts after transient errors; 2 by default, 0 for none.
@@ -218,6 +219,11 @@ class Melious(DescribedLLM):
             model=model,
             echo_thinking=self.echo_thinking is not False,
             refused=_not_read_by(card),
+            converts=bool(
+                self.convert_documents
+                if params.get("convert_documents") is None
+                else params["convert_documents"]
+            ),
         )
         own = {name: getattr(self, name) for name in _OWN}
         own["replay_reasoning"] = ReasoningReplay(_REPLAY[self.echo_thinking], switch="echo_thinking")

@@ -87,6 +87,7 @@ def facts(raw: dict[str, Any], answer: ChatCompletion | StreamBase, refusal: Any
         "request_id": answer.request_id,
         "relaxed": list(answer.relaxed),
         "refusal": refusal,
+        "converted_documents": [document._asdict() for document in answer.converted_documents],
     }
     return found | {name: value for name, value in origin.items() if value}
 

@@ -1,1 +1,1 @@
-"""Images and audio: the tools for agents, and the reader that transcribes recordings."""
+"""Images and audio: the tools for agents, and the readers of recordings and documents."""

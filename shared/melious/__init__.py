@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING
 from melious._version import __version__
 
 if TYPE_CHECKING:
+    from melious.answers.documents import ConvertedDocument, DocumentPage, DocumentsResult
     from melious.answers.hosted_tools import (
         HostedFunctionList,
         HostedTool,
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from melious.clients._sync.client import MeliousClient
     from melious.endpoints.audio import TranscriptionParams
     from melious.endpoints.chat_params import ChatParams
+    from melious.endpoints.documents import DocumentParams
     from melious.endpoints.embeddings import EmbeddingParams
     from melious.endpoints.images import ImageParams
     from melious.endpoints.messages import CountParams
@@ -74,6 +76,7 @@ if TYPE_CHECKING:
         ModelRefusalError,
         NoProvidersAvailableError,
         NotFoundError,
+        PageLimitError,
         PermissionDeniedError,
         ProviderError,
         RateLimitError,
@@ -114,6 +117,7 @@ _HOME = {
         "ModelRefusalError",
         "NoProvidersAvailableError",
         "NotFoundError",
+        "PageLimitError",
         "PermissionDeniedError",
         "ProviderError",
         "RateLimitError",
@@ -134,6 +138,7 @@ _HOME = {
         "TokenCount",
         "ToolResult",
     ),
+    "answers.documents": ("ConvertedDocument", "DocumentPage", "DocumentsResult"),
     "answers.results": (
         "ChatCompletion",
         "EmbeddingsResult",
@@ -147,6 +152,7 @@ _HOME = {
     "routing.filters": ("Filters", "ProviderFilters"),
     "endpoints.audio": ("TranscriptionParams",),
     "endpoints.chat_params": ("ChatParams",),
+    "endpoints.documents": ("DocumentParams",),
     "endpoints.embeddings": ("EmbeddingParams",),
     "endpoints.images": ("ImageParams",),
     "endpoints.messages": ("CountParams",),
@@ -175,8 +181,12 @@ __all__ = [
     "ClientOptions",
     "ConfigurationError",
     "ContextLengthExceededError",
+    "ConvertedDocument",
     "CountParams",
     "DeadlineExceededError",
+    "DocumentPage",
+    "DocumentParams",
+    "DocumentsResult",
     "EmbeddingParams",
     "EmbeddingsResult",
     "EnvironmentImpact",
@@ -202,6 +212,7 @@ __all__ = [
     "ModelRefusalError",
     "NoProvidersAvailableError",
     "NotFoundError",
+    "PageLimitError",
     "PermissionDeniedError",
     "ProviderError",
     "ProviderFilters",

@@ -100,6 +100,7 @@ _ANSWER_SECONDS = {
     "rerank": 60.0,
     "images": 180.0,
     "audio": 900.0,
+    "documents": 600.0,
     "models": 15.0,
     "tools": 120.0,
     "messages": 15.0,

@@ -4,7 +4,18 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp
 
 from melious_sandbox.page.site import PATHS, Page
-from melious_sandbox.routes import audio, chat, embeddings, images, mcp, messages, models, rerank, tools
+from melious_sandbox.routes import (
+    audio,
+    chat,
+    documents,
+    embeddings,
+    images,
+    mcp,
+    messages,
+    models,
+    rerank,
+    tools,
+)
 from melious_sandbox.server.context import RequestContext
 from melious_sandbox.server.handler import Handler
 from melious_sandbox.server.host_check import HostCheck
@@ -21,6 +32,7 @@ def build_app(service: Service) -> ASGIApp:
         ("/v1/rerank", "rerank", rerank.create, "POST"),
         ("/v1/images/generations", "images", images.generate, "POST"),
         ("/v1/audio/transcriptions", "audio", audio.transcribe, "POST"),
+        ("/v1/documents/convert", "documents", documents.convert, "POST"),
         ("/v1/models", "models", models.list_all, "GET"),
         ("/v1/models/{model:path}", "models", models.retrieve, "GET"),
         ("/v1/tools", "tools", tools.list_all, "GET"),

@@ -41,6 +41,8 @@ class Sandbox:
         keys: Further keys, each with its scopes (``inference.chat``, ``kit.*``, ``*``; none means all).
         rate_limit: Requests per window, 0 or more; None for a limit too high to be met.
         rate_window: Length of the rate-limit window in seconds.
+        page_limit: How many pages of documents may be converted until ``reset``, 0 or more; further ones get
+            the error of a used-up day. None for no limit, as keys have none.
         latency: Seconds before each answer.
         pace: How slowly chat answers are written: at 1 by each provider's own tokens per second, so that
             routing shows in the time; at 0.5 twice as fast, at 0 at once.
@@ -89,6 +91,7 @@ class Sandbox:
         keys: Mapping[str, Collection[str]] | None = None,
         rate_limit: int | None = None,
         rate_window: float = 60.0,
+        page_limit: int | None = None,
         latency: float = 0.0,
         pace: float = 0.0,
         stream_delay: float = 0.0,
@@ -110,6 +113,7 @@ class Sandbox:
             keys={} if keys is None else keys,
             rate_limit=rate_limit,
             rate_window=rate_window,
+            page_limit=page_limit,
             latency=latency,
             pace=pace,
             stream_delay=stream_delay,
@@ -187,7 +191,7 @@ class Sandbox:
             listener.stop()
 
     def reset(self) -> None:
-        """Forget requests, waiting faults and replies, the counts of the rate limit and the prefix cache."""
+        """Forget requests, waiting faults and replies, the counts of both limits and the prefix cache."""
         self._service.reset()
 
     def _running(self) -> Listener:

@@ -22,6 +22,7 @@ from melious import (
     ModelNotFoundError,
     NoProvidersAvailableError,
     NotFoundError,
+    PageLimitError,
     PermissionDeniedError,
     ProviderError,
     RateLimitError,
@@ -55,6 +56,8 @@ TABLE = [
     (403, LIVE, "never_seen", "whatever", PermissionDeniedError),
     (429, G1, "RATE_LIMIT_EXCEEDED", "rate_limit_error", RateLimitError),
     (429, G2, "AUTH_1028", None, RateLimitError),
+    (429, G2, "KIT_6220", None, PageLimitError),
+    (403, LIVE, "KIT_6220", "rate_limit_error", PageLimitError),
     (429, G2, "INFERENCE_3108", None, RateLimitError),
     (429, LIVE, "rate_limit_exceeded", "rate_limit_error", RateLimitError),
     (429, LIVE, None, None, RateLimitError),
@@ -258,7 +261,7 @@ KINDS = sorted(
 
 
 def test_every_error_is_public() -> None:
-    assert len(KINDS) == 23
+    assert len(KINDS) == 24
 
 
 def _laden(kind: type[MeliousError]) -> MeliousError:

@@ -15,6 +15,7 @@ CLIENT = [option for option in OPTIONS if option.scope != "call"]
 OF_ONE_ENDPOINT: dict[str, type] = {
     "stream_impact": ChatParams,
     "merge_system_messages": ChatParams,
+    "convert_documents": ChatParams,
     "blank_texts": EmbeddingParams,
 }
 CALL = [option for option in OPTIONS if option.scope != "client"]

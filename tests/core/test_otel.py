@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+import document_files
 import pytest
 from opentelemetry.trace import SpanKind, StatusCode
 from telemetry import Telemetry, recorded
@@ -136,6 +137,15 @@ def test_a_transcription_is_a_span_and_a_list_of_models_is_none(
     clients.call(client, "models.list")
     clients.call(client, "audio.transcribe", model=AUDIO, file=("a.wav", wav))
     assert told.span.name == f"transcription {AUDIO}"
+
+
+def test_a_conversion_is_a_span_with_its_pages(clients: Clients, client: Any, told: Telemetry) -> None:
+    file = ("offer.pdf", document_files.pdf("One", "Two"))
+    clients.call(client, "documents.convert", [file])
+    span = told.span
+    assert (span.name, span.attributes["melious.pages"]) == ("document_conversion", 2)
+    assert "gen_ai.request.model" not in span.attributes
+    assert "offer.pdf" not in str(span.to_json())
 
 
 def test_batches_are_spans_under_the_span_around_them(clients: Clients, client: Any, told: Telemetry) -> None:

@@ -80,6 +80,7 @@ REPLIES: dict[str, list[Reply]] = {
         Reply(tool_calls=[("river_length", {"river": "Rhine"})]),
         Reply(text="The Rhine is 1233 km long."),
     ],
+    "docs/guides/documents.md": [Reply(text="8,400 EUR.")] * 2,
     "docs/guides/pictures-and-sound.md": [*[Reply(text="A lighthouse.")] * 2, TALK],
 }
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from textwrap import dedent
 
+import document_files
 import pytest
 from llama_index.core.instrumentation import get_dispatcher
 from pytest_examples import CodeExample, EvalExample, find_examples
@@ -34,12 +35,16 @@ def python_of(page: Path) -> list[CodeExample]:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the blocks run, with a recording in it."""
+    """Where the blocks run, with a recording and a PDF in it."""
     talks = tmp_path / "talks"
     talks.mkdir()
     with wave.open(str(talks / "opening.wav"), "wb") as sound:
         sound.setparams((1, 2, 8000, 0, "NONE", ""))
         sound.writeframes(bytes(32_000))
+    letters = tmp_path / "letters"
+    letters.mkdir()
+    offer = document_files.pdf("Offer 4711: heat pump, 9 kW, 8,400 EUR", "Valid until 31 March.")
+    (letters / "offer.pdf").write_bytes(offer)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -29,6 +29,7 @@ EXPECTED = {
     "NotFoundError": langchain.ModelNotFoundError,
     "ModelNotFoundError": langchain.ModelNotFoundError,
     "RateLimitError": langchain.ModelRateLimitError,
+    "PageLimitError": langchain.ModelPermissionDeniedError,
     "ServerError": langchain.ModelAPIError,
     "ProviderError": langchain.ModelAPIError,
     "NoProvidersAvailableError": langchain.ModelAPIError,

@@ -1,4 +1,4 @@
-"""The standard suite for blob parsers: `MeliousAudioParser` passes it, and so does a small one without a network.
+"""The standard suite for blob parsers: `MeliousAudioParser` and `MeliousDocumentParser` pass it, and so does a small one without a network.
 
 Then the suite itself is tried: small parsers that each do one thing wrong must fail the items for it.
 """
@@ -13,6 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import document_files
 import lc_service
 import pytest
 import recordings
@@ -22,7 +23,7 @@ from langchain_core.documents.base import Blob
 from pydantic import SecretStr
 from standard_blob_parser import BlobParserIntegrationTests, BlobParserTests, BlobParserUnitTests
 
-from langchain_melious import MeliousAudioParser
+from langchain_melious import MeliousAudioParser, MeliousDocumentParser
 from melious.sandbox import Sandbox
 
 # --- the real one ------------------------------------------------------------------------------------
@@ -56,6 +57,38 @@ class TestMeliousAudioParserIntegration(BlobParserIntegrationTests):
 
 class TestMeliousAudioParserSegments(TestMeliousAudioParserIntegration):
     mode = "segments"
+
+
+class TestMeliousDocumentParserUnit(BlobParserUnitTests):
+    parser_class = MeliousDocumentParser
+    parser_params = {"api_key": "sk-mel-test"}  # noqa: RUF012
+    secret_params = ("api_key",)
+
+    @property
+    def init_from_env_params(self) -> tuple[dict[str, str], dict[str, Any], dict[str, Any]]:
+        environment = {"MELIOUS_API_KEY": "sk-mel-env", "MELIOUS_BASE_URL": "http://127.0.0.1:9/v1"}
+        return environment, {}, {"api_key": "sk-mel-env", "base_url": "http://127.0.0.1:9/v1"}
+
+
+class TestMeliousDocumentParserIntegration(BlobParserIntegrationTests):
+    mode = "page"
+    parser_class = MeliousDocumentParser
+    files = {  # noqa: RUF012
+        "one.pdf": document_files.pdf("A heat pump", "moves heat."),
+        "two.docx": document_files.docx("Bread", "is baked."),
+    }
+
+    @pytest.fixture(autouse=True)
+    def _place(self, sandbox: Sandbox) -> None:
+        self.place = lc_service.place(sandbox)
+
+    @property
+    def parser_params(self) -> dict[str, Any]:
+        return {"mode": self.mode, **self.place}
+
+
+class TestMeliousDocumentParserSingle(TestMeliousDocumentParserIntegration):
+    mode = "single"
 
 
 # --- a small one -------------------------------------------------------------------------------------

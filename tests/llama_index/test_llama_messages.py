@@ -157,7 +157,7 @@ def test_video_only_for_models_that_take_it():
 @pytest.mark.parametrize(
     ("block", "said"),
     [
-        (DocumentBlock(data=b"%PDF-1.7 ...", title="a.pdf"), "/v1/documents/convert"),
+        (DocumentBlock(data=b"%PDF-1.7 ...", title="a.pdf"), "set convert_documents=True"),
         (DocumentBlock(url="https://example.org/a.txt", document_mimetype="text/plain"), "is a URL"),
         (AudioBlock(url="https://example.org/a.mp3"), "is a URL"),
         (AudioBlock(audio=b"\x01\x02\x03\x04"), "format"),

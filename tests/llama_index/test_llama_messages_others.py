@@ -92,7 +92,7 @@ def test_documents_by_path_are_read_by_what_they_are(tmp_path, name):
 def test_documents_that_are_no_text_are_refused_by_name(data, kind, title):
     block = DocumentBlock(data=data, document_mimetype=kind, title=title)
     with pytest.raises(
-        InvalidArgumentError, match=rf"messages\[0\]: the document '{title}'.*documents/convert"
+        InvalidArgumentError, match=rf"messages\[0\]: the document '{title}'.*set convert_documents=True"
     ):
         to_wire([ChatMessage(role="user", blocks=[block])])
 

@@ -36,6 +36,7 @@ WRONG: dict[str, tuple[Any, ...]] = {
     "verify_location": ("yes", None, True),
     "stream_impact": ("stream", None, True),
     "merge_system_messages": ("yes", 1, 0),
+    "convert_documents": ("yes", 1, None),
     "routing_fallbacks": (3, "countries", [3], ["country"], [{"countries": ["XX"]}]),
     "default_headers": (3, "x: y", {"x": 1}, {1: "x"}, {"x": "a\nb"}, {"Content-Length": "3"}),
     "allow_insecure_http": ("yes", 1, None),
@@ -48,6 +49,7 @@ FIXED_TO_CLASSES = {
     "blank_texts": {"MeliousEmbeddings", "MeliousEmbedding"},
     "stream_impact": {"ChatMelious", "Melious"},
     "merge_system_messages": {"ChatMelious", "Melious"},
+    "convert_documents": {"ChatMelious", "Melious"},
 }
 CLASSES = [
     langchain.ChatMelious,
@@ -134,6 +136,7 @@ def test_a_call_refuses_what_a_client_refuses(name: str, value: object) -> None:
     calls = {
         "stream_impact": of_chat,
         "merge_system_messages": of_chat,
+        "convert_documents": of_chat,
         "blank_texts": of_embeddings,
     }.get(name, CALLS)
     errors = {refusal(call, client=client, **{name: value}) for call in calls}

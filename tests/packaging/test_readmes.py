@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import document_files
 import pytest
 from distributions import CLASSES
 from llama_index.core import Settings
@@ -121,8 +122,10 @@ def test_what_an_extra_does_not_bring_is_found(code: str, extras: set[str], want
 
 @pytest.fixture
 def recordings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The recordings that the pages name, in the working directory."""
+    """The recordings and documents that the pages name, in the working directory."""
     monkeypatch.chdir(tmp_path)
+    Path("letters").mkdir()
+    Path("letters/offer.pdf").write_bytes(document_files.pdf("Offer 4711"))
     Path("talks").mkdir()
     for file in ("talk.mp3", "talks/talk.wav"):
         with wave.open(file, "wb") as sound:

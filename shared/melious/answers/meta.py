@@ -4,10 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from melious.exchange.ratelimit import RateLimit
 from melious.exchange.request import NO_SUMMARY, CallSummary
 from melious.routing.residency import ResidencyRule
+
+
+class AttachedDocument(NamedTuple):
+    """A document of a message that was sent as text.
+
+    Attributes:
+        name: Its file name.
+        pages: How many pages it has.
+        from_cache: Whether it had been converted for an earlier call.
+    """
+
+    name: str
+    pages: int
+    from_cache: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,11 +33,13 @@ class Meta:
         request_id: The service's id of the request.
         headers: The headers of the answer.
         call: What it took to get the answer.
+        documents: The documents of the messages that were sent as text.
     """
 
     request_id: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     call: CallSummary = NO_SUMMARY
+    documents: tuple[AttachedDocument, ...] = ()
 
     @property
     def rate_limit(self) -> RateLimit | None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from melious.answers.meta import Meta
+from melious.answers.meta import AttachedDocument, Meta
 from melious.answers.results import ChatCompletion, Result
 from melious.errors import ResponseDecodeError
 from melious.errors.table import status_error, web_page
@@ -94,6 +95,12 @@ def meta_of(response: Response) -> Meta:
 def set_source(result: Result, raw: Any, meta: Meta) -> None:
     """Set the raw answer and the metadata of a result."""
     result._raw, result._meta = raw, meta  # noqa: SLF001 - the other half of the class
+
+
+def note_documents(completion: ChatCompletion, documents: tuple[AttachedDocument, ...]) -> None:
+    """Set the documents that were sent as text."""
+    if documents:
+        completion._meta = replace(completion.meta, documents=documents)  # noqa: SLF001 - as above
 
 
 def completion_of(opened: OpenStream) -> ChatCompletion:

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, PrivateAttr, field_validator
 
 from melious._figures import whole_count
-from melious.answers.meta import Meta
+from melious.answers.meta import AttachedDocument, Meta
 from melious.exchange.ratelimit import RateLimit
 from melious.impact.facts import BillingCost, EnvironmentImpact, Reported
 from melious.wire.thinking import thought_in_details
@@ -91,6 +91,11 @@ class Result(BaseModel):
     def meta(self) -> Meta:
         """The metadata of the result."""
         return self._meta
+
+    @property
+    def page_count(self) -> int | None:
+        """How many pages were converted; None for results other than documents."""
+        return None
 
     @property
     def request_id(self) -> str | None:
@@ -187,6 +192,11 @@ class ChatCompletion(Result):
     def tool_calls(self) -> list[dict[str, Any]]:
         """The tool calls of the first choice."""
         return (self.choices[0].message.tool_calls or []) if self.choices else []
+
+    @property
+    def converted_documents(self) -> tuple[AttachedDocument, ...]:
+        """The documents of the messages that were sent as text (`convert_documents`)."""
+        return self._meta.documents
 
     @property
     def finish_reason(self) -> str | None:

@@ -65,6 +65,10 @@ def _command(options: argparse.Namespace) -> int:
         from melious.cli.tools import run_tools
 
         return run_tools(options)
+    if options.command == "documents":
+        from melious.cli.documents import run_documents
+
+        return run_documents(options)
     if options.command == "doctor":
         from melious.cli.doctor import run_doctor
 

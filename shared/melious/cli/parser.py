@@ -36,6 +36,7 @@ def parser() -> argparse.ArgumentParser:
     commands.add_parser("sandbox", help="a local test server; see melious sandbox --help")
     _add_models(commands.add_parser("models", help="list models, what they can do and cost"))
     _add_tools(commands.add_parser("tools", help="list the tools that the service runs, or run one"))
+    _add_documents(commands.add_parser("documents", help="print the text of PDF and Office files"))
     _add_doctor(
         commands.add_parser("doctor", help="diagnose your setup: key, connection, rate limit, scopes")
     )
@@ -92,6 +93,17 @@ def _add_tools(parser: argparse.ArgumentParser) -> None:
     )
     _add_service(parser)
     parser.add_argument("--json", action="store_true", help="machine-readable JSON, as the service sent it")
+
+
+def _add_documents(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Convert PDF, Word, Excel and PowerPoint files and images, and print their text. "
+        "Pages are billed: 0.50 EUR for 1,000, as the service lists them."
+    )
+    parser.add_argument("file", nargs="+", metavar="FILE", help="a file of at most 50 MB")
+    parser.add_argument("--pages", action="store_true", help="with a heading before each page")
+    _add_service(parser)
+    parser.add_argument("--json", action="store_true", help="machine-readable JSON, by file and page")
 
 
 def _add_service(parser: argparse.ArgumentParser) -> None:

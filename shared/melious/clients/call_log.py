@@ -56,6 +56,8 @@ def call_line(outcome: CallOutcome, seconds: float, *, stream: bool = False) -> 
     facts = [f"{seconds * 1000:.0f} ms"]
     if outcome.attempts > 1:
         facts.append(f"{outcome.attempts} attempts")
+    if entry.pages is not None:
+        facts.append(counted(entry.pages, "page"))
     if entry.answered and entry.model:
         facts += _figures(entry)
     facts.append(f"id={_plain(outcome.request_id or '-')}")

@@ -70,7 +70,13 @@ class UsageRecorder:
             usage, impact, cost = answer.get("usage"), result.environment_impact, result.billing_cost
             call = result.meta.call
             entry = self._entry(
-                usage, impact, cost, call.routing, result.headers, seconds=call.elapsed or None
+                usage,
+                impact,
+                cost,
+                call.routing,
+                result.headers,
+                seconds=call.elapsed or None,
+                pages=result.page_count,
             )
             self._report(CallOutcome(entry, answer, result.request_id, result.attempts))
 
@@ -125,6 +131,7 @@ class UsageRecorder:
         answered: bool = True,
         failed: bool = False,
         seconds: float | None = None,
+        pages: int | None = None,
     ) -> Entry:
         asked = self._request.routing
         residency = routing.residency if answered else None
@@ -143,6 +150,7 @@ class UsageRecorder:
             tags=self._request.tags,
             seconds=seconds,
             from_sandbox=headers.get("server") == _SANDBOX,
+            pages=pages,
         )
 
     def _report(self, outcome: CallOutcome) -> None:

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Generator,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from typing import Any, Self, TypeAlias
 
-from melious.answers.reading import completion_of
+from melious.answers.meta import AttachedDocument
+from melious.answers.reading import completion_of, note_documents
 from melious.answers.results import ChatCompletion
 from melious.exchange.opened import OpenStream
 from melious.exchange.ratelimit import RateLimit
@@ -24,6 +34,7 @@ class StreamBase:
     """What blocking and asyncio streams share: everything but the reading."""
 
     _opened: OpenStream | None = None
+    _documents: Sequence[AttachedDocument] = ()
 
     def _head(self) -> OpenStream:
         if self._opened is None:
@@ -56,6 +67,11 @@ class StreamBase:
         return self._head().call.routing.preference
 
     @property
+    def converted_documents(self) -> tuple[AttachedDocument, ...]:
+        """The documents of the messages that were sent as text (`convert_documents`)."""
+        return tuple(self._documents)
+
+    @property
     def headers(self) -> Mapping[str, str]:
         """The headers of the answer, names in lower case, without cookies."""
         return without_cookies(self._head().head.headers)
@@ -71,7 +87,9 @@ class StreamBase:
         Raises:
             ResponseDecodeError: The chunks do not make up an answer.
         """
-        return completion_of(self._head())
+        completion = completion_of(self._head())
+        note_documents(completion, self.converted_documents)
+        return completion
 
 
 class ChatStream(StreamBase):
@@ -98,7 +116,8 @@ class ChatStream(StreamBase):
         ...     print(stream.completion().usage)
     """
 
-    def __init__(self, begin: Callable[[], Begun]) -> None:
+    def __init__(self, begin: Callable[[], Begun], documents: Sequence[AttachedDocument] = ()) -> None:
+        self._documents = documents
         self._opened, self._chunks, _ = begin()
 
     def __iter__(self) -> Iterator[ChatChunk]:
@@ -131,7 +150,10 @@ class AsyncChatStream(StreamBase):
         ...             print(chunk.text, end="")
     """
 
-    def __init__(self, begin: Callable[[], Awaitable[AsyncBegun]]) -> None:
+    def __init__(
+        self, begin: Callable[[], Awaitable[AsyncBegun]], documents: Sequence[AttachedDocument] = ()
+    ) -> None:
+        self._documents = documents
         self._begin = begin
         self._chunks: AsyncGenerator[ChatChunk] | None = None
         self._close_connection: Callable[[], Awaitable[None]] | None = None

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import io
-from os import PathLike
 from pathlib import Path
 from shlex import quote
-from typing import IO, Any, TypeAlias
+from typing import TypeAlias
 
 from melious.answers.reading import json_of, read_as
 from melious.answers.results import Transcription
-from melious.endpoints.common import body_of, check_known, check_utf8, request_of
+from melious.endpoints.common import body_of, check_known, request_of
+from melious.endpoints.forms import FileArgument, form_field, opened
 from melious.errors import InvalidArgumentError, ResponseDecodeError
 from melious.errors.checks import check_one_of
 from melious.exchange.request import Operation, Response
 from melious.settings.config import ClientConfig
 from melious.settings.options import RoutingOptions
 from melious.wire import codec
-from melious.wire.uploads import FileContent, FileOnDisk, OpenFile, Upload, piece_of, size_of
+from melious.wire.uploads import FileContent, FilePart, Upload, piece_of, size_of
 
 PATH = "audio/transcriptions"
 MAX_BYTES = 25_000_000
@@ -44,12 +43,8 @@ _BEGINNINGS = (
 )
 """How recordings begin, if their names do not say what they are: the offset, the bytes, the ending."""
 
-AudioFile: TypeAlias = str | PathLike[str] | IO[bytes] | tuple[str, bytes | IO[bytes]]
-"""A path, an open file, or a tuple of a name and bytes or an open file; the name's ending says what it is.
-
-A path is read in pieces as it is sent, and not kept open between them. An open file is read from its current
-position, and must stay open until the call is over.
-"""
+AudioFile: TypeAlias = FileArgument
+"""A path, an open file, or a tuple of a name and bytes or an open file; the name's ending says what it is."""
 
 
 class TranscriptionParams(RoutingOptions, total=False):
@@ -76,58 +71,17 @@ def create(
     form = params.get("response_format")
     if form is not None:
         check_one_of("response_format", form, sorted(FORMATS))
-    fields = dict(_field(key, value) for key, value in body_of(config, "audio", model, {}, params).items())
-    name, content = _opened(file)
-    if not isinstance(name, str):
-        raise InvalidArgumentError(f"file: the name must be text, not {type(name).__name__}")
-    # File names need not be UTF-8: such a name is sent as its bytes.
-    upload = Upload(fields, *_checked(check_utf8("file", name, "surrogateescape"), content))
+    body = body_of(config, "audio", model, {}, params)
+    fields = dict(form_field(key, value) for key, value in body.items())
+    upload = Upload(fields, (_checked(*opened(file, "file", "audio", MAX_BYTES)),))
     plain = form in ("text", "srt", "vtt")
     return Operation(
         request_of(config, "audio", PATH, params, upload), lambda response: _parse(response, plain=plain)
     )
 
 
-def _opened(file: AudioFile) -> tuple[str, FileContent]:
-    """The name of a recording, and its content."""
-    if isinstance(file, tuple) and len(file) == 2:  # noqa: PLR2004
-        name, content = file
-        if isinstance(content, bytes):
-            return name, content
-        if not hasattr(content, "read"):
-            raise InvalidArgumentError(
-                f"file: the content of {name!r} must be bytes or an open file, not {type(content).__name__}"
-            )
-        return name, _rest_of(content, name)
-    if isinstance(file, str | PathLike):
-        try:
-            path = Path(file)
-            if path.is_file():
-                return path.name, FileOnDisk.at(path)
-        except (OSError, TypeError, ValueError) as error:  # a name too long, bytes, half a character
-            raise InvalidArgumentError(f"file: {str(file)!r:.200} cannot be opened: {error}") from error
-        raise InvalidArgumentError(f"file: there is no file {str(path)!r:.200}")
-    if not hasattr(file, "read"):
-        raise InvalidArgumentError(
-            f"file: must be a path, an open file, or a tuple of name and bytes, not {type(file).__name__}"
-        )
-    name = Path(str(getattr(file, "name", "audio"))).name
-    return name, _rest_of(file, name)
-
-
-def _rest_of(file: IO[bytes], name: str) -> FileContent:
-    """The content of an open file from its current position."""
-    if isinstance(file, io.BytesIO) or not file.seekable():
-        content = file.read(MAX_BYTES + 1)
-        if isinstance(content, bytes):
-            return content
-    elif not isinstance(file, io.TextIOBase):
-        return OpenFile.of(file, name)
-    raise InvalidArgumentError(f"file: {name!r} is open as text; open it with 'rb'")
-
-
-def _checked(name: str, content: FileContent) -> tuple[str, FileContent, str]:
-    """Name, content and media type as the service takes them.
+def _checked(name: str, content: FileContent) -> FilePart:
+    """A recording as the service takes it.
 
     Raises:
         InvalidArgumentError: The file is empty, too large or of an unknown type.
@@ -151,7 +105,7 @@ def _checked(name: str, content: FileContent) -> tuple[str, FileContent, str]:
         )
     if Path(name).suffix[1:].lower() != kind:
         name = f"{name}.{kind}"
-    return name, content, AUDIO_TYPES[kind]
+    return FilePart(name, content, AUDIO_TYPES[kind])
 
 
 def kind_of(name: str, beginning: bytes) -> str | None:
@@ -168,14 +122,6 @@ def kind_of(name: str, beginning: bytes) -> str | None:
     if ending in AUDIO_TYPES:
         return ending
     return next((kind for at, mark, kind in _BEGINNINGS if beginning.startswith(mark, at)), None)
-
-
-def _field(name: object, value: Any) -> tuple[str, str]:
-    """A form's field as text; errors name the argument that it comes from."""
-    if not isinstance(name, str):
-        raise InvalidArgumentError(f"extra_body: field names must be text, not {name!r}")
-    check_utf8("extra_body", name)
-    return name, check_utf8(name, value) if isinstance(value, str) else codec.dumps(value).decode()
 
 
 def _parse(response: Response, *, plain: bool) -> Transcription:

@@ -16,12 +16,14 @@ from melious.errors import APIStatusError, InvalidArgumentError, MeliousError, R
 from melious.exchange.request import Operation, Otherwise, Request, Response
 from melious.exchange.retry import is_malformed
 from melious.settings.config import ClientConfig
+from melious.settings.options import check_option
 from melious.wire import codec
 from melious.wire.calls import identify
 from melious.wire.completion import PartialCompletion, flatten_content
 from melious.wire.normalized import normalize_tool_call
 
 if TYPE_CHECKING:
+    from melious.endpoints.attachments import Attachments
     from melious.endpoints.conversation import Conversation
 
 PATH = "chat/completions"
@@ -29,17 +31,45 @@ _OPTIONS = "stream_options"
 
 
 def create(
-    config: ClientConfig, model: str, messages: Sequence[Mapping[str, Any]], params: ChatParams
+    config: ClientConfig,
+    model: str,
+    messages: Sequence[Mapping[str, Any]],
+    params: ChatParams,
+    spent: float = 0.0,
 ) -> Operation[ChatCompletion]:
-    """A call for a whole answer."""
-    return Operation(_request(config, model, messages, params, stream=False), parse)
+    """A call for a whole answer; `spent` are the seconds of its deadline that were used before."""
+    return Operation(_request(config, model, messages, params, stream=False, spent=spent), parse)
 
 
 def stream(
-    config: ClientConfig, model: str, messages: Sequence[Mapping[str, Any]], params: ChatParams
+    config: ClientConfig,
+    model: str,
+    messages: Sequence[Mapping[str, Any]],
+    params: ChatParams,
+    spent: float = 0.0,
 ) -> Request:
-    """A request for an answer in chunks, usage included."""
-    return _request(config, model, messages, params, stream=True)
+    """A request for an answer in chunks, usage included; see `create`."""
+    return _request(config, model, messages, params, stream=True, spent=spent)
+
+
+def attachments_in(
+    config: ClientConfig, messages: Sequence[Mapping[str, Any]], params: ChatParams
+) -> Attachments | None:
+    """The documents of the messages that are to be converted first; None if there are none.
+
+    Raises:
+        InvalidArgumentError: The option is wrong, or a document cannot be read.
+    """
+    wanted = params.get("convert_documents")
+    if wanted is None:
+        wanted = config.convert_documents
+    elif wanted is not False:
+        check_option("convert_documents", wanted)
+    if not wanted:
+        return None
+    from melious.endpoints.attachments import Attachments  # noqa: PLC0415 - only where it is wanted
+
+    return Attachments.of(messages)
 
 
 def is_disobeyed(request: Request, answer: ChatCompletion | PartialCompletion) -> bool:
@@ -90,6 +120,7 @@ def _request(
     params: ChatParams,
     *,
     stream: bool,
+    spent: float = 0.0,
 ) -> Request:
     if "stream" in params:
         raise InvalidArgumentError(
@@ -110,7 +141,7 @@ def _request(
             param="extra_body",
         )
     _check_against_catalogue(config, model, body, params)
-    details: dict[str, Any] = {"stream": stream}
+    details: dict[str, Any] = {"stream": stream, "spent": spent}
     simpler: tuple[Simplify, ...] = ()
     conversation = _conversation(config, model, given, params)
     if conversation is not None and body["messages"] is given:

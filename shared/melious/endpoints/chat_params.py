@@ -46,6 +46,8 @@ class ChatParams(RoutingOptions, total=False):
             The live service reports the impact and cost of whole answers only.
         merge_system_messages: Merge system messages into one; by default where the model takes only one.
             Leading ones become one message, and a later one part of the user's turn. False for never.
+        convert_documents: Convert documents in messages to text first; False by default. Each is converted
+            once for all calls of a client, as long as it is among its last 64. See `client.documents`.
         replay_reasoning: Which `reasoning_content` of the messages is sent: `always`, the default,
             `with_tool_calls`, `when_needed` (by models that refuse messages without it) or `never`.
         user: Who the request is for.
@@ -76,6 +78,7 @@ class ChatParams(RoutingOptions, total=False):
     stream_options: Mapping[str, Any] | None
     stream_impact: StreamImpact | None
     merge_system_messages: bool | None
+    convert_documents: bool | None
     replay_reasoning: ReplayWhen | ReasoningReplay | None
     user: str | None
     mode: str | None

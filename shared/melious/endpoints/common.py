@@ -50,6 +50,7 @@ _MOST_CHECKED = 1024
 
 
 OMIT = frozenset(RoutingOptions.__annotations__) | {
+    "convert_documents",
     "merge_system_messages",
     "replay_reasoning",
     "stream_impact",

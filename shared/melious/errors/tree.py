@@ -20,6 +20,7 @@
         ├── NotFoundError                      404
         │   └── ModelNotFoundError
         ├── RateLimitError                     429
+        ├── PageLimitError                     the pages of a day are used up
         └── ServerError                        5xx and other transient errors
             ├── ProviderError                  every provider of the model failed
             └── NoProvidersAvailableError      no provider matches the filters
@@ -314,6 +315,15 @@ class RateLimitError(APIStatusError):
 
     is_retryable = True
     advice = "Wait for `.retry_after` seconds or send fewer requests at a time"
+
+
+class PageLimitError(APIStatusError):
+    """The pages that a session may convert in a day are used up; API keys have no such limit.
+
+    `details` has the limit and when it is reset, as far as the service says.
+    """
+
+    advice = "Convert fewer pages today, or use an API key, which has no daily limit"
 
 
 class ServerError(APIStatusError):

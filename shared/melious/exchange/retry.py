@@ -14,6 +14,7 @@ from melious.errors import (
     InsufficientBalanceError,
     MeliousError,
     NoProvidersAvailableError,
+    PageLimitError,
     RateLimitError,
 )
 
@@ -30,7 +31,7 @@ GATEWAY_CUT = 55.0
 """Seconds after which the gateway itself may have cut the request, and would again."""
 
 _RETRYABLE_STATUSES = frozenset({408, 409, 425, 429})
-_TERMINAL = (InsufficientBalanceError, ContextLengthExceededError)
+_TERMINAL = (InsufficientBalanceError, ContextLengthExceededError, PageLimitError)
 
 
 class Phase(Enum):

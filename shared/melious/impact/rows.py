@@ -36,6 +36,7 @@ _TYPES: dict[str, type | UnionType] = {
     "tags": dict | None,
     "seconds": float | int | None,
     "from_sandbox": bool | None,
+    "pages": int | None,
 }
 
 
@@ -77,6 +78,7 @@ class Row(NamedTuple):
                 ("tags", dict(entry.tags)),
                 ("seconds", entry.seconds),
                 ("from_sandbox", entry.from_sandbox),
+                ("pages", entry.pages),
             )
             if value
         }
@@ -113,6 +115,7 @@ class Row(NamedTuple):
                 tags=_tags(values.get("tags") or {}),
                 seconds=values.get("seconds"),
                 from_sandbox=values.get("from_sandbox", False),
+                pages=values.get("pages"),
             ),
         )
 

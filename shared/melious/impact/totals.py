@@ -22,6 +22,8 @@ Tags: TypeAlias = tuple[tuple[str, str], ...]
 
 OTHER = "other"
 MAX_BALANCES = 16
+EUR_PER_PAGE = Decimal("0.0005")
+"""What the service lists for a page of a document that a key converts: 0.50 € for 1,000 pages."""
 _EXACT = Context(prec=100, traps=[])  # independent of the caller's decimal context
 
 
@@ -42,6 +44,7 @@ class Entry(NamedTuple):
         tags: Its tags as pairs of name and value, in the order of the names.
         seconds: How long the whole answer took, with retries; None for streams and failures.
         from_sandbox: Whether the sandbox answered, by the headers of the answer.
+        pages: How many pages of documents it converted; None for other requests.
 
     Examples:
         >>> Entry("chat", "glm-4.7", usage={"prompt_tokens": 9}).impact is None
@@ -61,6 +64,7 @@ class Entry(NamedTuple):
     tags: Tags = ()
     seconds: float | None = None
     from_sandbox: bool = False
+    pages: int | None = None
 
     @property
     def simulated(self) -> bool:
@@ -129,6 +133,7 @@ class Totals:
         output_tokens: Output tokens, including reasoning.
         cached_tokens: Input tokens from the provider's cache, part of `input_tokens`.
         reasoning_tokens: Reasoning tokens, part of `output_tokens`.
+        pages: Converted pages of documents.
         energy_kwh: Energy in kWh.
         carbon_g_co2: Grams of CO2.
         water_liters: Litres of water.
@@ -140,6 +145,8 @@ class Totals:
         estimated_carbon_g_co2: Estimated grams of CO2.
         estimated_water_liters: Estimated litres of water.
         estimated_eur: Estimated euro.
+        estimated_pages_eur: Euro for the pages of requests that reported no cost, at the listed price of
+            0.50 € for 1,000; an estimate, and part of no other sum.
 
     Examples:
         >>> totals = Totals()
@@ -162,6 +169,7 @@ class Totals:
     output_tokens: int | None = None
     cached_tokens: int | None = None
     reasoning_tokens: int | None = None
+    pages: int | None = None
     energy_kwh: float | None = None
     carbon_g_co2: float | None = None
     water_liters: float | None = None
@@ -173,6 +181,7 @@ class Totals:
     estimated_carbon_g_co2: float | None = None
     estimated_water_liters: float | None = None
     estimated_eur: Decimal | None = None
+    estimated_pages_eur: Decimal | None = None
 
     @property
     def without_impact(self) -> int:
@@ -210,6 +219,10 @@ class Totals:
             self._add_cost(entry.cost)
         if entry.simulated:
             self.simulated += 1
+        if entry.pages is not None:
+            self._sum("pages", entry.pages)
+            if entry.reported("eur") is None:
+                self._sum("estimated_pages_eur", entry.pages * EUR_PER_PAGE)
         if estimate is not None:
             self.estimated += 1
             for name in Estimate._fields:

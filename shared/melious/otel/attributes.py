@@ -19,6 +19,7 @@ OPERATIONS = {
     "rerank": ("rerank", None),
     "images": ("generate_content", "image"),
     "audio": ("transcription", "text"),
+    "documents": ("document_conversion", "text"),
 }
 Attributes: TypeAlias = dict[str, Any]
 
@@ -71,6 +72,7 @@ def outcome_attributes(outcome: CallOutcome) -> Attributes:
             "melious.simulated": outcome.entry.simulated or None,
             "melious.request_id": outcome.request_id,
             "melious.attempts": outcome.attempts or None,
+            "melious.pages": entry.pages,
             "melious.relaxed": list(entry.relaxed) or None,
             "melious.residency": entry.residency,
             # The text of an error may repeat what was sent: it is not recorded.

@@ -79,6 +79,7 @@ class ClientConfig:
     verify_location: VerifyLocation = "off"
     stream_impact: StreamImpact = "native"
     merge_system_messages: bool | None = None
+    convert_documents: bool = False
     routing_fallbacks: Sequence[FallbackStep] | None = None
     key_digest: str = ""
 

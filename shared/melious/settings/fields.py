@@ -102,6 +102,7 @@ class ChatFields(BaseModel):
 
     stream_impact: StreamImpact = option_field("stream_impact")
     merge_system_messages: bool | None = option_field("merge_system_messages")
+    convert_documents: bool = option_field("convert_documents")
 
 
 def regular_options(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -148,6 +148,7 @@ class ClientOptions(TypedDict, total=False):
         stream_impact: `buffer` makes streams request whole answers, which report impact; `native` by
             default. The live service reports the impact and cost of whole answers only.
         merge_system_messages: Merge system messages into one; by default where the model takes only one.
+        convert_documents: Convert documents in messages to text first; False by default.
         routing_fallbacks: Filters to drop or loosen, step by step, while no provider matches; none by
             default. See `RoutingOptions`.
     """
@@ -176,6 +177,7 @@ class ClientOptions(TypedDict, total=False):
     verify_location: VerifyLocation
     stream_impact: StreamImpact
     merge_system_messages: bool | None
+    convert_documents: bool
     routing_fallbacks: Sequence[FallbackStep] | None
 
 
@@ -319,6 +321,13 @@ OPTIONS: tuple[Option, ...] = (
         "both",
         "Merge system messages into one; by default where the model takes only one.",
         check_optional_bool,
+    ),
+    Option(
+        "convert_documents",
+        "both",
+        "Convert documents in messages to text first; False by default.",
+        check_bool,
+        False,
     ),
     Option(
         "routing_fallbacks",

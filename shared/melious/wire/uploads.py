@@ -1,4 +1,4 @@
-"""Multipart uploads: each attempt reads the file while it is sent."""
+"""Multipart uploads: each attempt reads its files while they are sent."""
 
 from __future__ import annotations
 
@@ -86,13 +86,30 @@ FileContent: TypeAlias = bytes | FileOnDisk | OpenFile
 
 
 @dataclass(frozen=True, slots=True)
-class Upload:
-    """A multipart body: form fields and one file."""
+class FilePart:
+    """A file of a form.
 
-    fields: Mapping[str, str]
+    Attributes:
+        filename: Its name, as it is sent.
+        content: Its content.
+        content_type: Its media type.
+        field: The name of the form's field.
+        where: The argument that it comes from, for errors.
+    """
+
     filename: str
     content: FileContent
     content_type: str
+    field: str = "file"
+    where: str = "file"
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A multipart body: form fields, then files."""
+
+    fields: Mapping[str, str]
+    files: tuple[FilePart, ...]
 
 
 def size_of(content: FileContent) -> int:
@@ -100,8 +117,14 @@ def size_of(content: FileContent) -> int:
     return len(content) if isinstance(content, bytes) else content.size
 
 
-def piece_of(content: FileContent, start: int, length: int) -> bytes:
+def piece_of(content: FileContent, start: int, length: int, where: str = "file") -> bytes:
     """Read a piece of a file, up to its end.
+
+    Args:
+        content: The file.
+        start: Where the piece starts.
+        length: Its length in bytes.
+        where: The argument that the file comes from, for errors.
 
     Raises:
         InvalidArgumentError: It cannot be read, or has changed.
@@ -112,9 +135,9 @@ def piece_of(content: FileContent, start: int, length: int) -> bytes:
     try:
         piece = content.read(start, length)
     except (OSError, ValueError) as error:
-        raise InvalidArgumentError(f"file: {content.name!r} cannot be read: {error}") from error
+        raise InvalidArgumentError(f"{where}: {content.name!r} cannot be read: {error}") from error
     if len(piece) != length:
-        raise InvalidArgumentError(f"file: {content.name!r} became shorter while it was read")
+        raise InvalidArgumentError(f"{where}: {content.name!r} became shorter while it was read")
     return piece
 
 
@@ -128,36 +151,42 @@ class Multipart:
 
     def __init__(self, upload: Upload) -> None:
         boundary = secrets.token_hex(16)
-        fields = "".join(
+        before = "".join(
             f'--{boundary}\r\nContent-Disposition: form-data; name="{name.translate(_ESCAPES)}"'
             f"\r\n\r\n{value}\r\n"
             for name, value in upload.fields.items()
-        )
-        file = (
-            f'--{boundary}\r\nContent-Disposition: form-data; name="file"; '
-            f'filename="{upload.filename.translate(_ESCAPES)}"\r\nContent-Type: {upload.content_type}\r\n\r\n'
-        )
-        self._before = (fields + file).encode("utf-8", "surrogateescape")
-        self._content = upload.content
-        self._after = f"\r\n--{boundary}--\r\n".encode()
+        ).encode()
+        self._files: list[tuple[bytes, FilePart]] = []
+        for file in upload.files:
+            head = (
+                f'--{boundary}\r\nContent-Disposition: form-data; name="{file.field.translate(_ESCAPES)}"; '
+                f'filename="{file.filename.translate(_ESCAPES)}"\r\n'
+                f"Content-Type: {file.content_type}\r\n\r\n"
+            )
+            self._files.append((before + head.encode("utf-8", "surrogateescape"), file))
+            before = b"\r\n"
+        self._after = before + f"--{boundary}--\r\n".encode()
         self.content_type = f"multipart/form-data; boundary={boundary}".encode()
-        self.length = len(self._before) + size_of(self._content) + len(self._after)
+        sizes = (len(head) + size_of(file.content) for head, file in self._files)
+        self.length = sum(sizes) + len(self._after)
 
     def __iter__(self) -> Iterator[bytes]:
-        yield self._before
-        for start in range(0, size_of(self._content), PIECE_BYTES):
-            yield piece_of(self._content, start, PIECE_BYTES)
+        for head, file in self._files:
+            yield head
+            for start in range(0, size_of(file.content), PIECE_BYTES):
+                yield piece_of(file.content, start, PIECE_BYTES, file.where)
         yield self._after
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         from asyncio import to_thread  # noqa: PLC0415 - blocking clients need no asyncio
 
-        yield self._before
-        for start in range(0, size_of(self._content), PIECE_BYTES):
-            if isinstance(self._content, bytes):
-                yield piece_of(self._content, start, PIECE_BYTES)
-            else:  # asyncio reads files in threads only
-                yield await to_thread(piece_of, self._content, start, PIECE_BYTES)
+        for head, file in self._files:
+            yield head
+            for start in range(0, size_of(file.content), PIECE_BYTES):
+                if isinstance(file.content, bytes):
+                    yield piece_of(file.content, start, PIECE_BYTES, file.where)
+                else:  # asyncio reads files in threads only
+                    yield await to_thread(piece_of, file.content, start, PIECE_BYTES, file.where)
         yield self._after
 
 

@@ -8,7 +8,18 @@ from urllib.parse import parse_qsl
 from melious_sandbox.page.rows import outcome_of
 from melious_sandbox.service.records import RecordedRequest
 
-ENDPOINTS = ("chat", "embeddings", "rerank", "images", "audio", "models", "tools", "mcp", "messages")
+ENDPOINTS = (
+    "chat",
+    "embeddings",
+    "rerank",
+    "images",
+    "audio",
+    "documents",
+    "models",
+    "tools",
+    "mcp",
+    "messages",
+)
 OUTCOMES = ("done", "refused", "broken off", "in progress")
 
 

@@ -160,6 +160,8 @@ def _about(request: RecordedRequest, body: Mapping[str, Any]) -> str:
         case "audio":
             file = body.get("file")
             return f"{file.get('filename')} · {file.get('size', 0):,} bytes" if isinstance(file, dict) else ""
+        case "documents":
+            return _files(body)
         case "models":
             return request.path.removeprefix("/v1/models").lstrip("/")
         case "tools":
@@ -168,6 +170,16 @@ def _about(request: RecordedRequest, body: Mapping[str, Any]) -> str:
         case "mcp":
             return compact(body.get("method")) or request.path.removeprefix("/v1/mcp/")
     return ""
+
+
+def _files(body: Mapping[str, Any]) -> str:
+    given = body.get("data") or body.get("files")
+    files = [file for file in (given if isinstance(given, list) else [given]) if isinstance(file, dict)]
+    if not files:
+        return ""
+    count = f"{len(files):,} files · " if len(files) > 1 else ""
+    size = sum(file.get("size", 0) for file in files)
+    return f"{count}{compact(files[0].get('filename'))} · {size:,} bytes"
 
 
 def _last_message(messages: Any) -> str:

@@ -63,9 +63,8 @@ def _curl(request: RecordedRequest, body: Any, clean: Cleaner) -> str:
     parts += [f"-H {shlex.quote(f'{name}: {text}')}" for name, text in headers.items()]
     if request.headers.get("content-type", "").startswith("multipart/") and isinstance(body, dict):
         for name, value in body.items():
-            is_file = isinstance(value, dict)
             for item in value if isinstance(value, list) else [value]:
-                text = f"{name}=@{item['filename']}" if is_file else f"{name}={item}"
+                text = f"{name}=@{item['filename']}" if isinstance(item, dict) else f"{name}={item}"
                 parts.append(f"-F {shlex.quote(text)}")
     elif body is not None:
         data = clean.block(body) if isinstance(body, str) else _json(body)

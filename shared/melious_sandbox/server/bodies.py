@@ -131,7 +131,15 @@ async def _parse_form(raw: bytes, content_type: str) -> Any:
         for name, value in form.multi_items():
             if isinstance(value, UploadFile):
                 kind = value.content_type or "application/octet-stream"
-                fields[name] = Upload(value.filename or "", kind, await value.read())
+                file = Upload(value.filename or "", kind, await value.read())
+                before = fields.get(name)
+                fields[name] = (
+                    [*before, file]
+                    if isinstance(before, list)
+                    else file
+                    if before is None
+                    else [before, file]
+                )
             elif name.endswith("[]"):
                 fields.setdefault(name.removesuffix("[]"), []).append(value)
             else:
@@ -143,11 +151,21 @@ async def _parse_form(raw: bytes, content_type: str) -> Any:
 
 def without_files(body: Any) -> Any:
     """Give a body with name, type and size in place of each file."""
-    if not isinstance(body, dict) or not any(isinstance(value, Upload) for value in body.values()):
+    if not isinstance(body, dict) or not any(_has_files(value) for value in body.values()):
         return body
     return {
-        name: {"filename": value.filename, "content_type": value.content_type, "size": len(value.content)}
-        if isinstance(value, Upload)
-        else value
+        name: [_about(item) for item in value] if isinstance(value, list) else _about(value)
         for name, value in body.items()
     }
+
+
+def _has_files(value: Any) -> bool:
+    return isinstance(value, Upload) or (
+        isinstance(value, list) and any(isinstance(item, Upload) for item in value)
+    )
+
+
+def _about(value: Any) -> Any:
+    if not isinstance(value, Upload):
+        return value
+    return {"filename": value.filename, "content_type": value.content_type, "size": len(value.content)}

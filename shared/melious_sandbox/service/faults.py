@@ -13,7 +13,18 @@ from melious_sandbox.service.waiting import WaitingList
 
 FAULT_HEADER = "x-sandbox-fault"
 
-Endpoint = Literal["chat", "embeddings", "rerank", "images", "audio", "models", "tools", "mcp", "messages"]
+Endpoint = Literal[
+    "chat",
+    "embeddings",
+    "rerank",
+    "images",
+    "audio",
+    "documents",
+    "models",
+    "tools",
+    "mcp",
+    "messages",
+]
 ImpactDamage = Literal["missing", "partial", "strange"]
 CostDamage = Literal["missing", "partial", "strange", "string", "number", "zero"]
 UsageDamage = Literal["missing"]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from melious_sandbox.service.errors import SandboxError
 
 UNLIMITED = 100_000
-_SCOPES = {"tools": "kit.tools", "mcp": "kit.mcp", "messages": "inference.chat"}
+_SCOPES = {"documents": "kit.documents", "tools": "kit.tools", "mcp": "kit.mcp", "messages": "inference.chat"}
 """The scopes that are not named after their endpoint."""
 
 
@@ -97,8 +97,8 @@ class OverlapRefusals:
 class KeyRing:
     """The keys that the sandbox knows: the main key, and further ones with their scopes.
 
-    A scope is ``*``, ``inference.*``, ``kit.*`` or one endpoint, as ``inference.chat``. A key without scopes
-    may do everything, as with the oldest keys of the service.
+    A scope is ``*``, ``inference.*``, ``kit.*`` or one endpoint, as ``inference.chat`` or ``kit.documents``.
+    A key without scopes may do everything, as with the oldest keys of the service.
     """
 
     def __init__(self, api_key: str, keys: Mapping[str, Iterable[str]]) -> None:

@@ -34,6 +34,7 @@ Reason = Literal[
     "provider_rate_limit",
     "no_providers",
     "upstream_timeout",
+    "page_limit",
     "internal",
 ]
 
@@ -59,6 +60,7 @@ class Profile:
     image_formats: frozenset[str] = frozenset({"b64_json", "url"})
     image_count: int = 10
     audio_formats: frozenset[str] = frozenset({"json", "text", "srt", "vtt", "verbose_json"})
+    document_field: str = "data"  # the field of the form that holds documents
     rate_suffix: str = ""
     rate_reset_is_epoch: bool = True
 
@@ -68,7 +70,7 @@ class Profile:
         """Build the body of an error."""
         known = {"code": code.code, "message": message, "type": code.type, "param": param}
         found: dict[str, Any] = {name: known[name] for name in self.error_fields if name in known}
-        if details and "details" in self.error_fields:
+        if details and ("details" in self.error_fields or code.code.startswith("KIT_")):
             found["details"] = dict(details)
         return {"error": found}
 
@@ -109,6 +111,7 @@ PROFILES: dict[ProfileName, Profile] = {
         image_format="url",
         image_count=4,
         audio_formats=frozenset({"json", "text", "srt", "vtt"}),
+        document_field="files",
     ),
     "g2": Profile(
         name="g2",

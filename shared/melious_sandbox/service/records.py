@@ -57,7 +57,8 @@ class RecordedRequest:
         method: HTTP method.
         path: Path without the query.
         query: The query string as it came.
-        endpoint: ``chat``, ``embeddings``, ``rerank``, ``images``, ``audio``, ``models``, or "" for others.
+        endpoint: ``chat``, ``embeddings``, ``rerank``, ``images``, ``audio``, ``documents``,
+            ``models``, or "" for others.
         headers: Headers with lower-case names; secrets are masked.
         body: The parsed JSON, the fields of a form (a file as name, type and size), or None.
         body_left_out: Why the body is None though the request had one: it was refused before its body was

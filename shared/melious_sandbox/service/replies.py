@@ -43,7 +43,8 @@ class Replies(WaitingList[Reply]):
             replies: The replies.
             times: How many requests each answers, at least 1; None answers every one.
             endpoint: The endpoint that they answer. Endpoints other than ``chat`` and ``messages`` take
-                replies with ``json``, and ``audio`` takes ``text`` too.
+                replies with ``json``; ``audio`` and ``documents`` take ``text`` too, and a form feed in it
+                begins a page of a document.
             model: The model that they answer for, with or without a flavor, or the slug of a tool; None means
                 any.
             when: Called with the request as the sandbox records it, ``body`` included; the reply answers
@@ -61,7 +62,7 @@ class Replies(WaitingList[Reply]):
             if not isinstance(reply, Reply):
                 refuse("replies", "Reply objects", reply)
             if not reply.fits(endpoint):
-                taken = "text or json" if endpoint == "audio" else "json"
+                taken = "text or json" if endpoint in ("audio", "documents") else "json"
                 refuse("endpoint", f"'chat' for this reply: '{endpoint}' takes {taken}")
         if when is not None and not callable(when):
             refuse("when", "a function that takes the request", when)

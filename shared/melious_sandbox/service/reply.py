@@ -83,7 +83,7 @@ class Reply:
     it.
 
     Attributes:
-        text: The text of a chat answer, or of a transcription.
+        text: The text of a chat answer, of a transcription, or of each document.
         tool_calls: The tool calls, each ``(name, arguments)`` or ``(name, arguments, id)``. The arguments are
             a mapping, or text that is sent as it is, valid JSON or not.
         reasoning: The thinking.
@@ -128,7 +128,7 @@ class Reply:
         return (
             endpoint in ("chat", "messages")
             or self.json is not None
-            or (endpoint == "audio" and not self._given(*_CHAT_ONLY))
+            or (endpoint in ("audio", "documents") and not self._given(*_CHAT_ONLY))
         )
 
     def calls(self) -> list[ToolCall]:

@@ -10,6 +10,7 @@ from melious.errors import InvalidArgumentError
 from melious_sandbox.service import checks
 from melious_sandbox.service.faults import Faults
 from melious_sandbox.service.limits import UNLIMITED, KeyRing, OverlapRefusals, RateLimiter
+from melious_sandbox.service.pages import PageCounter
 from melious_sandbox.service.prefix_cache import PrefixCache
 from melious_sandbox.service.profiles import PROFILES, Profile, ProfileName
 from melious_sandbox.service.records import RequestLog
@@ -41,6 +42,7 @@ class Settings:
     keys: Annotated[Mapping[str, Collection[str]], checks.keys]
     rate_limit: Annotated[int | None, checks.whole(0)]
     rate_window: PositiveSeconds
+    page_limit: Annotated[int | None, checks.whole(0)]
     latency: Seconds
     pace: Annotated[float, checks.number(_SLOWEST)]
     stream_delay: Seconds
@@ -68,6 +70,7 @@ class Service:
         self.keys = KeyRing(settings.api_key, settings.keys)
         limit = UNLIMITED if settings.rate_limit is None else settings.rate_limit
         self.limiter = RateLimiter(limit, settings.rate_window)
+        self.pages = PageCounter(settings.page_limit)
         self.faults = Faults()
         self.replies = Replies()
         self.requests = RequestLog(settings.max_requests_kept, settings.max_bytes_kept)
@@ -103,6 +106,7 @@ class Service:
         self.faults.clear()
         self.replies.clear()
         self.limiter.reset()
+        self.pages.reset()
         self.prefix_cache.clear()
         self.overlap.reset()
         self._pictures.clear()

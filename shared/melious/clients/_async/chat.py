@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack
 
 from melious._signatures import written_out
+from melious.answers.meta import AttachedDocument
+from melious.answers.reading import note_documents
 from melious.answers.results import ChatCompletion
 from melious.clients._async.endpoint import AsyncEndpoint
+from melious.clients._async.splitting import run_batches
 from melious.clients.record import UsageRecorder
 from melious.clients.streams import AsyncBegun, AsyncChatStream
 from melious.endpoints import chat
+from melious.endpoints.attachments import Attachments, ConversionCache
 from melious.endpoints.chat_params import ChatParams
+from melious.endpoints.documents import DocumentsPlan
 from melious.exchange.request import Request
+from melious.http._async.driver import AsyncDriver
+from melious.settings.config import ClientConfig
 from melious.settings.options import CallOptions, RoutingOptions
 from melious.wire.chunk import ChatChunk
 
 
 class AsyncChat(AsyncEndpoint):
     """`client.chat`."""
+
+    def __init__(self, config: ClientConfig, driver: AsyncDriver) -> None:
+        super().__init__(config, driver)
+        self._converted = ConversionCache()
 
     if not TYPE_CHECKING:  # for type checkers there are no other attributes
 
@@ -42,11 +53,30 @@ class AsyncChat(AsyncEndpoint):
             InvalidArgumentError: An argument is wrong; nothing was sent.
             MeliousError: The call failed; the subclass says how.
         """
-        operation = chat.create(self._config, model, messages, params)
+        found = chat.attachments_in(self._config, messages, params)
+        if found is None:
+            return await self._create(model, messages, params)
+        chat.create(self._config, model, found.messages(), params)  # what is wrong shows before it is paid
+        await self._convert(found, params)
+        completion = await self._create(model, found.messages(), params, found.spent)
+        note_documents(completion, found.documents)
+        return completion
+
+    async def _create(
+        self, model: str, messages: Sequence[Mapping[str, Any]], params: ChatParams, spent: float = 0.0
+    ) -> ChatCompletion:
+        operation = chat.create(self._config, model, messages, params, spent)
         completion = await self._call(operation)
         if chat.is_disobeyed(operation.request, completion):
-            completion = await self._call(chat.create(self._config, model, messages, params))
+            completion = await self._call(chat.create(self._config, model, messages, params, spent))
         return completion
+
+    async def _convert(self, found: Attachments, params: ChatParams) -> None:
+        """Convert the documents of the messages that this client has not converted before."""
+        files = found.unknown(self._converted)
+        if files:
+            plan = DocumentsPlan(self._config, files, found.params(params))
+            found.learn(self._converted, files, await run_batches(plan, self._driver.call))
 
     @written_out(ChatParams, RoutingOptions, CallOptions)
     def stream(
@@ -63,11 +93,28 @@ class AsyncChat(AsyncEndpoint):
             InvalidArgumentError: An argument is wrong; nothing was sent.
             MeliousError: The call failed before its first chunk.
         """
-        make = partial(chat.stream, self._config, model, messages, params)
+        found = chat.attachments_in(self._config, messages, params)
+        if found is None:
+            return AsyncChatStream(self._opener(model, messages, params))
+        chat.stream(self._config, model, found.messages(), params)  # what is wrong shows before it is paid
+        documents: list[AttachedDocument] = []
+        return AsyncChatStream(partial(self._open_converted, model, found, params, documents), documents)
+
+    async def _open_converted(
+        self, model: str, found: Attachments, params: ChatParams, documents: list[AttachedDocument]
+    ) -> AsyncBegun:
+        await self._convert(found, params)
+        documents.extend(found.documents)
+        return await self._opener(model, found.messages(), params, found.spent)()
+
+    def _opener(
+        self, model: str, messages: Sequence[Mapping[str, Any]], params: ChatParams, spent: float = 0.0
+    ) -> Callable[[], Awaitable[AsyncBegun]]:
+        make = partial(chat.stream, self._config, model, messages, params, spent)
         request = make()
         if chat.may_be_disobeyed(request):
-            return AsyncChatStream(partial(self._open_forced, request, make))
-        return AsyncChatStream(partial(self._open, request))
+            return partial(self._open_forced, request, make)
+        return partial(self._open, request)
 
     async def _open_forced(self, request: Request, make: Callable[[], Request]) -> AsyncBegun:
         """Open a stream that should begin with a tool call; if it ends without one, open another instead."""

@@ -7,7 +7,7 @@ from typing import Any, Self, Unpack
 
 from melious._signatures import written_out
 from melious.clients._async.chat import AsyncChat
-from melious.clients._async.media import AsyncAudio, AsyncImages
+from melious.clients._async.media import AsyncAudio, AsyncDocuments, AsyncImages
 from melious.clients._async.messages import AsyncMessages
 from melious.clients._async.models import AsyncModels
 from melious.clients._async.tools import AsyncTools
@@ -120,6 +120,7 @@ class AsyncMeliousClient(ClientBase):
         self.rerank = AsyncRerank(config, self._driver)
         self.images = AsyncImages(config, self._driver)
         self.audio = AsyncAudio(config, self._driver)
+        self.documents = AsyncDocuments(config, self._driver)
         self.models = AsyncModels(config, self._driver)
         self.tools = AsyncTools(config, self._driver)
         self.messages = AsyncMessages(config, self._driver)

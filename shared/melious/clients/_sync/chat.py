@@ -8,19 +8,30 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack
 
 from melious._signatures import written_out
+from melious.answers.meta import AttachedDocument
+from melious.answers.reading import note_documents
 from melious.answers.results import ChatCompletion
 from melious.clients._sync.endpoint import Endpoint
+from melious.clients._sync.splitting import run_batches
 from melious.clients.record import UsageRecorder
 from melious.clients.streams import Begun, ChatStream
 from melious.endpoints import chat
+from melious.endpoints.attachments import Attachments, ConversionCache
 from melious.endpoints.chat_params import ChatParams
+from melious.endpoints.documents import DocumentsPlan
 from melious.exchange.request import Request
+from melious.http._sync.driver import SyncDriver
+from melious.settings.config import ClientConfig
 from melious.settings.options import CallOptions, RoutingOptions
 from melious.wire.chunk import ChatChunk
 
 
 class Chat(Endpoint):
     """`client.chat`."""
+
+    def __init__(self, config: ClientConfig, driver: SyncDriver) -> None:
+        super().__init__(config, driver)
+        self._converted = ConversionCache()
 
     if not TYPE_CHECKING:  # for type checkers there are no other attributes
 
@@ -43,11 +54,30 @@ class Chat(Endpoint):
             InvalidArgumentError: An argument is wrong; nothing was sent.
             MeliousError: The call failed; the subclass says how.
         """
-        operation = chat.create(self._config, model, messages, params)
+        found = chat.attachments_in(self._config, messages, params)
+        if found is None:
+            return self._create(model, messages, params)
+        chat.create(self._config, model, found.messages(), params)  # what is wrong shows before it is paid
+        self._convert(found, params)
+        completion = self._create(model, found.messages(), params, found.spent)
+        note_documents(completion, found.documents)
+        return completion
+
+    def _create(
+        self, model: str, messages: Sequence[Mapping[str, Any]], params: ChatParams, spent: float = 0.0
+    ) -> ChatCompletion:
+        operation = chat.create(self._config, model, messages, params, spent)
         completion = self._call(operation)
         if chat.is_disobeyed(operation.request, completion):
-            completion = self._call(chat.create(self._config, model, messages, params))
+            completion = self._call(chat.create(self._config, model, messages, params, spent))
         return completion
+
+    def _convert(self, found: Attachments, params: ChatParams) -> None:
+        """Convert the documents of the messages that this client has not converted before."""
+        files = found.unknown(self._converted)
+        if files:
+            plan = DocumentsPlan(self._config, files, found.params(params))
+            found.learn(self._converted, files, run_batches(plan, self._driver.call))
 
     @written_out(ChatParams, RoutingOptions, CallOptions)
     def stream(
@@ -64,11 +94,28 @@ class Chat(Endpoint):
             InvalidArgumentError: An argument is wrong; nothing was sent.
             MeliousError: The call failed before its first chunk.
         """
-        make = partial(chat.stream, self._config, model, messages, params)
+        found = chat.attachments_in(self._config, messages, params)
+        if found is None:
+            return ChatStream(self._opener(model, messages, params))
+        chat.stream(self._config, model, found.messages(), params)  # what is wrong shows before it is paid
+        documents: list[AttachedDocument] = []
+        return ChatStream(partial(self._open_converted, model, found, params, documents), documents)
+
+    def _open_converted(
+        self, model: str, found: Attachments, params: ChatParams, documents: list[AttachedDocument]
+    ) -> Begun:
+        self._convert(found, params)
+        documents.extend(found.documents)
+        return self._opener(model, found.messages(), params, found.spent)()
+
+    def _opener(
+        self, model: str, messages: Sequence[Mapping[str, Any]], params: ChatParams, spent: float = 0.0
+    ) -> Callable[[], Begun]:
+        make = partial(chat.stream, self._config, model, messages, params, spent)
         request = make()
         if chat.may_be_disobeyed(request):
-            return ChatStream(partial(self._open_forced, request, make))
-        return ChatStream(partial(self._open, request))
+            return partial(self._open_forced, request, make)
+        return partial(self._open, request)
 
     def _open_forced(self, request: Request, make: Callable[[], Request]) -> Begun:
         """Open a stream that should begin with a tool call; if it ends without one, open another instead."""

@@ -8,7 +8,7 @@ from typing import Any, Self, Unpack
 
 from melious._signatures import written_out
 from melious.clients._sync.chat import Chat
-from melious.clients._sync.media import Audio, Images
+from melious.clients._sync.media import Audio, Documents, Images
 from melious.clients._sync.messages import Messages
 from melious.clients._sync.models import Models
 from melious.clients._sync.tools import Tools
@@ -118,6 +118,7 @@ class MeliousClient(ClientBase):
         self.rerank = Rerank(config, self._driver)
         self.images = Images(config, self._driver)
         self.audio = Audio(config, self._driver)
+        self.documents = Documents(config, self._driver)
         self.models = Models(config, self._driver)
         self.tools = Tools(config, self._driver)
         self.messages = Messages(config, self._driver)

@@ -16,7 +16,7 @@ from melious.impact.views.source import LedgerLike
 if TYPE_CHECKING:
     import pandas as pd
 
-_MONEY = ("eur", "estimated_eur")
+_MONEY = ("eur", "estimated_eur", "estimated_pages_eur")
 _FLOATS = tuple(name for name in SUMS if name.endswith(("_kwh", "_co2", "_liters")))
 _INTENSITY = "grid_g_per_kwh"
 _TAG = "tag_"

@@ -90,6 +90,10 @@ def reported_columns(total: Totals, units: Units) -> tuple[Column, ...]:
         Column(units.water[0], lambda sums: figure(sums.water_liters, units.water[1]), 2),
         Column(units.money[0], lambda sums: units.amount(sums.eur)),
     ]
+    if total.pages is not None:
+        columns.append(Column("pages", lambda sums: "" if sums.pages is None else f"{sums.pages:,}", 1))
+    if total.estimated_pages_eur is not None:
+        columns.append(Column("~€ pages", _pages_price, 2))
     if total.without_impact:
         columns.append(Column("no impact", lambda sums: _count(sums.without_impact), 5))
     if total.without_cost:
@@ -122,6 +126,8 @@ def notes(ledger: Noted) -> list[str]:
         )
     if total.without_cost:
         said.append(f"{_of(total.without_cost, total)} reported no cost: missing from the sums, not zero.")
+    if total.pages is not None:
+        said.append(_pages(total))
     if total.failed:
         said.append(f"{total.failed:,} failed, but may have been billed.")
     if total.relaxed:
@@ -139,6 +145,21 @@ def notes(ledger: Noted) -> list[str]:
     elif ledger.estimates and (total.without_impact or total.without_cost):
         said.append("Nothing could be estimated: there are no earlier reports of the same models.")
     return said
+
+
+def _pages(total: Totals) -> str:
+    said = f"Documents: {counted(total.pages or 0, 'page')}"
+    said += " was converted" if total.pages == 1 else " were converted"
+    if total.estimated_pages_eur is None:
+        return f"{said}."
+    return (
+        f"{said}, at the listed price for about {euro(total.estimated_pages_eur)}: "
+        "an estimate, not part of the cost."
+    )
+
+
+def _pages_price(sums: Totals) -> str:
+    return "" if sums.estimated_pages_eur is None else euro(sums.estimated_pages_eur)
 
 
 def charges(total: Totals) -> str:

@@ -1,0 +1,1 @@
+"""Documents for LangChain: the parser of blobs, and the loader of files."""
