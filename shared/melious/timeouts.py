@@ -101,6 +101,8 @@ _ANSWER_SECONDS = {
     "images": 180.0,
     "audio": 900.0,
     "models": 15.0,
+    "files": 900.0,
+    "batches": 60.0,
 }
 
 
