@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING
 from melious._version import __version__
 
 if TYPE_CHECKING:
+    from melious.answers.batches import Batch, BatchList, BatchResult, FileList, FileObject
     from melious.answers.results import (
         ChatCompletion,
         EmbeddingsResult,
@@ -39,7 +40,9 @@ if TYPE_CHECKING:
         Usage,
     )
     from melious.clients._async.client import AsyncMeliousClient
+    from melious.clients._async.jobs import AsyncBatchJob
     from melious.clients._sync.client import MeliousClient
+    from melious.clients._sync.jobs import BatchJob
     from melious.endpoints.audio import TranscriptionParams
     from melious.endpoints.chat_params import ChatParams
     from melious.endpoints.embeddings import EmbeddingParams
@@ -81,6 +84,9 @@ if TYPE_CHECKING:
     from melious.wire.chunk import ChatChunk
 
 _HOME = {
+    "answers.batches": ("Batch", "BatchList", "BatchResult", "FileList", "FileObject"),
+    "clients._async.jobs": ("AsyncBatchJob",),
+    "clients._sync.jobs": ("BatchJob",),
     "clients._async.client": ("AsyncMeliousClient",),
     "impact.budget": ("ImpactBudget",),
     "clients._sync.client": ("MeliousClient",),
@@ -139,9 +145,14 @@ __all__ = [
     "APIConnectionError",
     "APIStatusError",
     "APITimeoutError",
+    "AsyncBatchJob",
     "AsyncMeliousClient",
     "AuthenticationError",
     "BadRequestError",
+    "Batch",
+    "BatchJob",
+    "BatchList",
+    "BatchResult",
     "BillingCost",
     "BudgetExceededError",
     "CallOptions",
@@ -155,6 +166,8 @@ __all__ = [
     "EmbeddingParams",
     "EmbeddingsResult",
     "EnvironmentImpact",
+    "FileList",
+    "FileObject",
     "Filters",
     "FindParams",
     "ImageParams",

@@ -44,7 +44,7 @@ from melious.wire.files import FileParser
 from melious.wire.head import Head
 from melious.wire.refusals import MAX_ERROR_BODY, error_object, refusal
 
-O = TypeVar("O")
+A = TypeVar("A")
 T = TypeVar("T")
 
 _CHECK_INTERVAL = 0.25
@@ -258,8 +258,8 @@ class _CallState:
         return (yield from self._read_first(FileParser(head), OpenAnswer, head, rate_limit))
 
     def _read_first(
-        self, parser: StreamParser[T], kind: Callable[..., O], head: Head, rate_limit: RateLimit | None
-    ) -> Exchange[O | _FailedAttempt]:
+        self, parser: StreamParser[T], kind: Callable[..., A], head: Head, rate_limit: RateLimit | None
+    ) -> Exchange[A | _FailedAttempt]:
         policy = self.policy
         policy.gate.passed(self.turn, rate_limit, policy.clock())
         parts: list[T] = []

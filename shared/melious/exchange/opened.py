@@ -13,7 +13,6 @@ from melious.wire.chunk import ChatChunk
 from melious.wire.chunks import ChatStreamParser
 from melious.wire.head import Head
 
-
 T = TypeVar("T")
 
 

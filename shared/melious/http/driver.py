@@ -27,7 +27,7 @@ from melious.wire.refusals import error_object
 logger = logging.getLogger("melious")
 
 StreamEnd: TypeAlias = Callable[[Any, bool], object]
-"""Called with an open answer once it has ended and its connection is released, with whether it was read to its end."""
+"""Called with an open answer that has ended, its connection released, and whether it was read to its end."""
 
 
 class DriverBase:

@@ -57,11 +57,11 @@ class FileParser:
 
 
 class LineSplitter:
-    """Divides bytes into lines.
+    r"""Divides bytes into lines.
 
     Examples:
         >>> splitter = LineSplitter()
-        >>> splitter.feed(b"one\\ntw"), splitter.feed(b"o\\n\\nthree"), splitter.rest()
+        >>> splitter.feed(b"one\ntw"), splitter.feed(b"o\n\nthree"), splitter.rest()
         ([b'one'], [b'two'], [b'three'])
     """
 

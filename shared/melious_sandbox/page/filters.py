@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 from melious_sandbox.page.rows import outcome_of
 from melious_sandbox.service.records import RecordedRequest
 
-ENDPOINTS = ("chat", "embeddings", "rerank", "images", "audio", "models")
+ENDPOINTS = ("chat", "embeddings", "rerank", "images", "audio", "models", "files", "batches")
 OUTCOMES = ("done", "refused", "broken off", "in progress")
 
 

@@ -162,6 +162,13 @@ def _about(request: RecordedRequest, body: Mapping[str, Any]) -> str:
             return f"{file.get('filename')} · {file.get('size', 0):,} bytes" if isinstance(file, dict) else ""
         case "models":
             return request.path.removeprefix("/v1/models").lstrip("/")
+        case "files":
+            file = body.get("file")
+            sent = f"{file.get('filename')} · {file.get('size', 0):,} bytes" if isinstance(file, dict) else ""
+            return f"{request.method} {request.path.removeprefix('/v1/files').lstrip('/')} {sent}".strip()
+        case "batches":
+            path = request.path.removeprefix("/v1/batches").lstrip("/")
+            return f"{request.method} {path} {compact(body.get('endpoint'))}".strip()
     return ""
 
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from melious_sandbox.service.errors import SandboxError
 
 UNLIMITED = 100_000
+_OF_ANY_SCOPE = frozenset({"files", "batches"})
+"""Endpoints that take a key with any scope of inference."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +114,8 @@ class KeyRing:
         scopes = self._scopes.get(key.strip())
         if scopes is None:
             raise SandboxError("auth")
+        if endpoint in _OF_ANY_SCOPE and any(scope.startswith("inference.") for scope in scopes):
+            return
         required = f"inference.{endpoint}"
         if scopes and not scopes & {"*", "inference.*", required}:
             raise SandboxError(

@@ -57,7 +57,8 @@ class RecordedRequest:
         method: HTTP method.
         path: Path without the query.
         query: The query string as it came.
-        endpoint: ``chat``, ``embeddings``, ``rerank``, ``images``, ``audio``, ``models``, or "" for others.
+        endpoint: ``chat``, ``embeddings``, ``rerank``, ``images``, ``audio``, ``models``, ``files``,
+            ``batches``, or "" for others.
         headers: Headers with lower-case names; secrets are masked.
         body: The parsed JSON, the fields of a form (a file as name, type and size), or None.
         body_left_out: Why the body is None though the request had one: it was refused before its body was
@@ -72,6 +73,8 @@ class RecordedRequest:
         fault: The fault that hit the request, if any.
         reply: The scripted reply that it got, if any.
         served: Where the request went and what it cost; None if it was not routed.
+        custom_id: The id of a line of a batch; None for other requests. Faults and replies see lines, the
+            log does not keep them.
         answer: What was sent, for the last 100 requests; None before, and for older ones.
 
     Examples:
@@ -105,6 +108,7 @@ class RecordedRequest:
     served: Served | None = None
     body_left_out: str | None = None
     answer: Answer | None = None
+    custom_id: str | None = None
 
 
 @dataclass(slots=True)

@@ -8,7 +8,9 @@ from urllib.parse import urlsplit
 
 from melious.errors import InvalidArgumentError
 from melious_sandbox.service import checks
+from melious_sandbox.service.batches import Batches
 from melious_sandbox.service.faults import Faults
+from melious_sandbox.service.files import FileStore
 from melious_sandbox.service.limits import UNLIMITED, KeyRing, OverlapRefusals, RateLimiter
 from melious_sandbox.service.prefix_cache import PrefixCache
 from melious_sandbox.service.profiles import PROFILES, Profile, ProfileName
@@ -23,6 +25,7 @@ MAX_BODY_BYTES = 64 * 1024 * 1024
 
 _PICTURES_KEPT = 64
 _SLOWEST = 1_000.0
+_FASTEST = 1_000_000.0
 
 Count = Annotated[int, checks.whole(0)]
 Seconds = Annotated[float, checks.seconds]
@@ -50,6 +53,7 @@ class Settings:
     max_requests_kept: Count
     max_bytes_kept: Count
     max_body_bytes: Count
+    batch_pace: Annotated[float | None, checks.number(_FASTEST, " of lines per second", zero=False)]
     upstream: Annotated[str | None, checks.url]
     upstream_key: Annotated[str | None, checks.key]
 
@@ -74,6 +78,8 @@ class Service:
         self.prefix_cache = PrefixCache()
         self.overlap = OverlapRefusals(refuses=settings.spurious_malformed)
         self.upstream = _upstream(settings, self.profile)
+        self.files = FileStore()
+        self.batches = Batches(settings.batch_pace)
         self._pictures: OrderedDict[str, bytes] = OrderedDict()
 
     @property
@@ -94,6 +100,8 @@ class Service:
 
     async def close(self) -> None:
         """Let go of what the server's event loop holds."""
+        await self.batches.close()
+        self.files.clear()
         if self.upstream is not None:
             await self.upstream.close()
 
@@ -106,6 +114,7 @@ class Service:
         self.prefix_cache.clear()
         self.overlap.reset()
         self._pictures.clear()
+        self.batches.clear()
 
 
 def without_secrets(url: str | None) -> str:

@@ -6,7 +6,9 @@ from types import TracebackType
 from typing import Any, Self, Unpack
 
 from melious._signatures import written_out
+from melious.clients._async.batches import AsyncBatches
 from melious.clients._async.chat import AsyncChat
+from melious.clients._async.files import AsyncFiles
 from melious.clients._async.media import AsyncAudio, AsyncImages
 from melious.clients._async.models import AsyncModels
 from melious.clients._async.vectors import AsyncEmbeddings, AsyncRerank
@@ -119,6 +121,8 @@ class AsyncMeliousClient(ClientBase):
         self.images = AsyncImages(config, self._driver)
         self.audio = AsyncAudio(config, self._driver)
         self.models = AsyncModels(config, self._driver)
+        self.files = AsyncFiles(config, self._driver)
+        self.batches = AsyncBatches(config, self._driver, self.files)
 
     async def __aenter__(self) -> Self:
         return self

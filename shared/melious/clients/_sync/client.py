@@ -7,7 +7,9 @@ from types import TracebackType
 from typing import Any, Self, Unpack
 
 from melious._signatures import written_out
+from melious.clients._sync.batches import Batches
 from melious.clients._sync.chat import Chat
+from melious.clients._sync.files import Files
 from melious.clients._sync.media import Audio, Images
 from melious.clients._sync.models import Models
 from melious.clients._sync.vectors import Embeddings, Rerank
@@ -117,6 +119,8 @@ class MeliousClient(ClientBase):
         self.images = Images(config, self._driver)
         self.audio = Audio(config, self._driver)
         self.models = Models(config, self._driver)
+        self.files = Files(config, self._driver)
+        self.batches = Batches(config, self._driver, self.files)
 
     def __enter__(self) -> Self:
         return self
