@@ -22,6 +22,7 @@ from melious._version import __version__
 if TYPE_CHECKING:
     from langchain_melious.audio import MeliousAudioParser
     from langchain_melious.callbacks.handlers import MeliousImpactHandler, get_melious_callback
+    from langchain_melious.chat.batch_chain import MeliousBatchChain
     from langchain_melious.chat.model import ChatMelious
     from langchain_melious.embeddings import MeliousEmbeddings
     from langchain_melious.images import MeliousImageGenerator
@@ -44,6 +45,7 @@ if not _has_framework():
 _MODULE_OF = {
     "ChatMelious": "chat.model",
     "MeliousAudioParser": "audio",
+    "MeliousBatchChain": "chat.batch_chain",
     "MeliousEmbeddings": "embeddings",
     "MeliousImageGenerator": "images",
     "MeliousImpactHandler": "callbacks.handlers",
@@ -55,6 +57,7 @@ _MODULE_OF = {
 __all__ = [
     "ChatMelious",
     "MeliousAudioParser",
+    "MeliousBatchChain",
     "MeliousEmbeddings",
     "MeliousImageGenerator",
     "MeliousImpactHandler",
