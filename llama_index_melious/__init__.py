@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING
 from llama_index_melious.registries import register
 
 if TYPE_CHECKING:
+    from llama_index_melious.embeddings.batched import MeliousBatchEmbedding
     from llama_index_melious.embeddings.embedding import MeliousEmbedding
     from llama_index_melious.errors import StructuredOutputError, ToolArgumentsError
     from llama_index_melious.events import MeliousUsageEvent
@@ -55,6 +56,7 @@ register()
 __all__ = [
     "Melious",
     "MeliousAudioReader",
+    "MeliousBatchEmbedding",
     "MeliousEmbedding",
     "MeliousImpactEventHandler",
     "MeliousRerank",
@@ -67,6 +69,7 @@ __all__ = [
 _HOME = {
     "Melious": "llm.model",
     "MeliousAudioReader": "media.reader",
+    "MeliousBatchEmbedding": "embeddings.batched",
     "MeliousEmbedding": "embeddings.embedding",
     "MeliousImpactEventHandler": "handlers",
     "MeliousRerank": "rerank.postprocessor",
