@@ -80,6 +80,7 @@ PAIRS = [
             "AsyncBegunFile": "BegunFile",
             "AsyncBatches": "Batches",
             "AsyncBatchJob": "BatchJob",
+            "  # noqa: ASYNC109 - as long as a day, and what it waits for goes on": "",
             "The asyncio client": "The blocking client",
             "A client for asyncio": "A client for blocking code",
             "safe to use on several event loops": "safe to share between threads",

@@ -4,7 +4,7 @@ import asyncio
 import contextvars
 import operator
 import threading
-from collections.abc import Iterable
+from collections.abc import AsyncIterable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -70,6 +70,10 @@ class SyncClients(Clients):
     def call(self, client: MeliousClient, name: str, *args: Any, **params: Any) -> Any:
         return operator.attrgetter(name)(client)(*args, **params)
 
+    def items(self, iterable: Iterable[Any]) -> list[Any]:
+        """What something gives that is iterated over, such as a batch job."""
+        return list(iterable)
+
     def stream(self, client: MeliousClient, **params: Any) -> Streamed:
         with client.chat.stream(**params) as stream:
             chunks: list[ChatChunk] = []
@@ -109,6 +113,14 @@ class AsyncClients(Clients):
     def call(self, client: AsyncMeliousClient, name: str, *args: Any, **params: Any) -> Any:
         async def run() -> Any:
             return await operator.attrgetter(name)(client)(*args, **params)
+
+        return self._runner.run(run(), context=contextvars.copy_context())
+
+    def items(self, iterable: AsyncIterable[Any]) -> list[Any]:
+        """What something gives that is iterated over, such as a batch job."""
+
+        async def run() -> list[Any]:
+            return [item async for item in iterable]
 
         return self._runner.run(run(), context=contextvars.copy_context())
 

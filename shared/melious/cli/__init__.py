@@ -1,4 +1,4 @@
-"""The `melious` command: `demo`, `sandbox`, `models` and `doctor`."""
+"""The `melious` command: `demo`, `sandbox`, `models`, `doctor` and `batch`."""
 
 from __future__ import annotations
 
@@ -65,6 +65,10 @@ def _command(options: argparse.Namespace) -> int:
         from melious.cli.doctor import run_doctor
 
         return run_doctor(options)
+    if options.command == "batch":
+        from melious.cli.batch import run_batch
+
+        return run_batch(options)
     try:
         from melious.cli.demo import run_demo
 

@@ -88,7 +88,7 @@ def items_of(requests: object) -> Iterator[Any]:
     return iter(requests)
 
 
-def parts_of(item: Any, place: int) -> tuple[str | None, Mapping[str, Any]]:
+def parts_of(item: Any, place: int, endpoint: str) -> tuple[str | None, Mapping[str, Any]]:
     """The id of a request, if it was given, and its body."""
     where = f"requests[{place}]"
     name: Any = None
@@ -99,6 +99,11 @@ def parts_of(item: Any, place: int) -> tuple[str | None, Mapping[str, Any]]:
             raise InvalidArgumentError(f"{where}: the id must be non-empty text, not None", param="requests")
     elif isinstance(item, Mapping) and "custom_id" in item and "body" in item:
         name, body = item["custom_id"], item["body"]
+        if item.get("url") not in (None, endpoint):
+            raise InvalidArgumentError(
+                f"{where}: url: must be {endpoint!r}, the endpoint of the batch, not {item['url']!r:.80}",
+                param="requests",
+            )
     if name is not None and (not isinstance(name, str) or not name.strip()):
         raise InvalidArgumentError(
             f"{where}: the id must be non-empty text, not {name!r:.80}", param="requests"

@@ -149,7 +149,7 @@ class PartsWriter:
             InvalidArgumentError: The request is wrong; its place is named.
         """
         place, self._place = self._place, self._place + 1
-        given, body = parts_of(item, place)
+        given, body = parts_of(item, place, self._endpoint)
         name = f"request-{place}" if given is None else given
         if name in self._names:
             raise InvalidArgumentError(

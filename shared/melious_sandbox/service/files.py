@@ -87,6 +87,10 @@ class FileStore:
         """Give all files, the newest first."""
         return list(reversed(self._files.values()))
 
+    def forget(self) -> None:
+        """Let no file be found; batches that still run may read and write theirs until the end."""
+        self._files.clear()
+
     def clear(self) -> None:
         """Delete all files."""
         self._files.clear()

@@ -115,6 +115,7 @@ class Service:
         self.overlap.reset()
         self._pictures.clear()
         self.batches.clear()
+        self.files.forget()
 
 
 def without_secrets(url: str | None) -> str:
