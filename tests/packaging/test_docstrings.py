@@ -40,9 +40,11 @@ ON_THE_SANDBOX: dict[type, list[Reply]] = {
     melious.MeliousClient: OF_A_CLIENT,
     melious.AsyncMeliousClient: OF_A_CLIENT,
     langchain_melious.ChatMelious: [BLUE, GONE, GREEN, CALL, RIVER, LIGHTHOUSE, BLUE, BLUE],
+    langchain_melious.MeliousBatchChain: [BLUE, GREEN],
     langchain_melious.MeliousEmbeddings: [],
     langchain_melious.MeliousRerank: [],
     llama_index_melious.Melious: [BLUE, BLUE, GONE, GREEN, CALL, RIVER, LIGHTHOUSE, BLUE, BLUE],
+    llama_index_melious.MeliousBatchEmbedding: [],
     llama_index_melious.MeliousEmbedding: [],
     llama_index_melious.MeliousRerank: [],
 }
