@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from melious.clients._sync.jobs import BatchJob
 
 
+_AT_ONCE = 1000
+
+
 class MeliousBatchChain:
     """A chain whose model answers in a batch job: `prompt | model | parser` for many inputs.
 
@@ -119,7 +122,10 @@ class MeliousBatchChain:
                     with client.files.content(file) as lines:
                         known |= dict(map(_prompt_in, lines.lines()))
             answers = [Answer(each, known.get(each.custom_id, ())) for each in in_order(held, "inputs")]
-        return _reading(parts).batch(answers, config, return_exceptions=return_exceptions)
+        reading, results = _reading(parts), []
+        for some, configs in _slices(answers, config):
+            results += reading.batch(some, configs, return_exceptions=return_exceptions)
+        return results
 
     async def acollect_batch(
         self,
@@ -146,9 +152,12 @@ class MeliousBatchChain:
                     async with client.files.content(file) as lines:
                         async for line in lines.lines():
                             known |= [_prompt_in(line)]
-            results = in_order([result async for result in held], "inputs")
-            answers = [Answer(each, known.get(each.custom_id, ())) for each in results]
-        return await _reading(parts).abatch(answers, config, return_exceptions=return_exceptions)
+            ordered = in_order([result async for result in held], "inputs")
+            answers = [Answer(each, known.get(each.custom_id, ())) for each in ordered]
+        reading, results = _reading(parts), []
+        for some, configs in _slices(answers, config):
+            results += await reading.abatch(some, configs, return_exceptions=return_exceptions)
+        return results
 
     def _parts(self, config: Configs) -> Parts:
         first = next(iter(config), None) if isinstance(config, list) else config
@@ -188,6 +197,13 @@ def _prompt_in(line: bytes | str) -> tuple[str, list[BaseMessage]]:
     """The id of a line of a batch, and its messages."""
     request = codec.loads(line)
     return request["custom_id"], convert_to_messages(request["body"]["messages"])
+
+
+def _slices(answers: list[Answer], config: Configs) -> Iterator[tuple[list[Answer], Configs]]:
+    """Some answers at a time, with their configs: LangChain makes a task, or a future, for each at once."""
+    for start in range(0, len(answers), _AT_ONCE):
+        some = slice(start, start + _AT_ONCE)
+        yield answers[some], config[some] if isinstance(config, list) else config
 
 
 def _reading(parts: Parts) -> Step:

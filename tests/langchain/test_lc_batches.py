@@ -260,6 +260,15 @@ def test_the_cache_is_neither_asked_nor_filled(way, chat, sandbox):
     assert len(cache._cache) == 1
 
 
+def test_many_answers_have_a_config_each(way, chat, sandbox):
+    places = range(1005)
+    seen = Seen()
+    configs = [{"callbacks": [seen], "tags": [str(place)]} for place in places]
+    answers = run(way, chat("llama-3.1-8b-instruct"), [f"Say {place}." for place in places], configs)
+    assert len(answers) == len({answer.id for answer in answers}) == len(seen.results) == 1005
+    assert sorted(tags[0] for tags in seen.tags) == sorted(map(str, places))
+
+
 def test_submitting_the_same_again_finds_the_job(way, chat, sandbox):
     llm = chat()
     first, second, third = (
