@@ -19,6 +19,7 @@ REPLIES: dict[str, list[Reply]] = {
     "docs/guides/routing.md": [*[Reply(text="Hello!")] * 3, Reply(text="The Elbe.")],
     "docs/client.md": [RIVERS, COUNT, TALK, HELLO],
     "docs/guides/streaming.md": [COUNT] * 5,
+    "docs/guides/batches.md": [Reply(text="1094 km."), Reply(text="56 km."), Reply(text="65 km.")],
     "docs/guides/structured-output.md": [
         Reply(tool_calls=[("Person", ANNA)]),
         Reply(text=ANNA),
