@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from melious.answers.batches import BatchResult
 from melious.errors import InvalidArgumentError, MeliousError, ResponseDecodeError
+
+if TYPE_CHECKING:
+    from melious.answers.batches import BatchResult
 
 
 class Job(Protocol):
@@ -54,6 +56,7 @@ def in_order(results: Iterable[BatchResult], inputs: str) -> list[BatchResult]:
         inputs: What the caller calls the inputs; notes of the errors name the place among them.
 
     Examples:
+        >>> from melious.answers.batches import BatchResult
         >>> both = [BatchResult("request-1"), BatchResult("request-0")]
         >>> [result.custom_id for result in in_order(both, "texts")]
         ['request-0', 'request-1']
@@ -72,6 +75,7 @@ def vector_of(result: BatchResult) -> list[float] | MeliousError:
     """The vector of a request for one text, or its error.
 
     Examples:
+        >>> from melious.answers.batches import BatchResult
         >>> vector_of(BatchResult("request-0", error=MeliousError("no answer")))
         MeliousError('no answer')
     """
