@@ -6,19 +6,28 @@ be sent without its tools.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
-from langchain_core.language_models import BaseChatModel
-from langchain_core.language_models.chat_models import _ChatModelBinding
+from langchain_core.language_models import BaseChatModel, LanguageModelInput, chat_models
+from langchain_core.messages import AIMessage
 from langchain_core.runnables import Runnable, RunnableBinding, RunnableConfig
 from typing_extensions import override
 
 if TYPE_CHECKING:
+    from langchain_core.language_models.chat_models import _ChatModelBinding as Binding
+    from langchain_core.tracers.root_listeners import AsyncListener
+    from langchain_core.tracers.schemas import Run
+
     from langchain_melious.chat.batch_chain import MeliousBatchChain
     from langchain_melious.chat.batch_parts import Configs
     from melious.clients._async.jobs import AsyncBatchJob
     from melious.clients._sync.jobs import BatchJob
+
+    Bound: TypeAlias = Runnable[LanguageModelInput, AIMessage]
+    Listener: TypeAlias = Callable[[Run], None] | Callable[[Run, RunnableConfig], None] | None
+else:
+    Binding = getattr(chat_models, "_ChatModelBinding", RunnableBinding)
 
 
 class HasBatches:
@@ -135,11 +144,17 @@ class HasBatches:
         )
 
 
-class BoundChatMelious(_ChatModelBinding, HasBatches):
+class BoundChatMelious(Binding, HasBatches):
     """A chat model with bound arguments or config."""
 
     @classmethod
-    def of(cls, binding: Runnable[Any, Any]) -> Runnable[Any, Any]:
+    @override
+    def lc_id(cls) -> list[str]:
+        """Name LangChain's own class, which reads it back."""
+        return [*cls.get_lc_namespace(), RunnableBinding.__name__]
+
+    @classmethod
+    def of(cls, binding: Bound) -> Bound:
         """The same binding, with batches."""
         if not isinstance(binding, RunnableBinding):
             return binding
@@ -154,17 +169,32 @@ class BindableModel(BaseChatModel, HasBatches):
         return BoundChatMelious(bound=self, kwargs=kwargs, config={})
 
     @override
-    def with_config(self, config: RunnableConfig | None = None, **kwargs: Any) -> Runnable[Any, Any]:
+    def with_config(self, config: RunnableConfig | None = None, **kwargs: Any) -> Bound:
         return BoundChatMelious.of(super().with_config(config, **kwargs))
 
     @override
-    def with_listeners(self, **listeners: Any) -> Runnable[Any, Any]:
-        return BoundChatMelious.of(super().with_listeners(**listeners))
+    def with_listeners(
+        self, *, on_start: Listener = None, on_end: Listener = None, on_error: Listener = None
+    ) -> Bound:
+        listening = super().with_listeners(on_start=on_start, on_end=on_end, on_error=on_error)
+        return BoundChatMelious.of(listening)
 
     @override
-    def with_alisteners(self, **listeners: Any) -> Runnable[Any, Any]:
-        return BoundChatMelious.of(super().with_alisteners(**listeners))
+    def with_alisteners(
+        self,
+        *,
+        on_start: AsyncListener | None = None,
+        on_end: AsyncListener | None = None,
+        on_error: AsyncListener | None = None,
+    ) -> Bound:
+        listening = super().with_alisteners(on_start=on_start, on_end=on_end, on_error=on_error)
+        return BoundChatMelious.of(listening)
 
     @override
-    def with_types(self, **types: Any) -> Runnable[Any, Any]:
-        return BoundChatMelious.of(super().with_types(**types))
+    def with_types(
+        self,
+        *,
+        input_type: type[LanguageModelInput] | None = None,
+        output_type: type[AIMessage] | None = None,
+    ) -> Bound:
+        return BoundChatMelious.of(super().with_types(input_type=input_type, output_type=output_type))
