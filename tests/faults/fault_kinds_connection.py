@@ -157,7 +157,7 @@ CONNECTION = {
     "reset after the head": Kind(_after_the_head("reset"), BROKEN, WIDE),
     "closed in the body": Kind(_in_the_body("close"), BROKEN, EVERY),
     "reset in the body": Kind(_in_the_body("reset"), BROKEN, EVERY),
-    "closed in a text": Kind(_in_the_body("close"), BROKEN, ("audio as text",)),
+    "closed in a text": Kind(_in_the_body("close"), BROKEN, ("audio as text", "file",)),
     "silence before the answer": Kind(
         says_and_waits(), SLOW, ("chat", "stream", "embeddings", "audio"), seconds=SHORT
     ),
