@@ -114,7 +114,9 @@ ENCODINGS = {
         encoded("gzip", lambda data: gzip.compress(data)[:-8]), BAD, ("chat", "audio as text", "file")
     ),
     "gzip that is flushed and cut": Kind(encoded("gzip", _flushed_and_cut), BAD, JSON_AND_STREAM),
-    "gzip with a wrong checksum": Kind(encoded("gzip", _wrong_checksum), BAD, ("chat", "audio as text", "file")),
+    "gzip with a wrong checksum": Kind(
+        encoded("gzip", _wrong_checksum), BAD, ("chat", "audio as text", "file")
+    ),
     "gzip in two members": Kind(
         encoded("gzip", _members),
         WHOLE_OR_SAID,
