@@ -235,7 +235,7 @@ class RequestLog(Sequence[RecordedRequest]):
                     self._growth.add(replace(self._totals))
                 self.revision += 1
 
-    def count(self, line: RecordedRequest) -> None:
+    def add_cost_of(self, line: RecordedRequest) -> None:
         """Add what a line of a batch cost to the totals; the line itself is not kept."""
         with self._lock:
             self._totals.add_cost(line)
