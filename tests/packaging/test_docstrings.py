@@ -39,6 +39,8 @@ OF_A_CLIENT = [BLUE, GONE, CALL, Reply(text='{"river":"Elbe"}'), BLUE]
 ON_THE_SANDBOX: dict[type, list[Reply]] = {
     melious.MeliousClient: OF_A_CLIENT,
     melious.AsyncMeliousClient: OF_A_CLIENT,
+    melious.BatchJob: [BLUE],
+    melious.AsyncBatchJob: [BLUE],
     langchain_melious.ChatMelious: [BLUE, GONE, GREEN, CALL, RIVER, LIGHTHOUSE, BLUE, BLUE],
     langchain_melious.MeliousBatchChain: [BLUE, GREEN],
     langchain_melious.MeliousEmbeddings: [],

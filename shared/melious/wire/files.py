@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from melious.errors import MeliousError, ResponseDecodeError, StreamTruncatedError
+from melious.errors.table import web_page
 from melious.wire.head import Head
+from melious.wire.refusals import MAX_ERROR_BODY, error_object, refusal
 
+_OK = 200
+_ERROR = b'{"error":'
+_MOST_OF_A_BEGINNING = 200
+_MOST_OF_A_PAGE = 4000
 MAX_LINE_BYTES = 256 * 1024 * 1024
 """The longest line: 2,048 vectors of 4,096 numbers as JSON take 170 MB."""
 
@@ -27,16 +33,50 @@ class FileParser:
         self.error: MeliousError | None = None
         self.size = 0
         self._head = head
+        self._start: bytes | None = b""
 
     def feed(self, data: bytes) -> list[bytes]:
-        """Take one read."""
+        """Take one read; what begins like an error object is held back until it cannot be one."""
         self.size += len(data)
-        return [data] if data else []
+        if self._start is None:
+            return [data] if data else []
+        self._start += data
+        if len(self._start) <= MAX_ERROR_BODY and b"\n" not in self._start and self._may_be_an_error():
+            return []
+        return self._begun()
+
+    def _may_be_an_error(self) -> bool:
+        begins = b"".join((self._start or b"")[:_MOST_OF_A_BEGINNING].split())
+        return begins.startswith(_ERROR[: len(begins)])
+
+    def _begun(self) -> list[bytes]:
+        """The first bytes; none if they are an error in place of the file."""
+        start, self._start = self._start or b"", None
+        said = error_object(start)
+        if said is not None and "custom_id" not in said:
+            self.ended = True
+            self.error = refusal(self._head, said, "files")
+            return []
+        page = web_page(start[:_MOST_OF_A_PAGE].decode("utf-8", "replace"))
+        if page is not None:
+            self.ended = True
+            self.error = ResponseDecodeError(
+                f"files: the answer is not a file of JSON lines: {page}", request_id=self._head.request_id
+            )
+            return []
+        return [start] if start else []
 
     def close(self) -> list[bytes]:
         """End: the connection says whether it is the end of the file."""
+        first = [] if self._start is None else self._begun()
         self.ended = True
-        return []
+        if self._head.status != _OK and not self.size:
+            self.error = ResponseDecodeError(
+                f"files: the answer has status {self._head.status} and no content",
+                status_code=self._head.status,
+                request_id=self._head.request_id,
+            )
+        return first
 
     def lost(self, error: MeliousError) -> list[bytes]:
         """End with the error of a failed connection."""

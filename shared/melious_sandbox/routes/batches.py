@@ -201,6 +201,7 @@ class _Run:
                 )
             )
         )
+        self._service.requests.add_cost_of(record)
         self._batch.failed += refused
         self._batch.succeeded += not refused
         await asyncio.sleep(context.fault.delay)

@@ -113,7 +113,7 @@ class RecordedRequest:
 
 @dataclass(slots=True)
 class Totals:
-    """Sums over every request seen, including those that are no longer kept.
+    """Sums over every request seen, including those that are no longer kept, and the cost of batches.
 
     Attributes:
         requests: How many there were.
@@ -143,6 +143,10 @@ class Totals:
         """Add a request that is over."""
         if not request.complete or request.status is None or request.status >= _FIRST_ERROR:
             self.failed += 1
+        self.add_cost(request)
+
+    def add_cost(self, request: RecordedRequest) -> None:
+        """Add what a request cost."""
         served = request.served
         if served is None or served.work is None or served.impact is None:
             return
@@ -230,6 +234,14 @@ class RequestLog(Sequence[RecordedRequest]):
                 if self._growth.is_due():
                     self._growth.add(replace(self._totals))
                 self.revision += 1
+
+    def add_cost_of(self, line: RecordedRequest) -> None:
+        """Add what a line of a batch cost to the totals; the line itself is not kept."""
+        with self._lock:
+            self._totals.add_cost(line)
+            if self._growth.is_due():
+                self._growth.add(replace(self._totals))
+            self.revision += 1
 
     def clear(self) -> None:
         """Forget all requests, and their totals."""
