@@ -94,6 +94,12 @@ class MeliousEmbeddings(BatchedEmbeddings, EmbeddingFields, Embeddings):
         >>> len(asyncio.run(embeddings.aembed_query("What heats a house?")))
         1024
 
+        In a batch job, outside the per-minute limit:
+
+        >>> job = embeddings.submit_batch(["a heat pump", "a kettle"])
+        >>> len(embeddings.collect_batch(job.id))
+        2
+
         In a vector store:
 
         >>> from langchain_core.vectorstores import InMemoryVectorStore

@@ -149,6 +149,12 @@ class Melious(BatchedLLM):
         >>> llm.as_structured_llm(River).complete("The Elbe is 1094 km long.").raw
         River(name='Elbe', length_km=1094.0)
 
+        In a batch job, outside the per-minute limit:
+
+        >>> job = llm.submit_batch(["Why is the sky blue?", "Why is grass green?"])
+        >>> [answer.message.content for answer in llm.collect_batch(job.id)]
+        ['Air scatters blue light most.', 'Chlorophyll reflects green light.']
+
         Images, with a model that sees:
 
         >>> from llama_index.core.llms import ImageBlock, TextBlock
