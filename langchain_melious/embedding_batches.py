@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from langchain_melious.callbacks.reports import RequestInfo, areport, report
 from langchain_melious.errors import for_langchain, langchain_errors, needs_asyncio
@@ -81,6 +81,30 @@ class BatchedEmbeddings(MeliousSettings):
             batches = self._async_client().batches
             return await batches.submit(lines, endpoint=_ENDPOINT, metadata=metadata, reuse=reuse)
 
+    @overload
+    def collect_batch(
+        self,
+        job: BatchJob | AsyncBatchJob | str,
+        *,
+        normalize: bool | None = None,
+        return_exceptions: Literal[False] = False,
+        progress: bool = False,
+        poll: float | None = None,
+        timeout: float | None = None,
+    ) -> list[list[float]]: ...
+
+    @overload
+    def collect_batch(
+        self,
+        job: BatchJob | AsyncBatchJob | str,
+        *,
+        normalize: bool | None = None,
+        return_exceptions: Literal[True],
+        progress: bool = False,
+        poll: float | None = None,
+        timeout: float | None = None,
+    ) -> list[list[float] | MeliousError]: ...
+
     def collect_batch(
         self,
         job: BatchJob | AsyncBatchJob | str,
@@ -90,7 +114,7 @@ class BatchedEmbeddings(MeliousSettings):
         progress: bool = False,
         poll: float | None = None,
         timeout: float | None = None,
-    ) -> list[list[float] | MeliousError]:
+    ) -> list[Any]:
         """Wait for a batch job, and return the vectors in the order of the texts: n x dim.
 
         Args:
@@ -113,6 +137,30 @@ class BatchedEmbeddings(MeliousSettings):
             report(self._batch_info(), (each.answer for each in results if each.answer is not None))
             return self._collected(results, normalize=normalize, return_exceptions=return_exceptions)
 
+    @overload
+    async def acollect_batch(
+        self,
+        job: BatchJob | AsyncBatchJob | str,
+        *,
+        normalize: bool | None = None,
+        return_exceptions: Literal[False] = False,
+        progress: bool = False,
+        poll: float | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 - the same as in `collect_batch`
+    ) -> list[list[float]]: ...
+
+    @overload
+    async def acollect_batch(
+        self,
+        job: BatchJob | AsyncBatchJob | str,
+        *,
+        normalize: bool | None = None,
+        return_exceptions: Literal[True],
+        progress: bool = False,
+        poll: float | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 - the same as in `collect_batch`
+    ) -> list[list[float] | MeliousError]: ...
+
     async def acollect_batch(
         self,
         job: BatchJob | AsyncBatchJob | str,
@@ -122,7 +170,7 @@ class BatchedEmbeddings(MeliousSettings):
         progress: bool = False,
         poll: float | None = None,
         timeout: float | None = None,  # noqa: ASYNC109 - the same as in `collect_batch`
-    ) -> list[list[float] | MeliousError]:
+    ) -> list[Any]:
         """Like `collect_batch`, for asyncio."""
         needs_asyncio()
         with langchain_errors:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse, MessageRole
 from llama_index.core.tools.types import BaseTool
@@ -93,6 +93,34 @@ class BatchedLLM(DescribedLLM):
         bodies = self._bodies(_checked(conversations), tools, output_cls, kwargs)
         return await self._aclient().batches.submit(bodies, metadata=metadata, reuse=reuse)
 
+    @overload
+    def collect_batch(
+        self,
+        job: BatchJob | AsyncBatchJob | str,
+        *,
+        tools: Sequence[BaseTool] | None = None,
+        output_cls: type[BaseModel] | None = None,
+        return_exceptions: Literal[False] = False,
+        progress: bool = False,
+        poll: float | None = None,
+        timeout: float | None = None,
+        **kwargs: Any,
+    ) -> list[ChatResponse]: ...
+
+    @overload
+    def collect_batch(
+        self,
+        job: BatchJob | AsyncBatchJob | str,
+        *,
+        tools: Sequence[BaseTool] | None = None,
+        output_cls: type[BaseModel] | None = None,
+        return_exceptions: Literal[True],
+        progress: bool = False,
+        poll: float | None = None,
+        timeout: float | None = None,
+        **kwargs: Any,
+    ) -> list[ChatResponse | MeliousError]: ...
+
     @span(dispatcher)
     def collect_batch(
         self,
@@ -105,7 +133,7 @@ class BatchedLLM(DescribedLLM):
         poll: float | None = None,
         timeout: float | None = None,
         **kwargs: Any,
-    ) -> list[ChatResponse | MeliousError]:
+    ) -> list[Any]:
         """Wait for a batch job, and return its responses in the order of the conversations.
 
         They are like those of `chat`, with the same events, whose messages are empty.
@@ -129,6 +157,34 @@ class BatchedLLM(DescribedLLM):
         held.wait(progress=progress, poll=poll, timeout=timeout)
         return self._responses(list(held), tools, output_cls, kwargs, return_exceptions=return_exceptions)
 
+    @overload
+    async def acollect_batch(
+        self,
+        job: BatchJob | AsyncBatchJob | str,
+        *,
+        tools: Sequence[BaseTool] | None = None,
+        output_cls: type[BaseModel] | None = None,
+        return_exceptions: Literal[False] = False,
+        progress: bool = False,
+        poll: float | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 - the same as in `collect_batch`
+        **kwargs: Any,
+    ) -> list[ChatResponse]: ...
+
+    @overload
+    async def acollect_batch(
+        self,
+        job: BatchJob | AsyncBatchJob | str,
+        *,
+        tools: Sequence[BaseTool] | None = None,
+        output_cls: type[BaseModel] | None = None,
+        return_exceptions: Literal[True],
+        progress: bool = False,
+        poll: float | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 - the same as in `collect_batch`
+        **kwargs: Any,
+    ) -> list[ChatResponse | MeliousError]: ...
+
     @span(dispatcher)
     async def acollect_batch(
         self,
@@ -141,7 +197,7 @@ class BatchedLLM(DescribedLLM):
         poll: float | None = None,
         timeout: float | None = None,  # noqa: ASYNC109 - the same as in `collect_batch`
         **kwargs: Any,
-    ) -> list[ChatResponse | MeliousError]:
+    ) -> list[Any]:
         """Like `collect_batch`, for asyncio."""
         running_loop()
         held = await self._aclient().batches.resume(id_of(job))

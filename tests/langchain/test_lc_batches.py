@@ -296,6 +296,13 @@ def test_what_is_wrong_is_named_and_nothing_is_sent(way, chat, sandbox, name):
     assert not sandbox.requests
 
 
+@pytest.mark.parametrize("job", [7, None, " "], ids=repr)
+def test_what_is_no_job_is_refused(way, chat, sandbox, job):
+    with pytest.raises(InvalidArgumentError, match="job: must be a job or its id"):
+        way.call(chat(), "collect_batch", job)
+    assert not sandbox.requests
+
+
 def test_a_job_of_another_kind_is_refused(way, chat, embeddings, sandbox):
     job = way.call(embeddings(), "submit_batch", ["a kettle"])
     with pytest.raises(

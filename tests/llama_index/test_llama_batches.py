@@ -204,6 +204,22 @@ async def test_what_is_wrong_is_named_and_nothing_is_sent(way, make_llm, sandbox
     assert not sandbox.requests
 
 
+@pytest.mark.parametrize("job", [7, None, " "], ids=repr)
+async def test_what_is_no_job_is_refused(way, make_llm, sandbox, job):
+    with pytest.raises(InvalidArgumentError, match="job: must be a job or its id"):
+        await way(make_llm(), "collect_batch", job)
+    assert not sandbox.requests
+
+
+async def test_a_job_of_embeddings_is_refused(way, make_llm, sandbox):
+    client = MeliousClient(api_key=sandbox.api_key, base_url=sandbox.base_url)
+    job = client.batches.submit([{"model": "bge-m3", "input": "Tea."}], endpoint="/v1/embeddings")
+    with pytest.raises(
+        InvalidArgumentError, match=r"must have requests for chat, but those of .* embeddings"
+    ):
+        await way(make_llm(), "collect_batch", job.id)
+
+
 async def test_a_program_of_llamaindex_cannot_wait_for_a_batch(way, make_llm, sandbox):
     llm = make_llm(pydantic_program_mode=PydanticProgramMode.OPENAI)
     with pytest.raises(InvalidArgumentError, match="output_cls: a batch does not support"):
