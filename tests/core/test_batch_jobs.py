@@ -310,8 +310,25 @@ def test_a_result_file_that_is_something_else(clients, held, sandbox):
     sandbox.replies.add(Reply(json={"object": "file"}), endpoint="files")
     with pytest.raises(ResponseDecodeError, match="is not the result of a request"):
         clients.items(held)
-    sandbox.replies.add(
-        Reply(json={"error": {"message": "gone", "code": "provider_error"}}), endpoint="files"
-    )
-    with pytest.raises(ServerError, match="gone"):
+    refused = {"error": {"message": "gone", "code": "invalid_request_error"}}
+    sandbox.replies.add(Reply(json=refused), endpoint="files")
+    with pytest.raises(BadRequestError, match="gone"):
         clients.items(held)
+    passing = {"error": {"message": "busy", "code": "provider_error"}}
+    sandbox.replies.add(Reply(json=passing), endpoint="files")
+    assert len(clients.items(held)) == 3, "it was asked for again"
+
+
+def test_results_that_are_left_early_close_their_connection(clients, client, sandbox):
+    text = "What is a lighthouse? " * 400
+    job = clients.call(client, "batches.submit", [question(f"{number} {text}") for number in range(500)])
+    clients.call(job, "wait", poll=POLL)
+    before = sandbox.open_connections
+    assert clients.first(job).answer.text
+    until(lambda: sandbox.open_connections < before or sandbox.requests[-1].complete)
+    assert len(clients.items(job)) == 500
+    stream = client.files.content(job.batches[0].input_file_id)
+    assert clients.first(stream.lines())
+    clients.call(stream, "aclose" if clients.asynchronous else "close")
+    until(lambda: sandbox.requests[-1].duration is not None)
+    assert not sandbox.requests[-1].complete, "the file is larger than what sockets hold"
