@@ -77,6 +77,16 @@ class TestWaiting:
             clients.call(held, "wait", timeout=0)
         assert [request.path for request in sandbox.requests] == [f"/v1/batches/{held.id}"]
 
+    def test_a_clock_that_is_handed_in(self, clients, held):
+        now = [0.0]
+
+        def progress(_):
+            now[0] += 3600.0
+
+        with pytest.raises(DeadlineExceededError, match="has not ended within 7200 s"):
+            clients.call(held, "wait", progress=progress, poll=POLL, timeout=7200, clock=lambda: now[0])
+        assert now[0] == 7200.0
+
     def test_a_job_that_has_ended_is_not_looked_at(self, clients, held, sandbox):
         sandbox.batches.release()
         clients.call(held, "wait", poll=POLL)
