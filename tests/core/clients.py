@@ -74,6 +74,13 @@ class SyncClients(Clients):
         """What something gives that is iterated over, such as a batch job."""
         return list(iterable)
 
+    def first(self, iterable: Iterable[Any]) -> Any:
+        """The first of what something gives; the rest is left."""
+        rest = iter(iterable)
+        found = next(rest)
+        rest.close()  # type: ignore[attr-defined]  # a generator
+        return found
+
     def stream(self, client: MeliousClient, **params: Any) -> Streamed:
         with client.chat.stream(**params) as stream:
             chunks: list[ChatChunk] = []
@@ -121,6 +128,17 @@ class AsyncClients(Clients):
 
         async def run() -> list[Any]:
             return [item async for item in iterable]
+
+        return self._runner.run(run(), context=contextvars.copy_context())
+
+    def first(self, iterable: AsyncIterable[Any]) -> Any:
+        """The first of what something gives; the rest is left."""
+
+        async def run() -> Any:
+            rest = aiter(iterable)
+            found = await anext(rest)
+            await rest.aclose()  # type: ignore[attr-defined]  # a generator
+            return found
 
         return self._runner.run(run(), context=contextvars.copy_context())
 

@@ -77,6 +77,16 @@ class TestWaiting:
             clients.call(held, "wait", timeout=0)
         assert [request.path for request in sandbox.requests] == [f"/v1/batches/{held.id}"]
 
+    def test_a_clock_that_is_handed_in(self, clients, held):
+        now = [0.0]
+
+        def progress(_):
+            now[0] += 3600.0
+
+        with pytest.raises(DeadlineExceededError, match="has not ended within 7200 s"):
+            clients.call(held, "wait", progress=progress, poll=POLL, timeout=7200, clock=lambda: now[0])
+        assert now[0] == 7200.0
+
     def test_a_job_that_has_ended_is_not_looked_at(self, clients, held, sandbox):
         sandbox.batches.release()
         clients.call(held, "wait", poll=POLL)
@@ -310,8 +320,25 @@ def test_a_result_file_that_is_something_else(clients, held, sandbox):
     sandbox.replies.add(Reply(json={"object": "file"}), endpoint="files")
     with pytest.raises(ResponseDecodeError, match="is not the result of a request"):
         clients.items(held)
-    sandbox.replies.add(
-        Reply(json={"error": {"message": "gone", "code": "provider_error"}}), endpoint="files"
-    )
-    with pytest.raises(ServerError, match="gone"):
+    refused = {"error": {"message": "gone", "code": "invalid_request_error"}}
+    sandbox.replies.add(Reply(json=refused), endpoint="files")
+    with pytest.raises(BadRequestError, match="gone"):
         clients.items(held)
+    passing = {"error": {"message": "busy", "code": "provider_error"}}
+    sandbox.replies.add(Reply(json=passing), endpoint="files")
+    assert len(clients.items(held)) == 3, "it was asked for again"
+
+
+def test_results_that_are_left_early_close_their_connection(clients, client, sandbox):
+    text = "What is a lighthouse? " * 400
+    job = clients.call(client, "batches.submit", [question(f"{number} {text}") for number in range(500)])
+    clients.call(job, "wait", poll=POLL)
+    before = sandbox.open_connections
+    assert clients.first(job).answer.text
+    until(lambda: sandbox.open_connections < before or sandbox.requests[-1].complete)
+    assert len(clients.items(job)) == 500
+    stream = client.files.content(job.batches[0].input_file_id)
+    assert clients.first(stream.lines())
+    clients.call(stream, "aclose" if clients.asynchronous else "close")
+    until(lambda: sandbox.requests[-1].duration is not None)
+    assert not sandbox.requests[-1].complete, "the file is larger than what sockets hold"

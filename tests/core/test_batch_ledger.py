@@ -129,6 +129,14 @@ class TestBudget:
             clients.call(client, "batches.submit", [question()])
         assert not [request for request in sandbox.requests if request.method == "POST"]
 
+    def test_it_refuses_a_batch_that_is_made_by_hand(self, clients, client, sandbox):
+        job = clients.call(client, "batches.submit", [question()])
+        file = job.batches[0].input_file_id
+        spent = clients.client(sandbox, budget=ImpactBudget(max_cost_eur=0))
+        with pytest.raises(BudgetExceededError, match="used up"):
+            clients.call(spent, "batches.create", input_file_id=file, endpoint="/v1/chat/completions")
+        assert len(sandbox.batches.all()) == 1
+
     def test_watching_a_batch_is_free(self, clients, client):
         job = clients.call(client, "batches.submit", [question()])
         with track_impact(ImpactBudget(max_requests=1)):

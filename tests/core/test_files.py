@@ -11,7 +11,7 @@ from melious import APIConnectionError, InvalidArgumentError, NotFoundError
 from melious.endpoints import files
 from melious.sandbox import Fault
 
-from .clients import CHAT
+from .clients import CHAT, AiohttpClients
 
 LINE = {
     "custom_id": "a",
@@ -179,3 +179,29 @@ def test_sixteen_pairs_of_metadata_leave_no_room_for_ours(clients, client, path)
         clients.call(
             client, "batches.create", input_file_id=file.id, endpoint="/v1/x", metadata={**pairs, "more": "x"}
         )
+
+
+@pytest.mark.http_library
+def test_through_an_injected_client(clients, sandbox):
+    import httpx
+
+    injected = (httpx.AsyncClient if clients.asynchronous else httpx.Client)(trust_env=False)
+    client = clients.client(sandbox, http_client=injected)
+    job = clients.call(client, "batches.submit", [LINE["body"]])
+    clients.call(job, "wait", poll=0.002)
+    assert len(clients.items(job)) == 1
+    sandbox.faults.add(Fault(endpoint="files", cut_after_bytes=10))
+    with pytest.raises(APIConnectionError):
+        clients.items(job)
+    clients.call(injected, "aclose" if clients.asynchronous else "close")
+
+
+def test_on_aiohttp(sandbox, path):
+    clients = AiohttpClients()
+    client = clients.client(sandbox)
+    name = clients.call(client, "files.create", file=path).id
+    assert clients.items(client.files.content(name).lines()) == [TEXT.strip()]
+    sandbox.faults.add(Fault(endpoint="files", cut_after_bytes=10))
+    with pytest.raises(APIConnectionError):
+        clients.items(client.files.content(name))
+    clients.close()

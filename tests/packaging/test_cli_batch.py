@@ -125,6 +125,12 @@ def test_what_is_wrong_is_named(batch, tmp_path, text, said, sandbox):
     assert not sandbox.requests
 
 
+def test_a_wrong_endpoint_is_that_of_the_option(batch, file):
+    status, _, err = batch("submit", file(BODY), "--endpoint", "/v1/rerank")
+    assert status == 2
+    assert err.startswith("melious batch: --endpoint: must be one of /v1/chat/completions")
+
+
 def test_a_missing_file_and_an_unknown_id(batch, tmp_path):
     status, _, err = batch("submit", tmp_path / "none.jsonl")
     assert status == 2

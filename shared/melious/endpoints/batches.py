@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from melious.answers.batches import Batch, BatchList
 from melious.answers.reading import json_of, read_as
-from melious.endpoints.common import encoded, request_of
+from melious.endpoints.common import budgets_of, encoded, request_of
 from melious.endpoints.files import check_call, id_in_path, listing, missing_advice, without_ledger
 from melious.errors import (
     APIConnectionError,
@@ -71,7 +72,14 @@ def create(
         body["metadata"] = dict(metadata)
     given: Any = params if left is None else {**params, "max_retries": left}
     request = request_of(config, PATH, PATH, given, body, spent=spent, stop=_is_ambiguous, advise=_advise)
-    return Operation(without_ledger(request), _one)
+    request = without_ledger(request)
+    budgets = budgets_of(config)
+    if budgets:
+        from melious.impact.budget import admit  # noqa: PLC0415 - only needed with a budget
+
+        # Whoever submitted the lines has counted them; a budget that is used up refuses all the same.
+        request = replace(request, admit=partial(admit, budgets, 0))
+    return Operation(request, _one)
 
 
 def may_exist(error: MeliousError) -> bool:

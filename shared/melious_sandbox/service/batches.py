@@ -154,7 +154,9 @@ class Batches:
 
     def add(self, batch: SandboxBatch) -> None:
         """Keep a batch; the server's event loop calls this."""
-        self._loop = asyncio.get_running_loop()
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:  # a sandbox that was started again has another
+            self._loop, self._changed = loop, asyncio.Event()
         with self._lock:
             self._batches[batch.id] = batch
 

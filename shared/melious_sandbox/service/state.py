@@ -100,6 +100,7 @@ class Service:
 
     async def close(self) -> None:
         """Let go of what the server's event loop holds."""
+        self.batches.clear()
         await self.batches.close()
         self.files.clear()
         if self.upstream is not None:
