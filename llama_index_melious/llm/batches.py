@@ -99,12 +99,12 @@ class BatchedLLM(DescribedLLM):
         job: BatchJob | AsyncBatchJob | str,
         *,
         tools: Sequence[BaseTool] | None = None,
+        allow_parallel_tool_calls: bool = False,
         output_cls: type[BaseModel] | None = None,
         return_exceptions: Literal[False] = False,
         progress: bool = False,
         poll: float | None = None,
         timeout: float | None = None,
-        **kwargs: Any,
     ) -> list[ChatResponse]: ...
 
     @overload
@@ -113,12 +113,12 @@ class BatchedLLM(DescribedLLM):
         job: BatchJob | AsyncBatchJob | str,
         *,
         tools: Sequence[BaseTool] | None = None,
+        allow_parallel_tool_calls: bool = False,
         output_cls: type[BaseModel] | None = None,
         return_exceptions: Literal[True],
         progress: bool = False,
         poll: float | None = None,
         timeout: float | None = None,
-        **kwargs: Any,
     ) -> list[ChatResponse | MeliousError]: ...
 
     @span(dispatcher)
@@ -127,12 +127,12 @@ class BatchedLLM(DescribedLLM):
         job: BatchJob | AsyncBatchJob | str,
         *,
         tools: Sequence[BaseTool] | None = None,
+        allow_parallel_tool_calls: bool = False,
         output_cls: type[BaseModel] | None = None,
         return_exceptions: bool = False,
         progress: bool = False,
         poll: float | None = None,
         timeout: float | None = None,
-        **kwargs: Any,
     ) -> list[Any]:
         """Wait for a batch job, and return its responses in the order of the conversations.
 
@@ -141,13 +141,13 @@ class BatchedLLM(DescribedLLM):
         Args:
             job: The job, or its id.
             tools: The tools of `submit_batch`.
+            allow_parallel_tool_calls: Keep several calls in one answer; by default the first.
             output_cls: The class of `submit_batch`; the objects are the `raw` of the responses.
             return_exceptions: Return the errors of failed lines in their places; by default the first is
                 raised, and the other responses can be collected again.
             progress: Show how many requests are done while waiting.
             poll: Seconds between two looks; by default from one second to a minute, growing.
             timeout: The most seconds to wait; by default as long as it takes.
-            **kwargs: The parameters of `submit_batch`, of which `allow_parallel_tool_calls` matters.
 
         Raises:
             MeliousError: A line failed, or a request did.
@@ -155,7 +155,8 @@ class BatchedLLM(DescribedLLM):
         held = self._client().batches.resume(id_of(job))
         check_endpoint(held, "chat")
         held.wait(progress=progress, poll=poll, timeout=timeout)
-        return self._responses(list(held), tools, output_cls, kwargs, return_exceptions=return_exceptions)
+        how = self._reading_of(tools, parallel=allow_parallel_tool_calls)
+        return self._responses(list(held), how, output_cls, return_exceptions=return_exceptions)
 
     @overload
     async def acollect_batch(
@@ -163,12 +164,12 @@ class BatchedLLM(DescribedLLM):
         job: BatchJob | AsyncBatchJob | str,
         *,
         tools: Sequence[BaseTool] | None = None,
+        allow_parallel_tool_calls: bool = False,
         output_cls: type[BaseModel] | None = None,
         return_exceptions: Literal[False] = False,
         progress: bool = False,
         poll: float | None = None,
         timeout: float | None = None,  # noqa: ASYNC109 - the same as in `collect_batch`
-        **kwargs: Any,
     ) -> list[ChatResponse]: ...
 
     @overload
@@ -177,12 +178,12 @@ class BatchedLLM(DescribedLLM):
         job: BatchJob | AsyncBatchJob | str,
         *,
         tools: Sequence[BaseTool] | None = None,
+        allow_parallel_tool_calls: bool = False,
         output_cls: type[BaseModel] | None = None,
         return_exceptions: Literal[True],
         progress: bool = False,
         poll: float | None = None,
         timeout: float | None = None,  # noqa: ASYNC109 - the same as in `collect_batch`
-        **kwargs: Any,
     ) -> list[ChatResponse | MeliousError]: ...
 
     @span(dispatcher)
@@ -191,12 +192,12 @@ class BatchedLLM(DescribedLLM):
         job: BatchJob | AsyncBatchJob | str,
         *,
         tools: Sequence[BaseTool] | None = None,
+        allow_parallel_tool_calls: bool = False,
         output_cls: type[BaseModel] | None = None,
         return_exceptions: bool = False,
         progress: bool = False,
         poll: float | None = None,
         timeout: float | None = None,  # noqa: ASYNC109 - the same as in `collect_batch`
-        **kwargs: Any,
     ) -> list[Any]:
         """Like `collect_batch`, for asyncio."""
         running_loop()
@@ -204,7 +205,8 @@ class BatchedLLM(DescribedLLM):
         check_endpoint(held, "chat")
         await held.wait(progress=progress, poll=poll, timeout=timeout)
         results = [result async for result in held]
-        return self._responses(results, tools, output_cls, kwargs, return_exceptions=return_exceptions)
+        how = self._reading_of(tools, parallel=allow_parallel_tool_calls)
+        return self._responses(results, how, output_cls, return_exceptions=return_exceptions)
 
     def _bodies(
         self,
@@ -262,16 +264,20 @@ class BatchedLLM(DescribedLLM):
             )
         return call
 
+    def _reading_of(self, tools: Sequence[BaseTool] | None, *, parallel: bool) -> dict[str, Any]:
+        """What the answers are read with: the part of a request that is about tools."""
+        if not tools:
+            return {}
+        return self._prepare_chat_with_tools(tools, allow_parallel_tool_calls=parallel)
+
     def _responses(
         self,
         results: list[BatchResult],
-        tools: Sequence[BaseTool] | None,
+        request: Mapping[str, Any],
         output_cls: type[BaseModel] | None,
-        kwargs: Mapping[str, Any],
         *,
         return_exceptions: bool,
     ) -> list[ChatResponse | MeliousError]:
-        request = self._batch_call([], tools, None, kwargs)
         reader = self.model_copy(update={"rate_limiter": None})  # nothing is sent any more
         responses: list[ChatResponse | MeliousError] = []
         for result in in_order(results, "conversations"):

@@ -96,6 +96,10 @@ async def test_tools_are_offered_and_their_calls_read(way, make_llm, sandbox):
     (response,) = await way(llm, "collect_batch", job, tools=[tool], **SOON)
     (call,) = llm.get_tool_calls_from_response(response)
     assert (call.tool_name, call.tool_kwargs) == ("weather", {"city": "Oslo", "days": 3})
+    (both,) = await way(llm, "collect_batch", job, tools=[tool], allow_parallel_tool_calls=True, **SOON)
+    assert len(llm.get_tool_calls_from_response(both)) == 2
+    with pytest.raises(TypeError, match="return_exception"):
+        await way(llm, "collect_batch", job, return_exception=True)
     (body,) = sent_to(sandbox)
     assert (body["tool_choice"], body["parallel_tool_calls"]) == ("required", False)
 
