@@ -36,8 +36,7 @@ def held(clients, client, sandbox):
 
 def until_answered(clients, job, count):
     """Look until so many requests are answered."""
-    while (job.counts.succeeded or 0) < count:
-        clients.call(job, "refresh")
+    until(lambda: clients.call(job, "refresh").counts.succeeded == count)
 
 
 class TestWaiting:

@@ -15,6 +15,7 @@ from melious import (
 from melious.sandbox import Fault
 
 from .clients import CHAT, EMBEDDINGS
+from .held_server import until
 
 POLL = 0.002
 
@@ -80,8 +81,7 @@ class TestLedger:
         sandbox.batches.hold()
         job = clients.call(client, "batches.submit", [question(name) for name in "abc"])
         sandbox.batches.step(2)
-        while clients.call(job, "refresh").counts.processing != 1:
-            pass
+        until(lambda: clients.call(job, "refresh").counts.processing == 1)
         sandbox.batches.expire()
         with track_impact() as ledger:
             clients.items(job)

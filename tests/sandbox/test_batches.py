@@ -11,6 +11,14 @@ from melious.sandbox import Fault, Reply, Sandbox
 BODY = {"model": "gemma-4-31b", "messages": [{"role": "user", "content": "What is a lighthouse?"}]}
 
 
+def until(condition):
+    """Wait for what the sandbox does in its own thread."""
+    end = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < end, "what was waited for did not happen"
+        time.sleep(0.001)
+
+
 def line(name="a", **changes):
     return {"custom_id": name, "method": "POST", "url": "/v1/chat/completions", "body": BODY, **changes}
 
@@ -40,10 +48,7 @@ def ended(http, sandbox):
 
     def wait(answer):
         batch = sandbox.batches.get(answer.json()["id"])
-        end = time.monotonic() + 30
-        while not batch.ended:
-            assert time.monotonic() < end
-            time.sleep(0.002)
+        until(lambda: batch.ended)
         return http.get(f"/batches/{batch.id}").json()
 
     return wait
@@ -194,8 +199,7 @@ class TestPace:
         batch = sandbox.batches.get(made.json()["id"])
         for count in (1, 2):
             sandbox.batches.step()
-            while batch.succeeded < count:
-                time.sleep(0.001)
+            until(lambda count=count: batch.succeeded == count)
         shown = http.get(f"/batches/{batch.id}").json()
         assert (shown["status"], shown["request_counts"]["completed"]) == ("in_progress", 2)
         sandbox.batches.release()
@@ -206,8 +210,7 @@ class TestPace:
         made = make(line("a"), line("b"))
         sandbox.batches.step()
         batch = sandbox.batches.get(made.json()["id"])
-        while batch.succeeded < 1:
-            time.sleep(0.001)
+        until(lambda: batch.succeeded == 1)
         sandbox.batches.expire(batch.id)
         shown = ended(made)
         assert shown["status"] == "expired"
@@ -221,8 +224,7 @@ class TestPace:
             file = http.post("/files", data={"purpose": "batch"}, files={"file": ("a", text)}).json()["id"]
             body = {"input_file_id": file, "endpoint": "/v1/chat/completions"}
             batch = sandbox.batches.get(http.post("/batches", json=body).json()["id"])
-            while not batch.ended:
-                time.sleep(0.001)
+            until(lambda: batch.ended)
             assert batch.succeeded == 5
 
     @pytest.mark.parametrize("pace", [0, -1, "fast"])
@@ -241,8 +243,7 @@ class TestPace:
             file = http.post("/files", data={"purpose": "batch"}, files={"file": ("a", text)}).json()["id"]
             body = {"input_file_id": file, "endpoint": "/v1/chat/completions"}
             batch = sandbox.batches.get(http.post("/batches", json=body).json()["id"])
-            while not batch.ended:
-                time.sleep(0.001)
+            until(lambda: batch.ended)
             assert (batch.succeeded, batch.failed) == (20, 0)
             assert http.get("/batches").status_code == 429
 
@@ -255,8 +256,7 @@ def test_the_counts_and_words_of_the_newer_documentation(client_of):
         made = http.post("/batches", json={"input_file_id": file, "endpoint": "/v1/chat/completions"}).json()
         assert made["status"] == "queued"
         batch = sandbox.batches.get(made["id"])
-        while not batch.ended:
-            time.sleep(0.001)
+        until(lambda: batch.ended)
         shown = http.get(f"/batches/{batch.id}").json()
         assert shown["status"] == "succeeded"
         assert shown["request_counts"] == {"processing": 0, "succeeded": 1, "errored": 0}

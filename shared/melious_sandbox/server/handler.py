@@ -204,11 +204,20 @@ async def _routed(context: RequestContext, route: Route) -> Response | EventsRes
 def _fault(context: RequestContext) -> Fault:
     header = context.headers.get(FAULT_HEADER)
     if header is None:
-        return context.service.faults.take(context.endpoint, context.record) or NO_FAULT
+        return _waiting_fault(context) or NO_FAULT
     try:
         return Fault.from_header(header)
     except ValueError as error:
         raise SandboxError("invalid_value", f"The header {FAULT_HEADER} is wrong: {error}.") from None
+
+
+def _waiting_fault(context: RequestContext) -> Fault | None:
+    if not context.service.faults:
+        return None
+    try:
+        return context.service.faults.take(context.endpoint, context.seen)
+    except Exception as error:
+        raise SandboxError("internal", f"The `when` of a fault raised {error!r}.") from error
 
 
 def _fault_response(fault: Fault, profile: Profile) -> Response | EventsResponse:
