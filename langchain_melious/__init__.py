@@ -22,6 +22,7 @@ from melious._version import __version__
 if TYPE_CHECKING:
     from langchain_melious.audio import MeliousAudioParser
     from langchain_melious.callbacks.handlers import MeliousImpactHandler, get_melious_callback
+    from langchain_melious.chat.batch_chain import MeliousBatchChain
     from langchain_melious.chat.model import ChatMelious
     from langchain_melious.documents.loader import MeliousDocumentLoader
     from langchain_melious.documents.parser import MeliousDocumentParser
@@ -47,6 +48,7 @@ if not _has_framework():
 _MODULE_OF = {
     "ChatMelious": "chat.model",
     "MeliousAudioParser": "audio",
+    "MeliousBatchChain": "chat.batch_chain",
     "MeliousDocumentLoader": "documents.loader",
     "MeliousDocumentParser": "documents.parser",
     "MeliousEmbeddings": "embeddings",
@@ -62,6 +64,7 @@ _MODULE_OF = {
 __all__ = [
     "ChatMelious",
     "MeliousAudioParser",
+    "MeliousBatchChain",
     "MeliousDocumentLoader",
     "MeliousDocumentParser",
     "MeliousEmbeddings",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -12,8 +11,9 @@ from langchain_core.rate_limiters import BaseRateLimiter
 from pydantic import Field
 
 from langchain_melious.callbacks.reports import RequestInfo, areported, reported
+from langchain_melious.embedding_batches import BatchedEmbeddings, unit
 from langchain_melious.errors import InvalidArgumentError, langchain_errors
-from langchain_melious.settings.fields import MeliousSettings, check_call
+from langchain_melious.settings.fields import check_call
 from melious.endpoints.blank_texts import is_blank
 from melious.settings.fields import EmbeddingFields
 
@@ -33,7 +33,7 @@ _PARAMETERS = (
 _OWN = frozenset({"normalize", "query_prefix", "document_prefix", "show_progress_bar"})
 
 
-class MeliousEmbeddings(MeliousSettings, EmbeddingFields, Embeddings):
+class MeliousEmbeddings(BatchedEmbeddings, EmbeddingFields, Embeddings):
     """An embedding model of Melious.
 
     Texts are sent in concurrent batches, equal texts once. Vectors are returned as
@@ -93,6 +93,12 @@ class MeliousEmbeddings(MeliousSettings, EmbeddingFields, Embeddings):
         >>> import asyncio
         >>> len(asyncio.run(embeddings.aembed_query("What heats a house?")))
         1024
+
+        In a batch job, outside the per-minute limit:
+
+        >>> job = embeddings.submit_batch(["a heat pump", "a kettle"])
+        >>> len(embeddings.collect_batch(job.id))
+        2
 
         In a vector store:
 
@@ -213,7 +219,7 @@ class MeliousEmbeddings(MeliousSettings, EmbeddingFields, Embeddings):
 
     def _vectors(self, result: EmbeddingsResult, options: Mapping[str, Any]) -> list[list[float]]:
         vectors = result.embeddings
-        return [_unit(vector) for vector in vectors] if self._given("normalize", options) else vectors
+        return [unit(vector) for vector in vectors] if self._given("normalize", options) else vectors
 
 
 @contextmanager
@@ -231,9 +237,3 @@ def _progress(call: dict[str, Any], *, shown: bool) -> Iterator[None]:
     with tqdm(total=len(call["input"]), unit="text") as bar:
         call["on_progress"] = lambda done, _total: bar.update(done - bar.n)
         yield
-
-
-def _unit(vector: list[float]) -> list[float]:
-    """A vector scaled to unit length; a zero vector stays unchanged."""
-    length = math.hypot(*vector)
-    return [value / length for value in vector] if length else vector

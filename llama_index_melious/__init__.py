@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING
 from llama_index_melious.registries import register
 
 if TYPE_CHECKING:
+    from llama_index_melious.embeddings.batched import MeliousBatchEmbedding
     from llama_index_melious.embeddings.embedding import MeliousEmbedding
     from llama_index_melious.errors import StructuredOutputError, ToolArgumentsError
     from llama_index_melious.events import MeliousUsageEvent
@@ -57,6 +58,7 @@ register()
 __all__ = [
     "Melious",
     "MeliousAudioReader",
+    "MeliousBatchEmbedding",
     "MeliousDocumentReader",
     "MeliousEmbedding",
     "MeliousHostedToolSpec",
@@ -71,6 +73,7 @@ __all__ = [
 _HOME = {
     "Melious": "llm.model",
     "MeliousAudioReader": "media.reader",
+    "MeliousBatchEmbedding": "embeddings.batched",
     "MeliousDocumentReader": "media.documents",
     "MeliousEmbedding": "embeddings.embedding",
     "MeliousHostedToolSpec": "hosted_tools",

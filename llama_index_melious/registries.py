@@ -15,14 +15,13 @@ from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 
 _REGISTRIES = {
-    "llama_index.core.llms.loading": ("RECOGNIZED_LLMS", "llm.model", "Melious"),
+    "llama_index.core.llms.loading": ("RECOGNIZED_LLMS", {"Melious": "llm.model"}),
     "llama_index.core.embeddings.loading": (
         "RECOGNIZED_EMBEDDINGS",
-        "embeddings.embedding",
-        "MeliousEmbedding",
+        {"MeliousEmbedding": "embeddings.embedding", "MeliousBatchEmbedding": "embeddings.batched"},
     ),
 }
-"""The modules of the loaders, what they call their registry, and the class that belongs there."""
+"""The modules of the loaders, what they call their registry, and the classes that belong there."""
 
 
 class _Registrar(MetaPathFinder):
@@ -53,9 +52,11 @@ class _Registrar(MetaPathFinder):
 
 
 def _register(loading: str) -> None:
-    registry_name, home, class_name = _REGISTRIES[loading]
+    registry_name, classes = _REGISTRIES[loading]
     registry = getattr(sys.modules.get(loading), registry_name, None)
-    if isinstance(registry, dict):
+    if not isinstance(registry, dict):
+        return
+    for class_name, home in classes.items():
         kind = getattr(import_module(f"{__package__}.{home}"), class_name)
         registry.setdefault(kind.class_name(), kind)
 

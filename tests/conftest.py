@@ -19,6 +19,8 @@ _ADAPTERS = ("langchain", "llama_index")
 _MEETS_THE_FRAMEWORK = (
     "_agents",
     "_agent",
+    "_batch_parts",
+    "_batches",
     "_callbacks",
     "_chat",
     "_conformance",

@@ -121,6 +121,12 @@ class ChatMelious(SurroundedModel):
         >>> llm.with_structured_output(River).invoke("The Elbe is 1094 km long.")
         River(name='Elbe', length_km=1094.0)
 
+        In a batch job, outside the per-minute limit:
+
+        >>> job = llm.submit_batch(["Why is the sky blue?", "Why is grass green?"])
+        >>> [answer.text for answer in llm.collect_batch(job.id)]
+        ['Air scatters blue light most.', 'Chlorophyll reflects green light.']
+
         Images, with a model that sees:
 
         >>> picture = {"type": "image", "url": "https://example.org/lighthouse.png"}

@@ -13,8 +13,8 @@ from llama_index.core.base.llms.types import (
 )
 from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_callback
 
+from llama_index_melious.llm.batches import BatchedLLM
 from llama_index_melious.llm.decorators import chat_callback, completion_callback, with_checked_messages
-from llama_index_melious.llm.described import DescribedLLM
 from llama_index_melious.llm.messages import to_wire
 from llama_index_melious.llm.responses import (
     ResponseBuilder,
@@ -56,7 +56,7 @@ _OWN = (
 _REPLAY: Mapping[bool | None, ReplayWhen] = {True: "always", None: "when_needed", False: "never"}
 
 
-class Melious(DescribedLLM):
+class Melious(BatchedLLM):
     """The chat models of Melious.
 
     Routing can be set here, for every request, or per call:
@@ -149,6 +149,12 @@ class Melious(DescribedLLM):
         ...     length_km: float
         >>> llm.as_structured_llm(River).complete("The Elbe is 1094 km long.").raw
         River(name='Elbe', length_km=1094.0)
+
+        In a batch job, outside the per-minute limit:
+
+        >>> job = llm.submit_batch(["Why is the sky blue?", "Why is grass green?"])
+        >>> [answer.message.content for answer in llm.collect_batch(job.id)]
+        ['Air scatters blue light most.', 'Chlorophyll reflects green light.']
 
         Images, with a model that sees:
 

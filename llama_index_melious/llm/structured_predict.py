@@ -49,7 +49,12 @@ class StructuredPredict(ToolCalling):
         prompt_args: dict[str, Any],
     ) -> dict[str, Any] | None:
         """The arguments of `chat` for an object; None in the modes that use a program of LlamaIndex."""
-        messages = self._formatted(prompt, prompt_args)
+        return self._object_call(output_cls, self._formatted(prompt, prompt_args), llm_kwargs)
+
+    def _object_call(
+        self, output_cls: type[BaseModel], messages: list[ChatMessage], llm_kwargs: dict[str, Any] | None
+    ) -> dict[str, Any] | None:
+        """See `_object_request`."""
         match self.pydantic_program_mode:
             case PydanticProgramMode.DEFAULT:
                 return {"messages": messages, **with_object(llm_kwargs, output_cls, "json_schema")}

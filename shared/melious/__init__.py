@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING
 from melious._version import __version__
 
 if TYPE_CHECKING:
+    from melious.answers.batches import Batch, BatchList, BatchResult, FileList, FileObject
     from melious.answers.documents import ConvertedDocument, DocumentPage, DocumentsResult
     from melious.answers.hosted_tools import (
         HostedFunctionList,
@@ -49,7 +50,9 @@ if TYPE_CHECKING:
         Usage,
     )
     from melious.clients._async.client import AsyncMeliousClient
+    from melious.clients._async.jobs import AsyncBatchJob
     from melious.clients._sync.client import MeliousClient
+    from melious.clients._sync.jobs import BatchJob
     from melious.endpoints.audio import TranscriptionParams
     from melious.endpoints.chat_params import ChatParams
     from melious.endpoints.documents import DocumentParams
@@ -96,6 +99,9 @@ if TYPE_CHECKING:
     from melious.wire.hosted_tools import HostedFunction
 
 _HOME = {
+    "answers.batches": ("Batch", "BatchList", "BatchResult", "FileList", "FileObject"),
+    "clients._async.jobs": ("AsyncBatchJob",),
+    "clients._sync.jobs": ("BatchJob",),
     "clients._async.client": ("AsyncMeliousClient",),
     "impact.budget": ("ImpactBudget",),
     "clients._sync.client": ("MeliousClient",),
@@ -169,9 +175,14 @@ __all__ = [
     "APIConnectionError",
     "APIStatusError",
     "APITimeoutError",
+    "AsyncBatchJob",
     "AsyncMeliousClient",
     "AuthenticationError",
     "BadRequestError",
+    "Batch",
+    "BatchJob",
+    "BatchList",
+    "BatchResult",
     "BillingCost",
     "BudgetExceededError",
     "CallOptions",
@@ -190,6 +201,8 @@ __all__ = [
     "EmbeddingParams",
     "EmbeddingsResult",
     "EnvironmentImpact",
+    "FileList",
+    "FileObject",
     "Filters",
     "FindParams",
     "HostedFunction",

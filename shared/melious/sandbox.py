@@ -1,6 +1,7 @@
 """A local server that speaks the wire of Melious; the package `melious_sandbox` under its public name."""
 
 from melious_sandbox import (
+    Batches,
     Fault,
     Faults,
     RecordedRequest,
@@ -13,6 +14,7 @@ from melious_sandbox import (
 )
 
 __all__ = [
+    "Batches",
     "Fault",
     "Faults",
     "RecordedRequest",

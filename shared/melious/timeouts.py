@@ -104,6 +104,8 @@ _ANSWER_SECONDS = {
     "models": 15.0,
     "tools": 120.0,
     "messages": 15.0,
+    "files": 900.0,
+    "batches": 60.0,
 }
 
 

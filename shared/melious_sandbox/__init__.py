@@ -21,12 +21,14 @@ except ImportError as error:
     ) from error
 
 from melious_sandbox.sandbox import Sandbox
+from melious_sandbox.service.batches import Batches
 from melious_sandbox.service.faults import Fault, Faults
 from melious_sandbox.service.records import RecordedRequest, RequestLog, Served, Totals
 from melious_sandbox.service.replies import Replies
 from melious_sandbox.service.reply import Reply
 
 __all__ = [
+    "Batches",
     "Fault",
     "Faults",
     "RecordedRequest",

@@ -131,6 +131,9 @@ def _parser(program: str) -> argparse.ArgumentParser:
     parser.add_argument(
         "--pace", type=float, default=0.0, metavar="X", help="speed of chat; 1: that of the providers"
     )
+    parser.add_argument(
+        "--batch-pace", type=float, metavar="N", help="lines of each batch per second; at once by default"
+    )
     parser.add_argument("--stream-delay", type=float, default=0.0, metavar="S", help="seconds between events")
     parser.add_argument(
         "--upstream", metavar="URL", help="local model server that answers chat and embeddings"

@@ -1,14 +1,17 @@
 """The paths of the sandbox."""
 
-from starlette.routing import Route, Router
+from starlette.routing import Route as PathRoute
+from starlette.routing import Router
 from starlette.types import ASGIApp
 
 from melious_sandbox.page.site import PATHS, Page
 from melious_sandbox.routes import (
     audio,
+    batches,
     chat,
     documents,
     embeddings,
+    files,
     images,
     mcp,
     messages,
@@ -17,7 +20,7 @@ from melious_sandbox.routes import (
     tools,
 )
 from melious_sandbox.server.context import RequestContext
-from melious_sandbox.server.handler import Handler
+from melious_sandbox.server.handler import Handler, Route
 from melious_sandbox.server.host_check import HostCheck
 from melious_sandbox.service.errors import SandboxError
 from melious_sandbox.service.responses import Response
@@ -26,7 +29,7 @@ from melious_sandbox.service.state import Service
 
 def build_app(service: Service) -> ASGIApp:
     """Give the ASGI application of a sandbox."""
-    paths = [
+    paths: list[tuple[str, str, Route, str | tuple[str, ...] | None]] = [
         ("/v1/chat/completions", "chat", chat.create, "POST"),
         ("/v1/embeddings", "embeddings", embeddings.create, "POST"),
         ("/v1/rerank", "rerank", rerank.create, "POST"),
@@ -45,6 +48,12 @@ def build_app(service: Service) -> ASGIApp:
         *((f"/v1/mcp/{name}", "mcp", mcp.twin, None) for name in mcp.METHODS),
         ("/v1/messages", "messages", messages.create, "POST"),
         ("/v1/messages/count_tokens", "messages", messages.count_tokens, "POST"),
+        ("/v1/files", "files", files.collection, ("GET", "POST")),
+        ("/v1/files/{file}", "files", files.one, ("GET", "DELETE")),
+        ("/v1/files/{file}/content", "files", files.content, "GET"),
+        ("/v1/batches", "batches", batches.collection, ("GET", "POST")),
+        ("/v1/batches/{batch}", "batches", batches.one, "GET"),
+        ("/v1/batches/{batch}/cancel", "batches", batches.cancel, "POST"),
         ("/pictures/{name}", "", images.picture, "GET"),
     ]
     nowhere = Handler(service, "", _nothing_here, None)
@@ -52,10 +61,10 @@ def build_app(service: Service) -> ASGIApp:
     router = Router(
         [
             *(
-                Route(path, Handler(service, endpoint, route, method))
+                PathRoute(path, Handler(service, endpoint, route, method))
                 for path, endpoint, route, method in paths
             ),
-            *(Route(path, page) for path in PATHS),
+            *(PathRoute(path, page) for path in PATHS),
         ],
         redirect_slashes=False,
         default=nowhere,

@@ -7,6 +7,7 @@ from typing import Self
 
 from melious_sandbox.app import build_app
 from melious_sandbox.server.listener import Listener
+from melious_sandbox.service.batches import Batches
 from melious_sandbox.service.checks import known_arguments
 from melious_sandbox.service.faults import Faults
 from melious_sandbox.service.hosts import reachable
@@ -58,6 +59,8 @@ class Sandbox:
             answers are kept besides, which together take at most a sixteenth of it.
         max_body_bytes: How large the body of a request may be, in bytes, 64 MiB by default; a larger one gets
             413. Without a valid key, at most 64 KiB are read, and dropped.
+        batch_pace: Lines per second of each batch; None runs them at once. ``batches`` holds them and lets
+            them go on.
         upstream: Base URL of an OpenAI-compatible server that answers chat and embeddings instead, such as
             ``http://127.0.0.1:11434/v1`` (Ollama), ``:8000/v1`` (vLLM) or ``:8080/v1`` (llama.cpp). It gets
             the model's name without the flavor, and may have models that the catalogue does not know.
@@ -101,6 +104,7 @@ class Sandbox:
         max_requests_kept: int = 10_000,
         max_bytes_kept: int = MAX_BYTES_KEPT,
         max_body_bytes: int = MAX_BODY_BYTES,
+        batch_pace: float | None = None,
         upstream: str | None = None,
         upstream_key: str | None = None,
     ) -> None:
@@ -123,6 +127,7 @@ class Sandbox:
             max_requests_kept=max_requests_kept,
             max_bytes_kept=max_bytes_kept,
             max_body_bytes=max_body_bytes,
+            batch_pace=batch_pace,
             upstream=upstream,
             upstream_key=upstream_key,
         )
@@ -167,6 +172,11 @@ class Sandbox:
         return self._service.replies
 
     @property
+    def batches(self) -> Batches:
+        """The batches; ``hold`` them, let them ``step`` on, ``release`` or ``expire`` them."""
+        return self._service.batches
+
+    @property
     def open_connections(self) -> int:
         """How many connections clients hold right now."""
         return self._running().open_connections
@@ -191,7 +201,7 @@ class Sandbox:
             listener.stop()
 
     def reset(self) -> None:
-        """Forget requests, waiting faults and replies, the counts of both limits and the prefix cache."""
+        """Forget requests, waiting faults and replies, batches, the rate limit's counts, the prefix cache."""
         self._service.reset()
 
     def _running(self) -> Listener:

@@ -4,7 +4,7 @@ import asyncio
 import contextvars
 import operator
 import threading
-from collections.abc import Iterable
+from collections.abc import AsyncIterable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -70,6 +70,17 @@ class SyncClients(Clients):
     def call(self, client: MeliousClient, name: str, *args: Any, **params: Any) -> Any:
         return operator.attrgetter(name)(client)(*args, **params)
 
+    def items(self, iterable: Iterable[Any]) -> list[Any]:
+        """What something gives that is iterated over, such as a batch job."""
+        return list(iterable)
+
+    def first(self, iterable: Iterable[Any]) -> Any:
+        """The first of what something gives; the rest is left."""
+        rest = iter(iterable)
+        found = next(rest)
+        rest.close()  # type: ignore[attr-defined]  # a generator
+        return found
+
     def stream(self, client: MeliousClient, **params: Any) -> Streamed:
         with client.chat.stream(**params) as stream:
             chunks: list[ChatChunk] = []
@@ -109,6 +120,25 @@ class AsyncClients(Clients):
     def call(self, client: AsyncMeliousClient, name: str, *args: Any, **params: Any) -> Any:
         async def run() -> Any:
             return await operator.attrgetter(name)(client)(*args, **params)
+
+        return self._runner.run(run(), context=contextvars.copy_context())
+
+    def items(self, iterable: AsyncIterable[Any]) -> list[Any]:
+        """What something gives that is iterated over, such as a batch job."""
+
+        async def run() -> list[Any]:
+            return [item async for item in iterable]
+
+        return self._runner.run(run(), context=contextvars.copy_context())
+
+    def first(self, iterable: AsyncIterable[Any]) -> Any:
+        """The first of what something gives; the rest is left."""
+
+        async def run() -> Any:
+            rest = aiter(iterable)
+            found = await anext(rest)
+            await rest.aclose()  # type: ignore[attr-defined]  # a generator
+            return found
 
         return self._runner.run(run(), context=contextvars.copy_context())
 

@@ -207,6 +207,7 @@ ENTRIES = st.builds(
     | st.builds(
         BillingCost, credits=st.none() | st.integers(0, 5), paid_with=st.sampled_from([None, "credits"])
     ),
+    tags=st.sampled_from([(), (("project", "atlas"),)]),
 )
 
 

@@ -71,6 +71,10 @@ def _chat_says(answer: Any) -> str:
     return answer.text if answer.id == answer.text else f"{answer.text!r} under the id {answer.id!r}"
 
 
+def _lines_say(text: str) -> str:
+    return "".join({*text.split()}) if text.count("\n") == TEXT_LINES else "cut"
+
+
 ENDPOINTS = {
     "chat": Endpoint(
         lambda client, **options: client.chat.create(**ASK, **options), _json(chat_answer), _chat_says
@@ -117,6 +121,12 @@ ENDPOINTS = {
         ),
         "text/plain",
     ),
+    "file": Endpoint(
+        lambda client, **options: client.files.content("file_1", **options),
+        lambda call: f"{call}\n".encode() * TEXT_LINES,
+        lambda pieces: _lines_say(b"".join(pieces).decode()),
+        "application/jsonl",
+    ),
     "much audio": Endpoint(
         lambda client, **options: client.audio.transcribe(
             model="whisper-large-v3", file=MUCH_AUDIO, **options
@@ -132,6 +142,10 @@ ENDPOINTS = {
 }
 
 
+IN_PARTS = ("stream", "file")
+"""The endpoints whose answers are iterated over."""
+
+
 class Blocking:
     """Makes clients for threads and calls with them."""
 
@@ -142,7 +156,7 @@ class Blocking:
     def ask(self, endpoint: str, client: Any, call: str, **options: Any) -> Any:
         """Make a call and give its result; of a stream, its chunks."""
         answer = ENDPOINTS[endpoint].ask(client, extra_headers={CALL_HEADER: call}, **options)
-        return list(answer) if endpoint == "stream" else answer
+        return list(answer) if endpoint in IN_PARTS else answer
 
     def end(self, *clients: Any) -> None:
         """Close the clients."""
@@ -168,7 +182,7 @@ class Looping:
 
         async def asked() -> Any:
             answer = ENDPOINTS[endpoint].ask(client, extra_headers={CALL_HEADER: call}, **options)
-            return [part async for part in answer] if endpoint == "stream" else await answer
+            return [part async for part in answer] if endpoint in IN_PARTS else await answer
 
         return self._runner.run(asked())
 

@@ -16,7 +16,9 @@ from melious import (
 )
 
 WIDE = ("chat", "stream", "models")
-EVERY = ("chat", "stream", "embeddings", "rerank", "images", "audio", "models")
+ANSWERS = ("chat", "stream", "embeddings", "rerank", "images", "audio", "models")
+"""A file may be empty; an answer of these may not."""
+EVERY = (*ANSWERS, "file")
 SHORT = 0.5
 
 OTHERS = json.dumps(chat_answer("planted")).encode()
@@ -157,7 +159,7 @@ CONNECTION = {
     "reset after the head": Kind(_after_the_head("reset"), BROKEN, WIDE),
     "closed in the body": Kind(_in_the_body("close"), BROKEN, EVERY),
     "reset in the body": Kind(_in_the_body("reset"), BROKEN, EVERY),
-    "closed in a text": Kind(_in_the_body("close"), BROKEN, ("audio as text",)),
+    "closed in a text": Kind(_in_the_body("close"), BROKEN, ("audio as text", "file")),
     "silence before the answer": Kind(
         says_and_waits(), SLOW, ("chat", "stream", "embeddings", "audio"), seconds=SHORT
     ),
@@ -213,7 +215,7 @@ CONNECTION = {
         lambda ask: ask.send(planted(status="304 Not Modified")), (MeliousError,), sent=1, differs=NO_BODY
     ),
     "205": Kind(lambda ask: ask.whole(b"", status="205 Reset Content"), NOTHING),
-    "an empty answer": Kind(lambda ask: ask.whole(b""), NOTHING, EVERY, differs=NO_STREAM),
+    "an empty answer": Kind(lambda ask: ask.whole(b""), NOTHING, ANSWERS, differs=NO_STREAM),
     "an empty answer to the end of the connection": Kind(
         says(head("200 OK", "connection: close")), (MeliousError,)
     ),

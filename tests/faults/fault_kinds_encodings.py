@@ -16,7 +16,7 @@ from melious import (
     ServerError,
 )
 
-JSON_AND_STREAM = ("chat", "stream", "audio as text")
+JSON_AND_STREAM = ("chat", "stream", "audio as text", "file")
 BAD = (APIConnectionError, ResponseDecodeError)
 WHOLE_OR_SAID = (None, ResponseDecodeError)
 """Its whole answer, or an error that says what could not be read; never a broken connection."""
@@ -111,10 +111,12 @@ ENCODINGS = {
     "identity": Kind(encoded("identity", _same), (None,), sent=1),
     "gzip that is cut": Kind(encoded("gzip", _cut), BAD, JSON_AND_STREAM),
     "gzip without its end": Kind(
-        encoded("gzip", lambda data: gzip.compress(data)[:-8]), BAD, ("chat", "audio as text")
+        encoded("gzip", lambda data: gzip.compress(data)[:-8]), BAD, ("chat", "audio as text", "file")
     ),
     "gzip that is flushed and cut": Kind(encoded("gzip", _flushed_and_cut), BAD, JSON_AND_STREAM),
-    "gzip with a wrong checksum": Kind(encoded("gzip", _wrong_checksum), BAD, ("chat", "audio as text")),
+    "gzip with a wrong checksum": Kind(
+        encoded("gzip", _wrong_checksum), BAD, ("chat", "audio as text", "file")
+    ),
     "gzip in two members": Kind(
         encoded("gzip", _members),
         WHOLE_OR_SAID,
@@ -126,7 +128,7 @@ ENCODINGS = {
         encoded("gzip", lambda data: gzip.compress(data) + b"garbage"), WHOLE_OR_SAID, JSON_AND_STREAM, sent=1
     ),
     "deflate that is raw": Kind(
-        encoded("deflate", _raw_deflate), WHOLE_OR_SAID, ("chat", "audio as text"), sent=1
+        encoded("deflate", _raw_deflate), WHOLE_OR_SAID, ("chat", "audio as text", "file"), sent=1
     ),
     "gzip in name only": Kind(encoded("gzip", _same), WHOLE_OR_SAID, JSON_AND_STREAM, sent=1),
     "gzip, identity": Kind(encoded("gzip, identity", gzip.compress), WHOLE_OR_SAID, JSON_AND_STREAM, sent=1),

@@ -194,6 +194,21 @@ _LANGCHAIN = [
         ),
         ("utils.utils:LC_ID_PREFIX", "chat/model.py", "messages of one run have one id"),
         (
+            "language_models.chat_models:_ChatModelBinding",
+            "chat/bound.py",
+            "what is bound to a model goes into its batches too",
+        ),
+        (
+            "language_models.chat_models:BaseChatModel._convert_input",
+            "chat/batch_chain.py",
+            "a batch takes the inputs that `invoke` takes",
+        ),
+        (
+            "language_models._utils:_normalize_messages",
+            "chat/batch_chain.py",
+            "messages of a batch are those of `invoke`",
+        ),
+        (
             "messages.content:KNOWN_BLOCK_TYPES",
             "blocks.py",
             "blocks that the core does not know are wrapped",

@@ -7,6 +7,7 @@ import time
 import httpx
 import pytest
 
+from melious import InvalidArgumentError
 from melious.sandbox import Fault
 
 EMBED = {"model": "bge-m3", "input": ["one", "two", "three", "four"], "encoding_format": "base64"}
@@ -280,3 +281,22 @@ def test_impossible_faults():
         Fault(impact="odd")
     with pytest.raises(ValueError, match="cut_after_bytes"):
         Fault(cut_after_bytes=-1)
+
+
+def test_a_fault_for_some_requests_only(sandbox, ask):
+    sandbox.faults.add(Fault(status=503), when=lambda request: request.body["temperature"] == 1)
+    assert ask(temperature=0).status_code == 200
+    assert ask(temperature=1).status_code == 503
+    assert ask(temperature=1).status_code == 200
+
+
+def test_a_predicate_that_fails_says_so(sandbox, ask):
+    sandbox.faults.add(Fault(status=503), when=lambda request: request.body["nothing"])
+    answer = ask()
+    assert answer.status_code == 500
+    assert "The `when` of a fault raised KeyError('nothing')" in answer.json()["error"]["message"]
+
+
+def test_a_predicate_must_be_a_function(sandbox):
+    with pytest.raises(InvalidArgumentError, match="when must be a function that takes the request"):
+        sandbox.faults.add(Fault(status=503), when="chat")

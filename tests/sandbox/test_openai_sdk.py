@@ -2,6 +2,7 @@
 
 import base64
 import io
+import json
 import math
 import struct
 import wave
@@ -283,3 +284,30 @@ def test_cut_stream(client, sandbox):
     # Version 3 wraps what the HTTP library raises here, version 2 does not.
     with pytest.raises((openai.APIConnectionError, httpx.TransportError)):
         list(client.chat.completions.create(model=MODEL, messages=QUESTION, stream=True))
+
+
+def test_a_batch(client, sandbox):
+    body = {"model": MODEL, "messages": QUESTION}
+    lines = [
+        {"custom_id": name, "method": "POST", "url": "/v1/chat/completions", "body": body} for name in "ab"
+    ]
+    sandbox.faults.add(Fault(code="provider_error"), when=lambda request: request.custom_id == "b")
+    text = "".join(f"{json.dumps(line)}\n" for line in lines).encode()
+    file = client.files.create(file=("lines.jsonl", text), purpose="batch")
+    assert client.files.retrieve(file.id).bytes == len(text)
+    batch = client.batches.create(
+        input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h", metadata={"a": "b"}
+    )
+    while batch.status != "completed":
+        batch = client.batches.retrieve(batch.id)
+    assert (batch.request_counts.total, batch.request_counts.completed, batch.request_counts.failed) == (
+        2,
+        1,
+        1,
+    )
+    (answer,) = map(json.loads, client.files.content(batch.output_file_id).text.splitlines())
+    assert answer["response"]["body"]["choices"][0]["message"]["content"]
+    (failed,) = map(json.loads, client.files.content(batch.error_file_id).text.splitlines())
+    assert failed["response"]["status_code"] == 503
+    assert [one.id for one in client.batches.list(limit=1)] == [batch.id]
+    assert client.files.delete(file.id).deleted

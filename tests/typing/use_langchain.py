@@ -13,13 +13,14 @@ from pydantic import BaseModel, SecretStr
 from langchain_melious import (
     ChatMelious,
     MeliousAudioParser,
+    MeliousBatchChain,
     MeliousEmbeddings,
     MeliousImageGenerator,
     MeliousRerank,
     get_melious_callback,
 )
 from langchain_melious.errors import RateLimitError
-from melious import Timeout
+from melious import AsyncBatchJob, BatchJob, MeliousError, Timeout
 
 
 class Person(BaseModel):
@@ -41,8 +42,16 @@ assert_type(llm.batch(["Hello", "Hi"]), list[AIMessage])
 assert_type(llm.bind_tools([weather], tool_choice="weather"), Runnable[LanguageModelInput, AIMessage])
 assert_type(llm.with_structured_output(Person, method="json_schema"), Runnable[LanguageModelInput, Any])
 
+assert_type(llm.bind(seed=1).invoke("Hello"), AIMessage)
+assert_type(llm.with_config(tags=["a"]), Runnable[LanguageModelInput, AIMessage])
+assert_type(llm.submit_batch(["Hello"]), BatchJob)
+assert_type(llm.bind(seed=1).submit_batch(["Hello"]).id, str)
+assert_type(MeliousBatchChain(llm).collect_batch("batch_1", return_exceptions=True), list[Any])
+
 
 async def ask() -> None:
+    assert_type(await llm.asubmit_batch(["Hello"]), AsyncBatchJob)
+    assert_type(await MeliousEmbeddings("bge-m3").acollect_batch("batch_1"), list[list[float]])
     assert_type(await llm.ainvoke("Hello"), AIMessage)
     assert_type(await MeliousEmbeddings(model="bge-m3").aembed_query("a"), list[float])
     assert_type(await rerank.acompress_documents([Document("a")], "b"), list[Document])
@@ -65,6 +74,11 @@ llm.invoke("Hello").txt  # type: ignore[attr-defined]  # pyright: ignore[reportA
 
 # Embeddings and rerank.
 assert_type(MeliousEmbeddings(model="bge-m3", normalize=True).embed_documents(["a"]), list[list[float]])
+assert_type(MeliousEmbeddings("bge-m3").collect_batch("batch_1"), list[list[float]])
+assert_type(
+    MeliousEmbeddings("bge-m3").collect_batch("batch_1", return_exceptions=True),
+    list[list[float] | MeliousError],
+)
 rerank = MeliousRerank(model="bge-reranker-v2-m3", top_n=3, min_score=0.5)
 assert_type(rerank.compress_documents([Document("a")], "b", top_n=1), list[Document])
 MeliousEmbeddings(model="m", batch_size="8")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

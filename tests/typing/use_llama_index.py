@@ -10,6 +10,7 @@ from llama_index.core.tools import FunctionTool
 from pydantic import BaseModel, SecretStr
 
 from llama_index_melious import Melious, MeliousAudioReader, MeliousEmbedding, MeliousRerank, MeliousToolSpec
+from melious import AsyncBatchJob, BatchJob, MeliousError
 
 HELLO = [ChatMessage("Hello")]
 
@@ -34,8 +35,14 @@ assert_type(llm.stream_chat(HELLO, preset="speed"), Generator[ChatResponse, None
 assert_type(llm.stream_complete("Hello", formatted=True), Generator[CompletionResponse, None, None])
 assert_type(llm.structured_predict(Person, PromptTemplate("Who?")), Person)
 
+assert_type(llm.submit_batch(["Hello", HELLO]), BatchJob)
+assert_type(llm.collect_batch("batch_1"), list[ChatResponse])
+assert_type(llm.collect_batch("batch_1", return_exceptions=True), list[ChatResponse | MeliousError])
+
 
 async def ask() -> None:
+    assert_type(await llm.asubmit_batch(["Hello"]), AsyncBatchJob)
+    assert_type(await llm.acollect_batch("batch_1"), list[ChatResponse])
     assert_type(await llm.achat(HELLO), ChatResponse)
     assert_type(await llm.astream_chat(HELLO), AsyncGenerator[ChatResponse, None])
     assert_type(await llm.astream_complete("Hello"), AsyncGenerator[CompletionResponse, None])

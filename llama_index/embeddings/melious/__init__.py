@@ -1,4 +1,4 @@
-"""`MeliousEmbedding` under LlamaIndex's usual path; it lives in `llama_index_melious`.
+"""The embedding models under LlamaIndex's usual path; they live in `llama_index_melious`.
 
 Examples:
     >>> from llama_index.embeddings.melious import MeliousEmbedding
@@ -6,6 +6,6 @@ Examples:
     100
 """
 
-from llama_index_melious import MeliousEmbedding
+from llama_index_melious import MeliousBatchEmbedding, MeliousEmbedding
 
-__all__ = ["MeliousEmbedding"]
+__all__ = ["MeliousBatchEmbedding", "MeliousEmbedding"]

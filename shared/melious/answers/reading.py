@@ -14,7 +14,7 @@ from melious.errors.table import status_error, web_page
 from melious.exchange.opened import OpenStream
 from melious.exchange.request import Response
 from melious.wire import codec
-from melious.wire.head import without_cookies
+from melious.wire.head import Head, without_cookies
 from melious.wire.normalized import name_counts
 
 R = TypeVar("R", bound=Result)
@@ -43,6 +43,15 @@ def json_of(response: Response, endpoint: str) -> dict[str, Any]:
             request_id=response.request_id,
             body=shown,
         )
+    return checked_object(raw, response, endpoint)
+
+
+def checked_object(raw: dict[str, Any], response: Head, endpoint: str) -> dict[str, Any]:
+    """A parsed answer with its counts under their usual names.
+
+    Raises:
+        APIStatusError: It is an error object.
+    """
     if raw.get("error") or raw.get("object") == "error":
         raise status_error(None, raw, request_id=response.request_id, endpoint=endpoint)
     if isinstance(raw.get("usage"), dict):

@@ -81,6 +81,10 @@ def _command(options: argparse.Namespace) -> int:
         from melious.cli.report import run_report
 
         return run_report(options)
+    if options.command == "batch":
+        from melious.cli.batch import run_batch
+
+        return run_batch(options)
     try:
         from melious.cli.demo import run_demo
 

@@ -42,7 +42,43 @@ def parser() -> argparse.ArgumentParser:
     )
     _add_probe(commands.add_parser("probe", help="ask the service what its documentation leaves open"))
     _add_report(commands.add_parser("report", help="report on a rows file: energy, CO2, water, cost"))
+    _add_batch(commands.add_parser("batch", help="submit a file of requests, and read the results"))
     return whole
+
+
+def _add_batch(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Submit many requests as a batch, which the service answers in its own time, outside the per-minute "
+        "limit. The exit status of results is 1 if a request failed."
+    )
+    actions = parser.add_subparsers(dest="action", required=True)
+    submit = actions.add_parser("submit", help="submit the requests in a file; prints the id of the batch")
+    submit.add_argument(
+        "file",
+        metavar="FILE.jsonl",
+        help="a JSON object on each line: a request, or a line with custom_id and body; - for standard input",
+    )
+    submit.add_argument(
+        "--endpoint", metavar="PATH", help="that of the first line by default, or /v1/chat/completions"
+    )
+    submit.add_argument(
+        "--again", action="store_true", help="submit them although a batch with these requests exists"
+    )
+    wait = "wait for the end"
+    out = "write the results to this file"
+    submit.add_argument("--wait", action="store_true", help=wait)
+    submit.add_argument("--out", metavar="FILE", help=f"{out}; with --wait")
+    status = actions.add_parser("status", help="show how far a batch is")
+    results = actions.add_parser(
+        "results", help="print a JSON line for each request: its answer or its error"
+    )
+    results.add_argument("--wait", action="store_true", help=wait)
+    results.add_argument("--out", metavar="FILE", help=out)
+    cancel = actions.add_parser("cancel", help="cancel a batch; what has been answered stays readable")
+    for action in (status, results, cancel):
+        action.add_argument("id", metavar="ID", help="what submit printed")
+    for action in (submit, status, results, cancel):
+        _add_service(action)
 
 
 def _add_models(parser: argparse.ArgumentParser) -> None:

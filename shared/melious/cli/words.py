@@ -11,7 +11,7 @@ from melious.settings.dotenv import file_that_sets, shown
 from melious.settings.keys import KEY_VARIABLE, KEYS_PAGE
 
 OPTIONS = frozenset(
-    {"base_url", "type", "order_by", "min_context", "max_input_cost", "period", "tag"}
+    {"base_url", "endpoint", "type", "order_by", "min_context", "max_input_cost", "period", "tag"}
     | {"source", "tool_type", "category"}
 )
 """The arguments of the library that are options of the command."""

@@ -11,7 +11,7 @@ from typing import Any, Self
 from melious.answers.results import Result
 from melious.clients.outcomes import CallOutcome, Observer
 from melious.errors import MeliousError
-from melious.exchange.opened import OpenStream
+from melious.exchange.opened import OpenAnswer, OpenStream
 from melious.exchange.request import Request
 from melious.impact.facts import BillingCost, EnvironmentImpact
 from melious.impact.totals import Entry, verification
@@ -105,6 +105,13 @@ class UsageRecorder:
             from melious.answers.location import verify_stream  # noqa: PLC0415 - only to verify
 
             verify_stream(opened)
+
+    def file_ended(self, opened: OpenAnswer[bytes], complete: bool) -> None:  # noqa: FBT001, ARG002 - a callback
+        """Report a file as far as it was received."""
+        if self._must_report():
+            error, head = opened.parser.error, opened.head
+            entry = self._entry(None, None, None, opened.call.routing, head.headers, failed=error is not None)
+            self._report(CallOutcome(entry, {}, head.request_id, opened.call.attempts, error))
 
     def failed(self, error: BaseException) -> None:
         """Report a call that failed; to the sinks only if it was sent."""

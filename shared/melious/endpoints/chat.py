@@ -297,7 +297,11 @@ def parse(response: Response) -> ChatCompletion:
     Raises:
         ResponseDecodeError: It has no choices.
     """
-    raw = json_of(response, "chat")
+    return read(json_of(response, "chat"), response)
+
+
+def read(raw: dict[str, Any], response: Response) -> ChatCompletion:
+    """The same for an answer that is parsed already."""
     _make_regular(raw)
     completion = read_as(ChatCompletion, raw, response, "chat")
     if not completion.choices:

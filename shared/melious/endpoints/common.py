@@ -208,7 +208,7 @@ def request_of(
     if "advise" not in details and body is not None:
         model = str(fields.get("model", ""))
         details["advise"] = partial(advice_of, model=model, endpoint=endpoint, base_url=config.base_url)
-    budgets = () if body is None else _budgets(config)
+    budgets = () if body is None else budgets_of(config)
     ledgers = active_ledgers()
     return Request(
         method="GET" if body is None else "POST",
@@ -249,7 +249,7 @@ def advice_of(error: MeliousError, model: str, endpoint: str, base_url: str) -> 
     return advice_for(error, model, endpoint, base_url)
 
 
-def _budgets(config: ClientConfig) -> tuple[ImpactBudget, ...]:
+def budgets_of(config: ClientConfig) -> tuple[ImpactBudget, ...]:
     """The budgets that a request counts against: the client's own and the active ones."""
     active = active_budgets()
     return active if config.budget is None or config.budget in active else (config.budget, *active)

@@ -13,7 +13,7 @@ from typing import Any
 from melious.answers.reading import is_trusted, json_of, read_as, set_source
 from melious.answers.results import EmbeddingsResult
 from melious.endpoints.blank_texts import is_blank, width_of
-from melious.endpoints.common import body_of, check_known, encoded, trust_of
+from melious.endpoints.common import body_of, check_known, check_weights, encoded, request_of, trust_of
 from melious.endpoints.embedding_cache import EmbeddingCache
 from melious.endpoints.splitting import (
     Batch,
@@ -302,6 +302,37 @@ class EmbeddingsPlan(BatchPlan[EmbeddingsResult]):
         return numpy.stack(
             [numpy.asarray(self._vectors[place], dtype=numpy.float32) for place in self._place_of]
         )
+
+
+def single(config: ClientConfig, model: str, texts: str | Sequence[str], params: EmbeddingParams) -> Request:
+    """One request for all texts, which is not divided, as a line of a batch."""
+    check_known(params, EmbeddingParams, "embeddings")
+    for name in _OWN - {"encoding_format"}:
+        if params.get(name) is not None:
+            raise InvalidArgumentError(
+                f"{name}: has no effect on a request of a batch; leave it out", param=name
+            )
+    check_weights(params.get("mode"), params.get("custom_weights"))
+    encoding = params.get("encoding_format") or "float"
+    check_one_of("encoding_format", encoding, ("base64", "float"))
+    inputs, _ = _checked(texts, skip=False)
+    if len(inputs) > MAX_ITEMS:
+        raise InvalidArgumentError(
+            f"input: must have at most {MAX_ITEMS:,} texts in one request of a batch, not {len(inputs):,}",
+            param="input",
+        )
+    sent = {name: value for name, value in params.items() if name not in _OWN}
+    body = body_of(config, "embeddings", model, {"input": inputs, "encoding_format": encoding}, sent)
+    return request_of(config, "embeddings", PATH, params, body)
+
+
+def read(raw: dict[str, Any], response: Response) -> EmbeddingsResult:
+    """Read a parsed answer to such a request, whatever the number of its texts."""
+    data = raw.pop("data", None)
+    vectors = in_order(data, len(data) if isinstance(data, list) else 0)
+    result = read_as(EmbeddingsResult, raw, response, "embeddings")
+    result.embeddings = [vector.tolist() for vector in vectors]
+    return result
 
 
 def _parse(response: Response, count: int) -> tuple[list[array[float]], EmbeddingsResult]:

@@ -97,7 +97,11 @@ def media_type_of(data: bytes) -> str:
 
 
 def _parse(response: Response) -> ImagesResult:
-    raw = json_of(response, "images")
+    return read(json_of(response, "images"), response)
+
+
+def read(raw: dict[str, Any], response: Response) -> ImagesResult:
+    """Read a parsed answer."""
     if not isinstance(raw.get("data"), list) or not raw["data"]:
         raise ResponseDecodeError(
             "images: the answer has no images", request_id=response.request_id, body=raw

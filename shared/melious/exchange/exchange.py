@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import secrets
 import time
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeAlias, TypeVar
@@ -24,7 +24,7 @@ from melious.errors import (
 )
 from melious.exchange.effects import Effect, Failure, Notify, ReadBody, ReadSome, Send, Sleep
 from melious.exchange.gate import RateGate, Turn
-from melious.exchange.opened import OpenStream, with_history
+from melious.exchange.opened import OpenAnswer, OpenStream, StreamParser, with_history
 from melious.exchange.ratelimit import RateLimit, parse_rate_limit, parse_retry_after
 from melious.exchange.request import CallSummary, Otherwise, Replay, Request, Response, parsed
 from melious.exchange.retry import (
@@ -38,11 +38,12 @@ from melious.exchange.retry import (
     worth_retrying,
 )
 from melious.wire import codec
-from melious.wire.chunk import ChatChunk
 from melious.wire.chunks import ChatStreamParser
+from melious.wire.files import FileParser
 from melious.wire.head import Head
 from melious.wire.refusals import MAX_ERROR_BODY, error_object, refusal
 
+A = TypeVar("A")
 T = TypeVar("T")
 
 _CHECK_INTERVAL = 0.25
@@ -86,6 +87,16 @@ def streamed(request: Request, policy: Policy) -> Exchange[OpenStream]:
     replay = request.replay
     read = call.read_stream if replay is None else partial(call.read_replayed, replay)
     return (yield from _attempts(call, read))
+
+
+def downloaded(request: Request, policy: Policy) -> Exchange[OpenAnswer[bytes]]:
+    """Make a call for a file, up to its first bytes.
+
+    Raises:
+        MeliousError: The call failed for good; attempts, time and history are on it.
+    """
+    call = _CallState(request, policy)
+    return (yield from _attempts(call, call.read_file))
 
 
 def _attempts(call: _CallState, read: _Read[T]) -> Exchange[T]:
@@ -236,19 +247,30 @@ class _CallState:
 
     def read_stream(self, head: Head, rate_limit: RateLimit | None) -> Exchange[OpenStream | _FailedAttempt]:
         """Read up to the first chunk; until then the attempt can be retried."""
+        parser = ChatStreamParser(head, event_timeout=self.limits.timeout.event, clock=self.policy.clock)
+        return (yield from self._read_first(parser, OpenStream, head, rate_limit))
+
+    def read_file(
+        self, head: Head, rate_limit: RateLimit | None
+    ) -> Exchange[OpenAnswer[bytes] | _FailedAttempt]:
+        """Read up to the first bytes of a file; until then the attempt can be retried."""
+        return (yield from self._read_first(FileParser(head), OpenAnswer, head, rate_limit))
+
+    def _read_first(
+        self, parser: StreamParser[T], kind: Callable[..., A], head: Head, rate_limit: RateLimit | None
+    ) -> Exchange[A | _FailedAttempt]:
         policy = self.policy
         policy.gate.passed(self.turn, rate_limit, policy.clock())
-        parser = ChatStreamParser(head, event_timeout=self.limits.timeout.event, clock=policy.clock)
-        chunks: list[ChatChunk] = []
-        while not chunks and not parser.ended:
+        parts: list[T] = []
+        while not parts and not parser.ended:
             data = yield ReadSome()
             if isinstance(data, Failure):
                 return _FailedAttempt(self.failed(data, head), data.phase, data.timed_out)
-            chunks = parser.feed(data) if data else parser.close()
-        if parser.error is not None and not any(_has_content(chunk) for chunk in chunks):
+            parts = parser.feed(data) if data else parser.close()
+        if parser.error is not None and not any(map(parser.has_content, parts)):
             self._apply_retry_headers(parser.error, head, rate_limit, policy.wall_clock())
             return _FailedAttempt(parser.error, timed_out=isinstance(parser.error, APITimeoutError))
-        return self._opened(parser, chunks, head, self._summary(rate_limit))
+        return kind(parser, parts, head, self._summary(rate_limit), self.started, tuple(self.history))
 
     def read_replayed(
         self, replay: Replay, head: Head, rate_limit: RateLimit | None
@@ -262,12 +284,8 @@ class _CallState:
         except MeliousError as error:
             raise self.final(error) from error.__cause__
         parser = ChatStreamParser(head, clock=self.policy.clock)
-        return self._opened(parser, parser.replay(raw, chunks), head, self._summary(rate_limit))
-
-    def _opened(
-        self, parser: ChatStreamParser, first: Iterable[ChatChunk], head: Head, summary: CallSummary
-    ) -> OpenStream:
-        return OpenStream(parser, first, head, summary, self.started, tuple(self.history))
+        first = parser.replay(raw, chunks)
+        return OpenStream(parser, first, head, self._summary(rate_limit), self.started, tuple(self.history))
 
     def _summary(self, rate_limit: RateLimit | None, elapsed: float = 0.0) -> CallSummary:
         return CallSummary(self.attempts, elapsed, rate_limit, self.request.routing)
@@ -369,13 +387,3 @@ class _CallState:
 def _outcome(error: MeliousError) -> str:
     status = f"{error.status_code} " if error.status_code else ""
     return f"{type(error).__name__}: {status}{error.message}"[:300]
-
-
-def _has_content(chunk: dict[str, Any]) -> bool:
-    """Whether a chunk holds part of an answer, which rules out a retry."""
-    return any(
-        choice["delta"].get("content")
-        or choice["delta"].get("reasoning_content")
-        or choice["delta"].get("tool_calls")
-        for choice in chunk["choices"]
-    )

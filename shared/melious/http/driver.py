@@ -12,7 +12,6 @@ from melious.errors import APIStatusError, ResponseDecodeError, RetryEvent
 from melious.exchange.effects import Failure, ReadBody, Send
 from melious.exchange.exchange import Policy
 from melious.exchange.gate import gate_for
-from melious.exchange.opened import OpenStream
 from melious.exchange.request import Otherwise, Request
 from melious.exchange.retry import Phase, RetryBudget
 from melious.http.connections import Deadline
@@ -27,8 +26,8 @@ from melious.wire.refusals import error_object
 
 logger = logging.getLogger("melious")
 
-StreamEnd: TypeAlias = Callable[[OpenStream, bool], object]
-"""Called once a stream has ended and its connection is released, with whether it was read to its end."""
+StreamEnd: TypeAlias = Callable[[Any, bool], object]
+"""Called with an open answer that has ended, its connection released, and whether it was read to its end."""
 
 
 class DriverBase:

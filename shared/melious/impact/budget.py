@@ -150,8 +150,8 @@ class ImpactBudget:
             if value is not None:
                 self._estimated[figure] = value + self._estimated.get(figure, 0)
 
-    def _refuse_if_used_up(self) -> None:
-        """Refuse a request; the lock is held."""
+    def _refuse_if_used_up(self, count: int = 1) -> None:
+        """Refuse so many requests; the lock is held."""
         if self._unreported is not None:
             unit = _FIGURES[self._unreported][1]
             raise self._error(
@@ -159,9 +159,13 @@ class ImpactBudget:
                 f"not sent: an answer did not report its {unit}, so {self._unreported} cannot be enforced",
                 advice=_CANNOT_BE_ENFORCED,
             )
-        if self.max_requests is not None and self._requests >= self.max_requests:
-            count = f"{self._requests} of {self.max_requests} requests"
-            raise self._error("max_requests", f"not sent: the budget is used up: {count} (max_requests)")
+        if self.max_requests is not None and self._requests + count > self.max_requests:
+            used = f"{self._requests} of {self.max_requests} requests"
+            if count > 1:
+                reason = f"not sent: {count} requests are more than the budget has left: {used} are used"
+            else:
+                reason = f"not sent: the budget is used up: {used}"
+            raise self._error("max_requests", f"{reason} (max_requests)")
         for name, bound in self._bounds.items():
             used = self._used(name)
             if used >= bound:
@@ -201,8 +205,8 @@ class ImpactBudget:
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return self
 
-    def _admit(self) -> None:
-        self._requests += 1
+    def _admit(self, count: int) -> None:
+        self._requests += count
 
 
 def check_budget(budget: object) -> None:
@@ -215,8 +219,8 @@ def check_budget(budget: object) -> None:
         raise InvalidArgumentError(f"budget: must be an ImpactBudget, not {budget!r}")
 
 
-def admit(budgets: Sequence[ImpactBudget]) -> None:
-    """Admit a request: count it in every budget, or in none.
+def admit(budgets: Sequence[ImpactBudget], count: int = 1) -> None:
+    """Admit a request, or all those of a batch: count them in every budget, or in none.
 
     Raises:
         BudgetExceededError: One of them is used up.
@@ -226,9 +230,9 @@ def admit(budgets: Sequence[ImpactBudget]) -> None:
         for budget in sorted(budgets, key=id):
             held.enter_context(budget._lock)  # noqa: SLF001 - the other half of the class
         for budget in budgets:
-            budget._refuse_if_used_up()  # noqa: SLF001
+            budget._refuse_if_used_up(count)  # noqa: SLF001
         for budget in budgets:
-            budget._admit()  # noqa: SLF001
+            budget._admit(count)  # noqa: SLF001
 
 
 def _amount(name: str, value: object) -> Decimal | None:

@@ -10,7 +10,7 @@ from melious.clients._sync.client import MeliousClient
 from melious.endpoints.blank_texts import is_blank
 from melious.endpoints.embeddings import EmbeddingParams, EmbeddingsPlan
 from melious.errors import ConfigurationError, InvalidArgumentError, MeliousError
-from melious.errors.checks import check_callable, check_one_of
+from melious.errors.checks import check_callable, check_number, check_one_of, check_seconds
 from melious.impact import track_impact
 from melious.scale.columns import (
     check_errors,
@@ -21,6 +21,7 @@ from melious.scale.columns import (
     check_vectors,
     is_missing,
 )
+from melious.scale.engines import BATCH_AFTER, ENGINES, Engine
 from melious.scale.pace import pace_for
 from melious.scale.reports import ledger_of, report_of
 from melious.scale.run import Run, unit
@@ -45,6 +46,9 @@ _OWN = frozenset(
         "normalize",
         "key_from",
         "pickle_key",
+        "engine",
+        "batch_after",
+        "batch_timeout",
     }
 )
 """The arguments of the embedder itself."""
@@ -122,6 +126,10 @@ class Embedder:
         key_from: Fetches the key on the worker, once for each copy of the embedder; for vaults and
             files.
         pickle_key: Put `api_key` into pickles: whoever can read the job can then read the key.
+        engine: `requests`; `batch` for a batch job of the service, outside the per-minute limit; or `auto`
+            for a job if the rate limit alone would keep the requests busy for longer than `batch_after`.
+        batch_after: Minutes, for `auto`; 10 by default.
+        batch_timeout: The most seconds to wait for a job; by default as long as it takes.
         **options: `preset`, `flavor`, `filters`, `timeout`, `max_retries` (5 here), `dimensions`,
             `batch_size` and the rest of `EmbedderOptions`. `max_rate_limit_wait` (900 s here) is how
             long a request may be delayed and retried because of the rate limit alone. Not `budget`:
@@ -161,6 +169,9 @@ class Embedder:
         normalize: bool = False,
         key_from: Callable[[], str] | None = None,
         pickle_key: bool = False,
+        engine: Engine = "requests",
+        batch_after: float = BATCH_AFTER,
+        batch_timeout: float | None = None,
         **options: Unpack[EmbedderOptions],
     ) -> None:
         hide_key(options)
@@ -170,6 +181,10 @@ class Embedder:
                 raise InvalidArgumentError(f"{name}: {reason}")
         reject_unknown(given, ((_CALL_OPTIONS | _CLIENT_OPTIONS) - set(_UNSUPPORTED)) | _OWN, "Embedder")
         check_one_of("on_error", on_error, ("record", "raise"))
+        check_one_of("engine", engine, ENGINES)
+        check_number("batch_after", batch_after)
+        if batch_timeout is not None:
+            check_seconds("batch_timeout", batch_timeout)
         check_callable("key_from", key_from)
         if not isinstance(prefix, str):
             raise InvalidArgumentError(f"prefix: must be text, not {prefix!r}")
@@ -188,6 +203,9 @@ class Embedder:
         self.prefix = prefix
         self.normalize = normalize
         self._key = api_key
+        self.engine = engine
+        self.batch_after = batch_after
+        self.batch_timeout = batch_timeout
         self._key_from = key_from
         self._pickle_key = pickle_key
         self._params = {name: value for name, value in given.items() if name in _CALL_OPTIONS}
@@ -304,7 +322,18 @@ class Embedder:
         client = self._connected()
         pace = pace_for(client.config.base_url, client.config.key_digest)
         record = self.on_error == "record"
-        run = Run(client, self.model, list(wanted), self._params, pace, arrays=arrays, record=record)
+        run = Run(
+            client,
+            self.model,
+            list(wanted),
+            self._params,
+            pace,
+            arrays=arrays,
+            record=record,
+            engine=self.engine,
+            batch_after=self.batch_after,
+            batch_timeout=self.batch_timeout,
+        )
         with track_impact() as ledger:
             run.all()
         for places, vector, error in zip(wanted.values(), run.vectors, run.errors, strict=True):

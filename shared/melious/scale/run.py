@@ -1,4 +1,4 @@
-"""Embeds one batch of texts in several requests: for each text a vector or an error."""
+"""Embeds the texts of one batch of rows: for each a vector or an error."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor, wait
 from contextvars import copy_context
+from importlib import import_module
 from typing import Any
 
 from melious.clients._sync.client import MeliousClient
@@ -32,6 +33,8 @@ from melious.errors import (
     RetryEvent,
 )
 from melious.errors.table import UNSUPPORTED
+from melious.exchange.ratelimit import RateLimit
+from melious.scale.engines import BATCH_AFTER, Engine, engine_for
 from melious.scale.pace import Pace
 
 logger = logging.getLogger("melious")
@@ -69,6 +72,9 @@ class Run:
         pace: Spaces the requests of this process.
         arrays: Give numpy arrays (float32) instead of lists.
         record: Keep errors in `errors`; otherwise the first is raised.
+        engine: Whether the texts go as requests or as a batch job.
+        batch_after: See `engine_for`.
+        batch_timeout: The most seconds to wait for a job; None for no limit.
     """
 
     def __init__(
@@ -81,16 +87,26 @@ class Run:
         *,
         arrays: bool,
         record: bool,
+        engine: Engine = "requests",
+        batch_after: float = BATCH_AFTER,
+        batch_timeout: float | None = None,
     ) -> None:
         self._client = client
+        self._model = model
         self._texts = texts
         self._pace = pace
+        self._arrays = arrays
         self._record = record
+        self._engine: Engine = engine
+        self._batch_after = batch_after
+        self._batch_timeout = batch_timeout
+        self._rate_limit: RateLimit | None = None
         self._plan = EmbeddingsPlan(client.config, model, texts, {**params})  # type: ignore[typeddict-item]
         # The batches are made here: a request must not divide its texts again.
         own = {"count_tokens", "max_concurrency", "max_batch_tokens", "batch_size"}
+        self._fields = {name: value for name, value in params.items() if name not in own}
         self._call = {
-            **{name: value for name, value in params.items() if name not in own},
+            **self._fields,
             "model": model,
             "as_numpy": arrays,
             "batch_size": MAX_ITEMS,
@@ -104,14 +120,40 @@ class Run:
         self.errors: list[MeliousError | None] = [None] * len(texts)
 
     def all(self) -> None:
-        """Embed all texts, with several concurrent requests.
+        """Embed all texts: in several concurrent requests, or in a batch job.
 
-        After a fatal error nothing further is sent; requests under way end.
+        `auto` sends the first request, whose answer reports the rate limit, and then decides. After a fatal
+        error nothing further is sent; requests under way end.
 
         Raises:
             MeliousError: The first error that is fatal, about an option, or not to be recorded.
         """
-        batches = self._plan.batches()
+        batches, engine = self._plan.batches(), self._engine
+        if engine == "auto":
+            self._embed(batches.pop(0))
+            engine = engine_for(len(batches), self._rate_limit, self._batch_after)
+            logger.info("embedding %d further batches as %s", len(batches), engine)
+        if engine == "batch":
+            self._in_a_job([place for batch in batches for place in batch])
+        elif batches:
+            self._concurrently(batches)
+
+    def _in_a_job(self, places: Sequence[int]) -> None:
+        """Embed some texts in a batch job; a failed line is the error of its text."""
+        from melious.scale.jobs import embedded_in_a_job  # noqa: PLC0415 - only jobs need it
+
+        texts = [self._texts[place] for place in places]
+        done = embedded_in_a_job(self._client, self._model, texts, self._fields, timeout=self._batch_timeout)
+        for position, found in done:
+            place = places[position]
+            if not isinstance(found, MeliousError):
+                self.vectors[place] = _array(found) if self._arrays else found
+            elif not self._record or is_fatal(found) or about_an_option(found):
+                raise found
+            else:
+                self.errors[place] = found
+
+    def _concurrently(self, batches: Sequence[Batch]) -> None:
         most = min(self._plan.max_concurrency, len(batches))
         if most == 1:
             for batch in batches:
@@ -196,6 +238,7 @@ class Run:
                     raise
                 self._sleep(wait)
                 continue
+            self._rate_limit = result.rate_limit
             self._pace.observe(result.rate_limit, time.monotonic())
             return result.embeddings
 
@@ -207,6 +250,11 @@ class Run:
         """Wait; raises `CancelledError` once the run has ended."""
         if self._ended.wait(seconds):
             raise CancelledError
+
+
+def _array(vector: list[float]) -> Any:
+    numpy = import_module("numpy")
+    return numpy.asarray(vector, dtype=numpy.float32)
 
 
 def is_fatal(error: MeliousError) -> bool:

@@ -46,6 +46,7 @@ class ChatStreamParser:
         done: `[DONE]` arrived; the rest may be drained but is not parsed.
         error: The error to raise after the last chunk, if any.
         partial: The answer so far, merged.
+        nothing: An empty chunk.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class ChatStreamParser:
             event_timeout: The most seconds without an event; comments do not count.
             clock: A monotonic clock.
         """
+        self.nothing = ChatChunk()
         self.ended = False
         self.done = False
         self.error: MeliousError | None = None
@@ -151,6 +153,15 @@ class ChatStreamParser:
             if isinstance(error, APITimeoutError):
                 self._check_silence(slack=_SLACK)
         return chunks
+
+    def has_content(self, chunk: ChatChunk) -> bool:
+        """Whether a chunk holds part of an answer, which rules out a retry."""
+        return any(
+            choice["delta"].get("content")
+            or choice["delta"].get("reasoning_content")
+            or choice["delta"].get("tool_calls")
+            for choice in chunk["choices"]
+        )
 
     def _fail(self, error: MeliousError) -> None:
         self.ended = True

@@ -19,6 +19,8 @@ ENDPOINTS = (
     "tools",
     "mcp",
     "messages",
+    "files",
+    "batches",
 )
 OUTCOMES = ("done", "refused", "broken off", "in progress")
 

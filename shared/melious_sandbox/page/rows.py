@@ -12,11 +12,11 @@ from typing import Any
 from melious.impact.units import euro
 from melious.routing.countries import name_of
 from melious_sandbox.page import figures
+from melious_sandbox.page.about import LONGEST, about
 from melious_sandbox.page.texts import Cleaner, compact
 from melious_sandbox.service.records import RecordedRequest, Served, Totals
 
 _LONGEST_NAME = 80
-_LONGEST_TEXT = 140
 _FIRST_ERROR = 400
 _RETRY_COUNTS = ("x-retry-count", "x-stainless-retry-count")  # of this library's clients, and of OpenAI's
 _IS_COUNT = re.compile(r"[0-9]{1,4}").fullmatch
@@ -31,7 +31,7 @@ _UNSENT = '<span class="unsent" title="computed by the sandbox, but not sent to 
 def row(request: RecordedRequest, clean: Cleaner) -> str:
     """Write one row of the table."""
 
-    def element(html: str, text: str, longest: int = _LONGEST_TEXT) -> str:
+    def element(html: str, text: str, longest: int = LONGEST) -> str:
         shown = escape(clean(text, longest))
         return html.format(shown) if shown else ""
 
@@ -57,7 +57,7 @@ def row(request: RecordedRequest, clean: Cleaner) -> str:
         endpoint=element("{}", request.endpoint or f"{request.method} {request.path}", _LONGEST_NAME),
         model=element('<b class="model">{}</b>', model, _LONGEST_NAME),
         notes="".join(element('<span class="chip">{}</span>', note) for note in _notes(request, body)),
-        about=element('<p class="about"><bdi>{}</bdi></p>', _about(request, body)),
+        about=element('<p class="about"><bdi>{}</bdi></p>', about(request, body)),
         error=element('<p class="error"><bdi>{}</bdi></p>', request.error or ""),
         fault=element('<p class="fault"><b>fault</b> <bdi>{}</bdi></p>', _fault(request)),
         routing="".join(
@@ -140,63 +140,6 @@ def _figure(text: str, *, sent: bool) -> str:
     if text == figures.NOTHING:
         return _NONE
     return text if sent else _UNSENT.format(text)
-
-
-def _about(request: RecordedRequest, body: Mapping[str, Any]) -> str:
-    if request.body_left_out is not None:
-        return f"[{request.body_left_out}]"
-    match request.endpoint:
-        case "chat" | "messages":
-            return _last_message(body.get("messages"))
-        case "embeddings":
-            return _first_of(body.get("input"), "texts")
-        case "rerank":
-            documents = body.get("documents")
-            count = f" · {len(documents):,} documents" if isinstance(documents, list) else ""
-            # A long query must not push the count out of sight.
-            return compact(body.get("query"))[: _LONGEST_TEXT - 30] + count
-        case "images":
-            return compact(body.get("prompt"))
-        case "audio":
-            file = body.get("file")
-            return f"{file.get('filename')} · {file.get('size', 0):,} bytes" if isinstance(file, dict) else ""
-        case "documents":
-            return _files(body)
-        case "models":
-            return request.path.removeprefix("/v1/models").lstrip("/")
-        case "tools":
-            given = compact(body.get("parameters"))
-            return f"{request.path.removeprefix('/v1/tools').lstrip('/')} {given}".strip()
-        case "mcp":
-            return compact(body.get("method")) or request.path.removeprefix("/v1/mcp/")
-    return ""
-
-
-def _files(body: Mapping[str, Any]) -> str:
-    given = body.get("data") or body.get("files")
-    files = [file for file in (given if isinstance(given, list) else [given]) if isinstance(file, dict)]
-    if not files:
-        return ""
-    count = f"{len(files):,} files · " if len(files) > 1 else ""
-    size = sum(file.get("size", 0) for file in files)
-    return f"{count}{compact(files[0].get('filename'))} · {size:,} bytes"
-
-
-def _last_message(messages: Any) -> str:
-    found = [item for item in messages if isinstance(item, dict)] if isinstance(messages, list) else []
-    asked = [message for message in found if message.get("role") == "user"] or found
-    content = asked[-1].get("content") if asked else ""
-    if isinstance(content, list):
-        parts = [part for part in content if isinstance(part, dict)]
-        return " ".join(compact(part.get("text")) or f"[{compact(part.get('type'))}]" for part in parts[:20])
-    return compact(content)
-
-
-def _first_of(value: Any, kind: str) -> str:
-    if not isinstance(value, list) or not value:
-        return compact(value)
-    first = compact(value[0])
-    return first if len(value) == 1 else f"{len(value):,} {kind} · {first}"
 
 
 def _notes(request: RecordedRequest, body: Mapping[str, Any]) -> Iterator[str]:

@@ -49,6 +49,12 @@ class RequestContext:
         self._routed = card, route
         self.record.served = Served(card.id[:_MOST_OF_A_NAME], route.provider.id, route.provider.country)
 
+    @property
+    def seen(self) -> RecordedRequest:
+        """The request for predicates, which see its body even where the record has no room for it."""
+        record = self.record
+        return replace(record, body=self.body) if record.body_left_out else record
+
     def scripted_reply(self, model: str = "") -> Reply | None:
         """Give the scripted reply to this request, from its header or from those that wait."""
         header = self.headers.get(REPLY_HEADER)
@@ -74,12 +80,11 @@ class RequestContext:
     def _waiting_reply(self, model: str) -> Reply | None:
         if not self.service.replies:
             return None
-        record = self.record
         named = self.body.get("model") if isinstance(self.body, dict) else None
-        # The predicate sees the body even where the record has no room for it.
-        request = replace(record, body=self.body) if record.body_left_out else record
         try:
-            return self.service.replies.take(request, (model, named) if isinstance(named, str) else (model,))
+            return self.service.replies.take(
+                self.seen, (model, named) if isinstance(named, str) else (model,)
+            )
         except Exception as error:
             raise SandboxError("internal", f"The `when` of a scripted reply raised {error!r}.") from error
 

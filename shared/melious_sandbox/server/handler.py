@@ -16,6 +16,7 @@ from melious_sandbox.server.context import RequestContext
 from melious_sandbox.server.delivery import Delivery
 from melious_sandbox.service.errors import ClientGoneError, SandboxError
 from melious_sandbox.service.faults import FAULT_HEADER, NO_FAULT, Fault
+from melious_sandbox.service.files import LARGEST_FILE
 from melious_sandbox.service.limits import RateState
 from melious_sandbox.service.profiles import Profile, Reason
 from melious_sandbox.service.records import RecordedRequest, mask
@@ -27,6 +28,7 @@ Route = Callable[[RequestContext], Awaitable[Response | EventsResponse]]
 _NOT_READ = "the request was refused before its body was read"
 _TOO_LARGE = "the body is larger than the sandbox reads"
 _MOST_OF_AN_ERROR = 1_000
+_AROUND_A_FILE = 64 * 1024
 _logger = logging.getLogger("melious.sandbox")
 _REASON_OF_STATUS: dict[int, Reason] = {
     400: "invalid_value",
@@ -47,11 +49,16 @@ _REASON_OF_STATUS: dict[int, Reason] = {
 class Handler:
     """The ASGI application of one path."""
 
-    def __init__(self, service: Service, endpoint: str, route: Route, method: str | None) -> None:
+    def __init__(
+        self, service: Service, endpoint: str, route: Route, methods: str | tuple[str, ...] | None
+    ) -> None:
         self._service = service
         self._endpoint = endpoint
         self._route = route
-        self._method = method
+        self._methods = (methods,) if isinstance(methods, str) else methods
+        self._most = service.settings.max_body_bytes
+        if endpoint == "files":
+            self._most = max(self._most, LARGEST_FILE + _AROUND_A_FILE)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -61,7 +68,7 @@ class Handler:
         raw, left_out = b"", None
         try:
             if self._endpoint and refusal is None:
-                raw = await incoming.read(self._service.settings.max_body_bytes)
+                raw = await incoming.read(self._most)
             elif not await incoming.skip():
                 return
             else:
@@ -108,8 +115,8 @@ class Handler:
 
     def _refusal(self, method: str, headers: Mapping[str, str]) -> SandboxError | None:
         """Give the error of a request that is refused whatever its body says."""
-        if self._method is not None and method != self._method:
-            return SandboxError("method_not_allowed", headers={"allow": self._method})
+        if self._methods is not None and method not in self._methods:
+            return SandboxError("method_not_allowed", headers={"allow": ", ".join(self._methods)})
         try:
             if self._endpoint:
                 self._service.keys.check(headers, self._endpoint)
@@ -139,48 +146,78 @@ class Handler:
     async def _answer(
         self, context: RequestContext, refusal: SandboxError | None
     ) -> tuple[RateState, Response | EventsResponse]:
-        state = None
-        try:
-            state = self._counted(refusal)
-            return state or self._service.limiter.peek(), await self._routed(context)
-        except SandboxError as error:
-            failure = error
-        except (asyncio.CancelledError, ClientGoneError):
-            raise
-        except Exception:
-            _logger.exception("the sandbox failed on %s %s", context.record.method, self._endpoint)
-            failure = SandboxError("internal")
-        context.record.error = failure.message[:_MOST_OF_AN_ERROR]
-        status, body = failure.render(self._service.profile)
-        return state or self._service.limiter.peek(), json_response(body, status, failure.headers)
+        state: list[RateState] = []
 
-    def _counted(self, refusal: SandboxError | None) -> RateState | None:
+        async def counted(context: RequestContext) -> Response | EventsResponse:
+            state.extend(self._counted(refusal))
+            return await _routed(context, self._route)
+
+        response = await _rendered(context, counted)
+        return state[0] if state else self._service.limiter.peek(), response
+
+    def _counted(self, refusal: SandboxError | None) -> list[RateState]:
         """Count a request that is not refused."""
         if refusal is not None:
             raise refusal
         if not self._endpoint:
-            return None
+            return []
         state = self._service.limiter.take()
         if not state.allowed:
             raise SandboxError("rate_limit", headers={"retry-after": str(state.retry_after)})
-        return state
+        return [state]
 
-    async def _routed(self, context: RequestContext) -> Response | EventsResponse:
-        context.fault = self._fault(context)
-        if context.fault is not NO_FAULT:
-            context.record.fault = context.fault
-        if context.fault.answers:
-            return _fault_response(context.fault, self._service.profile)
-        return await self._route(context)
 
-    def _fault(self, context: RequestContext) -> Fault:
-        header = context.headers.get(FAULT_HEADER)
-        if header is None:
-            return self._service.faults.take(self._endpoint) or NO_FAULT
-        try:
-            return Fault.from_header(header)
-        except ValueError as error:
-            raise SandboxError("invalid_value", f"The header {FAULT_HEADER} is wrong: {error}.") from None
+async def answered(context: RequestContext, route: Route) -> Response | EventsResponse:
+    """Answer a request that counts against no limit: a line of a batch."""
+
+    async def routed(context: RequestContext) -> Response | EventsResponse:
+        return await _routed(context, route)
+
+    return await _rendered(context, routed)
+
+
+async def _rendered(context: RequestContext, route: Route) -> Response | EventsResponse:
+    """Give the answer of a route, or its error as an answer."""
+    try:
+        return await route(context)
+    except SandboxError as error:
+        failure = error
+    except (asyncio.CancelledError, ClientGoneError):
+        raise
+    except Exception:
+        _logger.exception("the sandbox failed on %s %s", context.record.method, context.endpoint)
+        failure = SandboxError("internal")
+    context.record.error = failure.message[:_MOST_OF_AN_ERROR]
+    status, body = failure.render(context.service.profile)
+    return json_response(body, status, failure.headers)
+
+
+async def _routed(context: RequestContext, route: Route) -> Response | EventsResponse:
+    context.fault = _fault(context)
+    if context.fault is not NO_FAULT:
+        context.record.fault = context.fault
+    if context.fault.answers:
+        return _fault_response(context.fault, context.service.profile)
+    return await route(context)
+
+
+def _fault(context: RequestContext) -> Fault:
+    header = context.headers.get(FAULT_HEADER)
+    if header is None:
+        return _waiting_fault(context) or NO_FAULT
+    try:
+        return Fault.from_header(header)
+    except ValueError as error:
+        raise SandboxError("invalid_value", f"The header {FAULT_HEADER} is wrong: {error}.") from None
+
+
+def _waiting_fault(context: RequestContext) -> Fault | None:
+    if not context.service.faults:
+        return None
+    try:
+        return context.service.faults.take(context.endpoint, context.seen)
+    except Exception as error:
+        raise SandboxError("internal", f"The `when` of a fault raised {error!r}.") from error
 
 
 def _fault_response(fault: Fault, profile: Profile) -> Response | EventsResponse:

@@ -1,8 +1,9 @@
 """Faults on demand: what should go wrong, with which request, how often."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from melious_sandbox.service import checks
@@ -24,10 +25,14 @@ Endpoint = Literal[
     "tools",
     "mcp",
     "messages",
+    "files",
+    "batches",
 ]
 ImpactDamage = Literal["missing", "partial", "strange"]
 CostDamage = Literal["missing", "partial", "strange", "string", "number", "zero"]
 UsageDamage = Literal["missing"]
+
+Predicate = Callable[[Any], bool]  # of a RecordedRequest, which knows faults
 
 _LONGEST_LENGTH = 15
 
@@ -201,14 +206,25 @@ class Faults(WaitingList[Fault]):
         2
     """
 
-    def add(self, *faults: Fault) -> None:
+    def add(self, *faults: Fault, when: Predicate | None = None) -> None:
         """Let faults happen, in this order.
 
+        Args:
+            faults: The faults.
+            when: Called with the request as the sandbox records it, ``body`` included; a fault hits where it
+                returns True. It runs in the thread of the sandbox. ``custom_id`` names the lines of batches.
+
         Raises:
-            InvalidArgumentError: One of them is not a ``Fault``.
+            InvalidArgumentError: One of them is not a ``Fault``, or ``when`` is not a function.
         """
         for fault in faults:
             if not isinstance(fault, Fault):
                 refuse("faults", "Fault objects", fault)
+        if when is not None and not callable(when):
+            refuse("when", "a function that takes the request", when)
         for fault in faults:
-            self._add(fault, fault.times, fault.hits, fault.after)
+            self._add(fault, fault.times, partial(_matches, fault, when), fault.after)
+
+
+def _matches(fault: Fault, when: Predicate | None, endpoint: str, request: Any) -> bool:
+    return fault.hits(endpoint) and (when is None or bool(when(request)))

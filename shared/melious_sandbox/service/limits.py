@@ -12,6 +12,8 @@ from melious_sandbox.service.errors import SandboxError
 UNLIMITED = 100_000
 _SCOPES = {"documents": "kit.documents", "tools": "kit.tools", "mcp": "kit.mcp", "messages": "inference.chat"}
 """The scopes that are not named after their endpoint."""
+_OF_ANY_SCOPE = frozenset({"files", "batches"})
+"""Endpoints that take a key with any scope of inference."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +116,8 @@ class KeyRing:
         scopes = self._scopes.get(key.strip())
         if scopes is None:
             raise SandboxError("auth")
+        if endpoint in _OF_ANY_SCOPE and any(scope.startswith("inference.") for scope in scopes):
+            return
         required = _SCOPES.get(endpoint, f"inference.{endpoint}")
         if scopes and not scopes & {"*", f"{required.partition('.')[0]}.*", required}:
             raise SandboxError(

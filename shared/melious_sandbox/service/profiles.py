@@ -63,6 +63,9 @@ class Profile:
     document_field: str = "data"  # the field of the form that holds documents
     rate_suffix: str = ""
     rate_reset_is_epoch: bool = True
+    batch_start: str = "validating"
+    batch_end: str = "completed"
+    batch_counts: tuple[str, ...] = ("total", "completed", "failed")
 
     def error_body(
         self, code: ErrorCode, message: str, param: str | None, details: Mapping[str, Any] | None
@@ -123,5 +126,8 @@ PROFILES: dict[ProfileName, Profile] = {
         image_formats=frozenset({"b64_json"}),
         rate_suffix="-requests",
         rate_reset_is_epoch=False,
+        batch_start="queued",
+        batch_end="succeeded",
+        batch_counts=("processing", "succeeded", "errored"),
     ),
 }

@@ -57,8 +57,8 @@ class RecordedRequest:
         method: HTTP method.
         path: Path without the query.
         query: The query string as it came.
-        endpoint: ``chat``, ``embeddings``, ``rerank``, ``images``, ``audio``, ``documents``,
-            ``models``, or "" for others.
+        endpoint: ``chat``, ``embeddings``, ``rerank``, ``images``, ``audio``, ``documents``, ``models``,
+            ``tools``, ``mcp``, ``messages``, ``files``, ``batches``, or "" for others.
         headers: Headers with lower-case names; secrets are masked.
         body: The parsed JSON, the fields of a form (a file as name, type and size), or None.
         body_left_out: Why the body is None though the request had one: it was refused before its body was
@@ -73,6 +73,8 @@ class RecordedRequest:
         fault: The fault that hit the request, if any.
         reply: The scripted reply that it got, if any.
         served: Where the request went and what it cost; None if it was not routed.
+        custom_id: The id of a line of a batch; None for other requests. Faults and replies see lines, the
+            log does not keep them.
         answer: What was sent, for the last 100 requests; None before, and for older ones.
 
     Examples:
@@ -106,11 +108,12 @@ class RecordedRequest:
     served: Served | None = None
     body_left_out: str | None = None
     answer: Answer | None = None
+    custom_id: str | None = None
 
 
 @dataclass(slots=True)
 class Totals:
-    """Sums over every request seen, including those that are no longer kept.
+    """Sums over every request seen, including those that are no longer kept, and the cost of batches.
 
     Attributes:
         requests: How many there were.
@@ -140,6 +143,10 @@ class Totals:
         """Add a request that is over."""
         if not request.complete or request.status is None or request.status >= _FIRST_ERROR:
             self.failed += 1
+        self.add_cost(request)
+
+    def add_cost(self, request: RecordedRequest) -> None:
+        """Add what a request cost."""
         served = request.served
         if served is None or served.work is None or served.impact is None:
             return
@@ -227,6 +234,14 @@ class RequestLog(Sequence[RecordedRequest]):
                 if self._growth.is_due():
                     self._growth.add(replace(self._totals))
                 self.revision += 1
+
+    def add_cost_of(self, line: RecordedRequest) -> None:
+        """Add what a line of a batch cost to the totals; the line itself is not kept."""
+        with self._lock:
+            self._totals.add_cost(line)
+            if self._growth.is_due():
+                self._growth.add(replace(self._totals))
+            self.revision += 1
 
     def clear(self) -> None:
         """Forget all requests, and their totals."""

@@ -8,7 +8,9 @@ from urllib.parse import urlsplit
 
 from melious.errors import InvalidArgumentError
 from melious_sandbox.service import checks
+from melious_sandbox.service.batches import Batches
 from melious_sandbox.service.faults import Faults
+from melious_sandbox.service.files import FileStore
 from melious_sandbox.service.limits import UNLIMITED, KeyRing, OverlapRefusals, RateLimiter
 from melious_sandbox.service.pages import PageCounter
 from melious_sandbox.service.prefix_cache import PrefixCache
@@ -24,6 +26,7 @@ MAX_BODY_BYTES = 64 * 1024 * 1024
 
 _PICTURES_KEPT = 64
 _SLOWEST = 1_000.0
+_FASTEST = 1_000_000.0
 
 Count = Annotated[int, checks.whole(0)]
 Seconds = Annotated[float, checks.seconds]
@@ -52,6 +55,7 @@ class Settings:
     max_requests_kept: Count
     max_bytes_kept: Count
     max_body_bytes: Count
+    batch_pace: Annotated[float | None, checks.number(_FASTEST, " of lines per second", zero=False)]
     upstream: Annotated[str | None, checks.url]
     upstream_key: Annotated[str | None, checks.key]
 
@@ -77,6 +81,8 @@ class Service:
         self.prefix_cache = PrefixCache()
         self.overlap = OverlapRefusals(refuses=settings.spurious_malformed)
         self.upstream = _upstream(settings, self.profile)
+        self.files = FileStore()
+        self.batches = Batches(settings.batch_pace)
         self._pictures: OrderedDict[str, bytes] = OrderedDict()
 
     @property
@@ -97,6 +103,9 @@ class Service:
 
     async def close(self) -> None:
         """Let go of what the server's event loop holds."""
+        self.batches.clear()
+        await self.batches.close()
+        self.files.clear()
         if self.upstream is not None:
             await self.upstream.close()
 
@@ -110,6 +119,8 @@ class Service:
         self.prefix_cache.clear()
         self.overlap.reset()
         self._pictures.clear()
+        self.batches.clear()
+        self.files.forget()
 
 
 def without_secrets(url: str | None) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Any, Self, Unpack
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from melious._signatures import written_out
 from melious.clients._async.chat import AsyncChat
@@ -17,6 +17,10 @@ from melious.http._async.driver import AsyncDriver
 from melious.settings.config import ClientConfig
 from melious.settings.keys import hide_key
 from melious.settings.options import OPTIONS, ClientOptions
+
+if TYPE_CHECKING:
+    from melious.clients._async.batches import AsyncBatches
+    from melious.clients._async.files import AsyncFiles
 
 
 @written_out(ClientOptions, defaults={option.name: option.default for option in OPTIONS})
@@ -124,6 +128,20 @@ class AsyncMeliousClient(ClientBase):
         self.models = AsyncModels(config, self._driver)
         self.tools = AsyncTools(config, self._driver)
         self.messages = AsyncMessages(config, self._driver)
+
+    @property
+    def files(self) -> AsyncFiles:
+        """The files that batches read and write."""
+        from melious.clients._async.files import AsyncFiles  # noqa: PLC0415 - costs other calls nothing
+
+        return AsyncFiles(self.config, self._driver)
+
+    @property
+    def batches(self) -> AsyncBatches:
+        """Requests that the service answers in its own time, outside the per-minute limit."""
+        from melious.clients._async.batches import AsyncBatches  # noqa: PLC0415 - costs other calls nothing
+
+        return AsyncBatches(self.config, self._driver, self.files)
 
     async def __aenter__(self) -> Self:
         return self

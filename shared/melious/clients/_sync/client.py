@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Any, Self, Unpack
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from melious._signatures import written_out
 from melious.clients._sync.chat import Chat
@@ -18,6 +18,10 @@ from melious.http._sync.driver import SyncDriver
 from melious.settings.config import ClientConfig
 from melious.settings.keys import hide_key
 from melious.settings.options import OPTIONS, ClientOptions
+
+if TYPE_CHECKING:
+    from melious.clients._sync.batches import Batches
+    from melious.clients._sync.files import Files
 
 
 @written_out(ClientOptions, defaults={option.name: option.default for option in OPTIONS})
@@ -122,6 +126,20 @@ class MeliousClient(ClientBase):
         self.models = Models(config, self._driver)
         self.tools = Tools(config, self._driver)
         self.messages = Messages(config, self._driver)
+
+    @property
+    def files(self) -> Files:
+        """The files that batches read and write."""
+        from melious.clients._sync.files import Files  # noqa: PLC0415 - costs other calls nothing
+
+        return Files(self.config, self._driver)
+
+    @property
+    def batches(self) -> Batches:
+        """Requests that the service answers in its own time, outside the per-minute limit."""
+        from melious.clients._sync.batches import Batches  # noqa: PLC0415 - costs other calls nothing
+
+        return Batches(self.config, self._driver, self.files)
 
     def __enter__(self) -> Self:
         return self

@@ -7,9 +7,9 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from typing import Any, Protocol, TypeVar
 
 from melious.exchange.effects import Effect, Notify, ReadBody, ReadSome, Send, Sleep
-from melious.exchange.exchange import Exchange, streamed, whole
+from melious.exchange.exchange import Exchange, downloaded, streamed, whole
 from melious.exchange.once import MAX_READ, once
-from melious.exchange.opened import OpenStream, lost, stream_error
+from melious.exchange.opened import OpenAnswer, OpenStream, lost, stream_error
 from melious.exchange.request import Otherwise, Request, Response
 from melious.exchange.retry import Phase
 from melious.http._async.borrowed import AsyncClientTransport
@@ -23,6 +23,7 @@ from melious.settings.config import ClientConfig
 from melious.wire.chunk import ChatChunk
 from melious.wire.compression import BodyBuffer
 
+S = TypeVar("S", bound=OpenAnswer[Any])
 T = TypeVar("T")
 
 
@@ -89,10 +90,25 @@ class AsyncDriver(DriverBase):
         Raises:
             MeliousError: The call failed before its first chunk.
         """
+        return await self._open(request, streamed(request, self.policy(request.endpoint)), on_end)
+
+    async def download(
+        self, request: Request, on_end: StreamEnd
+    ) -> tuple[OpenAnswer[bytes], AsyncGenerator[bytes], Callable[[], Awaitable[None]]]:
+        """Make a call for a file; gives the opened answer, its bytes, and what closes its connection.
+
+        Raises:
+            MeliousError: The call failed before its first byte.
+        """
+        return await self._open(request, downloaded(request, self.policy(request.endpoint)), on_end)
+
+    async def _open(
+        self, request: Request, plan: Exchange[S], on_end: StreamEnd
+    ) -> tuple[S, AsyncGenerator[Any], Callable[[], Awaitable[None]]]:
         check_runtime()
         runner = _CallRunner(self, request)
         try:
-            opened = await runner.run(streamed(request, self.policy(request.endpoint)))
+            opened = await runner.run(plan)
         except BaseException:
             await runner.aclose()
             raise
@@ -180,13 +196,13 @@ class _CallRunner(CallRunnerBase):
                 break
         return self.whole(effect, collected)
 
-    async def chunks(self, opened: OpenStream, on_end: StreamEnd) -> AsyncGenerator[ChatChunk]:
-        """The chunks of an open stream. Once advanced, the generator owns the connection."""
+    async def chunks(self, opened: OpenAnswer[T], on_end: StreamEnd) -> AsyncGenerator[T]:
+        """The parts of an open answer. Once advanced, the generator owns the connection."""
         with CleanInterruption():
             parser = opened.parser
             complete = False
             try:
-                yield ChatChunk()
+                yield parser.nothing
                 for chunk in opened.first:
                     yield chunk
                 self.deadline.until = parser.resume()
@@ -218,7 +234,7 @@ class _CallRunner(CallRunnerBase):
             finally:
                 await self._end(opened, on_end, complete)
 
-    async def _end(self, opened: OpenStream, on_end: StreamEnd, complete: bool) -> None:  # noqa: FBT001
+    async def _end(self, opened: OpenAnswer[T], on_end: StreamEnd, complete: bool) -> None:  # noqa: FBT001
         try:
             await self.aclose()
         except BaseException:

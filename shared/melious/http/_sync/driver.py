@@ -8,9 +8,9 @@ from collections.abc import Callable, Generator, Iterator
 from typing import Any, Protocol, TypeVar
 
 from melious.exchange.effects import Effect, Notify, ReadBody, ReadSome, Send, Sleep
-from melious.exchange.exchange import Exchange, streamed, whole
+from melious.exchange.exchange import Exchange, downloaded, streamed, whole
 from melious.exchange.once import MAX_READ, once
-from melious.exchange.opened import OpenStream, lost, stream_error
+from melious.exchange.opened import OpenAnswer, OpenStream, lost, stream_error
 from melious.exchange.request import Otherwise, Request, Response
 from melious.exchange.retry import Phase
 from melious.http._sync.borrowed import SyncClientTransport
@@ -24,6 +24,7 @@ from melious.settings.config import ClientConfig
 from melious.wire.chunk import ChatChunk
 from melious.wire.compression import BodyBuffer
 
+S = TypeVar("S", bound=OpenAnswer[Any])
 T = TypeVar("T")
 
 
@@ -88,10 +89,25 @@ class SyncDriver(DriverBase):
         Raises:
             MeliousError: The call failed before its first chunk.
         """
+        return self._open(request, streamed(request, self.policy(request.endpoint)), on_end)
+
+    def download(
+        self, request: Request, on_end: StreamEnd
+    ) -> tuple[OpenAnswer[bytes], Generator[bytes], Callable[[], None]]:
+        """Make a call for a file; gives the opened answer, its bytes, and what closes its connection.
+
+        Raises:
+            MeliousError: The call failed before its first byte.
+        """
+        return self._open(request, downloaded(request, self.policy(request.endpoint)), on_end)
+
+    def _open(
+        self, request: Request, plan: Exchange[S], on_end: StreamEnd
+    ) -> tuple[S, Generator[Any], Callable[[], None]]:
         check_runtime()
         runner = _CallRunner(self, request)
         try:
-            opened = runner.run(streamed(request, self.policy(request.endpoint)))
+            opened = runner.run(plan)
         except BaseException:
             runner.close()
             raise
@@ -179,13 +195,13 @@ class _CallRunner(CallRunnerBase):
                 break
         return self.whole(effect, collected)
 
-    def chunks(self, opened: OpenStream, on_end: StreamEnd) -> Generator[ChatChunk]:
-        """The chunks of an open stream. Once advanced, the generator owns the connection."""
+    def chunks(self, opened: OpenAnswer[T], on_end: StreamEnd) -> Generator[T]:
+        """The parts of an open answer. Once advanced, the generator owns the connection."""
         with CleanInterruption():
             parser = opened.parser
             complete = False
             try:
-                yield ChatChunk()
+                yield parser.nothing
                 for chunk in opened.first:
                     yield chunk
                 self.deadline.until = parser.resume()
@@ -217,7 +233,7 @@ class _CallRunner(CallRunnerBase):
             finally:
                 self._end(opened, on_end, complete)
 
-    def _end(self, opened: OpenStream, on_end: StreamEnd, complete: bool) -> None:  # noqa: FBT001
+    def _end(self, opened: OpenAnswer[T], on_end: StreamEnd, complete: bool) -> None:  # noqa: FBT001
         try:
             self.close()
         except BaseException:

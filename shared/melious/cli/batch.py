@@ -1,0 +1,128 @@
+"""`melious batch`: requests in a file of JSON lines, submitted, watched and read."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import chain
+from pathlib import Path
+from typing import IO, Any
+
+from melious import BatchJob, BatchResult, MeliousClient
+from melious.clients.progress import line_of
+from melious.endpoints.batch_lines import CHAT
+from melious.errors import InvalidArgumentError, MeliousError
+
+
+def run_batch(options: argparse.Namespace) -> int:
+    """Run a command about batches; gives the exit status: 1 if a request failed.
+
+    Raises:
+        MeliousError: It cannot be done.
+    """
+    with MeliousClient(base_url=options.base_url, allow_insecure_http=options.allow_insecure_http) as client:
+        if options.action == "submit":
+            job = _submitted(client, options)
+            sys.stdout.write(f"{job.id}\n")
+            sys.stdout.flush()
+            if not options.wait:
+                return 0
+            job.wait(progress=True)
+            return _write_results(job, options.out) if options.out else _tell(job)
+        job = client.batches.resume(options.id)
+        if options.action == "cancel":
+            return _tell(job.cancel())
+        if options.action == "status":
+            return _tell(job)
+        if not job.done:
+            if not options.wait:
+                raise MeliousError(
+                    f"{job.id} has not ended: {_state(job)}", advice="Add --wait to wait for it"
+                )
+            job.wait(progress=True)
+        return _write_results(job, options.out)
+
+
+def _submitted(client: MeliousClient, options: argparse.Namespace) -> BatchJob:
+    with _opened(options.file) as file:
+        lines = _requests(file, options.file)
+        first = next(lines, None)
+        given = () if first is None else (first,)
+        endpoint = options.endpoint or (isinstance(first, dict) and first.get("url")) or CHAT
+        return client.batches.submit(chain(given, lines), endpoint=endpoint, reuse=not options.again)
+
+
+@contextmanager
+def _opened(path: str) -> Iterator[IO[bytes]]:
+    if path == "-":
+        yield sys.stdin.buffer
+        return
+    try:
+        with Path(path).open("rb") as file:
+            yield file
+    except OSError as error:
+        raise InvalidArgumentError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _requests(file: IO[bytes], path: str) -> Iterator[dict[str, Any]]:
+    for number, line in enumerate(file, start=1):
+        if not line.strip():
+            continue
+        try:
+            found = json.loads(line)
+        except ValueError:
+            found = None
+        if not isinstance(found, dict):
+            raise InvalidArgumentError(f"{path}: line {number} is not a JSON object")
+        yield found
+
+
+def _state(job: BatchJob) -> str:
+    return line_of(job.status, job.counts)
+
+
+def _tell(job: BatchJob) -> int:
+    sys.stdout.write(f"{job.id}: {_state(job)}\n")
+    return 0
+
+
+def _write_results(job: BatchJob, path: str | None) -> int:
+    """Write a line for each request, to a file that is there once it is whole."""
+    if path is None:
+        failed = _write(job, sys.stdout)
+    else:
+        part = Path(f"{path}.part")
+        try:
+            with part.open("w", encoding="utf-8") as out:
+                failed = _write(job, out)
+            part.replace(path)
+        except OSError as error:
+            raise InvalidArgumentError(f"--out: {path} cannot be written: {error.strerror}") from error
+    if failed:
+        sys.stderr.write(f"{failed:,} requests failed\n" if failed > 1 else "1 request failed\n")
+    return int(failed > 0)
+
+
+def _write(job: BatchJob, out: IO[str]) -> int:
+    failed = 0
+    for result in job:
+        failed += result.error is not None
+        out.write(json.dumps(_line(result)) + "\n")
+    return failed
+
+
+def _line(result: BatchResult) -> dict[str, Any]:
+    error = result.error
+    if error is None:
+        return {"custom_id": result.custom_id, "answer": result.answer.raw, "error": None}
+    told = {
+        "class": type(error).__name__,
+        "message": error.message,
+        "status_code": error.status_code,
+        "code": error.code,
+        "request_id": error.request_id,
+    }
+    return {"custom_id": result.custom_id, "answer": None, "error": told}

@@ -1,0 +1,61 @@
+"""What blocking and asyncio batch jobs share: everything but the calls."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from melious.answers.batches import Batch, BatchCounts, BatchResult
+from melious.clients.progress import line_of
+from melious.endpoints.batch_results import LineReader
+
+_MIXED = ("failed", "expired", "cancelled", "canceled")
+"""The ends of a job of several batches, the worst first."""
+
+
+class JobBase:
+    """What blocking and asyncio batch jobs share: everything but the calls."""
+
+    batches: list[Batch]
+
+    @property
+    def id(self) -> str:
+        """What `client.batches.resume` takes: the id of the batch, or the ids of several."""
+        return ",".join(batch.id for batch in self.batches)
+
+    @property
+    def endpoint(self) -> str:
+        """The endpoint of its requests: `chat`, `embeddings`, ..."""
+        return LineReader(self.batches[0]).endpoint
+
+    @property
+    def done(self) -> bool:
+        """Whether all its batches had ended, well or not, when they were last looked at."""
+        return all(batch.done for batch in self.batches)
+
+    @property
+    def status(self) -> str:
+        """The service's word for how far it is; of several, the least advanced or the worst."""
+        words = [batch.status for batch in self.batches]
+        if len(set(words)) == 1:
+            return words[0]
+        running = [batch.status for batch in self.batches if not batch.done]
+        if running:
+            return "in_progress" if len(running) < len(words) else running[0]
+        return next((word for word in _MIXED if word in words), words[0])
+
+    @property
+    def counts(self) -> BatchCounts:
+        """How many requests are done; None where the service does not say."""
+        return BatchCounts.sum(batch.counts for batch in self.batches)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.id}: {line_of(self.status, self.counts)}>"
+
+
+def in_order(results: Mapping[str, BatchResult]) -> dict[str, Any]:
+    """The answers and errors; in the order of the requests, where their ids say it."""
+    found = list(results.values())
+    if all(result.index is not None for result in found):
+        found.sort(key=lambda result: result.index or 0)
+    return {result.custom_id: result.error or result.answer for result in found}
