@@ -150,8 +150,7 @@ class ChatMelious(SurroundedModel):
 
     # --- requests ------------------------------------------------------------------------------------
 
-    def _read_options(self, call: Mapping[str, Any], given: Mapping[str, Any]) -> ReadOptions:
-        options = per_call(self, given)
+    def _read_options(self, call: Mapping[str, Any], options: Mapping[str, Any]) -> ReadOptions:
         return ReadOptions(
             self._routing(call),
             options["think_tags"],
@@ -171,8 +170,9 @@ class ChatMelious(SurroundedModel):
     ) -> ChatResult:
         with langchain_errors:
             given = with_retry_callback(kwargs, run_manager)
-            call = call_of(self, messages, stop, given, stream=False)
-            read_options = self._read_options(call, given)
+            options = per_call(self, given)
+            call = call_of(self, messages, stop, given, options, stream=False)
+            read_options = self._read_options(call, options)
             with traced(run_manager):
                 completion = self._sync_client().chat.create(**call)
             return result_of(completion, read_options)
@@ -187,8 +187,9 @@ class ChatMelious(SurroundedModel):
     ) -> ChatResult:
         with langchain_errors:
             given = with_retry_callback(kwargs, run_manager)
-            call = call_of(self, messages, stop, given, stream=False)
-            read_options = self._read_options(call, given)
+            options = per_call(self, given)
+            call = call_of(self, messages, stop, given, options, stream=False)
+            read_options = self._read_options(call, options)
             with traced(run_manager):
                 completion = await self._async_client().chat.create(**call)
             return result_of(completion, read_options)
@@ -245,8 +246,9 @@ class ChatMelious(SurroundedModel):
     ) -> Generator[Any]:
         with langchain_errors:
             given = with_retry_callback(kwargs, run_manager)
-            call = call_of(self, messages, stop, given, stream=True)
-            reader = kind(self._read_options(call, given))
+            options = per_call(self, given)
+            call = call_of(self, messages, stop, given, options, stream=True)
+            reader = kind(self._read_options(call, options))
             with traced(run_manager):
                 opened = self._sync_client().chat.stream(**call)
             with opened as stream:
@@ -265,8 +267,9 @@ class ChatMelious(SurroundedModel):
     ) -> AsyncGenerator[Any]:
         with langchain_errors:
             given = with_retry_callback(kwargs, run_manager)
-            call = call_of(self, messages, stop, given, stream=True)
-            reader = kind(self._read_options(call, given))
+            options = per_call(self, given)
+            call = call_of(self, messages, stop, given, options, stream=True)
+            reader = kind(self._read_options(call, options))
             with traced(run_manager):
                 opened = await self._async_client().chat.stream(**call)
             async with opened as stream:

@@ -98,20 +98,20 @@ def result_of(completion: ChatCompletion, read_options: ReadOptions) -> ChatResu
     generations = []
     for position, choice in enumerate(raw["choices"]):
         finish = choice.get("finish_reason")
+        whole = raw if position == 0 else {name: raw.get(name) for name in ("model", *_FACTS)}
+        metadata = read_options.metadata(
+            whole, finish, completion.request_id, completion.headers, completion.relaxed
+        )
+        if choice.get("logprobs"):
+            metadata["logprobs"] = choice["logprobs"]
         message = message_from_wire(
             choice.get("message") or {},
             think_tags=read_options.think_tags,
             tools=read_options.tools,
             cut_off=finish is not None and finish in CUT_OFF,
+            metadata=metadata,
+            usage=read_options.usage_with_cost(raw) if position == 0 else None,
         )
-        whole = raw if position == 0 else {name: raw.get(name) for name in ("model", *_FACTS)}
-        message.response_metadata = read_options.metadata(
-            whole, finish, completion.request_id, completion.headers, completion.relaxed
-        )
-        if choice.get("logprobs"):
-            message.response_metadata["logprobs"] = choice["logprobs"]
-        if position == 0:
-            message.usage_metadata = read_options.usage_with_cost(raw)
         generations.append(ChatGeneration(message=message))
     if read_options.raise_refusals:
         _check_not_withheld(generations)

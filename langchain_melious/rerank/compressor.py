@@ -295,6 +295,8 @@ def _split(documents: Sequence[Document]) -> tuple[list[Document], list[Document
 
 
 def _text_of(document: Rankable, position: int) -> str:
+    if isinstance(document, Document):
+        return document.page_content
     if isinstance(document, str):
         return document
     text = document.get("text") if isinstance(document, Mapping) else getattr(document, "page_content", None)

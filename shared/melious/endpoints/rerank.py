@@ -134,11 +134,12 @@ class RerankPlan(BatchPlan[RerankResult]):
     def result(self) -> RerankResult:
         """The result of the whole call, best first; ties in the order of the documents."""
         answers = [answer for _, answer in sorted(self._answers, key=lambda done: done[0])]
+        if len(answers) == 1:
+            best = answers[0].results[: self._top_n]
+            whole = answers[0].model_copy(update={"results": best, "batches": answers})
+            return self._verified(whole, answers)
         ranked = [item for answer in answers for item in answer.results]
         ranked.sort(key=_best_first)
-        if len(answers) == 1:
-            whole = answers[0].model_copy(update={"results": ranked[: self._top_n], "batches": answers})
-            return self._verified(whole, answers)
         result = RerankResult(**combined(answers), results=ranked[: self._top_n])
         set_source(result, *self._origin(answers))
         return self._verified(result, answers)
@@ -158,7 +159,9 @@ def _checked(documents: Sequence[str | Mapping[str, Any]]) -> list[str | Mapping
         raise InvalidArgumentError("documents: must be a list of at least one document")
     texts = list(documents)
     for position, document in enumerate(texts):
-        text = document.get("text") if isinstance(document, Mapping) else document
+        text: Any = document
+        if not isinstance(document, str) and isinstance(document, Mapping):
+            text = document.get("text")
         if not isinstance(text, str) or not text:
             raise InvalidArgumentError(
                 f"documents[{position}]: must be non-empty text or a dict with it, not {document!r:.80}"
@@ -182,12 +185,18 @@ def _parse(response: Response, count: int) -> RerankResult:
         )
     fields = raw if raw.get("usage") else {**raw, "usage": _usage_in(raw.get("meta"))}
     result = read_as(RerankResult, raw, response, "rerank", fields)
-    seen: set[int] = set()
-    for item in result.results:
-        repeated = item.index in seen
-        if repeated or not 0 <= item.index < count:
-            message = wrong_index("rerank", item.index, "documents", count, repeated=repeated)
-            raise wrong_answer(message, request_id=response.request_id, body=raw)
-        seen.add(item.index)
+    indexes = [item.index for item in result.results]
+    if not set(range(count)).issuperset(indexes) or len(set(indexes)) < len(indexes):
+        raise _wrong_indexes(indexes, count, response, raw)
     result.results.sort(key=_best_first)
     return result
+
+
+def _wrong_indexes(indexes: Sequence[int], count: int, response: Response, raw: Any) -> ResponseDecodeError:
+    """The error for the first index that came twice or does not exist."""
+    places = range(count)
+    wrong = next(
+        index for place, index in enumerate(indexes) if index not in places or index in indexes[:place]
+    )
+    message = wrong_index("rerank", wrong, "documents", count, repeated=wrong in places)
+    return wrong_answer(message, request_id=response.request_id, body=raw)
