@@ -33,7 +33,7 @@ _PARAMETERS = (
 _OWN = frozenset({"normalize", "query_prefix", "document_prefix", "show_progress_bar"})
 
 
-class MeliousEmbeddings(MeliousSettings, EmbeddingFields, Embeddings):
+class MeliousEmbeddings(MeliousSettings, EmbeddingFields, Embeddings, defer_build=False):
     """An embedding model of Melious.
 
     Texts are sent in concurrent batches, equal texts once. Vectors are returned as

@@ -21,7 +21,7 @@ from langchain_core.runnables.config import (
 )
 from typing_extensions import override
 
-from melious.clients import record, surroundings
+from melious.clients import outcomes, surroundings
 from melious.clients.surroundings import FrameworkRun
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ _LOOKUPS: dict[str, Callable[[Any, UUID], Any]] = {
 
 def traced(run_manager: RunManager) -> AbstractContextManager[None]:
     """Say whose run makes the request inside the block; without a manager, it is the run that began last."""
-    if not record.observers:
+    if not outcomes.observers:
         return _UNOBSERVED
     run = _started.get() if run_manager is None else _run_of(run_manager)
     return _UNOBSERVED if run is None else surroundings.made_by(run)
@@ -64,7 +64,7 @@ def traced(run_manager: RunManager) -> AbstractContextManager[None]:
 
 def note_run(run_manager: RunManager) -> None:
     """Note the run that `_stream` will not be told."""
-    if run_manager is not None and record.observers:
+    if run_manager is not None and outcomes.observers:
         _started.set(_run_of(run_manager))
 
 
@@ -75,7 +75,7 @@ def watched(config: RunnableConfig | None, local: Callbacks) -> RunnableConfig |
         config: The caller's.
         local: The callbacks of the model.
     """
-    if not record.observers:
+    if not outcomes.observers:
         return config
     own = ensure_config(config)
     inherited = own.get("callbacks")

@@ -10,7 +10,6 @@ from langchain_melious.chat.messages import messages_to_wire
 from langchain_melious.chat.options import PER_CALL
 from langchain_melious.chat.parameters import PARAMETERS
 from langchain_melious.chat.profiles import profile_of
-from langchain_melious.chat.structured import response_format_of
 from langchain_melious.chat.tools import choice_to_wire, tools_to_wire
 from langchain_melious.errors import InvalidArgumentError
 from langchain_melious.settings.fields import check_call
@@ -61,6 +60,8 @@ def call_of(
         call["tools"] = tools_to_wire(call["tools"])
         call["tool_choice"] = choice_to_wire(call.get("tool_choice"), call["tools"])
     if isinstance(call.get("response_format"), type):
+        from langchain_melious.chat.structured import response_format_of  # noqa: PLC0415 - only needed here
+
         call["response_format"] = response_format_of(call["response_format"])
     if not stream:
         call.pop("stream_options", None)

@@ -50,7 +50,7 @@ _get_text_embedding_batch = inspect.unwrap(BaseEmbedding.get_text_embedding_batc
 _aget_text_embedding_batch = inspect.unwrap(BaseEmbedding.aget_text_embedding_batch)
 
 
-class MeliousEmbedding(MeliousComponent, EmbeddingFields, BaseEmbedding):
+class MeliousEmbedding(MeliousComponent, EmbeddingFields, BaseEmbedding, defer_build=False):
     """The embedding models of Melious.
 
     Texts are sent unchanged, in batches of `embed_batch_size`; async calls run

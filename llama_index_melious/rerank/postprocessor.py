@@ -39,7 +39,7 @@ _SETTINGS = frozenset(
 dispatcher: Dispatcher = get_dispatcher(__name__)
 
 
-class MeliousRerank(MeliousComponent, BaseNodePostprocessor):
+class MeliousRerank(MeliousComponent, BaseNodePostprocessor, defer_build=False):
     """Sorts retrieved nodes by relevance to the query.
 
     The given nodes are never changed. Nodes that do not fit into one request are

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from operator import attrgetter
 from typing import Any
 
 from melious._figures import whole_count
@@ -139,14 +140,16 @@ class RerankPlan(BatchPlan[RerankResult]):
             whole = answers[0].model_copy(update={"results": best, "batches": answers})
             return self._verified(whole, answers)
         ranked = [item for answer in answers for item in answer.results]
-        ranked.sort(key=_best_first)
+        _sort(ranked)
         result = RerankResult(**combined(answers), results=ranked[: self._top_n])
         set_source(result, *self._origin(answers))
         return self._verified(result, answers)
 
 
-def _best_first(item: RerankItem) -> tuple[float, int]:
-    return -item.relevance_score, item.index
+def _sort(items: list[RerankItem]) -> None:
+    """Put items in order, best first; ties by index."""
+    items.sort(key=attrgetter("index"))
+    items.sort(key=attrgetter("relevance_score"), reverse=True)
 
 
 def _placed(item: RerankItem, index: int) -> RerankItem:
@@ -185,18 +188,12 @@ def _parse(response: Response, count: int) -> RerankResult:
         )
     fields = raw if raw.get("usage") else {**raw, "usage": _usage_in(raw.get("meta"))}
     result = read_as(RerankResult, raw, response, "rerank", fields)
-    indexes = [item.index for item in result.results]
-    if not set(range(count)).issuperset(indexes) or len(set(indexes)) < len(indexes):
-        raise _wrong_indexes(indexes, count, response, raw)
-    result.results.sort(key=_best_first)
+    seen: set[int] = set()
+    for item in result.results:
+        repeated = item.index in seen
+        if repeated or not 0 <= item.index < count:
+            message = wrong_index("rerank", item.index, "documents", count, repeated=repeated)
+            raise wrong_answer(message, request_id=response.request_id, body=raw)
+        seen.add(item.index)
+    _sort(result.results)
     return result
-
-
-def _wrong_indexes(indexes: Sequence[int], count: int, response: Response, raw: Any) -> ResponseDecodeError:
-    """The error for the first index that came twice or does not exist."""
-    places = range(count)
-    wrong = next(
-        index for place, index in enumerate(indexes) if index not in places or index in indexes[:place]
-    )
-    message = wrong_index("rerank", wrong, "documents", count, repeated=wrong in places)
-    return wrong_answer(message, request_id=response.request_id, body=raw)

@@ -11,8 +11,9 @@ from melious.clients._sync.chat import Chat
 from melious.clients._sync.media import Audio, Images
 from melious.clients._sync.models import Models
 from melious.clients._sync.vectors import Embeddings, Rerank
-from melious.clients.base import ClientBase, checked_http_client
+from melious.clients.base import ClientBase
 from melious.http._sync.driver import SyncDriver
+from melious.settings.checks import checked_http_client
 from melious.settings.config import ClientConfig
 from melious.settings.keys import hide_key
 from melious.settings.options import OPTIONS, ClientOptions
