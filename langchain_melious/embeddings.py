@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -15,6 +14,7 @@ from langchain_melious.callbacks.reports import RequestInfo, areported, reported
 from langchain_melious.errors import InvalidArgumentError, langchain_errors
 from langchain_melious.settings.fields import MeliousSettings, check_call
 from melious.endpoints.blank_texts import is_blank
+from melious.endpoints.unit_length import has_numpy, unit_vectors
 from melious.settings.fields import EmbeddingFields
 
 if TYPE_CHECKING:
@@ -206,6 +206,7 @@ class MeliousEmbeddings(MeliousSettings, EmbeddingFields, Embeddings, defer_buil
             given = [text if is_blank(text) else prefix + text for text in given]
         call = {name: getattr(self, name) for name in _PARAMETERS} | {"model": self.model}
         call |= {name: value for name, value in options.items() if name not in _OWN}
+        call["as_numpy"] = self._given("normalize", options) and has_numpy()
         return {**call, "input": given}
 
     def _info(self, call: Mapping[str, Any]) -> RequestInfo:
@@ -213,7 +214,7 @@ class MeliousEmbeddings(MeliousSettings, EmbeddingFields, Embeddings, defer_buil
 
     def _vectors(self, result: EmbeddingsResult, options: Mapping[str, Any]) -> list[list[float]]:
         vectors = result.embeddings
-        return [_unit(vector) for vector in vectors] if self._given("normalize", options) else vectors
+        return unit_vectors(vectors) if self._given("normalize", options) else vectors
 
 
 @contextmanager
@@ -231,9 +232,3 @@ def _progress(call: dict[str, Any], *, shown: bool) -> Iterator[None]:
     with tqdm(total=len(call["input"]), unit="text") as bar:
         call["on_progress"] = lambda done, _total: bar.update(done - bar.n)
         yield
-
-
-def _unit(vector: list[float]) -> list[float]:
-    """A vector scaled to unit length; a zero vector stays unchanged."""
-    length = math.hypot(*vector)
-    return [value / length for value in vector] if length else vector

@@ -15,9 +15,9 @@ from llama_index_melious.component import MeliousComponent
 from llama_index_melious.events import dispatch_usage
 from llama_index_melious.rerank.reranking import FAILURES, Reranking
 from melious.answers.results import Result
-from melious.endpoints.common import check_weights
 from melious.endpoints.rerank import MAX_ITEMS, RerankParams
 from melious.errors import InvalidArgumentError
+from melious.settings.checks import check_weights
 
 _PARAMETERS = frozenset(RerankParams.__annotations__)
 

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from melious.clients._sync.client import MeliousClient
     from melious.endpoints.audio import TranscriptionParams
     from melious.endpoints.chat_params import ChatParams
-    from melious.endpoints.embeddings import EmbeddingParams
+    from melious.endpoints.embedding_params import EmbeddingParams
     from melious.endpoints.images import ImageParams
     from melious.endpoints.models import FindParams
     from melious.endpoints.rerank import RerankParams
@@ -126,7 +126,7 @@ _HOME = {
     "routing.filters": ("Filters", "ProviderFilters"),
     "endpoints.audio": ("TranscriptionParams",),
     "endpoints.chat_params": ("ChatParams",),
-    "endpoints.embeddings": ("EmbeddingParams",),
+    "endpoints.embedding_params": ("EmbeddingParams",),
     "endpoints.images": ("ImageParams",),
     "endpoints.models": ("FindParams",),
     "endpoints.rerank": ("RerankParams",),

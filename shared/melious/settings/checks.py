@@ -64,6 +64,18 @@ def check_verify(name: str, value: object) -> None:
         raise InvalidArgumentError(f"{name}: must be True or False, a path or an SSLContext, not {value!r}")
 
 
+def check_weights(mode: object, custom_weights: object) -> None:
+    """Refuse the two routing parameters of the older API together.
+
+    Raises:
+        InvalidArgumentError: Both are given.
+    """
+    if mode is not None and custom_weights is not None:
+        raise InvalidArgumentError(
+            "mode: cannot be combined with custom_weights; give one of them", param="mode"
+        )
+
+
 def checked_http_client(
     http_client: Any, kind: Literal["blocking", "asyncio"], name: str = "http_client"
 ) -> Any:
