@@ -259,7 +259,7 @@ _LLAMA = [
         ("llama_index.core.program.utils:FlexibleModel", "llm/structured.py", "objects that are half there"),
         (
             "llama_index_instrumentation.event_handlers:NullEventHandler",
-            "llm/streaming.py",
+            "listeners.py",
             "events that nobody hears are not made",
         ),
         (
@@ -279,12 +279,12 @@ _LLAMA = [
         ),
         (
             "llama_index_instrumentation.dispatcher:Dispatcher.model_fields.event_handlers",
-            "llm/streaming.py",
+            "listeners.py",
             "events that nobody hears are not made",
         ),
         (
             "llama_index_instrumentation.dispatcher:Dispatcher.model_fields.propagate",
-            "llm/streaming.py",
+            "listeners.py",
             "events that nobody hears are not made",
         ),
     )
