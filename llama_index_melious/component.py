@@ -16,6 +16,7 @@ from pydantic import (
     model_serializer,
 )
 
+import llama_index_melious.tags  # noqa: F401 - lets ledgers see LlamaIndex's tags
 from llama_index_melious.serialised import ComponentDict, is_part, writing
 from melious.endpoints.chat_params import ChatParams
 from melious.errors import InvalidArgumentError

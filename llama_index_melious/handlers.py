@@ -9,12 +9,12 @@ from llama_index_instrumentation.event_handlers.base import BaseEventHandler
 from pydantic import ConfigDict, Field, PrivateAttr
 
 from llama_index_melious.events import MeliousUsageEvent
+from llama_index_melious.tags import FRAMEWORK_TAGS, named_tags
 from melious import forks
 from melious.impact import Entry, ImpactLedger, Totals
 
 MAX_TAGS = 256
 OTHER = "other"
-_FRAMEWORK_TAGS = "llamaindex."
 
 
 class MeliousImpactEventHandler(BaseEventHandler):
@@ -77,11 +77,12 @@ class MeliousImpactEventHandler(BaseEventHandler):
             impact=event.environment_impact,
             cost=event.billing_cost,
             relaxed=event.relaxed,
+            tags=named_tags(event.tags),
         )
         self.ledger.record(entry)
         with self._lock:
             for name, value in event.tags.items():
-                if str(name).startswith(_FRAMEWORK_TAGS):
+                if str(name).startswith(FRAMEWORK_TAGS):
                     continue
                 tag = (str(name), str(value))
                 known = tag if tag in self._tags or len(self._tags) < MAX_TAGS else (OTHER, OTHER)

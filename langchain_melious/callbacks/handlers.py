@@ -16,9 +16,11 @@ from typing_extensions import override
 
 from langchain_melious.callbacks.reports import USAGE_EVENT
 from langchain_melious.callbacks.run_totals import RequestedModel, RunTotals, RunTracker
+from langchain_melious.callbacks.tags import tags_of_run
 from langchain_melious.provider import FROM_CACHE, PROVIDER
 from melious.errors import MeliousError
 from melious.impact import BillingCost, Entry, EnvironmentImpact, ImpactLedger, Totals
+from melious.impact.totals import Tags
 from melious.routing.filters import routing_preference, split_flavor
 
 
@@ -128,7 +130,8 @@ class MeliousImpactHandler(BaseCallbackHandler):
         about = metadata or {}
         is_ours = about.get("ls_provider") == PROVIDER
         requested = _requested(about, kwargs.get("invocation_params") or {}) if is_ours else None
-        self._begin(serialized, run_id, parent_run_id, tags, kwargs, requested)
+        named = tags_of_run(tags, metadata) if is_ours else ()
+        self._begin(serialized, run_id, parent_run_id, tags, kwargs, requested, named)
 
     def _begin(
         self,
@@ -138,9 +141,10 @@ class MeliousImpactHandler(BaseCallbackHandler):
         tags: list[str] | None,
         details: Mapping[str, Any],
         requested: RequestedModel | None = None,
+        named: Tags = (),
     ) -> None:
         name = details.get("name") or (serialized or {}).get("name") or "run"
-        self._runs.begin(run_id, parent_run_id, str(name), tags, requested)
+        self._runs.begin(run_id, parent_run_id, str(name), tags, requested, named)
 
     @override
     def on_llm_end(
@@ -161,7 +165,8 @@ class MeliousImpactHandler(BaseCallbackHandler):
             metadata = message.response_metadata
             if metadata.get("model_provider") == PROVIDER and not metadata.get(FROM_CACHE):
                 model = split_flavor(str(metadata.get("model_name") or ""))[0]
-                self._count(run_id, tags, _entry("chat", model, metadata, metadata.get("token_usage")))
+                entry = _entry("chat", model, metadata, metadata.get("token_usage"))
+                self._count(run_id, tags, entry._replace(tags=self._runs.named_tags_of(run_id)))
 
     @override
     def on_llm_error(
@@ -177,7 +182,8 @@ class MeliousImpactHandler(BaseCallbackHandler):
         if isinstance(error, MeliousError) and error.attempts:
             model, routing = self._runs.requested_by(run_id) or RequestedModel()
             begun = error.partial is not None
-            self._count(run_id, tags, Entry("chat", model, routing, answered=begun, failed=True))
+            named = self._runs.named_tags_of(run_id)
+            self._count(run_id, tags, Entry("chat", model, routing, answered=begun, failed=True, tags=named))
 
     @override
     def on_custom_event(
@@ -192,7 +198,8 @@ class MeliousImpactHandler(BaseCallbackHandler):
     ) -> None:
         """Count a request of an embedding model or a reranker."""
         if name == USAGE_EVENT:
-            self._count(run_id, tags, _entry(data["endpoint"], data["model"], data, data.get("usage")))
+            entry = _entry(data["endpoint"], data["model"], data, data.get("usage"))
+            self._count(run_id, tags, entry._replace(tags=tags_of_run(tags, metadata)))
 
     def _count(self, run_id: UUID, tags: list[str] | None, entry: Entry) -> None:
         self.ledger.record(entry)

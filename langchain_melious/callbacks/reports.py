@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.callbacks import manager as callbacks_manager
 from langchain_core.runnables.config import var_child_runnable_config
 
+import langchain_melious.callbacks.tags  # noqa: F401 - lets ledgers see LangChain's tags
 from melious.routing.filters import split_flavor
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from melious import forks
 from melious.impact import Entry, Totals
+from melious.impact.totals import Tags
 
 MAX_RUNS = 1000
 MAX_TAGS = 256
@@ -45,6 +46,7 @@ class _Traced:
     name: str
     tags: tuple[str, ...]
     requested: RequestedModel | None
+    named: Tags
 
 
 class RunTracker:
@@ -67,12 +69,13 @@ class RunTracker:
         name: str,
         tags: Iterable[str] | None,
         requested: RequestedModel | None = None,
+        named: Tags = (),
     ) -> None:
-        """Record a run under the outermost run seen above it."""
+        """Record a run under the outermost run seen above it; `named` are the tags of its requests."""
         with self._lock:
             above = None if parent_run_id is None else self._touched(parent_run_id)
             root = above.root if above else run_id
-            self._traced[run_id] = _Traced(root, name, tuple(tags or ()), requested)
+            self._traced[run_id] = _Traced(root, name, tuple(tags or ()), requested, named)
             if len(self._traced) > MAX_TRACED:
                 self._traced.popitem(last=False)
 
@@ -86,6 +89,12 @@ class RunTracker:
         with self._lock:
             traced = self._traced.get(run_id)
             return traced.requested if traced else None
+
+    def named_tags_of(self, run_id: UUID) -> Tags:
+        """The tags for the requests of a run."""
+        with self._lock:
+            traced = self._traced.get(run_id)
+            return traced.named if traced else ()
 
     def count(self, run_id: UUID | None, tags: Iterable[str] | None, entry: Entry) -> None:
         """Add one request to its run and its tags."""

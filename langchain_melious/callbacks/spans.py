@@ -1,4 +1,4 @@
-"""Finds the OpenTelemetry spans that tracers of LangChain opened for a run.
+"""Finds whose run makes a request: the OpenTelemetry spans that tracers opened for it, and its tags.
 
 LangChain's tracers keep their spans by run and rarely make them current, so the span of a request would not
 become their child. And LangChain does not tell `_stream` whose run it is; a callback handler finds out.
@@ -6,10 +6,10 @@ become their child. And LangChain does not tell `_stream` whose run it is; a cal
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from uuid import UUID
 
 from langchain_core.callbacks import BaseCallbackHandler, CallbackManager
@@ -21,16 +21,27 @@ from langchain_core.runnables.config import (
 )
 from typing_extensions import override
 
+from langchain_melious.callbacks.tags import run_tags, tags_of_run
 from melious.clients import outcomes, surroundings
 from melious.clients.surroundings import FrameworkRun
+from melious.impact import active_ledgers
+from melious.impact.totals import Tags
 
 if TYPE_CHECKING:
     from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun, Callbacks
 
     RunManager: TypeAlias = AsyncCallbackManagerForLLMRun | CallbackManagerForLLMRun | None
 
+
+class _Run(NamedTuple):
+    """A chat run: its spans, for observers, and its tags, for ledgers."""
+
+    spans: FrameworkRun
+    tags: Tags
+
+
 _UNOBSERVED = nullcontext()
-_started: ContextVar[FrameworkRun | None] = ContextVar("melious_started_run", default=None)
+_started: ContextVar[_Run | None] = ContextVar("melious_started_run", default=None)
 """The chat run that began last; its tracers have no span for it any more once it has ended."""
 
 
@@ -56,15 +67,29 @@ _LOOKUPS: dict[str, Callable[[Any, UUID], Any]] = {
 
 def traced(run_manager: RunManager) -> AbstractContextManager[None]:
     """Say whose run makes the request inside the block; without a manager, it is the run that began last."""
-    if not outcomes.observers:
+    if not _is_observed():
         return _UNOBSERVED
     run = _started.get() if run_manager is None else _run_of(run_manager)
-    return _UNOBSERVED if run is None else surroundings.made_by(run)
+    return _UNOBSERVED if run is None else _made_by(run)
+
+
+def _is_observed() -> bool:
+    return bool(outcomes.observers or active_ledgers())
+
+
+@contextmanager
+def _made_by(run: _Run) -> Generator[None]:
+    token = run_tags.set(run.tags)
+    try:
+        with surroundings.made_by(run.spans):
+            yield
+    finally:
+        run_tags.reset(token)
 
 
 def note_run(run_manager: RunManager) -> None:
     """Note the run that `_stream` will not be told."""
-    if run_manager is not None and outcomes.observers:
+    if run_manager is not None and _is_observed():
         _started.set(_run_of(run_manager))
 
 
@@ -75,7 +100,7 @@ def watched(config: RunnableConfig | None, local: Callbacks) -> RunnableConfig |
         config: The caller's.
         local: The callbacks of the model.
     """
-    if not outcomes.observers:
+    if not _is_observed():
         return config
     own = ensure_config(config)
     inherited = own.get("callbacks")
@@ -100,12 +125,21 @@ class _RunWatcher(BaseCallbackHandler):
         return True
 
     @override
-    def on_chat_model_start(self, *_: Any, run_id: UUID, **__: Any) -> None:
-        _started.set(FrameworkRun(lambda: spans_of(self._handlers(), run_id)))
+    def on_chat_model_start(
+        self,
+        *_: Any,
+        run_id: UUID,
+        tags: list[str] | None = None,
+        metadata: dict[str, Any] | None = None,
+        **__: Any,
+    ) -> None:
+        spans = FrameworkRun(lambda: spans_of(self._handlers(), run_id))
+        _started.set(_Run(spans, tags_of_run(tags, metadata)))
 
 
-def _run_of(run_manager: AsyncCallbackManagerForLLMRun | CallbackManagerForLLMRun) -> FrameworkRun:
-    return FrameworkRun(lambda: spans_of(run_manager.handlers, run_manager.run_id))
+def _run_of(run_manager: AsyncCallbackManagerForLLMRun | CallbackManagerForLLMRun) -> _Run:
+    spans = FrameworkRun(lambda: spans_of(run_manager.handlers, run_manager.run_id))
+    return _Run(spans, tags_of_run(run_manager.tags, run_manager.metadata))
 
 
 def spans_of(handlers: Iterable[Any], run_id: UUID) -> Iterator[Any]:

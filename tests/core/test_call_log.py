@@ -44,7 +44,7 @@ def test_a_stream_has_one_line_with_what_it_reported(clients, sandbox, lines):
     assert streamed.error is None
     (line,) = lines()
     assert re.fullmatch(
-        rf"chat {CHAT} streamed: \d+ ms; \d+ tokens in, \d+ out; not reported: provider, cost, CO₂; id=\S+",
+        rf"chat {CHAT} streamed: \d+ ms; \d+ tokens in, \d+ out; not reported: provider, cost, CO₂; simulated; id=\S+",
         line,
     )
 

@@ -21,7 +21,7 @@ from melious import (
 )
 from melious.impact import Entry, Estimate, Totals
 from melious.impact.estimates import MAX_KEYS, Estimator
-from melious.impact.ledger import MAX_CELLS, MAX_LABELS
+from melious.impact.sums import MAX_CELLS, MAX_LABELS
 from melious.impact.totals import MAX_BALANCES
 from melious.sandbox import Fault, Sandbox
 

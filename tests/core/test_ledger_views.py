@@ -142,7 +142,7 @@ def test_no_line_is_wider_than_a_hundred_columns(models: int, grams: float) -> N
     wide = [line for line in lines if len(line) + sum(char in "模型" for char in line) > 100]
     assert not wide
     assert all(sum(line.startswith(f"by {name}") for line in lines) <= 1 for name in ("model", "routing"))
-    assert key[1]
+    assert key.cell[1]
 
 
 def test_many_rows_are_folded_and_none_is_lost() -> None:

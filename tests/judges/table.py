@@ -21,6 +21,7 @@ JUDGES = {
     "test_spark": ("PySpark", ("pyspark",)),
     "test_ray": ("Ray Data", ("ray",)),
     "test_dask": ("Dask", ("dask", "distributed")),
+    "test_reports": ("carbonboard and EcoLogits", ("codecarbon", "ecologits")),
     "test_tracing": (
         "OpenInference, OpenLLMetry, Langfuse",
         (

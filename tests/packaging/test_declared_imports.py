@@ -46,6 +46,7 @@ OPTIONAL = {
 
 BROUGHT = {
     "dask": "a Dask frame comes from its owner",
+    "ecologits": "`to_ecologits(typed=True)` gives its types to those who have it",
     "langsmith": "langchain-core needs it",
     "numpy": "`as_numpy`, and arrays that a caller has",
     "pyarrow": "tables that a caller has",

@@ -25,6 +25,7 @@ from melious import (
 )
 from melious.catalogue import ModelCards
 from melious.clients.streams import AsyncChatStream, ChatStream
+from melious.impact import Report, report
 
 HELLO = [{"role": "user", "content": "Hello"}]
 
@@ -139,3 +140,21 @@ MeliousClient(api_key="sk-mel-x", temperature=0)  # type: ignore[call-arg]  # py
 MeliousClient(api_key="sk-mel-x", auth="basic")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 AsyncMeliousClient(api_key="sk-mel-x", max_retries="2")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 AsyncMeliousClient(api_key="sk-mel-x", async_transport="curl")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+def ledger_texts(ledger: ImpactLedger, path: Path) -> None:
+    """What a ledger returns depends on whether it is to write a file."""
+    assert_type(ledger.to_html(), str)
+    assert_type(ledger.to_html(path), None)
+    assert_type(ledger.to_markdown(), str)
+    assert_type(ledger.to_markdown(path), None)
+    assert_type(ledger.to_csv(rows=True), str)
+    assert_type(ledger.to_csv(path), None)
+    assert_type(ledger.report("2026-11"), Report)
+    assert_type(ledger.report("2026-11", "csv"), str)
+    assert_type(ledger.report(("2026-11-01", "2026-11-30"), format="html"), str)
+    assert_type(report(path, "2026-Q4"), Report)
+    assert_type(ledger.to_ecologits(), dict[str, Any])
+    ledger.report("2026-11", "pdf")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
+    with track_impact(tags={"project": 7}):  # type: ignore[dict-item]  # pyright: ignore[reportArgumentType]
+        pass

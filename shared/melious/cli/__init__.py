@@ -1,4 +1,4 @@
-"""The `melious` command: `demo`, `sandbox`, `models` and `doctor`."""
+"""The `melious` command."""
 
 from __future__ import annotations
 
@@ -65,6 +65,14 @@ def _command(options: argparse.Namespace) -> int:
         from melious.cli.doctor import run_doctor
 
         return run_doctor(options)
+    if options.command == "probe":
+        from melious.cli.probe import run_probe
+
+        return run_probe(options)
+    if options.command == "report":
+        from melious.cli.report import run_report
+
+        return run_report(options)
     try:
         from melious.cli.demo import run_demo
 

@@ -38,6 +38,8 @@ def parser() -> argparse.ArgumentParser:
     _add_doctor(
         commands.add_parser("doctor", help="diagnose your setup: key, connection, rate limit, scopes")
     )
+    _add_probe(commands.add_parser("probe", help="ask the service what its documentation leaves open"))
+    _add_report(commands.add_parser("report", help="report on a rows file: energy, CO2, water, cost"))
     return whole
 
 
@@ -109,6 +111,57 @@ def _add_doctor(parser: argparse.ArgumentParser) -> None:
         help="fail if the key may not use this endpoint; may be repeated",
     )
     parser.add_argument("--json", action="store_true", help="machine-readable JSON")
+
+
+def _add_probe(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Ask the service what its documentation leaves open, for less than a cent, and write a report to "
+        "attach to an issue, without your key, personal data and most headers. It says beforehand what it "
+        "sends and what that costs at most. The exit status is 1 if the service could not be asked."
+    )
+    _add_service(parser)
+    parser.add_argument("--yes", action="store_true", help="do not ask for consent")
+    parser.add_argument(
+        "--out", metavar="FILE", help="where the report goes, as Markdown; to the terminal by default"
+    )
+    parser.add_argument("--json", metavar="FILE", help="also write the report as JSON")
+    parser.add_argument(
+        "--cassette", metavar="FOLDER", help="also write the exchanges, scrubbed, for the tests to replay"
+    )
+    parser.add_argument(
+        "--max-cost", default="0.01", metavar="EUR", help="what it may spend; 0.01 by default, 0 for nothing"
+    )
+    parser.add_argument(
+        "--model",
+        action="append",
+        default=[],
+        metavar="MODEL",
+        help="a chat model to ask; may be repeated; three cheap ones by default",
+    )
+    parser.add_argument(
+        "--timeout", type=_seconds, default=60.0, metavar="SECONDS", help="for each answer; 60 by default"
+    )
+
+
+def _add_report(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Report what the requests of a rows file (track_impact(rows_file=...)) cost: energy, location-based "
+        "CO2, water and money, by month, country, provider, model and project, with the share of requests "
+        "that reported and the method. No key and no network are needed. Times are in UTC."
+    )
+    parser.add_argument("rows_file", metavar="ROWS_FILE", help="the file, lines of JSON")
+    parser.add_argument(
+        "--period",
+        metavar="PERIOD",
+        help="2026-11, 2026-Q4, 2026, or two days: 2026-11-01..2026-11-15; everything by default",
+    )
+    parser.add_argument(
+        "--format",
+        choices=("markdown", "md", "html", "csv", "json"),
+        help="markdown by default, or what the suffix of --output says",
+    )
+    parser.add_argument("--tag", metavar="NAME", default="project", help="the tag of the last table")
+    parser.add_argument("--output", metavar="FILE", help="write to this file")
 
 
 def _positive(text: str) -> int:

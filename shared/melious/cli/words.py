@@ -10,7 +10,7 @@ from melious.errors import MeliousError
 from melious.settings.dotenv import file_that_sets, shown
 from melious.settings.keys import KEY_VARIABLE, KEYS_PAGE
 
-OPTIONS = frozenset({"base_url", "type", "order_by", "min_context", "max_input_cost"})
+OPTIONS = frozenset({"base_url", "type", "order_by", "min_context", "max_input_cost", "period", "tag"})
 """The arguments of the library that are options of the command."""
 _WORDS = {
     "pass allow_insecure_http=True": "add --allow-insecure-http",

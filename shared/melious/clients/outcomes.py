@@ -19,7 +19,6 @@ class CallOutcome(NamedTuple):
         request_id: The service's id of the request.
         attempts: How many requests it took.
         error: Why it failed, if it did.
-        headers: The headers of the answer, names in lower case; empty if there is none.
     """
 
     entry: Entry
@@ -27,7 +26,6 @@ class CallOutcome(NamedTuple):
     request_id: str | None = None
     attempts: int = 0
     error: BaseException | None = None
-    headers: Mapping[str, str] = {}
 
 
 class Observer(Protocol):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -18,6 +19,9 @@ from melious.routing.terms import RoutingTerms
 
 if TYPE_CHECKING:
     from melious.exchange.opened import OpenStream
+
+_SANDBOX = "melious-sandbox"
+"""What the sandbox calls itself in the header `server`."""
 
 logger = logging.getLogger("melious")
 
@@ -64,10 +68,11 @@ class UsageRecorder:
         if self._must_report():
             answer = result.raw if isinstance(result.raw, dict) else {}
             usage, impact, cost = answer.get("usage"), result.environment_impact, result.billing_cost
-            entry = self._entry(usage, impact, cost, result.meta.call.routing)
-            self._report(
-                CallOutcome(entry, answer, result.request_id, result.attempts, headers=result.headers)
+            call = result.meta.call
+            entry = self._entry(
+                usage, impact, cost, call.routing, result.headers, seconds=call.elapsed or None
             )
+            self._report(CallOutcome(entry, answer, result.request_id, result.attempts))
 
     def stream_ended(self, opened: OpenStream, complete: bool) -> None:  # noqa: FBT001 - a callback
         """Report a stream as far as it was received; verify its location if it is complete.
@@ -84,13 +89,12 @@ class UsageRecorder:
                 EnvironmentImpact.model_validate(impact) if isinstance(impact, dict) and impact else None,
                 BillingCost.model_validate(cost) if isinstance(cost, dict) and cost else None,
                 routing if error is None else replace(routing, residency=None),
+                opened.head.headers,
                 failed=error is not None,
             )
             answer = partial.to_wire() if self._observers else {}
             head = opened.head
-            self._report(
-                CallOutcome(entry, answer, head.request_id, opened.call.attempts, error, head.headers)
-            )
+            self._report(CallOutcome(entry, answer, head.request_id, opened.call.attempts, error))
         if complete and opened.call.routing.residency is not None:
             from melious.answers.location import verify_stream  # noqa: PLC0415 - only to verify
 
@@ -101,7 +105,7 @@ class UsageRecorder:
         if self._must_report():
             ours = error if isinstance(error, MeliousError) else None
             sent = ours is None or ours.attempts > 0
-            entry = self._entry(None, None, None, self._request.routing, answered=False, failed=sent)
+            entry = self._entry(None, None, None, self._request.routing, {}, answered=False, failed=sent)
             self._report(
                 CallOutcome(entry, {}, ours.request_id if ours else None, ours.attempts if ours else 0, error)
             )
@@ -116,9 +120,11 @@ class UsageRecorder:
         impact: EnvironmentImpact | None,
         cost: BillingCost | None,
         routing: RoutingTerms,
+        headers: Mapping[str, str],
         *,
         answered: bool = True,
         failed: bool = False,
+        seconds: float | None = None,
     ) -> Entry:
         asked = self._request.routing
         residency = routing.residency if answered else None
@@ -134,6 +140,9 @@ class UsageRecorder:
             failed=failed,
             relaxed=routing.relaxed if answered else (),
             residency=None if residency is None else verification(residency.allows(location)),
+            tags=self._request.tags,
+            seconds=seconds,
+            from_sandbox=headers.get("server") == _SANDBOX,
         )
 
     def _report(self, outcome: CallOutcome) -> None:

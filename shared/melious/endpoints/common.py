@@ -12,6 +12,7 @@ from melious.endpoints.otherwise import Alternatives, MethodStep, Simplify
 from melious.errors import BadRequestError, InvalidArgumentError, MeliousError, ModelNotFoundError
 from melious.exchange.request import Limits, Request
 from melious.impact import active_budgets, active_ledgers
+from melious.impact.tags import current_tags
 from melious.routing.fallbacks import (
     Relaxation,
     check_steps_verifiable,
@@ -195,6 +196,7 @@ def request_of(
         model = str(fields.get("model", ""))
         details["advise"] = partial(advice_of, model=model, endpoint=endpoint, base_url=config.base_url)
     budgets = () if body is None else _budgets(config)
+    ledgers = active_ledgers()
     return Request(
         method="GET" if body is None else "POST",
         path=path,
@@ -219,7 +221,8 @@ def request_of(
         on_retry=params.get("on_retry"),
         otherwise=Alternatives(simpler, method, steps) if simpler or method or steps else None,
         admit=_admission(budgets) if budgets else None,
-        sinks=(*active_ledgers(), *budgets),
+        sinks=(*ledgers, *budgets),
+        tags=current_tags() if ledgers else (),
         **details,
     )
 

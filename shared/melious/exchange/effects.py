@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from melious.errors import MeliousError, RetryEvent
+from melious.errors import APIConnectionError, APITimeoutError, MeliousError, RetryEvent
 from melious.exchange.request import Otherwise
 from melious.exchange.retry import Phase
 
@@ -80,3 +80,13 @@ class Failure:
     final: bool = False
     error: MeliousError | None = None
     cause: BaseException | None = None
+
+    def as_error(self) -> MeliousError:
+        """The error to raise for it."""
+        error: MeliousError
+        if self.timed_out:
+            error = APITimeoutError(self.message)
+        else:
+            error = self.error or APIConnectionError(self.message)
+        error.__cause__ = self.cause
+        return error

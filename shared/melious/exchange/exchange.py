@@ -15,7 +15,6 @@ from functools import partial
 from typing import Any, TypeAlias, TypeVar
 
 from melious.errors import (
-    APIConnectionError,
     APITimeoutError,
     Attempt,
     DeadlineExceededError,
@@ -304,11 +303,9 @@ class _CallState:
             error = DeadlineExceededError(
                 f"the deadline of {self.limits.deadline:g} s passed: {failure.message}"
             )
-        elif failure.timed_out:
-            error = APITimeoutError(failure.message)
+            error.__cause__ = failure.cause
         else:
-            error = failure.error or APIConnectionError(failure.message)
-        error.__cause__ = failure.cause
+            error = failure.as_error()
         if failure.final:
             error.is_retryable = False
         error.request_id = head.request_id if head is not None else None

@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 from melious.errors import MeliousError, RetryEvent
 from melious.exchange.ratelimit import RateLimit
-from melious.impact.totals import UsageSink
+from melious.impact.totals import Tags, UsageSink
 from melious.routing.terms import NO_TERMS, RoutingTerms
 from melious.timeouts import Timeout
 from melious.wire.head import Head
@@ -62,6 +62,7 @@ class Request:
         stop: Whether to make no further attempt: called with None before attempts and during
             waits, and with the error of each failed attempt.
         sinks: Record what the call cost.
+        tags: What the call belongs to, for the ledgers.
         learned: Called once this request is answered: what its answer proves, to be remembered.
     """
 
@@ -81,6 +82,7 @@ class Request:
     admit: Callable[[], object] | None = None
     stop: Stop | None = None
     sinks: tuple[UsageSink, ...] = ()
+    tags: Tags = ()
     learned: tuple[Callable[[], object], ...] = ()
 
 
@@ -129,7 +131,7 @@ NO_SUMMARY = CallSummary()
 
 @dataclass(frozen=True, slots=True)
 class Response(Head):
-    """A whole answer with status 2xx."""
+    """A whole answer: with status 2xx, or with any status to a request that is sent `once`."""
 
     body: bytes
     call: CallSummary = NO_SUMMARY

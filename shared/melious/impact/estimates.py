@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TypeAlias
@@ -55,6 +56,10 @@ class Estimator:
     """
 
     _rates: dict[_Key, dict[str, _Rate]] = field(default_factory=dict)
+
+    def copy(self) -> Estimator:
+        """A copy, which learns by itself."""
+        return deepcopy(self)
 
     def learn(self, entry: Entry) -> None:
         """Learn from what a request reported."""

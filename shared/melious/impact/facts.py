@@ -19,6 +19,11 @@ def _known_text(value: Any) -> str | None:
     return value if isinstance(value, str) and value and _is_sound(value) else None
 
 
+def intensity(grams: float | None, kwh: float | None) -> float | None:
+    """Grams per kWh; None if one of the two is unknown or there was no energy."""
+    return None if grams is None or not kwh else grams / kwh
+
+
 class Reported(BaseModel):
     """Reported figures, without fields whose names pydantic refuses."""
 
@@ -58,6 +63,16 @@ class EnvironmentImpact(Reported):
     provider_id: str | None = None
     location: str | None = None
     simulated: bool = False
+
+    @property
+    def grid_g_per_kwh(self) -> float | None:
+        """The carbon intensity of the grid in grams per kWh: carbon divided by energy; None if unknown.
+
+        Examples:
+            >>> EnvironmentImpact(energy_kwh=0.001, carbon_g_co2=0.4).grid_g_per_kwh
+            400.0
+        """
+        return intensity(self.carbon_g_co2, self.energy_kwh)
 
     @field_validator("energy_kwh", "carbon_g_co2", "water_liters", "renewable_percent", "pue", mode="before")
     @classmethod

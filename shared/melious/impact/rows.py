@@ -8,7 +8,7 @@ import os
 import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from os import PathLike
 from pathlib import Path
 from types import UnionType
@@ -17,7 +17,8 @@ from typing import Any, NamedTuple, get_args
 from melious._figures import counted
 from melious.errors.checks import check_path
 from melious.impact.facts import BillingCost, EnvironmentImpact
-from melious.impact.totals import Entry, Verification, token_counts
+from melious.impact.times import in_utc
+from melious.impact.totals import Entry, Tags, Verification, token_counts
 
 _LOG = logging.getLogger("melious.impact")
 _START = b'{"time":'
@@ -32,6 +33,9 @@ _TYPES: dict[str, type | UnionType] = {
     "relaxed": list | None,
     "answered": bool | None,
     "failed": bool | None,
+    "tags": dict | None,
+    "seconds": float | int | None,
+    "from_sandbox": bool | None,
 }
 
 
@@ -50,6 +54,7 @@ class Row(NamedTuple):
         """The row as values of JSON; what was not reported is left out.
 
         Examples:
+            >>> from datetime import UTC
             >>> Row(datetime(2026, 1, 1, tzinfo=UTC), Entry("chat", "glm-4.7")).to_json()
             {'time': '2026-01-01T00:00:00+00:00', 'endpoint': 'chat', 'model': 'glm-4.7'}
         """
@@ -69,6 +74,9 @@ class Row(NamedTuple):
                 ("relaxed", list(entry.relaxed)),
                 ("residency", entry.residency),
                 ("failed", entry.failed),
+                ("tags", dict(entry.tags)),
+                ("seconds", entry.seconds),
+                ("from_sandbox", entry.from_sandbox),
             )
             if value
         }
@@ -89,9 +97,8 @@ class Row(NamedTuple):
         if values.get("residency") not in (None, *get_args(Verification)):
             raise ValueError("residency")
         impact, cost = values.get("environment_impact"), values.get("billing_cost")
-        time = datetime.fromisoformat(values["time"])
         return cls(
-            time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC),
+            in_utc(datetime.fromisoformat(values["time"])),
             Entry(
                 values["endpoint"],
                 values["model"],
@@ -103,6 +110,9 @@ class Row(NamedTuple):
                 failed=values.get("failed", False),
                 relaxed=tuple(values.get("relaxed", ())),
                 residency=values.get("residency"),
+                tags=_tags(values.get("tags") or {}),
+                seconds=values.get("seconds"),
+                from_sandbox=values.get("from_sandbox", False),
             ),
         )
 
@@ -125,10 +135,10 @@ class Journal:
         if self._file is not None:
             _begin(self._file)  # a wrong path is an error before anything is paid
 
-    def add(self, entry: Entry) -> None:
-        """Add a request that has just ended."""
+    def add(self, entry: Entry, time: datetime) -> None:
+        """Add a request, and when it ended."""
         usage = None if entry.usage is None else _counted_tokens(entry.usage)
-        row = Row(datetime.now(UTC), entry._replace(usage=usage))
+        row = Row(time, entry._replace(usage=usage))
         self.kept.append(row)
         if self._file is not None:
             self._write(self._file, row)
@@ -137,6 +147,12 @@ class Journal:
         """Keep further rows, in the order of their times."""
         self.kept.extend(rows)
         self.kept = deque(sorted(self.kept, key=lambda row: row.time), self.kept.maxlen)
+
+    def without_file(self) -> Journal:
+        """A copy with the rows that are kept, which writes to no file."""
+        copied = Journal(self.kept.maxlen, None)
+        copied.kept.extend(self.kept)
+        return copied
 
     def _write(self, file: Path, row: Row) -> None:
         try:
@@ -191,6 +207,12 @@ def _is_cut(line: bytes) -> bool:
     except ValueError:
         return line.startswith(_START) or _START.startswith(line.strip())
     return False
+
+
+def _tags(values: dict[str, Any]) -> Tags:
+    if not all(isinstance(value, str) for value in values.values()):
+        raise TypeError("tags")
+    return tuple(sorted(values.items()))
 
 
 def _reported(facts: EnvironmentImpact | BillingCost | None) -> dict[str, Any] | None:

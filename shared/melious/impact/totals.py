@@ -7,7 +7,7 @@ from decimal import Context, Decimal
 from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
 from melious._figures import whole_count
-from melious.impact.facts import BillingCost, EnvironmentImpact
+from melious.impact.facts import BillingCost, EnvironmentImpact, intensity
 
 Verification: TypeAlias = Literal["verified", "unverified", "outside"]
 """Whether an answer came from the requested countries; `unverified` if unknown."""
@@ -16,6 +16,9 @@ Dimension: TypeAlias = Literal["endpoint", "model", "provider", "country", "rout
 DIMENSIONS: tuple[Dimension, ...] = ("endpoint", "model", "provider", "country", "routing")
 Cell: TypeAlias = tuple[str | None, ...]
 """A combination of names, one per dimension."""
+
+Tags: TypeAlias = tuple[tuple[str, str], ...]
+"""Tags by name and value, in the order of the names."""
 
 OTHER = "other"
 MAX_BALANCES = 16
@@ -36,6 +39,9 @@ class Entry(NamedTuple):
         failed: Whether it ended in an error.
         relaxed: The filters that were relaxed to find a provider.
         residency: Whether it was served in the requested countries; None if that was not verified.
+        tags: Its tags as pairs of name and value, in the order of the names.
+        seconds: How long the whole answer took, with retries; None for streams and failures.
+        from_sandbox: Whether the sandbox answered, by the headers of the answer.
 
     Examples:
         >>> Entry("chat", "glm-4.7", usage={"prompt_tokens": 9}).impact is None
@@ -52,12 +58,17 @@ class Entry(NamedTuple):
     failed: bool = False
     relaxed: tuple[str, ...] = ()
     residency: Verification | None = None
+    tags: Tags = ()
+    seconds: float | None = None
+    from_sandbox: bool = False
 
     @property
     def simulated(self) -> bool:
-        """Whether the sandbox made the figures up."""
-        return (self.impact is not None and self.impact.simulated) or (
-            self.cost is not None and self.cost.simulated
+        """Whether the sandbox answered: the headers or the figures say so."""
+        return (
+            self.from_sandbox
+            or (self.impact is not None and self.impact.simulated)
+            or (self.cost is not None and self.cost.simulated)
         )
 
     @property
@@ -113,7 +124,7 @@ class Totals:
         with_usage: Requests that reported tokens.
         with_impact: Requests that reported an impact.
         with_cost: Requests that reported a cost.
-        simulated: Requests whose figures the sandbox made up.
+        simulated: Requests that the sandbox answered; their figures are made up.
         input_tokens: Input tokens.
         output_tokens: Output tokens, including reasoning.
         cached_tokens: Input tokens from the provider's cache, part of `input_tokens`.
@@ -172,6 +183,12 @@ class Totals:
     def without_cost(self) -> int:
         """How many requests reported no cost."""
         return self.requests - self.with_cost
+
+    @property
+    def grid_g_per_kwh(self) -> float | None:
+        """Carbon divided by energy; None if some requests reported only one of the two."""
+        only_one = self.partial.get("energy_kwh") or self.partial.get("carbon_g_co2")
+        return None if only_one else intensity(self.carbon_g_co2, self.energy_kwh)
 
     def add(self, entry: Entry, estimate: Estimate | None = None) -> None:
         """Add one request, and estimates for what it did not report."""
@@ -245,6 +262,11 @@ class Totals:
         """How many requests did not report a figure, by its name, such as `eur`."""
         whole = self.without_cost if figure == "eur" else self.without_impact
         return whole + self.partial.get(figure, 0)
+
+    def reported(self, figure: str) -> int:
+        """How many requests reported a figure, by its name, such as `carbon_g_co2`."""
+        whole = self.with_cost if figure == "eur" else self.with_impact
+        return whole - self.partial.get(figure, 0)
 
     def merge(self, other: Totals) -> None:
         """Add other sums."""

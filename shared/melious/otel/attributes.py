@@ -22,7 +22,6 @@ OPERATIONS = {
 }
 Attributes: TypeAlias = dict[str, Any]
 
-_SANDBOX = "melious-sandbox"
 _CONVENTIONS, _OURS = "gen_ai.", "melious."
 
 
@@ -69,7 +68,7 @@ def outcome_attributes(outcome: CallOutcome) -> Attributes:
             "gen_ai.usage.reasoning.output_tokens": counts.get("reasoning_tokens"),
             **_impact(entry.impact),
             **_charge(entry.cost),
-            "melious.simulated": is_simulated(outcome) or None,
+            "melious.simulated": outcome.entry.simulated or None,
             "melious.request_id": outcome.request_id,
             "melious.attempts": outcome.attempts or None,
             "melious.relaxed": list(entry.relaxed) or None,
@@ -110,11 +109,6 @@ def uncounted(attributes: Attributes) -> Attributes:
         for name, value in attributes.items()
         if name != "gen_ai.provider.name"
     }
-
-
-def is_simulated(outcome: CallOutcome) -> bool:
-    """Whether the figures are those of the sandbox."""
-    return outcome.headers.get("server") == _SANDBOX
 
 
 def known(attributes: Mapping[str, Any]) -> Attributes:

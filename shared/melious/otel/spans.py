@@ -20,7 +20,6 @@ from melious.otel.attributes import (
     Attributes,
     common_attributes,
     cost_attributes,
-    is_simulated,
     known,
     outcome_attributes,
     request_attributes,
@@ -168,7 +167,7 @@ class _Call:
             span.set_attributes(cost_attributes(total, self._settings.usd_per_eur, scope))
             if self._own is None:
                 span.set_attribute("melious.cost_eur", float(total))
-            if is_simulated(outcome):
+            if outcome.entry.simulated:
                 span.set_attribute("melious.simulated", True)
         return bool(recording)
 
@@ -191,7 +190,7 @@ class _Call:
                 **measured,
                 "melious.provider": impact.provider_id if impact else None,
                 "melious.country": impact.location if impact else None,
-                "melious.simulated": is_simulated(outcome) or None,
+                "melious.simulated": outcome.entry.simulated or None,
             }
         )
         for counter, amount in (

@@ -285,3 +285,13 @@ def name_of(code: str) -> str | None:
         ('Finland', None)
     """
     return names()[code][1] if code in names() else None
+
+
+def code3_of(code: str) -> str | None:
+    """The alpha-3 code of a country; None if there is no such code.
+
+    Examples:
+        >>> code3_of("FI"), code3_of("XX")
+        ('FIN', None)
+    """
+    return names()[code][0] if code in names() else None

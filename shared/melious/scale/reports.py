@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from melious.errors import InvalidArgumentError
 from melious.impact import ImpactLedger, Totals
-from melious.impact.totals import Cell
+from melious.impact.sums import Key
+from melious.impact.times import month_name, month_of
 
 _MONEY = frozenset({"eur", "estimated_eur"})
 _COLUMNS = frozenset(item.name for item in fields(Totals))
 
 
 def report_of(ledger: ImpactLedger) -> str | None:
-    """A ledger as JSON, a list of its cells; None if it is empty.
+    """A ledger as JSON, a list of its sums with their key; None if it is empty.
 
     Examples:
         >>> report_of(ImpactLedger()) is None
         True
     """
-    cells = [[list(key), _to_json(totals)] for key, totals in ledger.cells()]
-    return json.dumps(cells, separators=(",", ":")) if cells else None
+    keyed = [
+        [[*key.cell, dict(key.tags), month_name(key.month)], _to_json(totals)]
+        for key, totals in ledger.keyed()
+    ]
+    return json.dumps(keyed, separators=(",", ":")) if keyed else None
 
 
 def ledger_of(reports: Iterable[str | None]) -> ImpactLedger:
@@ -55,29 +60,29 @@ def ledger_of(reports: Iterable[str | None]) -> ImpactLedger:
     ledger = ImpactLedger()
     for report in reports:
         if isinstance(report, str):
-            ledger.merge(_Reported(report))
+            ledger.add_sums(_read(report))
     return ledger
 
 
-class _Reported(ImpactLedger):
-    """A ledger read from a report."""
-
-    def __init__(self, report: str) -> None:
-        super().__init__()
-        try:
-            self._reported: list[tuple[Cell, Totals]] = [
-                (_cell(key), _from_json(totals)) for key, totals in json.loads(report)
-            ]
-        except (ValueError, TypeError, ArithmeticError) as error:
-            raise InvalidArgumentError(f"reports: {report[:80]!r} is not a report ({error})") from None
-
-    def cells(self) -> Iterator[tuple[Cell, Totals]]:
-        return iter(self._reported)
+def _read(report: str) -> list[tuple[Key, Totals]]:
+    try:
+        return [(_key(*key), _from_json(totals)) for key, totals in json.loads(report)]
+    except (ValueError, TypeError, AttributeError, ArithmeticError) as error:
+        raise InvalidArgumentError(f"reports: {report[:80]!r} is not a report ({error})") from None
 
 
-def _cell(key: list[str | None]) -> Cell:
-    endpoint, model, provider, country, routing = key
-    return str(endpoint), str(model), provider, country, routing
+def _key(
+    endpoint: str,
+    model: str,
+    provider: str | None,
+    country: str | None,
+    routing: str | None,
+    tags: Mapping[str, str],
+    month: str,
+) -> Key:
+    cell = (str(endpoint), str(model), provider, country, routing)
+    named = tuple(sorted((str(name), str(value)) for name, value in tags.items()))
+    return Key(cell, named, month_of(datetime.fromisoformat(f"{month}-01T00:00+00:00")))
 
 
 def _to_json(totals: Totals) -> dict[str, Any]:

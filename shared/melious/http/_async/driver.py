@@ -8,6 +8,7 @@ from typing import Any, Protocol, TypeVar
 
 from melious.exchange.effects import Effect, Notify, ReadBody, ReadSome, Send, Sleep
 from melious.exchange.exchange import Exchange, streamed, whole
+from melious.exchange.once import MAX_READ, once
 from melious.exchange.opened import OpenStream, lost, stream_error
 from melious.exchange.request import Otherwise, Request, Response
 from melious.exchange.retry import Phase
@@ -64,6 +65,19 @@ class AsyncDriver(DriverBase):
         runner = _CallRunner(self, request)
         try:
             return await runner.run(whole(request, self.policy(request.endpoint)))
+        finally:
+            await runner.aclose()
+
+    async def once(self, request: Request, most: int = MAX_READ) -> Response:
+        """Send a request once and give its answer, whatever its status, cut after `most` bytes.
+
+        Raises:
+            MeliousError: No answer came, or it broke off.
+        """
+        check_runtime()
+        runner = _CallRunner(self, request)
+        try:
+            return await runner.run(once(request, most))
         finally:
             await runner.aclose()
 

@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypeVar
 
 from melious.exchange.effects import Effect, Notify, ReadBody, ReadSome, Send, Sleep
 from melious.exchange.exchange import Exchange, streamed, whole
+from melious.exchange.once import MAX_READ, once
 from melious.exchange.opened import OpenStream, lost, stream_error
 from melious.exchange.request import Otherwise, Request, Response
 from melious.exchange.retry import Phase
@@ -63,6 +64,19 @@ class SyncDriver(DriverBase):
         runner = _CallRunner(self, request)
         try:
             return runner.run(whole(request, self.policy(request.endpoint)))
+        finally:
+            runner.close()
+
+    def once(self, request: Request, most: int = MAX_READ) -> Response:
+        """Send a request once and give its answer, whatever its status, cut after `most` bytes.
+
+        Raises:
+            MeliousError: No answer came, or it broke off.
+        """
+        check_runtime()
+        runner = _CallRunner(self, request)
+        try:
+            return runner.run(once(request, most))
         finally:
             runner.close()
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _MONEY = ("eur", "estimated_eur")
 _FLOATS = tuple(name for name in SUMS if name.endswith(("_kwh", "_co2", "_liters")))
+_INTENSITY = "grid_g_per_kwh"
+_TAG = "tag_"
 _BALANCES = ("credits", "energy")
 
 
@@ -34,6 +36,15 @@ def plain(ledger: LedgerLike, *, json: bool) -> dict[str, Any]:
             for dimension in DIMENSIONS
         },
     }
+    tags = ledger.tag_names
+    if tags:
+        found["by_tag"] = {
+            name: {
+                "null" if json and value is None else value: shown(totals.to_dict())
+                for value, totals in ledger.by_tag(name).items()
+            }
+            for name in tags
+        }
     rows = ledger.rows
     return found | ({"rows": [row.to_json() for row in rows]} if rows else {})
 
@@ -55,13 +66,23 @@ def _table(ledger: LedgerLike, *, rows: bool) -> tuple[list[str], list[dict[str,
     balances = sorted({*_BALANCES, *(balance for _, totals, _ in cells for balance in totals.charged)})
     place = SUMS.index("eur") + 1
     charged = [f"charged_{balance}" for balance in balances]
-    columns = [*(["time"] if rows else []), *DIMENSIONS, *SUMS[:place], *charged, *SUMS[place:]]
+    tags = sorted({name for _, _, more in cells for name in more if name.startswith(_TAG)})
+    columns = [
+        *(["time"] if rows else []),
+        *DIMENSIONS,
+        *SUMS[:place],
+        *charged,
+        *SUMS[place:],
+        _INTENSITY,
+        *(["seconds", *tags] if rows else []),
+    ]
     found = [
         {
             **more,
             **dict(zip(DIMENSIONS, key, strict=True)),
             **{name: getattr(totals, name) for name in SUMS},
             **{f"charged_{balance}": totals.charged.get(balance) for balance in balances},
+            _INTENSITY: totals.grid_g_per_kwh,
         }
         for key, totals, more in cells
     ]
@@ -72,7 +93,8 @@ def _requests(ledger: LedgerLike) -> Iterator[tuple[Cell, Totals, dict[str, Any]
     for row in ledger.rows:
         totals = Totals()
         totals.add(row.entry)
-        yield row.entry.cell, totals, {"time": row.time}
+        tags = {f"{_TAG}{name}": value for name, value in row.entry.tags}
+        yield row.entry.cell, totals, {"time": row.time, "seconds": row.entry.seconds, **tags}
 
 
 def csv_text(ledger: LedgerLike, *, rows: bool = False) -> str:
@@ -98,10 +120,10 @@ def _write(ledger: LedgerLike, out: TextIO, *, rows: bool) -> None:
     columns, found = _table(ledger, rows=rows)
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(columns)
-    writer.writerows(_texts(row[name] for name in columns) for row in found)
+    writer.writerows(csv_cells(row.get(name) for name in columns) for row in found)
 
 
-def _texts(values: Iterable[Any]) -> list[Any]:
+def csv_cells(values: Iterable[Any]) -> list[Any]:
     """Cells of CSV: money without an exponent; what a spreadsheet would take for a formula is quoted."""
     return [
         f"'{value}"
@@ -125,10 +147,10 @@ def frame(ledger: LedgerLike, *, rows: bool, exact: bool) -> pd.DataFrame:
     for name in columns:
         if name == "time":
             types[name] = "datetime64[us, UTC]"
-        elif name in DIMENSIONS:
+        elif name in DIMENSIONS or name.startswith(_TAG):
             types[name] = "object"
         elif name in _MONEY or name.startswith("charged_"):
             types[name] = "object" if exact else "float64"
         else:
-            types[name] = "float64" if name in _FLOATS else "Int64"
+            types[name] = "float64" if name in (*_FLOATS, _INTENSITY, "seconds") else "Int64"
     return made.astype(types)

@@ -12,7 +12,7 @@ from melious.impact.views.sections import Section, charges, estimated_section, n
 from melious.impact.views.source import LedgerLike
 
 _DARK = "--ink:#e8ebe9;--soft:#9aa5a0;--line:#3a423e;--card:#1f2623;--bar:#2f6f52;--guess:#8a6d1f;"
-_STYLE = f"""
+STYLE = f"""
 .melious-ledger{{--ink:#1c2320;--soft:#5d6b64;--line:#d5dcd8;--card:#f3f6f4;--bar:#bfe3cf;--guess:#f3e2ae;
  color:var(--ink);font:13px/1.45 system-ui,-apple-system,"Segoe UI",sans-serif;max-width:64rem;
  container-type:inline-size}}
@@ -60,23 +60,28 @@ def html(ledger: LedgerLike) -> str:
     estimates = estimated_section(ledger)
     parts = [
         '<div class="melious-ledger">',
-        f"<style>{_STYLE}</style>",
+        f"<style>{STYLE}</style>",
         '<div class="tiles">',
         *_tiles(total, units),
         "</div>",
         *(f"<p>{escape(note)}</p>" for note in notes(ledger)),
     ]
     for section in sections(ledger):
-        parts += _table(section, units.carbon[0], lambda sums: sums.carbon_g_co2)
+        parts += table(section, units.carbon[0], lambda sums: sums.carbon_g_co2)
     if estimates:
         carbon = f"~{units.carbon[0]}"
-        parts += _table(estimates, carbon, lambda sums: sums.estimated_carbon_g_co2, kind="estimated")
+        parts += table(estimates, carbon, lambda sums: sums.estimated_carbon_g_co2, kind="estimated")
     parts.append("</div>")
     return "\n".join(parts)
 
 
 def page(ledger: LedgerLike, title: str) -> str:
     """The fragment as a page of its own."""
+    return page_of(html(ledger), title)
+
+
+def page_of(fragment: str, title: str) -> str:
+    """A fragment as a page of its own, under its title."""
     return f"""\
 <!doctype html>
 <html lang="en">
@@ -92,7 +97,7 @@ h1{{font:650 22px/1.3 system-ui,-apple-system,"Segoe UI",sans-serif;margin:0 0 .
 </head>
 <body>
 <h1>{escape(title)}</h1>
-{html(ledger)}
+{fragment}
 </body>
 </html>
 """
@@ -137,7 +142,7 @@ def _tile(figure_: str, name: str) -> str:
     return f'<div class="tile"><b>{escape(figure_)}</b><span>{escape(name)}</span></div>'
 
 
-def _table(
+def table(
     section: Section, barred: str, size: Callable[[Totals], float | None], kind: str = "reported"
 ) -> Iterator[str]:
     """A table; the column `barred` has bars, scaled to its largest value."""

@@ -17,7 +17,7 @@ def markdown(ledger: LedgerLike) -> str:
     parts = [" · ".join(_totals(total, Units.of(total)))]
     parts += [f"*{escaped(note)}*" for note in notes(ledger)]
     estimates = estimated_section(ledger)
-    parts += ["\n".join(_table(each)) for each in [*sections(ledger), *([estimates] if estimates else [])]]
+    parts += ["\n".join(table(each)) for each in [*sections(ledger), *([estimates] if estimates else [])]]
     return "\n\n".join(parts) + "\n"
 
 
@@ -36,7 +36,8 @@ def _totals(total: Totals, units: Units) -> Iterator[str]:
     yield f"{units.amount(total.eur)} {units.money[0]}"
 
 
-def _table(section: Section) -> Iterator[str]:
+def table(section: Section) -> Iterator[str]:
+    """The lines of a table."""
     yield _line(section.title, *(column.header for column in section.columns))
     yield "| --- |" + " ---: |" * len(section.columns)
     for name, sums in section.rows:

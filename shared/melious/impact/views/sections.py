@@ -9,7 +9,7 @@ from typing import TypeAlias
 from melious._figures import counted, figure, tokens
 from melious.impact.totals import DIMENSIONS, Dimension, Totals
 from melious.impact.units import Units, euro
-from melious.impact.views.source import LedgerLike
+from melious.impact.views.source import LedgerLike, Noted
 
 MAX_ROWS = 15
 NAMELESS: dict[Dimension, str] = {"routing": "default", "model": "none"}
@@ -108,7 +108,7 @@ def estimated_columns(units: Units) -> tuple[Column, ...]:
     )
 
 
-def notes(ledger: LedgerLike) -> list[str]:
+def notes(ledger: Noted) -> list[str]:
     """Notes on the total, in sentences."""
     total = ledger.total
     said = []

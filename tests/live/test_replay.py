@@ -1,0 +1,52 @@
+"""The replay itself: a cassette of the sandbox passes the checks of cassettes of the service, in each profile."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+import replaying
+
+from melious.probe import cassette, report
+from melious.probe.runner import Probe
+from melious.probe.sending import Wire
+
+pytestmark = pytest.mark.usefixtures("event_loop_closed")
+
+
+@pytest.fixture
+def record(start_sandbox, monkeypatch, tmp_path):
+    """Record a cassette of a sandbox."""
+
+    def run(profile: str) -> Path:
+        sandbox = start_sandbox(profile)
+        monkeypatch.setenv("MELIOUS_API_KEY", sandbox.api_key)
+        wire = Wire(sandbox.base_url, 60.0)
+        probe = Probe(wire, Decimal("0.01"))
+        probe.prepare()
+        probe.run(lambda _: None)
+        wire.close()
+        cassette.write(tmp_path / profile, probe.seen, report.about(sandbox.base_url, 0.0), sandbox.api_key)
+        return tmp_path / profile
+
+    return run
+
+
+@pytest.mark.parametrize("profile", ["live", "g1", "g2"])
+def test_a_cassette_of_the_sandbox_is_read_right(record, profile):
+    exchanges = cassette.read(record(profile))
+    with replaying.server() as server:
+        checked = {exchange.name: replaying.check(server, exchange) for exchange in exchanges}
+    assert sum(checked.values()) > 150
+    assert {exchange.endpoint for exchange in exchanges if checked[exchange.name]} == set(replaying.READ)
+
+
+def test_a_reader_that_reads_wrong_would_be_found(record):
+    exchanges = {exchange.name: exchange for exchange in cassette.read(record("live"))}
+    too_long = exchanges["embeddings too long"]
+    error = json.loads(too_long.body)["error"] | {"code": "window_exceeded", "message": "Too much."}
+    with replaying.server() as server, pytest.raises(AssertionError, match="too long"):
+        replaying.check(server, replace(too_long, body=json.dumps({"error": error}).encode()))
