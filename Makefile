@@ -153,6 +153,7 @@ format: $(VENV)/.dev  ## let ruff mend what it can, and make the blocking code a
 
 bench: $(VENV)/.bench $(LLAMA)/.bench  ## side by side with peers: the client, LangChain, LlamaIndex
 	$(BIN)/python -m benchmarks --only core langchain
+	$(BIN)/python -m benchmarks --only core --library httpx
 	$(LLAMA)/bin/python -m benchmarks --only llama_index
 
 judges: $(JUDGES)/.made $(LITELLM)/.made  ## what others wrote: servers, format cases, engines, tracing; then a table of what held
