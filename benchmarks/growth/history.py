@@ -1,0 +1,222 @@
+"""Requests that carry a long conversation, and requests with many who take down what they cost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from benchmarks import contenders as names
+from benchmarks.contenders import KEY
+from benchmarks.core.requests import MESSAGES
+from benchmarks.growth.curves import Panel
+from benchmarks.growth.lab import Lab
+from benchmarks.langchain import models as langchain
+from benchmarks.llama_index import models as llama
+from benchmarks.measure import SyncContender
+from benchmarks.server import ANSWER, FIELD, MODEL, QUESTION, TOOL
+
+_ARGUMENTS = {FIELD: "locks"}
+_TURN = 4
+"""Messages of a turn: a question, a tool call, what came of it, an answer."""
+
+
+def measure(lab: Lab) -> Iterator[Panel]:
+    """Messages, and then ledgers and callbacks."""
+    panel = Panel("messages in the history", "message")
+    sizes = tuple(_TURN * turns for turns in lab.sizes(5, 15, 50, 150, 500))
+    yield lab.grow(panel, sizes, _conversations, "text", lambda _: ANSWER)
+
+    sizes = lab.sizes(1, 4, 16, 64, 256)
+    panel = Panel("ledgers active", "ledger")
+    yield lab.grow(panel, sizes, _ledgers, "text", lambda _: ANSWER)
+    panel = Panel("callbacks active", "callback", references=(_BARE_LANGCHAIN, _BARE_LLAMA))
+    yield lab.grow(panel, sizes, _callbacks, "text", lambda _: ANSWER)
+
+
+# --- the history ----------------------------------------------------------------------------------------
+
+
+def _conversations(size: int) -> dict[str, SyncContender]:
+    turns = size // _TURN
+    return {
+        names.CORE: _core(_on_the_wire(turns)),
+        names.LANGCHAIN_MELIOUS: _langchain(turns),
+        names.LLAMA_MELIOUS: _llama(turns),
+    }
+
+
+def _on_the_wire(turns: int) -> list[dict[str, Any]]:
+    messages: list[dict[str, Any]] = []
+    for turn in range(turns):
+        call = {
+            "id": f"call_{turn}",
+            "type": "function",
+            "function": {"name": TOOL, "arguments": f'{{"{FIELD}": "locks"}}'},
+        }
+        messages += [
+            {"role": "user", "content": f"Question {turn}: {QUESTION[:100]}"},
+            {"role": "assistant", "content": None, "tool_calls": [call]},
+            {"role": "tool", "tool_call_id": f"call_{turn}", "content": "Four locks."},
+            {"role": "assistant", "content": ANSWER},
+        ]
+    return messages[:-1]
+
+
+def _core(messages: list[dict[str, Any]]) -> SyncContender:
+    @contextmanager
+    def open_client(url: str) -> Iterator[Callable[[], str]]:
+        from melious import MeliousClient
+
+        with MeliousClient(api_key=KEY, base_url=url) as client:
+            yield lambda: client.chat.create(model=MODEL, messages=messages).text
+
+    return open_client
+
+
+def _langchain(turns: int) -> SyncContender:
+    @contextmanager
+    def open_model(url: str) -> Iterator[Callable[[], Any]]:
+        from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
+
+        messages: list[BaseMessage] = []
+        for turn in range(turns):
+            call = {"id": f"call_{turn}", "name": TOOL, "args": _ARGUMENTS}
+            messages += [
+                HumanMessage(f"Question {turn}: {QUESTION[:100]}"),
+                AIMessage("", tool_calls=[call]),
+                ToolMessage("Four locks.", tool_call_id=f"call_{turn}"),
+                AIMessage(ANSWER),
+            ]
+        model = langchain.melious(url)
+        yield lambda: model.invoke(messages[:-1]).content
+
+    return open_model
+
+
+def _llama(turns: int) -> SyncContender:
+    @contextmanager
+    def open_model(url: str) -> Iterator[Callable[[], Any]]:
+        from llama_index.core.base.llms.types import ChatMessage, ToolCallBlock
+
+        messages: list[ChatMessage] = []
+        for turn in range(turns):
+            call = ToolCallBlock(tool_call_id=f"call_{turn}", tool_name=TOOL, tool_kwargs=_ARGUMENTS)
+            messages += [
+                ChatMessage(role="user", content=f"Question {turn}: {QUESTION[:100]}"),
+                ChatMessage(role="assistant", blocks=[call]),
+                ChatMessage(role="tool", content="Four locks.", additional_kwargs={"tool_call_id": f"call_{turn}"}),
+                ChatMessage(role="assistant", content=ANSWER),
+            ]
+        model = llama.melious(url)
+        yield lambda: model.chat(messages[:-1]).message.content
+
+    return open_model
+
+
+# --- who takes down the cost ----------------------------------------------------------------------------
+
+_BARE_LANGCHAIN = "langchain_melious, bare callbacks"
+_BARE_LLAMA = "llama_index_melious, bare handlers"
+
+
+def _asking(url: str) -> dict[str, Callable[[], Any]]:
+    """One question, by each of the three ways."""
+    from llama_index.core.llms import ChatMessage
+
+    from melious import MeliousClient
+
+    client = MeliousClient(api_key=KEY, base_url=url)
+    chain, llm = langchain.melious(url), llama.melious(url)
+    question = [ChatMessage(role="user", content=QUESTION)]
+    return {
+        names.CORE: lambda: client.chat.create(model=MODEL, messages=MESSAGES).text,
+        names.LANGCHAIN_MELIOUS: lambda: chain.invoke(QUESTION).content,
+        names.LLAMA_MELIOUS: lambda: llm.chat(question).message.content,
+    }
+
+
+def _ledgers(count: int) -> dict[str, SyncContender]:
+    def contender(name: str) -> SyncContender:
+        @contextmanager
+        def open_client(url: str) -> Iterator[Callable[[], Any]]:
+            from melious import track_impact
+
+            ask = _asking(url)[name]
+
+            def tracked() -> Any:
+                with ExitStack() as stack:
+                    ledgers = [stack.enter_context(track_impact()) for _ in range(count)]
+                    answer = ask()
+                assert all(ledger.total.requests == 1 for ledger in ledgers[:1])
+                return answer
+
+            yield tracked
+
+        return open_client
+
+    return {name: contender(name) for name in (names.CORE, names.LANGCHAIN_MELIOUS, names.LLAMA_MELIOUS)}
+
+
+def _callbacks(count: int) -> dict[str, SyncContender]:
+    def in_langchain(make: Callable[[], Any]) -> SyncContender:
+        @contextmanager
+        def open_model(url: str) -> Iterator[Callable[[], Any]]:
+            model, handlers = langchain.melious(url), [make() for _ in range(count)]
+            yield lambda: model.invoke(QUESTION, {"callbacks": handlers}).content
+
+        return open_model
+
+    def in_llama(make: Callable[[], Any]) -> SyncContender:
+        @contextmanager
+        def open_model(url: str) -> Iterator[Callable[[], Any]]:
+            from llama_index.core.instrumentation import get_dispatcher
+
+            ask, handlers, root = _asking(url)[names.LLAMA_MELIOUS], [make() for _ in range(count)], get_dispatcher()
+
+            def handled() -> Any:
+                before = root.event_handlers
+                root.event_handlers = [*before, *handlers]
+                try:
+                    return ask()
+                finally:
+                    root.event_handlers = before
+
+            yield handled
+
+        return open_model
+
+    return {
+        _BARE_LANGCHAIN: in_langchain(_bare_callback),
+        names.LANGCHAIN_MELIOUS: in_langchain(_our_callback),
+        _BARE_LLAMA: in_llama(_bare_handler),
+        names.LLAMA_MELIOUS: in_llama(_our_handler),
+    }
+
+
+def _bare_callback() -> Any:
+    from langchain_core.callbacks import BaseCallbackHandler
+
+    return BaseCallbackHandler()
+
+
+def _our_callback() -> Any:
+    from langchain_melious import MeliousImpactHandler
+
+    return MeliousImpactHandler()
+
+
+def _bare_handler() -> Any:
+    from llama_index.core.instrumentation.event_handlers import BaseEventHandler
+
+    class Bare(BaseEventHandler):
+        def handle(self, event: Any, **_: Any) -> None:
+            pass
+
+    return Bare()
+
+
+def _our_handler() -> Any:
+    from llama_index_melious import MeliousImpactEventHandler
+
+    return MeliousImpactEventHandler()
