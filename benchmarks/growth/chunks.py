@@ -176,7 +176,9 @@ def _selected(model: Any) -> Any:
         return text
 
     tools = [FunctionTool.from_defaults(fn=note, name=TOOL)]
-    return model.get_tool_calls_from_response(model.chat_with_tools(tools, user_msg=QUESTION, allow_parallel_tool_calls=True))
+    return model.get_tool_calls_from_response(
+        model.chat_with_tools(tools, user_msg=QUESTION, allow_parallel_tool_calls=True)
+    )
 
 
 def _text_of(core_call: Any) -> int:
@@ -188,14 +190,10 @@ _WHOLE: dict[str, Any] = {
     names.LANGCHAIN_MELIOUS: _whole(
         langchain.melious, lambda model: len(model.invoke(QUESTION).tool_calls[0]["args"][FIELD])
     ),
-    names.LLAMA_MELIOUS: _whole(
-        llama.melious, lambda model: len(_selected(model)[0].tool_kwargs[FIELD])
-    ),
+    names.LLAMA_MELIOUS: _whole(llama.melious, lambda model: len(_selected(model)[0].tool_kwargs[FIELD])),
 }
 _WHOLE_CALLS: dict[str, Any] = {
     names.CORE: _core(lambda client: len(_chat(client).tool_calls)),
-    names.LANGCHAIN_MELIOUS: _whole(
-        langchain.melious, lambda model: len(model.invoke(QUESTION).tool_calls)
-    ),
+    names.LANGCHAIN_MELIOUS: _whole(langchain.melious, lambda model: len(model.invoke(QUESTION).tool_calls)),
     names.LLAMA_MELIOUS: _whole(llama.melious, lambda model: len(_selected(model))),
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from importlib import import_module
@@ -17,7 +17,7 @@ from benchmarks.core.requests import BODY as REQUEST
 from benchmarks.core.requests import MESSAGES
 from benchmarks.core.streams import BODY as STREAM
 from benchmarks.growth.curves import Panel
-from benchmarks.growth.lab import Lab
+from benchmarks.growth.lab import ENOUGH, Lab
 from benchmarks.growth.server import ROUNDS
 from benchmarks.langchain import models as langchain
 from benchmarks.llama_index import models as llama
@@ -28,7 +28,7 @@ _CONNECTIONS = {"max_connections": 8192}
 """The default is 256."""
 _REQUESTS = 1024
 """Requests that all threads make together."""
-_BLOCKS = 5
+_BLOCKS = 4
 _PATIENCE = 120.0
 
 Ask = Callable[[], Any]
@@ -41,7 +41,9 @@ def measure(lab: Lab) -> Iterator[Panel]:
         with _silent(lab.url("silent", 0), size):
             lab.grow(panel, [size], _beside, "silent", lambda _: ANSWER)
     yield panel
-    panel = Panel("an async request beside open connections", "connection", "flat", references=(names.HTTPX2,))
+    panel = Panel(
+        "an async request beside open connections", "connection", "flat", references=(names.HTTPX2,)
+    )
     for size in lab.with_files(panel, 1, 10, 100, 300, 1000, each=3):
         opened = _silent_async(lab.url("silent", 0), size)
         lab.wait_for(opened.__aenter__())
@@ -136,9 +138,7 @@ def _beside_async(count: int) -> dict[str, AsyncContender]:
         limits = httpx2.Limits(max_connections=None)
         async with httpx2.AsyncClient(headers=AUTH, limits=limits) as client, AsyncExitStack() as stack:
             for _ in range(count):
-                await stack.enter_async_context(
-                    client.stream("POST", f"{url}/chat/completions", json=STREAM)
-                )
+                await stack.enter_async_context(client.stream("POST", f"{url}/chat/completions", json=STREAM))
 
             async def ask() -> str:
                 return _text(await client.post(f"{url}/chat/completions", json=REQUEST))
@@ -198,7 +198,12 @@ def _together(lab: Lab) -> Iterator[Panel]:
     """So many streams of a few chunks each: none goes on before all have begun."""
     cpu = Panel("streams at once", "stream", references=(names.HTTPX2,))
     first = Panel(
-        "streams at once, until the first chunk", "stream", "linear", "median wait", "ms", references=(names.HTTPX2,)
+        "streams at once, until the first chunk",
+        "stream",
+        "linear",
+        "median wait",
+        "ms",
+        references=(names.HTTPX2,),
     )
     sizes = lab.with_files(cpu, 20, 100, 500, 1000, 2000)
     first.left_out = cpu.left_out
@@ -209,12 +214,16 @@ def _together(lab: Lab) -> Iterator[Panel]:
                 opened = contender(lab.url("together", size))
                 readers[name, size] = lab.wait_for(opened.__aenter__())
                 stack.callback(lambda opened=opened: lab.wait_for(opened.__aexit__(None, None, None)))
+        spent = dict.fromkeys(readers, 0.0)
         for _ in range(1 if lab.quick else _BLOCKS):
             for (name, size), read in readers.items():
+                if spent[name, size] > ENOUGH:
+                    continue
                 with Stopwatch() as watch:
                     waits, length = lab.wait_for(_read_all(read, size))
                 if length != size * ROUNDS * len(WORD):
                     raise RuntimeError(f"{name} read {length} characters of {size} streams")
+                spent[name, size] += watch.seconds
                 cpu.note(name, size, watch.seconds * 1e6)
                 first.note(name, size, median(waits) * 1e3)
     yield cpu

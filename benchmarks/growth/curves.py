@@ -11,6 +11,7 @@ top of it may grow as much, and no more.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from statistics import median
 from typing import Any, Literal, TypeAlias
 
@@ -62,7 +63,7 @@ class Panel:
         points = sorted(self.curves[name].items())
         if self.law == "flat":
             return dict(points)
-        steps = zip(points, points[1:], strict=False)
+        steps = pairwise(points)
         return {size: (cost - before) / (size - smaller) for (smaller, before), (size, cost) in steps}
 
     def growth(self, name: str) -> float | None:

@@ -9,8 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pydantic import SecretStr
-
 from benchmarks import contenders as names
 from benchmarks.contenders import KEY
 from benchmarks.core import ranking

@@ -105,7 +105,9 @@ def _llama(turns: int) -> SyncContender:
             messages += [
                 ChatMessage(role="user", content=f"Question {turn}: {QUESTION[:100]}"),
                 ChatMessage(role="assistant", blocks=[call]),
-                ChatMessage(role="tool", content="Four locks.", additional_kwargs={"tool_call_id": f"call_{turn}"}),
+                ChatMessage(
+                    role="tool", content="Four locks.", additional_kwargs={"tool_call_id": f"call_{turn}"}
+                ),
                 ChatMessage(role="assistant", content=ANSWER),
             ]
         model = llama.melious(url)
@@ -172,7 +174,11 @@ def _callbacks(count: int) -> dict[str, SyncContender]:
         def open_model(url: str) -> Iterator[Callable[[], Any]]:
             from llama_index.core.instrumentation import get_dispatcher
 
-            ask, handlers, root = _asking(url)[names.LLAMA_MELIOUS], [make() for _ in range(count)], get_dispatcher()
+            ask, handlers, root = (
+                _asking(url)[names.LLAMA_MELIOUS],
+                [make() for _ in range(count)],
+                get_dispatcher(),
+            )
 
             def handled() -> Any:
                 before = root.event_handlers

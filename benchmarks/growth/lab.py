@@ -21,7 +21,7 @@ from benchmarks.measure import AsyncContender, Stopwatch, SyncContender
 QUICK_SIZES = (1, 2, 4)
 _BLOCK = 0.04
 """Seconds of CPU that a block takes at least."""
-_ENOUGH = 1.5
+ENOUGH = 1.5
 """Seconds of CPU after which a point gets no further block."""
 _MOST_TIMES = 200
 _SPARE_FILES = 200
@@ -47,11 +47,11 @@ class Lab:
         quick: Only see that it runs.
     """
 
-    def __init__(self, address: str, runner: asyncio.Runner, *, quick: bool) -> None:
+    def __init__(self, address: str, runner: asyncio.Runner, *, files: int, quick: bool) -> None:
         self.address = address
         self.quick = quick
         self._runner = runner
-        self._files = allow_files()
+        self._files = files
         self._rounds = 1 if quick else 4
 
     def url(self, kind: str, size: int) -> str:
@@ -104,7 +104,7 @@ class Lab:
             gc.freeze()
             for _ in range(self._rounds):
                 for point in points:
-                    if point.spent < _ENOUGH:
+                    if point.spent < ENOUGH:
                         self._block(panel, point)
             gc.unfreeze()
         return panel
@@ -151,7 +151,7 @@ async def _arepeated(operation: Callable[[], Any], times: int) -> Any:
 
 
 def allow_files() -> int:
-    """Allow this process, and those that it starts, as many open files as they may have; gives their number."""
+    """Allow this process and its children as many open files as they may have; gives their number."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     return most

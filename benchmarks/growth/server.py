@@ -77,13 +77,17 @@ def _answer_of(kind: str, size: int, *, stream: bool) -> bytes:
 @cache
 def _vectors(count: int) -> bytes:
     noise = random.Random(count)
-    packed = (struct.pack(f"<{DIMENSIONS}f", *(noise.random() for _ in range(DIMENSIONS))) for _ in range(count))
+    packed = (
+        struct.pack(f"<{DIMENSIONS}f", *(noise.random() for _ in range(DIMENSIONS))) for _ in range(count)
+    )
     data = [
         {"object": "embedding", "index": index, "embedding": base64.b64encode(vector).decode()}
         for index, vector in enumerate(packed)
     ]
     usage = {"prompt_tokens": 8 * count, "total_tokens": 8 * count}
-    return server.json_answer({**server.COST, "object": "list", "model": "bge-m3", "data": data, "usage": usage})
+    return server.json_answer(
+        {**server.COST, "object": "list", "model": "bge-m3", "data": data, "usage": usage}
+    )
 
 
 class Together:

@@ -1,0 +1,163 @@
+"""`python -m benchmarks.page FILE ...`: writes the tables of docs/comparison.md from the JSON of runs.
+
+A file is what `python -m benchmarks --json` or `python -m benchmarks.growth --json`
+wrote. Only the sections for which a file has figures are written anew, each
+between the comments that name it; the rest of the page is left as it is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks import contenders as names
+from benchmarks.growth.plot import draw
+from benchmarks.growth.tables import RULE, figure
+
+PAGE = Path(__file__).parents[1] / "docs" / "comparison.md"
+_PICTURE = "images/growth.svg"
+_SECTION = "<!-- {name}: python -m benchmarks.page -->\n"
+_END = "<!-- end -->"
+
+_LANGCHAIN = (
+    names.HTTPX2,
+    names.LANGCHAIN_FLOOR,
+    names.LANGCHAIN_MELIOUS,
+    names.LANGCHAIN_MELIOUS_AIOHTTP,
+    names.LANGCHAIN_MISTRAL,
+    names.LANGCHAIN_OPENAI,
+)
+_LLAMA_INDEX = (
+    names.HTTPX2,
+    names.LLAMA_FLOOR,
+    names.LLAMA_MELIOUS,
+    names.LLAMA_MELIOUS_AIOHTTP,
+    names.LLAMA_MISTRAL,
+    names.LLAMA_OPENAI,
+    names.LLAMA_OPENAI_EMBEDDING,
+    names.LLAMA_COHERE,
+)
+_CORE = (names.HTTPX, names.HTTPX2, names.CORE, names.CORE_AIOHTTP, names.OPENAI)
+_OURS = {
+    names.CORE,
+    names.CORE_AIOHTTP,
+    names.LANGCHAIN_MELIOUS,
+    names.LANGCHAIN_MELIOUS_AIOHTTP,
+    names.LLAMA_MELIOUS,
+    names.LLAMA_MELIOUS_AIOHTTP,
+}
+
+
+def sections(runs: Sequence[Mapping[str, Any]], picture: Path) -> dict[str, str]:
+    """The sections of the page for which there are figures.
+
+    Args:
+        runs: What the files hold.
+        picture: Where to draw how the cost grows.
+    """
+    found: dict[str, str] = {}
+    for run in runs:
+        if "panels" in run:
+            draw(run["panels"], picture)
+            found["growth"] = _growth(run)
+            continue
+        for name, mine, columns in (
+            ("langchain", lambda title: title.startswith("LangChain"), _LANGCHAIN),
+            ("llama_index", lambda title: title.startswith("LlamaIndex"), _LLAMA_INDEX),
+            ("core", lambda title: not title.startswith(("LangChain", "LlamaIndex")), _CORE),
+        ):
+            rows = _rows(run["tables"], mine, columns)
+            if rows:
+                found[name] = f"{_where(run)}\n\n{rows}"
+    return found
+
+
+def _where(run: Mapping[str, Any]) -> str:
+    return f"Measured on {run['date']}: {run['machine']}. With {run['versions']}."
+
+
+def _rows(
+    tables: Mapping[str, Mapping[str, Any]], mine: Callable[[str], bool], columns: Sequence[str]
+) -> str:
+    """What was measured, a row each, with those columns in which there is a figure."""
+    found = {title: table for title, table in tables.items() if mine(title)}
+    columns = [one for one in columns if any(one in table["figures"] for table in found.values())]
+    rows = [
+        [
+            f"{title}, {table['unit'].replace('us', 'µs')}",
+            *(_cell(one, table["figures"][one]) if one in table["figures"] else "" for one in columns),
+        ]
+        for title, table in found.items()
+        if any(one in _OURS for one in table["figures"])
+    ]
+    return _table(["CPU time", *columns], rows) if rows else ""
+
+
+def _cell(name: str, number: float) -> str:
+    return f"**{figure(number)}**" if name in _OURS else figure(number)
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _growth(run: Mapping[str, Any]) -> str:
+    rows = []
+    for panel in run["panels"]:
+        for name, curve in panel["curves"].items():
+            level = curve["level"]
+            each = f"of each {panel['piece']}" if panel["law"] == "linear" else "in all"
+            growth, unit = curve["growth"], panel["unit"].replace("us", "µs")
+            rows.append(
+                [
+                    panel["title"],
+                    name,
+                    f"{curve['points'][0][0]:,} to {curve['points'][-1][0]:,}",
+                    f"{figure(level[0][1])} to {figure(level[-1][1])} {unit} {each}",
+                    "" if growth is None else f"{growth:.2f}",
+                    curve["verdict"],
+                ]
+            )
+    left_out = [
+        f"{panel['title']}: left out {panel['left_out']}." for panel in run["panels"] if panel["left_out"]
+    ]
+    picture = f"![Cost by size, one panel for each kind of work]({_PICTURE})"
+    head = ["Work", "By", "Size", "Cost, from small to large", "Growth", "Verdict"]
+    return "\n\n".join([_where(run), RULE, picture, _table(head, rows), *left_out])
+
+
+def written(page: str, found: Mapping[str, str]) -> str:
+    """The page with these sections in the place of its own.
+
+    Raises:
+        ValueError: The page has no place for one of them.
+    """
+    for name, text in found.items():
+        begin = _SECTION.format(name=name)
+        place = re.compile(f"{re.escape(begin)}.*?{re.escape(_END)}", re.DOTALL)
+        if not place.search(page):
+            raise ValueError(f"the page has no section {name!r}")
+        page = place.sub(lambda _, text=text, begin=begin: f"{begin}\n{text}\n\n{_END}", page)
+    return page
+
+
+def main() -> None:
+    """Write the page."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.page", description=__doc__)
+    parser.add_argument("files", nargs="+", type=Path, help="what runs wrote with --json")
+    parser.add_argument("--page", type=Path, default=PAGE, help="docs/comparison.md by default")
+    options = parser.parse_args()
+    runs = [json.loads(file.read_text(encoding="utf-8")) for file in options.files]
+    picture = options.page.parent / _PICTURE
+    picture.parent.mkdir(exist_ok=True)
+    page = written(options.page.read_text(encoding="utf-8"), sections(runs, picture))
+    options.page.write_text(page, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
