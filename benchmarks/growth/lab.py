@@ -21,7 +21,7 @@ from benchmarks.measure import AsyncContender, Stopwatch, SyncContender
 QUICK_SIZES = (1, 2, 4)
 _BLOCK = 0.04
 """Seconds of CPU that a block takes at least."""
-ENOUGH = 1.5
+ENOUGH = 3.0
 """Seconds of CPU after which a point gets no further block."""
 _MOST_TIMES = 200
 _SPARE_FILES = 200
@@ -99,6 +99,8 @@ class Lab:
                 for name, contender in contenders(size).items()
                 if size <= (most or {}).get(name, size)
             ]
+            for warm_up in {point.name: point for point in reversed(points)}.values():
+                warm_up.run(1)
             for point in points:
                 self._first(panel, point, expected(point.size))
             gc.freeze()
