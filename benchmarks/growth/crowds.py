@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -215,6 +216,7 @@ def _together(lab: Lab) -> Iterator[Panel]:
                 readers[name, size] = lab.wait_for(opened.__aenter__())
                 stack.callback(lambda opened=opened: lab.wait_for(opened.__aexit__(None, None, None)))
         spent = dict.fromkeys(readers, 0.0)
+        gc.freeze()
         for _ in range(1 if lab.quick else _BLOCKS):
             for (name, size), read in readers.items():
                 if spent[name, size] > ENOUGH:

@@ -35,10 +35,9 @@ def measure(lab: Lab) -> Iterator[Panel]:
     yield lab.grow(panel, sizes, _embedding, "text", lambda size: size, most)
 
     sizes = lab.sizes(10_000, 100_000, 300_000, 1_000_000)
-    panel = Panel("memory of texts and their vectors", "text", quantity="peak of memory", unit="MB")
+    panel = Panel("memory of texts and their vectors", "text", quantity="peak of memory", unit="KB")
     for size in sizes:
-        for name in (names.CORE,):
-            panel.note(name, size, _peak(lab, name, size))
+        panel.note(names.CORE, size, 1024 * _peak(lab, names.CORE, size))
     yield panel
     panel = Panel("memory of a stream of batches", "text", "flat", quantity="peak of memory", unit="MB")
     for size in sizes:

@@ -30,7 +30,7 @@ def measure(lab: Lab) -> Iterator[Panel]:
     sizes = lab.sizes(1, 4, 16, 64, 256)
     panel = Panel("ledgers active", "ledger")
     yield lab.grow(panel, sizes, _ledgers, "text", lambda _: ANSWER)
-    panel = Panel("callbacks active", "callback", references=(_BARE_LANGCHAIN, _BARE_LLAMA))
+    panel = Panel("callbacks active", "callback", references=(BARE_LANGCHAIN, BARE_LLAMA))
     yield lab.grow(panel, sizes, _callbacks, "text", lambda _: ANSWER)
 
 
@@ -118,8 +118,8 @@ def _llama(turns: int) -> SyncContender:
 
 # --- who takes down the cost ----------------------------------------------------------------------------
 
-_BARE_LANGCHAIN = "langchain_melious, bare callbacks"
-_BARE_LLAMA = "llama_index_melious, bare handlers"
+BARE_LANGCHAIN = "langchain_melious, bare callbacks"
+BARE_LLAMA = "llama_index_melious, bare handlers"
 
 
 def _asking(url: str) -> dict[str, Callable[[], Any]]:
@@ -193,9 +193,9 @@ def _callbacks(count: int) -> dict[str, SyncContender]:
         return open_model
 
     return {
-        _BARE_LANGCHAIN: in_langchain(_bare_callback),
+        BARE_LANGCHAIN: in_langchain(_bare_callback),
         names.LANGCHAIN_MELIOUS: in_langchain(_our_callback),
-        _BARE_LLAMA: in_llama(_bare_handler),
+        BARE_LLAMA: in_llama(_bare_handler),
         names.LLAMA_MELIOUS: in_llama(_our_handler),
     }
 

@@ -9,13 +9,15 @@ from __future__ import annotations
 import asyncio
 import gc
 import resource
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias
+from urllib.request import Request, urlopen
 
 from benchmarks.growth.curves import Panel
+from benchmarks.growth.server import STREAMS
 from benchmarks.measure import AsyncContender, Stopwatch, SyncContender
 
 QUICK_SIZES = (1, 2, 4)
@@ -24,6 +26,7 @@ _BLOCK = 0.04
 ENOUGH = 3.0
 """Seconds of CPU after which a point gets no further block."""
 _MOST_TIMES = 200
+_PATIENCE = 300.0
 _SPARE_FILES = 200
 
 Of: TypeAlias = Callable[[int], Mapping[str, SyncContender | AsyncContender]]
@@ -52,7 +55,7 @@ class Lab:
         self.quick = quick
         self._runner = runner
         self._files = files
-        self._rounds = 1 if quick else 4
+        self._rounds = 0 if quick else 4
 
     def url(self, kind: str, size: int) -> str:
         """The base URL of answers of a kind and size."""
@@ -76,7 +79,7 @@ class Lab:
     def grow(
         self,
         panel: Panel,
-        sizes: Iterable[int],
+        sizes: Sequence[int],
         contenders: Of,
         kind: str,
         expected: Callable[[int], Any],
@@ -92,6 +95,8 @@ class Lab:
             expected: What an operation of a size must return.
             most: The largest size of some contenders.
         """
+        for size in sizes:
+            self._render(kind, size)
         with ExitStack() as stack:
             points = [
                 _Point(name, size, self._open(stack, contender, self.url(kind, size)))
@@ -99,17 +104,23 @@ class Lab:
                 for name, contender in contenders(size).items()
                 if size <= (most or {}).get(name, size)
             ]
+            gc.freeze()  # or the collector would go through the frameworks before every block
             for warm_up in {point.name: point for point in reversed(points)}.values():
                 warm_up.run(1)
             for point in points:
                 self._first(panel, point, expected(point.size))
-            gc.freeze()
             for _ in range(self._rounds):
                 for point in points:
                     if point.spent < ENOUGH:
                         self._block(panel, point)
-            gc.unfreeze()
         return panel
+
+    def _render(self, kind: str, size: int) -> None:
+        """Let the server make a stream ready: that takes longer than clients wait by default."""
+        if kind in STREAMS:
+            address = self.url(kind, size) + "/chat/completions"
+            with urlopen(Request(address, b'{"stream":true}'), timeout=_PATIENCE) as answer:
+                answer.read()
 
     def _open(self, stack: ExitStack, contender: Any, url: str) -> Callable[[int], Any]:
         """Opens a contender; gives what runs its operation so many times."""
