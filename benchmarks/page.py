@@ -77,7 +77,8 @@ def sections(runs: Sequence[Mapping[str, Any]], picture: Path) -> dict[str, str]
 
 
 def _where(run: Mapping[str, Any]) -> str:
-    return f"Measured on {run['date']}: {run['machine']}. With {run['versions']}."
+    versions = [one for one in run["versions"].split(", ") if not one.endswith(" -")]
+    return f"Measured on {run['date']}: {run['machine']}. With {', '.join(versions)}."
 
 
 def _rows(
@@ -109,16 +110,18 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def _growth(run: Mapping[str, Any]) -> str:
     rows = []
     for panel in run["panels"]:
+        unit = panel["unit"].replace("us", "µs")
+        unit = f"{unit} a {panel['piece']}" if panel["law"] == "linear" else unit
         for name, curve in panel["curves"].items():
-            level = curve["level"]
-            each = f"of each {panel['piece']}" if panel["law"] == "linear" else "in all"
-            growth, unit = curve["growth"], panel["unit"].replace("us", "µs")
+            (smallest, _), *_, (largest, _) = curve["points"]
+            last, growth = curve["level"][-1][1], curve["growth"]
             rows.append(
                 [
                     panel["title"],
                     name,
-                    f"{curve['points'][0][0]:,} to {curve['points'][-1][0]:,}",
-                    f"{figure(level[0][1])} to {figure(level[-1][1])} {unit} {each}",
+                    f"{smallest:,} to {largest:,}",
+                    f"{figure(curve['usual'])} {unit}",
+                    f"{figure(last)} {unit}",
                     "" if growth is None else f"{growth:.2f}",
                     curve["verdict"],
                 ]
@@ -127,7 +130,7 @@ def _growth(run: Mapping[str, Any]) -> str:
         f"{panel['title']}: left out {panel['left_out']}." for panel in run["panels"] if panel["left_out"]
     ]
     picture = f"![Cost by size, one panel for each kind of work]({_PICTURE})"
-    head = ["Work", "By", "Size", "Cost, from small to large", "Growth", "Verdict"]
+    head = ["Work", "By", "Size", "Usually", "At the largest", "Growth", "Verdict"]
     return "\n\n".join([_where(run), RULE, picture, _table(head, rows), *left_out])
 
 

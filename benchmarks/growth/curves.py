@@ -66,11 +66,15 @@ class Panel:
         steps = pairwise(points)
         return {size: (cost - before) / (size - smaller) for (smaller, before), (size, cost) in steps}
 
+    def usual(self, name: str) -> float:
+        """The median of these without the last; 0 if there is none, or noise hides them."""
+        *others, _ = self.level(name).values()
+        return max(0.0, median(others)) if others else 0.0
+
     def growth(self, name: str) -> float | None:
-        """The last of these by the median of the others; None if noise hides them."""
-        *others, last = self.level(name).values()
-        usual = median(others) if others else 0.0
-        return last / usual if usual > 0 else None
+        """The last of these by the usual one; None if noise hides them."""
+        usual = self.usual(name)
+        return [*self.level(name).values()][-1] / usual if usual else None
 
     def holds(self, name: str) -> bool | None:
         """Whether the cost follows its law; None if it is not judged."""
@@ -99,6 +103,7 @@ class Panel:
             name: {
                 "points": sorted(points.items()),
                 "level": sorted(self.level(name).items()),
+                "usual": self.usual(name),
                 "growth": self.growth(name),
                 "holds": self.holds(name),
                 "verdict": self.verdict(name),

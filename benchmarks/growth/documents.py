@@ -20,6 +20,7 @@ from benchmarks.llama_index import retrieval as in_llama
 from benchmarks.measure import SyncContender
 
 SCALE = "melious.scale.Embedder"
+_STATUS = Path("/proc/self/status")
 _BATCH = 10_000
 """Rows in a batch of the embedder, as an engine hands them to it."""
 
@@ -34,6 +35,15 @@ def measure(lab: Lab) -> Iterator[Panel]:
     most = {names.LANGCHAIN_MELIOUS: 100_000, names.LLAMA_MELIOUS: 100_000}
     yield lab.grow(panel, sizes, _embedding, "text", lambda size: size, most)
 
+    if _STATUS.exists():  # Linux
+        yield from _memory(lab)
+
+    sizes = lab.sizes(100, 1000, 10_000, 100_000)
+    panel = Panel("documents to rerank", "document")
+    yield lab.grow(panel, sizes, _ranking, "text", lambda size: size)
+
+
+def _memory(lab: Lab) -> Iterator[Panel]:
     sizes = lab.sizes(10_000, 100_000, 300_000, 1_000_000)
     panel = Panel("memory of texts and their vectors", "text", quantity="peak of memory", unit="KB")
     for size in sizes:
@@ -43,10 +53,6 @@ def measure(lab: Lab) -> Iterator[Panel]:
     for size in sizes:
         panel.note(SCALE, size, _peak(lab, SCALE, size))
     yield panel
-
-    sizes = lab.sizes(100, 1000, 10_000, 100_000)
-    panel = Panel("documents to rerank", "document", references=(names.HTTPX2,))
-    yield lab.grow(panel, sizes, _ranking, "text", lambda size: size)
 
 
 # --- texts ----------------------------------------------------------------------------------------------
@@ -96,7 +102,7 @@ def _peak(lab: Lab, kind: str, size: int) -> float:
 
 def _resident(field: str) -> int:
     """`VmRSS` or `VmHWM` of this process, in KB."""
-    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    lines = _STATUS.read_text(encoding="ascii").splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(field))
 
 

@@ -97,6 +97,8 @@ class Lab:
         """
         for size in sizes:
             self._render(kind, size)
+        for name in contenders(sizes[0]):
+            panel.curves.setdefault(name, {})
         with ExitStack() as stack:
             points = [
                 _Point(name, size, self._open(stack, contender, self.url(kind, size)))
