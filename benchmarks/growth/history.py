@@ -27,6 +27,10 @@ def measure(lab: Lab) -> Iterator[Panel]:
     sizes = tuple(_TURN * turns for turns in lab.sizes(5, 15, 50, 150, 500))
     yield lab.grow(panel, sizes, _conversations, "text", lambda _: ANSWER)
 
+    panel = Panel("tool calls and results in the history", "call")
+    sizes = lab.sizes(10, 100, 1000, 4000, 16_000)
+    yield lab.grow(panel, sizes, _calls, "text", lambda _: ANSWER)
+
     sizes = lab.sizes(1, 4, 16, 64, 256)
     panel = Panel("ledgers active", "ledger")
     yield lab.grow(panel, sizes, _ledgers, "text", lambda _: ANSWER)

@@ -15,6 +15,7 @@ from melious.exchange.request import Response
 from melious.settings.config import ClientConfig
 from melious.wire.chunks import ChatStreamParser
 from melious.wire.head import Head
+from melious.wire.history import consistent
 from melious.wire.json_object import ObjectScanner
 from melious.wire.sse import SSEDecoder
 from melious.wire.thinking import ThinkSplitter
@@ -144,6 +145,25 @@ def test_the_progress_of_batches_costs_the_same_however_many_are_done() -> None:
 
     report(1)  # what only the first call does
     assert report(200) < 2.2 * report(100)
+
+
+@pytest.mark.parametrize("given", ["c{}", "", "c"], ids=["own ids", "no ids", "one id"])
+@pytest.mark.parametrize("answered_by", ["id", "name", "neither", "nobody"])
+def test_calls_of_a_history_cost_the_same_however_many_a_message_has(given: str, answered_by: str) -> None:
+    def history(count: int) -> list[dict[str, Any]]:
+        calls = [{"id": given.format(n), "function": {"name": f"f{n}"}} for n in range(count)]
+        about = {"id": "tool_call_id", "name": "name"}.get(answered_by)
+        results = [
+            {"role": "tool", "content": str(n)}
+            | ({} if about is None else {about: calls[n]["id"] if about == "tool_call_id" else f"f{n}"})
+            for n in reversed(range(count))
+        ]
+        asked = {"role": "assistant", "tool_calls": calls}
+        return [asked] if answered_by == "nobody" else [asked, *results]
+
+    few, many = history(100), history(200)
+    assert len(consistent(many)) == 201
+    assert steps(lambda: consistent(many)) < 2.2 * steps(lambda: consistent(few))
 
 
 class Counted(list[str]):
