@@ -1,8 +1,9 @@
 """`python -m benchmarks.page FILE ...`: writes the tables of docs/comparison.md from the JSON of runs.
 
 A file is what `python -m benchmarks --json` or `python -m benchmarks.growth --json`
-wrote. Only the sections for which a file has figures are written anew, each
-between the comments that name it; the rest of the page is left as it is.
+wrote. Of several files with the same panel the last counts. Only the sections
+for which a file has figures are written anew, each between the comments that
+name it; the rest of the page is left as it is.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,19 +61,22 @@ def sections(runs: Sequence[Mapping[str, Any]], picture: Path) -> dict[str, str]
         picture: Where to draw how the cost grows.
     """
     found: dict[str, str] = {}
+    panels: dict[str, Mapping[str, Any]] = {}
     for run in runs:
         if "panels" in run:
-            draw(run["panels"], picture)
-            found["growth"] = _growth(run)
+            panels |= {panel["title"]: panel for panel in run["panels"]}
+            found["growth"] = f"{_where(run)}\n\n{_growth([*panels.values()])}"
             continue
-        for name, mine, columns in (
-            ("langchain", lambda title: title.startswith("LangChain"), _LANGCHAIN),
-            ("llama_index", lambda title: title.startswith("LlamaIndex"), _LLAMA_INDEX),
-            ("core", lambda title: not title.startswith(("LangChain", "LlamaIndex")), _CORE),
+        for name, begins, columns in (
+            ("langchain", ("LangChain",), _LANGCHAIN),
+            ("llama_index", ("LlamaIndex",), _LLAMA_INDEX),
+            ("core", ("request", "streamed", "embeddings", "rerank", "import", "construction"), _CORE),
         ):
-            rows = _rows(run["tables"], mine, columns)
+            rows = _rows(run["tables"], begins, columns)
             if rows:
                 found[name] = f"{_where(run)}\n\n{rows}"
+    if panels:
+        draw([*panels.values()], picture)
     return found
 
 
@@ -81,11 +85,9 @@ def _where(run: Mapping[str, Any]) -> str:
     return f"Measured on {run['date']}: {run['machine']}. With {', '.join(versions)}."
 
 
-def _rows(
-    tables: Mapping[str, Mapping[str, Any]], mine: Callable[[str], bool], columns: Sequence[str]
-) -> str:
+def _rows(tables: Mapping[str, Mapping[str, Any]], begins: tuple[str, ...], columns: Sequence[str]) -> str:
     """What was measured, a row each, with those columns in which there is a figure."""
-    found = {title: table for title, table in tables.items() if mine(title)}
+    found = {title: table for title, table in tables.items() if title.startswith(begins)}
     columns = [one for one in columns if any(one in table["figures"] for table in found.values())]
     rows = [
         [
@@ -107,9 +109,9 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _growth(run: Mapping[str, Any]) -> str:
+def _growth(panels: Sequence[Mapping[str, Any]]) -> str:
     rows = []
-    for panel in run["panels"]:
+    for panel in panels:
         unit = panel["unit"].replace("us", "µs")
         unit = f"{unit} a {panel['piece']}" if panel["law"] == "linear" else unit
         for name, curve in panel["curves"].items():
@@ -126,12 +128,10 @@ def _growth(run: Mapping[str, Any]) -> str:
                     curve["verdict"],
                 ]
             )
-    left_out = [
-        f"{panel['title']}: left out {panel['left_out']}." for panel in run["panels"] if panel["left_out"]
-    ]
+    left_out = [f"{panel['title']}: left out {panel['left_out']}." for panel in panels if panel["left_out"]]
     picture = f"![Cost by size, one panel for each kind of work]({_PICTURE})"
     head = ["Work", "By", "Size", "Usually", "At the largest", "Growth", "Verdict"]
-    return "\n\n".join([_where(run), RULE, picture, _table(head, rows), *left_out])
+    return "\n\n".join([RULE, picture, _table(head, rows), *left_out])
 
 
 def written(page: str, found: Mapping[str, str]) -> str:

@@ -34,7 +34,7 @@ def main() -> None:
         action="store_true",
         help="only see that it runs; the figures mean nothing, and are not judged",
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too, as they come")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the curves there: .svg or .png")
     options = parser.parse_args()
     for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
@@ -42,20 +42,21 @@ def main() -> None:
 
     print(report.heading())
     files = allow_files()
-    panels = []
+    panels: list[Panel] = []
+    facts = report.machine() | {"quick": options.quick}
     with server.running() as address, asyncio.Runner() as runner:
         lab = Lab(address, runner, files=files, quick=options.quick)
         for part in options.only or PARTS:
             for panel in PARTS[part](lab):
                 print(tables.text(panel), flush=True)
                 panels.append(panel)
-    written = report.machine() | {"quick": options.quick, "panels": [panel.as_json() for panel in panels]}
-    if options.json:
-        options.json.write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8")
+                if options.json:
+                    written = facts | {"panels": [panel.as_json() for panel in panels]}
+                    options.json.write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8")
     if options.plot:
         from benchmarks.growth.plot import draw
 
-        draw(written["panels"], options.plot)
+        draw([panel.as_json() for panel in panels], options.plot)
     growing = [
         f"{panel.title}: {name}" for panel in panels for name in panel.curves if panel.holds(name) is False
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -17,6 +18,8 @@ from benchmarks.measure import SyncContender
 from benchmarks.server import ANSWER, FIELD, MODEL, QUESTION, TOOL
 
 _ARGUMENTS = {FIELD: "locks"}
+_QUESTION = QUESTION[:100]
+_RESULT = "Four locks."
 _TURN = 4
 """Messages of a turn: a question, a tool call, what came of it, an answer."""
 
@@ -25,13 +28,13 @@ def measure(lab: Lab) -> Iterator[Panel]:
     """Messages, and then ledgers and callbacks."""
     panel = Panel("messages in the history", "message")
     sizes = tuple(_TURN * turns for turns in lab.sizes(5, 15, 50, 150, 500))
-    yield lab.grow(panel, sizes, _conversations, "text", lambda _: ANSWER)
+    yield lab.grow(panel, sizes, lambda size: _conversations(size // _TURN), "text", lambda _: ANSWER)
 
     panel = Panel("tool calls and results in the history", "call")
     sizes = lab.sizes(10, 100, 1000, 4000, 16_000)
-    yield lab.grow(panel, sizes, _calls, "text", lambda _: ANSWER)
+    yield lab.grow(panel, sizes, lambda size: _conversations(1, size), "text", lambda _: ANSWER)
 
-    sizes = lab.sizes(1, 4, 16, 64, 256)
+    sizes = lab.sizes(1, 16, 32, 64, 128)
     panel = Panel("ledgers active", "ledger")
     yield lab.grow(panel, sizes, _ledgers, "text", lambda _: ANSWER)
     panel = Panel("callbacks active", "callback", references=(BARE_LANGCHAIN, BARE_LLAMA))
@@ -41,27 +44,25 @@ def measure(lab: Lab) -> Iterator[Panel]:
 # --- the history ----------------------------------------------------------------------------------------
 
 
-def _conversations(size: int) -> dict[str, SyncContender]:
-    turns = size // _TURN
+def _conversations(turns: int, calls: int = 1) -> dict[str, SyncContender]:
+    """A question after so many turns, each with so many tool calls."""
+    ids = [[f"call_{turn}_{number}" for number in range(calls)] for turn in range(turns)]
     return {
-        names.CORE: _core(_on_the_wire(turns)),
-        names.LANGCHAIN_MELIOUS: _langchain(turns),
-        names.LLAMA_MELIOUS: _llama(turns),
+        names.CORE: _core(_on_the_wire(ids)),
+        names.LANGCHAIN_MELIOUS: _langchain(ids),
+        names.LLAMA_MELIOUS: _llama(ids),
     }
 
 
-def _on_the_wire(turns: int) -> list[dict[str, Any]]:
+def _on_the_wire(turns: list[list[str]]) -> list[dict[str, Any]]:
+    function = {"name": TOOL, "arguments": json.dumps(_ARGUMENTS)}
     messages: list[dict[str, Any]] = []
-    for turn in range(turns):
-        call = {
-            "id": f"call_{turn}",
-            "type": "function",
-            "function": {"name": TOOL, "arguments": f'{{"{FIELD}": "locks"}}'},
-        }
+    for ids in turns:
+        calls = [{"id": one, "type": "function", "function": function} for one in ids]
         messages += [
-            {"role": "user", "content": f"Question {turn}: {QUESTION[:100]}"},
-            {"role": "assistant", "content": None, "tool_calls": [call]},
-            {"role": "tool", "tool_call_id": f"call_{turn}", "content": "Four locks."},
+            {"role": "user", "content": _QUESTION},
+            {"role": "assistant", "content": None, "tool_calls": calls},
+            *({"role": "tool", "tool_call_id": one, "content": _RESULT} for one in ids),
             {"role": "assistant", "content": ANSWER},
         ]
     return messages[:-1]
@@ -78,18 +79,17 @@ def _core(messages: list[dict[str, Any]]) -> SyncContender:
     return open_client
 
 
-def _langchain(turns: int) -> SyncContender:
+def _langchain(turns: list[list[str]]) -> SyncContender:
     @contextmanager
     def open_model(url: str) -> Iterator[Callable[[], Any]]:
         from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 
         messages: list[BaseMessage] = []
-        for turn in range(turns):
-            call = {"id": f"call_{turn}", "name": TOOL, "args": _ARGUMENTS}
+        for ids in turns:
             messages += [
-                HumanMessage(f"Question {turn}: {QUESTION[:100]}"),
-                AIMessage("", tool_calls=[call]),
-                ToolMessage("Four locks.", tool_call_id=f"call_{turn}"),
+                HumanMessage(_QUESTION),
+                AIMessage("", tool_calls=[{"id": one, "name": TOOL, "args": _ARGUMENTS} for one in ids]),
+                *(ToolMessage(_RESULT, tool_call_id=one) for one in ids),
                 AIMessage(ANSWER),
             ]
         model = langchain.melious(url)
@@ -98,20 +98,23 @@ def _langchain(turns: int) -> SyncContender:
     return open_model
 
 
-def _llama(turns: int) -> SyncContender:
+def _llama(turns: list[list[str]]) -> SyncContender:
     @contextmanager
     def open_model(url: str) -> Iterator[Callable[[], Any]]:
         from llama_index.core.base.llms.types import ChatMessage, ToolCallBlock
 
+        def call(one: str) -> ToolCallBlock:
+            return ToolCallBlock(tool_call_id=one, tool_name=TOOL, tool_kwargs=_ARGUMENTS)
+
+        def result(one: str) -> ChatMessage:
+            return ChatMessage(role="tool", content=_RESULT, additional_kwargs={"tool_call_id": one})
+
         messages: list[ChatMessage] = []
-        for turn in range(turns):
-            call = ToolCallBlock(tool_call_id=f"call_{turn}", tool_name=TOOL, tool_kwargs=_ARGUMENTS)
+        for ids in turns:
             messages += [
-                ChatMessage(role="user", content=f"Question {turn}: {QUESTION[:100]}"),
-                ChatMessage(role="assistant", blocks=[call]),
-                ChatMessage(
-                    role="tool", content="Four locks.", additional_kwargs={"tool_call_id": f"call_{turn}"}
-                ),
+                ChatMessage(role="user", content=_QUESTION),
+                ChatMessage(role="assistant", blocks=[call(one) for one in ids]),
+                *(result(one) for one in ids),
                 ChatMessage(role="assistant", content=ANSWER),
             ]
         model = llama.melious(url)

@@ -28,6 +28,7 @@ PANELS = {
     "tool calls in one event": {*OURS, *FAKES},
     "tool calls in a whole answer": OURS,
     "messages in the history": OURS,
+    "tool calls and results in the history": OURS,
     "ledgers active": OURS,
     "callbacks active": {
         "langchain_melious",
@@ -85,6 +86,33 @@ def test_a_quick_run_has_every_curve_and_the_page_shows_it(tmp_path: Path) -> No
     assert (shown.parent / "images" / "growth.svg").read_text() == plot.read_text()
     before.pop("growth")
     assert after == before  # of a run without these figures, the page keeps what it had
+
+
+def test_a_run_beside_peers_becomes_tables_of_the_page(tmp_path: Path) -> None:
+    figures = {"httpx2": 341.2, "httpx2 + langchain-core": 437.0, "langchain_melious": 498.6}
+    measured = {
+        "date": "2026-11-30",
+        "machine": "a machine",
+        "versions": "melious 0.1.0, langchain-mistralai -",
+        "tables": {
+            "LangChain, invoke": {"unit": "us", "figures": figures},
+            "LangChain, aembed_documents": {"unit": "ms", "figures": {"langchain_melious": 98.25}},
+            "LangChain, nobody's": {"unit": "ms", "figures": {"httpx2": 3.0}},
+        },
+    }
+    found = page.sections([measured], tmp_path / "growth.svg")
+    assert found == {
+        "langchain": "Measured on 2026-11-30: a machine. With melious 0.1.0.\n\n"
+        "| CPU time | httpx2 | httpx2 + langchain-core | langchain_melious |\n"
+        "| --- | --- | --- | --- |\n"
+        "| LangChain, invoke, µs | 341 | 437 | **499** |\n"
+        "| LangChain, aembed_documents, ms |  |  | **98.2** |"
+    }
+    shown = page.written(page.PAGE.read_text(encoding="utf-8"), found)
+    assert found["langchain"] in shown
+    assert page.written(shown, found) == shown
+    with pytest.raises(ValueError, match="no section 'core'"):
+        page.written("An empty page.", {"core": "| a |"})
 
 
 # --- how curves are judged ------------------------------------------------------------------------------
