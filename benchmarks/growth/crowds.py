@@ -19,7 +19,7 @@ from benchmarks.core.requests import MESSAGES
 from benchmarks.core.streams import BODY as STREAM
 from benchmarks.growth.curves import Panel
 from benchmarks.growth.lab import ENOUGH, Lab
-from benchmarks.growth.server import ROUNDS
+from benchmarks.growth.server import TOGETHER
 from benchmarks.langchain import models as langchain
 from benchmarks.llama_index import models as llama
 from benchmarks.measure import AsyncContender, Stopwatch, SyncContender
@@ -196,7 +196,7 @@ Read = Callable[[], AsyncIterator[str]]
 
 
 def _together(lab: Lab) -> Iterator[Panel]:
-    """So many streams of a few chunks each: none goes on before all have begun."""
+    """So many streams of a few chunks each: none goes on before all have begun, and then all do."""
     cpu = Panel("streams at once", "stream", references=(names.HTTPX2,))
     first = Panel(
         "streams at once, until the first chunk",
@@ -223,7 +223,7 @@ def _together(lab: Lab) -> Iterator[Panel]:
                     continue
                 with Stopwatch() as watch:
                     waits, length = lab.wait_for(_read_all(read, size))
-                if length != size * ROUNDS * len(WORD):
+                if length != size * TOGETHER * len(WORD):
                     raise RuntimeError(f"{name} read {length} characters of {size} streams")
                 spent[name, size] += watch.seconds
                 cpu.note(name, size, watch.seconds * 1e6)

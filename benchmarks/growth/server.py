@@ -22,8 +22,8 @@ from benchmarks import server
 DIMENSIONS = 8
 PIECE = 16
 """Characters in a piece of streamed arguments."""
-ROUNDS = 16
-"""Chunks of each stream that run together with others."""
+TOGETHER = 16
+"""Chunks of a stream that is one of many."""
 _END = b"\n\n\r\n"
 _ASSISTANT = {"role": "assistant", "content": ""}
 
@@ -91,27 +91,23 @@ def _vectors(count: int) -> bytes:
 
 
 class Together:
-    """Streams that begin at once and go on only when all of them have begun, a chunk of each in turn."""
+    """Streams that have begun and get the rest, each at once, when all of them have begun."""
 
-    def __init__(self, rest: list[bytes]) -> None:
+    def __init__(self, rest: bytes) -> None:
         self._rest = rest
         self._begun: dict[int, list[asyncio.Transport]] = defaultdict(list)
-        self._running: set[asyncio.Task[None]] = set()
 
     def join(self, size: int, transport: asyncio.Transport) -> None:
-        """Take a stream; the last of so many lets all go on."""
+        """Take a stream; with the last of so many all go on."""
         begun = self._begun[size]
         begun.append(transport)
         if len(begun) == size:
-            task = asyncio.get_running_loop().create_task(self._go_on(self._begun.pop(size)))
-            self._running.add(task)
-            task.add_done_callback(self._running.discard)
+            # Not before this one has its beginning.
+            asyncio.get_running_loop().call_soon(self._go_on, self._begun.pop(size))
 
-    async def _go_on(self, streams: list[asyncio.Transport]) -> None:
-        for part in self._rest:
-            for transport in streams:
-                transport.write(part)
-            await asyncio.sleep(0)
+    def _go_on(self, streams: list[asyncio.Transport]) -> None:
+        for transport in streams:
+            transport.write(self._rest)
 
 
 class _Connection(server.Connection):
@@ -137,16 +133,15 @@ class _Connection(server.Connection):
         return _answer_of(kind, int(size), stream=stream)
 
 
-def _parts() -> tuple[bytes, list[bytes]]:
-    """A stream of few chunks: what it begins with, its first text included, and every further chunk."""
-    *blocks, end = _chunks(ROUNDS).split(_END)
-    role, first, *rest = (block + _END for block in blocks)
-    return role + first, [*rest, end]
+def _halves() -> tuple[bytes, bytes]:
+    """A short stream: what it begins with, its first text included, and the rest."""
+    role, first, rest = _chunks(TOGETHER).split(_END, 2)
+    return role + _END + first + _END, rest
 
 
 async def _serve() -> None:
     loop = asyncio.get_running_loop()
-    first, rest = _parts()
+    first, rest = _halves()
     make = partial(_Connection, Together(rest), first)
     listening = await loop.create_server(make, "127.0.0.1", 0, backlog=4096)
     print(listening.sockets[0].getsockname()[1], flush=True)
