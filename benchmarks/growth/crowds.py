@@ -198,16 +198,12 @@ Read = Callable[[], AsyncIterator[str]]
 def _together(lab: Lab) -> Iterator[Panel]:
     """So many streams of a few chunks each: none goes on before all have begun, and then all do."""
     cpu = Panel("streams at once", "stream", references=(names.HTTPX2,))
-    first = Panel(
-        "streams at once, until the first chunk",
-        "stream",
-        "linear",
-        "median wait",
-        "ms",
-        references=(names.HTTPX2,),
-    )
+    title, wait = "streams at once, until the first chunk", "until the median first chunk"
+    until = Panel(title, "stream", "linear", f"CPU {wait}", "ms", references=(names.HTTPX2,))
+    # Other work on the machine counts here, so this one is not judged.
+    clock = Panel(f"{title}, by the clock", "stream", "linear", f"time {wait}", "ms", references=(*_STREAMS,))
     sizes = lab.with_files(cpu, 20, 100, 500, 1000, 2000)
-    first.left_out = cpu.left_out
+    until.left_out = clock.left_out = cpu.left_out
     with ExitStack() as stack:
         readers: dict[tuple[str, int], Read] = {}
         for size in sizes:
@@ -222,31 +218,34 @@ def _together(lab: Lab) -> Iterator[Panel]:
                 if spent[name, size] > ENOUGH:
                     continue
                 with Stopwatch() as watch:
-                    waits, length = lab.wait_for(_read_all(read, size))
+                    times, spent_until, length = lab.wait_for(_read_all(read, size))
                 if length != size * TOGETHER * len(WORD):
                     raise RuntimeError(f"{name} read {length} characters of {size} streams")
                 spent[name, size] += watch.seconds
                 cpu.note(name, size, watch.seconds * 1e6)
-                first.note(name, size, median(waits) * 1e3)
-    yield cpu
-    yield first
+                until.note(name, size, median(spent_until) * 1e3)
+                clock.note(name, size, median(times) * 1e3)
+    yield from (cpu, until, clock)
 
 
-async def _read_all(read: Read, count: int) -> tuple[list[float], int]:
-    """Read so many streams at once; gives the waits for the first chunks, and the characters of all."""
-    waits: list[float] = []
-    began = time.perf_counter()
+async def _read_all(read: Read, count: int) -> tuple[list[float], list[float], int]:
+    """Read so many streams at once; gives time and CPU until each first chunk, and the characters of all."""
+    times: list[float] = []
+    spent: list[float] = []
+    began, before = time.perf_counter(), time.process_time()
 
     async def one() -> int:
         length = 0
         async for text in read():
             if text and not length:
-                waits.append(time.perf_counter() - began)
+                times.append(time.perf_counter() - began)
+                spent.append(time.process_time() - before)
             length += len(text)
         return length
 
     async with asyncio.timeout(_PATIENCE):
-        return waits, sum(await asyncio.gather(*(one() for _ in range(count))))
+        length = sum(await asyncio.gather(*(one() for _ in range(count))))
+    return times, spent, length
 
 
 @asynccontextmanager

@@ -40,6 +40,7 @@ PANELS = {
     "an async request beside open connections": {*OURS, AIOHTTP, "httpx2"},
     "streams at once": {*OURS, AIOHTTP, "httpx2"},
     "streams at once, until the first chunk": {*OURS, AIOHTTP, "httpx2"},
+    "streams at once, until the first chunk, by the clock": {*OURS, AIOHTTP, "httpx2"},
     "threads": {*OURS, "httpx2"},
     "texts to embed": {*OURS, EMBEDDER},
     "memory of texts and their vectors": {"MeliousClient"},
