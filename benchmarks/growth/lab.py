@@ -23,7 +23,7 @@ from benchmarks.measure import AsyncContender, Stopwatch, SyncContender
 QUICK_SIZES = (1, 2, 4)
 _BLOCK = 0.04
 """Seconds of CPU that a block takes at least."""
-ENOUGH = 3.0
+ENOUGH = 8.0
 """Seconds of CPU after which a point gets no further block."""
 _MOST_TIMES = 200
 _PATIENCE = 300.0
