@@ -15,7 +15,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import contenders as names
 from benchmarks.growth.plot import draw
 from benchmarks.growth.tables import RULE, figure
 
@@ -24,33 +23,28 @@ _PICTURE = "images/growth.svg"
 _SECTION = "<!-- {name}: python -m benchmarks.page -->\n"
 _END = "<!-- end -->"
 
+_CORE = ("httpx", "httpx2", "MeliousClient", "MeliousClient, aiohttp", "openai")
 _LANGCHAIN = (
-    names.HTTPX2,
-    names.LANGCHAIN_FLOOR,
-    names.LANGCHAIN_MELIOUS,
-    names.LANGCHAIN_MELIOUS_AIOHTTP,
-    names.LANGCHAIN_MISTRAL,
-    names.LANGCHAIN_OPENAI,
+    "httpx2",
+    "langchain-core, bare POST",
+    "MeliousClient",
+    "langchain_melious",
+    "langchain_melious, aiohttp",
+    "langchain-mistralai",
+    "langchain-openai",
 )
 _LLAMA_INDEX = (
-    names.HTTPX2,
-    names.LLAMA_FLOOR,
-    names.LLAMA_MELIOUS,
-    names.LLAMA_MELIOUS_AIOHTTP,
-    names.LLAMA_MISTRAL,
-    names.LLAMA_OPENAI,
-    names.LLAMA_OPENAI_EMBEDDING,
-    names.LLAMA_COHERE,
+    "httpx2",
+    "llama-index-core, bare POST",
+    "MeliousClient",
+    "llama_index_melious",
+    "llama_index_melious, aiohttp",
+    "llama-index MistralAI",
+    "llama-index OpenAILike",
+    "OpenAILikeEmbedding",
+    "llama-index CohereRerank",
 )
-_CORE = (names.HTTPX, names.HTTPX2, names.CORE, names.CORE_AIOHTTP, names.OPENAI)
-_OURS = {
-    names.CORE,
-    names.CORE_AIOHTTP,
-    names.LANGCHAIN_MELIOUS,
-    names.LANGCHAIN_MELIOUS_AIOHTTP,
-    names.LLAMA_MELIOUS,
-    names.LLAMA_MELIOUS_AIOHTTP,
-}
+_OURS = ("MeliousClient", "langchain_melious", "llama_index_melious")
 
 
 def sections(runs: Sequence[Mapping[str, Any]], picture: Path) -> dict[str, str]:
@@ -95,13 +89,13 @@ def _rows(tables: Mapping[str, Mapping[str, Any]], begins: tuple[str, ...], colu
             *(_cell(one, table["figures"][one]) if one in table["figures"] else "" for one in columns),
         ]
         for title, table in found.items()
-        if any(one in _OURS for one in table["figures"])
+        if any(one.startswith(_OURS) for one in table["figures"])
     ]
     return _table(["CPU time", *columns], rows) if rows else ""
 
 
 def _cell(name: str, number: float) -> str:
-    return f"**{figure(number)}**" if name in _OURS else figure(number)
+    return f"**{figure(number)}**" if name.startswith(_OURS) else figure(number)
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -90,7 +90,7 @@ def test_a_quick_run_has_every_curve_and_the_page_shows_it(tmp_path: Path) -> No
 
 
 def test_a_run_beside_peers_becomes_tables_of_the_page(tmp_path: Path) -> None:
-    figures = {"httpx2": 341.2, "httpx2 + langchain-core": 437.0, "langchain_melious": 498.6}
+    figures = {"httpx2": 341.2, "langchain-core, bare POST": 437.0, "langchain_melious": 498.6}
     measured = {
         "date": "2026-11-30",
         "machine": "a machine",
@@ -104,7 +104,7 @@ def test_a_run_beside_peers_becomes_tables_of_the_page(tmp_path: Path) -> None:
     found = page.sections([measured], tmp_path / "growth.svg")
     assert found == {
         "langchain": "Measured on 2026-11-30: a machine. With melious 0.1.0.\n\n"
-        "| CPU time | httpx2 | httpx2 + langchain-core | langchain_melious |\n"
+        "| CPU time | httpx2 | langchain-core, bare POST | langchain_melious |\n"
         "| --- | --- | --- | --- |\n"
         "| LangChain, invoke, µs | 341 | 437 | **499** |\n"
         "| LangChain, aembed_documents, ms |  |  | **98.2** |"
