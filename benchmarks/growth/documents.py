@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from pydantic import SecretStr
+
 from benchmarks import contenders as names
 from benchmarks.contenders import KEY
 from benchmarks.core import ranking
@@ -121,9 +123,23 @@ def main(kind: str, size: int, url: str) -> None:
 def _ranking(size: int) -> dict[str, SyncContender]:
     return {
         names.CORE: ranking.contenders(size)[names.CORE],
-        names.LANGCHAIN_MELIOUS: in_langchain.rerank(size),
+        names.LANGCHAIN_MELIOUS: _langchain_rerank(size),
         names.LLAMA_MELIOUS: in_llama.rerank(_llama_rerank, size),
     }
+
+
+def _langchain_rerank(size: int) -> SyncContender:
+    @contextmanager
+    def open_model(url: str) -> Iterator[Callable[[], int]]:
+        from langchain_core.documents import Document
+
+        from langchain_melious import MeliousRerank
+
+        model = MeliousRerank(model=ranking.MODEL, api_key=SecretStr(KEY), base_url=url)
+        documents = [Document(text, metadata={"page": page}) for page, text in enumerate(texts(size))]
+        yield lambda: len(model.compress_documents(documents, ranking.QUERY))
+
+    return open_model
 
 
 def _llama_rerank(url: str) -> Any:
