@@ -99,6 +99,7 @@ class RerankPlan(BatchPlan[RerankResult]):
         sent = {name: value for name, value in params.items() if name not in _OWN}
         self._batch_body = body_of(config, "rerank", model, {}, sent)
         self._answers: list[tuple[Batch, RerankResult]] = []
+        self._done = 0
 
     def batches(self) -> list[Batch]:
         """The batches to send first: by count and by size."""
@@ -127,10 +128,11 @@ class RerankPlan(BatchPlan[RerankResult]):
         if len(batch) < len(self._documents):
             answer.results = [_placed(item, batch[item.index]) for item in answer.results]
         self._answers.append((batch, answer))
+        self._done += len(batch)
         return answer
 
     def _count(self) -> tuple[int, int]:
-        return sum(len(batch) for batch, _ in self._answers), len(self._documents)
+        return self._done, len(self._documents)
 
     def result(self) -> RerankResult:
         """The result of the whole call, best first; ties in the order of the documents."""
