@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _ENDPOINT = "/v1/embeddings"
 _OF_REQUESTS = frozenset(
-    {"batch_size", "max_batch_tokens", "count_tokens", "max_concurrency", "blank_texts", "input"}
+    {"as_numpy", "batch_size", "max_batch_tokens", "count_tokens", "max_concurrency", "blank_texts", "input"}
 )
 """The arguments of the ordinary call that say how its requests are made."""
 
