@@ -78,7 +78,17 @@ def obstacle(answers: Sequence[Seen], takes: Collection[int] = ()) -> Finding | 
             return found(seen.failure, Verdict.UNREACHABLE)
         if seen.refusal is not None and seen.status not in takes:
             return _refused(seen, seen.refusal)
+        if seen.is_something_else:
+            return found(_something_else(seen), NEW)
     return None
+
+
+def _something_else(seen: Seen) -> str:
+    """What came in place of an answer."""
+    if seen.fields:
+        return f"{seen.status} without {seen.ask.proof}; fields: {', '.join(sorted(seen.fields))}"
+    lacks = f" without {seen.ask.proof}" if seen.ask.proof else ""
+    return f"{seen.status}, {seen.kind or 'no media type'}{lacks}, in place of an answer"
 
 
 def short(seen: Seen) -> str:
