@@ -75,6 +75,12 @@ def test_a_rate_limit_without_end_ends_the_run(sandbox, probed):
     assert probe.trouble == "the rate limit was reached"
 
 
+def test_a_provider_that_fails_within_a_stream_decides_nothing(sandbox, lines_of):
+    sandbox.faults.add(Fault(endpoint="chat", code="provider_error", error_after_events=1, times=None))
+    finding = lines_of()["impact of a stream"].finding
+    assert finding.verdicts == ("unclear",), finding
+
+
 def test_interrupted_it_keeps_what_it_has(sandbox, prepared):
     probe = prepared(sandbox.base_url, sandbox.api_key)
 

@@ -14,10 +14,10 @@ from melious.errors import (
     NotFoundError,
     PermissionDeniedError,
     RateLimitError,
+    ServerError,
 )
 from melious.probe.asking import Seen
 
-_SERVER_ERROR = 500
 _NO_SUCH_METHOD = frozenset({405, 501})
 _LONGEST = 160
 
@@ -114,6 +114,6 @@ def _refused(seen: Seen, error: APIStatusError) -> Finding:
         return found(f"not there ({seen.status})", Verdict.ABSENT)
     if isinstance(error, RateLimitError):
         return not_asked(f"the rate limit was reached: {said}")
-    if seen.status is not None and seen.status >= _SERVER_ERROR:
+    if isinstance(error, ServerError):  # with any status: in a stream it comes under 200
         return found(said, UNCLEAR)
     return found(f"refused: {said}", NEW)
