@@ -165,3 +165,11 @@ def test_ecologits_gets_the_usage_phase_and_nothing_that_was_not_reported(ledger
     assert found.keys() == {"energy", "gwp", "wcf", "usage", "warnings"}
     assert [each["code"] for each in found["warnings"]] == ["melious-usage-only", "melious-not-reported"]
     assert ImpactLedger().to_ecologits().keys() == {"warnings"}
+
+
+def test_a_row_of_real_and_made_up_figures_says_how_many_are_made_up(tmp_path: Path) -> None:
+    real = _row(OCTOBER)
+    made_up = Row(OCTOBER, real.entry._replace(from_sandbox=True))
+    ImpactLedger.from_rows([real, made_up]).to_codecarbon(tmp_path / "emissions.csv")
+    (row,) = _read(tmp_path / "emissions.csv")
+    assert row["tracking_mode"] == "reported by Melious: 2 of 2 requests; 1 simulated by the Melious sandbox"

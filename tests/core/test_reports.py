@@ -289,3 +289,43 @@ def test_the_grid_is_carbon_divided_by_energy_and_unknown_where_one_is_missing(l
     ledger.record(Entry("chat", "glm-4.7", impact=EnvironmentImpact(carbon_g_co2=1.0)))
     assert ledger.total.grid_g_per_kwh is None, "the sums are not of the same requests"
     assert EnvironmentImpact(carbon_g_co2=1.0, energy_kwh=0).grid_g_per_kwh is None
+
+
+class Busy(ImpactLedger):
+    """A ledger to which another request is added whenever somebody has read its rows."""
+
+    def __init__(self) -> None:
+        super().__init__(keep_rows=100)
+        self.original = [self]
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        found = super().rows
+        self.original[0].add(*reversed(_row(*AUTUMN[2])))
+        return found
+
+
+def test_days_are_reported_while_requests_end() -> None:
+    ledger = Busy()
+    ledger.add(*reversed(_row(*AUTUMN[2])))
+    assert ledger.report(("2026-11-05", "2026-11-05")).total.requests == 1
+    assert ledger.total.requests > 1
+
+
+@pytest.mark.parametrize("name", ["country", "month", "model", "total"])
+def test_a_tag_with_the_name_of_another_table_has_its_own(name: str) -> None:
+    row = _row(*AUTUMN[0], tags=((name, "ours"),))
+    found = report([row], tag=name)
+    assert list(found.tables()["country"]) == ["FI"]
+    assert list(found.tables()[f"tag {name}"]) == ["ours"]
+    tables = [each["table"] for each in csv.DictReader(io.StringIO(found.to_csv()))]
+    assert tables == ["total", "month", "country", "provider", "model", f"tag {name}"]
+    assert f"tag {name}" in found.to_markdown()
+
+
+@pytest.mark.parametrize("suffix", [".md", ".html", ".csv", ".json"])
+def test_a_name_with_half_a_sign_is_saved_as_its_escape(tmp_path: Path, suffix: str) -> None:
+    ledger = ImpactLedger.from_rows([_row(*AUTUMN[0], model="cut \ud83d")])
+    ledger.save(tmp_path / f"ledger{suffix}")
+    ledger.report().save(tmp_path / f"report{suffix}")
+    assert "cut \\ud83d" in (tmp_path / f"report{suffix}").read_text(encoding="utf-8")

@@ -143,6 +143,16 @@ def test_routes_that_are_too_slow_or_not_timed_are_left_out() -> None:
     assert "no other route is fast enough" in str(alone)
 
 
+def test_a_usual_route_that_is_itself_too_slow_is_said_to_be() -> None:
+    slow = (20, {"grams": 0.1, "seconds": 50.0})
+    ledger = _ledger(slow, (12, {"routing": "speed", "grams": 0.5, "seconds": 1.0}))
+    found = _only(ledger, "flavor or preset", max_latency=2.0)
+    assert (found.verdict, found.too_slow) == ("least", ({},))
+    assert "Not fast enough, or not timed: the default route." in str(found)
+    alone = str(_only(_ledger(slow), "flavor or preset", max_latency=2.0))
+    assert "only this route has been seen. Not fast enough, or not timed: the default route." in alone
+
+
 def test_requests_that_reported_nothing_or_failed_are_no_evidence() -> None:
     ledger = _ledger(
         (20, {}),

@@ -89,29 +89,41 @@ def check(loopback: Loopback, exchange: Exchange) -> int:
 
 
 def _is_refusal(exchange: Exchange) -> bool:
-    return exchange.status >= 300 or b'"error"' in exchange.body[:200]
+    return exchange.status >= 300 or _error_in(exchange) is not None
+
+
+def _error_in(exchange: Exchange) -> Any:
+    """What the body, or an event of a stream, says under `error`; None if nothing."""
+    places = [_object_in(exchange), *(_events(exchange) if _is_stream(exchange) else ())]
+    return next((place["error"] for place in places if place.get("error")), None)
+
+
+def _events(exchange: Exchange) -> list[dict[str, Any]]:
+    lines = exchange.body.decode().splitlines()
+    return [json.loads(line[5:]) for line in lines if line.startswith("data: {")]
 
 
 def _check_refusal(exchange: Exchange, call: Callable[[], None]) -> None:
     with pytest.raises(MeliousError) as caught:
         call()
     error = caught.value
-    said = _object_in(exchange).get("error")
+    said = _error_in(exchange)
     usual: tuple[type[MeliousError], ...] = (ServerError,) if exchange.status >= 500 else (APIStatusError,)
     assert isinstance(error, _CLASSES.get(exchange.status, usual)), f"{exchange.name}: {error!r}"
-    assert error.status_code == exchange.status
+    assert exchange.status < 300 or error.status_code == exchange.status
     if isinstance(said, dict):
-        assert error.code == said["code"]
-        assert said["message"].rstrip(".") in str(error)
+        assert error.code == said.get("code")
+        assert said.get("message", "").rstrip(".") in str(error)
     assert error.request_id == exchange.headers.get("x-request-id")
     assert KEY not in str(error)
-    for words, kind in (
-        ("too long", ContextLengthExceededError),
-        ("unknown model", ModelNotFoundError),
-        ("bad key", AuthenticationError),
-        ("1 gram", NoProvidersAvailableError),
+    for words, status, kind in (
+        ("too long", 400, ContextLengthExceededError),
+        ("unknown model", 404, ModelNotFoundError),
+        ("bad key", 401, AuthenticationError),
+        ("1 gram", 503, NoProvidersAvailableError),
     ):
-        if words in exchange.name:
+        # With another status the service says something else, which the probe reports as new.
+        if words in exchange.name and exchange.status == status:
             assert isinstance(error, kind), f"{exchange.name}: {error!r}"
 
 
@@ -185,8 +197,7 @@ def _chats(base_url: str, body: dict[str, Any]) -> list[Callable[[], None]]:
 
 
 def _streams(base_url: str, exchange: Exchange) -> list[Callable[[], None]]:
-    lines = exchange.body.decode().splitlines()
-    events = [json.loads(line[5:]) for line in lines if line.startswith("data: {")]
+    events = _events(exchange)
     deltas = [event["choices"][0].get("delta") or {} for event in events if event.get("choices")]
     text = "".join(delta.get("content") or "" for delta in deltas)
     reported: dict[str, Any] = {}
@@ -316,13 +327,14 @@ def _models(base_url: str, body: dict[str, Any]) -> list[Callable[[], None]]:
 def _compare_reported(result: Any, body: dict[str, Any]) -> None:
     """Compare usage, impact and bill with the recording; what it lacks is None, and not zero."""
     usage, impact, bill = (body.get(name) for name in ("usage", "environment_impact", "billing_cost"))
-    assert (result.usage is None) == (usage is None)
+    assert (result.usage is None) == (usage is None and not body.get("meta"))
     if usage is not None:
-        assert result.usage.prompt_tokens == usage["prompt_tokens"]
+        assert result.usage.prompt_tokens == usage.get("prompt_tokens")
     assert (result.environment_impact is None) == (impact is None)
     for name in impact or ():
         assert getattr(result.environment_impact, name) == impact[name]
     assert (result.billing_cost is None) == (bill is None)
     if bill is not None:
-        assert str(result.billing_cost.paid_with) == bill["paid_with"]
-        assert result.billing_cost.credits == Decimal(str(bill["credits"]))
+        assert result.billing_cost.paid_with == bill.get("paid_with")
+        for name in {"credits", "energy"} & set(bill):
+            assert getattr(result.billing_cost, name) == Decimal(str(bill[name]))

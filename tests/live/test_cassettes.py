@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -27,4 +28,4 @@ def test_what_the_service_answered_is_read_right(folder: Path) -> None:
 @pytest.mark.parametrize("folder", CASSETTES, ids=lambda folder: folder.name)
 def test_a_cassette_holds_no_key(folder: Path) -> None:
     for path in folder.glob("*.json"):
-        assert "sk-" not in path.read_text(encoding="utf-8")
+        assert not re.search(r"(?<![A-Za-z0-9])sk-", path.read_text(encoding="utf-8"))

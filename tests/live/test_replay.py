@@ -50,3 +50,26 @@ def test_a_reader_that_reads_wrong_would_be_found(record):
     error = json.loads(too_long.body)["error"] | {"code": "window_exceeded", "message": "Too much."}
     with replaying.server() as server, pytest.raises(AssertionError, match="too long"):
         replaying.check(server, replace(too_long, body=json.dumps({"error": error}).encode()))
+
+
+def _with(exchange, **fields):
+    body = json.loads(exchange.body) | fields
+    return replace(exchange, body=json.dumps({name: value for name, value in body.items() if value}).encode())
+
+
+def test_forms_that_callers_have_seen_are_read_right_too(record):
+    """Bills of one amount, tokens counted under meta, errors without a code, and errors within a stream."""
+    found = {exchange.name.partition(" llama")[0]: exchange for exchange in cassette.read(record("live"))}
+    error = {"message": "Try again", "type": "server_error", "code": "provider_error"}
+    in_stream = b"data: " + json.dumps({"error": error}).encode() + b"\n\n"
+    stream = found["stream with usage"]
+    odd = [
+        _with(found["chat"], billing_cost={"credits": 0.0000144}),
+        _with(found["embeddings"], billing_cost={"credits": "0"}, environment_impact={"location": "FI"}),
+        _with(found["rerank"], usage=None, meta={"tokens": {"input_tokens": 60}}),
+        _with(found["chat without fields"], error={"message": "Model missing"}),
+        replace(stream, body=in_stream),
+        replace(stream, body=stream.body.partition(b"\n\n")[0] + b"\n\n" + in_stream),
+    ]
+    with replaying.server() as server:
+        assert all(replaying.check(server, exchange) for exchange in odd)

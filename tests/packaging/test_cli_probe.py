@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from loopback import Answer, Loopback
@@ -95,12 +96,14 @@ def test_without_consent_only_the_free_list_was_read(probe, sandbox, monkeypatch
     assert [request.endpoint for request in sandbox.requests] == ["models"]
 
 
-def test_consent_on_a_terminal(probe, monkeypatch):
+def test_consent_on_a_terminal(probe, sandbox, monkeypatch):
     monkeypatch.setattr("sys.stdin", Terminal("y\n"))
     status, out, err = probe("--max-cost", "0")
     assert status == 0
     assert "Go on? [y/N]" in err
-    assert "It stops before it has spent 0 EUR." in " ".join(err.split())
+    said = " ".join(err.split())
+    assert f"sends {len(sandbox.requests)} small requests to" in said
+    assert "None of them is billed." in said
     assert "`impact of chat` | not asked" in out
 
 
@@ -116,12 +119,63 @@ def test_ctrl_c_in_place_of_consent_ends_it(probe, sandbox, monkeypatch):
     assert [request.endpoint for request in sandbox.requests] == ["models"]
 
 
-def test_a_file_that_cannot_be_written_loses_no_report(probe, tmp_path):
-    (tmp_path / "taken").mkdir()
-    status, out, err = probe("--yes", "--max-cost", "0", "--out", str(tmp_path / "taken"))
+def test_a_budget_below_the_plan_is_announced(probe, monkeypatch):
+    monkeypatch.setattr("sys.stdin", Terminal("n\n"))
+    _, _, err = probe("--max-cost", "0.0001")
+    assert "It stops before it has spent 0.0001 EUR." in " ".join(err.split())
+
+
+def test_without_any_standard_input_consent_must_be_typed_before(probe, sandbox, monkeypatch):
+    monkeypatch.setattr("sys.stdin", None)
+    status, out, err = probe()
+    assert (status, out) == (2, "")
+    assert "add --yes" in err
+    assert not sandbox.requests
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_full_disk_loses_no_report(probe):
+    status, out, err = probe("--yes", "--max-cost", "0", "--out", "/dev/full")
     assert status == 1
     assert "cannot be written" in err
     assert out.startswith("# Report of melious probe")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--out", "folder"], "--out: 'folder' is a folder, not a file"),
+        (["--json", "folder"], "--json: 'folder' is a folder, not a file"),
+        (["--json", "file/report.json"], "--json: there is no folder "),
+        (["--out", "report", "--json", "./report"], "--json: must be another file than --out"),
+        (["--cassette", "file"], "/file' is a file, not a folder"),
+        (["--cassette", "file/cassette"], "/file' is a file, not a folder"),
+    ],
+)
+def test_what_could_not_be_written_is_found_before_anything_is_sent(
+    probe, sandbox, tmp_path, monkeypatch, arguments, said
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("")
+    status, out, err = probe("--yes", *arguments)
+    assert (status, out) == (2, "")
+    assert said in err
+    assert not sandbox.requests
+
+
+def test_half_a_sign_is_written_as_its_escape(probe, tmp_path):
+    """A service may cut a text in the middle of a sign, and such a text has no UTF-8."""
+    body = b'{"error": {"message": "cut \\ud83d", "type": "x", "param": null, "code": "\\ud83d"}}'
+
+    with Loopback(lambda _: Answer(400, {"content-type": "application/json"}, body)) as server:
+        files = ("--out", str(tmp_path / "r.md"), "--json", str(tmp_path / "r.json"))
+        probe("--yes", *files, "--cassette", str(tmp_path / "c"), base_url=server.base_url)
+    assert "cut \\ud83d" in (tmp_path / "r.md").read_text(encoding="utf-8")
+    assert json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))["exchanges"][0][
+        "body"
+    ] == json.loads(body)
+    assert json.loads(cassette.read(tmp_path / "c")[0].body) == json.loads(body)
 
 
 def test_a_cassette_is_not_mixed_with_another(probe, sandbox, tmp_path):
@@ -145,7 +199,7 @@ def test_models_by_name(probe):
     [
         (["--max-cost", "much"], "--max-cost: must be an amount in EUR"),
         (["--max-cost", "-1"], "--max-cost: must be an amount in EUR"),
-        (["--out", "/nowhere/at/all/report.md"], "there is no folder '/nowhere/at/all'"),
+        (["--out", "/nowhere/at/all/report.md"], "--out: there is no folder '/nowhere/at/all'"),
     ],
 )
 def test_wrong_options_send_nothing(probe, sandbox, arguments, said):

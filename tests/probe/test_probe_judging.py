@@ -132,7 +132,7 @@ def test_streams():
     assert found == ("new", 'text/event-stream, 1 chunks, [DONE]; comments: energy {"joules": 3}')
     assert judged("impact of a stream", seen([first, last | {"environment_impact": IMPACT}, done]))[0] == "G2"
     broken = seen([first, error("provider_error", "The provider failed.")])
-    assert judged("impact of a stream", broken)[0] == "new"
+    assert judged("impact of a stream", broken)[0] == "unclear"
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,16 @@ from melious.probe import cassette, report
 from melious.probe.scrubbing import scrubbed, scrubbed_headers, scrubbed_text
 
 KEY = "sk-mel-4d3f9c2ab17e"
-SECRETS = (KEY, "4d3f9c2a", "anna@example.org", "203.0.113.9", "acc_774411", "letters.jsonl", "session=8f2e")
+SECRETS = (
+    *(KEY, "4d3f9c2a", "b17e", "anna@example.org", "Anna", "203.0.113.9", "2001:db8", "req_0123456789abcdef"),
+    *("acc_774411", "letters.jsonl", "session=8f2e"),
+)
 HEADERS = {
     "content-type": "application/json",
     "x-request-id": "req_0123456789abcdef",
     "x-account": "acc_774411",
+    f"x-of-{KEY}": "1",
+    "request-id": f"{KEY}-17",
     "set-cookie": "session=8f2e",
     "x-ratelimit-limit": "240",
 }
@@ -41,11 +46,14 @@ def telltale(asked):
             200, HEADERS, json.dumps({"data": [], "user": "acc_774411", "filename": "letters.jsonl"}).encode()
         )
     error = {
-        "message": f"Bad key {KEY}, also seen as sk-mel-4d3f9c2a***17e, of anna@example.org at 203.0.113.9",
+        "message": f"Bad key {KEY}, also seen as sk-mel-4d3f9c2a***17e and as the key ending in b17e, of "
+        "anna@example.org at 203.0.113.9 and 2001:db8::8a2e:370:7334, in req_0123456789abcdef",
         "code": "invalid_request_error",
         "type": "invalid_request_error",
         "param": None,
         "account_id": "acc_774411",
+        "userName": "Anna",
+        "request_id": "req_0123456789abcdef",
     }
     return Answer(400, HEADERS, json.dumps({"error": error}).encode())
 
@@ -94,11 +102,36 @@ def test_no_question_sends_personal_data_or_a_paid_job(sandbox, probed):
         ("sk-mel-abc...xyz, sk-proj-1", "***, ***"),
         ("mail me@example.co.uk.", "mail ***."),
         ("from 10.0.0.1", "from ***"),
+        ("from 2001:db8::8a2e:370:7334, fe80::1: [2001:db8::2]:443", "from ***, ***: [***]:443"),
+        ("at 12:34:56, 2026-11-03T12:00:00Z, std::move", "at 12:34:56, 2026-11-03T12:00:00Z, std::move"),
+        ("see req_0123456789abcdef, req_1", "see req_01234567..., req_1"),
         ("version 0.22.0, 1.2.3.4.5, task-force", "version 0.22.0, 1.2.3.4.5, task-force"),
     ],
 )
 def test_texts(text, shown):
     assert scrubbed_text(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("the key hf_Zk93jQ0pLw7x", "the key ***"),
+        ("the key ending in w7x", "the key ending in w7x"),
+        ("the key ending in Lw7x", "the key ending in ***"),
+        ("the key Zk93jQ0p...", "the key ***..."),
+        ("words that are no part of it: Zk93, hf, pLw", "words that are no part of it: Zk93, hf, pLw"),
+    ],
+)
+def test_parts_of_a_key_of_any_form(text, shown):
+    assert scrubbed_text(text, "hf_Zk93jQ0pLw7x") == shown
+
+
+def test_what_is_nested_deeper_than_anything_real_is_hidden():
+    deep: object = "anna@example.org"
+    for _ in range(900):
+        deep = [deep]
+    assert "***" in json.dumps(scrubbed(deep))
+    assert "anna" not in json.dumps(scrubbed(deep))
 
 
 def test_fields_of_an_owner_are_hidden_and_others_stay():

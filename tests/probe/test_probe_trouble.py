@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import socket
 
@@ -72,6 +73,12 @@ def test_a_rate_limit_without_end_ends_the_run(sandbox, probed):
     probe, _ = probed(sandbox.base_url, sandbox.api_key, sleep=waits.append)
     assert sum(waits) <= 180
     assert probe.trouble == "the rate limit was reached"
+
+
+def test_a_provider_that_fails_within_a_stream_decides_nothing(sandbox, lines_of):
+    sandbox.faults.add(Fault(endpoint="chat", code="provider_error", error_after_events=1, times=None))
+    finding = lines_of()["impact of a stream"].finding
+    assert finding.verdicts == ("unclear",), finding
 
 
 def test_interrupted_it_keeps_what_it_has(sandbox, prepared):
@@ -148,6 +155,55 @@ def test_whatever_is_answered_there_is_a_report(probed, status, body):
         assert json.loads(json.dumps(report.to_dict(probe, facts, KEY)))["findings"]
         assert report.to_markdown(probe, facts, KEY).count("\n| ") > len(lines)
     assert len(lines) > 60
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(200, {"content-type": "text/html; charset=utf-8"}, b"<html>Please log in</html>"),
+        Answer(200, JSON, b"{}"),
+        Answer(200, JSON, b'{"detail": "accepted"}'),
+        Answer(204, {}, b""),
+    ],
+    ids=["page", "empty object", "other object", "nothing"],
+)
+def test_what_is_no_answer_says_nothing_about_answers(probed, answer):
+    """A portal in between answers 200 too; that no bill is in its page must not count for the service."""
+    listed = {"data": [{"id": name, "_meta": {"type": kind}} for name, kind in _KINDS]}
+    models = Answer(200, JSON, json.dumps(listed).encode())
+    with Loopback(lambda asked: models if "/models" in asked.path else answer) as server:
+        _, lines = probed(server.base_url, KEY, models=())
+    for line in lines.values():
+        if line.topic in {"Impact and bill", "Shapes of answers", "Routing"} or "impact" in line.name:
+            assert set(line.finding.verdicts) <= {"new", "not asked"}, line
+    assert lines["bill of chat"].finding.said.startswith(f"{answer.status}")
+
+
+def test_places_that_change_by_themselves_are_no_effect(probed):
+    """A service that balances its load serves every request elsewhere, with a wish and without."""
+    listed = {"data": [{"id": name, "_meta": {"type": kind}} for name, kind in _KINDS]}
+    places = itertools.cycle([("regolo", "IT"), ("ionos", "DE"), ("verda", "FI")])
+
+    def answer(asked):
+        if "/models" in asked.path:
+            return Answer(200, JSON, json.dumps(listed).encode())
+        provider, country = next(places)
+        body = {"choices": [{"message": {"content": "OK"}}], "data": [{"embedding": [0.5]}]}
+        impact = {"provider_id": provider, "location": country}
+        return Answer(200, JSON, json.dumps(body | {"environment_impact": impact}).encode())
+
+    with Loopback(answer) as server:
+        _, lines = probed(server.base_url, KEY, models=())
+    for name in (
+        "preset, older words",
+        "flavors",
+        "mode in chat",
+        "preset for embeddings",
+        "mode",
+        "custom_weights",
+    ):
+        assert lines[name].finding.verdicts == ("unclear",), name
+        assert "without a wish: " in lines[name].finding.said
 
 
 _KINDS = [("m", "chat"), ("e", "embeddings"), ("r", "rerank"), ("whisper", "audio")]

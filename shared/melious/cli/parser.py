@@ -204,7 +204,7 @@ def _add_probe(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="MODEL",
-        help="a chat model to ask; may be repeated; three cheap ones by default",
+        help="a chat model to ask; may be repeated; by default up to five, cheap ones first",
     )
     parser.add_argument(
         "--timeout", type=_seconds, default=60.0, metavar="SECONDS", help="for each answer; 60 by default"

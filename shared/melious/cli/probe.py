@@ -42,11 +42,9 @@ def run_probe(options: argparse.Namespace) -> int:
         )
     if not os.environ.get(KEY_VARIABLE, "").strip():
         raise ConfigurationError(no_key())
-    if not options.yes and not sys.stdin.isatty():
+    if not options.yes and (sys.stdin is None or not sys.stdin.isatty()):
         raise InvalidArgumentError("there is no terminal to ask for consent; add --yes")
-    for file in (options.out, options.json):
-        _check_writable(file)
-    _check_empty(options.cassette)
+    _check_places(options)
     began = time.time()
     wire = Wire(options.base_url, options.timeout, allow_insecure_http=options.allow_insecure_http)
     with closing(wire):
@@ -80,15 +78,23 @@ def _run(options: argparse.Namespace, probe: Probe, wire: Wire, limit: Decimal, 
 
 def _announcement(plan: Plan, base_url: str, limit: Decimal) -> str:
     """What will be sent, and what it costs."""
+    return (
+        f"melious probe sends {_planned(plan, base_url, limit)} It starts no batch, converts no document "
+        "and makes no picture. It looks whether the account has a finished batch, and which fields its first "
+        "result has; neither is written down. The report has neither your key nor personal data; read it "
+        "before you send it."
+    )
+
+
+def _planned(plan: Plan, base_url: str, limit: Decimal) -> str:
+    if not limit:
+        return f"{plan.free} small requests to {base_url}, one after the other. None of them is billed."
     most = plan.most_cost.quantize(_SHOWN, ROUND_UP)
     within = "" if plan.most_cost <= limit else f" It stops before it has spent {limit.normalize():f} EUR."
     return (
-        f"melious probe sends {plan.requests} small requests to {base_url}, one after the other, at "
-        f"{', '.join(plan.models)}. By the prices of the list, or high ones where it has none, they cost at "
-        f"most {most} EUR together.{within} It starts no batch, converts no document and makes no "
-        "picture. It looks whether the account has a finished batch, and which fields its first result has; "
-        "neither is written down. The report has neither your key nor personal data; read it before you send "
-        "it."
+        f"{plan.requests} small requests to {base_url}, one after the other, at {', '.join(plan.models)}. By "
+        "the prices of the list, or high ones where it has none, they cost at most "
+        f"{most} EUR together.{within}"
     )
 
 
@@ -132,21 +138,47 @@ def _write(options: argparse.Namespace, probe: Probe, facts: dict[str, Any], key
     return well
 
 
-def _check_writable(file: str | None) -> None:
-    """Fail before anything is paid where the report could not be written."""
-    if file is not None and not Path(file).absolute().parent.is_dir():
-        raise InvalidArgumentError(f"there is no folder {str(Path(file).absolute().parent)!r} to write to")
+def _check_places(options: argparse.Namespace) -> None:
+    """Fail before anything is paid where what it was paid for could not be written."""
+    files = {"--out": options.out, "--json": options.json}
+    for name, file in files.items():
+        if file is not None:
+            _check_file(name, Path(file))
+    if options.out is not None and options.json is not None and _is_same(options.out, options.json):
+        raise InvalidArgumentError(f"--json: must be another file than --out, not {options.json!r}")
+    if options.cassette is not None:
+        _check_folder(Path(options.cassette))
 
 
-def _check_empty(folder: str | None) -> None:
-    """Fail before anything is paid where exchanges of two runs would be mixed."""
-    if folder is not None and Path(folder).is_dir() and any(Path(folder).iterdir()):
-        raise InvalidArgumentError(f"--cassette: the folder {folder!r} is not empty")
+def _check_file(name: str, file: Path) -> None:
+    if file.is_dir():
+        raise InvalidArgumentError(f"{name}: {str(file)!r} is a folder, not a file")
+    folder = file.absolute().parent
+    if not folder.is_dir():
+        raise InvalidArgumentError(f"{name}: there is no folder {str(folder)!r} to write to")
+    if not os.access(file if file.exists() else folder, os.W_OK):
+        raise InvalidArgumentError(f"{name}: {str(file)!r} cannot be written")
+
+
+def _is_same(one: str, other: str) -> bool:
+    return Path(one).resolve() == Path(other).resolve()
+
+
+def _check_folder(folder: Path) -> None:
+    """A folder for a cassette is made if need be; in one with files, exchanges of two runs would be mixed."""
+    there = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
+    if not there.is_dir():
+        raise InvalidArgumentError(f"--cassette: {str(there)!r} is a file, not a folder")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise InvalidArgumentError(f"--cassette: {str(there)!r} cannot be written to")
+    if there == folder.absolute() and any(folder.iterdir()):
+        raise InvalidArgumentError(f"--cassette: the folder {str(folder)!r} is not empty")
 
 
 def _write_file(file: str, text: str, what: str) -> bool:
     try:
-        Path(file).write_text(text, encoding="utf-8")
+        # A lone surrogate, half of a sign, has no place in UTF-8: its escape is written, as in JSON.
+        Path(file).write_text(text, encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         _say(f"{file!r} cannot be written: {error}")
         return False

@@ -30,7 +30,7 @@ def run_report(options: argparse.Namespace) -> int:
         if options.output is None:
             sys.stdout.write(text)
         else:
-            Path(options.output).write_text(text, encoding="utf-8", newline="")
+            Path(options.output).write_text(text, encoding="utf-8", errors="backslashreplace", newline="")
     except OSError as error:
         sys.stderr.write(f"melious report: {error.filename}: {error.strerror}\n")
         return 1

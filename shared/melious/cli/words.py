@@ -30,6 +30,7 @@ _WORDS = {
     ),
     "List the models with `client.models.list()`": "List the models with `melious models`",
     "Relax `filters`, or use": "Use",
+    "or a pair (from, to)": "or FROM..TO",
 }
 """Advice for Python, and for a shell."""
 
@@ -37,7 +38,8 @@ _WORDS = {
 def in_shell_words(error: MeliousError, options: Collection[str] = OPTIONS) -> str:
     """The text of an error, for people at a shell."""
     text = str(error)
-    name, colon, rest = text.partition(": ")
+    place, colon, rest = text.partition(": ")
+    name = place.partition("[")[0]  # the place in a pair or list is no part of an option's name
     if colon and name in options:
         text = f"--{name.replace('_', '-')}: {rest}"
     for python, shell in _WORDS.items():

@@ -59,6 +59,7 @@ class Ask:
         key: Which key goes along.
         most_cost: EUR that it can cost at most; 0 for what is not billed.
         most_bytes: Bytes of the answer that are read.
+        proof: A field that every answer has, or an event of the stream: what lacks it is no answer.
         private: Whether the answer holds the user's own data: it is then kept in no file.
     """
 
@@ -72,6 +73,7 @@ class Ask:
     key: Key = "usual"
     most_cost: Decimal = Decimal(0)
     most_bytes: int = 4 * 1024 * 1024
+    proof: str = ""
     private: bool = False
 
     @property
@@ -147,8 +149,22 @@ class Seen:
 
     @property
     def is_answered(self) -> bool:
-        """Whether it is an answer, and neither a refusal nor an error in a stream."""
-        return self.is_success and self.refusal is None
+        """Whether it is an answer, and neither a refusal, nor an error in a stream, nor anything else."""
+        return self.is_success and self.refusal is None and not self.is_something_else
+
+    @property
+    def is_something_else(self) -> bool:
+        """Whether it is no answer in spite of its status: a web page, or JSON without what was asked."""
+        if not self.is_success or self.refusal is not None:
+            return False
+        if self.ask.proof:
+            return not any(self.ask.proof in place for place in (self.fields, *self.events))
+        return self.kind == "text/html"
+
+    @property
+    def kind(self) -> str:
+        """The media type."""
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
     @property
     def error(self) -> Mapping[str, Any]:

@@ -116,4 +116,6 @@ def _exchange(recorded: Mapping[str, Any]) -> Exchange:
 
 
 def _write(path: Path, value: Any) -> None:
-    path.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    text = json.dumps(value, indent=1, ensure_ascii=False) + "\n"
+    # A lone surrogate, half of a sign, has no place in UTF-8; its escape is what JSON writes for it.
+    path.write_text(text, encoding="utf-8", errors="backslashreplace")

@@ -167,17 +167,28 @@ def impossible_filter(answers: Sequence[Seen]) -> Finding:
     return found(f"refused: {short(seen)}", NEW)
 
 
-def has_effect(*documented: Verdict, refused: Sequence[Verdict] = (NEW,)) -> Judge:
-    """Judge whether requests that ask for different routing are served in different places."""
+def has_effect(*documented: Verdict, wishes: int = 2, refused: Sequence[Verdict] = (NEW,)) -> Judge:
+    """Judge whether requests that ask for different routing are served in different places.
+
+    Args:
+        *documented: The verdicts where it has an effect.
+        wishes: How many of the answers, the last ones, are to a request with a wish. Those before show
+            where requests without one are served: in several places, the place says nothing about a wish.
+        refused: The verdicts where a request is refused.
+    """
 
     def judge(answers: Sequence[Seen]) -> Finding:
-        for seen in answers:
+        for seen in answers[-wishes:]:
             if seen.refusal is not None:
                 return found(f"{_wish(seen)} refused: {short(seen)}", *refused)
-        said = "; ".join(f"{_wish(seen)}: {_place(seen)}" for seen in answers)
-        places = {seen.served_by for seen in answers}
+        compared = answers[-2:]
+        said = "; ".join(f"{_wish(seen)}: {_place(seen)}" for seen in compared)
+        places = {seen.served_by for seen in compared}
         if None in places:
             return found(f"{said}; the place is not reported", UNCLEAR)
+        usual = dict.fromkeys(_place(seen) for seen in answers[:-wishes])
+        if len(places) > 1 and len(usual) > 1:
+            return found(f"{said}; but without a wish: {', '.join(usual)}", UNCLEAR)
         if len(places) > 1:
             return found(f"has an effect ({said})", *documented)
         return found(f"accepted, no effect seen ({said})", UNCLEAR)

@@ -97,7 +97,7 @@ def to_markdown(probe: Probe, facts: Mapping[str, Any], key: str = "") -> str:
         parts += ["", f"## {topic}", "", "| Question | Verdict | What was seen |", "| --- | --- | --- |"]
         parts += [_row(line, key) for line in probe.lines if line.topic == topic]
     parts += ["", "## Requests", "", "| Request | Status | ms | Request id |", "| --- | --- | --- | --- |"]
-    parts += [_request_row(seen) for seen in probe.seen]
+    parts += [_request_row(seen, key) for seen in probe.seen]
     headers = _headers(probe.seen, key)
     if headers:
         parts += ["", "## Headers of answers", "", "| Header | For example |", "| --- | --- |", *headers]
@@ -112,7 +112,7 @@ def _exchange(seen: Seen, key: str) -> dict[str, Any]:
         "status": seen.status,
         "milliseconds": round(seen.elapsed * 1000),
         "headers": scrubbed_headers(seen.headers, key),
-        "other_headers": other_headers(seen.headers),
+        "other_headers": other_headers(seen.headers, key),
     }
     if seen.failure:
         kept["failure"] = scrubbed_text(seen.failure, key)
@@ -138,12 +138,12 @@ def _counts(lines: Sequence[Line]) -> str:
 
 def _row(line: Line, key: str) -> str:
     verdicts = ", ".join(line.finding.verdicts)
-    question = f"{_cell(line.asks)} <br>`{line.name}`"
+    question = f"{_cell(line.asks)} <br>`{_cell(line.name)}`"
     return f"| {question} | {verdicts} | {_cell(scrubbed_text(line.finding.said, key))} |"
 
 
-def _request_row(seen: Seen) -> str:
-    ids = short_id(seen.headers.get("x-request-id", ""))
+def _request_row(seen: Seen, key: str) -> str:
+    ids = short_id(seen.headers.get("x-request-id", ""), key)
     status = "no answer" if seen.status is None else str(seen.status)
     return f"| {_cell(seen.ask.name)} | {status} | {seen.elapsed * 1000:.0f} | {_cell(ids)} |"
 
@@ -153,7 +153,7 @@ def _headers(answers: Iterable[Seen], key: str) -> list[str]:
     for seen in answers:
         for name, value in scrubbed_headers(seen.headers, key).items():
             values.setdefault(name, value)
-        for name in other_headers(seen.headers):
+        for name in other_headers(seen.headers, key):
             values.setdefault(name, "(not shown)")
     return [f"| {_cell(name)} | {_cell(values[name])} |" for name in sorted(values)]
 

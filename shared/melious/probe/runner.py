@@ -54,11 +54,13 @@ class Plan:
 
     Attributes:
         requests: How many requests it will send.
+        free: How many of them are not billed.
         most_cost: EUR that they can cost at most.
         models: The models that are asked.
     """
 
     requests: int
+    free: int
     most_cost: Decimal
     models: tuple[str, ...]
 
@@ -113,7 +115,7 @@ class Probe:
         outcome = self._ask(listing())
         listed = outcome.fields if isinstance(outcome, Seen) else {}
         if isinstance(outcome, Seen) and (
-            outcome.status in _ELSEWHERE or (outcome.is_answered and not listed)
+            outcome.status in _ELSEWHERE or (outcome.is_success and not listed)
         ):
             self._stopped = found(f"this is not Melious: {short(outcome)}", Verdict.UNREACHABLE)
         self._choice = choose(cards_in(listed), self._wanted)
@@ -128,6 +130,7 @@ class Probe:
         self._todo.reverse()
         return Plan(
             len(asks),
+            sum(not ask.most_cost for ask in asks.values()),
             sum((ask.most_cost for ask in asks.values()), Decimal(0)),
             _models(self._choice),
         )

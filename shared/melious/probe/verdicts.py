@@ -14,10 +14,10 @@ from melious.errors import (
     NotFoundError,
     PermissionDeniedError,
     RateLimitError,
+    ServerError,
 )
 from melious.probe.asking import Seen
 
-_SERVER_ERROR = 500
 _NO_SUCH_METHOD = frozenset({405, 501})
 _LONGEST = 160
 
@@ -78,7 +78,17 @@ def obstacle(answers: Sequence[Seen], takes: Collection[int] = ()) -> Finding | 
             return found(seen.failure, Verdict.UNREACHABLE)
         if seen.refusal is not None and seen.status not in takes:
             return _refused(seen, seen.refusal)
+        if seen.is_something_else:
+            return found(_something_else(seen), NEW)
     return None
+
+
+def _something_else(seen: Seen) -> str:
+    """What came in place of an answer."""
+    if seen.fields:
+        return f"{seen.status} without {seen.ask.proof}; fields: {', '.join(sorted(seen.fields))}"
+    lacks = f" without {seen.ask.proof}" if seen.ask.proof else ""
+    return f"{seen.status}, {seen.kind or 'no media type'}{lacks}, in place of an answer"
 
 
 def short(seen: Seen) -> str:
@@ -104,6 +114,6 @@ def _refused(seen: Seen, error: APIStatusError) -> Finding:
         return found(f"not there ({seen.status})", Verdict.ABSENT)
     if isinstance(error, RateLimitError):
         return not_asked(f"the rate limit was reached: {said}")
-    if seen.status is not None and seen.status >= _SERVER_ERROR:
+    if isinstance(error, ServerError):  # with any status: in a stream it comes under 200
         return found(said, UNCLEAR)
     return found(f"refused: {said}", NEW)

@@ -110,14 +110,16 @@ def _replace(file: Path, columns: list[str], rows: Iterable[dict[str, str]]) -> 
     """Write a file anew, or leave it as it is."""
     partial = file.with_name(f"{file.name}.{os.getpid()}.part")
     try:
-        partial.write_text(_csv(columns, rows, header=True), encoding="utf-8", newline="")
+        partial.write_text(
+            _csv(columns, rows, header=True), encoding="utf-8", errors="backslashreplace", newline=""
+        )
         partial.replace(file)
     finally:
         partial.unlink(missing_ok=True)
 
 
 def _append(file: Path, columns: list[str], rows: Iterable[dict[str, str]]) -> None:
-    with file.open("r+", encoding="utf-8", newline="") as out:
+    with file.open("r+", encoding="utf-8", errors="backslashreplace", newline="") as out:
         text = out.read()  # as far as the end, where writing begins
         out.write(("" if text.endswith("\n") else "\n") + _csv(columns, rows, header=False))
 
@@ -176,6 +178,8 @@ def _time_in(month: int, last: datetime | None) -> datetime:
 
 def _source(totals: Totals) -> str:
     requests = f"{totals.reported('carbon_g_co2'):,} of {counted(totals.requests, 'request')}"
+    if 0 < totals.simulated < totals.requests:
+        return f"reported by Melious: {requests}; {totals.simulated:,} simulated by the Melious sandbox"
     if totals.simulated:
         return f"simulated by the Melious sandbox: {requests}"
     return f"reported by Melious: {requests}"

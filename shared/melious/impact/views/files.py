@@ -39,4 +39,4 @@ def save(ledger: LedgerLike, path: str | PathLike[str], title: str) -> None:
             f"path: the suffix must be one of {', '.join([*writers, *_PICTURES])}, not {suffix!r:.20}",
             param="path",
         )
-    Path(path).write_text(writers[suffix](), encoding="utf-8", newline="")
+    Path(path).write_text(writers[suffix](), encoding="utf-8", errors="backslashreplace", newline="")

@@ -7,6 +7,7 @@ import io
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable
+from copy import copy
 from dataclasses import dataclass
 from decimal import Decimal
 from os import PathLike
@@ -65,12 +66,16 @@ class Report:
         )
 
     def tables(self) -> dict[str, dict[str | None, Totals]]:
-        """The sums by `month`, `country`, `provider`, `model` and, if there are such tags, by the tag."""
+        """The sums by `month`, `country`, `provider`, `model` and, if there are such tags, by the tag.
+
+        A tag that has the name of another table has `tag` before it: `tag model`.
+        """
         found: dict[str, dict[str | None, Totals]] = {"month": dict(self.sums.by_month().items())}
         for dimension in ("country", "provider", "model"):
             found[dimension] = _ranked(self.sums.by(dimension))
         if self.tag in self.sums.tag_names:
-            found[self.tag] = _ranked(self.sums.by_tag(self.tag))
+            name = f"tag {self.tag}" if self.tag in (*found, "total") else self.tag
+            found[name] = _ranked(self.sums.by_tag(self.tag))
         return found
 
     def to_markdown(self) -> str:
@@ -173,7 +178,9 @@ class Report:
             raise InvalidArgumentError(
                 f"path: the suffix must be one of {', '.join(SUFFIXES)}, not {suffix!r:.20}", param="path"
             )
-        Path(path).write_text(self.to(SUFFIXES[suffix]), encoding="utf-8", newline="")
+        Path(path).write_text(
+            self.to(SUFFIXES[suffix]), encoding="utf-8", errors="backslashreplace", newline=""
+        )
 
     def __str__(self) -> str:
         return self.to_markdown()
@@ -275,6 +282,7 @@ def _of_ledger(ledger: Sums, period: Period) -> Sums:
         sums = Sums(estimates=ledger.estimates)
         sums.add_sums((key, each) for key, each in ledger.keyed() if months[0] <= key.month < months[1])
         return sums
+    ledger = copy(ledger)  # rows and sums of the same moment, though requests end meanwhile
     rows = ledger.rows
     first = None if period.begin is None else month_of(period.begin)
     last = None if period.end is None else month_of(period.end)

@@ -72,7 +72,8 @@ class RouteSuggestion:
             the usual route costs least. `alone`: there is no other route to compare with.
         usual: The route of most requests.
         instead: The route with the lowest median of those that are fast enough.
-        too_slow: Routes that are left out by `max_latency`, or whose time was not measured.
+        too_slow: Routes that do not keep `max_latency`, or whose time was not measured. Others than the
+            usual one are left out.
     """
 
     endpoint: str
@@ -99,7 +100,8 @@ class RouteSuggestion:
     def _said(self) -> Iterator[str]:
         usual = f"{_name(self.usual.route)} ({self._figures(self.usual)})"
         if self.instead is None:
-            other = "no other route is fast enough" if self.too_slow else "only this route has been seen"
+            others = [route for route in self.too_slow if route != self.usual.route]
+            other = "no other route is fast enough" if others else "only this route has been seen"
             yield f"{usual}; {other}."
             return
         instead = f"{_name(self.instead.route)} ({self._figures(self.instead)})"
@@ -114,7 +116,7 @@ class RouteSuggestion:
             yield "The spreads overlap: the difference may be chance."
 
     def _left_out(self) -> Iterator[str]:
-        if self.too_slow and self.instead is not None:
+        if self.too_slow and (self.instead is not None or self.usual.route in self.too_slow):
             yield f"Not fast enough, or not timed: {', '.join(map(_name, self.too_slow))}."
 
     def _figures(self, evidence: RouteEvidence) -> str:
@@ -253,8 +255,9 @@ def _compared(
     found = [_evidence(_arguments(route, choice), of_route) for route, of_route in by_route.items()]
     # Of routes that are used as often, the dearest: the others may save.
     usual, *others = sorted(found, key=lambda each: (-each.requests, -each.median, str(each.route)))
-    fast = [each for each in others if max_latency is None or _is_within(each, max_latency)]
-    slow = tuple(each.route for each in others if each not in fast)
+    within = [each for each in found if max_latency is None or _is_within(each, max_latency)]
+    fast = [each for each in others if each in within]
+    slow = tuple(each.route for each in (usual, *others) if each not in within)
     if not fast:
         return "alone", usual, None, slow
     # A route that has been seen often is preferred to one that may be cheap by chance.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from melious._figures import known_figure
+from melious._figures import counted, known_figure
 from melious.endpoints import chat
 from melious.probe.asking import Ask, Seen
 from melious.probe.judging import error_shape, refused
@@ -41,7 +41,7 @@ def _owners(answers: Sequence[Seen]) -> Finding:
         return found("no owners", NEW)
     if owners == {"melious"}:
         return found("melious", LIVE)
-    return found(f"{len(owners)} names, such as {min(owners)}", G2)
+    return found(f"{counted(len(owners), 'name')}, such as {min(owners)}", G2)
 
 
 def _vision(answers: Sequence[Seen]) -> Finding:

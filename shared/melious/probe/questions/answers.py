@@ -11,6 +11,8 @@ from melious.probe.judging import bill, countries, has_effect, impact, impossibl
 from melious.probe.models import Choice
 from melious.probe.questions.question import REFUSED, Question
 from melious.probe.questions.requests import (
+    chats_without_wish,
+    embeddings_without_wish,
     one,
     plain_chat,
     plain_embeddings,
@@ -81,7 +83,7 @@ def _cached(answers: Sequence[Seen]) -> Finding:
 
 def _events(answers: Sequence[Seen]) -> Finding:
     seen = answers[0]
-    kind = seen.headers.get("content-type", "").partition(";")[0]
+    kind = seen.kind
     done = b"data: [DONE]" in seen.body
     comments = f"; comments: {', '.join(seen.comments[:3])}" if seen.comments else ""
     said = f"{kind}, {len(seen.events)} chunks, {'[DONE]' if done else 'no [DONE]'}{comments}"
@@ -301,7 +303,11 @@ QUESTIONS = (
         name="preset, older words",
         topic=_ROUTING,
         asks="Do the presets environment and speed matter in chat?",
-        sends=lambda choice: (_preset(choice, "environment"), _preset(choice, "speed")),
+        sends=lambda choice: (
+            *chats_without_wish(choice),
+            _preset(choice, "environment"),
+            _preset(choice, "speed"),
+        ),
         judge=has_effect(G1, refused=(NEW,)),
         takes=REFUSED,
         needs="chat",
@@ -310,7 +316,11 @@ QUESTIONS = (
         name="preset, newer words",
         topic=_ROUTING,
         asks="Do the presets reasoning and non_reasoning matter in chat?",
-        sends=lambda choice: (_preset(choice, "reasoning"), _preset(choice, "non_reasoning")),
+        sends=lambda choice: (
+            *chats_without_wish(choice),
+            _preset(choice, "reasoning"),
+            _preset(choice, "non_reasoning"),
+        ),
         judge=has_effect(G2, refused=(G1,)),
         takes=REFUSED,
         needs="chat",
@@ -319,7 +329,11 @@ QUESTIONS = (
         name="flavors",
         topic=_ROUTING,
         asks="Do the flavors eco and speed matter?",
-        sends=lambda choice: (_flavored(choice, "eco"), _flavored(choice, "speed")),
+        sends=lambda choice: (
+            *chats_without_wish(choice),
+            _flavored(choice, "eco"),
+            _flavored(choice, "speed"),
+        ),
         judge=has_effect(G2, LIVE, refused=(G1,)),
         takes=REFUSED,
         needs="chat",
@@ -328,8 +342,9 @@ QUESTIONS = (
         name="mode in chat",
         topic=_ROUTING,
         asks="Do the modes environment and speed matter in chat?",
-        sends=lambda choice: tuple(
-            to_chat(f"chat mode {word}", one(choice.chat), mode=word) for word in ("environment", "speed")
+        sends=lambda choice: (
+            *chats_without_wish(choice),
+            *(to_chat(f"chat mode {word}", one(choice.chat), mode=word) for word in ("environment", "speed")),
         ),
         judge=has_effect(NEW, refused=(NEW,)),
         takes=REFUSED,
@@ -340,10 +355,10 @@ QUESTIONS = (
         topic=_ROUTING,
         asks="Does the preset quality matter for embeddings?",
         sends=lambda choice: (
-            *plain_embeddings(choice),
+            *embeddings_without_wish(choice),
             to_embeddings("embeddings preset quality", one(choice.embeddings), preset="quality"),
         ),
-        judge=has_effect(G2, refused=(G1,)),
+        judge=has_effect(G2, wishes=1, refused=(G1,)),
         takes=REFUSED,
         needs="embeddings",
     ),
@@ -351,9 +366,12 @@ QUESTIONS = (
         name="mode",
         topic=_ROUTING,
         asks="Do the modes environment and speed matter for embeddings?",
-        sends=lambda choice: tuple(
-            to_embeddings(f"embeddings mode {word}", one(choice.embeddings), mode=word)
-            for word in ("environment", "speed")
+        sends=lambda choice: (
+            *embeddings_without_wish(choice),
+            *(
+                to_embeddings(f"embeddings mode {word}", one(choice.embeddings), mode=word)
+                for word in ("environment", "speed")
+            ),
         ),
         judge=has_effect(G1, refused=(G2,)),
         takes=REFUSED,
@@ -363,13 +381,16 @@ QUESTIONS = (
         name="custom_weights",
         topic=_ROUTING,
         asks="Do the weights of price and environment matter for embeddings?",
-        sends=lambda choice: tuple(
-            to_embeddings(
-                f"embeddings by {word}",
-                one(choice.embeddings),
-                custom_weights=dict.fromkeys(_WEIGHTS, 0) | {word: 1},
-            )
-            for word in ("price", "environment")
+        sends=lambda choice: (
+            *embeddings_without_wish(choice),
+            *(
+                to_embeddings(
+                    f"embeddings by {word}",
+                    one(choice.embeddings),
+                    custom_weights=dict.fromkeys(_WEIGHTS, 0) | {word: 1},
+                )
+                for word in ("price", "environment")
+            ),
         ),
         judge=has_effect(G1, refused=(NEW,)),
         takes=REFUSED,

@@ -43,6 +43,7 @@ def _to_messages(choice: Choice, *, stream: bool = False) -> tuple[Ask, ...]:
             body=body,
             headers=(*_VERSION, *EVENTS) if stream else _VERSION,
             most_cost=most_cost(card, body, FEW_TOKENS),
+            proof="type" if stream else "content",
         ),
     )
 
@@ -82,7 +83,7 @@ def _mcp(answers: Sequence[Seen]) -> Finding:
     result = next((each["result"] for each in messages if "result" in each), None)
     if result is None:
         return found(f"no result: {short(seen)}", NEW)
-    kind = seen.headers.get("content-type", "").partition(";")[0]
+    kind = seen.kind
     session = ", with a session id" if "mcp-session-id" in seen.headers else ", without a session id"
     version = result.get("protocolVersion") if isinstance(result, dict) else None
     said = f"answers as {kind}{session}" + (f", protocol {version}" if version else "")

@@ -15,6 +15,7 @@ FEW_TOKENS = 16
 _ROOM_TO_THINK = 300
 _SECONDS = 1.0
 _FRAMES = 8_000
+_AGAIN = ("again", "once more")
 EVENTS = (("accept", "text/event-stream"),)
 _TEXTS = ["The wind farm stands in the North Sea.", "Bread is baked from flour and water."]
 
@@ -52,12 +53,19 @@ def to_chat(name: str, card: ModelCard, text: str = "Reply with the word OK.", *
         body=body,
         headers=EVENTS if body.get("stream") else (),
         most_cost=most_cost(card, body, tokens),
+        proof="choices",
     )
 
 
 def plain_chat(choice: Choice) -> tuple[Ask, ...]:
     """The plainest chat request."""
     return (to_chat("chat", one(choice.chat)),)
+
+
+def chats_without_wish(choice: Choice) -> tuple[Ask, ...]:
+    """Chat requests that all ask for the same: what differs in their answers differs by itself."""
+    card = one(choice.chat)
+    return (*plain_chat(choice), *(to_chat(f"chat {word}", card) for word in _AGAIN))
 
 
 def to_embeddings(name: str, card: ModelCard, **fields: Any) -> Ask:
@@ -69,12 +77,19 @@ def to_embeddings(name: str, card: ModelCard, **fields: Any) -> Ask:
         path=embeddings.PATH,
         body=body,
         most_cost=most_cost(card, body),
+        proof="data",
     )
 
 
 def plain_embeddings(choice: Choice) -> tuple[Ask, ...]:
     """The plainest embeddings request."""
     return (to_embeddings("embeddings", one(choice.embeddings)),)
+
+
+def embeddings_without_wish(choice: Choice) -> tuple[Ask, ...]:
+    """Embeddings requests that all ask for the same."""
+    card = one(choice.embeddings)
+    return (*plain_embeddings(choice), *(to_embeddings(f"embeddings {word}", card) for word in _AGAIN))
 
 
 def plain_rerank(choice: Choice) -> tuple[Ask, ...]:
@@ -88,6 +103,7 @@ def plain_rerank(choice: Choice) -> tuple[Ask, ...]:
             path=rerank.PATH,
             body=body,
             most_cost=most_cost(card, body) * len(_TEXTS),
+            proof="results",
         ),
     )
 
@@ -101,6 +117,7 @@ def transcription(choice: Choice, form: str) -> Ask:
         path=audio.PATH,
         form=Form(fields, ("silence.wav", "audio/wav", _silence())),
         most_cost=most_cost_of_recording(_SECONDS),
+        proof="text",
     )
 
 
