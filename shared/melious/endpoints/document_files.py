@@ -8,9 +8,9 @@ from os import PathLike
 from pathlib import Path
 from typing import IO, TypeAlias
 
-from melious.endpoints.forms import FileArgument, opened
+from melious.endpoints.forms import FileArgument, check_size, opened
 from melious.errors import InvalidArgumentError
-from melious.wire.uploads import FileContent, FilePart, OpenFile, piece_of, size_of
+from melious.wire.uploads import FileContent, FilePart, OpenFile, piece_of
 
 MAX_BYTES = 50_000_000
 """The most bytes of a request."""
@@ -98,24 +98,11 @@ def file_part(file: DocumentFile, where: str) -> FilePart:
     else:
         given = file
     name, content = opened(given, where, "document", MAX_BYTES)
-    _check_size(where, name, content)
+    check_size(where, name, content, MAX_BYTES, "Split it into several files")
     beginning = piece_of(content, 0, _BEGINNING_BYTES, where)
     if kind is None:
         name, kind = _described(where, name, beginning)
     return FilePart(name, content, kind, FIELD, where)
-
-
-def _check_size(where: str, name: str, content: FileContent) -> None:
-    size = size_of(content)
-    if not size:
-        raise InvalidArgumentError(f"{where}: {name!r} is empty", param="files")
-    if size > MAX_BYTES:
-        length = f"more than {MAX_BYTES:,}" if size == MAX_BYTES + 1 else f"{size:,}"
-        raise InvalidArgumentError(
-            f"{where}: {name!r} has {length} bytes; the service takes at most {MAX_BYTES:,} in a request",
-            param="files",
-            advice="Split it into several files",
-        )
 
 
 def _described(where: str, name: str, beginning: bytes) -> tuple[str, str]:

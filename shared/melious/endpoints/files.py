@@ -10,13 +10,13 @@ from urllib.parse import quote, urlencode
 from melious.answers.batches import FileList, FileObject
 from melious.answers.reading import json_of, read_as
 from melious.endpoints.common import check_known, check_utf8, request_of
-from melious.endpoints.forms import FileArgument, opened
+from melious.endpoints.forms import FileArgument, check_size, opened
 from melious.errors import InvalidArgumentError, NotFoundError
 from melious.errors.checks import check_one_of, check_text, check_whole
 from melious.exchange.request import Operation, Request, Response
 from melious.settings.config import ClientConfig
 from melious.settings.options import CallOptions
-from melious.wire.uploads import FilePart, Upload, size_of
+from melious.wire.uploads import FilePart, Upload
 
 PATH = "files"
 MAX_BYTES = 105_000_000
@@ -31,16 +31,7 @@ def create(
     check_call(params)
     check_text("purpose", purpose)
     name, content = opened(file, "file", "batch.jsonl", MAX_BYTES)
-    size = size_of(content)
-    if not size:
-        raise InvalidArgumentError(f"file: {name!r} is empty", param="file")
-    if size > MAX_BYTES:
-        length = f"more than {MAX_BYTES:,}" if size == MAX_BYTES + 1 else f"{size:,}"
-        raise InvalidArgumentError(
-            f"file: {name!r} has {length} bytes; the service takes at most {MAX_BYTES:,}",
-            param="file",
-            advice="Divide it, or use `batches.submit`, which does",
-        )
+    check_size("file", name, content, MAX_BYTES, "Divide it, or use `batches.submit`, which does")
     upload = Upload({"purpose": check_utf8("purpose", purpose)}, (FilePart(name, content, _TYPE),))
     return Operation(without_ledger(request_of(config, PATH, PATH, params, upload)), _one)
 

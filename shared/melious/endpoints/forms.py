@@ -10,7 +10,7 @@ from typing import IO, Any, TypeAlias
 from melious.endpoints.common import check_utf8
 from melious.errors import InvalidArgumentError
 from melious.wire import codec
-from melious.wire.uploads import FileContent, FileOnDisk, OpenFile
+from melious.wire.uploads import FileContent, FileOnDisk, OpenFile, size_of
 
 FileArgument: TypeAlias = str | PathLike[str] | IO[bytes] | tuple[str, bytes | IO[bytes]]
 """A path, an open file, or a tuple of a name and bytes or an open file.
@@ -74,6 +74,25 @@ def _rest_of(file: IO[bytes], name: str, where: str, most: int) -> FileContent:
     elif not isinstance(file, io.TextIOBase):
         return OpenFile.of(file, name)
     raise InvalidArgumentError(f"{where}: {name!r} is open as text; open it with 'rb'")
+
+
+def check_size(where: str, name: str, content: FileContent, most: int, advice: str) -> None:
+    """Refuse an empty file, and one of more than `most` bytes.
+
+    Raises:
+        InvalidArgumentError: It is one of these; `advice` says what to do with one that is too large.
+    """
+    size, param = size_of(content), where.partition("[")[0]
+    if not size:
+        raise InvalidArgumentError(f"{where}: {name!r} is empty", param=param)
+    if size > most:
+        # Of a file that cannot seek, no more than one byte too many was read.
+        length = f"more than {most:,}" if size == most + 1 else f"{size:,}"
+        raise InvalidArgumentError(
+            f"{where}: {name!r} has {length} bytes; the service takes at most {most:,}",
+            param=param,
+            advice=advice,
+        )
 
 
 def form_field(name: object, value: Any) -> tuple[str, str]:

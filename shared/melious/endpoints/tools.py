@@ -17,7 +17,15 @@ from melious.answers.hosted_tools import (
 )
 from melious.answers.reading import json_of, meta_of, read_as, set_source
 from melious.endpoints.common import check_known, check_utf8, request_of
-from melious.errors import InvalidArgumentError, MeliousError, NotFoundError, ResponseDecodeError
+from melious.errors import (
+    BudgetExceededError,
+    ConfigurationError,
+    InvalidArgumentError,
+    MeliousError,
+    NotFoundError,
+    ResidencyError,
+    ResponseDecodeError,
+)
 from melious.errors.checks import check_mapping, check_one_of, check_text, check_whole
 from melious.errors.suggestions import nearest
 from melious.exchange.request import Operation, Request, Response
@@ -33,6 +41,8 @@ MOST_ON_A_PAGE = 100
 SOURCES = ("native", "managed", "remote")
 TOOL_TYPES = ("handler", "mcp", "api")
 FILTERS = ("source", "tool_type", "category", "search")
+ENDS_THE_RUN = (BudgetExceededError, ConfigurationError, ResidencyError)
+"""What no model can do anything about: adapters raise it, and show the model other errors of a tool."""
 FunctionList: TypeAlias = list[HostedFunction]
 _SCHEMAS = ("parameters", "input_schema", "inputSchema", "schema")
 _EXTENSIONS = frozenset({"environment_impact", "billing_cost", "usage"})

@@ -74,11 +74,6 @@ class Ask:
     most_bytes: int = 4 * 1024 * 1024
     private: bool = False
 
-    @property
-    def is_stream(self) -> bool:
-        """Whether it asks for a stream."""
-        return bool(self.body and self.body.get("stream"))
-
 
 @dataclass(frozen=True)
 class Seen:
