@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from melious.answers.batches import Batch, BatchCounts, BatchResult
 from melious.clients.progress import line_of
+from melious.endpoints.batch_reading import sorted_results
 from melious.endpoints.batch_results import LineReader
 
 _MIXED = ("failed", "expired", "cancelled", "canceled")
@@ -53,9 +54,6 @@ class JobBase:
         return f"<{type(self).__name__} {self.id}: {line_of(self.status, self.counts)}>"
 
 
-def in_order(results: Mapping[str, BatchResult]) -> dict[str, Any]:
-    """The answers and errors; in the order of the requests, where their ids say it."""
-    found = list(results.values())
-    if all(result.index is not None for result in found):
-        found.sort(key=lambda result: result.index or 0)
-    return {result.custom_id: result.error or result.answer for result in found}
+def by_custom_id(results: Iterable[BatchResult]) -> dict[str, Any]:
+    """The answers and errors by the ids of the requests; in their order, where the ids say it."""
+    return {result.custom_id: result.error or result.answer for result in sorted_results(results)}

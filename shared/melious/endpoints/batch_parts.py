@@ -11,7 +11,7 @@ from typing import IO, Any
 
 from melious.answers.batches import Batch
 from melious.endpoints.batch_lines import kind_of, line_of, parts_of
-from melious.endpoints.batches import check_metadata
+from melious.endpoints.batches import MOST_PAIRS, check_metadata
 from melious.endpoints.files import MAX_BYTES
 from melious.errors import InvalidArgumentError
 from melious.errors.checks import check_text, check_whole
@@ -120,7 +120,7 @@ class PartsWriter:
     ) -> None:
         self.kind = kind_of(endpoint)
         check_text("completion_window", window)
-        check_metadata(metadata, 16 - OUR_PAIRS)
+        check_metadata(metadata, MOST_PAIRS - OUR_PAIRS)
         check_whole("max_lines", max_lines, least=1)
         check_whole("max_bytes", max_bytes, least=1, most=MAX_BYTES)
         self._config = config

@@ -9,7 +9,7 @@ from urllib.parse import quote, urlencode
 
 from melious.answers.batches import FileList, FileObject
 from melious.answers.reading import json_of, read_as
-from melious.endpoints.common import check_known, check_utf8, request_of
+from melious.endpoints.common import check_known, check_utf8, request_of, with_header, without_ledger
 from melious.endpoints.forms import FileArgument, check_size, opened
 from melious.errors import InvalidArgumentError, NotFoundError
 from melious.errors.checks import check_one_of, check_text, check_whole
@@ -53,11 +53,7 @@ def delete(config: ClientConfig, file_id: str, params: CallOptions) -> Operation
 
 def content(config: ClientConfig, file_id: str, params: CallOptions) -> Request:
     """A request for the bytes of a file."""
-    request = _about(config, file_id, "/content", params)
-    headers = request.headers
-    if not any(name.lower() == "accept" for name, _ in headers):
-        headers = (*headers, ("accept", "*/*"))
-    return replace(request, stream=True, headers=headers)
+    return with_header(replace(_about(config, file_id, "/content", params), stream=True), "accept", "*/*")
 
 
 def check_call(params: Mapping[str, Any]) -> None:
@@ -87,11 +83,6 @@ def listing(config: ClientConfig, path: str, params: CallOptions, query: Mapping
             check_utf8(name, given[name])
     path = f"{path}?{urlencode(given)}" if given else path
     return without_ledger(request_of(config, path.partition("?")[0], path, params, None, retry_timeouts=True))
-
-
-def without_ledger(request: Request) -> Request:
-    """A request that costs nothing by itself: the lines of a batch are counted, not what manages it."""
-    return replace(request, admit=None, sinks=())
 
 
 def missing_advice(error: Any, what: str) -> str | None:

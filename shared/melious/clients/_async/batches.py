@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import random
 import secrets
-import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,7 +20,6 @@ from melious.endpoints.common import budgets_of
 from melious.endpoints.files import MAX_BYTES, MOST_LISTED
 from melious.errors import MeliousError
 from melious.errors.checks import check_text
-from melious.exchange.retry import delay_before_retry
 from melious.http._async.driver import AsyncDriver
 from melious.http._async.primitives import sleep
 from melious.settings.config import ClientConfig
@@ -98,23 +95,16 @@ class AsyncBatches(AsyncEndpoint):
                 admit(budgets, sum(part.lines for part in new))
             made: list[Batch] = []
             for part in parts:
-                batch = known.get(part.digest)
-                if batch is None:
-                    pairs = {DIGEST: part.digest, FACTS: Facts(part.lines, writer.terms).to_text()}
-                    try:
-                        file = await self._files.create(file=part.path, **params)
-                        batch = await self.create(
-                            input_file_id=file.id,
-                            endpoint=endpoint,
-                            completion_window=completion_window,
-                            metadata={**(metadata or {}), **pairs},
-                            **params,
-                        )
-                    except MeliousError as error:
-                        if made:
-                            ids = ", ".join(batch.id for batch in made)
-                            error.add_note(f"Submitted before: {ids}. Submit the same again to go on")
-                        raise
+                pairs = {DIGEST: part.digest, FACTS: Facts(part.lines, writer.terms).to_text()}
+                try:
+                    batch = known.get(part.digest) or await self._uploaded(
+                        part, endpoint, completion_window, {**(metadata or {}), **pairs}, params
+                    )
+                except MeliousError as error:
+                    if made:
+                        ids = ", ".join(batch.id for batch in made)
+                        error.add_note(f"Submitted before: {ids}. Submit the same again to go on")
+                    raise
                 made.append(batch)
         return AsyncBatchJob(self._config, self._driver, self._files, made)
 
@@ -160,38 +150,24 @@ class AsyncBatches(AsyncEndpoint):
             InvalidArgumentError: An argument is wrong; nothing was sent.
             MeliousError: The call failed; the subclass says how.
         """
-        batches.check_metadata(metadata)
-        pairs = dict(metadata or {})
-        token = secrets.token_hex(8) if len(pairs) < batches.MOST_PAIRS else None
-        if token is not None:
-            pairs[batches.TOKEN] = token
-        retries = params.get("max_retries")
-        left = self._config.max_retries if retries is None else retries
-        began, tries = time.monotonic(), 0
+        creation = batches.Creation(
+            self._config,
+            input_file_id,
+            endpoint,
+            completion_window,
+            metadata,
+            params,
+            token=secrets.token_hex(8),
+        )
         while True:
-            operation = batches.create(
-                self._config,
-                input_file_id,
-                endpoint,
-                completion_window,
-                pairs,
-                params,
-                spent=time.monotonic() - began,
-                left=left,
-            )
             try:
-                return await self._call(operation)
+                return await self._call(creation.call())
             except MeliousError as error:
-                if token is None or not batches.may_exist(error):
-                    raise
-                found = await self._made(token, error, params)
+                found = await self._made(creation.failed(error), error, params)
                 if found is not None:
                     return found
-                tries, left = tries + 1, left - error.attempts
-                delay = delay_before_retry(error, tries, random.uniform)
-                if left < 0 or not error.is_retryable or delay is None:
-                    raise
-            await sleep(delay)
+                seconds = creation.pause(error)
+            await sleep(seconds)
 
     @written_out(CallOptions)
     async def list(
@@ -235,6 +211,19 @@ class AsyncBatches(AsyncEndpoint):
             MeliousError: The call failed; the subclass says how.
         """
         return await self._call(batches.cancel(self._config, batch_id, params))
+
+    async def _uploaded(
+        self, part: Part, endpoint: str, window: str, metadata: Mapping[str, str], params: CallOptions
+    ) -> Batch:
+        """A batch of the lines of a part."""
+        file = await self._files.create(file=part.path, **params)
+        return await self.create(
+            input_file_id=file.id,
+            endpoint=endpoint,
+            completion_window=window,
+            metadata=metadata,
+            **params,
+        )
 
     async def _made(self, token: str, error: MeliousError, params: CallOptions) -> Batch | None:
         """The batch of a call that failed, if it was made all the same."""

@@ -9,7 +9,7 @@ from typing import Any, Self
 from melious.answers.batches import Batch, BatchResult
 from melious.clients._async.endpoint import AsyncEndpoint
 from melious.clients._async.files import AsyncFiles
-from melious.clients.jobs import JobBase, in_order
+from melious.clients.jobs import JobBase, by_custom_id
 from melious.clients.line_ledger import LineLedger
 from melious.clients.progress import Progress, ProgressLine, checked, line_of
 from melious.endpoints import batches
@@ -132,7 +132,7 @@ class AsyncBatchJob(AsyncEndpoint, JobBase):
         Raises:
             MeliousError: A call failed; the subclass says how.
         """
-        return in_order({result.custom_id: result async for result in self})
+        return by_custom_id({result.custom_id: result async for result in self}.values())
 
     async def _look(self, batch: Batch) -> Batch:
         return await self._call(batches.retrieve(self._config, batch.id, {}))

@@ -3,9 +3,7 @@
 
 from __future__ import annotations
 
-import random
 import secrets
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,7 +21,6 @@ from melious.endpoints.common import budgets_of
 from melious.endpoints.files import MAX_BYTES, MOST_LISTED
 from melious.errors import MeliousError
 from melious.errors.checks import check_text
-from melious.exchange.retry import delay_before_retry
 from melious.http._sync.driver import SyncDriver
 from melious.http._sync.primitives import sleep
 from melious.settings.config import ClientConfig
@@ -99,23 +96,16 @@ class Batches(Endpoint):
                 admit(budgets, sum(part.lines for part in new))
             made: list[Batch] = []
             for part in parts:
-                batch = known.get(part.digest)
-                if batch is None:
-                    pairs = {DIGEST: part.digest, FACTS: Facts(part.lines, writer.terms).to_text()}
-                    try:
-                        file = self._files.create(file=part.path, **params)
-                        batch = self.create(
-                            input_file_id=file.id,
-                            endpoint=endpoint,
-                            completion_window=completion_window,
-                            metadata={**(metadata or {}), **pairs},
-                            **params,
-                        )
-                    except MeliousError as error:
-                        if made:
-                            ids = ", ".join(batch.id for batch in made)
-                            error.add_note(f"Submitted before: {ids}. Submit the same again to go on")
-                        raise
+                pairs = {DIGEST: part.digest, FACTS: Facts(part.lines, writer.terms).to_text()}
+                try:
+                    batch = known.get(part.digest) or self._uploaded(
+                        part, endpoint, completion_window, {**(metadata or {}), **pairs}, params
+                    )
+                except MeliousError as error:
+                    if made:
+                        ids = ", ".join(batch.id for batch in made)
+                        error.add_note(f"Submitted before: {ids}. Submit the same again to go on")
+                    raise
                 made.append(batch)
         return BatchJob(self._config, self._driver, self._files, made)
 
@@ -161,38 +151,24 @@ class Batches(Endpoint):
             InvalidArgumentError: An argument is wrong; nothing was sent.
             MeliousError: The call failed; the subclass says how.
         """
-        batches.check_metadata(metadata)
-        pairs = dict(metadata or {})
-        token = secrets.token_hex(8) if len(pairs) < batches.MOST_PAIRS else None
-        if token is not None:
-            pairs[batches.TOKEN] = token
-        retries = params.get("max_retries")
-        left = self._config.max_retries if retries is None else retries
-        began, tries = time.monotonic(), 0
+        creation = batches.Creation(
+            self._config,
+            input_file_id,
+            endpoint,
+            completion_window,
+            metadata,
+            params,
+            token=secrets.token_hex(8),
+        )
         while True:
-            operation = batches.create(
-                self._config,
-                input_file_id,
-                endpoint,
-                completion_window,
-                pairs,
-                params,
-                spent=time.monotonic() - began,
-                left=left,
-            )
             try:
-                return self._call(operation)
+                return self._call(creation.call())
             except MeliousError as error:
-                if token is None or not batches.may_exist(error):
-                    raise
-                found = self._made(token, error, params)
+                found = self._made(creation.failed(error), error, params)
                 if found is not None:
                     return found
-                tries, left = tries + 1, left - error.attempts
-                delay = delay_before_retry(error, tries, random.uniform)
-                if left < 0 or not error.is_retryable or delay is None:
-                    raise
-            sleep(delay)
+                seconds = creation.pause(error)
+            sleep(seconds)
 
     @written_out(CallOptions)
     def list(
@@ -236,6 +212,19 @@ class Batches(Endpoint):
             MeliousError: The call failed; the subclass says how.
         """
         return self._call(batches.cancel(self._config, batch_id, params))
+
+    def _uploaded(
+        self, part: Part, endpoint: str, window: str, metadata: Mapping[str, str], params: CallOptions
+    ) -> Batch:
+        """A batch of the lines of a part."""
+        file = self._files.create(file=part.path, **params)
+        return self.create(
+            input_file_id=file.id,
+            endpoint=endpoint,
+            completion_window=window,
+            metadata=metadata,
+            **params,
+        )
 
     def _made(self, token: str, error: MeliousError, params: CallOptions) -> Batch | None:
         """The batch of a call that failed, if it was made all the same."""

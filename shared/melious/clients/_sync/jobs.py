@@ -10,7 +10,7 @@ from typing import Any, Self
 from melious.answers.batches import Batch, BatchResult
 from melious.clients._sync.endpoint import Endpoint
 from melious.clients._sync.files import Files
-from melious.clients.jobs import JobBase, in_order
+from melious.clients.jobs import JobBase, by_custom_id
 from melious.clients.line_ledger import LineLedger
 from melious.clients.progress import Progress, ProgressLine, checked, line_of
 from melious.endpoints import batches
@@ -131,7 +131,7 @@ class BatchJob(Endpoint, JobBase):
         Raises:
             MeliousError: A call failed; the subclass says how.
         """
-        return in_order({result.custom_id: result for result in self})
+        return by_custom_id({result.custom_id: result for result in self}.values())
 
     def _look(self, batch: Batch) -> Batch:
         return self._call(batches.retrieve(self._config, batch.id, {}))
