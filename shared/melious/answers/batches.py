@@ -13,10 +13,10 @@ from melious._figures import whole_count
 from melious.answers.results import Result
 from melious.errors import MeliousError
 
-SUCCEEDED = frozenset({"succeeded", "completed"})
+_SUCCEEDED = frozenset({"succeeded", "completed"})
 """The words for the end of a batch that ran; some of its lines may have failed."""
-ENDED = SUCCEEDED | {"failed", "expired", "cancelled", "canceled"}
-RUNNING = frozenset(
+_ENDED = _SUCCEEDED | {"failed", "expired", "cancelled", "canceled"}
+_RUNNING = frozenset(
     {
         "validating",
         "queued",
@@ -176,20 +176,20 @@ class Batch(Result):
         A word that is not known counts as an end if the batch has a result file or says when it ended.
         """
         word = self.status.lower()
-        if word in ENDED or word in RUNNING:
-            return word in ENDED
+        if word in _ENDED or word in _RUNNING:
+            return word in _ENDED
         more = self.model_extra or {}
         return bool(self.output_file_id or self.error_file_id or any(more.get(name) for name in _END_TIMES))
 
     @property
     def known(self) -> bool:
         """Whether its status is one of the words that are known."""
-        return self.status.lower() in ENDED | RUNNING
+        return self.status.lower() in _ENDED | _RUNNING
 
     @property
     def succeeded(self) -> bool:
         """Whether it ran to its end; some of its lines may have failed."""
-        return self.status.lower() in SUCCEEDED
+        return self.status.lower() in _SUCCEEDED
 
 
 class BatchList(Result):
