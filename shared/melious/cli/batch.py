@@ -118,11 +118,11 @@ def _line(result: BatchResult) -> dict[str, Any]:
     error = result.error
     if error is None:
         return {"custom_id": result.custom_id, "answer": result.answer.raw, "error": None}
-    told = {
+    about = {
         "class": type(error).__name__,
         "message": error.message,
         "status_code": error.status_code,
         "code": error.code,
         "request_id": error.request_id,
     }
-    return {"custom_id": result.custom_id, "answer": None, "error": told}
+    return {"custom_id": result.custom_id, "answer": None, "error": about}
