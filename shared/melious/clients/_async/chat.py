@@ -53,22 +53,17 @@ class AsyncChat(AsyncEndpoint):
             InvalidArgumentError: An argument is wrong; nothing was sent.
             MeliousError: The call failed; the subclass says how.
         """
-        found = chat.attachments_in(self._config, messages, params)
-        if found is None:
-            return await self._create(model, messages, params)
-        chat.create(self._config, model, found.messages(), params)  # what is wrong shows before it is paid
-        await self._convert(found, params)
-        completion = await self._create(model, found.messages(), params, found.spent)
-        note_documents(completion, found.documents)
-        return completion
-
-    async def _create(
-        self, model: str, messages: Sequence[Mapping[str, Any]], params: ChatParams, spent: float = 0.0
-    ) -> ChatCompletion:
+        found, spent = chat.attachments_in(self._config, messages, params), 0.0
+        if found is not None:
+            chat.create(self._config, model, found.messages(), params)  # errors show before it is paid
+            await self._convert(found, params)
+            messages, spent = found.messages(), found.spent
         operation = chat.create(self._config, model, messages, params, spent)
         completion = await self._call(operation)
         if chat.is_disobeyed(operation.request, completion):
             completion = await self._call(chat.create(self._config, model, messages, params, spent))
+        if found is not None:
+            note_documents(completion, found.documents)
         return completion
 
     async def _convert(self, found: Attachments, params: ChatParams) -> None:
@@ -96,7 +91,7 @@ class AsyncChat(AsyncEndpoint):
         found = chat.attachments_in(self._config, messages, params)
         if found is None:
             return AsyncChatStream(self._opener(model, messages, params))
-        chat.stream(self._config, model, found.messages(), params)  # what is wrong shows before it is paid
+        chat.stream(self._config, model, found.messages(), params)  # errors show before it is paid
         documents: list[AttachedDocument] = []
         return AsyncChatStream(partial(self._open_converted, model, found, params, documents), documents)
 
