@@ -27,7 +27,7 @@ _HOLDS_EXCEPTIONS = "exception" in signature(ToolOutput.__init__).parameters
 """LlamaIndex 0.14.5 has no place for them."""
 
 
-class MeliousHostedToolSpec(MeliousComponent, BaseToolSpec):
+class MeliousHostedToolSpec(MeliousComponent, BaseToolSpec, defer_build=False):
     """The tools that Melious runs, such as web search and URL scraping, for LlamaIndex's agents.
 
     `to_tool_list` asks the service which tools the key may use (scope `kit.tools`). The content of a tool's
