@@ -115,6 +115,7 @@ class TestWaiting:
             ({"poll": 0}, "poll: must be a positive number of seconds"),
             ({"timeout": -1}, "timeout: must be zero or a positive number"),
             ({"progress": "yes"}, "progress: must be True, False or callable"),
+            ({"clock": 5}, "clock: must be callable, not 5"),
         ],
     )
     def test_wrong_arguments(self, clients, held, params, message):

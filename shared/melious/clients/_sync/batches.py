@@ -23,6 +23,7 @@ from melious.endpoints.batch_lines import CHAT, BatchRequests, items_of
 from melious.endpoints.batch_parts import DIGEST, MAX_LINES, Part, PartsWriter, on_disk
 from melious.endpoints.files import MAX_BYTES, MOST_LISTED
 from melious.errors import MeliousError
+from melious.errors.checks import check_bool
 from melious.exchange.retry import delay_before_retry
 from melious.http._sync.driver import SyncDriver
 from melious.http._sync.primitives import sleep
@@ -78,6 +79,7 @@ class Batches(Endpoint):
             BudgetExceededError: A budget is used up, or its `max_requests` has no room for all requests.
             MeliousError: A call failed; submitting the same again goes on where it stopped.
         """
+        check_bool("reuse", reuse)
         with on_disk():
             temporary = TemporaryDirectory(prefix="melious-batch-", ignore_cleanup_errors=True)
         with temporary as directory:
