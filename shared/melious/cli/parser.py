@@ -49,7 +49,7 @@ def _add_demo(parser: argparse.ArgumentParser) -> None:
 def _add_batch(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Submit many requests as a batch, which the service answers in its own time, outside the per-minute "
-        "limit. The exit status of results is 1 if a request failed."
+        "limit. The exit status of results, and of submit with --wait, is 1 if a request failed."
     )
     actions = parser.add_subparsers(dest="action", required=True)
     submit = actions.add_parser("submit", help="submit the requests in a file; prints the id of the batch")

@@ -5,13 +5,30 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from melious.answers.batches import Batch, BatchCounts, BatchResult
+from melious.answers.batches import Batch, BatchCounts, BatchResult, word_of
 from melious.clients.progress import line_of
 from melious.endpoints.batch_reading import sorted_results
 from melious.endpoints.batch_results import LineReader
+from melious.errors import InvalidArgumentError
+from melious.errors.checks import check_text
 
 _MIXED = ("failed", "expired", "cancelled", "canceled")
 """The ends of a job of several batches, the worst first."""
+
+
+def ids_in(job_id: object) -> list[str]:
+    """The ids of the batches in the id of a job, each once.
+
+    Raises:
+        InvalidArgumentError: It is not the id of a job.
+    """
+    check_text("job_id", job_id)
+    names = [name.strip() for name in str(job_id).split(",")]
+    if not all(names):
+        raise InvalidArgumentError(
+            f"job_id: must be the id of a job, not {job_id!r:.80}: an id is empty", param="job_id"
+        )
+    return list(dict.fromkeys(names))
 
 
 class JobBase:
@@ -37,9 +54,9 @@ class JobBase:
     @property
     def status(self) -> str:
         """The service's word for how far it is; of several, the least advanced or the worst."""
-        words = [batch.status for batch in self.batches]
+        words = [word_of(batch.status) for batch in self.batches]
         if len(set(words)) == 1:
-            return words[0]
+            return self.batches[0].status
         running = [batch.status for batch in self.batches if not batch.done]
         if running:
             return "in_progress" if len(running) < len(words) else running[0]

@@ -24,6 +24,8 @@ from melious.errors import (
 from melious.errors.checks import check_mapping, check_text
 from melious.exchange.request import Operation, Request, Response
 from melious.exchange.retry import delay_before_retry
+from melious.routing.filters import filters_in
+from melious.routing.residency import ResidencyRule
 from melious.settings.config import ClientConfig
 from melious.settings.options import CallOptions
 
@@ -140,7 +142,7 @@ class Creation:
         Raises:
             MeliousError: The error: it made none, or none that can be found.
         """
-        if self.token is None or not _may_exist(error):
+        if self.token is None or not may_exist(error):
             raise error
         return self.token
 
@@ -158,11 +160,16 @@ class Creation:
         return delay
 
 
-def _may_exist(error: MeliousError) -> bool:
+def may_exist(error: MeliousError) -> bool:
     """Whether a batch may have been made, although its call failed."""
     if isinstance(error, ResponseDecodeError | ServerError | APITimeoutError):
         return error.attempts > 0
     return isinstance(error, APIConnectionError) and error.attempts > 0
+
+
+def is_open(error: MeliousError) -> bool:
+    """Whether it could not be found out if a batch was made."""
+    return may_exist(error) and isinstance(error.__cause__, MeliousError)
 
 
 def _is_ambiguous(error: MeliousError | None) -> bool:
@@ -203,6 +210,12 @@ def cancel(config: ClientConfig, batch_id: str, params: CallOptions) -> Operatio
     """A call that cancels a batch."""
     request = _about(config, batch_id, "/cancel", params)
     return Operation(replace(request, method="POST", body=encoded({})), _one)
+
+
+def rule_of(config: ClientConfig) -> ResidencyRule | None:
+    """The countries that answers must come from by the client's settings."""
+    sent = {"filters": config.filters, **(config.extra_body or {})}
+    return ResidencyRule.of(config.verify_location, filters_in(sent))
 
 
 def with_pair(batches: Iterable[Batch], name: str, value: str) -> Batch | None:

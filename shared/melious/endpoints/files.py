@@ -11,7 +11,7 @@ from melious.answers.batches import FileList, FileObject
 from melious.answers.reading import json_of, read_as
 from melious.endpoints.common import check_known, check_utf8, request_of, with_header, without_ledger
 from melious.endpoints.forms import FileArgument, check_size, opened
-from melious.errors import InvalidArgumentError, NotFoundError
+from melious.errors import InvalidArgumentError, NotFoundError, ResponseDecodeError
 from melious.errors.checks import check_one_of, check_text, check_whole
 from melious.exchange.request import Operation, Request, Response
 from melious.settings.config import ClientConfig
@@ -106,4 +106,7 @@ def _one(response: Response) -> FileObject:
 
 
 def _list(response: Response) -> FileList:
-    return read_as(FileList, json_of(response, PATH), response, PATH)
+    raw = json_of(response, PATH)
+    if not isinstance(raw.get("data"), list):
+        raise ResponseDecodeError("files: the answer has no files", request_id=response.request_id, body=raw)
+    return read_as(FileList, raw, response, PATH)

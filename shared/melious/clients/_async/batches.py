@@ -13,13 +13,14 @@ from melious.answers.batches import Batch, BatchList
 from melious.clients._async.endpoint import AsyncEndpoint
 from melious.clients._async.files import AsyncFiles
 from melious.clients._async.jobs import AsyncBatchJob
+from melious.clients.admission import Admission
+from melious.clients.jobs import ids_in
 from melious.endpoints import batches
 from melious.endpoints.batch_lines import CHAT, BatchRequests, items_of
-from melious.endpoints.batch_parts import DIGEST, FACTS, MAX_LINES, Facts, Part, PartsWriter
-from melious.endpoints.common import budgets_of
+from melious.endpoints.batch_parts import DIGEST, MAX_LINES, Part, PartsWriter, on_disk
 from melious.endpoints.files import MAX_BYTES, MOST_LISTED
 from melious.errors import MeliousError
-from melious.errors.checks import check_text
+from melious.errors.checks import check_bool
 from melious.http._async.driver import AsyncDriver
 from melious.http._async.primitives import sleep
 from melious.settings.config import ClientConfig
@@ -74,7 +75,10 @@ class AsyncBatches(AsyncEndpoint):
             BudgetExceededError: A budget is used up, or its `max_requests` has no room for all requests.
             MeliousError: A call failed; submitting the same again goes on where it stopped.
         """
-        with TemporaryDirectory(prefix="melious-batch-") as directory:
+        check_bool("reuse", reuse)
+        with on_disk():
+            temporary = TemporaryDirectory(prefix="melious-batch-", ignore_cleanup_errors=True)
+        with temporary as directory:
             writer = PartsWriter(
                 self._config, endpoint, completion_window, metadata, Path(directory), max_lines, max_bytes
             )
@@ -88,24 +92,29 @@ class AsyncBatches(AsyncEndpoint):
                 writer.close()
             known = await self._submitted(parts, params) if reuse else {}
             new = [part for part in parts if part.digest not in known]
-            budgets = budgets_of(self._config)
-            if new and budgets:
-                from melious.impact.budget import admit  # noqa: PLC0415 - only needed with a budget
-
-                admit(budgets, sum(part.lines for part in new))
+            admission = Admission(self._config, [part.lines for part in new])
             made: list[Batch] = []
-            for part in parts:
-                pairs = {DIGEST: part.digest, FACTS: Facts(part.lines, writer.terms).to_text()}
-                try:
-                    batch = known.get(part.digest) or await self._uploaded(
-                        part, endpoint, completion_window, {**(metadata or {}), **pairs}, params
-                    )
-                except MeliousError as error:
-                    if made:
-                        ids = ", ".join(batch.id for batch in made)
-                        error.add_note(f"Submitted before: {ids}. Submit the same again to go on")
-                    raise
-                made.append(batch)
+            try:
+                for part in parts:
+                    batch = known.get(part.digest)
+                    if batch is None:
+                        file = await self._files.create(file=part.path, **params)
+                        batch = await self.create(
+                            input_file_id=file.id,
+                            endpoint=endpoint,
+                            completion_window=completion_window,
+                            metadata={**(metadata or {}), **part.pairs},
+                            **params,
+                        )
+                        admission.used()
+                        batch.metadata = {**part.pairs, **batch.metadata}
+                    made.append(batch)
+            except BaseException as error:
+                admission.failed(error)
+                if made:
+                    ids = ", ".join(batch.id for batch in made)
+                    error.add_note(f"Submitted before: {ids}. Submit the same again to go on")
+                raise
         return AsyncBatchJob(self._config, self._driver, self._files, made)
 
     @written_out(CallOptions)
@@ -120,8 +129,7 @@ class AsyncBatches(AsyncEndpoint):
             InvalidArgumentError: The id is wrong; nothing was sent.
             MeliousError: The call failed; the subclass says how.
         """
-        check_text("job_id", job_id)
-        found = [await self.retrieve(name.strip(), **params) for name in job_id.split(",")]
+        found = [await self.retrieve(name, **params) for name in ids_in(job_id)]
         return AsyncBatchJob(self._config, self._driver, self._files, found)
 
     @written_out(CallOptions)
@@ -212,19 +220,6 @@ class AsyncBatches(AsyncEndpoint):
         """
         return await self._call(batches.cancel(self._config, batch_id, params))
 
-    async def _uploaded(
-        self, part: Part, endpoint: str, window: str, metadata: Mapping[str, str], params: CallOptions
-    ) -> Batch:
-        """A batch of the lines of a part."""
-        file = await self._files.create(file=part.path, **params)
-        return await self.create(
-            input_file_id=file.id,
-            endpoint=endpoint,
-            completion_window=window,
-            metadata=metadata,
-            **params,
-        )
-
     async def _made(self, token: str, error: MeliousError, params: CallOptions) -> Batch | None:
         """The batch of a call that failed, if it was made all the same."""
         try:
@@ -243,7 +238,7 @@ class AsyncBatches(AsyncEndpoint):
         found: dict[str, Batch] = {}
         async for page in self._pages(params):
             for batch in page.data:
-                digest = batch.metadata.get(DIGEST)
+                digest = str(batch.metadata.get(DIGEST))
                 if digest in wanted and (batch.succeeded or not batch.done):
                     found.setdefault(digest, batch)
             if len(found) == len(wanted):
