@@ -159,6 +159,49 @@ def test_what_is_wrong_shows_before_anything_is_paid(
     assert not sandbox.requests
 
 
+@pytest.mark.parametrize(
+    "other", ["a bare string", None, {"type": "text"}, {"type": "text", "text": None}], ids=str
+)
+@pytest.mark.parametrize("role", ["user", "system"])
+def test_parts_of_another_form_are_the_services_to_refuse(
+    ask: Any, clients: Clients, sandbox: Sandbox, other: Any, role: str
+) -> None:
+    client = clients.client(sandbox, convert_documents=True)
+    with pytest.raises(BadRequestError):
+        ask(client, {"role": role, "content": [other, part()]}, question())
+    sent = sandbox.requests[-1].body["messages"][0]["content"]
+    assert sent[0] == other
+    assert sent[1]["text"].startswith("letter.pdf (2 pages):")
+
+
+def test_a_message_without_a_role_costs_nothing(ask: Any, clients: Clients, sandbox: Sandbox) -> None:
+    with pytest.raises(InvalidArgumentError, match=r"^messages\[1\]: must be a dict with a role"):
+        ask(clients.client(sandbox, convert_documents=True), question(), {"content": [part()]})
+    assert not sandbox.requests
+
+
+def test_messages_from_a_generator_are_converted_too(clients: Clients, sandbox: Sandbox) -> None:
+    client = clients.client(sandbox, convert_documents=True)
+    answer = clients.call(client, "chat.create", model=CHAT, messages=(each for each in [question(part())]))
+    assert [document.pages for document in answer.converted_documents] == [2]
+
+
+def test_base64_in_lines_as_mail_and_shells_write_it(ask: Any, clients: Clients, sandbox: Sandbox) -> None:
+    file = {"filename": "letter.pdf", "file_data": base64.encodebytes(LETTER).decode()}
+    answer = ask(clients.client(sandbox, convert_documents=True), question({"type": "file", "file": file}))
+    assert [document.pages for document in answer.converted_documents] == [2]
+
+
+def test_a_file_that_cannot_be_converted_is_named_without_advice_for_uploads(
+    ask: Any, clients: Clients, sandbox: Sandbox
+) -> None:
+    with pytest.raises(InvalidArgumentError, match=r"^messages\[0\]\.content\[1\]: 'a\.txt'") as caught:
+        ask(clients.client(sandbox, convert_documents=True), question(part(b"Hello", "a.txt", "text/plain")))
+    assert caught.value.param == "messages"
+    assert "media type" not in str(caught.value)
+    assert not sandbox.requests
+
+
 def test_a_failed_conversion_is_the_error_of_the_call(ask: Any, clients: Clients, sandbox: Sandbox) -> None:
     sandbox.faults.add(Fault(status=402, endpoint="documents"))
     client = clients.client(sandbox, convert_documents=True)

@@ -137,7 +137,7 @@ class Attachments:
                 {"type": "text", "text": self._shown(row, column)} if (row, column) in self._parts else part
                 for column, part in enumerate(sent[row]["content"])
             ]
-            texts = [part["text"] for part in content if part.get("type") == "text"]
+            texts = [text for text in map(_text_of, content) if text is not None]
             only_text = len(texts) == len(content) and sent[row]["role"] != "user"
             sent[row] = {**sent[row], "content": "\n".join(texts) if only_text else content}
         return sent
@@ -158,9 +158,14 @@ class Attachments:
         )
 
 
+def _text_of(part: object) -> str | None:
+    text = part.get("text") if isinstance(part, Mapping) and part.get("type") == "text" else None
+    return text if isinstance(text, str) else None
+
+
 def _files_in(messages: Sequence[Mapping[str, Any]]) -> Iterator[tuple[int, int, FilePart]]:
-    for row, message in enumerate(messages if isinstance(messages, list | tuple) else ()):
-        content = message.get("content") if isinstance(message, Mapping) else None
+    for row, message in enumerate(messages):
+        content = message.get("content")
         for column, part in enumerate(content if isinstance(content, list | tuple) else ()):
             file = part.get("file") if isinstance(part, Mapping) and part.get("type") == "file" else None
             if isinstance(file, Mapping) and file.get("file_data"):
@@ -176,7 +181,7 @@ def _part(file: Mapping[str, Any], where: str) -> FilePart:
     if ending and PurePath(name).suffix[1:].lower() not in DOCUMENT_TYPES:
         name = f"{name}.{ending}"
     try:
-        content = base64.b64decode(packed if comma else data, validate=True)
+        content = base64.b64decode("".join((packed if comma else data).split()), validate=True)
     except (binascii.Error, ValueError) as error:
         raise InvalidArgumentError(f"{where}: the file is not base64: {error}", param="messages") from None
     return file_part((name, content), where)

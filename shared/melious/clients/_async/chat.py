@@ -53,6 +53,7 @@ class AsyncChat(AsyncEndpoint):
             InvalidArgumentError: An argument is wrong; nothing was sent.
             MeliousError: The call failed; the subclass says how.
         """
+        messages = chat.rereadable(messages)
         found = chat.attachments_in(self._config, messages, params)
         if found is None:
             return await self._create(model, messages, params)
@@ -93,6 +94,7 @@ class AsyncChat(AsyncEndpoint):
             InvalidArgumentError: An argument is wrong; nothing was sent.
             MeliousError: The call failed before its first chunk.
         """
+        messages = chat.rereadable(messages)
         found = chat.attachments_in(self._config, messages, params)
         if found is None:
             return AsyncChatStream(self._opener(model, messages, params))

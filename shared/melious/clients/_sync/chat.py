@@ -54,6 +54,7 @@ class Chat(Endpoint):
             InvalidArgumentError: An argument is wrong; nothing was sent.
             MeliousError: The call failed; the subclass says how.
         """
+        messages = chat.rereadable(messages)
         found = chat.attachments_in(self._config, messages, params)
         if found is None:
             return self._create(model, messages, params)
@@ -94,6 +95,7 @@ class Chat(Endpoint):
             InvalidArgumentError: An argument is wrong; nothing was sent.
             MeliousError: The call failed before its first chunk.
         """
+        messages = chat.rereadable(messages)
         found = chat.attachments_in(self._config, messages, params)
         if found is None:
             return ChatStream(self._opener(model, messages, params))
