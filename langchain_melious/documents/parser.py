@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from copy import deepcopy
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from urllib.parse import unquote, urlsplit
 
 from langchain_core.document_loaders import BaseBlobParser
 from langchain_core.documents import Document
@@ -81,7 +82,8 @@ class MeliousDocumentParser(ServiceSettings, BaseBlobParser):
         """Convert a file.
 
         Args:
-            blob: The file; its type is that of its path or `source`, else that of its first bytes.
+            blob: The file; its type is that of its path or `source`, else that of its `mimetype`, else that
+                of its first bytes.
             **options: For this call: `mode`, `pages_delimiter`, and those of `melious.DocumentParams`.
 
         Yields:
@@ -118,6 +120,12 @@ class MeliousDocumentParser(ServiceSettings, BaseBlobParser):
         if mode not in ("page", "single"):
             raise InvalidArgumentError(f"mode: must be one of 'page', 'single', not {mode!r}")
         delimiter = call.pop("pages_delimiter", self.pages_delimiter)
+        if not isinstance(delimiter, str):
+            raise InvalidArgumentError(
+                f"pages_delimiter: must be text, not {type(delimiter).__name__}", param="pages_delimiter"
+            )
+        if "files" in call:
+            raise InvalidArgumentError("files: the file to convert is the blob", param="files")
         return (mode, delimiter), {**call, "files": [_file_of(blob)]}
 
 
@@ -128,9 +136,14 @@ def _file_of(blob: Blob) -> Any:
         raise InvalidArgumentError(f"blob: must be a Blob, not {type(blob).__name__}{hint}")
     if blob.data is None:
         return blob.path
+    from melious.endpoints.document_files import with_ending  # noqa: PLC0415 - brings the core's endpoint
+
     if isinstance(blob.data, str):
         raise InvalidArgumentError("blob: must hold a document as bytes, not text")
-    return PurePath(str(blob.path or blob.source or "document")).name, blob.data
+    where = str(blob.path or blob.source or "")
+    if "://" in where:  # what follows the path of a URL may be a signature
+        where = unquote(urlsplit(where).path)
+    return with_ending(PurePath(where).name or "document", blob.mimetype or ""), blob.data
 
 
 def _documents(blob: Blob, converted: ConvertedDocument, mode: str, delimiter: str) -> Iterator[Document]:

@@ -14,6 +14,7 @@ from llama_index.core.schema import Document
 
 from llama_index_melious.component import MeliousComponent
 from llama_index_melious.events import dispatch_usage
+from llama_index_melious.media.files import check_metadata, open_on
 from melious.answers.documents import DocumentsResult
 from melious.endpoints.documents import DocumentParams, check_unrouted
 
@@ -106,11 +107,12 @@ class MeliousDocumentReader(MeliousComponent, BasePydanticReader):
             InvalidArgumentError: The file is missing, too large or of another format; nothing was sent.
             MeliousError: The request failed.
         """
+        check_metadata(extra_info)
         chosen, call = self._prepare(options)
         if fs is None:
             result = self._client().documents.convert([file], **call)
         else:
-            with fs.open(str(file), "rb") as opened:
+            with open_on(fs, file) as opened:
                 result = self._client().documents.convert([(Path(file).name, opened)], **call)
         return chosen._documents(file, extra_info, result)  # noqa: SLF001 - a copy of its own
 
@@ -122,11 +124,12 @@ class MeliousDocumentReader(MeliousComponent, BasePydanticReader):
         **options: Any,
     ) -> list[Document]:
         """Like `load_data`, for asyncio, without a thread while it waits for the service."""
+        check_metadata(extra_info)
         chosen, call = self._prepare(options)
         if fs is None:
             result = await self._aclient().documents.convert([file], **call)
         else:
-            with await asyncio.to_thread(fs.open, str(file), "rb") as opened:
+            with await asyncio.to_thread(open_on, fs, file) as opened:
                 result = await self._aclient().documents.convert([(Path(file).name, opened)], **call)
         return chosen._documents(file, extra_info, result)  # noqa: SLF001 - a copy of its own
 

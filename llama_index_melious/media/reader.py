@@ -15,6 +15,7 @@ from llama_index.core.schema import Document
 
 from llama_index_melious.component import MeliousComponent
 from llama_index_melious.events import dispatch_usage
+from llama_index_melious.media.files import check_metadata, open_on
 from melious.answers.results import Transcription
 from melious.endpoints.audio import TranscriptionParams
 from melious.routing.filters import split_flavor
@@ -127,11 +128,12 @@ class MeliousAudioReader(MeliousComponent, BasePydanticReader):
             InvalidArgumentError: The recording is missing, too large or of another format; nothing was sent.
             MeliousError: The request failed.
         """
+        check_metadata(extra_info)
         chosen, call = self._prepare(options)
         if fs is None:
             result = self._client().audio.transcribe(file=file, **call)
         else:
-            with fs.open(str(file), "rb") as opened:
+            with open_on(fs, file) as opened:
                 result = self._client().audio.transcribe(file=(Path(file).name, opened), **call)
         return chosen._documents(file, extra_info, result)  # noqa: SLF001 - a copy of its own
 
@@ -143,11 +145,12 @@ class MeliousAudioReader(MeliousComponent, BasePydanticReader):
         **options: Any,
     ) -> list[Document]:
         """Like `load_data`, for asyncio, without a thread while it waits for the service."""
+        check_metadata(extra_info)
         chosen, call = self._prepare(options)
         if fs is None:
             result = await self._aclient().audio.transcribe(file=file, **call)
         else:
-            with await asyncio.to_thread(fs.open, str(file), "rb") as opened:
+            with await asyncio.to_thread(open_on, fs, file) as opened:
                 result = await self._aclient().audio.transcribe(file=(Path(file).name, opened), **call)
         return chosen._documents(file, extra_info, result)  # noqa: SLF001 - a copy of its own
 

@@ -9,19 +9,17 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from pathlib import PurePath
 from typing import Any, NamedTuple, Self, cast
 
 from melious import forks
 from melious._figures import counted
 from melious.answers.documents import DocumentsResult
 from melious.answers.meta import AttachedDocument
-from melious.endpoints.document_files import DOCUMENT_TYPES, file_part
+from melious.endpoints.document_files import file_part, with_ending
 from melious.endpoints.documents import DocumentParams
 from melious.errors import DeadlineExceededError, InvalidArgumentError
 from melious.wire.uploads import FilePart
 
-_ENDINGS = {kind: ending for ending, kind in DOCUMENT_TYPES.items()}
 _MOST_DOCUMENTS = 64
 _MOST_CHARACTERS = 16_000_000
 _OF_BOTH_CALLS = (
@@ -249,9 +247,7 @@ def _part(file: Mapping[str, Any], where: str) -> FilePart:
     if not isinstance(name, str) or not isinstance(data, str):
         raise InvalidArgumentError(f"{where}: filename and file_data must be text", param="messages")
     head, comma, packed = data.partition(",")
-    ending = _ENDINGS.get(head.removeprefix("data:").partition(";")[0])
-    if ending and PurePath(name).suffix[1:].lower() not in DOCUMENT_TYPES:
-        name = f"{name}.{ending}"
+    name = with_ending(name, head.removeprefix("data:"))
     try:
         content = base64.b64decode("".join((packed if comma else data).split()), validate=True)
     except (binascii.Error, ValueError) as error:

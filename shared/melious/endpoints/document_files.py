@@ -42,6 +42,7 @@ DOCUMENT_TYPES = {
 }
 """The file name endings that are sent, and their media types."""
 
+_ENDING_OF = {kind: ending for ending, kind in DOCUMENT_TYPES.items()}
 _OFFICE_ENDINGS = ("docx", "xlsx", "pptx")
 _BEGINNINGS = (
     (0, b"%PDF-", ("pdf",)),
@@ -142,6 +143,18 @@ def _described(where: str, param: str, name: str, beginning: bytes) -> tuple[str
             advice="Give it the ending of what it is",
         )
     return name, DOCUMENT_TYPES[ending]
+
+
+def with_ending(name: str, kind: str) -> str:
+    """The name of a file of a media type, with its ending, unless it has a known one.
+
+    Examples:
+        >>> with_ending("letter", "application/pdf"), with_ending("letter.pdf", "text/plain")
+        ('letter.pdf', 'letter.pdf')
+    """
+    ending = _ENDING_OF.get(kind.partition(";")[0].strip().lower())
+    is_named = ending is None or Path(name).suffix[1:].lower() in DOCUMENT_TYPES
+    return name if is_named else f"{name}.{ending}"
 
 
 def kinds_of(beginning: bytes) -> tuple[str, ...]:
