@@ -10,9 +10,9 @@ from typing import Any
 import document_files as made
 import pytest
 
-from melious import InvalidArgumentError
+from melious import BadRequestError, InvalidArgumentError, ResponseDecodeError
 from melious.endpoints.documents import forget_fields
-from melious.sandbox import Sandbox
+from melious.sandbox import Fault, Reply, Sandbox
 
 from .clients import Clients
 
@@ -147,3 +147,34 @@ def test_a_field_of_the_form_that_has_no_json_form_is_named(
     with pytest.raises(InvalidArgumentError, match=r"^depth: cannot be sent as JSON"):
         clients.call(client, "documents.convert", [("a.pdf", LETTER)], extra_body={"depth": value})
     assert not sandbox.requests
+
+
+@pytest.mark.parametrize("other", ["No file uploaded", "At least one file is required", "Unexpected field"])
+@pytest.mark.parametrize("first", [True, False], ids=["data", "files"])
+def test_of_two_refusals_the_one_about_the_document_is_raised(
+    clients: Clients, client: Any, sandbox: Sandbox, other: str, first: bool
+) -> None:
+    messages = ["The PDF is encrypted", other]
+    for message in messages if first else reversed(messages):
+        sandbox.faults.add(Fault(status=400, body={"error": {"message": message}}, endpoint="documents"))
+    with pytest.raises(BadRequestError, match="The PDF is encrypted"):
+        clients.call(client, "documents.convert", [("a.pdf", LETTER)])
+    assert len(sandbox.requests) == 2
+
+
+@pytest.mark.parametrize(
+    ("result", "said"),
+    [
+        ({"filename": "b.pdf"}, "has no pages"),
+        ({"filename": "b.pdf", "error": "it is encrypted"}, "has no pages: it is encrypted"),
+        ({"error": {"message": "it is encrypted"}, "pages": []}, "has no pages: .*it is encrypted"),
+    ],
+)
+def test_a_result_without_pages_does_not_pass_for_an_empty_document(
+    clients: Clients, client: Any, sandbox: Sandbox, result: dict[str, Any], said: str
+) -> None:
+    body = {"results": [{"pages": [{"content": "one"}]}, result]}
+    sandbox.replies.add(Reply(json=body), endpoint="documents")
+    with pytest.raises(ResponseDecodeError, match=rf"the result for 'b\.pdf' {said}") as caught:
+        clients.call(client, "documents.convert", [("a.pdf", LETTER), ("b.pdf", made.pdf("two"))])
+    assert caught.value.body == body
