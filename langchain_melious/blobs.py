@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import PurePath
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from langchain_core.documents.base import Blob
 
@@ -27,4 +28,7 @@ def file_of(blob: Blob, what: str) -> Any:
         return blob.path
     if isinstance(blob.data, str):
         raise InvalidArgumentError(f"blob: must hold a {what} as bytes, not text")
-    return PurePath(str(blob.path or blob.source or what)).name, blob.data
+    where = str(blob.path or blob.source or "")
+    if "://" in where:  # what follows the path of a URL may be a signature
+        where = unquote(urlsplit(where).path)
+    return PurePath(where).name or what, blob.data

@@ -81,7 +81,8 @@ class MeliousDocumentParser(ServiceSettings, BaseBlobParser, defer_build=False):
         """Convert a file.
 
         Args:
-            blob: The file; its type is that of its path or `source`, else that of its first bytes.
+            blob: The file; its type is that of its path or `source`, else that of its `mimetype`, else that
+                of its first bytes.
             **options: For this call: `mode`, `pages_delimiter`, and those of `melious.DocumentParams`.
 
         Yields:
@@ -118,7 +119,21 @@ class MeliousDocumentParser(ServiceSettings, BaseBlobParser, defer_build=False):
         if mode not in ("page", "single"):
             raise InvalidArgumentError(f"mode: must be one of 'page', 'single', not {mode!r}")
         delimiter = call.pop("pages_delimiter", self.pages_delimiter)
-        return (mode, delimiter), {**call, "files": [file_of(blob, "document")]}
+        if not isinstance(delimiter, str):
+            raise InvalidArgumentError(
+                f"pages_delimiter: must be text, not {type(delimiter).__name__}", param="pages_delimiter"
+            )
+        if "files" in call:
+            raise InvalidArgumentError("files: the file to convert is the blob", param="files")
+        return (mode, delimiter), {**call, "files": [_file_of(blob)]}
+
+
+def _file_of(blob: Blob) -> Any:
+    """A blob as the core takes it; the ending of its name says what it is."""
+    from melious.endpoints.document_files import with_ending  # noqa: PLC0415 - brings the core's endpoint
+
+    file = file_of(blob, "document")
+    return (with_ending(file[0], blob.mimetype or ""), file[1]) if isinstance(file, tuple) else file
 
 
 def _documents(blob: Blob, converted: ConvertedDocument, mode: str, delimiter: str) -> Iterator[Document]:

@@ -14,6 +14,7 @@ from llama_index.core.readers.base import BasePydanticReader
 from llama_index.core.schema import Document
 
 from llama_index_melious.component import MeliousComponent
+from llama_index_melious.media.files import check_metadata, open_on
 
 if TYPE_CHECKING:
     from melious import AsyncMeliousClient, MeliousClient
@@ -43,11 +44,12 @@ class FileReader(MeliousComponent, BasePydanticReader):
         fs: Any,
         options: Mapping[str, Any],
     ) -> list[Document]:
+        check_metadata(extra_info)
         chosen, call = self._prepare(options)
         with ExitStack() as held:
             given: Any = file
             if fs is not None:
-                given = (Path(file).name, held.enter_context(fs.open(str(file), "rb")))
+                given = (Path(file).name, held.enter_context(open_on(fs, file)))
             result = self._send(self._client(), given, call)
         return chosen._documents(file, extra_info, result)  # noqa: SLF001 - a copy of its own
 
@@ -59,11 +61,12 @@ class FileReader(MeliousComponent, BasePydanticReader):
         **options: Any,
     ) -> list[Document]:
         """Like `load_data`, for asyncio, without a thread while it waits for the service."""
+        check_metadata(extra_info)
         chosen, call = self._prepare(options)
         with ExitStack() as held:
             given: Any = file
             if fs is not None:
-                opened = await asyncio.to_thread(fs.open, str(file), "rb")
+                opened = await asyncio.to_thread(open_on, fs, file)
                 given = (Path(file).name, held.enter_context(opened))
             result = await self._send(self._aclient(), given, call)
         return chosen._documents(file, extra_info, result)  # noqa: SLF001 - a copy of its own

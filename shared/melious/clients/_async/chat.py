@@ -11,6 +11,7 @@ from melious.answers.meta import AttachedDocument
 from melious.answers.reading import note_documents
 from melious.answers.results import ChatCompletion
 from melious.clients._async.endpoint import AsyncEndpoint
+from melious.clients._async.primitives import wait_for
 from melious.clients._async.splitting import run_batches
 from melious.clients.record import UsageRecorder
 from melious.clients.streams import AsyncBegun, AsyncChatStream
@@ -53,6 +54,7 @@ class AsyncChat(AsyncEndpoint):
             InvalidArgumentError: An argument is wrong; nothing was sent.
             MeliousError: The call failed; the subclass says how.
         """
+        messages = chat.rereadable(messages)
         found, spent = chat.attachments_in(self._config, messages, params), 0.0
         if found is not None:
             chat.create(self._config, model, found.messages(), params)  # errors show before it is paid
@@ -67,11 +69,19 @@ class AsyncChat(AsyncEndpoint):
         return completion
 
     async def _convert(self, found: Attachments, params: ChatParams) -> None:
-        """Convert the documents of the messages that this client has not converted before."""
-        files = found.unknown(self._converted)
-        if files:
-            plan = DocumentsPlan(self._config, files, found.params(params))
-            found.learn(self._converted, files, await run_batches(plan, self._driver.call))
+        """Convert the documents of the messages that this client has not converted, and is not converting."""
+        deadline = params.get("deadline", self._config.deadline)
+        while not found.are_known:
+            try:
+                files = found.claim(self._converted)
+                if files:
+                    plan = DocumentsPlan(self._config, files, found.params(params))
+                    found.learn(self._converted, await run_batches(plan, self._driver.call))
+            finally:
+                found.release(self._converted)
+            for future in found.pending():
+                await wait_for(future, found.left(deadline))
+            found.settle(deadline)
 
     @written_out(ChatParams, RoutingOptions, CallOptions)
     def stream(
@@ -88,6 +98,7 @@ class AsyncChat(AsyncEndpoint):
             InvalidArgumentError: An argument is wrong; nothing was sent.
             MeliousError: The call failed before its first chunk.
         """
+        messages = chat.rereadable(messages)
         found = chat.attachments_in(self._config, messages, params)
         if found is None:
             return AsyncChatStream(self._opener(model, messages, params))
