@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping
 from copy import deepcopy
-from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from langchain_core.document_loaders import BaseBlobParser
@@ -12,6 +11,7 @@ from langchain_core.documents import Document
 from langchain_core.documents.base import Blob
 from pydantic import Field
 
+from langchain_melious.blobs import file_of
 from langchain_melious.callbacks.reports import RequestInfo, areport, report
 from langchain_melious.errors import InvalidArgumentError, langchain_errors
 from langchain_melious.settings.fields import MeliousSettings, check_call
@@ -140,22 +140,10 @@ class MeliousAudioParser(MeliousSettings, BaseBlobParser, defer_build=False):
         if mode not in ("single", "segments"):
             raise InvalidArgumentError(f"mode: must be one of 'single', 'segments', not {mode!r}")
         call.setdefault("response_format", "verbose_json" if mode == "segments" else "json")
-        return mode, {**call, "file": _file_of(blob)}
+        return mode, {**call, "file": file_of(blob, "recording")}
 
     def _info(self, call: Mapping[str, Any]) -> RequestInfo:
         return RequestInfo("audio", call["model"], self._routing(call))
-
-
-def _file_of(blob: Blob) -> Any:
-    """A blob in the form that the core takes: a path, or a name and the bytes."""
-    if not isinstance(blob, Blob):
-        hint = "; use Blob.from_path(path)" if isinstance(blob, str | PurePath) else ""
-        raise InvalidArgumentError(f"blob: must be a Blob, not {type(blob).__name__}{hint}")
-    if blob.data is None:
-        return blob.path
-    if isinstance(blob.data, str):
-        raise InvalidArgumentError("blob: must hold a recording, not text")
-    return PurePath(str(blob.path or blob.source or "recording")).name, blob.data
 
 
 def _documents(blob: Blob, result: Transcription, info: RequestInfo, mode: str) -> Iterator[Document]:

@@ -9,21 +9,15 @@ from langchain_core.tools import ArgsSchema, BaseTool, BaseToolkit, ToolExceptio
 from pydantic import Field, SkipValidation
 
 from langchain_melious.callbacks.reports import RequestInfo, areport, report, usage_of
-from langchain_melious.errors import (
-    for_langchain,
-    langchain_errors,
-)
+from langchain_melious.errors import for_langchain, langchain_errors
 from langchain_melious.settings.fields import ServiceSettings
 from melious import errors as core
-from melious.endpoints.tools import FILTERS, check_filters, check_names
+from melious.endpoints.tools import ENDS_THE_RUN, FILTERS, check_filters, check_names
 from melious.errors.checks import check_text
 from melious.wire.hosted_tools import HostedFunction, schema_of
 
 if TYPE_CHECKING:
     from melious.answers.hosted_tools import ToolResult
-
-_ENDS_THE_RUN = (core.BudgetExceededError, core.ConfigurationError, core.ResidencyError)
-"""What no model can do anything about."""
 
 
 class HostedToolError(core.MeliousError, ToolException):
@@ -267,4 +261,4 @@ class MeliousToolkit(ServiceSettings, BaseToolkit, defer_build=False):
 
 def _failure(error: core.MeliousError) -> core.MeliousError:
     """The error that a failed request raises from a tool."""
-    return for_langchain(error) if isinstance(error, _ENDS_THE_RUN) else HostedToolError.of(error)
+    return for_langchain(error) if isinstance(error, ENDS_THE_RUN) else HostedToolError.of(error)

@@ -18,6 +18,7 @@ from pydantic import (
 
 import llama_index_melious.tags  # noqa: F401 - lets ledgers see LlamaIndex's tags
 from llama_index_melious.serialised import ComponentDict, is_part, writing
+from melious import forks
 from melious.endpoints.chat_params import ChatParams
 from melious.errors import InvalidArgumentError
 from melious.errors.arguments import invalid_arguments
@@ -45,6 +46,8 @@ _REACHES_THE_SERVICE = frozenset({"auth", "verify", "allow_insecure_http"})
 
 _INJECTED = ("http_client", "async_http_client")
 _NUMBERS = (int, float, int | None, float | None)
+_making = forks.new_lock()
+"""Held while a client is made, so that threads that begin together share one."""
 
 
 class _Clients:
@@ -241,8 +244,11 @@ class MeliousComponent(ClientFields, BaseComponent):
         if made is None or made[0] != identity:
             from melious.clients._sync.client import MeliousClient  # noqa: PLC0415 - needed by the first call
 
-            client = MeliousClient(http_client=self.http_client, **self._client_settings())
-            made = self._clients.blocking = identity, client
+            with _making:
+                made = self._clients.blocking
+                if made is None or made[0] != identity:
+                    client = MeliousClient(http_client=self.http_client, **self._client_settings())
+                    made = self._clients.blocking = identity, client
         return made[1]
 
     def _aclient(self) -> AsyncMeliousClient:
@@ -251,8 +257,11 @@ class MeliousComponent(ClientFields, BaseComponent):
         if made is None or made[0] != identity:
             from melious.clients._async.client import AsyncMeliousClient  # noqa: PLC0415 - as above
 
-            client = AsyncMeliousClient(http_client=self.async_http_client, **self._client_settings())
-            made = self._clients.asyncio = identity, client
+            with _making:
+                made = self._clients.asyncio
+                if made is None or made[0] != identity:
+                    client = AsyncMeliousClient(http_client=self.async_http_client, **self._client_settings())
+                    made = self._clients.asyncio = identity, client
         return made[1]
 
     def _parameters(

@@ -15,8 +15,8 @@ from llama_index.core.tools.types import ToolMetadata, ToolOutput
 
 from llama_index_melious.component import MeliousComponent
 from llama_index_melious.events import dispatch_usage
-from melious.endpoints.tools import FILTERS, ToolRunParams, check_filters, check_names
-from melious.errors import BudgetExceededError, ConfigurationError, MeliousError, ResidencyError
+from melious.endpoints.tools import ENDS_THE_RUN, FILTERS, ToolRunParams, check_filters, check_names
+from melious.errors import MeliousError
 
 if TYPE_CHECKING:
     from melious.answers.hosted_tools import ToolResult
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 _PARAMETERS = frozenset(ToolRunParams.__annotations__)
 _HOLDS_EXCEPTIONS = "exception" in signature(ToolOutput.__init__).parameters
 """LlamaIndex 0.14.5 has no place for them."""
-_ENDS_THE_RUN = (BudgetExceededError, ConfigurationError, ResidencyError)
-"""What no model can do anything about."""
 
 
 class MeliousHostedToolSpec(MeliousComponent, BaseToolSpec, defer_build=False):
@@ -219,7 +217,7 @@ def _failed(function: HostedFunction, arguments: dict[str, Any], error: MeliousE
     Raises:
         MeliousError: It is one that no model can do anything about.
     """
-    if isinstance(error, _ENDS_THE_RUN):
+    if isinstance(error, ENDS_THE_RUN):
         raise error
     more: dict[str, Any] = {"exception": error} if _HOLDS_EXCEPTIONS else {}
     return ToolOutput(

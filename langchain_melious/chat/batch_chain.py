@@ -10,7 +10,7 @@ from langchain_core.messages import BaseMessage, convert_to_messages
 from langchain_core.runnables import Runnable
 
 from langchain_melious.chat.batch_answers import Answer, answering
-from langchain_melious.chat.batch_parts import Configs, Parts, Step, parts_of
+from langchain_melious.chat.chain_parts import Configs, Parts, Step, parts_of
 from langchain_melious.chat.options import per_call
 from langchain_melious.chat.requests import call_of
 from langchain_melious.errors import InvalidArgumentError, langchain_errors, needs_asyncio

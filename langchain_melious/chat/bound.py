@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from langchain_core.tracers.schemas import Run
 
     from langchain_melious.chat.batch_chain import MeliousBatchChain
-    from langchain_melious.chat.batch_parts import Configs
+    from langchain_melious.chat.chain_parts import Configs
     from melious.clients._async.jobs import AsyncBatchJob
     from melious.clients._sync.jobs import BatchJob
 

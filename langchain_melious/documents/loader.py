@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import glob
 import logging
+import os
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from inspect import iscoroutinefunction
 from os import PathLike
 from pathlib import Path
 from typing import Any, Literal, Self, TypeAlias
@@ -28,6 +30,7 @@ from langchain_melious.errors import (
 from melious.endpoints.document_files import DOCUMENT_TYPES
 from melious.errors import MeliousError
 from melious.errors.checks import check_bool, check_callable, check_one_of, check_whole
+from melious.http.callbacks import awaited, no_coroutine
 
 _Path: TypeAlias = str | PathLike[str]
 _OF_ONE_FILE = (APITimeoutError, BadRequestError, InvalidArgumentError, ResponseDecodeError, ServerError)
@@ -51,6 +54,7 @@ class MeliousDocumentLoader(BaseLoader):
             Errors that other files would meet too, such as a wrong key or a used-up budget, are always
             raised.
         on_progress: Called after each file with the number of files done and of all files; none by default.
+            `aload` and `alazy_load` await an awaitable result.
         show_progress: Show a progress bar, which needs tqdm; False by default.
         max_concurrency: The most files that `aload` and `alazy_load` convert at a time; 4 by default.
         **options: Those of `MeliousDocumentParser`, such as `mode` and `api_key`.
@@ -111,6 +115,8 @@ class MeliousDocumentLoader(BaseLoader):
             MeliousError: A request failed.
         """
         with langchain_errors:
+            if iscoroutinefunction(self._on_progress):
+                raise InvalidArgumentError("on_progress: an async function needs aload or alazy_load")
             files = _files(self._paths)
         with _Progress(len(files), self._on_progress, show=self._show_progress) as progress:
             for file in files:
@@ -118,7 +124,7 @@ class MeliousDocumentLoader(BaseLoader):
                     documents = self.parser.parse(Blob.from_path(file))
                 except _OF_ONE_FILE as error:
                     documents = self._skipped(file, error)
-                progress.advance()
+                no_coroutine("on_progress", progress.advance())
                 yield from documents
 
     async def alazy_load(self) -> AsyncIterator[Document]:
@@ -135,7 +141,7 @@ class MeliousDocumentLoader(BaseLoader):
                         under_way.append(asyncio.create_task(self._converted(waiting.popleft())))
                     documents = await under_way[0]
                     under_way.popleft()
-                    progress.advance()
+                    await awaited(progress.advance())
                     for document in documents:
                         yield document
             finally:
@@ -179,22 +185,21 @@ class _Progress:
         if self._bar is not None:
             self._bar.close()
 
-    def advance(self) -> None:
-        """Count a file."""
+    def advance(self) -> object:
+        """Count a file; returns the result of the callback, which may be awaitable."""
         self._done += 1
         if self._bar is not None:
             self._bar.update()
-        if self._callback is not None:
-            self._callback(self._done, self._total)
+        return None if self._callback is None else self._callback(self._done, self._total)
 
 
 def _checked(paths: object) -> list[Path]:
     given = [paths] if isinstance(paths, str | PathLike) else paths
-    if not isinstance(given, Iterable):
+    if not isinstance(given, Iterable) or isinstance(given, bytes):
         raise InvalidArgumentError(f"paths: must be a path or a list of paths, not {type(paths).__name__}")
     found = list(given)
     for place, path in enumerate(found):
-        if not isinstance(path, str | PathLike) or not str(path):
+        if not isinstance(path, str | PathLike) or not os.fspath(path) or isinstance(os.fspath(path), bytes):
             raise InvalidArgumentError(f"paths[{place}]: must be a path, not {path!r:.80}")
     if not found:
         raise InvalidArgumentError("paths: must not be empty")

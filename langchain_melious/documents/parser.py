@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping
 from copy import deepcopy
-from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from langchain_core.document_loaders import BaseBlobParser
 from langchain_core.documents import Document
 from langchain_core.documents.base import Blob
 
+from langchain_melious.blobs import file_of
 from langchain_melious.callbacks.reports import RequestInfo, areported, reported
 from langchain_melious.errors import InvalidArgumentError, langchain_errors
 from langchain_melious.settings.fields import ServiceSettings, check_call
@@ -81,7 +81,8 @@ class MeliousDocumentParser(ServiceSettings, BaseBlobParser, defer_build=False):
         """Convert a file.
 
         Args:
-            blob: The file; its type is that of its path or `source`, else that of its first bytes.
+            blob: The file; its type is that of its path or `source`, else that of its `mimetype`, else that
+                of its first bytes.
             **options: For this call: `mode`, `pages_delimiter`, and those of `melious.DocumentParams`.
 
         Yields:
@@ -118,19 +119,21 @@ class MeliousDocumentParser(ServiceSettings, BaseBlobParser, defer_build=False):
         if mode not in ("page", "single"):
             raise InvalidArgumentError(f"mode: must be one of 'page', 'single', not {mode!r}")
         delimiter = call.pop("pages_delimiter", self.pages_delimiter)
+        if not isinstance(delimiter, str):
+            raise InvalidArgumentError(
+                f"pages_delimiter: must be text, not {type(delimiter).__name__}", param="pages_delimiter"
+            )
+        if "files" in call:
+            raise InvalidArgumentError("files: the file to convert is the blob", param="files")
         return (mode, delimiter), {**call, "files": [_file_of(blob)]}
 
 
 def _file_of(blob: Blob) -> Any:
-    """A blob in the form that the core takes: a path, or a name and the bytes."""
-    if not isinstance(blob, Blob):
-        hint = "; use Blob.from_path(path)" if isinstance(blob, str | PurePath) else ""
-        raise InvalidArgumentError(f"blob: must be a Blob, not {type(blob).__name__}{hint}")
-    if blob.data is None:
-        return blob.path
-    if isinstance(blob.data, str):
-        raise InvalidArgumentError("blob: must hold a document as bytes, not text")
-    return PurePath(str(blob.path or blob.source or "document")).name, blob.data
+    """A blob as the core takes it; the ending of its name says what it is."""
+    from melious.endpoints.document_files import with_ending  # noqa: PLC0415 - brings the core's endpoint
+
+    file = file_of(blob, "document")
+    return (with_ending(file[0], blob.mimetype or ""), file[1]) if isinstance(file, tuple) else file
 
 
 def _documents(blob: Blob, converted: ConvertedDocument, mode: str, delimiter: str) -> Iterator[Document]:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from melious.clients._async.client import AsyncMeliousClient
     from melious.clients._sync.client import MeliousClient
     from melious.routing.fallbacks import FallbackStep
+from melious import forks
 from melious._signatures import written_out
 from melious.endpoints.chat_params import ChatParams
 from melious.errors.arguments import invalid_arguments
@@ -46,6 +47,9 @@ _CLIENT_ONLY = CLIENT_ONLY | {"http_client", "async_http_client"}
 """The fields that a call cannot change, because the client is created from them."""
 
 _logger = logging.getLogger("melious")
+
+_making = forks.new_lock()
+"""Held while a client is made, so that threads that begin together share one."""
 
 _KINDS = {"embedding": "embeddings", "reranker": "rerank"}
 """Other names for these kinds, seen in model lists."""
@@ -128,7 +132,10 @@ class ServiceSettings(ClientFields, Copies):
         if made is None or made[0] != options:
             from melious.clients._sync.client import MeliousClient  # noqa: PLC0415 - only needed by calls
 
-            made = self._clients["sync"] = options, MeliousClient(**options)
+            with _making:
+                made = self._clients.get("sync")
+                if made is None or made[0] != options:
+                    made = self._clients["sync"] = options, MeliousClient(**options)
         client: MeliousClient = made[1]
         return client
 
@@ -138,7 +145,10 @@ class ServiceSettings(ClientFields, Copies):
         if made is None or made[0] != options:
             from melious.clients._async.client import AsyncMeliousClient  # noqa: PLC0415
 
-            made = self._clients["async"] = options, AsyncMeliousClient(**options)
+            with _making:
+                made = self._clients.get("async")
+                if made is None or made[0] != options:
+                    made = self._clients["async"] = options, AsyncMeliousClient(**options)
         client: AsyncMeliousClient = made[1]
         return client
 

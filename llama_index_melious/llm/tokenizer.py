@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from melious import forks
 from melious.errors.checks import check_whole
 
 if TYPE_CHECKING:
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 class ServiceTokenizer:
     """Gives as many numbers for a text as the service counts tokens; the numbers mean nothing.
 
-    Counts of the last texts are kept, so that a text that comes again costs no request.
+    Counts of the last texts are kept, so that a text that comes again costs no request. A copy, and what is
+    unpickled, keeps its own.
     """
 
     def __init__(self, client: Callable[[], MeliousClient], cache_size: int) -> None:
@@ -25,7 +26,10 @@ class ServiceTokenizer:
         self._client = client
         self._cache_size = cache_size
         self._counts: OrderedDict[str, int] = OrderedDict()
-        self._lock = Lock()
+        self._lock = forks.new_lock()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self._client, self._cache_size)
 
     def __call__(self, text: str) -> list[int]:
         """One number for each token.

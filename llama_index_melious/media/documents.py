@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from copy import deepcopy
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
-from llama_index.core.readers.base import BasePydanticReader
 from llama_index.core.schema import Document
 
-from llama_index_melious.component import MeliousComponent
 from llama_index_melious.events import dispatch_usage
+from llama_index_melious.media.file_reader import FileReader, document
 from melious.answers.documents import DocumentsResult
 from melious.endpoints.documents import DocumentParams, check_unrouted
+
+if TYPE_CHECKING:
+    from melious import AsyncMeliousClient, MeliousClient
 
 _PARAMETERS = frozenset(DocumentParams.__annotations__)
 _ROUTING = ("preset", "flavor", "routing_fallbacks")
@@ -23,7 +24,7 @@ _FOR_PROGRAMS = ("total_pages",)
 """Metadata left out of the text for models and embeddings."""
 
 
-class MeliousDocumentReader(MeliousComponent, BasePydanticReader, defer_build=False):
+class MeliousDocumentReader(FileReader, defer_build=False):
     r"""Converts PDF, Word, Excel and PowerPoint files and images into documents.
 
     A file of at most 50 MB gives one document for each page, or a single one. Scanned pages are read
@@ -106,51 +107,12 @@ class MeliousDocumentReader(MeliousComponent, BasePydanticReader, defer_build=Fa
             InvalidArgumentError: The file is missing, too large or of another format; nothing was sent.
             MeliousError: The request failed.
         """
-        chosen, call = self._prepare(options)
-        if fs is None:
-            result = self._client().documents.convert([file], **call)
-        else:
-            with fs.open(str(file), "rb") as opened:
-                result = self._client().documents.convert([(Path(file).name, opened)], **call)
-        return chosen._documents(file, extra_info, result)  # noqa: SLF001 - a copy of its own
+        return self._load(file, extra_info, fs, options)
 
-    async def aload_data(
-        self,
-        file: str | PathLike[str],
-        extra_info: Mapping[str, Any] | None = None,
-        fs: Any = None,
-        **options: Any,
-    ) -> list[Document]:
-        """Like `load_data`, for asyncio, without a thread while it waits for the service."""
-        chosen, call = self._prepare(options)
-        if fs is None:
-            result = await self._aclient().documents.convert([file], **call)
-        else:
-            with await asyncio.to_thread(fs.open, str(file), "rb") as opened:
-                result = await self._aclient().documents.convert([(Path(file).name, opened)], **call)
-        return chosen._documents(file, extra_info, result)  # noqa: SLF001 - a copy of its own
+    def _send(self, client: MeliousClient | AsyncMeliousClient, file: Any, call: dict[str, Any]) -> Any:
+        return client.documents.convert([file], **call)
 
-    def lazy_load_data(
-        self,
-        file: str | PathLike[str],
-        extra_info: Mapping[str, Any] | None = None,
-        fs: Any = None,
-        **options: Any,
-    ) -> Iterable[Document]:
-        """Like `load_data`; converts when the first document is requested."""
-        yield from self.load_data(file, extra_info, fs, **options)
-
-    async def alazy_load_data(
-        self,
-        file: str | PathLike[str],
-        extra_info: Mapping[str, Any] | None = None,
-        fs: Any = None,
-        **options: Any,
-    ) -> Iterable[Document]:
-        """Like `aload_data`."""
-        return await self.aload_data(file, extra_info, fs, **options)
-
-    def _prepare(self, options: Mapping[str, Any]) -> tuple[MeliousDocumentReader, dict[str, Any]]:
+    def _prepare(self, options: Mapping[str, Any]) -> tuple[Self, dict[str, Any]]:
         """This reader with the options of a call, and the arguments of its request."""
         changes = {name: value for name, value in options.items() if name == "return_full_document"}
         call = {name: value for name, value in options.items() if name not in changes}
@@ -174,21 +136,12 @@ class MeliousDocumentReader(MeliousComponent, BasePydanticReader, defer_build=Fa
             "total_pages": len(converted.pages),
         }
         if self.return_full_document:
-            return [_document(converted.text, about)]
+            return [document(converted.text, about, _FOR_PROGRAMS)]
         return [
-            _document(
+            document(
                 page.content,
                 {**deepcopy(page.model_extra or {}), **deepcopy(about), "page_label": str(number)},
+                _FOR_PROGRAMS,
             )
             for number, page in enumerate(converted.pages, 1)
         ]
-
-
-def _document(text: str, about: dict[str, Any]) -> Document:
-    hidden = [name for name in _FOR_PROGRAMS if name in about]
-    return Document(
-        text=text,
-        metadata=about,
-        excluded_embed_metadata_keys=hidden,
-        excluded_llm_metadata_keys=hidden,
-    )

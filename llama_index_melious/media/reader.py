@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from copy import deepcopy
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 from llama_index.core.bridge.pydantic import Field
-from llama_index.core.readers.base import BasePydanticReader
 from llama_index.core.schema import Document
 
-from llama_index_melious.component import MeliousComponent
 from llama_index_melious.events import dispatch_usage
+from llama_index_melious.media.file_reader import FileReader, document
 from melious.answers.results import Transcription
 from melious.endpoints.audio import TranscriptionParams
 from melious.routing.filters import split_flavor
+
+if TYPE_CHECKING:
+    from melious import AsyncMeliousClient, MeliousClient
 
 _PARAMETERS = frozenset(TranscriptionParams.__annotations__)
 _OWN = ("language", "prompt", "temperature")
@@ -25,7 +26,7 @@ _FOR_PROGRAMS = ("model", "duration", "segment", "start", "end")
 """Metadata left out of the text for models and embeddings."""
 
 
-class MeliousAudioReader(MeliousComponent, BasePydanticReader, defer_build=False):
+class MeliousAudioReader(FileReader, defer_build=False):
     """Transcribes recordings into documents.
 
     A recording of at most 25 MB (mp3, mp4, mpeg, mpga, m4a, wav or webm) gives one
@@ -127,51 +128,12 @@ class MeliousAudioReader(MeliousComponent, BasePydanticReader, defer_build=False
             InvalidArgumentError: The recording is missing, too large or of another format; nothing was sent.
             MeliousError: The request failed.
         """
-        chosen, call = self._prepare(options)
-        if fs is None:
-            result = self._client().audio.transcribe(file=file, **call)
-        else:
-            with fs.open(str(file), "rb") as opened:
-                result = self._client().audio.transcribe(file=(Path(file).name, opened), **call)
-        return chosen._documents(file, extra_info, result)  # noqa: SLF001 - a copy of its own
+        return self._load(file, extra_info, fs, options)
 
-    async def aload_data(
-        self,
-        file: str | PathLike[str],
-        extra_info: Mapping[str, Any] | None = None,
-        fs: Any = None,
-        **options: Any,
-    ) -> list[Document]:
-        """Like `load_data`, for asyncio, without a thread while it waits for the service."""
-        chosen, call = self._prepare(options)
-        if fs is None:
-            result = await self._aclient().audio.transcribe(file=file, **call)
-        else:
-            with await asyncio.to_thread(fs.open, str(file), "rb") as opened:
-                result = await self._aclient().audio.transcribe(file=(Path(file).name, opened), **call)
-        return chosen._documents(file, extra_info, result)  # noqa: SLF001 - a copy of its own
+    def _send(self, client: MeliousClient | AsyncMeliousClient, file: Any, call: dict[str, Any]) -> Any:
+        return client.audio.transcribe(file=file, **call)
 
-    def lazy_load_data(
-        self,
-        file: str | PathLike[str],
-        extra_info: Mapping[str, Any] | None = None,
-        fs: Any = None,
-        **options: Any,
-    ) -> Iterable[Document]:
-        """Like `load_data`; transcribes when the first document is requested."""
-        yield from self.load_data(file, extra_info, fs, **options)
-
-    async def alazy_load_data(
-        self,
-        file: str | PathLike[str],
-        extra_info: Mapping[str, Any] | None = None,
-        fs: Any = None,
-        **options: Any,
-    ) -> Iterable[Document]:
-        """Like `aload_data`."""
-        return await self.aload_data(file, extra_info, fs, **options)
-
-    def _prepare(self, options: Mapping[str, Any]) -> tuple[MeliousAudioReader, dict[str, Any]]:
+    def _prepare(self, options: Mapping[str, Any]) -> tuple[Self, dict[str, Any]]:
         """This reader with the options of a call, and the arguments of its request."""
         own = {"model", "return_full_document"}
         changes = {name: value for name, value in options.items() if name in own}
@@ -197,23 +159,17 @@ class MeliousAudioReader(MeliousComponent, BasePydanticReader, defer_build=False
             if reported is not None:
                 about[name] = reported
         if self.return_full_document:
-            return [_document(result.text, about)]
+            return [document(result.text.strip(), about, _FOR_PROGRAMS)]
         whole = {"text": result.text, "start": 0.0, "end": result.duration}
         return [
-            _document(str(segment.get("text", "")), {**deepcopy(about), "segment": place, **_times(segment)})
+            document(
+                str(segment.get("text", "")).strip(),
+                {**deepcopy(about), "segment": place, **_times(segment)},
+                _FOR_PROGRAMS,
+            )
             for place, segment in enumerate(result.segments or [whole])
         ]
 
 
 def _times(segment: Mapping[str, Any]) -> dict[str, float]:
     return {name: float(segment[name]) for name in ("start", "end") if segment.get(name) is not None}
-
-
-def _document(text: str, about: dict[str, Any]) -> Document:
-    hidden = [name for name in _FOR_PROGRAMS if name in about]
-    return Document(
-        text=text.strip(),
-        metadata=about,
-        excluded_embed_metadata_keys=hidden,
-        excluded_llm_metadata_keys=hidden,
-    )

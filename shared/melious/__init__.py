@@ -36,9 +36,9 @@ if TYPE_CHECKING:
         HostedToolLimit,
         HostedToolPage,
         HostedToolSchema,
-        TokenCount,
         ToolResult,
     )
+    from melious.answers.messages import TokenCount
     from melious.answers.results import (
         ChatCompletion,
         EmbeddingsResult,
@@ -141,9 +141,9 @@ _HOME = {
         "HostedToolLimit",
         "HostedToolPage",
         "HostedToolSchema",
-        "TokenCount",
         "ToolResult",
     ),
+    "answers.messages": ("TokenCount",),
     "answers.documents": ("ConvertedDocument", "DocumentPage", "DocumentsResult"),
     "answers.results": (
         "ChatCompletion",

@@ -96,8 +96,10 @@ def test_an_error(line, kind, status, code):
     "line", ["[]", "{}", "null", '{"custom_id": null}', "{", "<html><title>Login</title>"]
 )
 def test_what_is_no_line(line):
+    reader = LineReader(Batch(id="batch_1", endpoint="/v1/chat/completions"))
+    assert reader.read(line.encode()) is None
     with pytest.raises(ResponseDecodeError, match="a line of batch_1 is not the result of a request"):
-        LineReader(Batch(id="batch_1", endpoint="/v1/chat/completions")).read(line.encode())
+        reader.end()
 
 
 def test_an_endpoint_without_a_type_gives_what_came():

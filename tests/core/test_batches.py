@@ -12,6 +12,7 @@ from melious import (
     EmbeddingsResult,
     ImagesResult,
     InvalidArgumentError,
+    MeliousError,
     ProviderError,
 )
 from melious.sandbox import Fault, Reply, Sandbox
@@ -185,6 +186,15 @@ class TestArguments:
                 [{"custom_id": "a", "url": "/v1/embeddings", "body": question()}],
                 r"requests\[0\]: url: must be '/v1/chat/completions'",
             ),
+            (
+                [{"custom_id": "a", "method": "GET", "body": question()}],
+                r"requests\[0\]: method: must be 'POST'",
+            ),
+            (
+                [{"custom_id": None, "body": question()}],
+                r"requests\[0\]: the id must be non-empty text, not N",
+            ),
+            ([question(), {**question(), 5: 1}], r"requests\[1\]: the names of its arguments must be text"),
         ],
     )
     def test_requests(self, clients, client, sandbox, requests, message):
@@ -221,6 +231,8 @@ class TestArguments:
             ({"max_bytes": 20}, r"requests\[0\]: has \d+ bytes; a batch takes at most 20"),
             ({"metadata": {"a": 1}}, "metadata: 'a' must be text"),
             ({"metadata": {str(n): "x" for n in range(14)}}, r"metadata: must have at most 13 pairs \(3 of"),
+            ({"metadata": {"melious_request": "x"}}, "metadata: 'melious_request' is used here"),
+            ({"reuse": "no"}, "reuse: must be True or False"),
             ({"extra_body": {"a": 1}}, "extra_body: is not sent with files and batches"),
             ({"timeuot": 3}, "timeuot"),
         ],
@@ -228,6 +240,12 @@ class TestArguments:
     def test_of_the_call(self, clients, client, sandbox, params, message):
         with pytest.raises(InvalidArgumentError, match=message):
             clients.call(client, "batches.submit", [question()], **params)
+        assert not sandbox.requests
+
+    def test_a_disk_without_room_is_named(self, clients, client, sandbox, monkeypatch, tmp_path):
+        monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
+        with pytest.raises(MeliousError, match="cannot be written to a temporary file: No such file"):
+            clients.call(client, "batches.submit", [question()])
         assert not sandbox.requests
 
     def test_a_generator_that_fails_sends_nothing(self, clients, client, sandbox):

@@ -18,6 +18,7 @@ from melious import (
 from melious.sandbox import Fault, Sandbox
 
 from .clients import Clients
+from .counting_server import Counting
 
 pytestmark = pytest.mark.http_library
 
@@ -25,31 +26,10 @@ MB = 1_000_000
 ANSWER = b'{"results": [{"pages": [{"content": "one"}]}, {"pages": [{"content": "two"}]}]}'
 
 
-async def _count(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, lengths: list[int]) -> None:
-    """Take an upload without keeping it."""
-    head = await reader.readuntil(b"\r\n\r\n")
-    (length,) = (
-        int(line.partition(b":")[2])
-        for line in head.split(b"\r\n")
-        if line.lower().startswith(b"content-length")
-    )
-    left = length
-    while left:
-        left -= len(await reader.read(min(left, 65536)))
-    lengths.append(length)
-    writer.write(
-        b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n"
-        b"content-length: %d\r\n\r\n%s" % (len(ANSWER), ANSWER)
-    )
-    await writer.drain()
-    writer.close()
-    await writer.wait_closed()
-
-
 @pytest.mark.parametrize("kind", ["sync", "async", "async aiohttp"])
 async def test_several_large_files_are_never_in_memory(kind: str, tmp_path: Path) -> None:
-    lengths: list[int] = []
-    server = await asyncio.start_server(lambda *ends: _count(*ends, lengths), "127.0.0.1", 0)
+    counting = Counting(ANSWER)
+    server = await asyncio.start_server(counting, "127.0.0.1", 0)
     place = {
         "api_key": "sk-mel-x",
         "base_url": f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1",
@@ -77,7 +57,7 @@ async def test_several_large_files_are_never_in_memory(kind: str, tmp_path: Path
     server.close()
     await server.wait_closed()
     assert [document.text for document in result.results] == ["one", "two"]
-    assert 0 < lengths[-1] - 40 * MB < 1000
+    assert 0 < counting.lengths[-1] - 40 * MB < 1000
     assert peak < 5 * MB, f"{peak / MB:.1f} MB for files of 40"
 
 

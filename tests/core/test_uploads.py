@@ -17,12 +17,14 @@ from melious import AsyncMeliousClient, InvalidArgumentError, MeliousClient
 from melious.sandbox import Fault, Sandbox
 
 from .clients import AUDIO, Clients
+from .counting_server import Counting
 from .held_server import PATIENCE
 
 pytestmark = pytest.mark.http_library
 
 MB = 1_000_000
 LARGE = 20 * MB + 44
+ANSWER = b'{"text": "heard"}'
 
 
 @pytest.fixture(scope="module")
@@ -32,35 +34,6 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path.write_bytes(recordings.wav(1250.0))
     assert path.stat().st_size == LARGE
     return path
-
-
-class Counting:
-    """Takes uploads apart without keeping them: what arrived, by its length and its bytes around the file."""
-
-    def __init__(self) -> None:
-        self.heads: list[bytes] = []
-        self.lengths: list[int] = []
-
-    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = await reader.readuntil(b"\r\n\r\n")
-        (length,) = (
-            int(line.partition(b":")[2])
-            for line in head.split(b"\r\n")
-            if line.lower().startswith(b"content-length")
-        )
-        left = length
-        while left:
-            left -= len(await reader.read(min(left, 65536)))
-        self.heads.append(head)
-        self.lengths.append(length)
-        body = b'{"text": "heard"}'
-        writer.write(
-            b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n"
-            b"content-length: %d\r\n\r\n%s" % (len(body), body)
-        )
-        await writer.drain()
-        writer.close()
-        await writer.wait_closed()
 
 
 async def send(
@@ -93,7 +66,7 @@ each_way = pytest.mark.parametrize("kind", WAYS)
 
 @each_way
 async def test_a_large_file_is_never_in_memory(kind: str, large: Path, tmp_path: Path) -> None:
-    counting = Counting()
+    counting = Counting(ANSWER)
     server = await asyncio.start_server(counting, "127.0.0.1", 0)
     base_url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
     (small := tmp_path / "small.wav").write_bytes(recordings.wav(1.0))
@@ -262,7 +235,7 @@ async def test_exactly_25_mb_are_sent(kind: str, tmp_path: Path) -> None:
     with path.open("wb") as file:
         file.write(recordings.wav(1.0))
         file.truncate(25 * MB)
-    counting = Counting()
+    counting = Counting(ANSWER)
     server = await asyncio.start_server(counting, "127.0.0.1", 0)
     await send(kind, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1", path)
     server.close()
@@ -312,7 +285,7 @@ def test_pictures_that_no_service_makes(
 @pytest.mark.parametrize("kind", ["async", "async injected", "async aiohttp", "async injected aiohttp"])
 async def test_a_cancelled_upload_leaves_nothing_behind(kind: str, large: Path, tmp_path: Path) -> None:
     """A service that stops reading, a caller who stops waiting; the next upload goes through."""
-    counting, begun, over = Counting(), asyncio.Event(), asyncio.Event()
+    counting, begun, over = Counting(ANSWER), asyncio.Event(), asyncio.Event()
     serving: list[Any] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

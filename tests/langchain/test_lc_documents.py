@@ -306,3 +306,15 @@ def test_an_error_of_the_conversion_is_one_of_langchain(place: dict[str, Any], s
         llm.invoke([asked(b"%PDF-1.4 broken")])
     sandbox.faults.add(Fault(status=503, endpoint="documents", headers={"retry-after-ms": "1"}))
     assert llm.invoke([AIMessage("Hm."), asked()]).response_metadata["converted_documents"] == TOLD
+
+
+def test_a_batch_of_questions_about_a_new_document_converts_it_once(
+    place: dict[str, Any], sandbox: Sandbox
+) -> None:
+    llm = ChatMelious("llama-3.1-8b-instruct", convert_documents=True, **place)
+    with track_impact() as ledger:
+        answers = llm.batch([[asked()]] * 6)
+    assert [request.endpoint for request in sandbox.requests].count("documents") == 1
+    assert ledger.total.pages == 2
+    paid = [answer.response_metadata["converted_documents"][0]["from_cache"] for answer in answers]
+    assert sorted(paid) == [False, *[True] * 5]

@@ -1,6 +1,11 @@
 """The model by position, its other name, and LlamaIndex's usual import paths."""
 
+import pickle
+from copy import deepcopy
+
 import pytest
+from llama_index.core.llms import ChatMessage
+from llama_index.core.memory import ChatMemoryBuffer
 from llama_index.core.utilities.token_counting import TokenCounter
 
 import llama_index_melious
@@ -79,6 +84,17 @@ def test_the_service_counts_for_the_counters_of_llama_index(make_llm, sandbox):
     sandbox.faults.add(Fault(endpoint="messages", code="not_found"))
     with pytest.raises(NotFoundError):
         llm.service_tokenizer()("Hi")
+
+
+@pytest.mark.parametrize("how", ["copied", "pickled"])
+def test_a_memory_that_counts_by_the_service_can_be_copied(sandbox, monkeypatch, how):
+    monkeypatch.setenv("MELIOUS_API_KEY", sandbox.api_key)
+    llm = llama_index_melious.Melious("gpt-oss-120b", base_url=sandbox.base_url)
+    memory = ChatMemoryBuffer.from_defaults(token_limit=1000, tokenizer_fn=llm.service_tokenizer())
+    memory.put(ChatMessage(role="user", content="Hi"))
+    again = deepcopy(memory) if how == "copied" else pickle.loads(pickle.dumps(memory))
+    assert [message.content for message in again.get()] == ["Hi"]
+    assert {request.path for request in sandbox.requests} == {"/v1/messages/count_tokens"}
 
 
 def test_counts_are_forgotten_in_their_order(make_llm, sandbox):

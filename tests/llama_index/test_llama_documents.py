@@ -1,18 +1,20 @@
 """`MeliousDocumentReader`, and documents in the messages of `Melious`."""
 
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import document_files as made
 import pytest
+from fsspec import filesystem
 from llama_index.core import SimpleDirectoryReader
 from llama_index.core.instrumentation import get_dispatcher
 from llama_index.core.instrumentation.event_handlers import BaseEventHandler
 from llama_index.core.llms import ChatMessage, DocumentBlock, TextBlock
 from llama_index.core.readers.base import ReaderConfig
 
-from llama_index_melious import Melious, MeliousDocumentReader, MeliousUsageEvent
+from llama_index_melious import Melious, MeliousAudioReader, MeliousDocumentReader, MeliousUsageEvent
 from melious import InvalidArgumentError, PageLimitError, track_impact
 from melious.sandbox import Reply, Sandbox
 
@@ -236,3 +238,33 @@ def test_a_text_file_is_sent_as_before(place: dict[str, Any], sandbox: Sandbox) 
     llm = Melious("llama-3.1-8b-instruct", convert_documents=True, **place)
     llm.chat([asked(b"Hello", title="a.txt", document_mimetype="text/plain")])
     assert [request.endpoint for request in sandbox.requests] == ["chat"]
+
+
+def test_threads_that_ask_at_once_convert_a_document_once(place: dict[str, Any], sandbox: Sandbox) -> None:
+    llm = Melious("llama-3.1-8b-instruct", convert_documents=True, **place)
+    with ThreadPoolExecutor(6) as pool:
+        answers = list(pool.map(llm.chat, [[asked()]] * 6))
+    assert [request.endpoint for request in sandbox.requests].count("documents") == 1
+    paid = [answer.additional_kwargs["converted_documents"][0]["from_cache"] for answer in answers]
+    assert sorted(paid) == [False, *[True] * 5]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"extra_info": 5}, "^extra_info: must be a mapping, not 5"),
+        ({"extra_info": {1: "one"}}, "^extra_info: names must be text, not 1"),
+        ({"fs": "memory"}, "^fs: must be a file system of fsspec, not str"),
+        ({"fs": filesystem("memory")}, r"^file: '.*Brief an Öz\.pdf' cannot be opened"),
+    ],
+)
+async def test_what_is_wrong_is_named_before_anything_is_sent(
+    place: dict[str, Any], sandbox: Sandbox, letter: Path, options: dict[str, Any], said: str
+) -> None:
+    readers: list[Any] = [MeliousDocumentReader(**place), MeliousAudioReader(model="whisper-1", **place)]
+    for reader in readers:
+        with pytest.raises(InvalidArgumentError, match=said):
+            reader.load_data(letter, **options)
+        with pytest.raises(InvalidArgumentError, match=said):
+            await reader.aload_data(letter, **options)
+    assert not sandbox.requests

@@ -111,7 +111,12 @@ def test_cancel(batch, file, sandbox):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("{}\n", "requests[0]: messages: must be a list of at least one message"),
+        ("{}\n", "bad.jsonl: line 1: messages: must be a list of at least one message"),
+        (
+            json.dumps(BODY) + "\n\n{}\n",
+            "bad.jsonl: line 3: messages: must be a list of at least one message",
+        ),
+        (json.dumps(BODY) + "\n" + "[" * 100_000 + "\n", "line 2 is not a JSON object"),
         (json.dumps(BODY) + "\nnonsense\n", "line 2 is not a JSON object"),
         ("", "requests: must not be empty"),
     ],
@@ -129,6 +134,18 @@ def test_a_wrong_endpoint_is_that_of_the_option(batch, file):
     status, _, err = batch("submit", file(BODY), "--endpoint", "/v1/rerank")
     assert status == 2
     assert err.startswith("melious batch: --endpoint: must be one of /v1/chat/completions")
+
+
+def test_a_place_for_results_that_nobody_waits_for(batch, file, tmp_path, sandbox):
+    status, _, err = batch("submit", file(BODY), "--out", tmp_path / "results.jsonl")
+    assert (status, "--out: needs --wait" in err) == (2, True)
+    assert not sandbox.requests
+
+
+@pytest.mark.parametrize("model", ["gemma-4-31b", "none"])
+def test_the_status_of_submit_and_wait_says_whether_requests_failed(batch, file, model):
+    status, out, _ = batch("submit", file(BODY, {**BODY, "model": model}), "--wait")
+    assert (status, "1 of them failed" in out) == ((0, False) if model == BODY["model"] else (1, True))
 
 
 def test_a_missing_file_and_an_unknown_id(batch, tmp_path):

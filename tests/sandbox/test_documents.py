@@ -1,6 +1,8 @@
 """Documents: forms, really converted files, the field of each generation, limits, replies and faults."""
 
 import io
+import random
+import zipfile
 
 import document_files as made
 import pytest
@@ -178,3 +180,97 @@ def test_a_request_on_the_page(convert, sandbox):
     ).text
     assert "data=@b.pdf" in opened, "each file is in the command that sends the request again"
     assert "data=@Brief an &lt;Öz&gt;.pdf" in opened
+
+
+def _aes_pdf():
+    """A PDF that opens without a password and is encrypted all the same, as many banks send it."""
+    from pypdf import PdfReader, PdfWriter
+
+    writer = PdfWriter(clone_from=PdfReader(io.BytesIO(made.pdf("Balance"))))
+    writer.encrypt("", "owner", algorithm="RC4-128")
+    held = io.BytesIO()
+    writer.write(held)
+    return (
+        held.getvalue()
+        .replace(b"/V 2", b"/V 4")
+        .replace(b"/R 3", b"/R 4 /CF << /StdCF << /CFM /AESV2 >> >> /StmF /StdCF /StrF /StdCF")
+    )
+
+
+def _damaged(content, rounds=60):
+    """The same file, cut, overwritten and shifted in a few places."""
+    chance = random.Random(7)
+    for _ in range(rounds):
+        bytes_ = bytearray(content)
+        for _ in range(chance.randrange(1, 12)):
+            bytes_[chance.randrange(8, len(bytes_))] = chance.randrange(256)
+        place = chance.randrange(8, len(bytes_))
+        del bytes_[place : place + chance.randrange(1, 40)]
+        yield bytes(bytes_)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        made.pdf("one").replace(b"<</Length", b"<</Filter/NoSuchDecode/Length"),
+        _aes_pdf(),
+        made.docx("one")[:200],
+    ],
+    ids=["unknown filter", "AES", "cut"],
+)
+def test_what_it_cannot_read_is_the_files_fault(convert, content):
+    name = "a.pdf" if content.startswith(b"%PDF") else "a.docx"
+    answer = convert((name, content))
+    assert answer.status_code == 400, answer.text
+    assert "The document could not be converted" in answer.text
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("made_of", ["pdf", "docx", "xlsx", "pptx"])
+def test_damaged_files_are_converted_or_refused(made_of):
+    whole = {
+        "pdf": lambda: made.pdf("one", "two", "three"),
+        "docx": lambda: made.docx("one " * 200),
+        "xlsx": lambda: made.xlsx([["a" * 50, 1], ["b", 2]]),
+        "pptx": lambda: made.pptx("one " * 50, "two"),
+    }[made_of]()
+    outcomes = set()
+    for content in _damaged(whole):
+        try:
+            outcomes.add(type(pages(content, "a." + made_of)))
+        except ValueError:
+            outcomes.add(ValueError)
+    assert ValueError in outcomes
+
+
+def test_a_pdf_may_begin_with_other_bytes(convert):
+    assert contents(convert(("a.pdf", b"\xef\xbb\xbf\r\n" + made.pdf("one")))) == [["one"]]
+
+
+def _with_parts(content, parts):
+    """The same Office file with parts added or replaced."""
+    held = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(held, "w") as new:
+        for name in old.namelist():
+            if name not in parts:
+                new.writestr(name, old.read(name))
+        for name, text in parts.items():
+            new.writestr(name, text)
+    return held.getvalue()
+
+
+def test_slides_come_in_the_order_of_the_presentation(convert):
+    """As programs write it where a slide was moved: the files keep their numbers."""
+    office = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+    moved = _with_parts(
+        made.pptx("first", "second", "third"),
+        {
+            "ppt/presentation.xml": '<p:presentation xmlns:p="http://schemas.openxmlformats.org/presentationml/'
+            f'2006/main" xmlns:r="{office}"><p:sldIdLst><p:sldId id="258" r:id="rId9"/>'
+            '<p:sldId id="256" r:id="rId7"/></p:sldIdLst></p:presentation>',
+            "ppt/_rels/presentation.xml.rels": '<Relationships xmlns="http://schemas.openxmlformats.org/package/'
+            f'2006/relationships"><Relationship Id="rId7" Type="{office}/slide" Target="slides/slide1.xml"/>'
+            f'<Relationship Id="rId9" Type="{office}/slide" Target="/ppt/slides/slide3.xml"/></Relationships>',
+        },
+    )
+    assert contents(convert(("a.pptx", moved))) == [["third", "first"]]

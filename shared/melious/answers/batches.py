@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, TypeAlias
 
-from pydantic import Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator
 
 from melious._figures import whole_count
 from melious.answers.results import Result
@@ -33,6 +33,27 @@ RUNNING = frozenset(
 )
 _END_TIMES = ("completed_at", "failed_at", "expired_at", "cancelled_at", "canceled_at")
 _OUR_ID = re.compile(r"request-(\d+)")
+_BETWEEN_WORDS = re.compile(r"[\s_-]+")
+
+
+def word_of(status: str) -> str:
+    """A status as the words above are written.
+
+    Examples:
+        >>> word_of("In Progress"), word_of("COMPLETED")
+        ('in_progress', 'completed')
+    """
+    return _BETWEEN_WORDS.sub("_", status.strip().lower())
+
+
+def _text_or_nothing(value: Any) -> Any:
+    known = isinstance(value, str | int | float) and not isinstance(value, bool)
+    return value if known and value != "" else None
+
+
+_Word: TypeAlias = Annotated[str | None, BeforeValidator(_text_or_nothing)]
+_Time: TypeAlias = Annotated[int | float | str | None, BeforeValidator(_text_or_nothing)]
+"""Fields that nothing depends on: a value of another type is not known, and stays in `raw`."""
 
 
 class FileObject(Result):
@@ -52,12 +73,12 @@ class FileObject(Result):
         ('file_1', 120, None, False)
     """
 
-    id: str
-    bytes: int | None = None
-    created_at: int | float | str | None = None
-    filename: str | None = None
-    purpose: str | None = None
-    deleted: bool = False
+    id: str = Field(min_length=1)
+    bytes: Annotated[int | None, BeforeValidator(whole_count)] = None
+    created_at: _Time = None
+    filename: _Word = None
+    purpose: _Word = None
+    deleted: Annotated[bool, BeforeValidator(lambda value: value in (True, "true"))] = False
 
 
 class FileList(Result):
@@ -141,28 +162,23 @@ class Batch(Result):
         (True, True, 3)
     """
 
-    id: str
-    status: str = ""
-    endpoint: str | None = None
-    input_file_id: str | None = None
-    output_file_id: str | None = None
-    error_file_id: str | None = None
-    completion_window: str | None = None
+    id: str = Field(min_length=1)
+    status: Annotated[str, BeforeValidator(lambda value: _text_or_nothing(value) or "")] = ""
+    endpoint: _Word = None
+    input_file_id: _Word = None
+    output_file_id: _Word = None
+    error_file_id: _Word = None
+    completion_window: _Word = None
     errors: Any = None
     request_counts: Any = None
     metadata: dict[str, Any] = Field(default_factory=dict)
-    created_at: int | float | str | None = None
-    expires_at: int | float | str | None = None
+    created_at: _Time = None
+    expires_at: _Time = None
 
     @field_validator("metadata", mode="before")
     @classmethod
     def _mapping(cls, value: Any) -> Any:
         return value if isinstance(value, dict) else {}
-
-    @field_validator("status", mode="before")
-    @classmethod
-    def _word(cls, value: Any) -> Any:
-        return "" if value is None else value
 
     @property
     def counts(self) -> BatchCounts:
@@ -175,7 +191,7 @@ class Batch(Result):
 
         A word that is not known counts as an end if the batch has a result file or says when it ended.
         """
-        word = self.status.lower()
+        word = word_of(self.status)
         if word in ENDED or word in RUNNING:
             return word in ENDED
         more = self.model_extra or {}
@@ -184,12 +200,18 @@ class Batch(Result):
     @property
     def known(self) -> bool:
         """Whether its status is one of the words that are known."""
-        return self.status.lower() in ENDED | RUNNING
+        return word_of(self.status) in ENDED | RUNNING
 
     @property
     def succeeded(self) -> bool:
         """Whether it ran to its end; some of its lines may have failed."""
-        return self.status.lower() in SUCCEEDED
+        return word_of(self.status) in SUCCEEDED
+
+
+def later(before: Batch, now: Batch) -> Batch:
+    """A batch as it is now, with what was known of its metadata where the service leaves that out."""
+    now.metadata = {**before.metadata, **now.metadata}
+    return now
 
 
 class BatchList(Result):

@@ -44,6 +44,11 @@ class ConvertedDocument(BaseModel):
     source_name: str = ""
     pages: list[DocumentPage] = Field(default_factory=list)
 
+    @field_validator("source_name", mode="before")
+    @classmethod
+    def _as_sent(cls, value: Any) -> Any:
+        return value if isinstance(value, str) else ""
+
     @property
     def text(self) -> str:
         """The text of all pages, with an empty line between two pages."""

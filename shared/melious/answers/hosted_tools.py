@@ -1,4 +1,4 @@
-"""What the endpoints of the service's own tools answer, and the count of tokens."""
+"""What the endpoints of the service's own tools answer."""
 
 from __future__ import annotations
 
@@ -144,19 +144,3 @@ def _failed(said: Mapping[str, Any]) -> bool:
         or any(said.get(name) is True for name in _FAILED)
         or bool(said.get("error"))
     )
-
-
-class TokenCount(Result):
-    """How many tokens a conversation has.
-
-    The service ignores the model when it counts, so this approximates what a model reads.
-
-    Attributes:
-        input_tokens: The tokens of the messages, the system prompt and the tools.
-
-    Examples:
-        >>> TokenCount(input_tokens=18).input_tokens
-        18
-    """
-
-    input_tokens: int = Field(ge=0)

@@ -6,13 +6,9 @@ import io
 import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-from melious.cli.parser import parser
+from melious.cli.parser import COMMANDS, parser
 from melious.errors import InvalidArgumentError, MeliousError
-
-if TYPE_CHECKING:
-    import argparse
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -48,47 +44,9 @@ def _run(arguments: list[str]) -> int:
         return sandbox(arguments[1:], "melious sandbox")
     options = parser().parse_args(arguments)
     try:
-        return _command(options)
+        return COMMANDS[options.command].run(options)
     except MeliousError as error:
         from melious.cli.words import in_shell_words
 
         sys.stderr.write(f"melious {options.command}: {in_shell_words(error)}\n")
         return 2 if isinstance(error, InvalidArgumentError) else 1
-
-
-def _command(options: argparse.Namespace) -> int:
-    if options.command == "models":
-        from melious.cli.models import run_models
-
-        return run_models(options)
-    if options.command == "tools":
-        from melious.cli.tools import run_tools
-
-        return run_tools(options)
-    if options.command == "documents":
-        from melious.cli.documents import run_documents
-
-        return run_documents(options)
-    if options.command == "doctor":
-        from melious.cli.doctor import run_doctor
-
-        return run_doctor(options)
-    if options.command == "probe":
-        from melious.cli.probe import run_probe
-
-        return run_probe(options)
-    if options.command == "report":
-        from melious.cli.report import run_report
-
-        return run_report(options)
-    if options.command == "batch":
-        from melious.cli.batch import run_batch
-
-        return run_batch(options)
-    try:
-        from melious.cli.demo import run_demo
-
-        return run_demo(" ".join(options.question), live=options.live)
-    except ImportError as error:
-        sys.stderr.write(f"{error}\nThe demo needs: pip install 'melious[langchain,llama-index,sandbox]'\n")
-        return 2

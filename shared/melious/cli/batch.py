@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Self
 
 from melious import BatchJob, BatchResult, MeliousClient
 from melious.clients.progress import line_of
@@ -25,13 +25,15 @@ def run_batch(options: argparse.Namespace) -> int:
     """
     with MeliousClient(base_url=options.base_url, allow_insecure_http=options.allow_insecure_http) as client:
         if options.action == "submit":
+            if options.out and not options.wait:
+                raise InvalidArgumentError("--out: needs --wait, as there are no results before the end")
             job = _submitted(client, options)
             sys.stdout.write(f"{job.id}\n")
             sys.stdout.flush()
             if not options.wait:
                 return 0
             job.wait(progress=True)
-            return _write_results(job, options.out) if options.out else _tell(job)
+            return _write_results(job, options.out) if options.out else _tell(job, ended=True)
         job = client.batches.resume(options.id)
         if options.action == "cancel":
             return _tell(job.cancel())
@@ -48,11 +50,19 @@ def run_batch(options: argparse.Namespace) -> int:
 
 def _submitted(client: MeliousClient, options: argparse.Namespace) -> BatchJob:
     with _opened(options.file) as file:
-        lines = _requests(file, options.file)
+        lines = _Lines(file, options.file)
         first = next(lines, None)
         given = () if first is None else (first,)
-        endpoint = options.endpoint or (isinstance(first, dict) and first.get("url")) or CHAT
-        return client.batches.submit(chain(given, lines), endpoint=endpoint, reuse=not options.again)
+        endpoint = options.endpoint or (first or {}).get("url") or CHAT
+        try:
+            return client.batches.submit(chain(given, lines), endpoint=endpoint, reuse=not options.again)
+        except InvalidArgumentError as error:
+            place, _, problem = error.message.partition("]: ")
+            if place.startswith("requests[") and problem:
+                raise InvalidArgumentError(
+                    f"{lines.place}: {problem}", advice=error.advice or None
+                ) from error
+            raise
 
 
 @contextmanager
@@ -67,26 +77,41 @@ def _opened(path: str) -> Iterator[IO[bytes]]:
         raise InvalidArgumentError(f"{path}: cannot be read: {error.strerror}") from error
 
 
-def _requests(file: IO[bytes], path: str) -> Iterator[dict[str, Any]]:
-    for number, line in enumerate(file, start=1):
-        if not line.strip():
-            continue
+class _Lines:
+    """The requests in a file, and the place of the last one."""
+
+    def __init__(self, file: IO[bytes], path: str) -> None:
+        self._path = path
+        self._lines = ((number, line) for number, line in enumerate(file, start=1) if line.strip())
+        self._number = 0
+
+    @property
+    def place(self) -> str:
+        return f"{self._path}: line {self._number}"
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> dict[str, Any]:
+        self._number, line = next(self._lines)
         try:
             found = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             found = None
         if not isinstance(found, dict):
-            raise InvalidArgumentError(f"{path}: line {number} is not a JSON object")
-        yield found
+            raise InvalidArgumentError(f"{self.place} is not a JSON object")
+        return found
 
 
 def _state(job: BatchJob) -> str:
     return line_of(job.status, job.counts)
 
 
-def _tell(job: BatchJob) -> int:
+def _tell(job: BatchJob, *, ended: bool = False) -> int:
+    """Say how far it is; where it has ended, status 1 says that requests failed."""
     sys.stdout.write(f"{job.id}: {_state(job)}\n")
-    return 0
+    failed = bool(job.counts.failed) or not all(batch.succeeded for batch in job.batches)
+    return int(ended and failed)
 
 
 def _write_results(job: BatchJob, path: str | None) -> int:
@@ -118,11 +143,11 @@ def _line(result: BatchResult) -> dict[str, Any]:
     error = result.error
     if error is None:
         return {"custom_id": result.custom_id, "answer": result.answer.raw, "error": None}
-    told = {
+    about = {
         "class": type(error).__name__,
         "message": error.message,
         "status_code": error.status_code,
         "code": error.code,
         "request_id": error.request_id,
     }
-    return {"custom_id": result.custom_id, "answer": None, "error": told}
+    return {"custom_id": result.custom_id, "answer": None, "error": about}

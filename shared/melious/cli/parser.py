@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
+from typing import NamedTuple
 
 from melious._version import __version__
+from melious.cli import commands
 
-_DEMO = (
-    "Answer a question about the Python language with a LangChain chain and a LlamaIndex query engine, let "
-    "an agent use a tool, and show what all of it cost. Without --live, on a local sandbox: no key, no "
-    "network, and simulated answers and figures."
-)
 _VARIABLES = """\
 environment variables:
   MELIOUS_API_KEY       the key
@@ -29,27 +27,29 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     whole.add_argument("--version", action="version", version=f"melious {__version__}")
-    commands = whole.add_subparsers(dest="command", required=True)
-    demo = commands.add_parser("demo", help="retrieval, an agent, and what they cost", description=_DEMO)
-    demo.add_argument("question", nargs="*", help="a question about the Python language")
-    demo.add_argument("--live", action="store_true", help="use the service, with the key in MELIOUS_API_KEY")
-    commands.add_parser("sandbox", help="a local test server; see melious sandbox --help")
-    _add_models(commands.add_parser("models", help="list models, what they can do and cost"))
-    _add_tools(commands.add_parser("tools", help="list the tools that the service runs, or run one"))
-    _add_documents(commands.add_parser("documents", help="print the text of PDF and Office files"))
-    _add_doctor(
-        commands.add_parser("doctor", help="diagnose your setup: key, connection, rate limit, scopes")
-    )
-    _add_probe(commands.add_parser("probe", help="ask the service what its documentation leaves open"))
-    _add_report(commands.add_parser("report", help="report on a rows file: energy, CO2, water, cost"))
-    _add_batch(commands.add_parser("batch", help="submit a file of requests, and read the results"))
+    subparsers = whole.add_subparsers(dest="command", required=True)
+    for name, command in COMMANDS.items():
+        command.add_arguments(subparsers.add_parser(name, help=command.help))
+    subparsers.add_parser("sandbox", help="a local test server; see melious sandbox --help")
     return whole
+
+
+def _add_demo(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Answer a question about the Python language with a LangChain chain and a LlamaIndex query engine, "
+        "let an agent use a tool, and show what all of it cost. Without --live, on a local sandbox: no key, "
+        "no network, and simulated answers and figures."
+    )
+    parser.add_argument("question", nargs="*", help="a question about the Python language")
+    parser.add_argument(
+        "--live", action="store_true", help="use the service, with the key in MELIOUS_API_KEY"
+    )
 
 
 def _add_batch(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Submit many requests as a batch, which the service answers in its own time, outside the per-minute "
-        "limit. The exit status of results is 1 if a request failed."
+        "limit. The exit status of results, and of submit with --wait, is 1 if a request failed."
     )
     actions = parser.add_subparsers(dest="action", required=True)
     submit = actions.add_parser("submit", help="submit the requests in a file; prints the id of the batch")
@@ -230,6 +230,27 @@ def _add_report(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--tag", metavar="NAME", default="project", help="the tag of the last table")
     parser.add_argument("--output", metavar="FILE", help="write to this file")
+
+
+class _Command(NamedTuple):
+    help: str
+    add_arguments: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace], int]
+
+
+COMMANDS = {
+    "demo": _Command("retrieval, an agent, and what they cost", _add_demo, commands.demo),
+    "models": _Command("list models, what they can do and cost", _add_models, commands.models),
+    "tools": _Command("list the tools that the service runs, or run one", _add_tools, commands.tools),
+    "documents": _Command("print the text of PDF and Office files", _add_documents, commands.documents),
+    "doctor": _Command(
+        "diagnose your setup: key, connection, rate limit, scopes", _add_doctor, commands.doctor
+    ),
+    "probe": _Command("ask the service what its documentation leaves open", _add_probe, commands.probe),
+    "report": _Command("report on a rows file: energy, CO2, water, cost", _add_report, commands.report),
+    "batch": _Command("submit a file of requests, and read the results", _add_batch, commands.batch),
+}
+"""The commands but `sandbox`, whose package reads its own arguments."""
 
 
 def _positive(text: str) -> int:

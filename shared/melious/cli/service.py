@@ -8,7 +8,7 @@ from typing import Any
 
 from melious.cli.checks import Check, Failed, Noted, Passed, Skipped, milliseconds
 from melious.cli.words import in_shell_words
-from melious.endpoints import audio, chat, embeddings, images, models, rerank, tools
+from melious.endpoints import audio, chat, documents, embeddings, images, models, rerank, tools
 from melious.endpoints.common import request_of
 from melious.errors import (
     APIConnectionError,
@@ -27,8 +27,8 @@ from melious.settings.config import DEFAULT_BASE_URL, ClientConfig
 
 
 @dataclass(frozen=True, slots=True)
-class Probe:
-    """A request that shows whether a key may use an endpoint, and costs nothing.
+class EmptyRequest:
+    """A request for nothing. It shows whether a key may use an endpoint, and costs nothing.
 
     Attributes:
         path: The path below the base URL.
@@ -41,22 +41,22 @@ class Probe:
 
 _PING = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
 ENDPOINTS = {
-    "models": Probe(models.PATH),
-    "chat": Probe(chat.PATH, {}),
-    "embeddings": Probe(embeddings.PATH, {}),
-    "rerank": Probe(rerank.PATH, {}),
-    "images": Probe(images.PATH, {}),
-    "audio": Probe(audio.PATH, {}),
-    "tools": Probe(f"{tools.PATH}?page_size=1"),
-    "mcp": Probe("mcp/jsonrpc", _PING),
-    "documents": Probe("documents/convert", {}),
-    "knowledge": Probe("vector_stores?limit=1"),
+    "models": EmptyRequest(models.PATH),
+    "chat": EmptyRequest(chat.PATH, {}),
+    "embeddings": EmptyRequest(embeddings.PATH, {}),
+    "rerank": EmptyRequest(rerank.PATH, {}),
+    "images": EmptyRequest(images.PATH, {}),
+    "audio": EmptyRequest(audio.PATH, {}),
+    "tools": EmptyRequest(f"{tools.PATH}?page_size=1"),
+    "mcp": EmptyRequest("mcp/jsonrpc", _PING),
+    "documents": EmptyRequest(documents.PATH, {}),
+    "knowledge": EmptyRequest("vector_stores?limit=1"),
 }
 """The endpoints by the names that `--need` takes. `knowledge` is read only: writing could leave something."""
 _REFUSED_FOR_ITS_CONTENT = frozenset({400, 413, 415, 422})
 _NO_SUCH_METHOD = frozenset({405, 501})
 _SPARE = 2 * len(ENDPOINTS)
-"""Requests that must be left in the window before the probes are sent."""
+"""Requests that must be left in the window before the requests for nothing are sent."""
 
 
 class Service:
@@ -130,10 +130,10 @@ class Service:
         return [Failed(check.name, check.said, check.facts) if check in lacking else check for check in found]
 
     def _scope(self, name: str) -> Check:
-        """Send a probe: without a model and input there is nothing to bill."""
-        probe = ENDPOINTS[name]
-        body = None if probe.body is None else dict(probe.body)
-        request = request_of(self._config, name, probe.path, {}, body)
+        """Send a request for nothing: without a model and input there is nothing to bill."""
+        empty = ENDPOINTS[name]
+        body = None if empty.body is None else dict(empty.body)
+        request = request_of(self._config, name, empty.path, {}, body)
         try:
             self._driver.call(request)
         except PermissionDeniedError as error:

@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from typing import Any
 
-from melious.answers.batches import Batch, BatchCounts, BatchResult
+from melious.answers.batches import Batch, BatchCounts, BatchResult, word_of
 from melious.clients.progress import line_of
+from melious.endpoints.batch_reading import sorted_results
 from melious.endpoints.batch_results import LineReader
+from melious.errors import InvalidArgumentError
+from melious.errors.checks import check_text
 
 _MIXED = ("failed", "expired", "cancelled", "canceled")
 """The ends of a job of several batches, the worst first."""
+
+
+def ids_in(job_id: object) -> list[str]:
+    """The ids of the batches in the id of a job, each once.
+
+    Raises:
+        InvalidArgumentError: It is not the id of a job.
+    """
+    check_text("job_id", job_id)
+    names = [name.strip() for name in str(job_id).split(",")]
+    if not all(names):
+        raise InvalidArgumentError(
+            f"job_id: must be the id of a job, not {job_id!r:.80}: an id is empty", param="job_id"
+        )
+    return list(dict.fromkeys(names))
 
 
 class JobBase:
@@ -36,9 +54,9 @@ class JobBase:
     @property
     def status(self) -> str:
         """The service's word for how far it is; of several, the least advanced or the worst."""
-        words = [batch.status for batch in self.batches]
+        words = [word_of(batch.status) for batch in self.batches]
         if len(set(words)) == 1:
-            return words[0]
+            return self.batches[0].status
         running = [batch.status for batch in self.batches if not batch.done]
         if running:
             return "in_progress" if len(running) < len(words) else running[0]
@@ -53,9 +71,6 @@ class JobBase:
         return f"<{type(self).__name__} {self.id}: {line_of(self.status, self.counts)}>"
 
 
-def in_order(results: Mapping[str, BatchResult]) -> dict[str, Any]:
-    """The answers and errors; in the order of the requests, where their ids say it."""
-    found = list(results.values())
-    if all(result.index is not None for result in found):
-        found.sort(key=lambda result: result.index or 0)
-    return {result.custom_id: result.error or result.answer for result in found}
+def by_custom_id(results: Iterable[BatchResult]) -> dict[str, Any]:
+    """The answers and errors by the ids of the requests; in their order, where the ids say it."""
+    return {result.custom_id: result.error or result.answer for result in sorted_results(results)}

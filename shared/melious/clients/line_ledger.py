@@ -43,7 +43,7 @@ class LineLedger:
             return
         new = list(_new_to(self._sinks, self._file, place))
         if new:
-            entry = entry_of(result, self._reader)
+            entry = _entry_of(result, self._reader)
             for sink in new:
                 sink.record(entry)
 
@@ -57,7 +57,7 @@ def _new_to(sinks: Iterable[UsageSink], file: str, place: int) -> Iterable[Usage
                 yield sink
 
 
-def entry_of(result: BatchResult, reader: LineReader) -> Entry:
+def _entry_of(result: BatchResult, reader: LineReader) -> Entry:
     """What a ledger records of a line; the figures that its answer does not report stay unreported."""
     answer, terms = answered(result), reader.facts.terms
     if answer is None:

@@ -8,19 +8,18 @@ import hashlib
 import time
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import PurePath
+from concurrent.futures import Future
 from typing import Any, NamedTuple, Self, cast
 
 from melious import forks
 from melious._figures import counted
 from melious.answers.documents import DocumentsResult
 from melious.answers.meta import AttachedDocument
-from melious.endpoints.document_files import DOCUMENT_TYPES, file_part
+from melious.endpoints.document_files import file_part, with_ending
 from melious.endpoints.documents import DocumentParams
-from melious.errors import InvalidArgumentError
+from melious.errors import DeadlineExceededError, InvalidArgumentError
 from melious.wire.uploads import FilePart
 
-_ENDINGS = {kind: ending for ending, kind in DOCUMENT_TYPES.items()}
 _MOST_DOCUMENTS = 64
 _MOST_CHARACTERS = 16_000_000
 _OF_BOTH_CALLS = (
@@ -45,24 +44,54 @@ class _Text(NamedTuple):
 class ConversionCache:
     """The texts of documents that were converted, by their content, so that a history costs nothing again.
 
-    It keeps the last 64 documents, and at most 16 million characters.
+    It keeps the last 64 documents, and at most 16 million characters. A document that one call is converting
+    is not converted again: other calls wait for it.
     """
 
     def __init__(self) -> None:
         self._lock = forks.new_lock()
+        self._generation = forks.generation()
+        self._pending: dict[bytes, Future[_Text | None]] = {}
         self._kept: OrderedDict[bytes, _Text] = OrderedDict()
         self._characters = 0
 
-    def get(self, digest: bytes) -> _Text | None:
-        """The text of a document, if it is kept."""
+    def claim(self, digest: bytes) -> _Text | Future[_Text | None] | None:
+        """Look up a document that the caller will convert if it is missing.
+
+        Returns:
+            Its text; if another call is converting it, a future of that, which gives None if that call
+            fails; else None, and the caller must `put` the text or `release` the claim.
+        """
         with self._lock:
+            if self._generation != forks.generation():
+                self._generation = forks.generation()
+                self._pending.clear()  # the parent process has them
             found = self._kept.get(digest)
             if found is not None:
                 self._kept.move_to_end(digest)
-            return found
+                return found
+            pending = self._pending.get(digest)
+            if pending is None:
+                claimed = self._pending[digest] = Future()
+                claimed.set_running_or_notify_cancel()  # a waiting call cannot cancel it for the others
+            return pending
+
+    def release(self, digest: bytes) -> None:
+        """Release a claim: a waiting call must convert the document."""
+        self._resolve(digest, None)
 
     def put(self, digest: bytes, text: _Text) -> None:
-        """Keep the text of a document, in place of the oldest ones, unless it is too long."""
+        """Hand the text of a document to waiting calls, and keep it in place of the oldest ones."""
+        self._keep(digest, text)
+        self._resolve(digest, text)
+
+    def _resolve(self, digest: bytes, text: _Text | None) -> None:
+        with self._lock:
+            pending = self._pending.pop(digest, None)
+        if pending is not None:
+            pending.set_result(text)
+
+    def _keep(self, digest: bytes, text: _Text) -> None:
         if len(text.text) > _MOST_CHARACTERS:
             return
         with self._lock:
@@ -89,6 +118,8 @@ class Attachments:
         self._parts = parts
         self._digests = {place: _digest(part) for place, part in parts.items()}
         self._texts: dict[bytes, _Text] = {}
+        self._claimed: dict[bytes, FilePart] = {}
+        self._waiting: dict[bytes, Future[_Text | None]] = {}
         self._fresh: set[bytes] = set()
 
     @classmethod
@@ -110,24 +141,63 @@ class Attachments:
         """The parameters of the chat request that are those of the conversion too."""
         return cast("DocumentParams", {name: params[name] for name in _OF_BOTH_CALLS if name in params})
 
-    def unknown(self, cache: ConversionCache) -> list[FilePart]:
-        """The documents to convert, each once; the texts of the others are taken from the cache."""
-        found: dict[bytes, FilePart] = {}
-        for place, digest in self._digests.items():
-            known = cache.get(digest)
-            if known is None:
-                found[digest] = self._parts[place]
-            else:
-                self._texts[digest] = known
-        self._fresh = set(found)
-        return list(found.values())
+    @property
+    def are_known(self) -> bool:
+        """Whether the texts of all documents are known."""
+        return all(digest in self._texts for digest in self._digests.values())
 
-    def learn(self, cache: ConversionCache, files: Sequence[FilePart], result: DocumentsResult) -> None:
-        """Take the converted documents, in the order of `unknown`."""
-        for part, document in zip(files, result.results, strict=True):
+    def claim(self, cache: ConversionCache) -> list[FilePart]:
+        """The documents to convert, each once; the others are known, or other calls convert them."""
+        for place, digest in self._digests.items():
+            if digest in self._texts or digest in self._claimed or digest in self._waiting:
+                continue
+            found = cache.claim(digest)
+            if found is None:
+                self._claimed[digest] = self._parts[place]
+            elif isinstance(found, Future):
+                self._waiting[digest] = found
+            else:
+                self._texts[digest] = found
+        return list(self._claimed.values())
+
+    def learn(self, cache: ConversionCache, result: DocumentsResult) -> None:
+        """Take the converted documents, in the order of `claim`."""
+        for digest, document in zip(list(self._claimed), result.results, strict=True):
             text = _Text(document.text, len(document.pages))
-            self._texts[_digest(part)] = text
-            cache.put(_digest(part), text)
+            self._texts[digest] = text
+            self._fresh.add(digest)
+            cache.put(digest, text)
+            del self._claimed[digest]
+
+    def release(self, cache: ConversionCache) -> None:
+        """Release what was claimed and not converted, so that no other call waits for it in vain."""
+        for digest in self._claimed:
+            cache.release(digest)
+        self._claimed.clear()
+
+    def pending(self) -> list[Future[_Text | None]]:
+        """What other calls are converting; wait for it, each as long as `left` says, then `settle`."""
+        return list(self._waiting.values())
+
+    def left(self, deadline: float | None) -> float | None:
+        """Seconds until the deadline of the call; None if it has none."""
+        return None if deadline is None else max(deadline - self.spent, 0.0)
+
+    def settle(self, deadline: float | None) -> None:
+        """Take what other calls converted; what they could not convert is to be claimed again.
+
+        Raises:
+            DeadlineExceededError: They have not ended.
+        """
+        for digest, future in self._waiting.items():
+            if not future.done():
+                raise DeadlineExceededError(
+                    f"the deadline of {deadline:g} s passed while another call converted the same document"
+                )
+            text = future.result()
+            if text is not None:
+                self._texts[digest] = text
+        self._waiting.clear()
 
     def messages(self) -> list[Mapping[str, Any]]:
         """The messages with text in place of the documents; with names before they are converted."""
@@ -137,7 +207,7 @@ class Attachments:
                 {"type": "text", "text": self._shown(row, column)} if (row, column) in self._parts else part
                 for column, part in enumerate(sent[row]["content"])
             ]
-            texts = [part["text"] for part in content if part.get("type") == "text"]
+            texts = [text for text in map(_text_of, content) if text is not None]
             only_text = len(texts) == len(content) and sent[row]["role"] != "user"
             sent[row] = {**sent[row], "content": "\n".join(texts) if only_text else content}
         return sent
@@ -158,9 +228,14 @@ class Attachments:
         )
 
 
+def _text_of(part: object) -> str | None:
+    text = part.get("text") if isinstance(part, Mapping) and part.get("type") == "text" else None
+    return text if isinstance(text, str) else None
+
+
 def _files_in(messages: Sequence[Mapping[str, Any]]) -> Iterator[tuple[int, int, FilePart]]:
-    for row, message in enumerate(messages if isinstance(messages, list | tuple) else ()):
-        content = message.get("content") if isinstance(message, Mapping) else None
+    for row, message in enumerate(messages):
+        content = message.get("content")
         for column, part in enumerate(content if isinstance(content, list | tuple) else ()):
             file = part.get("file") if isinstance(part, Mapping) and part.get("type") == "file" else None
             if isinstance(file, Mapping) and file.get("file_data"):
@@ -172,11 +247,9 @@ def _part(file: Mapping[str, Any], where: str) -> FilePart:
     if not isinstance(name, str) or not isinstance(data, str):
         raise InvalidArgumentError(f"{where}: filename and file_data must be text", param="messages")
     head, comma, packed = data.partition(",")
-    ending = _ENDINGS.get(head.removeprefix("data:").partition(";")[0])
-    if ending and PurePath(name).suffix[1:].lower() not in DOCUMENT_TYPES:
-        name = f"{name}.{ending}"
+    name = with_ending(name, head.removeprefix("data:"))
     try:
-        content = base64.b64decode(packed if comma else data, validate=True)
+        content = base64.b64decode("".join((packed if comma else data).split()), validate=True)
     except (binascii.Error, ValueError) as error:
         raise InvalidArgumentError(f"{where}: the file is not base64: {error}", param="messages") from None
     return file_part((name, content), where)

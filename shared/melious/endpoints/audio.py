@@ -9,14 +9,14 @@ from typing import TypeAlias
 from melious.answers.reading import json_of, read_as
 from melious.answers.results import Transcription
 from melious.endpoints.common import body_of, check_known, request_of
-from melious.endpoints.forms import FileArgument, form_field, opened
+from melious.endpoints.forms import FileArgument, check_size, form_field, opened
 from melious.errors import InvalidArgumentError, ResponseDecodeError
 from melious.errors.checks import check_one_of
 from melious.exchange.request import Operation, Response
 from melious.settings.config import ClientConfig
 from melious.settings.options import RoutingOptions
 from melious.wire import codec
-from melious.wire.uploads import FileContent, FilePart, Upload, piece_of, size_of
+from melious.wire.uploads import FileContent, FilePart, Upload, piece_of
 
 PATH = "audio/transcriptions"
 MAX_BYTES = 25_000_000
@@ -86,18 +86,12 @@ def _checked(name: str, content: FileContent) -> FilePart:
     Raises:
         InvalidArgumentError: The file is empty, too large or of an unknown type.
     """
-    beginning = piece_of(content, 0, 12)
-    if not beginning:
-        raise InvalidArgumentError(f"file: {name!r} is empty")
-    size = size_of(content)
-    if size > MAX_BYTES:
-        length = f"more than {MAX_BYTES:,}" if size == MAX_BYTES + 1 else f"{size:,}"
-        raise InvalidArgumentError(
-            f"file: {name!r} has {length} bytes; the service takes at most {MAX_BYTES:,}",
-            advice="Split it into hours of mono MP3, which fit: "
-            f"ffmpeg -i {quote(name)} -ac 1 -b:a 32k -f segment -segment_time 3600 part%03d.mp3",
-        )
-    kind = kind_of(name, beginning)
+    advice = (
+        "Split it into hours of mono MP3, which fit: "
+        f"ffmpeg -i {quote(name)} -ac 1 -b:a 32k -f segment -segment_time 3600 part%03d.mp3"
+    )
+    check_size("file", name, content, MAX_BYTES, advice)
+    kind = kind_of(name, piece_of(content, 0, 12))
     if kind is None:
         raise InvalidArgumentError(
             f"file: {name!r} must end in one of {', '.join(AUDIO_TYPES)}",

@@ -75,6 +75,20 @@ def kind_of(endpoint: object) -> Kind:
     return KINDS[endpoint]  # type: ignore[index]  # it is one of them
 
 
+def kind_named(path: object, name: str | None) -> Kind | None:
+    """The kind of an endpoint as a service spells it, or of the name that was kept with the batch.
+
+    Examples:
+        >>> kind_named("https://api.melious.ai/v1/embeddings/", None).name
+        'embeddings'
+        >>> kind_named(None, "chat").name
+        'chat'
+    """
+    spelled = str(path or "").partition("?")[0].rstrip("/").rpartition("/v1/")[2].lstrip("/")
+    kinds = {kind.name: kind for kind in KINDS.values()}
+    return KINDS.get(f"/v1/{spelled.removeprefix('v1/')}") or kinds.get(name or "")
+
+
 def items_of(requests: object) -> Iterator[Any]:
     """The requests one at a time: those of an iterable, or the pairs of a mapping."""
     if isinstance(requests, Mapping):
@@ -93,18 +107,18 @@ def parts_of(item: Any, place: int, endpoint: str) -> tuple[str | None, Mapping[
     where = f"requests[{place}]"
     name: Any = None
     body: Any = item
+    named = False
     if isinstance(item, tuple | list) and len(item) == 2:  # noqa: PLR2004
-        name, body = item
-        if name is None:
-            raise InvalidArgumentError(f"{where}: the id must be non-empty text, not None", param="requests")
+        named, (name, body) = True, item
     elif isinstance(item, Mapping) and "custom_id" in item and "body" in item:
-        name, body = item["custom_id"], item["body"]
-        if item.get("url") not in (None, endpoint):
-            raise InvalidArgumentError(
-                f"{where}: url: must be {endpoint!r}, the endpoint of the batch, not {item['url']!r:.80}",
-                param="requests",
-            )
-    if name is not None and (not isinstance(name, str) or not name.strip()):
+        named, name, body = True, item["custom_id"], item["body"]
+        for field, only, what in (("url", endpoint, "endpoint"), ("method", "POST", "method")):
+            if item.get(field) not in (None, only):
+                raise InvalidArgumentError(
+                    f"{where}: {field}: must be {only!r}, the {what} of the batch, not {item[field]!r:.80}",
+                    param="requests",
+                )
+    if named and (not isinstance(name, str) or not name.strip()):
         raise InvalidArgumentError(
             f"{where}: the id must be non-empty text, not {name!r:.80}", param="requests"
         )
@@ -125,10 +139,15 @@ def line_of(
         InvalidArgumentError: The ordinary call would not have sent it; its place is named.
     """
     for option in body:
+        if not isinstance(option, str):
+            raise InvalidArgumentError(
+                f"requests[{place}]: the names of its arguments must be text, not {option!r:.80}",
+                param="requests",
+            )
         if option in _OF_CALLS and body[option] is not None:
             raise InvalidArgumentError(
                 f"requests[{place}]: {option}: is an option of calls; the requests of a batch have none",
-                param=str(option),
+                param=option,
             )
     try:
         request = kind.make(config, dict(body))

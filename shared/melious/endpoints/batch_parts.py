@@ -3,78 +3,27 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
-from melious.answers.batches import Batch
+from melious.endpoints.batch_facts import FACTS, Facts, number_of, text_of
 from melious.endpoints.batch_lines import kind_of, line_of, parts_of
-from melious.endpoints.batches import check_metadata
+from melious.endpoints.batches import MOST_PAIRS, TOKEN, check_metadata
 from melious.endpoints.files import MAX_BYTES
-from melious.errors import InvalidArgumentError
+from melious.errors import InvalidArgumentError, MeliousError
 from melious.errors.checks import check_text, check_whole
 from melious.exchange.request import Request
-from melious.routing.residency import ResidencyRule
 from melious.routing.terms import NO_TERMS, RoutingTerms
 from melious.settings.config import ClientConfig
 
 MAX_LINES = 50_000
 """The most lines in one batch of the service: OpenAI's limit. Melious states none."""
-DIGEST, FACTS = "melious_digest", "melious"
+DIGEST = "melious_digest"
 OUR_PAIRS = 3
 """The pairs of the metadata that are used here: the digest, the facts, and the token of the request."""
-_LONGEST_FACTS = 512
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What the metadata of a batch says about its lines, so that another process can read them.
-
-    Attributes:
-        lines: How many there are; None if it is not known.
-        terms: The model, the routing and the countries that all lines share.
-    """
-
-    lines: int | None = None
-    terms: RoutingTerms = NO_TERMS
-
-    @classmethod
-    def of(cls, batch: Batch) -> Facts:
-        """Read the metadata of a batch; what is not there is not known."""
-        try:
-            found = json.loads(batch.metadata.get(FACTS) or "{}")
-        except (TypeError, ValueError):
-            found = {}
-        if not isinstance(found, dict):
-            found = {}
-        lines, countries = found.get("lines"), found.get("countries")
-        rule = None
-        if isinstance(countries, list) and found.get("verify") in ("warn", "raise"):
-            rule = ResidencyRule.of(found["verify"], {"countries": countries})
-        model, routing = found.get("model"), found.get("routing")
-        return cls(
-            lines if isinstance(lines, int) else None,
-            RoutingTerms(
-                model if isinstance(model, str) else "",
-                routing if isinstance(routing, str) else None,
-                (),
-                rule,
-            ),
-        )
-
-    def to_text(self) -> str:
-        """The facts as a value of the metadata."""
-        terms = self.terms
-        found: dict[str, Any] = {"lines": self.lines}
-        if terms.residency is not None:
-            found |= {"verify": terms.residency.mode, "countries": list(terms.residency.countries)}
-        if terms.preference:
-            found["routing"] = terms.preference
-        whole = found | ({"model": terms.model} if terms.model else {})
-        text = json.dumps(whole, separators=(",", ":"))
-        return text if len(text) <= _LONGEST_FACTS else json.dumps(found, separators=(",", ":"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +34,34 @@ class Part:
         path: The file.
         lines: How many lines it has.
         digest: Tells apart what is in it.
+        facts: What is known of its lines, as text.
     """
 
     path: Path
     lines: int
     digest: str
+    facts: str
+
+    @property
+    def pairs(self) -> dict[str, str]:
+        """The metadata by which the batch is recognised, and its lines are read."""
+        return {DIGEST: self.digest, FACTS: self.facts}
+
+
+@contextmanager
+def on_disk() -> Iterator[None]:
+    """Name what a failure to write a temporary file means.
+
+    Raises:
+        MeliousError: It failed.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise MeliousError(
+            f"the requests cannot be written to a temporary file: {error.strerror or error}",
+            advice="Nothing was sent. Make room, or name another directory with TMPDIR",
+        ) from error
 
 
 class PartsWriter:
@@ -120,7 +92,12 @@ class PartsWriter:
     ) -> None:
         self.kind = kind_of(endpoint)
         check_text("completion_window", window)
-        check_metadata(metadata, 16 - OUR_PAIRS)
+        check_metadata(metadata, MOST_PAIRS - OUR_PAIRS)
+        for name in (DIGEST, FACTS, TOKEN):
+            if name in (metadata or {}):
+                raise InvalidArgumentError(
+                    f"metadata: {name!r} is used here; take another name", param="metadata"
+                )
         check_whole("max_lines", max_lines, least=1)
         check_whole("max_bytes", max_bytes, least=1, most=MAX_BYTES)
         self._config = config
@@ -131,16 +108,12 @@ class PartsWriter:
         self._max_bytes = max_bytes
         self._names: set[str] = set()
         self._place = 0
-        self._parts: list[Part] = []
+        self._ended: list[tuple[Path, str, Facts]] = []
         self._file: IO[bytes] | None = None
-        self._lines = self._size = 0
+        self._lines = self._size = self._first = self._sum = 0
+        self._ours = True
         self._digest = hashlib.blake2b()
         self._terms: RoutingTerms | None = None
-
-    @property
-    def terms(self) -> RoutingTerms:
-        """The model, the routing and the countries that all lines share."""
-        return self._terms or NO_TERMS
 
     def add(self, item: Any) -> None:
         """Check a request and write its line.
@@ -167,10 +140,13 @@ class PartsWriter:
         if self._lines >= self._max_lines or self._size + len(line) > self._max_bytes:
             self._end()
         if self._file is None:
-            self._begin()
+            self._begin(place)
         assert self._file is not None  # noqa: S101 - just opened
-        self._file.write(line)
+        with on_disk():
+            self._file.write(line)
         self._digest.update(line)
+        self._ours &= name == f"request-{place}"
+        self._sum += number_of(name)
         self._lines += 1
         self._size += len(line)
 
@@ -178,29 +154,40 @@ class PartsWriter:
         """End the last file.
 
         Raises:
-            InvalidArgumentError: There was no request.
+            InvalidArgumentError: There was no request, or the metadata cannot hold what they have in common.
         """
         if not self._place:
             raise InvalidArgumentError("requests: must not be empty", param="requests")
         self._end()
-        return self._parts
+        terms = self._terms or NO_TERMS
+        return [
+            Part(path, facts.lines or 0, digest, replace(facts, terms=terms).to_text())
+            for path, digest, facts in self._ended
+        ]
 
     def close(self) -> None:
         """Close the file that is open, if there is one."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        file, self._file = self._file, None
+        if file is not None:
+            with on_disk():
+                file.close()
 
-    def _begin(self) -> None:
-        self._digest = hashlib.blake2b(f"{self._endpoint} {self._window}\n".encode(), digest_size=20)
-        self._file = (self._directory / f"requests-{len(self._parts) + 1}.jsonl").open("wb")
+    def _begin(self, place: int) -> None:
+        rule = self._terms.residency if self._terms is not None else None
+        alike = f"{self._endpoint} {self._window} {rule.mode if rule is not None else ''}\n"
+        self._digest = hashlib.blake2b(alike.encode(), digest_size=20)
+        with on_disk():
+            self._file = (self._directory / f"requests-{len(self._ended) + 1}.jsonl").open("wb")
+        self._first, self._ours, self._sum = place, True, 0
 
     def _end(self) -> None:
         if self._file is None:
             return
         path = Path(self._file.name)
         self.close()
-        self._parts.append(Part(path, self._lines, self._digest.hexdigest()))
+        first, ids = (self._first, None) if self._ours else (None, text_of(self._sum))
+        facts = Facts(self._lines, NO_TERMS, self.kind.name, first, ids)
+        self._ended.append((path, self._digest.hexdigest(), facts))
         self._lines = self._size = 0
 
     def _share(self, request: Request, place: int) -> None:

@@ -48,12 +48,20 @@ def check_endpoint(job: Job, endpoint: str) -> None:
         )
 
 
+def sorted_results(results: Iterable[BatchResult]) -> list[BatchResult]:
+    """Results in the order of their requests; where the ids are the caller's own, as they come."""
+    there = list(results)
+    if all(result.index is not None for result in there):
+        there.sort(key=lambda result: result.index or 0)
+    return there
+
+
 def in_order(results: Iterable[BatchResult], inputs: str) -> list[BatchResult]:
-    """Results in the order of their requests; where the ids are the caller's own, as they come.
+    """Results as `sorted_results` gives them; notes of the errors say which input they are for.
 
     Args:
         results: The results of a job.
-        inputs: What the caller calls the inputs; notes of the errors name the place among them.
+        inputs: What the caller calls the inputs.
 
     Examples:
         >>> from melious.answers.batches import BatchResult
@@ -61,9 +69,7 @@ def in_order(results: Iterable[BatchResult], inputs: str) -> list[BatchResult]:
         >>> [result.custom_id for result in in_order(both, "texts")]
         ['request-0', 'request-1']
     """
-    there = list(results)
-    if all(result.index is not None for result in there):
-        there.sort(key=lambda result: result.index or 0)
+    there = sorted_results(results)
     for result in there:
         if result.error is not None:
             where = result.custom_id if result.index is None else f"{inputs}[{result.index}]"

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import random
+import time
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from melious.answers.batches import Batch, BatchList
 from melious.answers.reading import json_of, read_as
-from melious.endpoints.common import budgets_of, encoded, request_of
-from melious.endpoints.files import check_call, id_in_path, listing, missing_advice, without_ledger
+from melious.endpoints.common import budgets_of, encoded, request_of, without_ledger
+from melious.endpoints.files import check_call, id_in_path, listing, missing_advice
 from melious.errors import (
     APIConnectionError,
     APITimeoutError,
@@ -21,6 +23,9 @@ from melious.errors import (
 )
 from melious.errors.checks import check_mapping, check_text
 from melious.exchange.request import Operation, Request, Response
+from melious.exchange.retry import delay_before_retry
+from melious.routing.filters import filters_in
+from melious.routing.residency import ResidencyRule
 from melious.settings.config import ClientConfig
 from melious.settings.options import CallOptions
 
@@ -82,11 +87,89 @@ def create(
     return Operation(request, _one)
 
 
+class Creation:
+    """Decides how one batch is made: where a call may have made it, it is looked for before the next call.
+
+    Args:
+        config: The client's settings.
+        input_file_id: The file with the lines.
+        endpoint: Where the lines go.
+        completion_window: How long it may take.
+        metadata: Up to 16 pairs of texts.
+        params: The options of the call.
+        token: What to find the batch by.
+        clock: A monotonic clock.
+        uniform: Chance.
+
+    Attributes:
+        token: What to find the batch by; None if there is no room for it in the metadata.
+
+    Raises:
+        InvalidArgumentError: The metadata are wrong.
+    """
+
+    def __init__(
+        self,
+        config: ClientConfig,
+        input_file_id: str,
+        endpoint: str,
+        completion_window: str,
+        metadata: Mapping[str, str] | None,
+        params: CallOptions,
+        token: str,
+        clock: Callable[[], float] = time.monotonic,
+        uniform: Callable[[float, float], float] = random.uniform,
+    ) -> None:
+        check_metadata(metadata)
+        pairs = dict(metadata or {})
+        self.token = token if len(pairs) < MOST_PAIRS else None
+        if self.token is not None:
+            pairs[TOKEN] = self.token
+        self._make = partial(create, config, input_file_id, endpoint, completion_window, pairs, params)
+        retries = params.get("max_retries")
+        self._left = config.max_retries if retries is None else retries
+        self._tries = 0
+        self._clock, self._uniform = clock, uniform
+        self._began = clock()
+
+    def call(self) -> Operation[Batch]:
+        """The next call."""
+        return self._make(spent=self._clock() - self._began, left=self._left)
+
+    def failed(self, error: MeliousError) -> str:
+        """A call failed; gives the token by which to look for a batch that it may have made.
+
+        Raises:
+            MeliousError: The error: it made none, or none that can be found.
+        """
+        if self.token is None or not may_exist(error):
+            raise error
+        return self.token
+
+    def pause(self, error: MeliousError) -> float:
+        """Seconds until the next call, where the one that failed has made no batch.
+
+        Raises:
+            MeliousError: The error: there is no further call.
+        """
+        self._tries += 1
+        self._left -= error.attempts
+        delay = delay_before_retry(error, self._tries, self._uniform)
+        if self._left < 0 or not error.is_retryable or delay is None:
+            raise error
+        return delay
+
+
 def may_exist(error: MeliousError) -> bool:
     """Whether a batch may have been made, although its call failed."""
     if isinstance(error, ResponseDecodeError | ServerError | APITimeoutError):
         return error.attempts > 0
     return isinstance(error, APIConnectionError) and error.attempts > 0
+
+
+def is_open(error: MeliousError) -> bool:
+    """Whether it could not be found out if a batch was made."""
+    return may_exist(error) and isinstance(error.__cause__, MeliousError)
 
 
 def _is_ambiguous(error: MeliousError | None) -> bool:
@@ -127,6 +210,12 @@ def cancel(config: ClientConfig, batch_id: str, params: CallOptions) -> Operatio
     """A call that cancels a batch."""
     request = _about(config, batch_id, "/cancel", params)
     return Operation(replace(request, method="POST", body=encoded({})), _one)
+
+
+def rule_of(config: ClientConfig) -> ResidencyRule | None:
+    """The countries that answers must come from by the client's settings."""
+    sent = {"filters": config.filters, **(config.extra_body or {})}
+    return ResidencyRule.of(config.verify_location, filters_in(sent))
 
 
 def with_pair(batches: Iterable[Batch], name: str, value: str) -> Batch | None:

@@ -58,7 +58,7 @@ def attachments_in(
     """The documents of the messages that are to be converted first; None if there are none.
 
     Raises:
-        InvalidArgumentError: The option is wrong, or a document cannot be read.
+        InvalidArgumentError: The option or a message is wrong, or a document cannot be read.
     """
     wanted = params.get("convert_documents")
     if wanted is None:
@@ -69,7 +69,12 @@ def attachments_in(
         return None
     from melious.endpoints.attachments import Attachments  # noqa: PLC0415 - only where it is wanted
 
-    return Attachments.of(messages)
+    return Attachments.of(_checked(messages))
+
+
+def rereadable(messages: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+    """The messages in a form that can be read more than once; an iterator becomes a list."""
+    return list(messages) if isinstance(messages, Iterator) else messages
 
 
 def is_disobeyed(request: Request, answer: ChatCompletion | PartialCompletion) -> bool:

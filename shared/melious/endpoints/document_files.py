@@ -8,9 +8,9 @@ from os import PathLike
 from pathlib import Path
 from typing import IO, TypeAlias
 
-from melious.endpoints.forms import FileArgument, opened
+from melious.endpoints.forms import FileArgument, check_size, opened
 from melious.errors import InvalidArgumentError
-from melious.wire.uploads import FileContent, FilePart, OpenFile, piece_of, size_of
+from melious.wire.uploads import FileContent, FilePart, OpenFile, piece_of
 
 MAX_BYTES = 50_000_000
 """The most bytes of a request."""
@@ -42,6 +42,7 @@ DOCUMENT_TYPES = {
 }
 """The file name endings that are sent, and their media types."""
 
+_ENDING_OF = {kind: ending for ending, kind in DOCUMENT_TYPES.items()}
 _OFFICE_ENDINGS = ("docx", "xlsx", "pptx")
 _BEGINNINGS = (
     (0, b"%PDF-", ("pdf",)),
@@ -98,27 +99,17 @@ def file_part(file: DocumentFile, where: str) -> FilePart:
     else:
         given = file
     name, content = opened(given, where, "document", MAX_BYTES)
-    _check_size(where, name, content)
+    param = where.partition("[")[0]
+    check_size(where, name, content, MAX_BYTES, "Split it into several files")
     beginning = piece_of(content, 0, _BEGINNING_BYTES, where)
+    if isinstance(content, OpenFile):  # the same file may be given once more
+        content.file.seek(content.start)
     if kind is None:
-        name, kind = _described(where, name, beginning)
+        name, kind = _described(where, param, name, beginning)
     return FilePart(name, content, kind, FIELD, where)
 
 
-def _check_size(where: str, name: str, content: FileContent) -> None:
-    size = size_of(content)
-    if not size:
-        raise InvalidArgumentError(f"{where}: {name!r} is empty", param="files")
-    if size > MAX_BYTES:
-        length = f"more than {MAX_BYTES:,}" if size == MAX_BYTES + 1 else f"{size:,}"
-        raise InvalidArgumentError(
-            f"{where}: {name!r} has {length} bytes; the service takes at most {MAX_BYTES:,} in a request",
-            param="files",
-            advice="Split it into several files",
-        )
-
-
-def _described(where: str, name: str, beginning: bytes) -> tuple[str, str]:
+def _described(where: str, param: str, name: str, beginning: bytes) -> tuple[str, str]:
     """The name, with an ending, and the media type, by the ending or else by the first bytes."""
     ending = Path(name).suffix[1:].lower()
     fitting = kinds_of(beginning)
@@ -126,8 +117,8 @@ def _described(where: str, name: str, beginning: bytes) -> tuple[str, str]:
         if len(fitting) != 1 and "jpg" not in fitting and "tif" not in fitting:
             raise InvalidArgumentError(
                 f"{where}: {name!r} must end in one of {', '.join(DOCUMENT_TYPES)}",
-                param="files",
-                advice="To send another type, give (name, content, media type)",
+                param=param,
+                advice="To send another type, give (name, content, media type)" if param == "files" else None,
             )
         ending = fitting[0]
         name = f"{name}.{ending}"
@@ -135,10 +126,22 @@ def _described(where: str, name: str, beginning: bytes) -> tuple[str, str]:
         raise InvalidArgumentError(
             f"{where}: {name!r} is not a {ending.upper()} file: its first bytes are those of "
             f"{' or '.join(kind.upper() for kind in fitting)}",
-            param="files",
+            param=param,
             advice="Give it the ending of what it is",
         )
     return name, DOCUMENT_TYPES[ending]
+
+
+def with_ending(name: str, kind: str) -> str:
+    """The name of a file of a media type, with its ending, unless it has a known one.
+
+    Examples:
+        >>> with_ending("letter", "application/pdf"), with_ending("letter.pdf", "text/plain")
+        ('letter.pdf', 'letter.pdf')
+    """
+    ending = _ENDING_OF.get(kind.partition(";")[0].strip().lower())
+    is_named = ending is None or Path(name).suffix[1:].lower() in DOCUMENT_TYPES
+    return name if is_named else f"{name}.{ending}"
 
 
 def kinds_of(beginning: bytes) -> tuple[str, ...]:
@@ -154,7 +157,7 @@ def kinds_of(beginning: bytes) -> tuple[str, ...]:
 def equal_files(parts: Sequence[FilePart]) -> list[int]:
     """For each file, the place of the first one that is equal to it; its own if there is none.
 
-    Files are equal if they have the same type, and the same bytes or the same path.
+    Files are equal if they have the same type, and the same bytes, the same path or the same open file.
     """
     first: dict[tuple[object, str], int] = {}
     return [
@@ -166,4 +169,4 @@ def equal_files(parts: Sequence[FilePart]) -> list[int]:
 def _identity(content: FileContent) -> object:
     if isinstance(content, bytes):
         return hashlib.blake2b(content, digest_size=16).digest()
-    return id(content) if isinstance(content, OpenFile) else content
+    return (id(content.file), content.start) if isinstance(content, OpenFile) else content

@@ -32,6 +32,11 @@ OLDER_FIELD = "files"
 
 _NAMES = ("filename", "file_name", "name")
 """What a service may call the file of a result."""
+_NO_FILES = (
+    r"\b(?:no|missing|without) (?:\w+ )?(?:files?|documents?|uploads?)\b|\bat least one (?:file|document)\b"
+    r"|\b(?:files?|documents?) (?:is|are|was|were) (?:required|missing)\b|\bunexpected (?:file )?field\b"
+)
+"""How servers say that they found no files."""
 _MOST_SERVERS = 1024
 _fields: dict[str, str] = {}
 """The field that the server at a base URL takes, once that is known."""
@@ -134,7 +139,10 @@ class DocumentsPlan(BatchPlan[DocumentsResult]):
             )
         answer = read_as(DocumentsResult, raw, response, NAME)
         names = [self._parts[place].filename for place in batch]
-        answer.results = [answer.results[place] for place in _order(results, names)]
+        order = _order(results, names)
+        for name, place in zip(names, order, strict=True):
+            _check_result(results[place], name, response, raw)
+        answer.results = [answer.results[place] for place in order]
         for name, document in zip(names, answer.results, strict=True):
             document.source_name = name
         return answer
@@ -162,6 +170,16 @@ class DocumentsPlan(BatchPlan[DocumentsResult]):
         return sum(first in self._converted for first in self._first), len(self._first)
 
 
+def _check_result(result: Mapping[str, Any], name: str, response: Response, body: dict[str, Any]) -> None:
+    """Refuse a result without pages, which must not pass for an empty document."""
+    why = result.get("error")
+    if "pages" not in result or (why and not result["pages"]):
+        said = f": {why!s:.200}" if why else ""
+        raise wrong_answer(
+            f"{NAME}: the result for {name!r} has no pages{said}", request_id=response.request_id, body=body
+        )
+
+
 def _rule(config: ClientConfig, params: DocumentParams) -> ResidencyRule | None:
     mode, given = params.get("verify_location"), params.get("filters")
     mode = config.verify_location if mode is None else mode
@@ -183,7 +201,7 @@ class _OtherField:
             return None
         if self._refusal is not None:
             # Both were refused: one for the field's name, one for what the caller can mend.
-            return self._refusal if _asks_for(error, FIELD) else error
+            return self._refusal if _asks_for(error, FIELD) or _misses_files(error) else error
         if not isinstance(request.body, Upload):
             return None
         self._refusal = error
@@ -200,6 +218,11 @@ def _asks_for(error: MeliousError, field: str) -> bool:
         error.param == field
         or re.search(rf"['\"`]{field}['\"`]|\b{field}\b field|field \b{field}\b", said) is not None
     )
+
+
+def _misses_files(error: MeliousError) -> bool:
+    """Whether an error says that no files came, as one does that does not know the field's name."""
+    return re.search(_NO_FILES, error.message, re.IGNORECASE) is not None
 
 
 def _under(form: Upload, field: str) -> Upload:

@@ -9,14 +9,14 @@ from urllib.parse import quote, urlencode
 
 from melious.answers.batches import FileList, FileObject
 from melious.answers.reading import json_of, read_as
-from melious.endpoints.common import check_known, check_utf8, request_of
-from melious.endpoints.forms import FileArgument, opened
-from melious.errors import InvalidArgumentError, NotFoundError
+from melious.endpoints.common import check_known, check_utf8, request_of, with_header, without_ledger
+from melious.endpoints.forms import FileArgument, check_size, opened
+from melious.errors import InvalidArgumentError, NotFoundError, ResponseDecodeError
 from melious.errors.checks import check_one_of, check_text, check_whole
 from melious.exchange.request import Operation, Request, Response
 from melious.settings.config import ClientConfig
 from melious.settings.options import CallOptions
-from melious.wire.uploads import FilePart, Upload, size_of
+from melious.wire.uploads import FilePart, Upload
 
 PATH = "files"
 MAX_BYTES = 105_000_000
@@ -31,16 +31,7 @@ def create(
     check_call(params)
     check_text("purpose", purpose)
     name, content = opened(file, "file", "batch.jsonl", MAX_BYTES)
-    size = size_of(content)
-    if not size:
-        raise InvalidArgumentError(f"file: {name!r} is empty", param="file")
-    if size > MAX_BYTES:
-        length = f"more than {MAX_BYTES:,}" if size == MAX_BYTES + 1 else f"{size:,}"
-        raise InvalidArgumentError(
-            f"file: {name!r} has {length} bytes; the service takes at most {MAX_BYTES:,}",
-            param="file",
-            advice="Divide it, or use `batches.submit`, which does",
-        )
+    check_size("file", name, content, MAX_BYTES, "Divide it, or use `batches.submit`, which does")
     upload = Upload({"purpose": check_utf8("purpose", purpose)}, (FilePart(name, content, _TYPE),))
     return Operation(without_ledger(request_of(config, PATH, PATH, params, upload)), _one)
 
@@ -62,11 +53,7 @@ def delete(config: ClientConfig, file_id: str, params: CallOptions) -> Operation
 
 def content(config: ClientConfig, file_id: str, params: CallOptions) -> Request:
     """A request for the bytes of a file."""
-    request = _about(config, file_id, "/content", params)
-    headers = request.headers
-    if not any(name.lower() == "accept" for name, _ in headers):
-        headers = (*headers, ("accept", "*/*"))
-    return replace(request, stream=True, headers=headers)
+    return with_header(replace(_about(config, file_id, "/content", params), stream=True), "accept", "*/*")
 
 
 def check_call(params: Mapping[str, Any]) -> None:
@@ -98,11 +85,6 @@ def listing(config: ClientConfig, path: str, params: CallOptions, query: Mapping
     return without_ledger(request_of(config, path.partition("?")[0], path, params, None, retry_timeouts=True))
 
 
-def without_ledger(request: Request) -> Request:
-    """A request that costs nothing by itself: the lines of a batch are counted, not what manages it."""
-    return replace(request, admit=None, sinks=())
-
-
 def missing_advice(error: Any, what: str) -> str | None:
     """What to do where the service does not know an id; None for other errors."""
     if not isinstance(error, NotFoundError):
@@ -124,4 +106,7 @@ def _one(response: Response) -> FileObject:
 
 
 def _list(response: Response) -> FileList:
-    return read_as(FileList, json_of(response, PATH), response, PATH)
+    raw = json_of(response, PATH)
+    if not isinstance(raw.get("data"), list):
+        raise ResponseDecodeError("files: the answer has no files", request_id=response.request_id, body=raw)
+    return read_as(FileList, raw, response, PATH)

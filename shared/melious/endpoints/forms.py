@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+from inspect import iscoroutinefunction
 from os import PathLike
 from pathlib import Path
 from typing import IO, Any, TypeAlias
@@ -10,7 +12,7 @@ from typing import IO, Any, TypeAlias
 from melious.endpoints.common import check_utf8
 from melious.errors import InvalidArgumentError
 from melious.wire import codec
-from melious.wire.uploads import FileContent, FileOnDisk, OpenFile
+from melious.wire.uploads import FileContent, FileOnDisk, OpenFile, size_of
 
 FileArgument: TypeAlias = str | PathLike[str] | IO[bytes] | tuple[str, bytes | IO[bytes]]
 """A path, an open file, or a tuple of a name and bytes or an open file.
@@ -54,8 +56,14 @@ def opened(file: FileArgument, where: str, nameless: str, most: int) -> tuple[st
         raise InvalidArgumentError(
             f"{where}: must be a path, an open file, or a tuple of name and bytes, not {type(file).__name__}"
         )
-    name = Path(str(getattr(file, "name", nameless))).name
+    name = _name_of(file) or nameless
     return _named(name, where), _rest_of(file, name, where, most)
+
+
+def _name_of(file: IO[bytes]) -> str:
+    """The name of an open file; "" if it has none: pipes and some temporary files have a number or None."""
+    name: object = getattr(file, "name", None)
+    return Path(os.fsdecode(name)).name if isinstance(name, str | bytes | PathLike) else ""
 
 
 def _named(name: object, where: str) -> str:
@@ -67,13 +75,50 @@ def _named(name: object, where: str) -> str:
 
 def _rest_of(file: IO[bytes], name: str, where: str, most: int) -> FileContent:
     """The content of an open file from its current position."""
-    if isinstance(file, io.BytesIO) or not file.seekable():
-        content = file.read(most + 1)
-        if isinstance(content, bytes):
-            return content
-    elif not isinstance(file, io.TextIOBase):
-        return OpenFile.of(file, name)
-    raise InvalidArgumentError(f"{where}: {name!r} is open as text; open it with 'rb'")
+    if iscoroutinefunction(file.read):
+        raise InvalidArgumentError(f"{where}: {name!r} is read with await; give its name and bytes instead")
+    try:
+        if isinstance(file, io.TextIOBase):
+            content = None
+        elif not isinstance(file, io.BytesIO) and hasattr(file, "seekable") and file.seekable():
+            return OpenFile.of(file, name)
+        else:
+            content = _all_of(file, most + 1)
+    except (OSError, ValueError) as error:  # closed, open for writing only, a broken disk
+        raise InvalidArgumentError(f"{where}: {name!r} cannot be read: {error}") from error
+    if content is None:
+        raise InvalidArgumentError(f"{where}: {name!r} is open as text; open it with 'rb'")
+    return content
+
+
+def _all_of(file: IO[bytes], most: int) -> bytes | None:
+    """The content of a file that may give less than is asked for; None if it gives text."""
+    parts: list[bytes] = []
+    while most > 0 and (part := file.read(most)):
+        if not isinstance(part, bytes):
+            return None
+        parts.append(part)
+        most -= len(part)
+    return b"".join(parts)
+
+
+def check_size(where: str, name: str, content: FileContent, most: int, advice: str) -> None:
+    """Refuse an empty file, and one of more than `most` bytes.
+
+    Raises:
+        InvalidArgumentError: It is one of these; `advice` says what to do with one that is too large.
+    """
+    size, param = size_of(content), where.partition("[")[0]
+    if not size:
+        raise InvalidArgumentError(f"{where}: {name!r} is empty", param=param)
+    if size > most:
+        # Of a file that cannot seek, no more than one byte too many was read.
+        length = f"more than {most:,}" if size == most + 1 else f"{size:,}"
+        raise InvalidArgumentError(
+            f"{where}: {name!r} has {length} bytes; the service takes at most {most:,}",
+            param=param,
+            advice=advice,
+        )
 
 
 def form_field(name: object, value: Any) -> tuple[str, str]:
@@ -81,4 +126,9 @@ def form_field(name: object, value: Any) -> tuple[str, str]:
     if not isinstance(name, str):
         raise InvalidArgumentError(f"extra_body: field names must be text, not {name!r}")
     check_utf8("extra_body", name)
-    return name, check_utf8(name, value) if isinstance(value, str) else codec.dumps(value).decode()
+    if isinstance(value, str):
+        return name, check_utf8(name, value)
+    try:
+        return name, codec.dumps(value, finite=True).decode()
+    except (TypeError, ValueError) as error:
+        raise InvalidArgumentError(f"{name}: cannot be sent as JSON ({error})") from None

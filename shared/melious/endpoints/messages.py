@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
-from melious.answers.hosted_tools import TokenCount
+from melious.answers.messages import TokenCount
 from melious.answers.reading import json_of, read_as
-from melious.endpoints.common import check_known, is_list, request_of
+from melious.endpoints.common import check_known, is_list, request_of, with_header, without_ledger
 from melious.errors import InvalidArgumentError
 from melious.errors.checks import check_text
 from melious.exchange.request import Operation, Response
@@ -59,10 +58,7 @@ def count_tokens(
         body["model"] = params["model"]
     body.update(params.get("extra_body") or {})
     request = request_of(config, "messages", PATH, params, body, retry_timeouts=True)
-    headers = request.headers
-    if not any(name.lower() == VERSION[0] for name, _ in headers):
-        headers = (*headers, VERSION)
-    return Operation(replace(request, headers=headers, admit=None, sinks=()), _count)
+    return Operation(with_header(without_ledger(request), *VERSION), _count)
 
 
 def _check_all(argument: str, given: Any, what: str) -> None:

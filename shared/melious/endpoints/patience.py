@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from melious.answers.batches import Batch
-from melious.errors import DeadlineExceededError, MeliousError, ResponseDecodeError
+from melious.errors import DeadlineExceededError, InvalidArgumentError, MeliousError, ResponseDecodeError
 from melious.errors.checks import check_seconds
 
 FIRST, GROWTH, LONGEST = 1.0, 1.5, 60.0
@@ -35,6 +35,8 @@ class Patience:
             check_seconds("poll", poll)
         if timeout is not None:
             check_seconds("timeout", timeout, zero=True)
+        if not callable(clock):
+            raise InvalidArgumentError(f"clock: must be callable, not {clock!r:.80}", param="clock")
         self._poll = poll
         self._timeout = timeout
         self._clock = clock

@@ -17,7 +17,15 @@ from melious.answers.hosted_tools import (
 )
 from melious.answers.reading import json_of, meta_of, read_as, set_source
 from melious.endpoints.common import check_known, check_utf8, request_of
-from melious.errors import InvalidArgumentError, MeliousError, NotFoundError, ResponseDecodeError
+from melious.errors import (
+    BudgetExceededError,
+    ConfigurationError,
+    InvalidArgumentError,
+    MeliousError,
+    NotFoundError,
+    ResidencyError,
+    ResponseDecodeError,
+)
 from melious.errors.checks import check_mapping, check_one_of, check_text, check_whole
 from melious.errors.suggestions import nearest
 from melious.exchange.request import Operation, Request, Response
@@ -30,9 +38,11 @@ from melious.wire.hosted_tools import HostedFunction, entries_in, function_form
 
 PATH = "tools"
 MOST_ON_A_PAGE = 100
-SOURCES = ("native", "managed", "remote")
-TOOL_TYPES = ("handler", "mcp", "api")
+_SOURCES = ("native", "managed", "remote")
+_TOOL_TYPES = ("handler", "mcp", "api")
 FILTERS = ("source", "tool_type", "category", "search")
+ENDS_THE_RUN = (BudgetExceededError, ConfigurationError, ResidencyError)
+"""What no model can do anything about: adapters raise it, and show the model other errors of a tool."""
 FunctionList: TypeAlias = list[HostedFunction]
 _SCHEMAS = ("parameters", "input_schema", "inputSchema", "schema")
 _EXTENSIONS = frozenset({"environment_impact", "billing_cost", "usage"})
@@ -90,7 +100,7 @@ def filters_among(params: Mapping[str, Any]) -> frozenset[str]:
 def check_filters(params: Mapping[str, Any]) -> None:
     """Refuse filters that the service is known to refuse."""
     _refuse_body(params)
-    for name, known in (("source", SOURCES), ("tool_type", TOOL_TYPES)):
+    for name, known in (("source", _SOURCES), ("tool_type", _TOOL_TYPES)):
         if params.get(name) is not None:
             check_one_of(name, params[name], known)
     for name in ("category", "search"):

@@ -235,6 +235,13 @@ def admit(budgets: Sequence[ImpactBudget], count: int = 1) -> None:
             budget._admit(count)  # noqa: SLF001
 
 
+def give_back(budgets: Sequence[ImpactBudget], count: int) -> None:
+    """Take back the admission of requests that did not start."""
+    for budget in budgets:
+        with budget._lock:  # noqa: SLF001
+            budget._admit(-count)  # noqa: SLF001
+
+
 def _amount(name: str, value: object) -> Decimal | None:
     amount = known_amount(value)
     if amount is None and value is not None:

@@ -11,7 +11,7 @@ from melious.errors.checks import check_text
 from melious.impact.totals import Tags
 
 MAX_LENGTH = 200
-MAX_OF_FRAMEWORKS = 32
+_MAX_OF_FRAMEWORKS = 32
 FLAG = "true"
 """The value of a tag that has only a name."""
 
@@ -68,7 +68,7 @@ def framework_tags(
     """
     found: dict[str, str] = {}
     for name, value in [*((flag, FLAG) for flag in flags), *named.items()]:
-        if len(found) >= MAX_OF_FRAMEWORKS:
+        if len(found) >= _MAX_OF_FRAMEWORKS:
             break
         if not isinstance(name, str) or not name.strip() or name.startswith(left_out):
             continue

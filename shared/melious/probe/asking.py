@@ -76,11 +76,6 @@ class Ask:
     proof: str = ""
     private: bool = False
 
-    @property
-    def is_stream(self) -> bool:
-        """Whether it asks for a stream."""
-        return bool(self.body and self.body.get("stream"))
-
 
 @dataclass(frozen=True)
 class Seen:

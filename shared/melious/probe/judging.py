@@ -32,7 +32,7 @@ _SIMULATED = "simulated"
 """The mark of the sandbox."""
 
 
-def vocabulary_of(code: Any) -> Verdict | None:
+def _vocabulary_of(code: Any) -> Verdict | None:
     """The generation whose error codes look like this one."""
     for generation, form in _VOCABULARIES.items():
         if isinstance(code, str) and form.fullmatch(code):
@@ -56,7 +56,7 @@ def refused(g1: str = "", g2: str = "", live: str = "") -> Judge:
         if seen.refusal is None:
             return found(f"accepted: {seen.status}", NEW)
         code = seen.refusal.code
-        generation = vocabulary_of(code)
+        generation = _vocabulary_of(code)
         said = short(seen)
         if generation is None:
             return found(f"{said}; the code has no known form", NEW)

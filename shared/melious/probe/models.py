@@ -18,7 +18,7 @@ _ASSUMED = Decimal(1), Decimal(5)
 _ASSUMED_RECORDING = Decimal("0.0002")
 """EUR for one second of sound: no price of it is known."""
 _BYTES_A_TOKEN = 2
-"""Bytes of a body that make a token, at the least."""
+"""A token has at least so many bytes of a body."""
 _EACH = 2
 """How many models that reason, and how many others, are asked about their features."""
 _KNOWN_TO_DEPART = ("deepseek-v4.1-flash",)

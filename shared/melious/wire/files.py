@@ -125,10 +125,10 @@ class LineSplitter:
         lines = [b"".join(self._parts), *rest.split(b"\n")]
         self._parts = [last := lines.pop()]
         self._size = len(last)
-        return [line for line in lines if line.strip()]
+        return [line.removesuffix(b"\r") for line in lines if line.strip()]
 
     def rest(self) -> list[bytes]:
         """What is left at the end: the last line, if it has no newline."""
         last = b"".join(self._parts)
         self._parts, self._size = [], 0
-        return [last] if last.strip() else []
+        return [last.removesuffix(b"\r")] if last.strip() else []

@@ -70,7 +70,9 @@ class OpenFile:
     def of(cls, file: IO[bytes], name: str) -> OpenFile:
         """The rest of a file."""
         start = file.tell()
-        return cls(file, name, start, file.seek(0, os.SEEK_END) - start)
+        end = file.seek(0, os.SEEK_END)
+        file.seek(start)
+        return cls(file, name, start, end - start)
 
     def read(self, start: int, length: int) -> bytes:
         """Read a piece."""

@@ -3,6 +3,7 @@
 import io
 import re
 import zipfile
+import zlib
 from collections.abc import Iterator
 from xml.etree import ElementTree as ET
 
@@ -11,8 +12,16 @@ from melious_sandbox.brain.media import image_size
 _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _S = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 _A = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
+_P = "{http://schemas.openxmlformats.org/presentationml/2006/main}"
+_ID = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
+_SLIDES = ("ppt/presentation.xml", f"{_P}sldId", "ppt/slides/slide")
+_SHEETS = ("xl/workbook.xml", f"{_S}sheet", "xl/worksheets/sheet")
 _MOST_UNPACKED = 100 * 1024 * 1024
+_PDF_HEADER_BYTES = 1024
+"""Where the header of a PDF may be, as other programs read it."""
 _SCANNED = "[a scanned page: the sandbox has no OCR]"
+_BROKEN = (zipfile.BadZipFile, zlib.error, ET.ParseError, LookupError, RuntimeError, EOFError, OSError)
+"""What the archive of an Office file or its XML raises if it is damaged."""
 _IMAGES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\0", b"MM\0*")
 
 
@@ -22,7 +31,7 @@ def pages(content: bytes, filename: str) -> list[str]:
     Raises:
         ValueError: It is encrypted, broken, or of another kind.
     """
-    if content.startswith(b"%PDF-"):
+    if b"%PDF-" in content[:_PDF_HEADER_BYTES]:
         return _pdf(content)
     if content.startswith(_IMAGES) or content[8:12] == b"WEBP":
         return [_image(content)]
@@ -32,16 +41,26 @@ def pages(content: bytes, filename: str) -> list[str]:
 
 
 def _pdf(content: bytes) -> list[str]:
-    from pypdf import PdfReader  # noqa: PLC0415 - slow to import, and needed for PDF only
-    from pypdf.errors import PyPdfError  # noqa: PLC0415
+    from pypdf.errors import DependencyError  # noqa: PLC0415 - slow to import, and needed for PDF only
 
     try:
-        reader = PdfReader(io.BytesIO(content))
-        if reader.is_encrypted and not reader.decrypt(""):
-            raise ValueError("the PDF is encrypted")
-        return [page.extract_text().strip() or (_SCANNED if page.images else "") for page in reader.pages]
-    except (PyPdfError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
-        raise ValueError(f"the PDF cannot be read: {error}") from error
+        return _pdf_pages(content)
+    except ValueError:
+        raise
+    except DependencyError as error:
+        raise ValueError("the PDF is encrypted with AES, which the sandbox cannot decrypt") from error
+    except Exception as error:
+        # What pypdf raises for a broken file has no class in common: NotImplementedError, AssertionError, ...
+        raise ValueError(f"the PDF cannot be read: {str(error) or type(error).__name__}") from error
+
+
+def _pdf_pages(content: bytes) -> list[str]:
+    from pypdf import PdfReader  # noqa: PLC0415 - as above
+
+    reader = PdfReader(io.BytesIO(content))
+    if reader.is_encrypted and not reader.decrypt(""):
+        raise ValueError("the PDF is encrypted")
+    return [page.extract_text().strip() or (_SCANNED if page.images else "") for page in reader.pages]
 
 
 def _image(content: bytes) -> str:
@@ -61,8 +80,8 @@ def _office(content: bytes) -> list[str]:
             if "xl/workbook.xml" in names:
                 return list(_sheets(archive, names))
             if "ppt/presentation.xml" in names:
-                return [_slide(_xml(archive, name)) for name in _numbered(names, "ppt/slides/slide")]
-    except (zipfile.BadZipFile, ET.ParseError, KeyError, IndexError, RuntimeError) as error:
+                return [_slide(_xml(archive, name)) for name in _in_order(archive, names, _SLIDES)]
+    except _BROKEN as error:
         raise ValueError(f"the document cannot be read: {error}") from error
     raise ValueError("the archive is neither a Word, nor an Excel, nor a PowerPoint document")
 
@@ -98,7 +117,7 @@ def _sheets(archive: zipfile.ZipFile, names: set[str]) -> Iterator[str]:
     shared: list[str] = []
     if "xl/sharedStrings.xml" in names:
         shared = [_texts(item, f"{_S}t") for item in _xml(archive, "xl/sharedStrings.xml")]
-    for name in _numbered(names, "xl/worksheets/sheet"):
+    for name in _in_order(archive, names, _SHEETS):
         rows = _xml(archive, name).iter(f"{_S}row")
         yield "\n".join("\t".join(_cell(cell, shared) for cell in row.iter(f"{_S}c")) for row in rows)
 
@@ -116,6 +135,20 @@ def _slide(slide: ET.Element) -> str:
 
 def _texts(element: ET.Element, tag: str) -> str:
     return "".join(text.text or "" for text in element.iter(tag))
+
+
+def _in_order(archive: zipfile.ZipFile, names: set[str], parts: tuple[str, str, str]) -> list[str]:
+    """The sheets or slides in the order of the document; by their numbers if it names none."""
+    document, tag, stem = parts
+    folder, name = document.rsplit("/", 1)
+    targets: dict[str | None, str] = {}
+    if f"{folder}/_rels/{name}.rels" in names:
+        for link in _xml(archive, f"{folder}/_rels/{name}.rels"):
+            target = link.get("Target", "")
+            targets[link.get("Id")] = target[1:] if target.startswith("/") else f"{folder}/{target}"
+    found = [targets.get(item.get(_ID)) for item in _xml(archive, document).iter(tag)]
+    listed = [part for part in found if part is not None and re.fullmatch(rf"{stem}\d+\.xml", part)]
+    return listed or _numbered(names, stem)
 
 
 def _numbered(names: set[str], stem: str) -> list[str]:

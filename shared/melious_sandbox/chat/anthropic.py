@@ -16,7 +16,7 @@ _CHOICES = {"auto": "auto", "any": "required", "none": "none"}
 _PLAIN = ("max_tokens", "temperature", "top_p", "top_k", "stream")
 
 
-def model_of(name: Any) -> Any:
+def _model_of(name: Any) -> Any:
     """The model that serves a name of Claude's; any other name is its own."""
     if not isinstance(name, str) or "claude" not in name:
         return name
@@ -26,7 +26,7 @@ def model_of(name: Any) -> Any:
 def to_openai(body: Mapping[str, Any]) -> dict[str, Any]:
     """Give a request in OpenAI's form."""
     found: dict[str, Any] = {name: body[name] for name in _PLAIN if body.get(name) is not None}
-    found |= {"model": model_of(body.get("model")), "messages": messages(body)}
+    found |= {"model": _model_of(body.get("model")), "messages": messages(body)}
     if body.get("stop_sequences"):
         found["stop"] = body["stop_sequences"]
     if body.get("tools") is not None:

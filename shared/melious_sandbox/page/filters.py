@@ -3,25 +3,14 @@
 import re
 from dataclasses import dataclass
 from html import escape, unescape
+from typing import get_args
 from urllib.parse import parse_qsl
 
 from melious_sandbox.page.rows import outcome_of
+from melious_sandbox.service.faults import Endpoint
 from melious_sandbox.service.records import RecordedRequest
 
-ENDPOINTS = (
-    "chat",
-    "embeddings",
-    "rerank",
-    "images",
-    "audio",
-    "documents",
-    "models",
-    "tools",
-    "mcp",
-    "messages",
-    "files",
-    "batches",
-)
+ENDPOINTS: tuple[str, ...] = get_args(Endpoint)
 OUTCOMES = ("done", "refused", "broken off", "in progress")
 
 

@@ -161,7 +161,21 @@ class _Run:
                     await asyncio.sleep(0)
 
     async def _run_line(self, item: dict[str, Any], done: _Results, failed: _Results) -> None:
-        request_id = f"req_{uuid.uuid4().hex}"
+        context = self._context_of(item)
+        response = await answered(context, self._route)
+        if isinstance(response, EventsResponse):
+            response = _refused(context)
+        if response.status >= _FIRST_ERROR:
+            failed.write(_result_line(context.record, response))
+            self._batch.failed += 1
+        else:
+            done.write(_result_line(context.record, response))
+            self._batch.succeeded += 1
+        self._service.requests.add_cost_of(context.record)
+        await asyncio.sleep(context.fault.delay)
+
+    def _context_of(self, item: dict[str, Any]) -> RequestContext:
+        """A line as a request of its own."""
         record = RecordedRequest(
             method="POST",
             path=self._batch.endpoint,
@@ -169,12 +183,12 @@ class _Run:
             endpoint=self._endpoint,
             headers={},
             body=item["body"],
-            request_id=request_id,
+            request_id=f"req_{uuid.uuid4().hex}",
             connection=0,
             received_at=0.0,
             custom_id=item["custom_id"],
         )
-        context = replace(
+        return replace(
             self._context,
             endpoint=self._endpoint,
             headers={},
@@ -186,25 +200,22 @@ class _Run:
             fault=NO_FAULT,
             _routed=None,
         )
-        response = await answered(context, self._route)
-        if isinstance(response, EventsResponse):
-            response = _refused(context)
-        refused = response.status >= _FIRST_ERROR
-        head = {"id": f"batch_{request_id}", "custom_id": item["custom_id"]}
-        (failed if refused else done).write(
-            b"".join(
-                (
-                    json_bytes(head)[:-1],
-                    f',"response":{{"status_code":{response.status},"request_id":"{request_id}","body":'.encode(),
-                    response.content,
-                    b'},"error":null}\n',
-                )
-            )
+
+
+def _result_line(record: RecordedRequest, response: Response) -> bytes:
+    """The line of a result file; the body of the answer goes into it as it is."""
+    head = {"id": f"batch_{record.request_id}", "custom_id": record.custom_id}
+    about = {"status_code": response.status, "request_id": record.request_id}
+    return b"".join(
+        (
+            json_bytes(head)[:-1],
+            b',"response":',
+            json_bytes(about)[:-1],
+            b',"body":',
+            response.content,
+            b'},"error":null}\n',
         )
-        self._service.requests.add_cost_of(record)
-        self._batch.failed += refused
-        self._batch.succeeded += not refused
-        await asyncio.sleep(context.fault.delay)
+    )
 
 
 def _refused(context: RequestContext) -> Response:

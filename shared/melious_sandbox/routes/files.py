@@ -11,7 +11,7 @@ from melious_sandbox.service.responses import EventsResponse, Response, json_res
 
 T = TypeVar("T")
 
-JSONL_TYPE = "application/jsonl"
+_JSONL_TYPE = "application/jsonl"
 _MOST_LISTED, _USUALLY_LISTED = 100, 20
 
 
@@ -50,7 +50,7 @@ async def content(context: RequestContext) -> Response | EventsResponse:
     """Send the content of a file, from disk."""
     file = context.service.files.get(context.path["file"])
     headers = {"content-length": str(file.size)}
-    return context.scripted_json() or EventsResponse(file.pieces(), JSONL_TYPE, headers=headers)
+    return context.scripted_json() or EventsResponse(file.pieces(), _JSONL_TYPE, headers=headers)
 
 
 def page_of(context: RequestContext, items: list[T], ids: list[str]) -> tuple[list[T], bool]:

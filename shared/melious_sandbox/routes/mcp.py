@@ -12,7 +12,7 @@ from melious_sandbox.server.context import RequestContext
 from melious_sandbox.service.errors import invalid
 from melious_sandbox.service.responses import Response, json_bytes, json_response
 
-PROTOCOL = "2024-11-05"
+_PROTOCOL = "2024-11-05"
 METHODS = ("initialize", "ping", "tools/list", "tools/call")
 _SERVER = {"name": "melious-mcp-server", "version": "1.0.0"}
 _PAGE_SIZE = 2
@@ -58,7 +58,7 @@ def _call(method: str, params: Mapping[str, Any]) -> Any:
     match method:
         case "initialize":
             return {
-                "protocolVersion": PROTOCOL,
+                "protocolVersion": _PROTOCOL,
                 "capabilities": {"tools": {"listChanged": True}},
                 "serverInfo": _SERVER,
             }

@@ -165,8 +165,10 @@ class Batches:
         while batch.ending is None:
             self._changed.clear()
             with self._lock:
-                if not self._held or self._permits:
-                    self._permits -= self._held
+                if not self._held:
+                    break
+                if self._permits:
+                    self._permits -= 1
                     break
             await self._changed.wait()
         if self._seconds and batch.ending is None:

@@ -6,10 +6,10 @@ import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Self
 
-from melious.answers.batches import Batch, BatchResult
+from melious.answers.batches import Batch, BatchResult, later
 from melious.clients._async.endpoint import AsyncEndpoint
 from melious.clients._async.files import AsyncFiles
-from melious.clients.jobs import JobBase, in_order
+from melious.clients.jobs import JobBase, by_custom_id
 from melious.clients.line_ledger import LineLedger
 from melious.clients.progress import Progress, ProgressLine, checked, line_of
 from melious.endpoints import batches
@@ -111,16 +111,26 @@ class AsyncBatchJob(AsyncEndpoint, JobBase):
         Raises:
             MeliousError: A call failed; the subclass says how.
         """
+        first: MeliousError | None = None
         for place, batch in enumerate(self.batches):
             if batch.done:
                 continue
             try:
-                self.batches[place] = await self._call(batches.cancel(self._config, batch.id, {}))
-            except APIStatusError:
-                self.batches[place] = await self._look(batch)
-                if not self.batches[place].done:
-                    raise
+                self.batches[place] = await self._cancelled(batch)
+            except MeliousError as error:
+                first = first or error
+        if first is not None:
+            raise first
         return self
+
+    async def _cancelled(self, batch: Batch) -> Batch:
+        try:
+            return later(batch, await self._call(batches.cancel(self._config, batch.id, {})))
+        except APIStatusError:
+            found = await self._look(batch)
+            if not found.done:
+                raise
+            return found
 
     async def results(self) -> dict[str, Any]:
         """Wait for the end, and give all results in memory.
@@ -132,10 +142,10 @@ class AsyncBatchJob(AsyncEndpoint, JobBase):
         Raises:
             MeliousError: A call failed; the subclass says how.
         """
-        return in_order({result.custom_id: result async for result in self})
+        return by_custom_id({result.custom_id: result async for result in self}.values())
 
     async def _look(self, batch: Batch) -> Batch:
-        return await self._call(batches.retrieve(self._config, batch.id, {}))
+        return later(batch, await self._call(batches.retrieve(self._config, batch.id, {})))
 
     def __aiter__(self) -> AsyncIterator[BatchResult]:
         return self._results()
@@ -144,23 +154,27 @@ class AsyncBatchJob(AsyncEndpoint, JobBase):
         if not self.done:
             await self.wait()
         for batch in self.batches:
-            reader, seen = LineReader(batch), set[str]()
+            reader = LineReader(batch, batches.rule_of(self._config))
             for file in reader.files:
                 ledger = LineLedger(self._config, reader, file)
                 async with self._files.content(file) as stream:
                     async for line in stream.lines():
                         result = reader.read(line)
-                        ledger.record(result)
-                        if result.custom_id not in seen:
-                            seen.add(result.custom_id)
+                        if result is not None:
+                            ledger.record(result)
                             yield result
-            if reader.is_complete(len(seen)):
-                continue
+                reader.end()
             ledger = LineLedger(self._config, reader, f"{batch.id} without results")
-            async with self._files.content(reader.input) as stream:
-                async for line in stream.lines():
-                    name = reader.name(line)
-                    if name not in seen:
-                        result = BatchResult(name, None, reader.lost())
-                        ledger.record(result)
-                        yield result
+            missing = reader.missing()
+            for name in missing or ():
+                result = reader.lost(name)
+                ledger.record(result)
+                yield result
+            if missing is None:
+                async with self._files.content(reader.input) as stream:
+                    async for line in stream.lines():
+                        lost = reader.name_of_lost(line)
+                        if lost is not None:
+                            result = reader.lost(lost)
+                            ledger.record(result)
+                            yield result

@@ -31,8 +31,8 @@ async def call_in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kw
     return await asyncio.to_thread(function, *args, **kwargs)
 
 
-async def wait_for(future: Future[Any], seconds: float) -> None:
-    """Wait until a future is done, at most so long."""
+async def wait_for(future: Future[Any], seconds: float | None) -> None:
+    """Wait until a future is done, at most so long; None is for ever."""
     waiting = asyncio.wrap_future(future)
     try:
         await asyncio.wait([waiting], timeout=seconds)

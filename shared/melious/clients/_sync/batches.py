@@ -3,9 +3,7 @@
 
 from __future__ import annotations
 
-import random
 import secrets
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,14 +14,14 @@ from melious.answers.batches import Batch, BatchList
 from melious.clients._sync.endpoint import Endpoint
 from melious.clients._sync.files import Files
 from melious.clients._sync.jobs import BatchJob
+from melious.clients.admission import Admission
+from melious.clients.jobs import ids_in
 from melious.endpoints import batches
 from melious.endpoints.batch_lines import CHAT, BatchRequests, items_of
-from melious.endpoints.batch_parts import DIGEST, FACTS, MAX_LINES, Facts, Part, PartsWriter
-from melious.endpoints.common import budgets_of
+from melious.endpoints.batch_parts import DIGEST, MAX_LINES, Part, PartsWriter, on_disk
 from melious.endpoints.files import MAX_BYTES, MOST_LISTED
 from melious.errors import MeliousError
-from melious.errors.checks import check_text
-from melious.exchange.retry import delay_before_retry
+from melious.errors.checks import check_bool
 from melious.http._sync.driver import SyncDriver
 from melious.http._sync.primitives import sleep
 from melious.settings.config import ClientConfig
@@ -78,7 +76,10 @@ class Batches(Endpoint):
             BudgetExceededError: A budget is used up, or its `max_requests` has no room for all requests.
             MeliousError: A call failed; submitting the same again goes on where it stopped.
         """
-        with TemporaryDirectory(prefix="melious-batch-") as directory:
+        check_bool("reuse", reuse)
+        with on_disk():
+            temporary = TemporaryDirectory(prefix="melious-batch-", ignore_cleanup_errors=True)
+        with temporary as directory:
             writer = PartsWriter(
                 self._config, endpoint, completion_window, metadata, Path(directory), max_lines, max_bytes
             )
@@ -92,31 +93,29 @@ class Batches(Endpoint):
                 writer.close()
             known = self._submitted(parts, params) if reuse else {}
             new = [part for part in parts if part.digest not in known]
-            budgets = budgets_of(self._config)
-            if new and budgets:
-                from melious.impact.budget import admit  # noqa: PLC0415 - only needed with a budget
-
-                admit(budgets, sum(part.lines for part in new))
+            admission = Admission(self._config, [part.lines for part in new])
             made: list[Batch] = []
-            for part in parts:
-                batch = known.get(part.digest)
-                if batch is None:
-                    pairs = {DIGEST: part.digest, FACTS: Facts(part.lines, writer.terms).to_text()}
-                    try:
+            try:
+                for part in parts:
+                    batch = known.get(part.digest)
+                    if batch is None:
                         file = self._files.create(file=part.path, **params)
                         batch = self.create(
                             input_file_id=file.id,
                             endpoint=endpoint,
                             completion_window=completion_window,
-                            metadata={**(metadata or {}), **pairs},
+                            metadata={**(metadata or {}), **part.pairs},
                             **params,
                         )
-                    except MeliousError as error:
-                        if made:
-                            ids = ", ".join(batch.id for batch in made)
-                            error.add_note(f"Submitted before: {ids}. Submit the same again to go on")
-                        raise
-                made.append(batch)
+                        admission.used()
+                        batch.metadata = {**part.pairs, **batch.metadata}
+                    made.append(batch)
+            except BaseException as error:
+                admission.failed(error)
+                if made:
+                    ids = ", ".join(batch.id for batch in made)
+                    error.add_note(f"Submitted before: {ids}. Submit the same again to go on")
+                raise
         return BatchJob(self._config, self._driver, self._files, made)
 
     @written_out(CallOptions)
@@ -131,8 +130,7 @@ class Batches(Endpoint):
             InvalidArgumentError: The id is wrong; nothing was sent.
             MeliousError: The call failed; the subclass says how.
         """
-        check_text("job_id", job_id)
-        found = [self.retrieve(name.strip(), **params) for name in job_id.split(",")]
+        found = [self.retrieve(name, **params) for name in ids_in(job_id)]
         return BatchJob(self._config, self._driver, self._files, found)
 
     @written_out(CallOptions)
@@ -161,38 +159,24 @@ class Batches(Endpoint):
             InvalidArgumentError: An argument is wrong; nothing was sent.
             MeliousError: The call failed; the subclass says how.
         """
-        batches.check_metadata(metadata)
-        pairs = dict(metadata or {})
-        token = secrets.token_hex(8) if len(pairs) < batches.MOST_PAIRS else None
-        if token is not None:
-            pairs[batches.TOKEN] = token
-        retries = params.get("max_retries")
-        left = self._config.max_retries if retries is None else retries
-        began, tries = time.monotonic(), 0
+        creation = batches.Creation(
+            self._config,
+            input_file_id,
+            endpoint,
+            completion_window,
+            metadata,
+            params,
+            token=secrets.token_hex(8),
+        )
         while True:
-            operation = batches.create(
-                self._config,
-                input_file_id,
-                endpoint,
-                completion_window,
-                pairs,
-                params,
-                spent=time.monotonic() - began,
-                left=left,
-            )
             try:
-                return self._call(operation)
+                return self._call(creation.call())
             except MeliousError as error:
-                if token is None or not batches.may_exist(error):
-                    raise
-                found = self._made(token, error, params)
+                found = self._made(creation.failed(error), error, params)
                 if found is not None:
                     return found
-                tries, left = tries + 1, left - error.attempts
-                delay = delay_before_retry(error, tries, random.uniform)
-                if left < 0 or not error.is_retryable or delay is None:
-                    raise
-            sleep(delay)
+                seconds = creation.pause(error)
+            sleep(seconds)
 
     @written_out(CallOptions)
     def list(
@@ -255,7 +239,7 @@ class Batches(Endpoint):
         found: dict[str, Batch] = {}
         for page in self._pages(params):
             for batch in page.data:
-                digest = batch.metadata.get(DIGEST)
+                digest = str(batch.metadata.get(DIGEST))
                 if digest in wanted and (batch.succeeded or not batch.done):
                     found.setdefault(digest, batch)
             if len(found) == len(wanted):

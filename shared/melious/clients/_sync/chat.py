@@ -12,6 +12,7 @@ from melious.answers.meta import AttachedDocument
 from melious.answers.reading import note_documents
 from melious.answers.results import ChatCompletion
 from melious.clients._sync.endpoint import Endpoint
+from melious.clients._sync.primitives import wait_for
 from melious.clients._sync.splitting import run_batches
 from melious.clients.record import UsageRecorder
 from melious.clients.streams import Begun, ChatStream
@@ -54,30 +55,34 @@ class Chat(Endpoint):
             InvalidArgumentError: An argument is wrong; nothing was sent.
             MeliousError: The call failed; the subclass says how.
         """
-        found = chat.attachments_in(self._config, messages, params)
-        if found is None:
-            return self._create(model, messages, params)
-        chat.create(self._config, model, found.messages(), params)  # what is wrong shows before it is paid
-        self._convert(found, params)
-        completion = self._create(model, found.messages(), params, found.spent)
-        note_documents(completion, found.documents)
-        return completion
-
-    def _create(
-        self, model: str, messages: Sequence[Mapping[str, Any]], params: ChatParams, spent: float = 0.0
-    ) -> ChatCompletion:
+        messages = chat.rereadable(messages)
+        found, spent = chat.attachments_in(self._config, messages, params), 0.0
+        if found is not None:
+            chat.create(self._config, model, found.messages(), params)  # errors show before it is paid
+            self._convert(found, params)
+            messages, spent = found.messages(), found.spent
         operation = chat.create(self._config, model, messages, params, spent)
         completion = self._call(operation)
         if chat.is_disobeyed(operation.request, completion):
             completion = self._call(chat.create(self._config, model, messages, params, spent))
+        if found is not None:
+            note_documents(completion, found.documents)
         return completion
 
     def _convert(self, found: Attachments, params: ChatParams) -> None:
-        """Convert the documents of the messages that this client has not converted before."""
-        files = found.unknown(self._converted)
-        if files:
-            plan = DocumentsPlan(self._config, files, found.params(params))
-            found.learn(self._converted, files, run_batches(plan, self._driver.call))
+        """Convert the documents of the messages that this client has not converted, and is not converting."""
+        deadline = params.get("deadline", self._config.deadline)
+        while not found.are_known:
+            try:
+                files = found.claim(self._converted)
+                if files:
+                    plan = DocumentsPlan(self._config, files, found.params(params))
+                    found.learn(self._converted, run_batches(plan, self._driver.call))
+            finally:
+                found.release(self._converted)
+            for future in found.pending():
+                wait_for(future, found.left(deadline))
+            found.settle(deadline)
 
     @written_out(ChatParams, RoutingOptions, CallOptions)
     def stream(
@@ -94,10 +99,11 @@ class Chat(Endpoint):
             InvalidArgumentError: An argument is wrong; nothing was sent.
             MeliousError: The call failed before its first chunk.
         """
+        messages = chat.rereadable(messages)
         found = chat.attachments_in(self._config, messages, params)
         if found is None:
             return ChatStream(self._opener(model, messages, params))
-        chat.stream(self._config, model, found.messages(), params)  # what is wrong shows before it is paid
+        chat.stream(self._config, model, found.messages(), params)  # errors show before it is paid
         documents: list[AttachedDocument] = []
         return ChatStream(partial(self._open_converted, model, found, params, documents), documents)
 

@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, Self
 
-from melious.answers.batches import Batch, BatchResult
+from melious.answers.batches import Batch, BatchResult, later
 from melious.clients._sync.endpoint import Endpoint
 from melious.clients._sync.files import Files
-from melious.clients.jobs import JobBase, in_order
+from melious.clients.jobs import JobBase, by_custom_id
 from melious.clients.line_ledger import LineLedger
 from melious.clients.progress import Progress, ProgressLine, checked, line_of
 from melious.endpoints import batches
@@ -110,16 +110,26 @@ class BatchJob(Endpoint, JobBase):
         Raises:
             MeliousError: A call failed; the subclass says how.
         """
+        first: MeliousError | None = None
         for place, batch in enumerate(self.batches):
             if batch.done:
                 continue
             try:
-                self.batches[place] = self._call(batches.cancel(self._config, batch.id, {}))
-            except APIStatusError:
-                self.batches[place] = self._look(batch)
-                if not self.batches[place].done:
-                    raise
+                self.batches[place] = self._cancelled(batch)
+            except MeliousError as error:
+                first = first or error
+        if first is not None:
+            raise first
         return self
+
+    def _cancelled(self, batch: Batch) -> Batch:
+        try:
+            return later(batch, self._call(batches.cancel(self._config, batch.id, {})))
+        except APIStatusError:
+            found = self._look(batch)
+            if not found.done:
+                raise
+            return found
 
     def results(self) -> dict[str, Any]:
         """Wait for the end, and give all results in memory.
@@ -131,10 +141,10 @@ class BatchJob(Endpoint, JobBase):
         Raises:
             MeliousError: A call failed; the subclass says how.
         """
-        return in_order({result.custom_id: result for result in self})
+        return by_custom_id({result.custom_id: result for result in self}.values())
 
     def _look(self, batch: Batch) -> Batch:
-        return self._call(batches.retrieve(self._config, batch.id, {}))
+        return later(batch, self._call(batches.retrieve(self._config, batch.id, {})))
 
     def __iter__(self) -> Iterator[BatchResult]:
         return self._results()
@@ -143,23 +153,27 @@ class BatchJob(Endpoint, JobBase):
         if not self.done:
             self.wait()
         for batch in self.batches:
-            reader, seen = LineReader(batch), set[str]()
+            reader = LineReader(batch, batches.rule_of(self._config))
             for file in reader.files:
                 ledger = LineLedger(self._config, reader, file)
                 with self._files.content(file) as stream:
                     for line in stream.lines():
                         result = reader.read(line)
-                        ledger.record(result)
-                        if result.custom_id not in seen:
-                            seen.add(result.custom_id)
+                        if result is not None:
+                            ledger.record(result)
                             yield result
-            if reader.is_complete(len(seen)):
-                continue
+                reader.end()
             ledger = LineLedger(self._config, reader, f"{batch.id} without results")
-            with self._files.content(reader.input) as stream:
-                for line in stream.lines():
-                    name = reader.name(line)
-                    if name not in seen:
-                        result = BatchResult(name, None, reader.lost())
-                        ledger.record(result)
-                        yield result
+            missing = reader.missing()
+            for name in missing or ():
+                result = reader.lost(name)
+                ledger.record(result)
+                yield result
+            if missing is None:
+                with self._files.content(reader.input) as stream:
+                    for line in stream.lines():
+                        lost = reader.name_of_lost(line)
+                        if lost is not None:
+                            result = reader.lost(lost)
+                            ledger.record(result)
+                            yield result

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Unpack
 
 from melious._signatures import written_out
-from melious.answers.hosted_tools import TokenCount
+from melious.answers.messages import TokenCount
 from melious.clients._sync.endpoint import Endpoint
 from melious.endpoints import messages as endpoint
 from melious.endpoints.messages import CountParams

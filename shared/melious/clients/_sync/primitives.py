@@ -28,8 +28,8 @@ def call_in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) 
     return function(*args, **kwargs)
 
 
-def wait_for(future: Future[Any], seconds: float) -> None:
-    """Wait until a future is done, at most so long."""
+def wait_for(future: Future[Any], seconds: float | None) -> None:
+    """Wait until a future is done, at most so long; None is for ever."""
     wait([future], seconds)
 
 

@@ -28,7 +28,7 @@ COLUMNS = (
     *("gpu_utilization_percent", "ram_utilization_percent", "ram_used_gb", "on_cloud", "pue", "wue"),
 )
 """The columns of CodeCarbon 3, in its order."""
-NEEDED = ("timestamp", "project_name", "run_id", "emissions", "energy_consumed", "country_iso_code")
+_NEEDED = ("timestamp", "project_name", "run_id", "emissions", "energy_consumed", "country_iso_code")
 """Columns without which a file is not one of CodeCarbon."""
 _UNKNOWN_COUNTRY = "ZZZ"  # carbonboard fails where there is no code
 _PROVIDER, _COUNTRY = DIMENSIONS.index("provider"), DIMENSIONS.index("country")
@@ -94,7 +94,7 @@ def _read(file: Path) -> tuple[list[str], list[dict[str, str]]]:
     with file.open(encoding="utf-8", newline="") as lines:
         reader = csv.DictReader(lines, restval="")
         columns = list(reader.fieldnames or ())
-        missing = [column for column in NEEDED if column not in columns]
+        missing = [column for column in _NEEDED if column not in columns]
         rows = list(reader)
     if missing:
         raise InvalidArgumentError(
