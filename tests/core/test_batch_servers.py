@@ -13,6 +13,7 @@ from melious import (
     ImpactBudget,
     InvalidArgumentError,
     MeliousError,
+    NotFoundError,
     ResidencyError,
     ResponseDecodeError,
     ServerError,
@@ -307,6 +308,14 @@ def test_a_job_of_several_is_cancelled_as_far_as_possible(clients, connect, serv
     assert [path for _, path in server.seen if path.endswith("/cancel")] == [
         f"/v1/batches/{batch.id}/cancel" for batch in job.batches
     ]
+
+
+def test_results_that_the_service_has_deleted(clients, connect, server):
+    job = clients.call(connect(), "batches.submit", ASKED)
+    clients.call(job, "wait", poll=POLL)
+    server.files.clear()
+    with pytest.raises(NotFoundError, match="submit the requests again, with reuse=False"):
+        clients.items(job)
 
 
 def test_an_id_that_is_named_twice_is_one_batch(clients, connect):

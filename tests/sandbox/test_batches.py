@@ -217,6 +217,11 @@ class TestPace:
         assert shown["expired_at"]
         assert list(lines_of(shown["output_file_id"])) == ["a"]
 
+    @pytest.mark.parametrize("name", ["batch_unknown", "", 5])
+    def test_expiry_of_no_batch(self, sandbox, name):
+        with pytest.raises(InvalidArgumentError, match="batch_id must be the id of a batch of this sandbox"):
+            sandbox.batches.expire(name)
+
     def test_lines_per_second(self, client_of):
         with Sandbox(batch_pace=1000) as sandbox:
             http = client_of(sandbox)

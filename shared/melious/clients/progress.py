@@ -13,6 +13,9 @@ Progress: TypeAlias = bool | Callable[[Any], object] | None
 """True for a line on the standard error stream, or a function that is called with the job after each poll."""
 
 
+_MOST_SHOWN = 80
+
+
 def checked(progress: object) -> Progress:
     """Refuse anything but True, False, None and a function."""
     if progress is None or isinstance(progress, bool) or callable(progress):
@@ -23,14 +26,17 @@ def checked(progress: object) -> Progress:
 
 
 def line_of(status: str, counts: BatchCounts) -> str:
-    """One line on a job.
+    r"""One line on a job.
 
     Examples:
         >>> line_of("in_progress", BatchCounts(total=500, succeeded=120, failed=2, processing=378))
         'in_progress: 122 of 500 requests, 2 of them failed'
         >>> line_of("queued", BatchCounts())
         'queued'
+        >>> line_of("queued\x1b[2J", BatchCounts())
+        'queued�[2J'
     """
+    status = "".join(char if char.isprintable() else "�" for char in status[:_MOST_SHOWN])
     if not counts.total or counts.succeeded is None:
         return status
     failed = counts.failed or 0

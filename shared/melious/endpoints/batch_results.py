@@ -19,6 +19,7 @@ from melious.routing.residency import ResidencyRule
 from melious.wire import codec
 
 _NO_LINE = "Submit the requests without an answer again"
+FILE_IS_GONE = "The service no longer has a file of the batch: submit the requests again, with reuse=False"
 _READ_AGAIN = "Read the results again; the file stays at the service"
 _REFUSED = "The batch failed as a whole: correct the requests, and submit them again"
 

@@ -101,7 +101,7 @@ class LineSplitter:
 
     Examples:
         >>> splitter = LineSplitter()
-        >>> splitter.feed(b"one\ntw"), splitter.feed(b"o\n\nthree"), splitter.rest()
+        >>> splitter.feed(b"one\ntw"), splitter.feed(b"o\r\n\r\nthree"), splitter.rest()
         ([b'one'], [b'two'], [b'three'])
     """
 

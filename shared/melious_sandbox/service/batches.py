@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from melious_sandbox.service.checks import whole
+from melious_sandbox.service.checks import refuse, whole
 from melious_sandbox.service.errors import SandboxError
 from melious_sandbox.service.profiles import Profile
 
@@ -130,10 +130,15 @@ class Batches:
 
         Args:
             batch_id: The batch; None for all.
+
+        Raises:
+            InvalidArgumentError: There is no such batch.
         """
-        for batch in self.all():
-            if batch_id in (None, batch.id):
-                self.end(batch, "expired")
+        batches = [batch for batch in self.all() if batch_id in (None, batch.id)]
+        if batch_id is not None and not batches:
+            refuse("batch_id", "the id of a batch of this sandbox", batch_id)
+        for batch in batches:
+            self.end(batch, "expired")
 
     def end(self, batch: SandboxBatch, how: End) -> None:
         """Let a batch end before its time."""

@@ -13,9 +13,9 @@ from melious.clients.jobs import JobBase, by_custom_id
 from melious.clients.line_ledger import LineLedger
 from melious.clients.progress import Progress, ProgressLine, checked, line_of
 from melious.endpoints import batches
-from melious.endpoints.batch_results import LineReader
+from melious.endpoints.batch_results import FILE_IS_GONE, LineReader
 from melious.endpoints.patience import Patience
-from melious.errors import APIStatusError, MeliousError
+from melious.errors import APIStatusError, MeliousError, NotFoundError
 from melious.http._async.driver import AsyncDriver
 from melious.http._async.primitives import callback_result, sleep
 from melious.settings.config import ClientConfig
@@ -153,28 +153,32 @@ class AsyncBatchJob(AsyncEndpoint, JobBase):
     async def _results(self) -> AsyncIterator[BatchResult]:
         if not self.done:
             await self.wait()
-        for batch in self.batches:
-            reader = LineReader(batch, batches.rule_of(self._config))
-            for file in reader.files:
-                ledger = LineLedger(self._config, reader, file)
-                async with self._files.content(file) as stream:
-                    async for line in stream.lines():
-                        result = reader.read(line)
-                        if result is not None:
-                            ledger.record(result)
-                            yield result
-                reader.end()
-            ledger = LineLedger(self._config, reader, f"{batch.id} without results")
-            missing = reader.missing()
-            for name in missing or ():
-                result = reader.lost(name)
-                ledger.record(result)
-                yield result
-            if missing is None:
-                async with self._files.content(reader.input) as stream:
-                    async for line in stream.lines():
-                        lost = reader.name_of_lost(line)
-                        if lost is not None:
-                            result = reader.lost(lost)
-                            ledger.record(result)
-                            yield result
+        try:
+            for batch in self.batches:
+                reader = LineReader(batch, batches.rule_of(self._config))
+                for file in reader.files:
+                    ledger = LineLedger(self._config, reader, file)
+                    async with self._files.content(file) as stream:
+                        async for line in stream.lines():
+                            result = reader.read(line)
+                            if result is not None:
+                                ledger.record(result)
+                                yield result
+                    reader.end()
+                ledger = LineLedger(self._config, reader, f"{batch.id} without results")
+                missing = reader.missing()
+                for name in missing or ():
+                    result = reader.lost(name)
+                    ledger.record(result)
+                    yield result
+                if missing is None:
+                    async with self._files.content(reader.input) as stream:
+                        async for line in stream.lines():
+                            lost = reader.name_of_lost(line)
+                            if lost is not None:
+                                result = reader.lost(lost)
+                                ledger.record(result)
+                                yield result
+        except NotFoundError as error:
+            error.advice = FILE_IS_GONE
+            raise
