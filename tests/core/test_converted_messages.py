@@ -295,3 +295,17 @@ def test_the_cache_is_bounded() -> None:
     cache.put(b"larger", _Text("x" * 16_000_001, 1))
     assert not is_kept(cache, b"larger"), "what does not fit is not kept"
     assert is_kept(cache, b"large")
+
+
+@pytest.mark.parametrize("of_call", [True, False], ids=["call", "client"])
+def test_a_document_in_a_batch_is_refused_before_anything_is_sent(
+    clients: Clients, sandbox: Sandbox, of_call: bool
+) -> None:
+    client = clients.client(sandbox, **({} if of_call else {"convert_documents": True}))
+    requests = [
+        {"model": CHAT, "messages": [{"role": "user", "content": "Hello"}]},
+        ASKED | ({"convert_documents": True} if of_call else {}),
+    ]
+    with pytest.raises(InvalidArgumentError, match=r"^requests\[1\].*documents are not converted in a batch"):
+        clients.call(client, "batches.submit", requests)
+    assert "files" not in endpoints(sandbox)

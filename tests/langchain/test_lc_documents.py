@@ -318,3 +318,10 @@ def test_a_batch_of_questions_about_a_new_document_converts_it_once(
     assert ledger.total.pages == 2
     paid = [answer.response_metadata["converted_documents"][0]["from_cache"] for answer in answers]
     assert sorted(paid) == [False, *[True] * 5]
+
+
+def test_a_document_in_a_batch_job_is_refused(place: dict[str, Any], sandbox: Sandbox) -> None:
+    llm = ChatMelious("llama-3.1-8b-instruct", convert_documents=True, **place)
+    with pytest.raises(InvalidArgumentError, match="documents are not converted in a batch"):
+        llm.submit_batch([[asked()]])
+    assert "files" not in [request.endpoint for request in sandbox.requests]

@@ -268,3 +268,10 @@ async def test_what_is_wrong_is_named_before_anything_is_sent(
         with pytest.raises(InvalidArgumentError, match=said):
             await reader.aload_data(letter, **options)
     assert not sandbox.requests
+
+
+def test_a_document_in_a_batch_job_is_refused(place: dict[str, Any], sandbox: Sandbox) -> None:
+    llm = Melious("llama-3.1-8b-instruct", convert_documents=True, **place)
+    with pytest.raises(InvalidArgumentError, match="documents are not converted in a batch"):
+        llm.submit_batch([[asked()]])
+    assert "files" not in [request.endpoint for request in sandbox.requests]

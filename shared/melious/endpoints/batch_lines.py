@@ -44,7 +44,13 @@ class Kind:
 
 
 def _chat(config: ClientConfig, given: dict[str, Any]) -> Request:
-    model, messages = given.pop("model", None), given.pop("messages", None)
+    model, messages = given.pop("model", None), chat.rereadable(given.pop("messages", None))
+    if chat.attachments_in(config, messages, given) is not None:  # type: ignore[arg-type]  # checked below
+        raise InvalidArgumentError(
+            "messages: documents are not converted in a batch",
+            param="messages",
+            advice="Convert them first with client.documents.convert, and send their text",
+        )
     return chat.create(config, model, messages, given).request  # type: ignore[arg-type]  # checked there
 
 
