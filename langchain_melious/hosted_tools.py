@@ -12,6 +12,7 @@ from langchain_melious.callbacks.reports import RequestInfo, areport, report, us
 from langchain_melious.errors import for_langchain, langchain_errors
 from langchain_melious.settings.fields import ServiceSettings
 from melious import errors as core
+from melious.answers.hosted_tools import failure_of
 from melious.endpoints.tools import ENDS_THE_RUN, FILTERS, check_filters, check_names
 from melious.errors.checks import check_text
 from melious.wire.hosted_tools import HostedFunction, schema_of
@@ -144,7 +145,7 @@ class MeliousHostedTool(ServiceSettings, BaseTool, defer_build=False):
     def _outcome(self, result: ToolResult) -> tuple[str, ToolArtifact]:
         """The content of the tool message and its artifact."""
         if result.is_error:
-            raise HostedToolError(result.text, request_id=result.request_id, body=result.raw)
+            raise HostedToolError(failure_of(result), request_id=result.request_id, body=result.raw)
         about = usage_of(self._info(), result)
         del about["endpoint"]
         artifact: Any = {"result": result.result, **about}

@@ -15,6 +15,7 @@ from llama_index.core.tools.types import ToolMetadata, ToolOutput
 
 from llama_index_melious.component import MeliousComponent
 from llama_index_melious.events import dispatch_usage
+from melious.answers.hosted_tools import failure_of
 from melious.endpoints.tools import ENDS_THE_RUN, FILTERS, ToolRunParams, check_filters, check_names
 from melious.errors import MeliousError
 
@@ -204,7 +205,7 @@ def _output(function: HostedFunction, arguments: dict[str, Any], result: ToolRes
     dispatch_usage("tools", {**dict(result), "model": function.slug}, origin=result.meta)
     return ToolOutput(
         tool_name=function.name,
-        blocks=[TextBlock(text=result.text)],
+        blocks=[TextBlock(text=failure_of(result) if result.is_error else result.text)],
         raw_input={"args": (), "kwargs": arguments},
         raw_output=result,
         is_error=result.is_error,

@@ -259,12 +259,25 @@ def test_results_in_every_shape(
     assert found.raw == json.loads(answer)
 
 
-def test_an_error_in_an_answer_is_raised(clients: Clients, client: Any, sandbox: Sandbox) -> None:
-    sandbox.faults.add(
-        Fault(endpoint="tools", body={"result": None, "error": {"message": "It broke."}}, status=200)
-    )
+@pytest.mark.parametrize("said", [{"message": "It broke."}, "It broke."], ids=["object", "text"])
+@pytest.mark.parametrize("more", [{}, {"result": None}, {"result": "half of it"}], ids=repr)
+def test_an_error_in_an_answer_is_raised_and_the_tool_is_not_run_again(
+    clients: Clients, client: Any, sandbox: Sandbox, said: Any, more: dict[str, Any]
+) -> None:
+    sandbox.faults.add(Fault(endpoint="tools", body={**more, "error": said}, status=200))
     with pytest.raises(MeliousError, match="It broke"):
-        clients.call(client, "tools.execute", "web-search", SEARCH, max_retries=0)
+        clients.call(client, "tools.execute", "web-search", SEARCH, max_retries=2)
+    assert len(sandbox.requests) == 1
+
+
+def test_a_tool_is_run_again_where_the_service_asks_for_it(
+    clients: Clients, client: Any, sandbox: Sandbox
+) -> None:
+    sandbox.faults.add(
+        Fault(endpoint="tools", body={"error": "busy"}, status=200, headers={"x-should-retry": "true"})
+    )
+    assert clients.call(client, "tools.execute", "web-search", SEARCH, max_retries=1).result
+    assert len(sandbox.requests) == 2
 
 
 @pytest.mark.parametrize("answer", ["<html>busy</html>", "", "{"])

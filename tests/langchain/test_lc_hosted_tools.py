@@ -250,6 +250,15 @@ def test_a_failure_is_a_tool_exception(way, search, sandbox, fault, cause):
     assert pickle.loads(pickle.dumps(error)).message == error.message
 
 
+@pytest.mark.parametrize("result", [None, "", {}], ids=repr)
+def test_what_a_failed_run_without_a_result_says_reaches_the_model(way, search, sandbox, result):
+    answer = {"success": False, "result": result, "message": "The page is gone."}
+    tool = search(handle_tool_error=True)
+    sandbox.replies.add(Reply(json=answer), endpoint="tools")
+    message = way.invoke(tool, asked(tool))
+    assert (message.status, json.loads(message.content)) == ("error", answer)
+
+
 @pytest.mark.parametrize(
     "result", [{"error": "The page is gone."}, {"isError": True, "text": "gone"}], ids=repr
 )

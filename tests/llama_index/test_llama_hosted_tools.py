@@ -210,6 +210,16 @@ async def test_a_result_that_says_that_it_failed(way, make_search, sandbox):
     assert "The page is gone." in output.content
 
 
+@pytest.mark.parametrize("result", [None, "", {}], ids=repr)
+async def test_what_a_failed_run_without_a_result_says_reaches_the_model(way, make_search, sandbox, result):
+    answer = {"success": False, "result": result, "message": "The page is gone."}
+    search = make_search()
+    sandbox.replies.add(Reply(json=answer), endpoint="tools")
+    output = await way(search, "call", query="x")
+    assert (output.is_error, output.raw_output.result) == (True, result)
+    assert "The page is gone." in output.content
+
+
 async def test_what_no_model_can_help_is_raised(way, make_search, sandbox):
     spent = make_search(budget=ImpactBudget(max_requests=1))
     await way(spent, "call", query="x")

@@ -138,6 +138,16 @@ class ToolResult(Result):
         return _failed(answer) or (isinstance(self.result, Mapping) and _failed(self.result))
 
 
+def failure_of(result: ToolResult) -> str:
+    """What a failed run says: its result, or the whole answer where that is empty.
+
+    Examples:
+        >>> failure_of(ToolResult(result={"error": "The page is gone."}))
+        '{"error":"The page is gone."}'
+    """
+    return result.text if result.result or result.raw is None else codec.dumps(result.raw).decode()
+
+
 def _failed(said: Mapping[str, Any]) -> bool:
     return (
         said.get("success") is False

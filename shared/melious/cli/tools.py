@@ -70,7 +70,8 @@ def _run(client: MeliousClient, options: argparse.Namespace) -> int:
     if options.json:
         sys.stdout.write(json.dumps(result.raw, indent=2, ensure_ascii=False) + "\n")
     else:
-        sys.stdout.write(_shown(result.result) + "\n")
+        empty = result.is_error and not result.result
+        sys.stdout.write(_shown(result.raw if empty else result.result) + "\n")
     return 1 if result.is_error else 0
 
 

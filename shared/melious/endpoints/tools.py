@@ -25,6 +25,7 @@ from melious.errors import (
     NotFoundError,
     ResidencyError,
     ResponseDecodeError,
+    ServerError,
 )
 from melious.errors.checks import check_mapping, check_one_of, check_text, check_whole
 from melious.errors.suggestions import nearest
@@ -162,7 +163,7 @@ def execute(
     request = request_of(config, "tools", path, params, body, advise=_advice)
     # Filters are not sent, and no page says whether answers state where a tool ran: a rule still holds.
     routing = replace(request.routing, model=slug, residency=ResidencyRule.of(mode, filters))
-    return Operation(replace(request, routing=routing), _result)
+    return Operation(replace(request, routing=routing, otherwise=request.otherwise or _failed_run), _result)
 
 
 def chosen(
@@ -231,6 +232,12 @@ def _about(config: ClientConfig, slug: str, what: str, params: ToolParams) -> Re
 def _get(config: ClientConfig, path: str, params: Mapping[str, Any], **details: Any) -> Request:
     # A look-up uses nothing that a ledger could count.
     return replace(request_of(config, "tools", path, params, None, retry_timeouts=True, **details), sinks=())
+
+
+def _failed_run(_: Request, error: MeliousError) -> MeliousError | None:
+    """The error that ends the call, where it came in a successful answer: the tool ran, and may be billed."""
+    in_an_answer = isinstance(error, ServerError) and error.status_code is None
+    return error if in_an_answer and "is_retryable" not in error.__dict__ else None
 
 
 def _advice(error: MeliousError) -> str | None:
