@@ -17,7 +17,8 @@ from llama_index_melious.component import MeliousComponent
 from llama_index_melious.events import dispatch_usage
 from melious.answers.hosted_tools import failure_of
 from melious.endpoints.tools import ENDS_THE_RUN, FILTERS, ToolRunParams, check_filters, check_names
-from melious.errors import MeliousError
+from melious.errors import InvalidArgumentError, MeliousError
+from melious.wire.history import INVALID_ARGUMENTS
 
 if TYPE_CHECKING:
     from melious.answers.hosted_tools import ToolResult
@@ -149,6 +150,7 @@ class MeliousHostedToolSpec(MeliousComponent, BaseToolSpec, defer_build=False):
     def _tool(self, function: HostedFunction, metadata: Mapping[str, ToolMetadata] | None) -> FunctionTool:
         def run(**arguments: Any) -> ToolOutput:
             try:
+                _check_read(function, arguments)
                 result = self._client().tools.execute(function.slug, arguments, **self._call())
             except MeliousError as error:
                 return _failed(function, arguments, error)
@@ -156,6 +158,7 @@ class MeliousHostedToolSpec(MeliousComponent, BaseToolSpec, defer_build=False):
 
         async def arun(**arguments: Any) -> ToolOutput:
             try:
+                _check_read(function, arguments)
                 result = await self._aclient().tools.execute(function.slug, arguments, **self._call())
             except MeliousError as error:
                 return _failed(function, arguments, error)
@@ -199,6 +202,18 @@ def _schema_class(function: HostedFunction) -> type[BaseModel]:
 
     made.model_json_schema = model_json_schema  # type: ignore[method-assign]  # the service's own
     return made
+
+
+def _check_read(function: HostedFunction, arguments: Mapping[str, Any]) -> None:
+    """Refuse what `Melious` gives for arguments of a model that are not a JSON object.
+
+    Raises:
+        InvalidArgumentError: They are that.
+    """
+    if set(arguments) == {INVALID_ARGUMENTS} and INVALID_ARGUMENTS not in function.parameters["properties"]:
+        raise InvalidArgumentError(
+            f"the arguments are not a JSON object: {arguments[INVALID_ARGUMENTS]!r:.200}"
+        )
 
 
 def _output(function: HostedFunction, arguments: dict[str, Any], result: ToolResult) -> ToolOutput:

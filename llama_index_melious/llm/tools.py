@@ -14,6 +14,7 @@ from llama_index_melious.errors import ToolArgumentsError
 from llama_index_melious.llm.messages import function_of, plain_call
 from melious.errors import InvalidArgumentError
 from melious.wire import codec
+from melious.wire.history import INVALID_ARGUMENTS
 from melious.wire.schemas import allows_strict, is_wire_name
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ def _valid_or_marked(name: str, given: Any, response: ChatResponse, *, raises: b
         if raises or error.finish_reason == "length":
             raise
         logger.warning("not running a tool: %s", error.message)
-        return {"invalid_arguments": error.text}
+        return {INVALID_ARGUMENTS: error.text}
 
 
 def _kept_calls(message: ChatMessage) -> list[tuple[str | None, str | None, Any]]:

@@ -267,6 +267,20 @@ class TestAgents:
         ]
         assert sandbox.requests[-1].body["messages"][-1]["content"] == results[-1].tool_output.content
 
+    @pytest.mark.parametrize("streaming", [True, False])
+    @pytest.mark.parametrize("arguments", ["{query: heat", '["heat"]'])
+    async def test_arguments_that_are_not_an_object_run_nothing(
+        self, make_llm, make_spec, sandbox, arguments, streaming
+    ):
+        tools = make_spec().to_tool_list()
+        agent = FunctionAgent(tools=tools, llm=make_llm(model="glm-4.7"), streaming=streaming)
+        sandbox.replies.add(Reply(tool_calls=[("web_search", arguments)]), Reply(text="I could not search."))
+        answer, (result,) = await self.ask(agent, "What is new?")
+        assert answer == "I could not search."
+        assert result.tool_output.is_error
+        assert "not a JSON object" in result.tool_output.content
+        assert ran(sandbox) == []
+
     @pytest.mark.filterwarnings("ignore:is_running called from within a step:DeprecationWarning")
     async def test_an_agent_that_writes_its_calls(self, make_llm, make_spec, sandbox):
         agent = ReActAgent(

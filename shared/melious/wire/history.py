@@ -14,6 +14,9 @@ _NO_RESULT = "No result of this call was recorded."
 _LEGACY_ID = "call_{name}"
 _NAMELESS = "unnamed"
 
+INVALID_ARGUMENTS = "invalid_arguments"
+"""The one argument of a call whose arguments are not a JSON object; its value is what the model wrote."""
+
 
 def consistent(messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Pair tool calls with their results.
@@ -72,7 +75,7 @@ def object_text(arguments: Any) -> str:
         return "{}"
     if isinstance(arguments, str) and codec.is_object(arguments):
         return arguments
-    whole = arguments if isinstance(arguments, dict) else {"invalid_arguments": arguments}
+    whole = arguments if isinstance(arguments, dict) else {INVALID_ARGUMENTS: arguments}
     return codec.dumps(whole).decode()
 
 
