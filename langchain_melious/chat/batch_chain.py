@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 
 _AT_ONCE = 1000
+_NOT_MESSAGES = (ValueError, TypeError, KeyError, NotImplementedError)
+"""What LangChain raises for inputs that it cannot make messages of."""
 
 
 class MeliousBatchChain:
@@ -185,7 +187,7 @@ def _requests(parts: Parts, prompts: Sequence[Any], options: Mapping[str, Any]) 
             call = call_of(llm, _normalize_messages(messages), stop, given, chosen, stream=False)
         except InvalidArgumentError as error:
             raise InvalidArgumentError(f"inputs[{place}]: {error.message}", advice=error.advice) from error
-        except ValueError as error:
+        except _NOT_MESSAGES as error:
             raise InvalidArgumentError(f"inputs[{place}]: {error}") from error
         yield {name: value for name, value in call.items() if value is not None}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse, MessageRole
@@ -74,6 +74,7 @@ class BatchedLLM(DescribedLLM):
                 created.
             MeliousError: A request failed.
         """
+        _check_wanted(tools, output_cls)
         bodies = self._bodies(_checked(conversations), tools, output_cls, kwargs)
         return self._client().batches.submit(bodies, metadata=metadata, reuse=reuse)
 
@@ -90,6 +91,7 @@ class BatchedLLM(DescribedLLM):
     ) -> AsyncBatchJob:
         """Like `submit_batch`, for asyncio."""
         running_loop()
+        _check_wanted(tools, output_cls)
         bodies = self._bodies(_checked(conversations), tools, output_cls, kwargs)
         return await self._aclient().batches.submit(bodies, metadata=metadata, reuse=reuse)
 
@@ -152,6 +154,7 @@ class BatchedLLM(DescribedLLM):
         Raises:
             MeliousError: A line failed, or a request did.
         """
+        _check_wanted(tools, output_cls)
         held = self._client().batches.resume(id_of(job))
         check_endpoint(held, "chat")
         held.wait(progress=progress, poll=poll, timeout=timeout)
@@ -201,6 +204,7 @@ class BatchedLLM(DescribedLLM):
     ) -> list[Any]:
         """Like `collect_batch`, for asyncio."""
         running_loop()
+        _check_wanted(tools, output_cls)
         held = await self._aclient().batches.resume(id_of(job))
         check_endpoint(held, "chat")
         await held.wait(progress=progress, poll=poll, timeout=timeout)
@@ -250,6 +254,8 @@ class BatchedLLM(DescribedLLM):
         kwargs: Mapping[str, Any],
     ) -> dict[str, Any]:
         """The arguments of `chat` for one conversation of a batch."""
+        if "messages" in kwargs:
+            raise InvalidArgumentError("messages: is not an argument of batches", param="messages")
         if output_cls is None:
             if not tools:
                 return {"messages": messages, **kwargs}
@@ -306,6 +312,25 @@ def _with_object(response: ChatResponse, output_cls: type[BaseModel]) -> ChatRes
     found = parse_object(response, output_cls)
     message = ChatMessage(role=MessageRole.ASSISTANT, content=found.model_dump_json())
     return ChatResponse(message=message, raw=found, additional_kwargs=response.additional_kwargs)
+
+
+def _check_wanted(tools: object, output_cls: object) -> None:
+    """Refuse what cannot be the tools or the class of the objects."""
+    if output_cls is not None and not (isinstance(output_cls, type) and issubclass(output_cls, BaseModel)):
+        raise InvalidArgumentError(
+            f"output_cls: must be a class of pydantic models, not {output_cls!r:.80}", param="output_cls"
+        )
+    if tools is None or output_cls is not None:
+        return
+    if isinstance(tools, str | bytes | Mapping) or not isinstance(tools, Collection):
+        raise InvalidArgumentError(
+            f"tools: must be a list of tools, not {type(tools).__name__}", param="tools"
+        )
+    for place, tool in enumerate(tools):
+        if not isinstance(tool, BaseTool):
+            raise InvalidArgumentError(
+                f"tools[{place}]: must be a BaseTool of LlamaIndex, not {type(tool).__name__}", param="tools"
+            )
 
 
 def _checked(conversations: object) -> list[Any]:

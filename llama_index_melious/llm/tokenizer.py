@@ -6,6 +6,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
 from melious import forks
+from melious.errors import InvalidArgumentError
 from melious.errors.checks import check_whole
 
 if TYPE_CHECKING:
@@ -29,14 +30,18 @@ class ServiceTokenizer:
         self._lock = forks.new_lock()
 
     def __reduce__(self) -> tuple[Any, ...]:
+        """A copy counts anew."""
         return type(self), (self._client, self._cache_size)
 
     def __call__(self, text: str) -> list[int]:
         """One number for each token.
 
         Raises:
+            InvalidArgumentError: It is not text.
             MeliousError: The service could not count.
         """
+        if not isinstance(text, str):
+            raise InvalidArgumentError(f"text: must be a string, not {type(text).__name__}", param="text")
         return list(range(self._count(text))) if text else []
 
     def _count(self, text: str) -> int:

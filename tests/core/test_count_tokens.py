@@ -139,3 +139,22 @@ def test_the_sandbox_wants_the_version(clients: Clients, client: Any, sandbox: S
         clients.call(
             client, "messages.count_tokens", messages=QUESTION, extra_headers={"anthropic-version": ""}
         )
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"role": "user", "content": 5},
+        {"role": "user", "content": [5]},
+        {"role": "user", "content": [{"type": "image_url"}]},
+        {"role": "assistant", "tool_calls": [None]},
+        {"role": "assistant", "tool_calls": [{"function": "search"}]},
+    ],
+    ids=repr,
+)
+def test_a_message_in_another_form_is_named(
+    clients: Clients, client: Any, sandbox: Sandbox, wrong: dict[str, Any]
+) -> None:
+    with pytest.raises(InvalidArgumentError, match=r"messages\[1\]: is not a message"):
+        clients.call(client, "messages.count_tokens", messages=[*QUESTION, wrong])
+    assert len(sandbox.requests) == 0

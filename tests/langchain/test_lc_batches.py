@@ -309,3 +309,12 @@ def test_a_job_of_another_kind_is_refused(way, chat, embeddings, sandbox):
         InvalidArgumentError, match=r"must have requests for chat, but those of .* embeddings"
     ):
         way.call(chat(), "collect_batch", job.id)
+
+
+@pytest.mark.parametrize(
+    "wrong", [["a", 5], b"bytes", [("tool", "a result without its call")]], ids=["number", "bytes", "tool"]
+)
+def test_inputs_that_are_no_messages_are_named(way, chat, sandbox, wrong):
+    with pytest.raises(InvalidArgumentError, match=r"inputs\[1\]"):
+        way.call(chat(), "submit_batch", ["Hello.", wrong])
+    assert len(sandbox.requests) == 0

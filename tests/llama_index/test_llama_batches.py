@@ -228,3 +228,29 @@ async def test_a_program_of_llamaindex_cannot_wait_for_a_batch(way, make_llm, sa
     llm = make_llm(pydantic_program_mode=PydanticProgramMode.OPENAI)
     with pytest.raises(InvalidArgumentError, match="output_cls: a batch does not support"):
         await way(llm, "submit_batch", ["Hello"], output_cls=Person)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"tools": 5}, "tools: must be a list of tools"),
+        ({"tools": "search"}, "tools: must be a list of tools"),
+        ({"tools": [5]}, r"tools\[0\]: must be a BaseTool"),
+        ({"output_cls": 5}, "output_cls: must be a class"),
+        ({"output_cls": dict}, "output_cls: must be a class"),
+    ],
+    ids=repr,
+)
+async def test_what_cannot_be_tools_or_a_class_is_refused(way, make_llm, sandbox, wrong, said):
+    with pytest.raises(InvalidArgumentError, match=said):
+        await way(make_llm(), "submit_batch", ["Hello."], **wrong)
+    with pytest.raises(InvalidArgumentError, match=said):
+        await way(make_llm(), "collect_batch", "batch_1", **wrong)
+    assert len(sandbox.requests) == 0
+
+
+@pytest.mark.parametrize("wrong", [{"messages": []}, {"reuse": "no"}], ids=repr)
+async def test_what_a_batch_would_ignore_or_mistake_is_refused(way, make_llm, sandbox, wrong):
+    with pytest.raises(InvalidArgumentError, match=next(iter(wrong))):
+        await way(make_llm(), "submit_batch", ["Hello."], **wrong)
+    assert len(sandbox.requests) == 0

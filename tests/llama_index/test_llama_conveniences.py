@@ -1,5 +1,6 @@
 """The model by position, its other name, and LlamaIndex's usual import paths."""
 
+import copy
 import pickle
 from copy import deepcopy
 
@@ -104,3 +105,16 @@ def test_counts_are_forgotten_in_their_order(make_llm, sandbox):
     assert len(sandbox.requests) == 3
     with pytest.raises(InvalidArgumentError, match="cache_size"):
         make_llm().service_tokenizer(cache_size=-1)
+
+
+@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda whole: pickle.loads(pickle.dumps(whole))])
+def test_a_copy_of_the_tokenizer_counts_the_same(make_llm, duplicate):
+    tokenizer = make_llm().service_tokenizer()
+    assert duplicate(tokenizer)("What is a heat pump?") == tokenizer("What is a heat pump?")
+
+
+@pytest.mark.parametrize("wrong", [5, b"text", ["text"]], ids=repr)
+def test_the_tokenizer_takes_text(make_llm, sandbox, wrong):
+    with pytest.raises(InvalidArgumentError, match="text: must be a string"):
+        make_llm().service_tokenizer()(wrong)
+    assert len(sandbox.requests) == 0

@@ -39,7 +39,7 @@ def count_tokens(
     """A call that counts tokens. It is free, so it counts against no budget and is in no ledger."""
     check_known(params, CountParams, "count_tokens")
     _check_all("messages", messages, "message")
-    system, turns = anthropic.conversation(messages)
+    system, turns = _conversation(messages)
     given = params.get("system")
     if given is not None:
         check_text("system", given)
@@ -59,6 +59,20 @@ def count_tokens(
     body.update(params.get("extra_body") or {})
     request = request_of(config, "messages", PATH, params, body, retry_timeouts=True)
     return Operation(with_header(without_ledger(request), *VERSION), _count)
+
+
+def _conversation(
+    messages: Sequence[Mapping[str, Any]],
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """System blocks and turns; an error names the message that is not in OpenAI's form."""
+    for place, message in enumerate(messages):
+        try:
+            anthropic.conversation([message])
+        except (AttributeError, KeyError, TypeError):
+            raise InvalidArgumentError(
+                f"messages[{place}]: is not a message in OpenAI's form: {message!r:.200}", param="messages"
+            ) from None
+    return anthropic.conversation(messages)
 
 
 def _check_all(argument: str, given: Any, what: str) -> None:
