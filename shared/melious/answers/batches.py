@@ -32,7 +32,7 @@ RUNNING = frozenset(
     }
 )
 _END_TIMES = ("completed_at", "failed_at", "expired_at", "cancelled_at", "canceled_at")
-_OUR_ID = re.compile(r"request-(\d+)")
+_OUR_ID = re.compile(r"request-(0|[1-9][0-9]{0,17})")
 _BETWEEN_WORDS = re.compile(r"[\s_-]+")
 
 

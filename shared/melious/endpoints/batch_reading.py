@@ -49,11 +49,8 @@ def check_endpoint(job: Job, endpoint: str) -> None:
 
 
 def sorted_results(results: Iterable[BatchResult]) -> list[BatchResult]:
-    """Results in the order of their requests; where the ids are the caller's own, as they come."""
-    there = list(results)
-    if all(result.index is not None for result in there):
-        there.sort(key=lambda result: result.index or 0)
-    return there
+    """Results in the order of their requests; then those whose ids are the caller's own, as they come."""
+    return sorted(results, key=lambda result: (result.index is None, result.index or 0))
 
 
 def in_order(results: Iterable[BatchResult], inputs: str) -> list[BatchResult]:
