@@ -111,9 +111,10 @@ def test_cancel(batch, file, sandbox):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("{}\n", "requests[0]: messages: must be a list of at least one message"),
+        ("{}\n", "bad.jsonl: line 1: messages: must be a list of at least one message"),
+        (f"\n{json.dumps(BODY)}\n\n{{}}\n", "bad.jsonl: line 4: messages: must be a list"),
         (json.dumps(BODY) + "\nnonsense\n", "line 2 is not a JSON object"),
-        ("", "requests: must not be empty"),
+        ("", "bad.jsonl: must not be empty"),
     ],
 )
 def test_what_is_wrong_is_named(batch, tmp_path, text, said, sandbox):
@@ -131,6 +132,21 @@ def test_a_wrong_endpoint_is_that_of_the_option(batch, file):
     assert err.startswith("melious batch: --endpoint: must be one of /v1/chat/completions")
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--out", "results.jsonl"], "--out: there are no results to write without --wait"),
+        (["--wait", "--out", "/nowhere/results.jsonl"], "--out: there is no folder '/nowhere'"),
+        (["--wait", "--out", "."], "--out: '.' is a folder, not a file"),
+    ],
+)
+def test_results_that_could_not_be_written_are_not_paid(batch, file, sandbox, options, said):
+    status, out, err = batch("submit", file(BODY), *options)
+    assert (status, out) == (2, "")
+    assert err.startswith(f"melious batch: {said}")
+    assert not sandbox.requests
+
+
 def test_a_missing_file_and_an_unknown_id(batch, tmp_path):
     status, _, err = batch("submit", tmp_path / "none.jsonl")
     assert status == 2
@@ -138,3 +154,4 @@ def test_a_missing_file_and_an_unknown_id(batch, tmp_path):
     status, _, err = batch("status", "batch_unknown")
     assert status == 1
     assert "There is no batch 'batch_unknown'" in err
+    assert "client.batches" not in err

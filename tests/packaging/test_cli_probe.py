@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from loopback import Answer, Loopback
@@ -100,7 +101,7 @@ def test_consent_on_a_terminal(probe, monkeypatch):
     status, out, err = probe("--max-cost", "0")
     assert status == 0
     assert "Go on? [y/N]" in err
-    assert "It stops before it has spent 0 EUR." in " ".join(err.split())
+    assert "It sends only those that are free." in " ".join(err.split())
     assert "`impact of chat` | not asked" in out
 
 
@@ -116,9 +117,9 @@ def test_ctrl_c_in_place_of_consent_ends_it(probe, sandbox, monkeypatch):
     assert [request.endpoint for request in sandbox.requests] == ["models"]
 
 
-def test_a_file_that_cannot_be_written_loses_no_report(probe, tmp_path):
-    (tmp_path / "taken").mkdir()
-    status, out, err = probe("--yes", "--max-cost", "0", "--out", str(tmp_path / "taken"))
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a disk that is full")
+def test_a_file_that_cannot_be_written_loses_no_report(probe):
+    status, out, err = probe("--yes", "--max-cost", "0", "--out", "/dev/full")
     assert status == 1
     assert "cannot be written" in err
     assert out.startswith("# Report of melious probe")
@@ -145,10 +146,18 @@ def test_models_by_name(probe):
     [
         (["--max-cost", "much"], "--max-cost: must be an amount in EUR"),
         (["--max-cost", "-1"], "--max-cost: must be an amount in EUR"),
-        (["--out", "/nowhere/at/all/report.md"], "there is no folder '/nowhere/at/all'"),
+        (["--out", "/nowhere/at/all/report.md"], "--out: there is no folder '/nowhere/at/all'"),
+        (["--out", "."], "--out: '.' is a folder, not a file"),
+        (["--json", "."], "--json: '.' is a folder, not a file"),
+        (["--out", "report", "--json", "./report"], "--json: must be another file than --out"),
+        (["--cassette", "taken"], "--cassette: 'taken' is a file, not a folder"),
+        (["--model", " "], "--model: must be the name of a chat model"),
+        (["--model", "bge-m3"], "--model: 'bge-m3' is not a chat model (type: embeddings)"),
     ],
 )
-def test_wrong_options_send_nothing(probe, sandbox, arguments, said):
+def test_wrong_options_send_nothing(probe, sandbox, arguments, said, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("taken").touch()
     status, out, err = probe("--yes", *arguments)
     assert (status, out) == (2, "")
     assert said in err

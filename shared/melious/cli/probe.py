@@ -16,6 +16,8 @@ from typing import Any
 
 from melious._figures import known_amount
 from melious._terminal import Paint, terminal_width
+from melious.catalogue import find
+from melious.cli.files import check_writable
 from melious.cli.words import no_key
 from melious.errors import ConfigurationError, InvalidArgumentError
 from melious.probe import cassette, report
@@ -44,9 +46,9 @@ def run_probe(options: argparse.Namespace) -> int:
         raise ConfigurationError(no_key())
     if not options.yes and not sys.stdin.isatty():
         raise InvalidArgumentError("there is no terminal to ask for consent; add --yes")
-    for file in (options.out, options.json):
-        _check_writable(file)
-    _check_empty(options.cassette)
+    _check_files(options)
+    for name in options.model:
+        _check_model(name)
     began = time.time()
     wire = Wire(options.base_url, options.timeout, allow_insecure_http=options.allow_insecure_http)
     with closing(wire):
@@ -81,14 +83,18 @@ def _run(options: argparse.Namespace, probe: Probe, wire: Wire, limit: Decimal, 
 def _announcement(plan: Plan, base_url: str, limit: Decimal) -> str:
     """What will be sent, and what it costs."""
     most = plan.most_cost.quantize(_SHOWN, ROUND_UP)
-    within = "" if plan.most_cost <= limit else f" It stops before it has spent {limit.normalize():f} EUR."
+    within = ""
+    if not limit:
+        within = " It sends only those that are free."
+    elif plan.most_cost > limit:
+        within = f" It stops before it has spent {limit.normalize():f} EUR."
     return (
         f"melious probe sends {plan.requests} small requests to {base_url}, one after the other, at "
         f"{', '.join(plan.models)}. By the prices of the list, or high ones where it has none, they cost at "
-        f"most {most} EUR together.{within} It starts no batch, converts no document and makes no "
-        "picture. It looks whether the account has a finished batch, and which fields its first result has; "
-        "neither is written down. The report has neither your key nor personal data; read it before you send "
-        "it."
+        f"most {most} EUR together.{within} It starts no batch, converts no document, runs no hosted tool "
+        "and makes no picture. It looks whether the account has a finished batch, and which fields its first "
+        "result has; neither is written down. The report has neither your key nor personal data; read it "
+        "before you send it."
     )
 
 
@@ -132,16 +138,32 @@ def _write(options: argparse.Namespace, probe: Probe, facts: dict[str, Any], key
     return well
 
 
-def _check_writable(file: str | None) -> None:
-    """Fail before anything is paid where the report could not be written."""
-    if file is not None and not Path(file).absolute().parent.is_dir():
-        raise InvalidArgumentError(f"there is no folder {str(Path(file).absolute().parent)!r} to write to")
+def _check_files(options: argparse.Namespace) -> None:
+    """Fail before anything is paid where a file could not be written, or two runs would be mixed."""
+    for option, file in (("--out", options.out), ("--json", options.json)):
+        if file is not None:
+            check_writable(option, file)
+    if options.out is not None and options.json is not None and _same(options.out, options.json):
+        raise InvalidArgumentError("--json: must be another file than --out")
+    if options.cassette is None:
+        return
+    folder = Path(options.cassette)
+    if folder.is_dir() and any(folder.iterdir()):
+        raise InvalidArgumentError(f"--cassette: the folder {options.cassette!r} is not empty")
+    if folder.exists() and not folder.is_dir():
+        raise InvalidArgumentError(f"--cassette: {options.cassette!r} is a file, not a folder")
 
 
-def _check_empty(folder: str | None) -> None:
-    """Fail before anything is paid where exchanges of two runs would be mixed."""
-    if folder is not None and Path(folder).is_dir() and any(Path(folder).iterdir()):
-        raise InvalidArgumentError(f"--cassette: the folder {folder!r} is not empty")
+def _same(one: str, other: str) -> bool:
+    return Path(one).resolve() == Path(other).resolve()
+
+
+def _check_model(name: str) -> None:
+    card = find(name)
+    if not name.strip():
+        raise InvalidArgumentError("--model: must be the name of a chat model, not ''")
+    if card is not None and card.type != "chat":
+        raise InvalidArgumentError(f"--model: {name!r} is not a chat model (type: {card.type})")
 
 
 def _write_file(file: str, text: str, what: str) -> bool:

@@ -49,6 +49,8 @@ def opened(file: FileArgument, where: str, nameless: str, most: int) -> tuple[st
                 return _named(path.name, where), FileOnDisk.at(path)
         except (OSError, TypeError, ValueError) as error:  # a name too long, bytes, half a character
             raise InvalidArgumentError(f"{where}: {str(file)!r:.200} cannot be opened: {error}") from error
+        if path.is_dir():
+            raise InvalidArgumentError(f"{where}: {str(path)!r:.200} is a folder, not a file")
         raise InvalidArgumentError(f"{where}: there is no file {str(path)!r:.200}")
     if not hasattr(file, "read"):
         raise InvalidArgumentError(
@@ -67,12 +69,17 @@ def _named(name: object, where: str) -> str:
 
 def _rest_of(file: IO[bytes], name: str, where: str, most: int) -> FileContent:
     """The content of an open file from its current position."""
-    if isinstance(file, io.BytesIO) or not file.seekable():
-        content = file.read(most + 1)
-        if isinstance(content, bytes):
-            return content
-    elif not isinstance(file, io.TextIOBase):
-        return OpenFile.of(file, name)
+    try:
+        if isinstance(file, io.BytesIO) or not file.seekable():
+            content = file.read(most + 1)
+            if isinstance(content, bytes):
+                return content
+        elif not isinstance(file, io.TextIOBase):
+            return OpenFile.of(file, name)
+    except InvalidArgumentError:
+        raise
+    except (OSError, ValueError) as error:  # closed, or gone
+        raise InvalidArgumentError(f"{where}: {name!r} cannot be read: {error}") from error
     raise InvalidArgumentError(f"{where}: {name!r} is open as text; open it with 'rb'")
 
 
