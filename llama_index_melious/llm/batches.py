@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 _NOT_IN_BATCHES = OPERATIONAL | {"routing_fallbacks"}
 """The model's settings that the requests of a batch cannot have: nothing is sent again."""
 
+_OF_ALL = ("tools", "output_cls")
+"""Arguments that are the same for all conversations: an error about them is about no single one."""
+
 dispatcher: Dispatcher = get_dispatcher(__name__)
 
 
@@ -220,6 +223,8 @@ class BatchedLLM(DescribedLLM):
             try:
                 request = self._batch_request(conversation, tools, output_cls, kwargs)
             except InvalidArgumentError as error:
+                if error.param in _OF_ALL:
+                    raise
                 raise InvalidArgumentError(
                     f"conversations[{place}]: {error.message}", param="conversations", advice=error.advice
                 ) from error
