@@ -16,7 +16,7 @@ export UV_LINK_MODE := copy
 UV := $(BIN)/python -m uv pip install --quiet --python $(BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo example test test-python test-newest test-all coverage fuzz soak lint format bench judges notebooks docs news release build clean
+.PHONY: help demo example test test-python test-newest test-all coverage fuzz soak lint format bench bench-growth judges notebooks docs news release build clean
 
 help:  ## say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
@@ -153,7 +153,11 @@ format: $(VENV)/.dev  ## let ruff mend what it can, and make the blocking code a
 
 bench: $(VENV)/.bench $(LLAMA)/.bench  ## side by side with peers: the client, LangChain, LlamaIndex
 	$(BIN)/python -m benchmarks --only core langchain
+	$(BIN)/python -m benchmarks --only core --library httpx
 	$(LLAMA)/bin/python -m benchmarks --only llama_index
+
+bench-growth: $(VENV)/.bench  ## cost as work grows: curves that must be linear or flat, as a table and a plot
+	$(BIN)/python -m benchmarks.growth --json growth.json --plot growth.svg $(ARGS)
 
 judges: $(JUDGES)/.made $(LITELLM)/.made  ## what others wrote: servers, format cases, engines, tracing; then a table of what held
 	$(JUDGES)/bin/python -m pytest --judges tests/judges $(ARGS)

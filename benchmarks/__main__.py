@@ -66,11 +66,19 @@ def main() -> None:
         action="store_true",
         help="only see that it runs, without the peers in frameworks; the figures mean nothing",
     )
+    parser.add_argument(
+        "--library",
+        choices=[names.HTTPX, names.HTTPX2],
+        default=names.HTTPX2,
+        help="the HTTP library under the client: httpx2, the default, or httpx as where there is no httpx2",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     options = parser.parse_args()
     for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
         del os.environ[name]
 
+    if options.library == names.HTTPX:
+        names.choose_httpx()
     parts = [PARTS[name] for name in options.only or PARTS]
     missing = _missing(parts, quick=options.quick)
     if names.CORE in missing or names.HTTPX2 in missing:

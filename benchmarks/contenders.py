@@ -15,16 +15,20 @@ OPENAI_AIOHTTP = "openai, aiohttp"
 OPENAI_FLOAT = "openai, floats"
 
 LANGCHAIN_FAKE = "langchain-core, fake model"
-LANGCHAIN_FLOOR = "httpx2 + langchain-core"
+LANGCHAIN_SUM = "HTTP library + fake model, apart"
+LANGCHAIN_BARE = "langchain-core, bare POST"
 LANGCHAIN_MELIOUS = "langchain_melious"
+LANGCHAIN_UNIT = "langchain_melious, normalize"
 LANGCHAIN_MELIOUS_AIOHTTP = "langchain_melious, aiohttp"
 LANGCHAIN_MISTRAL = "langchain-mistralai"
 LANGCHAIN_OPENAI = "langchain-openai"
 LANGCHAIN_OPENAI_AIOHTTP = "langchain-openai, aiohttp"
 
 LLAMA_FAKE = "llama-index-core, fake model"
-LLAMA_FLOOR = "httpx2 + llama-index-core"
+LLAMA_SUM = "HTTP library + fake model, apart"
+LLAMA_BARE = "llama-index-core, bare POST"
 LLAMA_MELIOUS = "llama_index_melious"
+LLAMA_UNIT = "llama_index_melious, normalize"
 LLAMA_MELIOUS_AIOHTTP = "llama_index_melious, aiohttp"
 LLAMA_MISTRAL = "llama-index MistralAI"
 LLAMA_OPENAI = "llama-index OpenAILike"
@@ -47,7 +51,9 @@ CLIENTS = {
 }
 IN_LANGCHAIN = {
     LANGCHAIN_FAKE: "langchain_core.language_models:BaseChatModel",
+    LANGCHAIN_BARE: "langchain_core.language_models:BaseChatModel",
     LANGCHAIN_MELIOUS: "langchain_melious:ChatMelious",
+    LANGCHAIN_UNIT: "langchain_melious:ChatMelious",
     LANGCHAIN_MELIOUS_AIOHTTP: "httpx_aiohttp:AiohttpTransport",
 }
 PEERS_IN_LANGCHAIN = {
@@ -57,7 +63,9 @@ PEERS_IN_LANGCHAIN = {
 }
 IN_LLAMA_INDEX = {
     LLAMA_FAKE: "llama_index.core.llms:CustomLLM",
+    LLAMA_BARE: "llama_index.core.llms:CustomLLM",
     LLAMA_MELIOUS: "llama_index_melious:Melious",
+    LLAMA_UNIT: "llama_index_melious:Melious",
     LLAMA_MELIOUS_AIOHTTP: "httpx_aiohttp:AiohttpTransport",
 }
 PEERS_IN_LLAMA_INDEX = {
@@ -70,6 +78,23 @@ PEERS_IN_LLAMA_INDEX = {
 }
 
 C = TypeVar("C")
+
+
+def choose_httpx() -> None:
+    """Let the client run on httpx, as it does where httpx2 is not installed."""
+    from unittest.mock import patch
+
+    from melious.http import library
+
+    with patch.object(library, "find_spec", return_value=None):
+        library.library()  # which remembers its choice
+
+
+def raw() -> str:
+    """The contender that is nothing but the HTTP library under the client."""
+    from melious.http.library import library
+
+    return library().name
 
 
 def find_missing(homes: Mapping[str, str]) -> dict[str, str]:

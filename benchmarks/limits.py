@@ -9,11 +9,15 @@ from benchmarks import core
 from benchmarks.contenders import (
     CORE,
     CORE_AIOHTTP,
-    HTTPX2,
+    LANGCHAIN_BARE,
     LANGCHAIN_MELIOUS,
     LANGCHAIN_MELIOUS_AIOHTTP,
+    LANGCHAIN_UNIT,
+    LLAMA_BARE,
     LLAMA_MELIOUS,
+    LLAMA_UNIT,
     OPENAI,
+    raw,
 )
 from benchmarks.langchain import starts as langchain_starts
 from benchmarks.llama_index import RERANKS
@@ -50,7 +54,8 @@ class _Figures:
     def ratio(self, title: str, of: str, to: str) -> float | None:
         return self._tables[title].ratio(of, to) if title in self._tables else None
 
-    def at_most(self, bound: float, title: str, of: str = CORE, to: str = HTTPX2) -> Limit:
+    def at_most(self, bound: float, title: str, of: str = CORE, to: str | None = None) -> Limit:
+        to = to or raw()
         return Limit(f"{title}: {of} / {to}", bound, True, self.ratio(title, of, to))
 
     def at_least(self, bound: float, title: str, of: str = OPENAI, to: str = CORE) -> Limit:
@@ -87,6 +92,7 @@ def of_core(tables: Tables) -> list[Limit]:
         at_least(7.0, "streamed chunk, sync"),
         at_least(7.0, "streamed chunk, async"),
         at_most(1.1, "embeddings"),
+        at_most(1.4, "rerank"),
         figures.beyond(40.0, "import", CORE, core.FLOOR),
         figures.beyond(40.0, "import, construction and first answer", CORE, core.FLOOR),
         figures.itself(1.0, "construction, after the first", CORE),
@@ -100,8 +106,13 @@ def of_langchain(tables: Tables) -> list[Limit]:
         tables: By title.
     """
     figures = _Figures(tables)
-    itself, starts = figures.itself, langchain_starts
+    itself, at_most, starts = figures.itself, figures.at_most, langchain_starts
     return [
+        at_most(1.25, "LangChain, invoke", LANGCHAIN_MELIOUS, LANGCHAIN_BARE),
+        at_most(1.4, "LangChain, streamed chunk, sync", LANGCHAIN_MELIOUS, LANGCHAIN_BARE),
+        at_most(1.4, "LangChain, streamed chunk, async", LANGCHAIN_MELIOUS, LANGCHAIN_BARE),
+        at_most(1.25, "LangChain, embed_documents", LANGCHAIN_UNIT, LANGCHAIN_MELIOUS),
+        at_most(1.25, "LangChain, compress_documents", LANGCHAIN_MELIOUS, LANGCHAIN_BARE),
         itself(1300.0, "LangChain, invoke", LANGCHAIN_MELIOUS),
         itself(2000.0, "LangChain, ainvoke", LANGCHAIN_MELIOUS),
         itself(600.0, "LangChain, ainvoke x64", LANGCHAIN_MELIOUS_AIOHTTP),
@@ -110,7 +121,7 @@ def of_langchain(tables: Tables) -> list[Limit]:
         itself(15.0, "LangChain, v3 events made, per chunk", LANGCHAIN_MELIOUS),
         itself(200.0, "LangChain, embed_documents", LANGCHAIN_MELIOUS),
         itself(20.0, "LangChain chat, import", starts.NAME_ONLY),
-        figures.beyond(80.0, "LangChain chat, import", LANGCHAIN_MELIOUS, starts.CHAT_FLOOR),
+        figures.beyond(40.0, "LangChain chat, import", LANGCHAIN_MELIOUS, starts.CHAT_FLOOR),
         itself(0.5, "LangChain chat, construction, after the first", LANGCHAIN_MELIOUS),
         figures.beyond(60.0, "LangChain embeddings, import", LANGCHAIN_MELIOUS, starts.EMBEDDINGS_FLOOR),
         figures.beyond(60.0, "LangChain rerank, import", LANGCHAIN_MELIOUS, starts.RERANK_FLOOR),
@@ -124,8 +135,13 @@ def of_llama_index(tables: Tables) -> list[Limit]:
         tables: By title.
     """
     figures = _Figures(tables)
-    itself, beyond, starts = figures.itself, figures.beyond, llama_starts
+    itself, beyond, at_most, starts = figures.itself, figures.beyond, figures.at_most, llama_starts
     return [
+        at_most(1.25, "LlamaIndex, chat", LLAMA_MELIOUS, LLAMA_BARE),
+        at_most(1.25, "LlamaIndex, text chunk, sync", LLAMA_MELIOUS, LLAMA_BARE),
+        at_most(1.25, "LlamaIndex, text chunk, async", LLAMA_MELIOUS, LLAMA_BARE),
+        at_most(1.2, "LlamaIndex, get_text_embedding_batch", LLAMA_UNIT, LLAMA_MELIOUS),
+        at_most(1.4, "LlamaIndex, postprocess_nodes", LLAMA_MELIOUS, LLAMA_BARE),
         itself(1000.0, "LlamaIndex, chat", LLAMA_MELIOUS),
         itself(30.0, "LlamaIndex, text chunk, sync", LLAMA_MELIOUS),
         itself(30.0, "LlamaIndex, text chunk, async", LLAMA_MELIOUS),
@@ -135,6 +151,6 @@ def of_llama_index(tables: Tables) -> list[Limit]:
         itself(1500.0, "LlamaIndex, postprocess_nodes", LLAMA_MELIOUS),
         itself(1.0, f"LlamaIndex, threads of apostprocess_nodes x{RERANKS}", LLAMA_MELIOUS),
         beyond(50.0, "LlamaIndex, import", LLAMA_MELIOUS, starts.FLOOR),
-        beyond(50.0, "LlamaIndex, import", starts.EMBEDDING, starts.FLOOR),
+        beyond(30.0, "LlamaIndex, import", starts.EMBEDDING, starts.FLOOR),
         beyond(50.0, "LlamaIndex, import", starts.RERANKER, starts.FLOOR),
     ]

@@ -105,7 +105,7 @@ def compare(
         gc.freeze()
         for _ in range(rounds):
             for name, operation in operations.items():
-                with _Stopwatch() as watch:
+                with Stopwatch() as watch:
                     for _ in range(times):
                         operation()
                 table.note(name, watch.seconds / times / parts)
@@ -143,7 +143,7 @@ async def compare_async(
         gc.freeze()
         for _ in range(rounds):
             for name, operation in operations.items():
-                with _Stopwatch() as watch:
+                with Stopwatch() as watch:
                     await block(operation)
                 table.note(name, watch.seconds / (turns * at_a_time) / parts)
     return table
@@ -154,7 +154,7 @@ def _check(name: str, got: Any, expected: Any) -> None:
         raise RuntimeError(f"{name} came to another result: {got!r:.200} instead of {expected!r:.200}")
 
 
-class _Stopwatch:
+class Stopwatch:
     """CPU time of this process, with the collector out of the way."""
 
     seconds = 0.0

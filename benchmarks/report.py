@@ -34,11 +34,15 @@ def heading() -> str:
     return f"{_machine()}\n{_versions()}\n"
 
 
+def machine() -> dict[str, Any]:
+    """What ran where and when, for programs."""
+    return {"date": time.strftime("%Y-%m-%d"), "machine": _machine(), "versions": _versions()}
+
+
 def as_json(tables: list[Table], limits: list[Limit], missing: dict[str, str]) -> dict[str, Any]:
     """The whole run, for programs."""
     return {
-        "machine": _machine(),
-        "versions": _versions(),
+        **machine(),
         "tables": {table.title: {"unit": table.unit, "figures": table.figures} for table in tables},
         "limits": [
             {"what": limit.what, "bound": limit.bound, "reached": limit.reached, "holds": limit.holds}

@@ -28,7 +28,7 @@ TOOL = "Note"
 CALL = "call_0123456789"
 FIELD = "text"
 
-_COST = {
+COST = {
     "usage": {"prompt_tokens": 240, "completion_tokens": 38, "total_tokens": 278},
     "environment_impact": {
         "energy_kwh": 0.00021,
@@ -41,26 +41,27 @@ _COST = {
     },
     "billing_cost": {"energy": 21, "credits": 0.0021, "paid_with": "energy"},
 }
-_HEAD = (
+HEAD = (
     "HTTP/1.1 200 OK\r\ndate: Mon, 03 Mar 2025 10:00:00 GMT\r\nserver: bench\r\n"
     "x-request-id: req-0123456789abcdef\r\nx-ratelimit-limit: 1000000\r\n"
     "x-ratelimit-remaining: 999999\r\nx-ratelimit-reset: 60\r\n"
 )
 
 
-def _json_answer(value: object) -> bytes:
+def json_answer(value: object) -> bytes:
+    """An answer that is a JSON document."""
     body = json.dumps(value, separators=(",", ":")).encode()
-    return f"{_HEAD}content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body
+    return f"{HEAD}content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body
 
 
-def _completion() -> bytes:
-    message = {"role": "assistant", "content": ANSWER}
-    choice = {"index": 0, "message": message, "finish_reason": "stop"}
+def completion_of(message: Mapping[str, object], finish: str = "stop") -> bytes:
+    """A whole answer with a message of the assistant."""
+    choice = {"index": 0, "message": {"role": "assistant", **message}, "finish_reason": finish}
     facts = {"id": "chatcmpl-0123456789", "object": "chat.completion", "created": 1740996000, "model": MODEL}
-    return _json_answer({**facts, "choices": [choice], **_COST})
+    return json_answer({**facts, "choices": [choice], **COST})
 
 
-def _stream(deltas: Iterable[Mapping[str, object]], finish: str = "stop") -> tuple[bytes, bytes]:
+def stream_of(deltas: Iterable[Mapping[str, object]], finish: str = "stop") -> tuple[bytes, bytes]:
     """A stream for those who don't ask for usage, and one for those who do."""
     facts = {"id": "chatcmpl-01", "object": "chat.completion.chunk", "created": 1740996000, "model": MODEL}
 
@@ -69,23 +70,24 @@ def _stream(deltas: Iterable[Mapping[str, object]], finish: str = "stop") -> tup
         return json.dumps({**facts, "choices": [choice]}, separators=(",", ":")).encode()
 
     events = [*map(event, deltas), event({}, finish)]
-    usage = json.dumps({**facts, "choices": [], **_COST}).encode()
-    return _streamed([*events, b"[DONE]"]), _streamed([*events, usage, b"[DONE]"])
+    usage = json.dumps({**facts, "choices": [], **COST}).encode()
+    return streamed([*events, b"[DONE]"]), streamed([*events, usage, b"[DONE]"])
 
 
-def _streamed(events: list[bytes]) -> bytes:
-    head = f"{_HEAD}content-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n".encode()
+def streamed(events: list[bytes]) -> bytes:
+    """An answer that is a stream of events."""
+    head = f"{HEAD}content-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n".encode()
     blocks = [b"data: %b\n\n" % data for data in events]
     return head + b"".join(b"%x\r\n%b\r\n" % (len(block), block) for block in blocks) + b"0\r\n\r\n"
 
 
 def _prose(words: int) -> tuple[bytes, bytes]:
-    return _stream([{"role": "assistant", "content": ""}, *({"content": WORD} for _ in range(words))])
+    return stream_of([{"role": "assistant", "content": ""}, *({"content": WORD} for _ in range(words))])
 
 
 def _json_text(words: int) -> tuple[bytes, bytes]:
     pieces = [f'{{"{FIELD}": "', *[WORD] * words, '"}']
-    return _stream([{"role": "assistant", "content": ""}, *({"content": piece} for piece in pieces)])
+    return stream_of([{"role": "assistant", "content": ""}, *({"content": piece} for piece in pieces)])
 
 
 def _tool_call(words: int) -> tuple[bytes, bytes]:
@@ -93,15 +95,16 @@ def _tool_call(words: int) -> tuple[bytes, bytes]:
     pieces = [f'{{"{FIELD}": "', *[WORD] * words, '"}']
     calls: list[object] = [begun, *({"index": 0, "function": {"arguments": piece}} for piece in pieces)]
     beginning = {"role": "assistant", "content": None}
-    return _stream([beginning, *({"tool_calls": [call]} for call in calls)], "tool_calls")
+    return stream_of([beginning, *({"tool_calls": [call]} for call in calls)], "tool_calls")
 
 
 @cache
-def _ranking(count: int, top_n: int | None) -> bytes:
+def ranking(count: int, top_n: int | None) -> bytes:
+    """The answer to a rerank request."""
     order = random.Random(count).sample(range(count), count)
     results = [{"index": index, "relevance_score": 1 - place / count} for place, index in enumerate(order)]
     meta = {"tokens": {"input_tokens": 8 * count, "output_tokens": 0}}
-    return _json_answer({**_COST, "id": "rerank-01", "results": results[:top_n], "meta": meta})
+    return json_answer({**COST, "id": "rerank-01", "results": results[:top_n], "meta": meta})
 
 
 @cache
@@ -115,10 +118,10 @@ def _vectors(count: int, encoding: str) -> bytes:
         )
         data.append({"object": "embedding", "index": index, "embedding": vector})
     usage = {"prompt_tokens": 8 * count, "total_tokens": 8 * count}
-    return _json_answer({**_COST, "object": "list", "model": "bge-m3", "data": data, "usage": usage})
+    return json_answer({**COST, "object": "list", "model": "bge-m3", "data": data, "usage": usage})
 
 
-class _Connection(asyncio.Protocol):
+class Connection(asyncio.Protocol):
     """Answers one request after the other."""
 
     def __init__(self, completion: bytes, **streams: tuple[bytes, bytes]) -> None:
@@ -139,15 +142,16 @@ class _Connection(asyncio.Protocol):
             if len(self._received) < end:
                 return
             body, self._received = self._received[begin:end], self._received[end:]
-            self._transport.write(self._answer(head, body))
+            self._transport.write(self.answer(head, body))
 
-    def _answer(self, head: bytes, body: bytes) -> bytes:
+    def answer(self, head: bytes, body: bytes) -> bytes:
+        """The whole answer to a request."""
         if b"/embeddings" in head[:100]:
             asked = json.loads(body)
             return _vectors(len(asked["input"]), asked.get("encoding_format", "float"))
         if b"/rerank" in head[:100]:
             asked = json.loads(body)
-            return _ranking(len(asked["documents"]), asked.get("top_n"))
+            return ranking(len(asked["documents"]), asked.get("top_n"))
         if b'"stream":true' not in body and b'"stream": true' not in body:
             return self._completion
         kind = "json_text" if b'"response_format":' in body else "prose"
@@ -156,14 +160,14 @@ class _Connection(asyncio.Protocol):
 
 
 async def _serve(words: int, fragments: int) -> None:
-    completion = _completion()
+    completion = completion_of({"content": ANSWER})
     streams = {
         "prose": _prose(words),
         "tool_call": _tool_call(fragments),
         "json_text": _json_text(fragments),
     }
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: _Connection(completion, **streams), "127.0.0.1", 0)
+    server = await loop.create_server(lambda: Connection(completion, **streams), "127.0.0.1", 0)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _PARAMETERS = ("language", "prompt", "temperature")
 
 
-class MeliousAudioParser(MeliousSettings, BaseBlobParser):
+class MeliousAudioParser(MeliousSettings, BaseBlobParser, defer_build=False):
     """Transcribes recordings to documents.
 
     A recording of at most 25 MB (mp3, mp4, mpeg, mpga, m4a, wav or webm) gives one

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, overload
 
@@ -10,6 +9,7 @@ from langchain_melious.callbacks.reports import RequestInfo, areport, report
 from langchain_melious.errors import for_langchain, langchain_errors, needs_asyncio
 from langchain_melious.settings.fields import MeliousSettings
 from melious.endpoints.batch_reading import check_endpoint, id_of, in_order, vector_of
+from melious.endpoints.unit_length import unit_vector
 from melious.errors import InvalidArgumentError, MeliousError
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _ENDPOINT = "/v1/embeddings"
 _OF_REQUESTS = frozenset(
-    {"batch_size", "max_batch_tokens", "count_tokens", "max_concurrency", "blank_texts", "input"}
+    {"as_numpy", "batch_size", "max_batch_tokens", "count_tokens", "max_concurrency", "blank_texts", "input"}
 )
 """The arguments of the ordinary call that say how its requests are made."""
 
@@ -206,11 +206,5 @@ class BatchedEmbeddings(MeliousSettings):
                     raise found
                 collected.append(for_langchain(found))
             else:
-                collected.append(unit(found) if scaled else found)
+                collected.append(unit_vector(found) if scaled else found)
         return collected
-
-
-def unit(vector: list[float]) -> list[float]:
-    """A vector scaled to unit length; a zero vector stays unchanged."""
-    length = math.hypot(*vector)
-    return [value / length for value in vector] if length else vector

@@ -11,10 +11,11 @@ from langchain_core.rate_limiters import BaseRateLimiter
 from pydantic import Field
 
 from langchain_melious.callbacks.reports import RequestInfo, areported, reported
-from langchain_melious.embedding_batches import BatchedEmbeddings, unit
+from langchain_melious.embedding_batches import BatchedEmbeddings
 from langchain_melious.errors import InvalidArgumentError, langchain_errors
 from langchain_melious.settings.fields import check_call
 from melious.endpoints.blank_texts import is_blank
+from melious.endpoints.unit_length import has_numpy, unit_vectors
 from melious.settings.fields import EmbeddingFields
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ _PARAMETERS = (
 _OWN = frozenset({"normalize", "query_prefix", "document_prefix", "show_progress_bar"})
 
 
-class MeliousEmbeddings(BatchedEmbeddings, EmbeddingFields, Embeddings):
+class MeliousEmbeddings(BatchedEmbeddings, EmbeddingFields, Embeddings, defer_build=False):
     """An embedding model of Melious.
 
     Texts are sent in concurrent batches, equal texts once. Vectors are returned as
@@ -212,6 +213,7 @@ class MeliousEmbeddings(BatchedEmbeddings, EmbeddingFields, Embeddings):
             given = [text if is_blank(text) else prefix + text for text in given]
         call = {name: getattr(self, name) for name in _PARAMETERS} | {"model": self.model}
         call |= {name: value for name, value in options.items() if name not in _OWN}
+        call["as_numpy"] = self._given("normalize", options) and has_numpy()
         return {**call, "input": given}
 
     def _info(self, call: Mapping[str, Any]) -> RequestInfo:
@@ -219,7 +221,7 @@ class MeliousEmbeddings(BatchedEmbeddings, EmbeddingFields, Embeddings):
 
     def _vectors(self, result: EmbeddingsResult, options: Mapping[str, Any]) -> list[list[float]]:
         vectors = result.embeddings
-        return [unit(vector) for vector in vectors] if self._given("normalize", options) else vectors
+        return unit_vectors(vectors) if self._given("normalize", options) else vectors
 
 
 @contextmanager

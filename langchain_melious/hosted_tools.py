@@ -63,7 +63,7 @@ class ToolArtifact(TypedDict):
     request_id: NotRequired[str]
 
 
-class MeliousHostedTool(ServiceSettings, BaseTool):
+class MeliousHostedTool(ServiceSettings, BaseTool, defer_build=False):
     """A tool that Melious runs, such as web search. `MeliousToolkit` makes them.
 
     The content of the tool message is the result as text, JSON unless it is text; its artifact
@@ -157,7 +157,7 @@ class MeliousHostedTool(ServiceSettings, BaseTool):
         return result.text, artifact
 
 
-class MeliousToolkit(ServiceSettings, BaseToolkit):
+class MeliousToolkit(ServiceSettings, BaseToolkit, defer_build=False):
     """The tools that Melious runs, such as web search and URL scraping, for LangChain's agents.
 
     `get_tools` asks the service which tools the key may use (scope `kit.tools`) and makes a

@@ -85,7 +85,7 @@ class ImageArtifact(TypedDict):
     request_id: NotRequired[str]
 
 
-class MeliousImageGenerator(MeliousSettings, BaseTool):
+class MeliousImageGenerator(MeliousSettings, BaseTool, defer_build=False):
     """A tool that generates images from descriptions.
 
     The tool message holds a short text and the images as standard `image` blocks;

@@ -18,12 +18,12 @@ from pydantic import (
 
 import llama_index_melious.tags  # noqa: F401 - lets ledgers see LlamaIndex's tags
 from llama_index_melious.serialised import ComponentDict, is_part, writing
-from melious.clients.base import checked_http_client
 from melious.endpoints.chat_params import ChatParams
 from melious.errors import InvalidArgumentError
 from melious.errors.arguments import invalid_arguments
 from melious.errors.checks import check_real
 from melious.routing.filters import filters_to_wire, flavored, routing_summary
+from melious.settings.checks import checked_http_client
 from melious.settings.config import (
     ClientConfig,
     reject_unknown,

@@ -11,6 +11,7 @@ from llama_index_instrumentation.dispatcher import Dispatcher, active_instrument
 from llama_index_instrumentation.event_handlers.base import BaseEventHandler
 from pydantic import BaseModel, ConfigDict, field_validator
 
+from llama_index_melious.listeners import has_handler
 from melious.answers.meta import Meta
 from melious.answers.results import Result, Usage
 from melious.impact import BillingCost, EnvironmentImpact
@@ -106,6 +107,8 @@ def dispatch_usage(
     `origin` is the answer's `meta`, or its stream. A stream outlives its span and its tags, and therefore
     gives `span_id` and `tags`.
     """
+    if not has_handler(dispatcher):
+        return
     reported = answer if isinstance(answer, Mapping) else dict(answer)
     event = MeliousUsageEvent(
         endpoint=endpoint,

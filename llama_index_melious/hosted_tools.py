@@ -29,7 +29,7 @@ _ENDS_THE_RUN = (BudgetExceededError, ConfigurationError, ResidencyError)
 """What no model can do anything about."""
 
 
-class MeliousHostedToolSpec(MeliousComponent, BaseToolSpec):
+class MeliousHostedToolSpec(MeliousComponent, BaseToolSpec, defer_build=False):
     """The tools that Melious runs, such as web search and URL scraping, for LlamaIndex's agents.
 
     `to_tool_list` asks the service which tools the key may use (scope `kit.tools`). The content of a tool's

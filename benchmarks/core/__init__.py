@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from benchmarks import contenders as names
 from benchmarks import server
 from benchmarks.contenders import CORE, HTTPX, HTTPX2, OPENAI, OPENAI_FLOAT
 from benchmarks.core import ranking, requests, streams, vectors
@@ -45,27 +46,27 @@ def measure(run: Run) -> Iterator[Table]:
     effort = run.effort
     times, chunks = effort.requests, 1e-6 * effort.words
 
-    table = Table("request, sync", "us", HTTPX2)
+    table = Table("request, sync", "us", names.raw())
     yield run.blocking(table, requests.SYNC, server.ANSWER, times=times)
-    table = Table("request, async", "us", HTTPX2)
+    table = Table("request, async", "us", names.raw())
     yield run.asynchronous(table, requests.ASYNC, server.ANSWER, times=times)
-    table = Table("request, async x64", "us", HTTPX2)
+    table = Table("request, async x64", "us", names.raw())
     yield run.asynchronous(table, requests.ASYNC, server.ANSWER, times=2 * times, at_a_time=64)
 
     read = len(server.WORD) * effort.words
-    table = Table("streamed chunk, sync", "us", HTTPX2)
+    table = Table("streamed chunk, sync", "us", names.raw())
     yield run.blocking(table, streams.SYNC, read, parts=chunks)
-    table = Table("streamed chunk, async", "us", HTTPX2)
+    table = Table("streamed chunk, async", "us", names.raw())
     yield run.asynchronous(table, streams.ASYNC, read, parts=chunks)
 
-    table = Table("embeddings", "ms", HTTPX2)
+    table = Table("embeddings", "ms", names.raw())
     shape = (effort.texts, server.DIMENSIONS)
     several = vectors.contenders(effort.texts)
     slow = {OPENAI_FLOAT: several.pop(OPENAI_FLOAT)}
     run.blocking(table, several, shape, parts=1e-3)
     yield run.blocking(table, slow, shape, rounds=1, parts=1e-3)
 
-    table = Table("rerank", "us", HTTPX2)
+    table = Table("rerank", "us", names.raw())
     yield run.blocking(table, ranking.contenders(effort.documents), effort.documents, times=times)
 
     yield from run.starts("", FLOOR, STARTS)

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from benchmarks import contenders as names
+from benchmarks.bare import Bare
 from benchmarks.contenders import KEY
 from benchmarks.server import ANSWER, MODEL, WORD
 
@@ -88,6 +89,49 @@ def fake(words: int) -> Make:
     return make
 
 
+def bare(url: str) -> Any:
+    """A model that is one POST: what is left of a real request is LangChain itself."""
+    from langchain_core.language_models import BaseChatModel
+    from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+    from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+
+    service = Bare(url)
+
+    def wire(messages: list[BaseMessage]) -> list[dict[str, Any]]:
+        return [{"role": "user", "content": message.content} for message in messages]
+
+    def result(text: str) -> ChatResult:
+        return ChatResult(generations=[ChatGeneration(message=AIMessage(content=text))])
+
+    def chunk(text: str, **more: Any) -> ChatGenerationChunk:
+        return ChatGenerationChunk(message=AIMessageChunk(content=text, **more))
+
+    class BareModel(BaseChatModel):
+        @property
+        def _llm_type(self) -> str:
+            return "bare"
+
+        def _generate(self, messages: list[BaseMessage], *_: Any, **__: Any) -> ChatResult:
+            return result(service.ask(wire(messages)))
+
+        async def _agenerate(self, messages: list[BaseMessage], *_: Any, **__: Any) -> ChatResult:
+            return result(await service.aask(wire(messages)))
+
+        def _stream(self, messages: list[BaseMessage], *_: Any, **__: Any) -> Iterator[ChatGenerationChunk]:
+            for text in service.read(wire(messages)):
+                yield chunk(text)
+            yield chunk("", chunk_position="last")
+
+        async def _astream(
+            self, messages: list[BaseMessage], *_: Any, **__: Any
+        ) -> AsyncIterator[ChatGenerationChunk]:
+            async for text in service.aread(wire(messages)):
+                yield chunk(text)
+            yield chunk("", chunk_position="last")
+
+    return BareModel()
+
+
 def everyone(words: int) -> dict[str, Make]:
     """The models, by contender.
 
@@ -96,6 +140,7 @@ def everyone(words: int) -> dict[str, Make]:
     """
     return {
         names.LANGCHAIN_FAKE: fake(words),
+        names.LANGCHAIN_BARE: bare,
         names.LANGCHAIN_MELIOUS: melious,
         names.LANGCHAIN_MISTRAL: mistral,
         names.LANGCHAIN_OPENAI: openai,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from copy import deepcopy
 from typing import Any
 
 from pydantic import SecretStr
 
 from benchmarks import contenders as names
+from benchmarks.bare import Bare
 from benchmarks.contenders import KEY
 from benchmarks.core import ranking
 from benchmarks.core.vectors import MODEL, shape_of, texts
@@ -19,6 +21,11 @@ def _melious(url: str) -> Any:
     from langchain_melious import MeliousEmbeddings
 
     return MeliousEmbeddings(model=MODEL, api_key=SecretStr(KEY), base_url=url)
+
+
+def melious_unit(url: str) -> Any:
+    """Ours, with vectors scaled to unit length."""
+    return _melious(url).model_copy(update={"normalize": True})
 
 
 def _openai(url: str) -> Any:
@@ -73,16 +80,42 @@ def aembed(make: Callable[[str], Any], count: int) -> AsyncContender:
     return open_model
 
 
-def rerank(count: int) -> SyncContender:
+def _melious_rerank(url: str) -> Any:
+    from langchain_melious import MeliousRerank
+
+    return MeliousRerank(model=ranking.MODEL, api_key=SecretStr(KEY), base_url=url)
+
+
+def _bare_rerank(url: str) -> Any:
+    from langchain_core.documents import BaseDocumentCompressor, Document
+
+    service = Bare(url)
+
+    class BareCompressor(BaseDocumentCompressor):
+        """One POST, and LangChain's own copies of the documents, as its partner packages make them."""
+
+        def compress_documents(self, documents: Sequence[Document], query: str, *_: Any) -> list[Document]:
+            ranked = []
+            for result in service.rank(query, [document.page_content for document in documents]):
+                document = documents[result["index"]]
+                metadata = {**deepcopy(document.metadata), "relevance_score": result["relevance_score"]}
+                ranked.append(Document(document.page_content, metadata=metadata))
+            return ranked
+
+    return BareCompressor()
+
+
+RERANKERS = {names.LANGCHAIN_BARE: _bare_rerank, names.LANGCHAIN_MELIOUS: _melious_rerank}
+
+
+def rerank(make: Callable[[str], Any], count: int) -> SyncContender:
     """Put so many documents in order; gives how many came back."""
 
     @contextmanager
     def open_model(url: str) -> Iterator[Callable[[], int]]:
         from langchain_core.documents import Document
 
-        from langchain_melious import MeliousRerank
-
-        model = MeliousRerank(model=ranking.MODEL, api_key=SecretStr(KEY), base_url=url)
+        model = make(url)
         documents = [Document(text, metadata={"page": page}) for page, text in enumerate(texts(count))]
         yield lambda: len(model.compress_documents(documents, ranking.QUERY))
 

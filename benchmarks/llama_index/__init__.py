@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from benchmarks import server
-from benchmarks.contenders import CORE, HTTPX2, LLAMA_FAKE, LLAMA_FLOOR, LLAMA_MELIOUS, LLAMA_MISTRAL, present
+from benchmarks.contenders import (
+    CORE,
+    LLAMA_BARE,
+    LLAMA_FAKE,
+    LLAMA_MELIOUS,
+    LLAMA_MISTRAL,
+    LLAMA_SUM,
+    LLAMA_UNIT,
+    present,
+    raw,
+)
 from benchmarks.core import ranking, requests, streams, vectors
 from benchmarks.llama_index import models, operations, retrieval, starts
 from benchmarks.measure import Table
@@ -28,30 +38,30 @@ def measure(run: Run) -> Iterator[Table]:
 def _answers(run: Run, everyone: dict[str, models.Make]) -> Iterator[Table]:
     times = run.effort.requests
     blocking = {name: operations.chat(make) for name, make in everyone.items()}
-    table = Table("LlamaIndex, chat", "us", LLAMA_FLOOR)
-    raw = {HTTPX2: requests.SYNC[HTTPX2]}
-    yield _with_floor(run.blocking(table, raw | blocking, server.ANSWER, times=times))
+    table = Table("LlamaIndex, chat", "us", LLAMA_BARE)
+    yield _with_floor(
+        run.blocking(table, {raw(): requests.SYNC[raw()]} | blocking, server.ANSWER, times=times)
+    )
 
     waiting = {name: operations.achat(make) for name, make in (everyone | models.ON_AIOHTTP).items()}
-    araw = {HTTPX2: requests.ASYNC[HTTPX2]}
-    table = Table("LlamaIndex, achat", "us", LLAMA_FLOOR)
+    araw = {raw(): requests.ASYNC[raw()]}
+    table = Table("LlamaIndex, achat", "us", LLAMA_BARE)
     yield _with_floor(run.asynchronous(table, araw | waiting, server.ANSWER, times=times))
-    table = Table("LlamaIndex, achat x64", "us", LLAMA_FLOOR)
+    table = Table("LlamaIndex, achat x64", "us", LLAMA_BARE)
     yield _with_floor(run.asynchronous(table, araw | waiting, server.ANSWER, times=2 * times, at_a_time=64))
 
 
 def _chunks(run: Run, everyone: dict[str, models.Make]) -> Iterator[Table]:
     read, chunks = len(server.WORD) * run.effort.words, 1e-6 * run.effort.words
     blocking = {name: operations.stream_chat(make) for name, make in everyone.items()}
-    table = Table("LlamaIndex, text chunk, sync", "us", LLAMA_FLOOR)
-    raw = {HTTPX2: streams.SYNC[HTTPX2]}
+    table = Table("LlamaIndex, text chunk, sync", "us", LLAMA_BARE)
     slow = {LLAMA_MISTRAL: blocking.pop(LLAMA_MISTRAL)}
-    run.blocking(table, raw | blocking, read, parts=chunks)
+    run.blocking(table, {raw(): streams.SYNC[raw()]} | blocking, read, parts=chunks)
     yield _with_floor(run.blocking(table, slow, read, rounds=1, parts=chunks))
 
     waiting = {name: operations.astream_chat(make) for name, make in everyone.items()}
-    table = Table("LlamaIndex, text chunk, async", "us", LLAMA_FLOOR)
-    araw = {HTTPX2: streams.ASYNC[HTTPX2]}
+    table = Table("LlamaIndex, text chunk, async", "us", LLAMA_BARE)
+    araw = {raw(): streams.ASYNC[raw()]}
     aslow = {LLAMA_MISTRAL: waiting.pop(LLAMA_MISTRAL)}
     run.asynchronous(table, araw | waiting, read, parts=chunks)
     yield _with_floor(run.asynchronous(table, aslow, read, rounds=1, parts=chunks))
@@ -72,9 +82,10 @@ def _embeddings(run: Run) -> Iterator[Table]:
     texts = run.effort.texts
     shape = (texts, server.DIMENSIONS)
     blocking = {name: retrieval.embed(make, texts) for name, make in retrieval.EMBEDDINGS.items()}
-    table = Table("LlamaIndex, get_text_embedding_batch", "ms", LLAMA_FLOOR)
-    raw = {HTTPX2: vectors.contenders(texts)[HTTPX2]}
-    yield _with_floor(run.blocking(table, raw | blocking, shape, parts=1e-3))
+    table = Table("LlamaIndex, get_text_embedding_batch", "ms", LLAMA_SUM)
+    blocking[LLAMA_UNIT] = retrieval.embed(retrieval.melious_unit, texts)
+    blocking[raw()] = vectors.contenders(texts)[raw()]
+    yield _with_floor(run.blocking(table, blocking, shape, parts=1e-3))
     waiting = {name: retrieval.aembed(make, texts) for name, make in retrieval.EMBEDDINGS.items()}
     table = Table("LlamaIndex, aget_text_embedding_batch", "ms", LLAMA_MELIOUS)
     yield run.asynchronous(table, waiting, shape, parts=1e-3)
@@ -84,9 +95,10 @@ def _rerank(run: Run) -> Iterator[Table]:
     documents, times = run.effort.documents, run.effort.requests
     best = min(documents, retrieval.TOP)
     several = ranking.contenders(documents, retrieval.TOP)
-    clients = {name: several[name] for name in (HTTPX2, CORE)}
+    clients = {name: several[name] for name in (raw(), CORE)}
     blocking = {name: retrieval.rerank(make, documents) for name, make in retrieval.RERANKERS.items()}
-    table = Table("LlamaIndex, postprocess_nodes", "us", HTTPX2)
+    blocking[LLAMA_BARE] = retrieval.rerank(retrieval.bare_rerank, documents)
+    table = Table("LlamaIndex, postprocess_nodes", "us", LLAMA_BARE)
     yield run.blocking(table, clients | blocking, best, times=times)
 
     waiting = {name: retrieval.arerank(make, documents) for name, make in retrieval.RERANKERS.items()}
@@ -99,8 +111,8 @@ def _rerank(run: Run) -> Iterator[Table]:
 
 
 def _with_floor(table: Table) -> Table:
-    """The sum of what no contender can do without: the HTTP library's part and the framework's."""
+    """With the sum of the HTTP library's part and the framework's, each alone: less than both in one call."""
     figures = table.figures
-    if HTTPX2 in figures and LLAMA_FAKE in figures:
-        table.note(LLAMA_FLOOR, figures[HTTPX2] + figures[LLAMA_FAKE])
+    if LLAMA_FAKE in figures:
+        table.note(LLAMA_SUM, figures[raw()] + figures[LLAMA_FAKE])
     return table

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from benchmarks import contenders as names
+from benchmarks.bare import Bare
 from benchmarks.contenders import KEY
 from benchmarks.server import ANSWER, MODEL, WORD
 
@@ -116,13 +117,76 @@ def fake(words: int) -> Make:
     return make
 
 
+def bare(url: str) -> Any:
+    """A model that is one POST: what is left of a real request is LlamaIndex itself."""
+    from llama_index.core.base.llms.types import (
+        ChatMessage,
+        ChatResponse,
+        ChatResponseAsyncGen,
+        ChatResponseGen,
+        CompletionResponse,
+        LLMMetadata,
+    )
+    from llama_index.core.llms import CustomLLM
+    from llama_index.core.llms.callbacks import llm_chat_callback
+
+    service = Bare(url)
+
+    def wire(messages: Sequence[ChatMessage]) -> list[dict[str, Any]]:
+        return [{"role": message.role.value, "content": message.content} for message in messages]
+
+    def response(text: str, delta: str | None = None) -> ChatResponse:
+        return ChatResponse(message=ChatMessage(role="assistant", content=text), delta=delta)
+
+    class BareModel(CustomLLM):
+        @property
+        def metadata(self) -> LLMMetadata:
+            return LLMMetadata(is_chat_model=True)
+
+        def complete(self, *_: Any, **__: Any) -> CompletionResponse:
+            raise NotImplementedError
+
+        def stream_complete(self, *_: Any, **__: Any) -> Any:
+            raise NotImplementedError
+
+        @llm_chat_callback()
+        def chat(self, messages: Sequence[ChatMessage], **_: Any) -> ChatResponse:
+            return response(service.ask(wire(messages)))
+
+        @llm_chat_callback()
+        async def achat(self, messages: Sequence[ChatMessage], **_: Any) -> ChatResponse:
+            return response(await service.aask(wire(messages)))
+
+        @llm_chat_callback()
+        def stream_chat(self, messages: Sequence[ChatMessage], **_: Any) -> ChatResponseGen:
+            def chunks() -> ChatResponseGen:
+                text = ""
+                for delta in service.read(wire(messages)):
+                    text += delta
+                    yield response(text, delta)
+
+            return chunks()
+
+        @llm_chat_callback()
+        async def astream_chat(self, messages: Sequence[ChatMessage], **_: Any) -> ChatResponseAsyncGen:
+            async def chunks() -> ChatResponseAsyncGen:
+                text = ""
+                async for delta in service.aread(wire(messages)):
+                    text += delta
+                    yield response(text, delta)
+
+            return chunks()
+
+    return BareModel()
+
+
 def everyone(words: int) -> dict[str, Make]:
     """The models, by contender.
 
     Args:
         words: How many words the server streams.
     """
-    return {names.LLAMA_FAKE: fake(words), **OVER_HTTP}
+    return {names.LLAMA_FAKE: fake(words), names.LLAMA_BARE: bare, **OVER_HTTP}
 
 
 OVER_HTTP: dict[str, Make] = {

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from benchmarks import contenders as names
+from benchmarks.bare import Bare
 from benchmarks.contenders import KEY
 from benchmarks.core import ranking
 from benchmarks.core.vectors import MODEL, shape_of, texts
@@ -30,6 +31,11 @@ def _melious(url: str) -> Any:
 
     kind: Any = MeliousEmbedding
     return kind(model=MODEL, api_key=KEY, api_base=url, embed_batch_size=BATCH)
+
+
+def melious_unit(url: str) -> Any:
+    """Ours, with vectors scaled to unit length."""
+    return _melious(url).with_options(normalize=True)
 
 
 def _openai_like(url: str) -> Any:
@@ -89,6 +95,28 @@ def _cohere_rerank(url: str) -> Any:
     from llama_index.postprocessor.cohere_rerank import CohereRerank
 
     return CohereRerank(model=ranking.MODEL, api_key=KEY, base_url=url, top_n=TOP)
+
+
+def bare_rerank(url: str) -> Any:
+    """One POST, with the texts that LlamaIndex makes of nodes."""
+    from llama_index.core.postprocessor.types import BaseNodePostprocessor
+    from llama_index.core.schema import MetadataMode, NodeWithScore, QueryBundle
+
+    service = Bare(url)
+
+    class BarePostprocessor(BaseNodePostprocessor):
+        def _postprocess_nodes(
+            self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None = None
+        ) -> list[NodeWithScore]:
+            texts = [each.node.get_content(MetadataMode.EMBED) for each in nodes]
+            query = query_bundle.query_str if query_bundle else ""
+            results = service.rank(query, texts, min(TOP, len(texts)))
+            return [
+                NodeWithScore(node=nodes[result["index"]].node, score=result["relevance_score"])
+                for result in results
+            ]
+
+    return BarePostprocessor()
 
 
 RERANKERS = {names.LLAMA_MELIOUS: _melious_rerank, names.LLAMA_COHERE: _cohere_rerank}

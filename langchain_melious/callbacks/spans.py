@@ -22,7 +22,7 @@ from langchain_core.runnables.config import (
 from typing_extensions import override
 
 from langchain_melious.callbacks.tags import run_tags, tags_of_run
-from melious.clients import record, surroundings
+from melious.clients import outcomes, surroundings
 from melious.clients.surroundings import FrameworkRun
 from melious.impact import active_ledgers
 from melious.impact.totals import Tags
@@ -74,7 +74,7 @@ def traced(run_manager: RunManager) -> AbstractContextManager[None]:
 
 
 def _is_observed() -> bool:
-    return bool(record.observers or active_ledgers())
+    return bool(outcomes.observers or active_ledgers())
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from langchain_core.outputs import ChatResult
 from langchain_core.runnables import RunnableConfig
 from typing_extensions import override
 
+from langchain_melious.chat.options import per_call
 from langchain_melious.chat.requests import call_of
 from langchain_melious.chat.results import result_of
 from langchain_melious.errors import langchain_errors
@@ -90,8 +91,9 @@ class _Answering(BaseChatModel):
 
     def _answered(self, stop: list[str] | None, given: dict[str, Any]) -> ChatResult:
         with langchain_errors:
-            call = call_of(cast("DescribedModel", self), [], stop, given, stream=False)
-            return result_of(_given.get().result.unwrap(), self._read_options(call, given))
+            options = per_call(cast("DescribedModel", self), given)
+            call = call_of(cast("DescribedModel", self), [], stop, given, options, stream=False)
+            return result_of(_given.get().result.unwrap(), self._read_options(call, options))
 
 
 @cache

@@ -11,6 +11,7 @@ from langchain_core.runnables import Runnable
 
 from langchain_melious.chat.batch_answers import Answer, answering
 from langchain_melious.chat.batch_parts import Configs, Parts, Step, parts_of
+from langchain_melious.chat.options import per_call
 from langchain_melious.chat.requests import call_of
 from langchain_melious.errors import InvalidArgumentError, langchain_errors, needs_asyncio
 from melious.endpoints.batch_reading import check_endpoint, id_of, in_order
@@ -177,10 +178,11 @@ def _requests(parts: Parts, prompts: Sequence[Any], options: Mapping[str, Any]) 
     """The arguments of each request; an error names the place of its input."""
     llm, given = parts.model, {**parts.options, **options}
     stop = given.pop("stop", None)
+    chosen = per_call(llm, given)
     for place, prompt in enumerate(prompts):
         try:
             messages = llm._convert_input(prompt).to_messages()  # noqa: SLF001 - as `invoke` does
-            call = call_of(llm, _normalize_messages(messages), stop, given, stream=False)
+            call = call_of(llm, _normalize_messages(messages), stop, given, chosen, stream=False)
         except InvalidArgumentError as error:
             raise InvalidArgumentError(f"inputs[{place}]: {error.message}", advice=error.advice) from error
         except ValueError as error:

@@ -57,8 +57,8 @@ class DescribedModel(EstimatesTokens):
     @property
     @override
     def _identifying_params(self) -> dict[str, Any]:
-        given = {name: plain(getattr(self, name)) for name in _IDENTIFYING}
-        return {name: value for name, value in given.items() if value is not None}
+        fields = self.__dict__
+        return {name: plain(value) for name in _IDENTIFYING if (value := fields[name]) is not None}
 
     @model_validator(mode="before")
     @classmethod

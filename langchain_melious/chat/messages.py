@@ -254,15 +254,23 @@ def _text_in(thought: Any) -> str:
 
 
 def message_from_wire(
-    message: Mapping[str, Any], *, think_tags: bool = True, tools: Tools = (), cut_off: bool = False
+    message: Mapping[str, Any],
+    *,
+    think_tags: bool = True,
+    tools: Tools = (),
+    cut_off: bool = False,
+    metadata: dict[str, Any] | None = None,
+    usage: UsageMetadata | None = None,
 ) -> AIMessage:
-    """Convert the message of a choice, without facts about the whole answer.
+    """Convert the message of a choice.
 
     Args:
         message: The message.
         think_tags: Treat a leading `<think>` part of the text as reasoning.
         tools: The tools of the request.
         cut_off: Whether the answer ended before the model was done.
+        metadata: The `response_metadata`; by default only who made it.
+        usage: The token counts.
 
     Examples:
         >>> message_from_wire({"role": "assistant", "content": "Hello!"}).content
@@ -286,7 +294,8 @@ def message_from_wire(
         additional_kwargs=extra,
         tool_calls=valid,
         invalid_tool_calls=invalid,
-        response_metadata={"model_provider": PROVIDER},
+        response_metadata={"model_provider": PROVIDER} if metadata is None else metadata,
+        usage_metadata=usage,
     )
 
 
@@ -342,7 +351,7 @@ def usage_from_wire(usage: Any) -> UsageMetadata | None:
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
+    return value if isinstance(value, dict) else {}
 
 
 def _whole(value: Any) -> int | None:

@@ -17,12 +17,11 @@ from typing_extensions import override
 import langchain_melious.blocks  # noqa: F401 - registers the content blocks
 from langchain_melious.callbacks.retries import with_retry_callback
 from langchain_melious.callbacks.spans import traced
-from langchain_melious.chat.events import EventWriter
 from langchain_melious.chat.options import per_call
 from langchain_melious.chat.requests import call_of
 from langchain_melious.chat.results import ReadOptions, result_of
+from langchain_melious.chat.schemas import Method, Schema
 from langchain_melious.chat.streams import ChunkReader
-from langchain_melious.chat.structured import Method, Schema, structured_output
 from langchain_melious.chat.surrounded import SurroundedModel
 from langchain_melious.chat.tools import ToolArgument, ToolChoice, choice_to_wire, tools_to_wire
 from langchain_melious.errors import langchain_errors
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     from langchain_protocol.protocol import MessagesData
 
 
-class ChatMelious(SurroundedModel):
+class ChatMelious(SurroundedModel, defer_build=False):
     """A chat model of Melious.
 
     Arguments, `model` included, can also be given per call (`llm.invoke(..., temperature=0)`) or bound
@@ -159,8 +158,7 @@ class ChatMelious(SurroundedModel):
 
     # --- requests ------------------------------------------------------------------------------------
 
-    def _read_options(self, call: Mapping[str, Any], given: Mapping[str, Any]) -> ReadOptions:
-        options = per_call(self, given)
+    def _read_options(self, call: Mapping[str, Any], options: Mapping[str, Any]) -> ReadOptions:
         return ReadOptions(
             self._routing(call),
             options["think_tags"],
@@ -180,8 +178,9 @@ class ChatMelious(SurroundedModel):
     ) -> ChatResult:
         with langchain_errors:
             given = with_retry_callback(kwargs, run_manager)
-            call = call_of(self, messages, stop, given, stream=False)
-            read_options = self._read_options(call, given)
+            options = per_call(self, given)
+            call = call_of(self, messages, stop, given, options, stream=False)
+            read_options = self._read_options(call, options)
             with traced(run_manager):
                 completion = self._sync_client().chat.create(**call)
             return result_of(completion, read_options)
@@ -196,8 +195,9 @@ class ChatMelious(SurroundedModel):
     ) -> ChatResult:
         with langchain_errors:
             given = with_retry_callback(kwargs, run_manager)
-            call = call_of(self, messages, stop, given, stream=False)
-            read_options = self._read_options(call, given)
+            options = per_call(self, given)
+            call = call_of(self, messages, stop, given, options, stream=False)
+            read_options = self._read_options(call, options)
             with traced(run_manager):
                 completion = await self._async_client().chat.create(**call)
             return result_of(completion, read_options)
@@ -230,6 +230,8 @@ class ChatMelious(SurroundedModel):
         **kwargs: Any,
     ) -> Iterator[MessagesData]:
         """The events of `stream_events(version="v3")`; LangChain looks up this name."""
+        from langchain_melious.chat.events import EventWriter  # noqa: PLC0415 - only needed here
+
         kind = partial(EventWriter, message_id=_id_of(run_manager))
         return self._streamed(messages, stop, kwargs, run_manager, kind)
 
@@ -241,6 +243,8 @@ class ChatMelious(SurroundedModel):
         **kwargs: Any,
     ) -> AsyncIterator[MessagesData]:
         """The events of `astream_events(version="v3")`; LangChain looks up this name."""
+        from langchain_melious.chat.events import EventWriter  # noqa: PLC0415 - only needed here
+
         kind = partial(EventWriter, message_id=_id_of(run_manager))
         return self._astreamed(messages, stop, kwargs, run_manager, kind)
 
@@ -254,8 +258,9 @@ class ChatMelious(SurroundedModel):
     ) -> Generator[Any]:
         with langchain_errors:
             given = with_retry_callback(kwargs, run_manager)
-            call = call_of(self, messages, stop, given, stream=True)
-            reader = kind(self._read_options(call, given))
+            options = per_call(self, given)
+            call = call_of(self, messages, stop, given, options, stream=True)
+            reader = kind(self._read_options(call, options))
             with traced(run_manager):
                 opened = self._sync_client().chat.stream(**call)
             with opened as stream:
@@ -274,8 +279,9 @@ class ChatMelious(SurroundedModel):
     ) -> AsyncGenerator[Any]:
         with langchain_errors:
             given = with_retry_callback(kwargs, run_manager)
-            call = call_of(self, messages, stop, given, stream=True)
-            reader = kind(self._read_options(call, given))
+            options = per_call(self, given)
+            call = call_of(self, messages, stop, given, options, stream=True)
+            reader = kind(self._read_options(call, options))
             with traced(run_manager):
                 opened = await self._async_client().chat.stream(**call)
             async with opened as stream:
@@ -361,6 +367,8 @@ class ChatMelious(SurroundedModel):
             ModelRefusalError: At run time: the model refused (langchain-core 1.7.5 or
                 newer; before, an OutputParserException).
         """
+        from langchain_melious.chat.structured import structured_output  # noqa: PLC0415 - only needed here
+
         return structured_output(
             self, schema, method=method, include_raw=include_raw, strict=strict, bound=kwargs
         )

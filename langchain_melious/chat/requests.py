@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_melious.chat.content import Reader
 from langchain_melious.chat.messages import messages_to_wire
-from langchain_melious.chat.options import PER_CALL, per_call
+from langchain_melious.chat.options import PER_CALL
 from langchain_melious.chat.parameters import PARAMETERS
 from langchain_melious.chat.profiles import profile_of
-from langchain_melious.chat.structured import response_format_of
 from langchain_melious.chat.tools import choice_to_wire, tools_to_wire
 from langchain_melious.errors import InvalidArgumentError
 from langchain_melious.settings.fields import check_call
@@ -31,17 +30,26 @@ def call_of(
     messages: list[BaseMessage],
     stop: list[str] | None,
     given: Mapping[str, Any],
+    options: Mapping[str, Any],
     *,
     stream: bool,
 ) -> dict[str, Any]:
     """Build the arguments of the core's call from the model's fields and the arguments of this call.
 
+    Args:
+        llm: The model.
+        messages: The conversation.
+        stop: Where to stop.
+        given: The arguments of this call.
+        options: The options that are not sent, see `per_call`.
+        stream: Whether the answer is streamed.
+
     Raises:
         InvalidArgumentError: An argument or a message cannot be sent.
     """
     check_call(given)
-    options = per_call(llm, given)
-    call = {name: getattr(llm, name) for name in PARAMETERS} | dict(given)
+    fields = llm.__dict__
+    call = {name: value for name in PARAMETERS if (value := fields[name]) is not None} | dict(given)
     for name in (*_NOT_SENT, *PER_CALL):
         call.pop(name, None)
     call["stop"] = (call.get("stop") if stop is None else stop) or None
@@ -52,6 +60,8 @@ def call_of(
         call["tools"] = tools_to_wire(call["tools"])
         call["tool_choice"] = choice_to_wire(call.get("tool_choice"), call["tools"])
     if isinstance(call.get("response_format"), type):
+        from langchain_melious.chat.structured import response_format_of  # noqa: PLC0415 - only needed here
+
         call["response_format"] = response_format_of(call["response_format"])
     if not stream:
         call.pop("stream_options", None)

@@ -102,14 +102,8 @@ def result_of(completion: ChatCompletion, read_options: ReadOptions) -> ChatResu
     generations = []
     for position, choice in enumerate(raw["choices"]):
         finish = choice.get("finish_reason")
-        message = message_from_wire(
-            choice.get("message") or {},
-            think_tags=read_options.think_tags,
-            tools=read_options.tools,
-            cut_off=finish is not None and finish in CUT_OFF,
-        )
         whole = raw if position == 0 else {name: raw.get(name) for name in ("model", *_FACTS)}
-        message.response_metadata = read_options.metadata(
+        metadata = read_options.metadata(
             whole,
             finish,
             completion.request_id,
@@ -118,9 +112,15 @@ def result_of(completion: ChatCompletion, read_options: ReadOptions) -> ChatResu
             completion.converted_documents,
         )
         if choice.get("logprobs"):
-            message.response_metadata["logprobs"] = choice["logprobs"]
-        if position == 0:
-            message.usage_metadata = read_options.usage_with_cost(raw)
+            metadata["logprobs"] = choice["logprobs"]
+        message = message_from_wire(
+            choice.get("message") or {},
+            think_tags=read_options.think_tags,
+            tools=read_options.tools,
+            cut_off=finish is not None and finish in CUT_OFF,
+            metadata=metadata,
+            usage=read_options.usage_with_cost(raw) if position == 0 else None,
+        )
         generations.append(ChatGeneration(message=message))
     if read_options.raise_refusals:
         _check_not_withheld(generations)

@@ -8,8 +8,10 @@ from typing import (
     TYPE_CHECKING,
     Annotated,
     Any,
+    Literal,
     NotRequired,
     Required,
+    TypeAlias,
     TypedDict,
     get_args,
     get_origin,
@@ -26,6 +28,9 @@ from melious.wire.schemas import children, object_schema, wire_name
 
 if TYPE_CHECKING:
     from melious.endpoints.structured import StructuredOutput
+
+Schema: TypeAlias = type | Mapping[str, Any] | None
+Method: TypeAlias = Literal["json_schema", "function_calling", "json_mode"]
 
 _UNNAMED = "answer"
 _NAMES = ("name", "title", "function")

@@ -42,7 +42,10 @@ class DeltaReader:
                 self._keep(choice["logprobs"])
             delta = choice["delta"]
             content = delta.get("content") or ""
-            extra = {name: delta[name] for name in ("reasoning_content", "refusal") if delta.get(name)}
+            extra: dict[str, Any] = {}
+            for name in ("reasoning_content", "refusal"):
+                if delta.get(name):
+                    extra[name] = delta[name]
             if content and self._splitter is not None:
                 content = self._split(content, extra)
             calls = delta.get("tool_calls")
@@ -164,9 +167,9 @@ class ChunkReader(DeltaReader):
 
 
 def _text_chunk(content: str, extra: dict[str, Any]) -> list[ChatGenerationChunk]:
-    message = AIMessageChunk(
-        content=content, additional_kwargs=extra, response_metadata={"model_provider": PROVIDER}
-    )
+    message = AIMessageChunk(content=content, response_metadata={"model_provider": PROVIDER})
+    if extra:
+        message.additional_kwargs = extra
     return [ChatGenerationChunk(message=message)]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from langchain_core.exceptions import OutputParserException
 from langchain_core.language_models import LanguageModelInput
@@ -17,7 +17,7 @@ from langchain_core.utils.pydantic import is_basemodel_subclass
 from pydantic import BaseModel, ConfigDict
 
 from langchain_melious.chat.results import withheld
-from langchain_melious.chat.schemas import target_of
+from langchain_melious.chat.schemas import Method, Schema, target_of
 from langchain_melious.chat.tools import tools_to_wire
 from langchain_melious.errors import InvalidArgumentError, ModelRefusalError
 from melious.wire import codec
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from melious.catalogue.methods import Method as WireMethod
     from melious.endpoints.structured import StructuredOutput
 
-Schema: TypeAlias = type | Mapping[str, Any] | None
-Method: TypeAlias = Literal["json_schema", "function_calling", "json_mode"]
 METHODS = ("json_schema", "function_calling", "json_mode")
 
 _WIRE_METHODS: Mapping[Method, WireMethod] = {

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.messages import BaseMessage
+from pydantic import ConfigDict
 from typing_extensions import override
 
 from langchain_melious.chat.content import Reader
@@ -28,6 +29,8 @@ _EVERYTHING = Reader("", image=True, audio=True, video=True)
 
 class EstimatesTokens(ChatOptions, BaseChatModel):
     """A chat model that estimates tokens, or counts them with `custom_get_token_ids` or by the service."""
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(defer_build=True)
 
     @override
     def get_token_ids(self, text: str) -> list[int]:

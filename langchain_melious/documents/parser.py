@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _INFO = RequestInfo("documents", "", {})
 
 
-class MeliousDocumentParser(ServiceSettings, BaseBlobParser):
+class MeliousDocumentParser(ServiceSettings, BaseBlobParser, defer_build=False):
     r"""Converts PDF, Word, Excel and PowerPoint files and images to documents.
 
     A file of at most 50 MB gives one document for each page, or a single one. Scanned pages are

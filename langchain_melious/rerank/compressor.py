@@ -46,7 +46,7 @@ class Ranked(TypedDict):
     relevance_score: float
 
 
-class MeliousRerank(MeliousSettings, BaseDocumentCompressor):
+class MeliousRerank(MeliousSettings, BaseDocumentCompressor, defer_build=False):
     """Sorts documents by relevance to a query, best first.
 
     It is a document compressor; `as_runnable` turns it into a chain step. It returns
@@ -243,7 +243,7 @@ class MeliousRerank(MeliousSettings, BaseDocumentCompressor):
         best: list[tuple[Document, float | None]] = [
             (written[item["index"]], item["relevance_score"]) for item in ranked
         ]
-        if min_score is None:
+        if min_score is None and len(best) < len(written):
             seen = {item["index"] for item in ranked}
             best += [(document, None) for place, document in enumerate(written) if place not in seen]
         if not min_score:
@@ -295,6 +295,8 @@ def _split(documents: Sequence[Document]) -> tuple[list[Document], list[Document
 
 
 def _text_of(document: Rankable, position: int) -> str:
+    if isinstance(document, Document):
+        return document.page_content
     if isinstance(document, str):
         return document
     text = document.get("text") if isinstance(document, Mapping) else getattr(document, "page_content", None)
@@ -311,7 +313,7 @@ def _ranked(call: Mapping[str, Any], result: RerankResult, min_score: float | No
     if ranked < min(sent, call["top_n"] or sent):
         _logger.warning("the service ranked only %d of %d documents", ranked, sent)
     return [
-        Ranked(index=item.index, relevance_score=item.relevance_score)
+        {"index": item.index, "relevance_score": item.relevance_score}
         for item in result.results
         if min_score is None or item.relevance_score >= min_score
     ]

@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from melious.clients._sync.client import MeliousClient
     from melious.routing.fallbacks import FallbackStep
 from melious._signatures import written_out
-from melious.clients.base import checked_http_client
 from melious.endpoints.chat_params import ChatParams
 from melious.errors.arguments import invalid_arguments
 from melious.errors.checks import check_text
 from melious.routing.filters import ProviderFilters, flavored, routing_summary
+from melious.settings.checks import checked_http_client
 from melious.settings.config import (
     KEY_VARIABLE,
     URL_VARIABLE,

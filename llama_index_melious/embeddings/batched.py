@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -16,6 +15,7 @@ from llama_index_instrumentation.dispatcher import Dispatcher
 from llama_index_melious.embeddings.embedding import MeliousEmbedding, _report_usage
 from llama_index_melious.embeddings.places import instructed
 from melious.endpoints.batch_reading import vector_of
+from melious.endpoints.unit_length import unit_vector
 from melious.settings.fields import OPERATIONAL
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ _logger = logging.getLogger("melious")
 dispatcher: Dispatcher = get_dispatcher(__name__)
 
 
-class MeliousBatchEmbedding(MeliousEmbedding):
+class MeliousBatchEmbedding(MeliousEmbedding, defer_build=False):
     """An embedding model that embeds all texts of a call in one batch job, outside the per-minute limit.
 
     It is a step of an `IngestionPipeline`, and an `embed_model` for an index. The job takes the nodes of one
@@ -142,7 +142,7 @@ class MeliousBatchEmbedding(MeliousEmbedding):
                 _report_usage(result.answer)
             vector = vector_of(result)
             if isinstance(vector, list) and result.index is not None:
-                found[texts[result.index]] = _unit(vector) if self.normalize else vector
+                found[texts[result.index]] = unit_vector(vector) if self.normalize else vector
         return found
 
 
@@ -151,9 +151,3 @@ def _without_vector(texts: Sequence[str], found: dict[str, Embedding]) -> list[s
     if missing:
         _logger.warning("%d of %d lines of a batch failed; embedding them again", len(missing), len(texts))
     return missing
-
-
-def _unit(vector: Embedding) -> Embedding:
-    """A vector scaled to unit length; a zero vector stays as it is."""
-    length = math.hypot(*vector)
-    return [value / length for value in vector] if length else vector

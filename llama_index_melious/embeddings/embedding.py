@@ -8,7 +8,6 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-import numpy as np
 from llama_index.core.base.embeddings.base import BaseEmbedding, Embedding
 from llama_index.core.bridge.pydantic import ConfigDict, Field, PrivateAttr
 from llama_index.core.schema import BaseNode
@@ -28,14 +27,16 @@ from llama_index_melious.embeddings.places import (
     naming_the_text,
     split_by_text,
 )
-from llama_index_melious.events import dispatch_usage
-from melious.answers.results import EmbeddingsResult, Result
 from melious.endpoints.blank_texts import is_blank, width_of
-from melious.endpoints.common import check_weights
-from melious.endpoints.embeddings import EmbeddingParams
+from melious.endpoints.embedding_params import EmbeddingParams
+from melious.endpoints.unit_length import unit_vectors
 from melious.http.asyncio_only import running_loop
 from melious.routing.filters import split_flavor
+from melious.settings.checks import check_weights
 from melious.settings.fields import EmbeddingFields
+
+if TYPE_CHECKING:
+    from melious.answers.results import EmbeddingsResult, Result
 
 _PARAMETERS = frozenset(EmbeddingParams.__annotations__)
 
@@ -50,7 +51,7 @@ _get_text_embedding_batch = inspect.unwrap(BaseEmbedding.get_text_embedding_batc
 _aget_text_embedding_batch = inspect.unwrap(BaseEmbedding.aget_text_embedding_batch)
 
 
-class MeliousEmbedding(MeliousComponent, EmbeddingFields, BaseEmbedding):
+class MeliousEmbedding(MeliousComponent, EmbeddingFields, BaseEmbedding, defer_build=False):
     """The embedding models of Melious.
 
     Texts are sent unchanged, in batches of `embed_batch_size`; async calls run
@@ -213,11 +214,8 @@ class MeliousEmbedding(MeliousComponent, EmbeddingFields, BaseEmbedding):
         return {"model": self.model_name, "input": texts, **self._parameters(_PARAMETERS, own, {})}
 
     def _vectors(self, result: EmbeddingsResult) -> list[Embedding]:
-        vectors: Any = result.embeddings
-        if self.normalize:
-            lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-            vectors = (vectors / np.where(lengths == 0, 1, lengths)).tolist()
-        return vectors  # type: ignore[no-any-return]
+        vectors: list[Embedding] = result.embeddings
+        return unit_vectors(vectors) if self.normalize else vectors
 
     def _embed(self, texts: list[str]) -> list[Embedding]:
         return self._vectors(self._client().embeddings.create(**self._request(texts)))
@@ -391,4 +389,6 @@ class MeliousEmbedding(MeliousComponent, EmbeddingFields, BaseEmbedding):
 
 
 def _report_usage(answer: Result) -> None:
+    from llama_index_melious.events import dispatch_usage  # noqa: PLC0415 - needed by the first answer
+
     dispatch_usage("embeddings", answer, origin=answer.meta)

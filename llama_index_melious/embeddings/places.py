@@ -10,7 +10,6 @@ from contextvars import ContextVar
 from llama_index.core.schema import BaseNode, MetadataMode
 
 from melious.endpoints.blank_texts import is_blank
-from melious.endpoints.vectors import rename_text
 from melious.errors import InvalidArgumentError, ResponseDecodeError
 from melious.settings.checks import BlankTexts
 
@@ -73,6 +72,8 @@ def naming_the_text(run: BatchRun, batch: Sequence[str]) -> Iterator[None]:
         yield
     except ResponseDecodeError as error:
         if error.position is not None:
+            from melious.endpoints.vectors import rename_text  # noqa: PLC0415 - needed after a failure
+
             position = run.texts.index(batch[error.position])
             rename_text(error, position, f"texts[{position}]")
         raise
@@ -85,6 +86,8 @@ def naming_the_node(nodes: Sequence[BaseNode]) -> Iterator[None]:
         yield
     except ResponseDecodeError as error:
         if error.position is not None:
+            from melious.endpoints.vectors import rename_text  # noqa: PLC0415 - needed after a failure
+
             rename_text(error, error.position, f"node {nodes[error.position].node_id!r}")
         raise
 

@@ -56,7 +56,7 @@ _OWN = (
 _REPLAY: Mapping[bool | None, ReplayWhen] = {True: "always", None: "when_needed", False: "never"}
 
 
-class Melious(BatchedLLM):
+class Melious(BatchedLLM, defer_build=False):
     """The chat models of Melious.
 
     Routing can be set here, for every request, or per call:

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeAlias, TypeVar
 from llama_index.core.base.llms.types import ChatResponse, CompletionResponse
 from llama_index_instrumentation import get_dispatcher
 from llama_index_instrumentation.dispatcher import Dispatcher, active_instrument_tags
-from llama_index_instrumentation.event_handlers import NullEventHandler
 from llama_index_instrumentation.span import active_span_id
 
+from llama_index_melious.listeners import has_handler
 from llama_index_melious.llm.responses import ResponseBuilder, as_completion, check_not_withheld
 
 if TYPE_CHECKING:
@@ -187,18 +187,6 @@ class _Tap(Generic[R]):
                 del error  # its traceback holds this frame, and so the stream
 
 
-def _has_handler() -> bool:
-    """Whether any handler receives the events of LlamaIndex's callbacks."""
-    node = _dispatcher
-    while True:
-        for handler in node.event_handlers:
-            if type(handler) is not NullEventHandler:
-                return True
-        if not node.propagate:
-            return False
-        node = node.parent
-
-
 # `observed` may be closed already, by the garbage collector or the end of an event loop; hence the defaults.
 
 
@@ -211,7 +199,7 @@ def _responses(
             for chunk in stream:
                 response = take(chunk)
                 if response is not None:
-                    if tap.response is None or _has_handler():
+                    if tap.response is None or has_handler(_dispatcher):
                         tap.response = response
                         next(observed, None)
                     yield response
@@ -235,7 +223,7 @@ async def _aresponses(
             async for chunk in stream:
                 response = take(chunk)
                 if response is not None:
-                    if tap.response is None or _has_handler():
+                    if tap.response is None or has_handler(_dispatcher):
                         tap.response = response
                         await anext(observed, None)
                     yield response

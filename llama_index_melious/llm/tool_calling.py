@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse, MessageRole
-from llama_index.core.bridge.pydantic import Field
+from llama_index.core.bridge.pydantic import ConfigDict, Field
 from llama_index.core.llms.function_calling import FunctionCallingLLM
 
 from llama_index_melious.llm.tools import selections, tool_parameters
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 class ToolCalling(FunctionCallingLLM):
     """LlamaIndex's interface of an LLM that calls tools."""
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(defer_build=True)
 
     strict: bool = Field(
         default=False,

@@ -23,7 +23,7 @@ _FOR_PROGRAMS = ("total_pages",)
 """Metadata left out of the text for models and embeddings."""
 
 
-class MeliousDocumentReader(MeliousComponent, BasePydanticReader):
+class MeliousDocumentReader(MeliousComponent, BasePydanticReader, defer_build=False):
     r"""Converts PDF, Word, Excel and PowerPoint files and images into documents.
 
     A file of at most 50 MB gives one document for each page, or a single one. Scanned pages are read

@@ -25,7 +25,7 @@ _FOR_PROGRAMS = ("model", "duration", "segment", "start", "end")
 """Metadata left out of the text for models and embeddings."""
 
 
-class MeliousAudioReader(MeliousComponent, BasePydanticReader):
+class MeliousAudioReader(MeliousComponent, BasePydanticReader, defer_build=False):
     """Transcribes recordings into documents.
 
     A recording of at most 25 MB (mp3, mp4, mpeg, mpga, m4a, wav or webm) gives one

@@ -29,7 +29,7 @@ _AUDIO = frozenset(TranscriptionParams.__annotations__)
 _IMAGE_SETTINGS = ("n", "size", "quality", "style", "seed")
 
 
-class MeliousToolSpec(MeliousComponent, BaseToolSpec):
+class MeliousToolSpec(MeliousComponent, BaseToolSpec, defer_build=False):
     """Tools that generate images and transcribe recordings.
 
     `generate_image` returns a `ToolOutput` with a short text and the images as `ImageBlock`s;

@@ -15,9 +15,9 @@ from llama_index_melious.component import MeliousComponent
 from llama_index_melious.events import dispatch_usage
 from llama_index_melious.rerank.reranking import FAILURES, Reranking
 from melious.answers.results import Result
-from melious.endpoints.common import check_weights
 from melious.endpoints.rerank import MAX_ITEMS, RerankParams
 from melious.errors import InvalidArgumentError
+from melious.settings.checks import check_weights
 
 _PARAMETERS = frozenset(RerankParams.__annotations__)
 
@@ -39,7 +39,7 @@ _SETTINGS = frozenset(
 dispatcher: Dispatcher = get_dispatcher(__name__)
 
 
-class MeliousRerank(MeliousComponent, BaseNodePostprocessor):
+class MeliousRerank(MeliousComponent, BaseNodePostprocessor, defer_build=False):
     """Sorts retrieved nodes by relevance to the query.
 
     The given nodes are never changed. Nodes that do not fit into one request are

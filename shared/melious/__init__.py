@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from melious.endpoints.audio import TranscriptionParams
     from melious.endpoints.chat_params import ChatParams
     from melious.endpoints.documents import DocumentParams
-    from melious.endpoints.embeddings import EmbeddingParams
+    from melious.endpoints.embedding_params import EmbeddingParams
     from melious.endpoints.images import ImageParams
     from melious.endpoints.messages import CountParams
     from melious.endpoints.models import FindParams
@@ -159,7 +159,7 @@ _HOME = {
     "endpoints.audio": ("TranscriptionParams",),
     "endpoints.chat_params": ("ChatParams",),
     "endpoints.documents": ("DocumentParams",),
-    "endpoints.embeddings": ("EmbeddingParams",),
+    "endpoints.embedding_params": ("EmbeddingParams",),
     "endpoints.images": ("ImageParams",),
     "endpoints.messages": ("CountParams",),
     "endpoints.models": ("FindParams",),

@@ -17,9 +17,9 @@ from melious_sandbox.service.profiles import PROFILES, ProfileName
 from melious_sandbox.service.state import MAX_BODY_BYTES, without_secrets
 
 _DESCRIPTION = """\
-A local server with the API of Melious: chat, embeddings, rerank, images, audio, documents,
-batches, models and tools, with routes, rate limits, impact and bills. It needs no key of yours and
-no network. A page at its address shows the requests as they come."""
+A local server with the API of Melious: chat, embeddings, rerank, images, audio, documents, models,
+tools and batches, with routes, rate limits, impact and bills. It needs no key of yours and no
+network. A page at its address shows the requests as they come."""
 _PROFILES: Mapping[ProfileName, str] = {
     "live": "the service as its callers have measured it",
     "g1": "the service as its older pages describe it",

@@ -88,12 +88,12 @@ def serve() -> Iterator[Callable[[Script], HeldServer]]:
 @pytest.fixture
 def watched(monkeypatch: pytest.MonkeyPatch) -> Iterator[Watched]:
     """Hold a test against one promise: what begins is reported once, and as what it was."""
-    from melious.clients import record
+    from melious.clients import outcomes
 
     from .batches import Watched
 
     seen = Watched()
-    monkeypatch.setattr(record, "observers", (seen,))
+    monkeypatch.setattr(outcomes, "observers", (seen,))
     yield seen
     assert [len(ends) for ends in seen.ends] == [1] * len(seen.ends)
 

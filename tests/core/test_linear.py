@@ -10,8 +10,12 @@ from typing import Any, SupportsIndex
 
 import pytest
 
+from melious.endpoints.rerank import RerankPlan
+from melious.exchange.request import Response
+from melious.settings.config import ClientConfig
 from melious.wire.chunks import ChatStreamParser
 from melious.wire.head import Head
+from melious.wire.history import consistent
 from melious.wire.json_object import ObjectScanner
 from melious.wire.sse import SSEDecoder
 from melious.wire.thinking import ThinkSplitter
@@ -113,6 +117,53 @@ def test_events_cost_the_same_however_they_are_cut() -> None:
         assert decoder.feed(b"\n")[0].data.count("x") == count
 
     assert steps(lambda: decode(200)) < 2.2 * steps(lambda: decode(100))
+
+
+def test_the_progress_of_batches_costs_the_same_however_many_are_done() -> None:
+    config = ClientConfig.resolve(api_key="sk-mel-test")
+    answer = b'{"results": [{"index": 0, "relevance_score": 0.5}]}'
+
+    def report(count: int) -> int:
+        done: list[tuple[int, int]] = []
+        plan = RerankPlan(
+            config,
+            "bge-reranker-v2-m3",
+            "ships",
+            ["a lamp"] * count,
+            {"batch_size": 1, "on_progress": lambda *progress: done.append(progress)},
+        )
+        batches = plan.batches()
+
+        def answered() -> None:
+            for batch in batches:
+                plan.accept(batch, Response(200, {}, answer))
+                plan.progress()
+
+        taken = steps(answered)
+        assert done == [(number, count) for number in range(1, count + 1)]
+        return taken
+
+    report(1)  # what only the first call does
+    assert report(200) < 2.2 * report(100)
+
+
+@pytest.mark.parametrize("given", ["c{}", "", "c"], ids=["own ids", "no ids", "one id"])
+@pytest.mark.parametrize("answered_by", ["id", "name", "neither", "nobody"])
+def test_calls_of_a_history_cost_the_same_however_many_a_message_has(given: str, answered_by: str) -> None:
+    def history(count: int) -> list[dict[str, Any]]:
+        calls = [{"id": given.format(n), "function": {"name": f"f{n}"}} for n in range(count)]
+        about = {"id": "tool_call_id", "name": "name"}.get(answered_by)
+        results = [
+            {"role": "tool", "content": str(n)}
+            | ({} if about is None else {about: calls[n]["id"] if about == "tool_call_id" else f"f{n}"})
+            for n in reversed(range(count))
+        ]
+        asked = {"role": "assistant", "tool_calls": calls}
+        return [asked] if answered_by == "nobody" else [asked, *results]
+
+    few, many = history(100), history(200)
+    assert len(consistent(many)) == 201
+    assert steps(lambda: consistent(many)) < 2.2 * steps(lambda: consistent(few))
 
 
 class Counted(list[str]):

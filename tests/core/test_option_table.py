@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from melious.endpoints.chat_params import ChatParams
-from melious.endpoints.embeddings import EmbeddingParams
+from melious.endpoints.embedding_params import EmbeddingParams
 from melious.settings.checks import Option
 from melious.settings.config import ClientConfig
 from melious.settings.fields import ChatFields, ClientFields, EmbeddingFields

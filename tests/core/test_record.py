@@ -9,7 +9,7 @@ import pytest
 from melious import APIConnectionError, ResidencyError
 from melious.answers.reading import set_source
 from melious.answers.results import ChatCompletion
-from melious.clients import record as recording
+from melious.clients import outcomes
 from melious.clients.outcomes import CallOutcome
 from melious.clients.record import UsageRecorder
 from melious.exchange.opened import OpenStream
@@ -54,7 +54,7 @@ def sink() -> Sink:
 @pytest.fixture
 def observer(monkeypatch: pytest.MonkeyPatch) -> Iterator[Observer]:
     observer = Observer()
-    monkeypatch.setattr(recording, "observers", (lambda _request: observer,))
+    monkeypatch.setattr(outcomes, "observers", (lambda _request: observer,))
     return observer
 
 

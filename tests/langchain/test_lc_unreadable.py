@@ -108,6 +108,6 @@ def test_a_thread_goes_on_after_a_file_was_refused(way, chat, sandbox):
     sandbox.replies.add(Reply(text="Hello."))
     agent = create_agent(chat(BLIND), [], checkpointer=InMemorySaver())
     config = {"configurable": {"thread_id": "1"}}
-    with pytest.raises(InvalidArgumentError, match="extract the text"):
+    with pytest.raises(InvalidArgumentError, match="convert_documents=True"):
         way.invoke(agent, {"messages": [HumanMessage([PDF])]}, config)
     assert way.invoke(agent, {"messages": "Never mind"}, config)["messages"][-1].text == "Hello."

@@ -13,12 +13,12 @@ ROOT = Path(__file__).parents[2]
 SYNC = {"httpx", "httpx2", "openai", "MeliousClient"}
 ASYNC = {*SYNC, "MeliousClient, aiohttp", "openai, aiohttp"}
 STARTS = {*SYNC, "httpx2 + pydantic"}
-LANGCHAIN = {"langchain-core, fake model", "langchain_melious"}
-LANGCHAIN_SYNC = {*LANGCHAIN, "httpx2", "httpx2 + langchain-core"}
+LANGCHAIN = {"langchain-core, fake model", "langchain-core, bare POST", "langchain_melious"}
+LANGCHAIN_SYNC = {*LANGCHAIN, "httpx2", "HTTP library + fake model, apart"}
 LANGCHAIN_ASYNC = {*LANGCHAIN_SYNC, "langchain_melious, aiohttp"}
 LANGCHAIN_STARTS = {"langchain_melious", "BaseChatModel + httpx2"}
-LLAMA_INDEX = {"llama-index-core, fake model", "llama_index_melious"}
-LLAMA_INDEX_SYNC = {*LLAMA_INDEX, "httpx2", "httpx2 + llama-index-core"}
+LLAMA_INDEX = {"llama-index-core, fake model", "llama-index-core, bare POST", "llama_index_melious"}
+LLAMA_INDEX_SYNC = {*LLAMA_INDEX, "httpx2", "HTTP library + fake model, apart"}
 LLAMA_INDEX_ASYNC = {*LLAMA_INDEX_SYNC, "llama_index_melious, aiohttp"}
 LLAMA_INDEX_STARTS = {"llama_index_melious", "llama_index.core, MockLLM"}
 TABLES = {
@@ -44,9 +44,14 @@ TABLES = {
         "LangChain, v3 events made, per chunk": LANGCHAIN,
         "LangChain, v3 stream_events, per chunk": LANGCHAIN,
         "LangChain, v3 astream_events, per chunk": LANGCHAIN,
-        "LangChain, embed_documents": {"httpx2", "langchain_melious"},
+        "LangChain, embed_documents": {"httpx2", "langchain_melious", "langchain_melious, normalize"},
         "LangChain, aembed_documents": {"langchain_melious"},
-        "LangChain, compress_documents": {"httpx2", "MeliousClient", "langchain_melious"},
+        "LangChain, compress_documents": {
+            "httpx2",
+            "MeliousClient",
+            "langchain-core, bare POST",
+            "langchain_melious",
+        },
         "LangChain chat, import": {*LANGCHAIN_STARTS, "langchain_melious, the name alone"},
         "LangChain chat, import, construction and first answer": LANGCHAIN_STARTS,
         "LangChain chat, construction, the first of a process": LANGCHAIN_STARTS,
@@ -62,9 +67,17 @@ TABLES = {
         "LlamaIndex, text chunk, async": LLAMA_INDEX_SYNC,
         "LlamaIndex, tool chunk with its calls": {"llama_index_melious"},
         "LlamaIndex, structured chunk": {"llama_index_melious"},
-        "LlamaIndex, get_text_embedding_batch": LLAMA_INDEX_SYNC,
-        "LlamaIndex, aget_text_embedding_batch": LLAMA_INDEX,
-        "LlamaIndex, postprocess_nodes": {"httpx2", "MeliousClient", "llama_index_melious"},
+        "LlamaIndex, get_text_embedding_batch": {
+            *LLAMA_INDEX_SYNC - {"llama-index-core, bare POST"},
+            "llama_index_melious, normalize",
+        },
+        "LlamaIndex, aget_text_embedding_batch": LLAMA_INDEX - {"llama-index-core, bare POST"},
+        "LlamaIndex, postprocess_nodes": {
+            "httpx2",
+            "MeliousClient",
+            "llama-index-core, bare POST",
+            "llama_index_melious",
+        },
         "LlamaIndex, apostprocess_nodes x32": {"llama_index_melious"},
         "LlamaIndex, threads of apostprocess_nodes x32": {"llama_index_melious"},
         "LlamaIndex, import": {

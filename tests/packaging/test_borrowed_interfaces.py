@@ -274,7 +274,7 @@ _LLAMA = [
         ("llama_index.core.program.utils:FlexibleModel", "llm/structured.py", "objects that are half there"),
         (
             "llama_index_instrumentation.event_handlers:NullEventHandler",
-            "llm/streaming.py",
+            "listeners.py",
             "events that nobody hears are not made",
         ),
         (
@@ -294,12 +294,12 @@ _LLAMA = [
         ),
         (
             "llama_index_instrumentation.dispatcher:Dispatcher.model_fields.event_handlers",
-            "llm/streaming.py",
+            "listeners.py",
             "events that nobody hears are not made",
         ),
         (
             "llama_index_instrumentation.dispatcher:Dispatcher.model_fields.propagate",
-            "llm/streaming.py",
+            "listeners.py",
             "events that nobody hears are not made",
         ),
     )

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from melious._stacklevel import callers_level
 from melious.answers.reading import completion_of
 from melious.answers.results import Result
 from melious.errors import ResidencyError, ResidencyWarning
-from melious.exchange.opened import OpenStream
 from melious.impact.totals import Verification, verification
 from melious.routing.residency import ResidencyRule
+
+if TYPE_CHECKING:
+    from melious.exchange.opened import OpenStream
 
 _SHOWN = 5
 _STREAM_ADVICE = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -11,11 +11,13 @@ from melious.answers.meta import AttachedDocument, Meta
 from melious.answers.results import ChatCompletion, Result
 from melious.errors import ResponseDecodeError
 from melious.errors.table import status_error, web_page
-from melious.exchange.opened import OpenStream
 from melious.exchange.request import Response
 from melious.wire import codec
 from melious.wire.head import Head, without_cookies
 from melious.wire.normalized import name_counts
+
+if TYPE_CHECKING:
+    from melious.exchange.opened import OpenStream
 
 R = TypeVar("R", bound=Result)
 _WRONG_ANSWER = "The server answered wrongly: try again, or use another model or server"

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from melious._signatures import UNCHANGED, written_out
 from melious.endpoints.embedding_cache import EmbeddingCache
-from melious.errors import InvalidArgumentError
 from melious.http.outgoing import check_environment
 from melious.settings.config import ClientConfig
 from melious.settings.headers import warn_of_hidden_key
@@ -15,24 +14,6 @@ from melious.settings.options import ClientOptions
 
 if TYPE_CHECKING:
     from melious.routing.fallbacks import FallbackStep
-
-
-def checked_http_client(
-    http_client: Any, kind: Literal["blocking", "asyncio"], name: str = "http_client"
-) -> Any:
-    """Check an injected HTTP client; None for none.
-
-    Raises:
-        InvalidArgumentError: It does not have httpx's interface, or is of the other kind.
-    """
-    if http_client is None:
-        return None
-    close = "close" if kind == "blocking" else "aclose"
-    if not all(callable(getattr(http_client, method, None)) for method in ("build_request", "send", close)):
-        raise InvalidArgumentError(
-            f"{name}: must be a {kind} client like httpx's, not {type(http_client).__name__}"
-        )
-    return http_client
 
 
 class ClientBase:

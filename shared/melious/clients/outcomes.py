@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from melious.impact.totals import Entry
+if TYPE_CHECKING:
+    from melious.exchange.request import Request
+    from melious.impact.totals import Entry
 
 
 class CallOutcome(NamedTuple):
@@ -34,3 +36,7 @@ class Observer(Protocol):
 
     def ended(self, outcome: CallOutcome) -> None:
         """The call ended; called once."""
+
+
+observers: tuple[Callable[[Request], Observer], ...] = ()
+"""Called at the start of every call; each gives an observer of it."""

@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from melious.answers.results import Result
+from melious.clients import outcomes
 from melious.clients.outcomes import CallOutcome, Observer
 from melious.errors import MeliousError
-from melious.exchange.opened import OpenAnswer, OpenStream
 from melious.exchange.request import Request
 from melious.impact.facts import BillingCost, EnvironmentImpact
 from melious.impact.totals import Entry, verification
 from melious.routing.terms import RoutingTerms
 
-logger = logging.getLogger("melious")
+if TYPE_CHECKING:
+    from melious.exchange.opened import OpenAnswer, OpenStream
 
 _SANDBOX = "melious-sandbox"
 """What the sandbox calls itself in the header `server`."""
 
-observers: tuple[Callable[[Request], Observer], ...] = ()
-"""Called at the start of every call; each gives an observer of it."""
+logger = logging.getLogger("melious")
 
 
 class UsageRecorder:
@@ -42,8 +42,8 @@ class UsageRecorder:
 
     def begin(self) -> Self:
         """The call begins."""
-        if observers:
-            self._observers = tuple(observe(self._request) for observe in observers)
+        if outcomes.observers:
+            self._observers = tuple(observe(self._request) for observe in outcomes.observers)
         if logger.isEnabledFor(logging.INFO):
             from melious.clients.call_log import CallLog  # noqa: PLC0415 - only where it is logged
 

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
-from melious.clients import record
+from melious.clients import outcomes
 
 
 class FrameworkRun(NamedTuple):
@@ -41,7 +41,7 @@ def enclosing_spans() -> Iterable[Any]:
 
 def made_by(run: FrameworkRun) -> AbstractContextManager[None]:
     """Say whose run makes the call inside the block. Does nothing while nobody observes."""
-    return _within(run) if record.observers else _UNOBSERVED
+    return _within(run) if outcomes.observers else _UNOBSERVED
 
 
 @contextmanager

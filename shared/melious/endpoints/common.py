@@ -104,18 +104,6 @@ def _is_shipped_for(model: str, endpoint: str) -> bool:
     return entry.encode("utf-8", "surrogatepass") in (get_data("melious", "catalogue/models.json") or b"")
 
 
-def check_weights(mode: object, custom_weights: object) -> None:
-    """Refuse the two routing parameters of the older API together.
-
-    Raises:
-        InvalidArgumentError: Both are given.
-    """
-    if mode is not None and custom_weights is not None:
-        raise InvalidArgumentError(
-            "mode: cannot be combined with custom_weights; give one of them", param="mode"
-        )
-
-
 def check_utf8(where: str, text: str, errors: str = "strict") -> str:
     """Refuse text with half of a surrogate pair, which only JSON can escape; returns the text."""
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from operator import attrgetter
 from typing import Any
 
 from melious._figures import whole_count
@@ -98,6 +99,7 @@ class RerankPlan(BatchPlan[RerankResult]):
         sent = {name: value for name, value in params.items() if name not in _OWN}
         self._batch_body = body_of(config, "rerank", model, {}, sent)
         self._answers: list[tuple[Batch, RerankResult]] = []
+        self._done = 0
 
     def batches(self) -> list[Batch]:
         """The batches to send first: by count and by size."""
@@ -126,26 +128,30 @@ class RerankPlan(BatchPlan[RerankResult]):
         if len(batch) < len(self._documents):
             answer.results = [_placed(item, batch[item.index]) for item in answer.results]
         self._answers.append((batch, answer))
+        self._done += len(batch)
         return answer
 
     def _count(self) -> tuple[int, int]:
-        return sum(len(batch) for batch, _ in self._answers), len(self._documents)
+        return self._done, len(self._documents)
 
     def result(self) -> RerankResult:
         """The result of the whole call, best first; ties in the order of the documents."""
         answers = [answer for _, answer in sorted(self._answers, key=lambda done: done[0])]
-        ranked = [item for answer in answers for item in answer.results]
-        ranked.sort(key=_best_first)
         if len(answers) == 1:
-            whole = answers[0].model_copy(update={"results": ranked[: self._top_n], "batches": answers})
+            best = answers[0].results[: self._top_n]
+            whole = answers[0].model_copy(update={"results": best, "batches": answers})
             return self._verified(whole, answers)
+        ranked = [item for answer in answers for item in answer.results]
+        _sort(ranked)
         result = RerankResult(**combined(answers), results=ranked[: self._top_n])
         set_source(result, *self._origin(answers))
         return self._verified(result, answers)
 
 
-def _best_first(item: RerankItem) -> tuple[float, int]:
-    return -item.relevance_score, item.index
+def _sort(items: list[RerankItem]) -> None:
+    """Put items in order, best first; ties by index."""
+    items.sort(key=attrgetter("index"))
+    items.sort(key=attrgetter("relevance_score"), reverse=True)
 
 
 def _placed(item: RerankItem, index: int) -> RerankItem:
@@ -158,7 +164,9 @@ def _checked(documents: Sequence[str | Mapping[str, Any]]) -> list[str | Mapping
         raise InvalidArgumentError("documents: must be a list of at least one document")
     texts = list(documents)
     for position, document in enumerate(texts):
-        text = document.get("text") if isinstance(document, Mapping) else document
+        text: Any = document
+        if not isinstance(document, str) and isinstance(document, Mapping):
+            text = document.get("text")
         if not isinstance(text, str) or not text:
             raise InvalidArgumentError(
                 f"documents[{position}]: must be non-empty text or a dict with it, not {document!r:.80}"
@@ -189,5 +197,5 @@ def _parse(response: Response, count: int) -> RerankResult:
             message = wrong_index("rerank", item.index, "documents", count, repeated=repeated)
             raise wrong_answer(message, request_id=response.request_id, body=raw)
         seen.add(item.index)
-    result.results.sort(key=_best_first)
+    _sort(result.results)
     return result

@@ -16,7 +16,7 @@ from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 from melious.answers.meta import Meta
 from melious.answers.results import Result
-from melious.endpoints.common import check_weights, request_of
+from melious.endpoints.common import request_of
 from melious.endpoints.otherwise import Alternatives
 from melious.errors import (
     APIStatusError,
@@ -27,6 +27,7 @@ from melious.errors import (
 )
 from melious.errors.checks import check_callable, check_whole
 from melious.exchange.request import CallSummary, Request, Response, Stop
+from melious.settings.checks import check_weights
 from melious.settings.config import ClientConfig
 
 R = TypeVar("R", bound=Result)

@@ -42,7 +42,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from melious import forks
-from melious.clients import record
+from melious.clients import outcomes
 from melious.clients.outcomes import Observer
 from melious.errors import InvalidArgumentError
 from melious.errors.checks import check_one_of
@@ -98,7 +98,7 @@ def instrument(
     with _lock:
         _remove(_observe)
         _observe = recorder.observe
-        record.observers = (*record.observers, _observe)
+        outcomes.observers = (*outcomes.observers, _observe)
 
 
 def uninstrument() -> None:
@@ -120,4 +120,4 @@ def _checked_rate(rate: object) -> Decimal | None:
 
 
 def _remove(observe: Callable[[Request], Observer] | None) -> None:
-    record.observers = tuple(each for each in record.observers if each is not observe)
+    outcomes.observers = tuple(each for each in outcomes.observers if each is not observe)

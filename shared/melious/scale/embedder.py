@@ -8,7 +8,8 @@ from typing import Any, Literal, Unpack
 
 from melious.clients._sync.client import MeliousClient
 from melious.endpoints.blank_texts import is_blank
-from melious.endpoints.embeddings import EmbeddingParams, EmbeddingsPlan
+from melious.endpoints.embedding_params import EmbeddingParams
+from melious.endpoints.embeddings import EmbeddingsPlan
 from melious.errors import ConfigurationError, InvalidArgumentError, MeliousError
 from melious.errors.checks import check_callable, check_number, check_one_of, check_seconds
 from melious.impact import track_impact

@@ -64,6 +64,36 @@ def check_verify(name: str, value: object) -> None:
         raise InvalidArgumentError(f"{name}: must be True or False, a path or an SSLContext, not {value!r}")
 
 
+def check_weights(mode: object, custom_weights: object) -> None:
+    """Refuse the two routing parameters of the older API together.
+
+    Raises:
+        InvalidArgumentError: Both are given.
+    """
+    if mode is not None and custom_weights is not None:
+        raise InvalidArgumentError(
+            "mode: cannot be combined with custom_weights; give one of them", param="mode"
+        )
+
+
+def checked_http_client(
+    http_client: Any, kind: Literal["blocking", "asyncio"], name: str = "http_client"
+) -> Any:
+    """Check an injected HTTP client; None for none.
+
+    Raises:
+        InvalidArgumentError: It does not have httpx's interface, or is of the other kind.
+    """
+    if http_client is None:
+        return None
+    close = "close" if kind == "blocking" else "aclose"
+    if not all(callable(getattr(http_client, method, None)) for method in ("build_request", "send", close)):
+        raise InvalidArgumentError(
+            f"{name}: must be a {kind} client like httpx's, not {type(http_client).__name__}"
+        )
+    return http_client
+
+
 def check_budget(value: object) -> None:
     """Refuse what is not an `ImpactBudget`."""
     from melious.impact import budget  # noqa: PLC0415 - only for those who have one

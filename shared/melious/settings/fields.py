@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import BaseModel, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from melious.errors import InvalidArgumentError
 from melious.routing.filters import FiltersArgument, Flavor, Preset, filters_to_wire
@@ -39,7 +39,12 @@ def option_field(name: str, **more: Any) -> Any:
 
 
 class ClientFields(BaseModel):
-    """The options that every class of both adapters takes."""
+    """The options that every class of both adapters takes.
+
+    Of the classes of an adapter only those that are used are built: they say `defer_build=False`.
+    """
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(defer_build=True)
 
     if TYPE_CHECKING:  # what is accepted; `regular_options` checks it and brings it to one form
         api_key: str | SecretStr | None = None
@@ -92,6 +97,8 @@ class ClientFields(BaseModel):
 class EmbeddingFields(BaseModel):
     """The options of classes that embed."""
 
+    model_config: ClassVar[ConfigDict] = ConfigDict(defer_build=True)
+
     embedding_cache_size: int = option_field("embedding_cache_size")
     embedding_cache_ttl: float = option_field("embedding_cache_ttl")
     blank_texts: BlankTexts = option_field("blank_texts")
@@ -99,6 +106,8 @@ class EmbeddingFields(BaseModel):
 
 class ChatFields(BaseModel):
     """The options of classes that chat."""
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(defer_build=True)
 
     stream_impact: StreamImpact = option_field("stream_impact")
     merge_system_messages: bool | None = option_field("merge_system_messages")

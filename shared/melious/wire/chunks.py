@@ -95,10 +95,8 @@ class ChatStreamParser:
         if self._sse.error is not None:
             return self._take(events, then=self._sse.error)
         chunks = self._take(events) if events else []
-        # Pings and empty events only keep the connection alive: the model may still be stuck.
-        if chunks or self.ended:
-            self._last_event = self._clock()
-        else:
+        if not chunks and not self.ended:
+            # Pings and empty events only keep the connection alive: the model may still be stuck.
             self._check_silence()
         return chunks
 
@@ -183,7 +181,6 @@ class ChatStreamParser:
             return None
         chunks: list[ChatChunk] = []
         self._read_or_fail(chunk, chunks)
-        self._last_event = self._clock()
         return chunks
 
     def _take(self, events: list[ServerSentEvent], then: str | None = None) -> list[ChatChunk]:

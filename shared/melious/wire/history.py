@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
+from itertools import chain, count
 from typing import Any
 
 from melious.wire import codec
@@ -33,22 +35,21 @@ def consistent(messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     if not any(_is_about_tools(message) for message in messages):
         return list(messages)
     out: list[dict[str, Any]] = []
-    waiting: list[_Waiting] = []
+    waiting = _Waiting()
     held: list[dict[str, Any]] = []
     for message in messages:
         role = message.get("role")
         if role in ("tool", "function"):
-            call = _call_of(message, waiting)
+            call = waiting.take(message)
             if call is None:
                 (held if waiting else out).append({"role": "user", "content": _in_words(message)})
                 continue
-            waiting.remove(call)
             out.append(_result_of(message, call))
         elif waiting and role != "assistant":
             held.append(message)
         else:
             out += map(_without_result, waiting)
-            waiting = []
+            waiting = _Waiting()
             out += held
             held = []
             if role == "assistant" and (message.get("tool_calls") or message.get("function_call")):
@@ -75,8 +76,49 @@ def object_text(arguments: Any) -> str:
     return codec.dumps(whole).decode()
 
 
-_Waiting = tuple[str, str, str]
-"""A call that has no result yet: the id it is sent with, the id it was given, and its function."""
+_Call = tuple[str, str, str]
+"""A call: the id it is sent with, the id it was given, and its function."""
+_NO_ID = ("no id", "")
+
+
+class _Waiting:
+    """The calls of a message that have no result yet, in order; each is found in constant time."""
+
+    def __init__(self) -> None:
+        self._calls: dict[int, _Call] = {}
+        self._places: dict[tuple[str, str], deque[int]] = {}
+
+    def __len__(self) -> int:
+        return len(self._calls)
+
+    def __iter__(self) -> Iterator[_Call]:
+        return iter(self._calls.values())
+
+    def add(self, place: int, call: _Call) -> None:
+        """Add the call at a place of the message."""
+        call_id, given, name = call
+        self._calls[place] = call
+        for known in {("id", call_id), ("id", given) if given else _NO_ID, ("name", name)}:
+            self._places.setdefault(known, deque()).append(place)
+
+    def take(self, result: dict[str, Any]) -> _Call | None:
+        """Take the call that a result belongs to: by id, by the function's name, or the first without id."""
+        given, name = result.get("tool_call_id") or "", result.get("name") or ""
+        if not given and not name:
+            first = next(iter(self._calls), None)
+            return None if first is None else self._calls.pop(first)
+        names = [("name", one) for one in (given, name) if one]
+        for wanted in ([("id", given)] if given else [], names, [_NO_ID]):
+            places = [place for known in wanted if (place := self._first(known)) is not None]
+            if places:
+                return self._calls.pop(min(places))
+        return None
+
+    def _first(self, known: tuple[str, str]) -> int | None:
+        places = self._places.get(known, deque())
+        while places and places[0] not in self._calls:
+            places.popleft()
+        return places[0] if places else None
 
 
 def _is_about_tools(message: dict[str, Any]) -> bool:
@@ -85,7 +127,7 @@ def _is_about_tools(message: dict[str, Any]) -> bool:
     )
 
 
-def _with_ids(message: dict[str, Any], waiting: list[_Waiting]) -> dict[str, Any]:
+def _with_ids(message: dict[str, Any], waiting: _Waiting) -> dict[str, Any]:
     """An assistant's message whose calls have ids of their own; they wait for results."""
     message = dict(message)
     legacy = message.pop("function_call", None)
@@ -95,13 +137,12 @@ def _with_ids(message: dict[str, Any], waiting: list[_Waiting]) -> dict[str, Any
         function = {**legacy, "arguments": object_text(legacy.get("arguments"))}
         calls = ({"id": call_id, "type": "function", "function": function},)
     made = []
+    taken: set[str] = set()
     for place, call in enumerate(calls):
         given, name = call.get("id") or "", str((call.get("function") or {}).get("name") or "")
-        call_id = given
-        taken = {one for one, _, _ in waiting}
-        while not call_id or call_id in taken:
-            call_id = f"{given or 'call'}_{place}" if not call_id else f"{call_id}_"
-        waiting.append((call_id, given, name))
+        call_id = _free(given or f"call_{place}", place, taken)
+        taken.add(call_id)
+        waiting.add(place, (call_id, given, name))
         sent = wire_name(name) if name.strip() else _NAMELESS
         if (call_id, sent) != (given, name):
             call = {**call, "id": call_id, "function": {**(call.get("function") or {}), "name": sent}}  # noqa: PLW2901 - the same call, made regular
@@ -110,24 +151,21 @@ def _with_ids(message: dict[str, Any], waiting: list[_Waiting]) -> dict[str, Any
     return message
 
 
-def _result_of(message: dict[str, Any], call: _Waiting) -> dict[str, Any]:
+def _free(call_id: str, place: int, taken: set[str]) -> str:
+    """An id that no earlier call of the message has."""
+    if call_id not in taken:
+        return call_id
+    others = (f"{call_id}_{number}" for number in count(place))
+    return next(one for one in chain([f"{call_id}_"], others) if one not in taken)
+
+
+def _result_of(message: dict[str, Any], call: _Call) -> dict[str, Any]:
     """A result as the tool message that answers a call."""
     kept = {key: value for key, value in message.items() if key != "name"}
     return {**kept, "role": "tool", "tool_call_id": call[0]}
 
 
-def _call_of(message: dict[str, Any], waiting: list[_Waiting]) -> _Waiting | None:
-    """The call that a result belongs to: by id, by the function's name, or the first that was given no id."""
-    given, name = message.get("tool_call_id") or "", message.get("name") or ""
-    if not given and not name:
-        return waiting[0] if waiting else None
-    by_id = [call for call in waiting if given and given in (call[1], call[0])]
-    by_name = [call for call in waiting if call[2] and call[2] in (given, name)]
-    without_id = [call for call in waiting if not call[1]]
-    return next(iter([*by_id, *by_name, *without_id]), None)
-
-
-def _without_result(call: _Waiting) -> dict[str, Any]:
+def _without_result(call: _Call) -> dict[str, Any]:
     return {"role": "tool", "tool_call_id": call[0], "content": _NO_RESULT}
 
 

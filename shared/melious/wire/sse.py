@@ -90,15 +90,15 @@ class SSEDecoder:
 
         Do not `feed` that read again.
         """
+        line, _, rest = data.partition(b"\n")
         if (
-            self._between
-            and data.startswith(b"data: ")
-            and data.find(b"\n") == len(data) - 2
-            and data.endswith(b"\n\n")
-            and b"\r" not in data
+            rest == b"\n"
+            and self._between
+            and line.startswith(b"data: ")
+            and b"\r" not in line
             and len(data) <= self._max_bytes
         ):
-            return data[6:-2]
+            return line[6:]
         return None
 
     def feed(self, data: bytes) -> list[ServerSentEvent]:

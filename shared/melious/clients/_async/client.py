@@ -12,8 +12,9 @@ from melious.clients._async.messages import AsyncMessages
 from melious.clients._async.models import AsyncModels
 from melious.clients._async.tools import AsyncTools
 from melious.clients._async.vectors import AsyncEmbeddings, AsyncRerank
-from melious.clients.base import ClientBase, checked_http_client
+from melious.clients.base import ClientBase
 from melious.http._async.driver import AsyncDriver
+from melious.settings.checks import checked_http_client
 from melious.settings.config import ClientConfig
 from melious.settings.keys import hide_key
 from melious.settings.options import OPTIONS, ClientOptions

@@ -10,7 +10,8 @@ from melious.answers.results import EmbeddingsResult, RerankResult
 from melious.clients._async.endpoint import AsyncEndpoint
 from melious.clients._async.splitting import run_batches
 from melious.endpoints.embedding_cache import EmbeddingCache
-from melious.endpoints.embeddings import EmbeddingParams, EmbeddingsPlan
+from melious.endpoints.embedding_params import EmbeddingParams
+from melious.endpoints.embeddings import EmbeddingsPlan
 from melious.endpoints.rerank import RerankParams, RerankPlan
 from melious.http._async.driver import AsyncDriver
 from melious.settings.config import ClientConfig

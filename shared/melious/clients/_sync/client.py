@@ -13,8 +13,9 @@ from melious.clients._sync.messages import Messages
 from melious.clients._sync.models import Models
 from melious.clients._sync.tools import Tools
 from melious.clients._sync.vectors import Embeddings, Rerank
-from melious.clients.base import ClientBase, checked_http_client
+from melious.clients.base import ClientBase
 from melious.http._sync.driver import SyncDriver
+from melious.settings.checks import checked_http_client
 from melious.settings.config import ClientConfig
 from melious.settings.keys import hide_key
 from melious.settings.options import OPTIONS, ClientOptions

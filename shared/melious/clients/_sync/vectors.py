@@ -11,7 +11,8 @@ from melious.answers.results import EmbeddingsResult, RerankResult
 from melious.clients._sync.endpoint import Endpoint
 from melious.clients._sync.splitting import run_batches
 from melious.endpoints.embedding_cache import EmbeddingCache
-from melious.endpoints.embeddings import EmbeddingParams, EmbeddingsPlan
+from melious.endpoints.embedding_params import EmbeddingParams
+from melious.endpoints.embeddings import EmbeddingsPlan
 from melious.endpoints.rerank import RerankParams, RerankPlan
 from melious.http._sync.driver import SyncDriver
 from melious.settings.config import ClientConfig
