@@ -123,7 +123,7 @@ class BatchedEmbeddings(MeliousSettings):
             return_exceptions: Return the errors of failed texts in their places; by default the first is
                 raised, and the vectors can be collected again.
             progress: Show how many texts are done while waiting.
-            poll: Seconds between two looks; by default from one second to a minute, growing.
+            poll: Seconds between two status requests; by default from one second to a minute, growing.
             timeout: The most seconds to wait; by default as long as it takes.
 
         Raises:

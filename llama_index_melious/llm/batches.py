@@ -149,7 +149,7 @@ class BatchedLLM(DescribedLLM):
             return_exceptions: Return the errors of failed lines in their places; by default the first is
                 raised, and the other responses can be collected again.
             progress: Show how many requests are done while waiting.
-            poll: Seconds between two looks; by default from one second to a minute, growing.
+            poll: Seconds between two status requests; by default from one second to a minute, growing.
             timeout: The most seconds to wait; by default as long as it takes.
 
         Raises:
