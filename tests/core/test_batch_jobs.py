@@ -336,7 +336,8 @@ def test_results_that_are_left_early_close_their_connection(clients, client, san
     assert clients.first(job).answer.text
     until(lambda: sandbox.open_connections < before or sandbox.requests[-1].complete)
     assert len(clients.items(job)) == 500
-    stream = client.files.content(job.batches[0].input_file_id)
+    large = clients.call(client, "files.create", file=("large.jsonl", b'{"custom_id": "a"}\n' * 1_200_000))
+    stream = client.files.content(large.id)
     assert clients.first(stream.lines())
     clients.call(stream, "aclose" if clients.asynchronous else "close")
     until(lambda: sandbox.requests[-1].duration is not None)
