@@ -28,7 +28,7 @@ class MeliousAudioParser(MeliousSettings, BaseBlobParser, defer_build=False):
 
     A recording of at most 25 MB (mp3, mp4, mpeg, mpga, m4a, wav or webm) gives one
     document, or one for each segment. Files are read from disk while they are sent.
-    The metadata of a document are those of its blob, and:
+    The metadata of a document is that of its blob, and:
 
     - `source`: where the recording is, if known;
     - `model`: the requested model, without its flavor;

@@ -10,7 +10,7 @@ from langchain_melious.errors import for_langchain, langchain_errors, needs_asyn
 from langchain_melious.settings.fields import MeliousSettings
 from melious.endpoints.batch_reading import check_endpoint, id_of, in_order, vector_of
 from melious.endpoints.unit_length import unit_vector
-from melious.errors import MeliousError
+from melious.errors import InvalidArgumentError, MeliousError
 
 if TYPE_CHECKING:
     from melious.answers.batches import BatchResult
@@ -123,7 +123,7 @@ class BatchedEmbeddings(MeliousSettings):
             return_exceptions: Return the errors of failed texts in their places; by default the first is
                 raised, and the vectors can be collected again.
             progress: Show how many texts are done while waiting.
-            poll: Seconds between two looks; by default from one second to a minute, growing.
+            poll: Seconds between two status requests; by default from one second to a minute, growing.
             timeout: The most seconds to wait; by default as long as it takes.
 
         Raises:
@@ -187,6 +187,8 @@ class BatchedEmbeddings(MeliousSettings):
     def _lines(self, texts: Sequence[str], options: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         """The requests of a job, one for each text."""
         call = self._request(texts, "document_prefix", {**options, "blank_texts": "refuse"})
+        if not call["input"]:
+            raise InvalidArgumentError("texts: must not be empty", param="texts")
         fields = {
             name: value for name, value in call.items() if value is not None and name not in _OF_REQUESTS
         }

@@ -105,7 +105,7 @@ class HasBatches:
                 raised, and the other answers can be collected again.
             prompts: Fetch the prompts too, so that callbacks and traces show them; by default they show none.
             progress: Show how many requests are done while waiting.
-            poll: Seconds between two looks; by default from one second to a minute, growing.
+            poll: Seconds between two status requests; by default from one second to a minute, growing.
             timeout: The most seconds to wait; by default as long as it takes.
 
         Raises:

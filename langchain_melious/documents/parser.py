@@ -25,7 +25,7 @@ class MeliousDocumentParser(ServiceSettings, BaseBlobParser, defer_build=False):
     r"""Converts PDF, Word, Excel and PowerPoint files and images to documents.
 
     A file of at most 50 MB gives one document for each page, or a single one. Scanned pages are
-    read by OCR. Files are read from disk while they are sent. The metadata of a document are those of its
+    read by OCR. Files are read from disk while they are sent. The metadata of a document is that of its
     blob, and:
 
     - `source`: where the file is, if known;

@@ -49,7 +49,7 @@ class MeliousBatchEmbedding(MeliousEmbedding, defer_build=False):
         model: The model, with or without a flavor.
         batch_timeout: The most seconds to wait for a job; by default as long as it takes. The job goes on,
             and a later call with the same texts finds it.
-        batch_poll: Seconds between two looks at a job; by default from one second to a minute, growing.
+        batch_poll: Seconds between two status requests; by default from one second to a minute, growing.
         batch_progress: Show how many texts are done while waiting; False by default.
         **arguments: See `MeliousEmbedding`. Its `embed_batch_size` and `num_workers` are for texts that
             ordinary requests embed.

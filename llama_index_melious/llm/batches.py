@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 _NOT_IN_BATCHES = OPERATIONAL | {"routing_fallbacks"}
 """The model's settings that the requests of a batch cannot have: nothing is sent again."""
 
+_OF_ALL = ("tools", "output_cls")
+"""Arguments that are the same for all conversations: an error about them is about no single one."""
+
 dispatcher: Dispatcher = get_dispatcher(__name__)
 
 
@@ -148,7 +151,7 @@ class BatchedLLM(DescribedLLM):
             return_exceptions: Return the errors of failed lines in their places; by default the first is
                 raised, and the other responses can be collected again.
             progress: Show how many requests are done while waiting.
-            poll: Seconds between two looks; by default from one second to a minute, growing.
+            poll: Seconds between two status requests; by default from one second to a minute, growing.
             timeout: The most seconds to wait; by default as long as it takes.
 
         Raises:
@@ -224,6 +227,8 @@ class BatchedLLM(DescribedLLM):
             try:
                 request = self._batch_request(conversation, tools, output_cls, kwargs)
             except InvalidArgumentError as error:
+                if error.param in _OF_ALL:
+                    raise
                 raise InvalidArgumentError(
                     f"conversations[{place}]: {error.message}", param="conversations", advice=error.advice
                 ) from error

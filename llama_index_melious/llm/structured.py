@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from llama_index_melious.errors import StructuredOutputError
 from llama_index_melious.llm.tools import partial_json
-from melious.errors import ModelRefusalError
+from melious.errors import InvalidArgumentError, ModelRefusalError
 from melious.wire import codec
 from melious.wire.arguments import opened
 from melious.wire.schemas import object_schema, unwrapped, wire_name
@@ -43,7 +43,16 @@ def without_tools(llm_kwargs: dict[str, Any] | None) -> dict[str, Any]:
 
 
 def wanted_object(output_cls: type[BaseModel]) -> tuple[StructuredOutput, bool]:
-    """What the core asks for, and whether the value is wrapped in an object: the wire wants one."""
+    """What the core asks for, and whether the value is wrapped in an object: the wire wants one.
+
+    Raises:
+        InvalidArgumentError: It is not a pydantic class.
+    """
+    if not (isinstance(output_cls, type) and hasattr(output_cls, "model_json_schema")):
+        raise InvalidArgumentError(
+            f"output_cls: must be a subclass of pydantic.BaseModel, not {output_cls!r:.80}",
+            param="output_cls",
+        )
     schema, wrapped = object_schema(output_cls.model_json_schema())
     return {"name": wire_name(output_cls.__name__), "schema": schema}, wrapped
 

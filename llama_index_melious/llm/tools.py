@@ -42,11 +42,27 @@ def tool_parameters(
     """
     if not tools:
         return {}
+    _check_tools(tools)
     return {
         "tools": [_specification(tool, strict=strict) for tool in tools],
         "tool_choice": _choice(tool_choice, required=required),
         "parallel_tool_calls": parallel,
     }
+
+
+def _check_tools(tools: object) -> None:
+    if isinstance(tools, str | bytes | Mapping) or not isinstance(tools, Sequence):
+        raise InvalidArgumentError(
+            f"tools: must be a list of tools, not {type(tools).__name__}", param="tools"
+        )
+    for place, tool in enumerate(tools):
+        if not hasattr(tool, "metadata"):
+            advice = "FunctionTool.from_defaults(function) makes a tool" if callable(tool) else None
+            raise InvalidArgumentError(
+                f"tools[{place}]: must be a tool of LlamaIndex, not {type(tool).__name__}",
+                param="tools",
+                advice=advice,
+            )
 
 
 def _specification(tool: BaseTool, *, strict: bool) -> dict[str, Any]:

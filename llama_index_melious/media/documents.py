@@ -28,7 +28,7 @@ class MeliousDocumentReader(FileReader, defer_build=False):
     r"""Converts PDF, Word, Excel and PowerPoint files and images into documents.
 
     A file of at most 50 MB gives one document for each page, or a single one. Scanned pages are read
-    by OCR. Files are sent as they are read. A document has the given metadata, and:
+    by OCR. Files are read from disk while they are sent. A document has the given metadata, and:
 
     - `file_name`, `file_path`: of the file, unless given;
     - `page_label`: the number of the page, from "1" as with LlamaIndex's `PDFReader`; of a page;

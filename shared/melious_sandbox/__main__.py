@@ -21,7 +21,7 @@ A local server with the API of Melious: chat, embeddings, rerank, images, audio,
 tools and batches, with routes, rate limits, impact and bills. It needs no key of yours and no
 network. A page at its address shows the requests as they come."""
 _PROFILES: Mapping[ProfileName, str] = {
-    "live": "the service as it answers today",
+    "live": "the service as its callers have measured it",
     "g1": "the service as its older pages describe it",
     "g2": "the service as its newer pages describe it",
 }

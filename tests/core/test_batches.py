@@ -169,6 +169,7 @@ class TestArguments:
             ([], "requests: must not be empty"),
             ("hello", "requests: must be an iterable of requests"),
             (7, "requests: must be an iterable of requests"),
+            (question(), "requests: .* put a single request into a list"),
             ([question(), "hello"], r"requests\[1\]: must be a dict of a request"),
             ([question(), {"messages": []}], r"requests\[1\]: messages: must be a list of at least one"),
             ([question(), {"messages": question()["messages"]}], r"requests\[1\]: model: must be the name"),

@@ -146,6 +146,7 @@ def test_a_media_type_is_sent_unchecked(convert: Any, sandbox: Sandbox) -> None:
         ([("archive", made.docx("x"))], r"^files\[0\]: 'archive' must end in one of"),
         ([("a.pdf", LETTER, "nonsense")], r"^files\[0\]: the media type must be one like 'text/html'"),
         ([("a.pdf", "text")], r"^files\[0\]: the content of 'a\.pdf' must be bytes or an open file"),
+        (["/"], r"^files\[0\]: '/' is a folder, not a file"),
         ([io.StringIO("text")], r"^files\[0\]: .* is open as text"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

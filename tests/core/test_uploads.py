@@ -208,8 +208,23 @@ def test_other_kinds_are_refused_before_they_are_sent(
 def test_a_path_that_cannot_be_a_file_is_an_argument_error(
     clients: Clients, client: Any, sandbox: Sandbox, path: str
 ) -> None:
-    with pytest.raises(InvalidArgumentError, match=r"file: (there is no file|.* cannot be opened)"):
+    with pytest.raises(
+        InvalidArgumentError, match=r"file: (there is no file|.* cannot be opened|.* is a folder)"
+    ):
         clients.call(client, "audio.transcribe", model=AUDIO, file=path)
+    assert not sandbox.requests
+
+
+def test_a_closed_file_is_an_argument_error(
+    clients: Clients, client: Any, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    path = tmp_path / "talk.wav"
+    path.write_bytes(b"RIFF")
+    with path.open("rb") as closed:
+        pass
+    for file in (closed, ("talk.wav", closed)):
+        with pytest.raises(InvalidArgumentError, match=r"^file: 'talk\.wav' cannot be read: .*closed file"):
+            clients.call(client, "audio.transcribe", model=AUDIO, file=file)
     assert not sandbox.requests
 
 

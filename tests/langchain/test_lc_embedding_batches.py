@@ -68,7 +68,7 @@ def test_each_text_is_counted(way, embeddings, sandbox):
         (["a pot", " "], r"texts\[1\]"),
         (["a pot", 7], r"texts\[1\]"),
         ("a pot", "texts: must be a list of strings"),
-        ([], "must not be empty"),
+        ([], "^texts: must not be empty"),
     ],
 )
 def test_what_cannot_be_embedded_is_named_and_nothing_is_sent(way, embeddings, sandbox, texts, said):

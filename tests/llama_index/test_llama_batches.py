@@ -196,7 +196,10 @@ WRONG = {
     "a bare message": (["Hello", ChatMessage("Hello")], {}, r"conversations\[1\]: messages: .*into a list"),
     "an unknown parameter": (["Hello"], {"temprature": 1}, "temprature"),
     "an option of calls": (["Hello"], {"timeout": 3}, "timeout"),
-    "tools and a class": (["Hello"], {"tools": [1], "output_cls": Person}, "cannot be combined"),
+    "tools and a class": (["Hello"], {"tools": [1], "output_cls": Person}, "^tools: cannot be combined"),
+    "no list of tools": (["Hello"], {"tools": 7}, r"^tools: must be a list of tools, not int"),
+    "a bare function": (["Hello"], {"tools": [print]}, r"^tools\[0\]: must be a tool .*FunctionTool"),
+    "no class": (["Hello"], {"output_cls": dict}, r"^output_cls: must be a subclass of pydantic.BaseModel"),
 }
 
 

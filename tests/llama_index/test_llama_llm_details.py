@@ -107,6 +107,30 @@ async def test_messages_to_prompt_is_taken(make_llm):
 # --- calls ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("method", ["chat_with_tools", "stream_chat_with_tools"])
+@pytest.mark.parametrize(
+    ("tools", "said"),
+    [
+        (7, "^tools: must be a list of tools, not int"),
+        (
+            [*TOOLS, len],
+            rf"^tools\[{len(TOOLS)}\]: must be a tool of LlamaIndex, .*FunctionTool.from_defaults",
+        ),
+    ],
+)
+async def test_what_is_not_a_tool_is_named(make_llm, way, sandbox, method, tools, said):
+    with pytest.raises(InvalidArgumentError, match=said):
+        await way(make_llm(), method, tools, user_msg="6 x 7?")
+    assert not sandbox.requests
+
+
+@pytest.mark.parametrize("method", ["structured_predict", "stream_structured_predict"])
+async def test_what_is_not_a_class_of_pydantic_is_named(make_llm, way, sandbox, method):
+    with pytest.raises(InvalidArgumentError, match=r"^output_cls: must be a subclass of pydantic\.BaseModel"):
+        await way(make_llm(), method, dict, ChatPromptTemplate([ChatMessage("A word?")]))
+    assert not sandbox.requests
+
+
 async def test_arguments_that_come_as_an_object(make_llm, way, sandbox):
     call = {"id": "c1", "type": "function", "function": {"name": "multiply", "arguments": {"a": 6, "b": 7}}}
     sandbox.faults.add(Fault(body=whole({"content": None, "tool_calls": [call]}, "tool_calls")))

@@ -114,11 +114,11 @@ def test_cancel(batch, file, sandbox):
         ("{}\n", "bad.jsonl: line 1: messages: must be a list of at least one message"),
         (
             json.dumps(BODY) + "\n\n{}\n",
-            "bad.jsonl: line 3: messages: must be a list of at least one message",
+            "bad.jsonl: line 3: messages: must be a list",
         ),
         (json.dumps(BODY) + "\n" + "[" * 100_000 + "\n", "line 2 is not a JSON object"),
         (json.dumps(BODY) + "\nnonsense\n", "line 2 is not a JSON object"),
-        ("", "requests: must not be empty"),
+        ("", "bad.jsonl: must not be empty"),
     ],
 )
 def test_what_is_wrong_is_named(batch, tmp_path, text, said, sandbox):
@@ -136,9 +136,18 @@ def test_a_wrong_endpoint_is_that_of_the_option(batch, file):
     assert err.startswith("melious batch: --endpoint: must be one of /v1/chat/completions")
 
 
-def test_a_place_for_results_that_nobody_waits_for(batch, file, tmp_path, sandbox):
-    status, _, err = batch("submit", file(BODY), "--out", tmp_path / "results.jsonl")
-    assert (status, "--out: needs --wait" in err) == (2, True)
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--out", "results.jsonl"], "--out: there are no results to write without --wait"),
+        (["--wait", "--out", "/nowhere/results.jsonl"], "--out: there is no folder '/nowhere'"),
+        (["--wait", "--out", "."], "--out: '.' is a folder, not a file"),
+    ],
+)
+def test_results_that_could_not_be_written_are_not_paid(batch, file, sandbox, options, said):
+    status, out, err = batch("submit", file(BODY), *options)
+    assert (status, out) == (2, "")
+    assert err.startswith(f"melious batch: {said}")
     assert not sandbox.requests
 
 
@@ -155,3 +164,4 @@ def test_a_missing_file_and_an_unknown_id(batch, tmp_path):
     status, _, err = batch("status", "batch_unknown")
     assert status == 1
     assert "There is no batch 'batch_unknown'" in err
+    assert "client.batches" not in err

@@ -62,16 +62,20 @@ def test_json(capsys: pytest.CaptureFixture[str]) -> None:
     [
         (["no.pdf"], 2, "melious documents: there is no file 'no.pdf'"),
         (["offer.pdf", "empty.pdf"], 2, "melious documents: 'empty.pdf' is empty"),
+        (["page.html"], 2, "melious documents: 'page.html' must end in one of pdf, docx, xlsx"),
+        (["."], 2, "melious documents: '.' is a folder, not a file"),
         (["broken.pdf"], 1, "melious documents: The document could not be converted"),
     ],
 )
 def test_errors(capsys: pytest.CaptureFixture[str], arguments: list[str], status: int, said: str) -> None:
     Path("empty.pdf").touch()
+    Path("page.html").write_text("<p>", encoding="utf-8")
     Path("broken.pdf").write_bytes(b"%PDF-1.4 broken")
     assert main(["documents", *arguments]) == status
     out, err = capsys.readouterr()
     assert not out
     assert err.startswith(said)
+    assert "(name, content" not in err
 
 
 @pytest.mark.usefixtures("files")

@@ -200,9 +200,17 @@ def test_models_by_name(probe):
         (["--max-cost", "much"], "--max-cost: must be an amount in EUR"),
         (["--max-cost", "-1"], "--max-cost: must be an amount in EUR"),
         (["--out", "/nowhere/at/all/report.md"], "--out: there is no folder '/nowhere/at/all'"),
+        (["--out", "."], "--out: '.' is a folder, not a file"),
+        (["--json", "."], "--json: '.' is a folder, not a file"),
+        (["--out", "report", "--json", "./report"], "--json: must be another file than --out"),
+        (["--cassette", "taken"], "--cassette: 'taken' is a file, not a folder"),
+        (["--model", " "], "--model: must be the name of a chat model"),
+        (["--model", "bge-m3"], "--model: 'bge-m3' is not a chat model (type: embeddings)"),
     ],
 )
-def test_wrong_options_send_nothing(probe, sandbox, arguments, said):
+def test_wrong_options_send_nothing(probe, sandbox, arguments, said, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("taken").touch()
     status, out, err = probe("--yes", *arguments)
     assert (status, out) == (2, "")
     assert said in err

@@ -72,8 +72,8 @@ def test_the_suffix_of_the_output_says_the_format(rows_file: Path, tmp_path: Pat
 def test_what_is_wrong_is_said_and_is_the_status(rows_file: Path, tmp_path: Path) -> None:
     for arguments, status, said in (
         ((rows_file, "--period", "soon"), 2, "--period: must be a month ('2026-11')"),
-        ((rows_file, "--period", "202"), 2, "a year ('2026') or FROM..TO, not '202'"),
-        ((rows_file, "--period", "2026-11-01.."), 2, "report: --period: must be a day ('2026-11-01')"),
+        ((rows_file, "--period", "soon"), 2, "or two days ('2026-11-01..2026-11-15'), not 'soon'"),
+        ((rows_file, "--period", "2026-11-01.."), 2, "melious report: --period: must be a day"),
         ((rows_file, "--tag", ""), 2, "--tag: must be non-empty text"),
         ((tmp_path / "none.jsonl",), 1, "none.jsonl: No such file or directory"),
         ((rows_file, "--output", tmp_path / "none" / "a.md"), 1, "a.md: No such file or directory"),

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import IO, Any
 
 from melious import BatchJob, BatchResult, MeliousClient
+from melious.cli.files import check_writable
 from melious.clients.progress import line_of
 from melious.endpoints.batch_lines import CHAT
 from melious.errors import InvalidArgumentError, MeliousError
@@ -23,10 +25,9 @@ def run_batch(options: argparse.Namespace) -> int:
     Raises:
         MeliousError: It cannot be done.
     """
+    _check_out(options)
     with MeliousClient(base_url=options.base_url, allow_insecure_http=options.allow_insecure_http) as client:
         if options.action == "submit":
-            if options.out and not options.wait:
-                raise InvalidArgumentError("--out: needs --wait, as there are no results before the end")
             job = _submitted(client, options)
             sys.stdout.write(f"{job.id}\n")
             sys.stdout.flush()
@@ -50,19 +51,24 @@ def run_batch(options: argparse.Namespace) -> int:
 
 def _submitted(client: MeliousClient, options: argparse.Namespace) -> BatchJob:
     with _opened(options.file) as file:
-        lines = _Lines(file, options.file)
+        lines = _Requests(file, options.file)
         first = next(lines, None)
         given = () if first is None else (first,)
-        endpoint = options.endpoint or (first or {}).get("url") or CHAT
+        endpoint = options.endpoint or (isinstance(first, dict) and first.get("url")) or CHAT
         try:
             return client.batches.submit(chain(given, lines), endpoint=endpoint, reuse=not options.again)
         except InvalidArgumentError as error:
-            place, _, problem = error.message.partition("]: ")
-            if place.startswith("requests[") and problem:
-                raise InvalidArgumentError(
-                    f"{lines.place}: {problem}", advice=error.advice or None
-                ) from error
-            raise
+            raise lines.placed(error) from error.__cause__
+
+
+def _check_out(options: argparse.Namespace) -> None:
+    """Fail before anything is sent where the results could not be written."""
+    out = getattr(options, "out", None)
+    if out is None:
+        return
+    if options.action == "submit" and not options.wait:
+        raise InvalidArgumentError("--out: there are no results to write without --wait")
+    check_writable("--out", out)
 
 
 @contextmanager
@@ -77,30 +83,35 @@ def _opened(path: str) -> Iterator[IO[bytes]]:
         raise InvalidArgumentError(f"{path}: cannot be read: {error.strerror}") from error
 
 
-class _Lines:
-    """The requests in a file, and the place of the last one."""
+class _Requests(Iterator[dict[str, Any]]):
+    """The requests of a file, which are taken, and checked, one at a time."""
 
     def __init__(self, file: IO[bytes], path: str) -> None:
-        self._path = path
-        self._lines = ((number, line) for number, line in enumerate(file, start=1) if line.strip())
+        self._lines = enumerate(file, start=1)
+        self._path = "standard input" if path == "-" else path
         self._number = 0
 
-    @property
-    def place(self) -> str:
-        return f"{self._path}: line {self._number}"
-
-    def __iter__(self) -> Self:
-        return self
-
     def __next__(self) -> dict[str, Any]:
-        self._number, line = next(self._lines)
+        while True:
+            self._number, line = next(self._lines)
+            if line.strip():
+                break
         try:
             found = json.loads(line)
         except (ValueError, RecursionError):
             found = None
         if not isinstance(found, dict):
-            raise InvalidArgumentError(f"{self.place} is not a JSON object")
+            raise InvalidArgumentError(f"{self._path}: line {self._number} is not a JSON object")
         return found
+
+    def placed(self, error: InvalidArgumentError) -> InvalidArgumentError:
+        """The error with the line of the file, where it is about the request that was taken last."""
+        message, count = re.subn(
+            r"^requests\[\d+\]: ", lambda _: f"{self._path}: line {self._number}: ", error.message
+        )
+        if not count:
+            message = re.sub(r"^requests: ", lambda _: f"{self._path}: ", error.message)
+        return InvalidArgumentError(message, param=error.param, advice=error.advice or None)
 
 
 def _state(job: BatchJob) -> str:

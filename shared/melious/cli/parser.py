@@ -67,7 +67,7 @@ def _add_batch(parser: argparse.ArgumentParser) -> None:
     wait = "wait for the end"
     out = "write the results to this file"
     submit.add_argument("--wait", action="store_true", help=wait)
-    submit.add_argument("--out", metavar="FILE", help=f"{out}; with --wait")
+    submit.add_argument("--out", metavar="FILE", help=f"{out}; needs --wait")
     status = actions.add_parser("status", help="show how far a batch is")
     results = actions.add_parser(
         "results", help="print a JSON line for each request: its answer or its error"

@@ -16,6 +16,8 @@ from typing import Any
 
 from melious._figures import known_amount
 from melious._terminal import Paint, terminal_width
+from melious.catalogue import find
+from melious.cli.files import check_writable
 from melious.cli.words import no_key
 from melious.errors import ConfigurationError, InvalidArgumentError
 from melious.probe import cassette, report
@@ -44,7 +46,9 @@ def run_probe(options: argparse.Namespace) -> int:
         raise ConfigurationError(no_key())
     if not options.yes and (sys.stdin is None or not sys.stdin.isatty()):
         raise InvalidArgumentError("there is no terminal to ask for consent; add --yes")
-    _check_places(options)
+    _check_files(options)
+    for name in options.model:
+        _check_model(name)
     began = time.time()
     wire = Wire(options.base_url, options.timeout, allow_insecure_http=options.allow_insecure_http)
     with closing(wire):
@@ -79,9 +83,9 @@ def _run(options: argparse.Namespace, probe: Probe, wire: Wire, limit: Decimal, 
 def _announcement(plan: Plan, base_url: str, limit: Decimal) -> str:
     """What will be sent, and what it costs."""
     return (
-        f"melious probe sends {_planned(plan, base_url, limit)} It starts no batch, converts no document "
-        "and makes no picture. It looks whether the account has a finished batch, and which fields its first "
-        "result has; neither is written down. The report has neither your key nor personal data; read it "
+        f"melious probe sends {_planned(plan, base_url, limit)} It starts no batch, converts no document, "
+        "runs no hosted tool and makes no picture. It looks whether the account has a finished batch, and "
+        "which fields its first result has; neither is written down. The report has neither your key nor personal data; read it "
         "before you send it."
     )
 
@@ -138,41 +142,35 @@ def _write(options: argparse.Namespace, probe: Probe, facts: dict[str, Any], key
     return well
 
 
-def _check_places(options: argparse.Namespace) -> None:
-    """Fail before anything is paid where what it was paid for could not be written."""
-    files = {"--out": options.out, "--json": options.json}
-    for name, file in files.items():
+def _check_files(options: argparse.Namespace) -> None:
+    """Fail before anything is paid where a file could not be written, or two runs would be mixed."""
+    for option, file in (("--out", options.out), ("--json", options.json)):
         if file is not None:
-            _check_file(name, Path(file))
-    if options.out is not None and options.json is not None and _is_same(options.out, options.json):
-        raise InvalidArgumentError(f"--json: must be another file than --out, not {options.json!r}")
-    if options.cassette is not None:
-        _check_folder(Path(options.cassette))
-
-
-def _check_file(name: str, file: Path) -> None:
-    if file.is_dir():
-        raise InvalidArgumentError(f"{name}: {str(file)!r} is a folder, not a file")
-    folder = file.absolute().parent
-    if not folder.is_dir():
-        raise InvalidArgumentError(f"{name}: there is no folder {str(folder)!r} to write to")
-    if not os.access(file if file.exists() else folder, os.W_OK):
-        raise InvalidArgumentError(f"{name}: {str(file)!r} cannot be written")
-
-
-def _is_same(one: str, other: str) -> bool:
-    return Path(one).resolve() == Path(other).resolve()
-
-
-def _check_folder(folder: Path) -> None:
-    """A folder for a cassette is made if need be; in one with files, exchanges of two runs would be mixed."""
-    there = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
+            check_writable(option, file)
+    if options.out is not None and options.json is not None and _same(options.out, options.json):
+        raise InvalidArgumentError("--json: must be another file than --out")
+    if options.cassette is None:
+        return
+    folder = Path(options.cassette)
+    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
     if not there.is_dir():
         raise InvalidArgumentError(f"--cassette: {str(there)!r} is a file, not a folder")
     if not os.access(there, os.W_OK | os.X_OK):
         raise InvalidArgumentError(f"--cassette: {str(there)!r} cannot be written to")
-    if there == folder.absolute() and any(folder.iterdir()):
-        raise InvalidArgumentError(f"--cassette: the folder {str(folder)!r} is not empty")
+    if there == folder and any(folder.iterdir()):
+        raise InvalidArgumentError(f"--cassette: the folder {options.cassette!r} is not empty")
+
+
+def _same(one: str, other: str) -> bool:
+    return Path(one).resolve() == Path(other).resolve()
+
+
+def _check_model(name: str) -> None:
+    card = find(name)
+    if not name.strip():
+        raise InvalidArgumentError("--model: must be the name of a chat model, not ''")
+    if card is not None and card.type != "chat":
+        raise InvalidArgumentError(f"--model: {name!r} is not a chat model (type: {card.type})")
 
 
 def _write_file(file: str, text: str, what: str) -> bool:

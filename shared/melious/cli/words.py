@@ -30,7 +30,11 @@ _WORDS = {
     ),
     "List the models with `client.models.list()`": "List the models with `melious models`",
     "Relax `filters`, or use": "Use",
-    "or a pair (from, to)": "or FROM..TO",
+    "or a pair (from, to)": "or two days ('2026-11-01..2026-11-15')",
+    ". To send another type, give (name, content, media type)": "",
+    "List them with client.batches.list(): the service keeps them for a limited time": (
+        "Use the id that `melious batch submit` printed; the service keeps batches for a limited time"
+    ),
 }
 """Advice for Python, and for a shell."""
 
@@ -38,10 +42,10 @@ _WORDS = {
 def in_shell_words(error: MeliousError, options: Collection[str] = OPTIONS) -> str:
     """The text of an error, for people at a shell."""
     text = str(error)
-    place, colon, rest = text.partition(": ")
-    name = place.partition("[")[0]  # the place in a pair or list is no part of an option's name
-    if colon and name in options:
-        text = f"--{name.replace('_', '-')}: {rest}"
+    name, colon, rest = text.partition(": ")
+    argument = name.partition("[")[0]
+    if colon and argument in options:
+        text = f"--{argument.replace('_', '-')}: {rest}"
     for python, shell in _WORDS.items():
         text = text.replace(python, shell)
     return text

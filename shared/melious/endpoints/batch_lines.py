@@ -98,6 +98,11 @@ def kind_named(path: object, name: str | None) -> Kind | None:
 def items_of(requests: object) -> Iterator[Any]:
     """The requests one at a time: those of an iterable, or the pairs of a mapping."""
     if isinstance(requests, Mapping):
+        if isinstance(requests.get("model"), str):
+            raise InvalidArgumentError(
+                "requests: must be an iterable of requests; put a single request into a list",
+                param="requests",
+            )
         return iter(requests.items())
     if isinstance(requests, str | bytes) or not isinstance(requests, Iterable):
         raise InvalidArgumentError(

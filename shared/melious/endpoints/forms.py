@@ -51,6 +51,8 @@ def opened(file: FileArgument, where: str, nameless: str, most: int) -> tuple[st
                 return _named(path.name, where), FileOnDisk.at(path)
         except (OSError, TypeError, ValueError) as error:  # a name too long, bytes, half a character
             raise InvalidArgumentError(f"{where}: {str(file)!r:.200} cannot be opened: {error}") from error
+        if path.is_dir():
+            raise InvalidArgumentError(f"{where}: {str(path)!r:.200} is a folder, not a file")
         raise InvalidArgumentError(f"{where}: there is no file {str(path)!r:.200}")
     if not hasattr(file, "read"):
         raise InvalidArgumentError(

@@ -22,7 +22,7 @@ class Patience:
     """Decides the waits of one `wait`.
 
     Args:
-        poll: Seconds between two looks; None for waits that grow from one second to a minute.
+        poll: Seconds between two status requests; None for waits that grow from one second to a minute.
         timeout: Seconds to wait at most; None for no limit, 0 to look once.
         clock: A monotonic clock.
 

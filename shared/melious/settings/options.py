@@ -68,7 +68,7 @@ class CallOptions(TypedDict, total=False):
         retry_timeouts: Retry what timed out once sent, and may be billed twice; by default only embeddings,
             rerank and models.
         on_retry: Called with a `RetryEvent` before each retry; none by default. The asyncio client awaits
-            what can be awaited; blocking calls that send several batches at a time call it in the
+            what can be awaited; blocking calls that send several requests at a time call it in the
             threads that send them. What it raises ends the call.
     """
 

@@ -74,8 +74,8 @@ class BatchJob(Endpoint, JobBase):
 
         Args:
             progress: True writes a line on the standard error stream as the job goes on; a function is called
-                with the job after each look. The blocking client awaits an awaitable result.
-            poll: Seconds between two looks; by default from one second to a minute, growing.
+                with the job after each status request. With asyncio, an awaitable result is awaited.
+            poll: Seconds between two status requests; by default from one second to a minute, growing.
             timeout: Seconds to wait at most; None for no limit, 0 to look once.
             clock: A monotonic clock, in seconds.
 
