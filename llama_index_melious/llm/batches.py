@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse, MessageRole
@@ -13,7 +13,8 @@ from pydantic import BaseModel
 
 from llama_index_melious.llm.decorators import chat_callback, check_messages, span
 from llama_index_melious.llm.described import DescribedLLM
-from llama_index_melious.llm.structured import parse_object
+from llama_index_melious.llm.structured import check_class, parse_object
+from llama_index_melious.llm.tools import check_tools
 from melious.endpoints.batch_reading import check_endpoint, id_of, in_order
 from melious.errors import InvalidArgumentError, MeliousError
 from melious.http.asyncio_only import running_loop
@@ -321,21 +322,10 @@ def _with_object(response: ChatResponse, output_cls: type[BaseModel]) -> ChatRes
 
 def _check_wanted(tools: object, output_cls: object) -> None:
     """Refuse what cannot be the tools or the class of the objects."""
-    if output_cls is not None and not (isinstance(output_cls, type) and issubclass(output_cls, BaseModel)):
-        raise InvalidArgumentError(
-            f"output_cls: must be a class of pydantic models, not {output_cls!r:.80}", param="output_cls"
-        )
-    if tools is None or output_cls is not None:
-        return
-    if isinstance(tools, str | bytes | Mapping) or not isinstance(tools, Collection):
-        raise InvalidArgumentError(
-            f"tools: must be a list of tools, not {type(tools).__name__}", param="tools"
-        )
-    for place, tool in enumerate(tools):
-        if not isinstance(tool, BaseTool):
-            raise InvalidArgumentError(
-                f"tools[{place}]: must be a BaseTool of LlamaIndex, not {type(tool).__name__}", param="tools"
-            )
+    if output_cls is not None:
+        check_class(output_cls)
+    elif tools is not None:
+        check_tools(tools)
 
 
 def _checked(conversations: object) -> list[Any]:

@@ -42,17 +42,26 @@ def without_tools(llm_kwargs: dict[str, Any] | None) -> dict[str, Any]:
     return {name: value for name, value in (llm_kwargs or {}).items() if name not in _TOOL_PARAMETERS}
 
 
-def wanted_object(output_cls: type[BaseModel]) -> tuple[StructuredOutput, bool]:
-    """What the core asks for, and whether the value is wrapped in an object: the wire wants one.
+def check_class(output_cls: object) -> None:
+    """Refuse what is not a pydantic class.
 
     Raises:
-        InvalidArgumentError: It is not a pydantic class.
+        InvalidArgumentError: It is not one.
     """
     if not (isinstance(output_cls, type) and hasattr(output_cls, "model_json_schema")):
         raise InvalidArgumentError(
             f"output_cls: must be a subclass of pydantic.BaseModel, not {output_cls!r:.80}",
             param="output_cls",
         )
+
+
+def wanted_object(output_cls: type[BaseModel]) -> tuple[StructuredOutput, bool]:
+    """What the core asks for, and whether the value is wrapped in an object: the wire wants one.
+
+    Raises:
+        InvalidArgumentError: It is not a pydantic class.
+    """
+    check_class(output_cls)
     schema, wrapped = object_schema(output_cls.model_json_schema())
     return {"name": wire_name(output_cls.__name__), "schema": schema}, wrapped
 

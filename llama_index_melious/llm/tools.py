@@ -42,7 +42,7 @@ def tool_parameters(
     """
     if not tools:
         return {}
-    _check_tools(tools)
+    check_tools(tools)
     return {
         "tools": [_specification(tool, strict=strict) for tool in tools],
         "tool_choice": _choice(tool_choice, required=required),
@@ -50,7 +50,12 @@ def tool_parameters(
     }
 
 
-def _check_tools(tools: object) -> None:
+def check_tools(tools: object) -> None:
+    """Refuse what is not a list of LlamaIndex's tools.
+
+    Raises:
+        InvalidArgumentError: It is not one; a wrong tool's place is named.
+    """
     if isinstance(tools, str | bytes | Mapping) or not isinstance(tools, Sequence):
         raise InvalidArgumentError(
             f"tools: must be a list of tools, not {type(tools).__name__}", param="tools"

@@ -238,9 +238,9 @@ async def test_a_program_of_llamaindex_cannot_wait_for_a_batch(way, make_llm, sa
     [
         ({"tools": 5}, "tools: must be a list of tools"),
         ({"tools": "search"}, "tools: must be a list of tools"),
-        ({"tools": [5]}, r"tools\[0\]: must be a BaseTool"),
-        ({"output_cls": 5}, "output_cls: must be a class"),
-        ({"output_cls": dict}, "output_cls: must be a class"),
+        ({"tools": [5]}, r"tools\[0\]: must be a tool of LlamaIndex"),
+        ({"output_cls": 5}, "output_cls: must be a subclass of pydantic.BaseModel"),
+        ({"output_cls": dict}, "output_cls: must be a subclass of pydantic.BaseModel"),
     ],
     ids=repr,
 )

@@ -148,7 +148,7 @@ def test_a_full_disk_loses_no_report(probe):
         (["--json", "folder"], "--json: 'folder' is a folder, not a file"),
         (["--json", "file/report.json"], "--json: there is no folder "),
         (["--out", "report", "--json", "./report"], "--json: must be another file than --out"),
-        (["--cassette", "file"], "/file' is a file, not a folder"),
+        (["--cassette", "file"], "'file' is a file, not a folder"),
         (["--cassette", "file/cassette"], "/file' is a file, not a folder"),
     ],
 )

@@ -85,8 +85,8 @@ def _announcement(plan: Plan, base_url: str, limit: Decimal) -> str:
     return (
         f"melious probe sends {_planned(plan, base_url, limit)} It starts no batch, converts no document, "
         "runs no hosted tool and makes no picture. It looks whether the account has a finished batch, and "
-        "which fields its first result has; neither is written down. The report has neither your key nor personal data; read it "
-        "before you send it."
+        "which fields its first result has; neither is written down. The report has neither your key nor "
+        "personal data; read it before you send it."
     )
 
 
