@@ -16,7 +16,8 @@ from melious.answers.documents import DocumentsResult
 from melious.endpoints.documents import DocumentParams, check_unrouted
 
 if TYPE_CHECKING:
-    from melious import AsyncMeliousClient, MeliousClient
+    from melious.clients._async.client import AsyncMeliousClient
+    from melious.clients._sync.client import MeliousClient
 
 _PARAMETERS = frozenset(DocumentParams.__annotations__)
 _ROUTING = ("preset", "flavor", "routing_fallbacks")

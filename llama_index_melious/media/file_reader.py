@@ -17,7 +17,8 @@ from llama_index_melious.component import MeliousComponent
 from llama_index_melious.media.files import check_metadata, open_on
 
 if TYPE_CHECKING:
-    from melious import AsyncMeliousClient, MeliousClient
+    from melious.clients._async.client import AsyncMeliousClient
+    from melious.clients._sync.client import MeliousClient
 
 
 class FileReader(MeliousComponent, BasePydanticReader):

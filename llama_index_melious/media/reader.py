@@ -18,7 +18,8 @@ from melious.endpoints.audio import TranscriptionParams
 from melious.routing.filters import split_flavor
 
 if TYPE_CHECKING:
-    from melious import AsyncMeliousClient, MeliousClient
+    from melious.clients._async.client import AsyncMeliousClient
+    from melious.clients._sync.client import MeliousClient
 
 _PARAMETERS = frozenset(TranscriptionParams.__annotations__)
 _OWN = ("language", "prompt", "temperature")
