@@ -2,6 +2,7 @@
 
 import re
 
+import jedi
 import pytest
 from IPython.core.completer import provisionalcompleter
 from IPython.core.interactiveshell import InteractiveShell
@@ -23,6 +24,8 @@ PLACES = [
 @pytest.fixture
 def shell(tmp_path, monkeypatch):
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
+    # The cache in the home directory may be half written by another worker, and jedi then finds nothing.
+    monkeypatch.setattr(jedi.settings, "cache_directory", str(tmp_path / "jedi"))
     config = Config()
     config.HistoryManager.enabled = False
     made = InteractiveShell(config=config)
