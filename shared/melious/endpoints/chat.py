@@ -91,7 +91,7 @@ def is_disobeyed(request: Request, answer: ChatCompletion | PartialCompletion) -
 
 
 def may_be_disobeyed(request: Request) -> bool:
-    """Whether the request forces a tool call, or may come to, on a model that has not yet obeyed one here."""
+    """Whether the request forces a tool call, or might later, on a model that has not obeyed one here."""
     if not _has_method(request):
         return False
     from melious.endpoints import structured  # noqa: PLC0415 - reads the catalogue

@@ -288,7 +288,7 @@ def is_disobeyed(request: Request, calls: Sequence[Any], text: str, finish_reaso
 
 
 def may_be_disobeyed(request: Request) -> bool:
-    """Whether the request forces a tool call, or may come to, on a model that has not yet obeyed one here."""
+    """Whether the request forces a tool call, or might later, on a model that has not obeyed one here."""
     descent = _descent_in(request)
     return (
         descent is not None

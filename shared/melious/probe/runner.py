@@ -103,7 +103,7 @@ class Probe:
         self._waited = 0.0
         self._choice = Choice(None)
         self._settled = False
-        self._todo: list[tuple[Question, ModelCard | None]] = []
+        self._pending: list[tuple[Question, ModelCard | None]] = []
 
     @property
     def trouble(self) -> str:
@@ -123,11 +123,11 @@ class Probe:
         for question in QUESTIONS:
             if question.each_model:
                 if question is each[0]:
-                    self._todo += [(some, card) for card in self._choice.features for some in each]
+                    self._pending += [(some, card) for card in self._choice.features for some in each]
             else:
-                self._todo.append((question, None))
-        asks = {ask.name: ask for question, card in self._todo for ask in self._asks(question, card)}
-        self._todo.reverse()
+                self._pending.append((question, None))
+        asks = {ask.name: ask for question, card in self._pending for ask in self._asks(question, card)}
+        self._pending.reverse()
         return Plan(
             len(asks),
             sum(not ask.most_cost for ask in asks.values()),
@@ -141,12 +141,12 @@ class Probe:
         Args:
             on_line: Called with each line.
         """
-        while self._todo:
-            question, card = self._todo[-1]
+        while self._pending:
+            question, card = self._pending[-1]
             if question.needs == "chat" and not self._settled:
                 self._settle()
             line = self._line(question, card)
-            self._todo.pop()
+            self._pending.pop()
             self.lines.append(line)
             on_line(line)
         for question in BY_CHANCE:
@@ -156,8 +156,8 @@ class Probe:
 
     def abandon(self, why: str) -> None:
         """Fill in the questions that were not asked."""
-        while self._todo:
-            question, card = self._todo.pop()
+        while self._pending:
+            question, card = self._pending.pop()
             self.lines.append(_line_of(question, card, not_asked(why)))
 
     def _settle(self) -> None:
@@ -171,7 +171,9 @@ class Probe:
             if outcome.is_answered:
                 unserved, self._choice = self._choice.chat, choice
                 if not self._wanted and card not in choice.features:
-                    self._todo = [(some, card if asked == unserved else asked) for some, asked in self._todo]
+                    self._pending = [
+                        (some, card if asked == unserved else asked) for some, asked in self._pending
+                    ]
                 return
 
     def _asks(self, question: Question, card: ModelCard | None) -> Sequence[Ask]:

@@ -70,7 +70,7 @@ class Chat(Endpoint):
         return completion
 
     def _convert(self, found: Attachments, params: ChatParams) -> None:
-        """Convert the documents of the messages that this client has not converted, and is not converting."""
+        """Convert the documents that are neither known to this client nor being converted by another call."""
         deadline = params.get("deadline", self._config.deadline)
         while not found.are_known:
             try:
