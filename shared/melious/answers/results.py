@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, PrivateAttr, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat, PrivateAttr, field_validator
 
 from melious._figures import whole_count
 from melious.answers.meta import AttachedDocument, Meta
 from melious.exchange.ratelimit import RateLimit
 from melious.impact.facts import BillingCost, EnvironmentImpact, Reported
 from melious.wire.thinking import thought_in_details
+
+
+def _object_or_none(value: Any) -> dict[str, Any] | None:
+    return value if isinstance(value, dict) else None
+
+
+_Count: TypeAlias = Annotated[int | None, BeforeValidator(whole_count)]
+_Details: TypeAlias = Annotated[dict[str, Any] | None, BeforeValidator(_object_or_none)]
 
 
 class Usage(Reported):
@@ -28,21 +36,11 @@ class Usage(Reported):
         (4, None)
     """
 
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    total_tokens: int | None = None
-    prompt_tokens_details: dict[str, Any] | None = None
-    completion_tokens_details: dict[str, Any] | None = None
-
-    @field_validator("prompt_tokens", "completion_tokens", "total_tokens", mode="before")
-    @classmethod
-    def _count(cls, value: Any) -> Any:
-        return whole_count(value)
-
-    @field_validator("prompt_tokens_details", "completion_tokens_details", mode="before")
-    @classmethod
-    def _details(cls, value: Any) -> Any:
-        return value if isinstance(value, dict) else None
+    prompt_tokens: _Count = None
+    completion_tokens: _Count = None
+    total_tokens: _Count = None
+    prompt_tokens_details: _Details = None
+    completion_tokens_details: _Details = None
 
     @property
     def cached_tokens(self) -> int | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from pkgutil import get_data
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -62,8 +62,13 @@ OMIT = frozenset(RoutingOptions.__annotations__) | {
 
 def check_known(params: Mapping[str, Any], shape: type, where: str) -> None:
     """Refuse parameters that the endpoint does not have, and wrong options of the call."""
-    reject_unknown(params, {*shape.__annotations__, "model"}, where)
+    reject_unknown(params, _names_of(shape), where)
     check_call_options(params)
+
+
+@cache
+def _names_of(shape: type) -> frozenset[str]:
+    return frozenset({*shape.__annotations__, "model"})
 
 
 def is_list(value: object) -> bool:

@@ -103,7 +103,16 @@ class RerankPlan(BatchPlan[RerankResult]):
 
     def batches(self) -> list[Batch]:
         """The batches to send first: by count and by size."""
+        if self._surely_fit():
+            return [tuple(range(len(self._documents)))]
         return in_batches(self._measured(), self._limits)
+
+    def _surely_fit(self) -> bool:
+        """Whether the documents are texts that fit into one request, even if each character has 4 bytes."""
+        documents, limits = self._documents, self._limits
+        if len(documents) > limits.items or set(map(type, documents)) != {str}:
+            return False
+        return 4 * sum(map(len, documents)) <= limits.bytes
 
     def _measured(self) -> Iterator[tuple[int, int, int]]:
         for place, document in enumerate(self._documents):
@@ -190,12 +199,18 @@ def _parse(response: Response, count: int) -> RerankResult:
         )
     fields = raw if raw.get("usage") else {**raw, "usage": _usage_in(raw.get("meta"))}
     result = read_as(RerankResult, raw, response, "rerank", fields)
-    seen: set[int] = set()
-    for item in result.results:
-        repeated = item.index in seen
-        if repeated or not 0 <= item.index < count:
-            message = wrong_index("rerank", item.index, "documents", count, repeated=repeated)
-            raise wrong_answer(message, request_id=response.request_id, body=raw)
-        seen.add(item.index)
+    indices = [item.index for item in result.results]
+    if len(set(indices).intersection(range(count))) < len(indices):
+        message = _wrong_index(indices, count)
+        raise wrong_answer(message, request_id=response.request_id, body=raw)
     _sort(result.results)
     return result
+
+
+def _wrong_index(indices: list[int], count: int) -> str:
+    """Say which index is the first that does not exist or came twice; there is one."""
+    place = next(
+        place for place, index in enumerate(indices) if not 0 <= index < count or index in indices[:place]
+    )
+    repeated = indices[place] in indices[:place]
+    return wrong_index("rerank", indices[place], "documents", count, repeated=repeated)

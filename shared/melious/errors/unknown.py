@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import wraps
 from typing import Any, TypeVar
 
@@ -70,22 +70,21 @@ _NOT_NEEDED = frozenset(
 """Arguments of other packages that set what needs no setting here."""
 
 
-def reject_unknown(given: Iterable[str], known: Iterable[str], where: str) -> None:
+def reject_unknown(given: Iterable[str], known: Collection[str], where: str) -> None:
     """Refuse names that are not known, with the one that was meant, as far as that can be told.
 
     Raises:
         InvalidArgumentError: For the first unknown name.
     """
-    names = set(known)
     for name in given:
-        if name not in names:
+        if name not in known:
             if name in _NOT_NEEDED:
                 raise InvalidArgumentError(
                     f"{where}: unknown argument {name!r}; leave it out, it is not needed"
                 )
-            meant = nearest(name, names, _OTHER_WORDS)
+            meant = nearest(name, known, _OTHER_WORDS)
             hint = f"; did you mean {meant!r}?" if meant else ""
-            if not meant and "extra_body" in names:
+            if not meant and "extra_body" in known:
                 hint = " (other fields of the body go into extra_body)"
             raise InvalidArgumentError(f"{where}: unknown argument {name!r}{hint}")
 

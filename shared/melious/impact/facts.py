@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
+from typing import Annotated, Any, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 
 from melious._figures import known_amount, known_figure
 
@@ -17,6 +17,16 @@ def _is_sound(text: str) -> bool:
 
 def _known_text(value: Any) -> str | None:
     return value if isinstance(value, str) and value and _is_sound(value) else None
+
+
+def _is_true(value: Any) -> bool:
+    return value is True
+
+
+_Figure: TypeAlias = Annotated[float | None, BeforeValidator(known_figure)]
+_Amount: TypeAlias = Annotated[Decimal | None, BeforeValidator(known_amount)]
+_Text: TypeAlias = Annotated[str | None, BeforeValidator(_known_text)]
+_Flag: TypeAlias = Annotated[bool, BeforeValidator(_is_true)]
 
 
 def intensity(grams: float | None, kwh: float | None) -> float | None:
@@ -32,7 +42,7 @@ class Reported(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _with_sound_names(cls, value: Any) -> Any:
-        if isinstance(value, dict) and not all(map(_is_sound, value)):
+        if isinstance(value, dict) and not _is_sound("".join(value)):
             return {name: value[name] for name in value if _is_sound(name)}
         return value
 
@@ -55,14 +65,14 @@ class EnvironmentImpact(Reported):
         True
     """
 
-    energy_kwh: float | None = None
-    carbon_g_co2: float | None = None
-    water_liters: float | None = None
-    renewable_percent: float | None = None
-    pue: float | None = None
-    provider_id: str | None = None
-    location: str | None = None
-    simulated: bool = False
+    energy_kwh: _Figure = None
+    carbon_g_co2: _Figure = None
+    water_liters: _Figure = None
+    renewable_percent: _Figure = None
+    pue: _Figure = None
+    provider_id: _Text = None
+    location: _Text = None
+    simulated: _Flag = False
 
     @property
     def grid_g_per_kwh(self) -> float | None:
@@ -73,21 +83,6 @@ class EnvironmentImpact(Reported):
             400.0
         """
         return intensity(self.carbon_g_co2, self.energy_kwh)
-
-    @field_validator("energy_kwh", "carbon_g_co2", "water_liters", "renewable_percent", "pue", mode="before")
-    @classmethod
-    def _figure(cls, value: Any) -> Any:
-        return known_figure(value)
-
-    @field_validator("provider_id", "location", mode="before")
-    @classmethod
-    def _name(cls, value: Any) -> Any:
-        return _known_text(value)
-
-    @field_validator("simulated", mode="before")
-    @classmethod
-    def _flag(cls, value: Any) -> Any:
-        return value is True
 
 
 class BillingCost(Reported):
@@ -108,25 +103,10 @@ class BillingCost(Reported):
         Decimal('0.0000144')
     """
 
-    energy: Decimal | None = None
-    credits: Decimal | None = None
-    paid_with: str | None = None
-    simulated: bool = False
-
-    @field_validator("energy", "credits", mode="before")
-    @classmethod
-    def _amount(cls, value: Any) -> Any:
-        return known_amount(value)
-
-    @field_validator("paid_with", mode="before")
-    @classmethod
-    def _balance(cls, value: Any) -> Any:
-        return _known_text(value)
-
-    @field_validator("simulated", mode="before")
-    @classmethod
-    def _flag(cls, value: Any) -> Any:
-        return value is True
+    energy: _Amount = None
+    credits: _Amount = None
+    paid_with: _Text = None
+    simulated: _Flag = False
 
     @property
     def charged(self) -> Decimal | None:
