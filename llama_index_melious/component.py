@@ -196,7 +196,8 @@ class MeliousComponent(ClientFields, BaseComponent):
 
     def _client_settings(self) -> dict[str, Any]:
         """The settings that a client is made from; the others are sent with each call."""
-        settings = {name: getattr(self, name) for name in self._client_options}
+        fields = self.__dict__
+        settings = {name: fields[name] for name in self._client_options}
         if self.default_headers:
             settings["default_headers"] = dict(self.default_headers)  # they may be changed in place
         return settings
@@ -274,7 +275,8 @@ class MeliousComponent(ClientFields, BaseComponent):
             own: What the class sets; None is not sent.
             call: What the caller gave for this call; it wins.
         """
-        parameters = {name: getattr(self, name) for name in self._call_options}
+        fields = self.__dict__
+        parameters = {name: fields[name] for name in self._call_options}
         parameters.update(own)
         further, always = call.get("extra_body"), self.additional_kwargs.get("extra_body")
         for extra in (always, further):

@@ -315,13 +315,15 @@ def _extra(message: Mapping[str, Any]) -> dict[str, Any]:
     return extra
 
 
+_COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
+_DETAILS = ("prompt_tokens_details", "completion_tokens_details")
+
+
 def usage_from_wire(usage: Any) -> UsageMetadata | None:
     """Convert token counts to LangChain's usage; None if a count is missing or not an integer."""
     if not isinstance(usage, dict):
         return None
-    read, written, total = (
-        _whole(usage.get(name)) for name in ("prompt_tokens", "completion_tokens", "total_tokens")
-    )
+    read, written, total = map(_whole, map(usage.get, _COUNTS))
     if read is None and total is not None and written is not None:
         read = total - written
     if written is None and total is not None and read is not None:
@@ -331,9 +333,7 @@ def usage_from_wire(usage: Any) -> UsageMetadata | None:
     made = UsageMetadata(
         input_tokens=read, output_tokens=written, total_tokens=read + written if total is None else total
     )
-    before, after = (
-        _mapping(usage.get(name)) for name in ("prompt_tokens_details", "completion_tokens_details")
-    )
+    before, after = map(_mapping, map(usage.get, _DETAILS))
     cached = _whole(before.get("cached_tokens"))
     input_details = {
         "cache_read": _whole(usage.get("cached_tokens")) if cached is None else cached,

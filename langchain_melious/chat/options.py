@@ -37,4 +37,5 @@ PER_CALL = (
 
 def per_call(llm: ChatOptions, given: Mapping[str, Any]) -> dict[str, Any]:
     """The values of these options for a call, else those of the model."""
-    return {name: getattr(llm, name) if given.get(name) is None else given[name] for name in PER_CALL}
+    fields = llm.__dict__
+    return {name: fields[name] if given.get(name) is None else given[name] for name in PER_CALL}

@@ -98,18 +98,13 @@ class ReadOptions:
 
 def result_of(completion: ChatCompletion, read_options: ReadOptions) -> ChatResult:
     """Convert a whole answer to LangChain's result; with `n`, the first generation carries the costs."""
-    raw = completion.raw
+    raw, meta = completion.raw, completion.meta
     generations = []
     for position, choice in enumerate(raw["choices"]):
         finish = choice.get("finish_reason")
         whole = raw if position == 0 else {name: raw.get(name) for name in ("model", *_FACTS)}
         metadata = read_options.metadata(
-            whole,
-            finish,
-            completion.request_id,
-            completion.headers,
-            completion.relaxed,
-            completion.converted_documents,
+            whole, finish, meta.request_id, meta.headers, meta.relaxed, meta.documents
         )
         if choice.get("logprobs"):
             metadata["logprobs"] = choice["logprobs"]

@@ -124,7 +124,8 @@ class ServiceSettings(ClientFields, Copies):
     # --- clients -------------------------------------------------------------------------------------
 
     def _options(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self._option_names}
+        fields = self.__dict__
+        return {name: fields[name] for name in self._option_names}
 
     def _sync_client(self) -> MeliousClient:
         options = self._options() | {"http_client": self.http_client}

@@ -231,7 +231,8 @@ class Melious(BatchedLLM, defer_build=False):
                 else params["convert_documents"]
             ),
         )
-        own = {name: getattr(self, name) for name in _OWN}
+        fields = self.__dict__
+        own = {name: fields[name] for name in _OWN}
         own["replay_reasoning"] = ReasoningReplay(_REPLAY[self.echo_thinking], switch="echo_thinking")
         return {"model": model, "messages": wire, **self._parameters(PARAMETERS, own, params)}
 

@@ -22,6 +22,9 @@ from melious.wire.arguments import ArgumentStream, Tools, parameters_of
 from melious.wire.thinking import ThinkSplitter, split_thinking
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from melious.answers.meta import AttachedDocument, Meta
     from melious.answers.results import ChatCompletion
     from melious.clients.streams import StreamBase
 
@@ -42,7 +45,7 @@ def chat_response(
         tools: The tools of the request. Arguments that the model wrote as JSON inside a string are opened
             where the tool's schema wants an object, a list or a number.
     """
-    raw = completion.raw
+    raw, meta = completion.raw, completion.meta
     calls = [_opened(call, tools) for call in completion.tool_calls[: 1 if single_call else None]]
     thoughts, text = completion.reasoning, completion.text
     if think_tags and not thoughts:
@@ -59,11 +62,16 @@ def chat_response(
         message=message,
         raw=raw,
         logprobs=_logprobs(raw["choices"][0]),
-        additional_kwargs=facts(raw, completion, refusal),
+        additional_kwargs=facts(raw, meta, meta.documents, refusal),
     )
 
 
-def facts(raw: dict[str, Any], answer: ChatCompletion | StreamBase, refusal: Any = None) -> dict[str, Any]:
+def facts(
+    raw: dict[str, Any],
+    meta: Meta | StreamBase,
+    documents: Sequence[AttachedDocument],
+    refusal: Any = None,
+) -> dict[str, Any]:
     """The usage, impact, cost and origin of an answer, as far as reported.
 
     Token counts are at the top level, as in other integrations, and in full under `usage`.
@@ -84,10 +92,10 @@ def facts(raw: dict[str, Any], answer: ChatCompletion | StreamBase, refusal: Any
     origin = {
         "finish_reason": finish,
         "model": raw.get("model"),
-        "request_id": answer.request_id,
-        "relaxed": list(answer.relaxed),
+        "request_id": meta.request_id,
+        "relaxed": list(meta.relaxed),
         "refusal": refusal,
-        "converted_documents": [document._asdict() for document in answer.converted_documents],
+        "converted_documents": [document._asdict() for document in documents],
     }
     return found | {name: value for name, value in origin.items() if value}
 
@@ -339,7 +347,7 @@ class ResponseBuilder:
         self._thoughts += thought
         self._text += text
         raw = stream.partial.to_wire()
-        known = facts(raw, stream, self._refusal)
+        known = facts(raw, stream, stream.converted_documents, self._refusal)
         for position, index in enumerate(self._indices):
             if rest := self._openers[index].rest():
                 self._grow(position, rest)
