@@ -1,12 +1,14 @@
 """`MeliousEmbeddings`: both ways, in batches, at unit length, with prefixes."""
 
 import math
+import sys
 
 import pytest
 from langchain_core.vectorstores import InMemoryVectorStore
 
 from langchain_melious.errors import InvalidArgumentError
 from melious import track_impact
+from melious.endpoints.unit_length import has_numpy
 from melious.sandbox import Fault
 
 
@@ -28,6 +30,19 @@ def test_unit_length(way, embeddings):
     made = embeddings(normalize=True)
     for vector in (*way.call(made, "embed_documents", ["a", "b"]), way.call(made, "embed_query", "c")):
         assert math.hypot(*vector) == pytest.approx(1.0)
+
+
+def test_unit_length_where_there_is_no_numpy(way, embeddings, sandbox, monkeypatch):
+    made, texts = embeddings(normalize=True), ["a", "b"]
+    scaled = way.call(made, "embed_documents", texts)
+    monkeypatch.setitem(sys.modules, "numpy", None)
+    has_numpy.cache_clear()
+    try:
+        alone = way.call(made, "embed_documents", texts)
+    finally:
+        has_numpy.cache_clear()
+    assert alone == [pytest.approx(vector) for vector in scaled]
+    assert len(bodies(sandbox)) == 2
 
 
 def test_prefixes_of_queries_and_documents(way, embeddings, sandbox):
