@@ -62,7 +62,7 @@ def test_what_is_sent_instead_says_how_it_was_routed() -> None:
         if found is None:
             return None
         routing = replace(request.routing, relaxed=("countries",))
-        return replace(found, request=replace(found.request, routing=routing))
+        return found._replace(request=replace(found.request, routing=routing))
 
     played = play(request_with(otherwise=relaxed), [REFUSED, OK])
     assert isinstance(played.outcome, Response)
