@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from functools import partial
 from pkgutil import get_data
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -231,14 +230,14 @@ def request_of(
 
 def without_ledger(request: Request) -> Request:
     """A request that costs nothing, so that no budget refuses it and no ledger counts it."""
-    return replace(request, admit=None, sinks=())
+    return request._replace(admit=None, sinks=())
 
 
 def with_header(request: Request, name: str, value: str) -> Request:
     """A request with a header, unless the caller has set it."""
     if any(given.lower() == name for given, _ in request.headers):
         return request
-    return replace(request, headers=(*request.headers, (name, value)))
+    return request._replace(headers=(*request.headers, (name, value)))
 
 
 def advice_of(error: MeliousError, model: str, endpoint: str, base_url: str) -> str | None:

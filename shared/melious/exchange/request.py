@@ -39,8 +39,7 @@ class Limits(NamedTuple):
     retry_no_providers: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """One request to the service. The fields from `on_retry` on are hooks.
 
     Attributes:
