@@ -9,7 +9,12 @@ import pytest
 from melious.sandbox import Sandbox
 
 CODE_OF = {
-    "vectors": {"clients._sync.vectors", "answers.vectors", "endpoints.embeddings", "endpoints.rerank"},
+    "vectors": {
+        "clients._sync.vectors",
+        "answers.vectors",
+        "endpoints.embeddings",
+        "endpoints.embedding_cache",
+    },
     "images": {"answers.media", "endpoints.images", "endpoints.audio"},
     "documents": {"answers.documents", "endpoints.documents", "endpoints.attachments"},
     "models": {"clients._sync.models", "answers.models", "endpoints.models", "catalogue"},

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from pkgutil import get_data
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from melious.answers.results import Result
@@ -99,6 +98,8 @@ def _check_fits(model: str, endpoint: str, base_url: str) -> None:
 
 def _is_shipped_for(model: str, endpoint: str) -> bool:
     """Whether the shipped catalogue has a model for an endpoint, without reading all of it."""
+    from pkgutil import get_data  # noqa: PLC0415 - only needed by advice on an error
+
     kind = "image" if endpoint == "images" else endpoint
     entry = f'{{"id": "{split_flavor(model)[0]}", "type": "{kind}"'
     return entry.encode("utf-8", "surrogatepass") in (get_data("melious", "catalogue/models.json") or b"")
