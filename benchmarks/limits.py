@@ -121,10 +121,10 @@ def of_langchain(tables: Tables) -> list[Limit]:
         itself(15.0, "LangChain, v3 events made, per chunk", LANGCHAIN_MELIOUS),
         itself(200.0, "LangChain, embed_documents", LANGCHAIN_MELIOUS),
         itself(20.0, "LangChain chat, import", starts.NAME_ONLY),
-        figures.beyond(40.0, "LangChain chat, import", LANGCHAIN_MELIOUS, starts.CHAT_FLOOR),
+        itself(40.0, "LangChain chat, import, over its floor", LANGCHAIN_MELIOUS),
         itself(0.5, "LangChain chat, construction, after the first", LANGCHAIN_MELIOUS),
-        figures.beyond(60.0, "LangChain embeddings, import", LANGCHAIN_MELIOUS, starts.EMBEDDINGS_FLOOR),
-        figures.beyond(60.0, "LangChain rerank, import", LANGCHAIN_MELIOUS, starts.RERANK_FLOOR),
+        itself(35.0, "LangChain embeddings, import, over its floor", LANGCHAIN_MELIOUS),
+        itself(40.0, "LangChain rerank, import, over its floor", LANGCHAIN_MELIOUS),
     ]
 
 
@@ -135,7 +135,7 @@ def of_llama_index(tables: Tables) -> list[Limit]:
         tables: By title.
     """
     figures = _Figures(tables)
-    itself, beyond, at_most, starts = figures.itself, figures.beyond, figures.at_most, llama_starts
+    itself, at_most, starts = figures.itself, figures.at_most, llama_starts
     return [
         at_most(1.25, "LlamaIndex, chat", LLAMA_MELIOUS, LLAMA_BARE),
         at_most(1.25, "LlamaIndex, text chunk, sync", LLAMA_MELIOUS, LLAMA_BARE),
@@ -150,7 +150,7 @@ def of_llama_index(tables: Tables) -> list[Limit]:
         itself(227.0, "LlamaIndex, get_text_embedding_batch", LLAMA_MELIOUS),
         itself(1500.0, "LlamaIndex, postprocess_nodes", LLAMA_MELIOUS),
         itself(1.0, f"LlamaIndex, threads of apostprocess_nodes x{RERANKS}", LLAMA_MELIOUS),
-        beyond(50.0, "LlamaIndex, import", LLAMA_MELIOUS, starts.FLOOR),
-        beyond(30.0, "LlamaIndex, import", starts.EMBEDDING, starts.FLOOR),
-        beyond(50.0, "LlamaIndex, import", starts.RERANKER, starts.FLOOR),
+        itself(45.0, "LlamaIndex, import, over its floor", LLAMA_MELIOUS),
+        itself(30.0, "LlamaIndex, import, over its floor", starts.EMBEDDING),
+        itself(45.0, "LlamaIndex, import, over its floor", starts.RERANKER),
     ]

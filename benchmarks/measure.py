@@ -42,7 +42,7 @@ class Effort:
     texts: int = 2048
     documents: int = 100
     rounds: int = 5
-    starts: int = 4
+    starts: int = 6
 
 
 FULL = Effort()

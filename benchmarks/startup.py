@@ -4,6 +4,10 @@ Modules are compiled by the first of a contender's interpreters and kept for the
 others in a cache of the measurement's own, whatever the environment says about bytecode.
 The collector is off, as everywhere in the suite: a pass over all that a framework has
 brought costs more than many a module, and falls on whoever is there when it is due.
+
+Each interpreter begins at another depth of the stack. CPython keeps frames in chunks, and a loop
+that calls across the end of one maps and unmaps memory at every turn: up to 100 ms of an import,
+for whoever happens to stand there. Of several depths the best counts, as of everything here.
 """
 
 from __future__ import annotations
@@ -25,12 +29,18 @@ import gc, json, sys, time
 gc.disable()
 url, key, model = sys.argv[1:]
 figures = []
+{floor}
 def lap():
     figures.append((time.process_time() - began) * 1000)
-began = time.process_time()
-{imports}
-lap()
-if {construct!r}:
+def begin(frames):
+    global began
+    if frames:
+        return begin(frames - 1)
+    began = time.process_time()
+    {imports}
+    lap()
+    if not {construct!r}:
+        return
     first = {construct}
     lap()
     {ask}
@@ -41,17 +51,29 @@ if {construct!r}:
         again = {construct}
         best = min(best, time.process_time() - began)
     figures.append(best * 1000)
+begin({frames})
 print(json.dumps(figures))
 """
+
+_FRAMES_APART = 17
+"""How much deeper each interpreter begins than the one before."""
 
 
 @dataclass(frozen=True)
 class Start:
-    """What a contender does, as code; `url`, `key` and `model` are there, and what it made is `first`."""
+    """What a contender does, as code; `url`, `key` and `model` are there, and what it made is `first`.
+
+    Attributes:
+        imports: What it imports.
+        construct: What it constructs, if that is measured.
+        ask: What it asks.
+        floor: What it cannot do without; its import is also measured where that is there already.
+    """
 
     imports: str
     construct: str = ""
     ask: str = "pass"
+    floor: str = ""
 
 
 def raw(library: str, imports: str = "", ask: str = "") -> Start:
@@ -71,20 +93,24 @@ def measure(what: str, floor: str, starts: Mapping[str, Start], url: str, times:
         url: The server's base URL.
         times: Interpreters for each contender.
     """
-    imported, answered, first, later = tables = [
+    imported, added, answered, first, later = tables = [
         Table(f"{what}{title}", "ms", floor)
         for title in (
             "import",
+            "import, over its floor",
             "import, construction and first answer",
             "construction, the first of a process",
             "construction, after the first",
         )
     ]
     with TemporaryDirectory() as cache:
-        for _ in range(times):
+        for number in range(times):
             for name, start in starts.items():
-                figures = _probe(start, url, cache)
+                frames = number * _FRAMES_APART
+                figures = _probe(start, url, cache, frames)
                 imported.note(name, figures[0])
+                if start.floor:
+                    added.note(name, _probe(Start(start.imports), url, cache, frames, start.floor)[0])
                 if start.construct:
                     begun, constructed, whole, again = figures
                     first.note(name, constructed - begun)
@@ -93,8 +119,11 @@ def measure(what: str, floor: str, starts: Mapping[str, Start], url: str, times:
     return [table for table in tables if table.figures]
 
 
-def _probe(start: Start, url: str, cache: str) -> list[float]:
-    code = _PROBE.format(imports=start.imports, construct=start.construct or "None", ask=start.ask)
+def _probe(start: Start, url: str, cache: str, frames: int, floor: str = "") -> list[float]:
+    construct = start.construct or "None"
+    code = _PROBE.format(
+        imports=start.imports, construct=construct, ask=start.ask, frames=frames, floor=floor
+    )
     command = [sys.executable, "-c", code, url, KEY, MODEL]
     environment = {**os.environ, "PYTHONPYCACHEPREFIX": cache, "PYTHONDONTWRITEBYTECODE": ""}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)

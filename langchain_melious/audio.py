@@ -18,7 +18,7 @@ from langchain_melious.settings.fields import MeliousSettings, check_call
 from melious.routing.filters import split_flavor
 
 if TYPE_CHECKING:
-    from melious.answers.results import Transcription
+    from melious.answers.media import Transcription
 
 _PARAMETERS = ("language", "prompt", "temperature")
 

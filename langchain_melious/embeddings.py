@@ -19,7 +19,7 @@ from melious.endpoints.unit_length import has_numpy, unit_vectors
 from melious.settings.fields import EmbeddingFields
 
 if TYPE_CHECKING:
-    from melious.answers.results import EmbeddingsResult
+    from melious.answers.vectors import EmbeddingsResult
 
 _PARAMETERS = (
     "dimensions",

@@ -18,7 +18,7 @@ from melious.settings.keys import hide_key
 if TYPE_CHECKING:
     from langchain_core.callbacks import AsyncCallbackManagerForToolRun, CallbackManagerForToolRun
 
-    from melious.answers.results import Image, ImagesResult
+    from melious.answers.media import Image, ImagesResult
 
 _PARAMETERS = (
     "n",

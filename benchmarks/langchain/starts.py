@@ -13,16 +13,23 @@ NAME_ONLY = "langchain_melious, the name alone"
 _CONSTRUCT = "(model=model, api_key=key, base_url=url)"
 _INVOKE = "first.invoke('Hello').content"
 
+_FLOOR_OF_CHAT = raw(
+    "httpx2",
+    "from langchain_core.language_models.chat_models import BaseChatModel",
+    "from langchain_core.language_models import FakeListChatModel as Fake; "
+    "Fake(responses=['Hello']).invoke('Hello').content",
+)
+_FLOOR_OF_EMBEDDINGS = Start("import httpx2; from langchain_core.embeddings import Embeddings")
+_FLOOR_OF_RERANK = Start("import httpx2; from langchain_core.documents import BaseDocumentCompressor")
+
 CHAT = {
     NAME_ONLY: Start("import langchain_melious"),
-    CHAT_FLOOR: raw(
-        "httpx2",
-        "from langchain_core.language_models.chat_models import BaseChatModel",
-        "from langchain_core.language_models import FakeListChatModel as Fake; "
-        "Fake(responses=['Hello']).invoke('Hello').content",
-    ),
+    CHAT_FLOOR: _FLOOR_OF_CHAT,
     names.LANGCHAIN_MELIOUS: Start(
-        "from langchain_melious import ChatMelious", f"ChatMelious{_CONSTRUCT}", _INVOKE
+        "from langchain_melious import ChatMelious",
+        f"ChatMelious{_CONSTRUCT}",
+        _INVOKE,
+        _FLOOR_OF_CHAT.imports,
     ),
     names.LANGCHAIN_MISTRAL: Start(
         "from langchain_mistralai import ChatMistralAI", f"ChatMistralAI{_CONSTRUCT}", _INVOKE
@@ -32,12 +39,16 @@ CHAT = {
     ),
 }
 EMBEDDINGS = {
-    EMBEDDINGS_FLOOR: Start("import httpx2; from langchain_core.embeddings import Embeddings"),
-    names.LANGCHAIN_MELIOUS: Start("from langchain_melious import MeliousEmbeddings"),
+    EMBEDDINGS_FLOOR: _FLOOR_OF_EMBEDDINGS,
+    names.LANGCHAIN_MELIOUS: Start(
+        "from langchain_melious import MeliousEmbeddings", floor=_FLOOR_OF_EMBEDDINGS.imports
+    ),
     names.LANGCHAIN_MISTRAL: Start("from langchain_mistralai import MistralAIEmbeddings"),
     names.LANGCHAIN_OPENAI: Start("from langchain_openai import OpenAIEmbeddings"),
 }
 RERANK = {
-    RERANK_FLOOR: Start("import httpx2; from langchain_core.documents import BaseDocumentCompressor"),
-    names.LANGCHAIN_MELIOUS: Start("from langchain_melious import MeliousRerank"),
+    RERANK_FLOOR: _FLOOR_OF_RERANK,
+    names.LANGCHAIN_MELIOUS: Start(
+        "from langchain_melious import MeliousRerank", floor=_FLOOR_OF_RERANK.imports
+    ),
 }

@@ -12,13 +12,16 @@ RERANKER = "llama_index_melious, reranker"
 
 _COMPLETE = "first.complete('Hello').text"
 
+_FRAMEWORK = "from llama_index.core.llms import MockLLM"
+
 STARTS = {
     NAME_ONLY: Start("import llama_index_melious"),
-    FLOOR: Start("from llama_index.core.llms import MockLLM", "MockLLM()", _COMPLETE),
+    FLOOR: Start(_FRAMEWORK, "MockLLM()", _COMPLETE),
     names.LLAMA_MELIOUS: Start(
         "from llama_index_melious import Melious",
         "Melious(model=model, api_key=key, api_base=url)",
         _COMPLETE,
+        _FRAMEWORK,
     ),
     names.LLAMA_MISTRAL: Start(
         "from llama_index.llms.mistralai import MistralAI",
@@ -30,8 +33,8 @@ STARTS = {
         "OpenAILike(model=model, api_key=key, api_base=url, is_chat_model=True)",
         _COMPLETE,
     ),
-    EMBEDDING: Start("from llama_index_melious import MeliousEmbedding"),
+    EMBEDDING: Start("from llama_index_melious import MeliousEmbedding", floor=_FRAMEWORK),
     names.LLAMA_OPENAI_EMBEDDING: Start("from llama_index.embeddings.openai_like import OpenAILikeEmbedding"),
-    RERANKER: Start("from llama_index_melious import MeliousRerank"),
+    RERANKER: Start("from llama_index_melious import MeliousRerank", floor=_FRAMEWORK),
     names.LLAMA_COHERE: Start("from llama_index.postprocessor.cohere_rerank import CohereRerank"),
 }

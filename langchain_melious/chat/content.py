@@ -6,8 +6,7 @@ import base64
 import binascii
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from langchain_melious.errors import InvalidArgumentError
 from melious.wire import codec
@@ -44,8 +43,7 @@ _GENERATED_IMAGE = "image_generation_call"
 _CONTENT = _TEXTS | _DATA | _IMAGE_URLS | {"refusal", "input_audio", "video_url", "json", "search_result"}
 
 
-@dataclass(frozen=True, slots=True)
-class Reader:
+class Reader(NamedTuple):
     """What the model reads besides text; None where nobody says.
 
     Attributes:

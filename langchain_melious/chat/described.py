@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any
 
 from langchain_core.language_models import LangSmithParams
 from langchain_core.language_models.model_profile import ModelProfile
-from pydantic import model_validator
 from typing_extensions import override
 
 from langchain_melious.chat.parameters import PARAMETERS
@@ -14,7 +13,6 @@ from langchain_melious.chat.profiles import CatalogueProfile, profile_of
 from langchain_melious.chat.tokens import EstimatesTokens
 from langchain_melious.provider import PROVIDER
 from langchain_melious.settings.fields import plain
-from melious._version import __version__
 
 _CALL_OPTIONS = (
     "routing_fallbacks",
@@ -59,19 +57,6 @@ class DescribedModel(EstimatesTokens):
     def _identifying_params(self) -> dict[str, Any]:
         fields = self.__dict__
         return {name: plain(value) for name in _IDENTIFYING if (value := fields[name]) is not None}
-
-    @model_validator(mode="before")
-    @classmethod
-    def _forget_the_profile_of_another_model(cls, arguments: Any) -> Any:
-        """Configurable models are created from all fields of another model, including its profile."""
-        if isinstance(arguments, dict) and isinstance(arguments.get("profile"), CatalogueProfile):
-            return {name: value for name, value in arguments.items() if name != "profile"}
-        return arguments
-
-    @model_validator(mode="after")
-    def _set_melious_version(self) -> Self:
-        self._add_version("melious", __version__)
-        return self
 
     @override
     def __setattr__(self, name: str, value: Any) -> None:

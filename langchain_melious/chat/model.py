@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
-from langchain_core.language_models import LanguageModelInput
+from langchain_core.language_models import BaseChatModel, LanguageModelInput
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable
 from langchain_core.utils.utils import LC_ID_PREFIX
+from pydantic import model_validator
 from typing_extensions import override
 
 import langchain_melious.blocks  # noqa: F401 - registers the content blocks
 from langchain_melious.callbacks.retries import with_retry_callback
 from langchain_melious.callbacks.spans import traced
-from langchain_melious.chat.options import per_call
+from langchain_melious.chat.options import ChatOptions, per_call
+from langchain_melious.chat.profiles import CatalogueProfile
 from langchain_melious.chat.requests import call_of
 from langchain_melious.chat.results import ReadOptions, result_of
 from langchain_melious.chat.schemas import Method, Schema
@@ -25,12 +27,13 @@ from langchain_melious.chat.streams import ChunkReader
 from langchain_melious.chat.surrounded import SurroundedModel
 from langchain_melious.chat.tools import ToolArgument, ToolChoice, choice_to_wire, tools_to_wire
 from langchain_melious.errors import langchain_errors
+from melious._version import __version__
 
 if TYPE_CHECKING:
     from langchain_protocol.protocol import MessagesData
 
 
-class ChatMelious(SurroundedModel, defer_build=False):
+class ChatMelious(SurroundedModel, ChatOptions, BaseChatModel, defer_build=False):
     """A chat model of Melious.
 
     Arguments, `model` included, can also be given per call (`llm.invoke(..., temperature=0)`) or bound
@@ -155,6 +158,19 @@ class ChatMelious(SurroundedModel, defer_build=False):
     """
 
     _kind: ClassVar[str] = "chat"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _forget_the_profile_of_another_model(cls, arguments: Any) -> Any:
+        """Configurable models are created from all fields of another model, including its profile."""
+        if isinstance(arguments, dict) and isinstance(arguments.get("profile"), CatalogueProfile):
+            return {name: value for name, value in arguments.items() if name != "profile"}
+        return arguments
+
+    @model_validator(mode="after")
+    def _set_melious_version(self) -> Self:
+        self._add_version("melious", __version__)
+        return self
 
     # --- requests ------------------------------------------------------------------------------------
 

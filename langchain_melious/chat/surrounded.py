@@ -14,7 +14,7 @@ from typing_extensions import override
 
 import langchain_melious.blocks  # noqa: F401 - registers the content blocks
 from langchain_melious.callbacks.spans import note_run, watched
-from langchain_melious.chat.bound import BindableModel
+from langchain_melious.chat.bindable import BindableModel
 from langchain_melious.chat.described import DescribedModel
 from langchain_melious.chat.results import summed, unpaid
 from langchain_melious.errors import needs_asyncio

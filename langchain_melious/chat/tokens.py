@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
-from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.messages import BaseMessage
-from pydantic import ConfigDict
 from typing_extensions import override
 
 from langchain_melious.chat.content import Reader
 from langchain_melious.chat.messages import message_to_wire
-from langchain_melious.chat.options import ChatOptions
+from langchain_melious.chat.parts import ChatModelPart
 from langchain_melious.chat.tools import tools_to_wire
 from langchain_melious.errors import langchain_errors
 from melious.wire import codec
@@ -27,10 +25,8 @@ _PER_PART: Mapping[str, int] = {"image_url": 1000, "input_audio": 1000, "video_u
 _EVERYTHING = Reader("", image=True, audio=True, video=True)
 
 
-class EstimatesTokens(ChatOptions, BaseChatModel):
+class EstimatesTokens(ChatModelPart):
     """A chat model that estimates tokens, or counts them with `custom_get_token_ids` or by the service."""
-
-    model_config: ClassVar[ConfigDict] = ConfigDict(defer_build=True)
 
     @override
     def get_token_ids(self, text: str) -> list[int]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from langchain_core.runnables import Runnable
 
     from langchain_melious.rerank.step import RerankInput
-    from melious.answers.results import RerankResult
+    from melious.answers.vectors import RerankResult
 
 Rankable = str | Document | Mapping[str, Any]
 _PARAMETERS = (

@@ -20,7 +20,7 @@ from langchain_melious.errors import InvalidArgumentError, langchain_errors
 from langchain_melious.settings.copies import Copies
 
 if TYPE_CHECKING:
-    from melious.answers.results import Model, ModelList
+    from melious.answers.models import Model, ModelList
     from melious.clients._async.client import AsyncMeliousClient
     from melious.clients._sync.client import MeliousClient
     from melious.routing.fallbacks import FallbackStep

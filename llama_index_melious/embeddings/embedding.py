@@ -36,7 +36,8 @@ from melious.settings.checks import check_weights
 from melious.settings.fields import EmbeddingFields
 
 if TYPE_CHECKING:
-    from melious.answers.results import EmbeddingsResult, Result
+    from melious.answers.results import Result
+    from melious.answers.vectors import EmbeddingsResult
 
 _PARAMETERS = frozenset(EmbeddingParams.__annotations__)
 

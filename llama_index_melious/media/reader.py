@@ -13,7 +13,7 @@ from llama_index.core.schema import Document
 
 from llama_index_melious.events import dispatch_usage
 from llama_index_melious.media.file_reader import FileReader, document
-from melious.answers.results import Transcription
+from melious.answers.media import Transcription
 from melious.endpoints.audio import TranscriptionParams
 from melious.routing.filters import split_flavor
 

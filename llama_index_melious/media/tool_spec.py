@@ -18,7 +18,7 @@ from llama_index.core.tools.types import ToolMetadata, ToolOutput
 from llama_index_melious.component import MeliousComponent
 from llama_index_melious.events import dispatch_usage
 from llama_index_melious.media.recordings import recording_in
-from melious.answers.results import Image, ImagesResult, Transcription
+from melious.answers.media import Image, ImagesResult, Transcription
 from melious.endpoints.audio import TranscriptionParams
 from melious.endpoints.images import ImageParams, check_params, media_type_of
 from melious.errors import InvalidArgumentError, ResponseDecodeError

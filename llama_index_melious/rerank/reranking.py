@@ -12,7 +12,7 @@ from llama_index.core.instrumentation.events.rerank import ReRankEndEvent, ReRan
 from llama_index.core.schema import BaseNode, NodeWithScore, QueryBundle
 from llama_index_instrumentation import get_dispatcher
 
-from melious.answers.results import RerankItem
+from melious.answers.vectors import RerankItem
 from melious.errors import (
     APIConnectionError,
     APIStatusError,

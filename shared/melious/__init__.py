@@ -38,17 +38,11 @@ if TYPE_CHECKING:
         HostedToolSchema,
         ToolResult,
     )
+    from melious.answers.media import ImagesResult, Transcription
     from melious.answers.messages import TokenCount
-    from melious.answers.results import (
-        ChatCompletion,
-        EmbeddingsResult,
-        ImagesResult,
-        Model,
-        ModelList,
-        RerankResult,
-        Transcription,
-        Usage,
-    )
+    from melious.answers.models import Model, ModelList
+    from melious.answers.results import ChatCompletion, Usage
+    from melious.answers.vectors import EmbeddingsResult, RerankResult
     from melious.clients._async.client import AsyncMeliousClient
     from melious.clients._async.jobs import AsyncBatchJob
     from melious.clients._sync.client import MeliousClient
@@ -145,16 +139,10 @@ _HOME = {
     ),
     "answers.messages": ("TokenCount",),
     "answers.documents": ("ConvertedDocument", "DocumentPage", "DocumentsResult"),
-    "answers.results": (
-        "ChatCompletion",
-        "EmbeddingsResult",
-        "ImagesResult",
-        "Model",
-        "ModelList",
-        "RerankResult",
-        "Transcription",
-        "Usage",
-    ),
+    "answers.results": ("ChatCompletion", "Usage"),
+    "answers.vectors": ("EmbeddingsResult", "RerankResult"),
+    "answers.media": ("ImagesResult", "Transcription"),
+    "answers.models": ("Model", "ModelList"),
     "routing.filters": ("Filters", "ProviderFilters"),
     "endpoints.audio": ("TranscriptionParams",),
     "endpoints.chat_params": ("ChatParams",),

@@ -83,7 +83,7 @@ class Played:
 
 def request_with(**changes: Any) -> Request:
     """A chat request, with other settings."""
-    limits = {name: changes.pop(name) for name in Limits.__slots__ if name in changes}
+    limits = {name: changes.pop(name) for name in Limits._fields if name in changes}
     settings: dict[str, Any] = {
         "method": "POST",
         "path": "chat/completions",

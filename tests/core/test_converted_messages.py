@@ -17,7 +17,7 @@ from melious import (
     MeliousError,
     track_impact,
 )
-from melious.endpoints.attachments import ConversionCache, _Text
+from melious.endpoints.conversions import ConversionCache, ConvertedText
 from melious.endpoints.documents import forget_fields
 from melious.sandbox import Fault, Reply, Sandbox
 
@@ -286,13 +286,13 @@ def is_kept(cache: ConversionCache, digest: bytes) -> bool:
 def test_the_cache_is_bounded() -> None:
     cache = ConversionCache()
     for number in range(100):
-        cache.put(bytes([number]), _Text("x" * 1000, 1))
+        cache.put(bytes([number]), ConvertedText("x" * 1000, 1))
     assert [is_kept(cache, bytes([number])) for number in (0, 35, 36, 99)] == [False, False, True, True]
-    cache.put(b"large", _Text("x" * 15_990_000, 1))
+    cache.put(b"large", ConvertedText("x" * 15_990_000, 1))
     assert [is_kept(cache, bytes([number])) for number in (36, 37, 99)] == [True, False, True], (
         "what was used last is kept"
     )
-    cache.put(b"larger", _Text("x" * 16_000_001, 1))
+    cache.put(b"larger", ConvertedText("x" * 16_000_001, 1))
     assert not is_kept(cache, b"larger"), "what does not fit is not kept"
     assert is_kept(cache, b"large")
 

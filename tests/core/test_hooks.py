@@ -1,7 +1,6 @@
 """What hangs on a request beside the sending: another request instead, admission, and who takes the cost."""
 
 import json
-from dataclasses import replace
 
 from melious import BadRequestError, BudgetExceededError, MeliousError
 from melious.exchange.request import Otherwise, Request, Response
@@ -17,7 +16,7 @@ def without_body(request: Request, error: MeliousError) -> Otherwise | None:
     """Leaves the body empty, once."""
     if request.body == b"" or not isinstance(error, BadRequestError):
         return None
-    return Otherwise(replace(request, body=b""), "trying again without the body")
+    return Otherwise(request._replace(body=b""), "trying again without the body")
 
 
 # --- another request instead -------------------------------------------------------------------------------
@@ -61,8 +60,8 @@ def test_what_is_sent_instead_says_how_it_was_routed() -> None:
         found = without_body(request, error)
         if found is None:
             return None
-        routing = replace(request.routing, relaxed=("countries",))
-        return replace(found, request=replace(found.request, routing=routing))
+        routing = request.routing._replace(relaxed=("countries",))
+        return found._replace(request=found.request._replace(routing=routing))
 
     played = play(request_with(otherwise=relaxed), [REFUSED, OK])
     assert isinstance(played.outcome, Response)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gzip
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -66,7 +65,7 @@ def test_every_status_is_an_answer(once, status):
 def test_a_compressed_body_is_read_and_its_header_kept(once):
     body = b"wind " * 1000
     with Loopback(lambda _: Answer(200, {"content-encoding": "gzip"}, gzip.compress(body))) as server:
-        wish = replace(REQUEST, headers=(("accept-encoding", "gzip"),))
+        wish = REQUEST._replace(headers=(("accept-encoding", "gzip"),))
         response = once(server.base_url, wish)
         assert server.asked[0].headers["accept-encoding"] == "gzip"
     assert (response.body, response.headers["content-encoding"]) == (body, "gzip")
@@ -91,9 +90,9 @@ def test_no_answer_is_an_error(once, start_sandbox):
 
 def test_a_late_answer_is_a_timeout(once, start_sandbox):
     sandbox = start_sandbox(latency=60.0)
-    impatient = replace(REQUEST, limits=Limits(Timeout(answer=0.05), None, 2))
+    impatient = REQUEST._replace(limits=Limits(Timeout(answer=0.05), None, 2))
     with pytest.raises(APITimeoutError):
         once(sandbox.base_url, impatient)
-    deadline = replace(REQUEST, limits=Limits(Timeout(), 0.05, 2))
+    deadline = REQUEST._replace(limits=Limits(Timeout(), 0.05, 2))
     with pytest.raises(APITimeoutError):
         once(sandbox.base_url, deadline)

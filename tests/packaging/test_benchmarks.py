@@ -53,11 +53,14 @@ TABLES = {
             "langchain_melious",
         },
         "LangChain chat, import": {*LANGCHAIN_STARTS, "langchain_melious, the name alone"},
+        "LangChain chat, import, over its floor": {"langchain_melious"},
         "LangChain chat, import, construction and first answer": LANGCHAIN_STARTS,
         "LangChain chat, construction, the first of a process": LANGCHAIN_STARTS,
         "LangChain chat, construction, after the first": LANGCHAIN_STARTS,
         "LangChain embeddings, import": {"langchain_melious", "Embeddings + httpx2"},
+        "LangChain embeddings, import, over its floor": {"langchain_melious"},
         "LangChain rerank, import": {"langchain_melious", "BaseDocumentCompressor + httpx2"},
+        "LangChain rerank, import, over its floor": {"langchain_melious"},
     },
     "llama_index": {
         "LlamaIndex, chat": LLAMA_INDEX_SYNC,
@@ -83,6 +86,11 @@ TABLES = {
         "LlamaIndex, import": {
             *LLAMA_INDEX_STARTS,
             "llama_index_melious, the name alone",
+            "llama_index_melious, embedding",
+            "llama_index_melious, reranker",
+        },
+        "LlamaIndex, import, over its floor": {
+            "llama_index_melious",
             "llama_index_melious, embedding",
             "llama_index_melious, reranker",
         },

@@ -167,7 +167,7 @@ _LANGCHAIN = [
         ),
         (
             "language_models.base:BaseLanguageModel._add_version",
-            "chat/described.py",
+            "chat/model.py",
             "traces name this package's version",
         ),
         (

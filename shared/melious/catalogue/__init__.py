@@ -12,10 +12,25 @@ Examples:
     [('bge-m3', 1024)]
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from melious.catalogue.card import ModelCard
-from melious.catalogue.found import ModelCards
 from melious.catalogue.live import known
-from melious.catalogue.selection import Selection
 from melious.catalogue.shipped import all_models, find
 
+if TYPE_CHECKING:
+    from melious.catalogue.found import ModelCards
+    from melious.catalogue.selection import Selection
+
 __all__ = ["ModelCard", "ModelCards", "Selection", "all_models", "find", "known"]
+
+
+def __getattr__(name: str) -> Any:
+    """What chooses among cards, loaded on first use: profiles need only `known`."""
+    if name not in ("ModelCards", "Selection"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from melious.catalogue import selection  # noqa: PLC0415
+
+    return getattr(selection, name)

@@ -60,12 +60,11 @@ class _Pending:
         return self.thread != thread or (loop is not None and self.loop is loop)
 
 
-@dataclass(frozen=True, slots=True)
-class Wait:
+class Wait(NamedTuple):
     """Another caller fetches the list: wait for `done`, `MAX_WAIT` seconds at most, then `resume`."""
 
     done: Future[Cards | MeliousError | None]
-    _again: Callable[[bool], Cards | Wait | Fetch]
+    again: Callable[[bool], Cards | Wait | Fetch]
 
     def resume(self) -> Cards | Wait | Fetch:
         """What to do after the wait.
@@ -74,28 +73,27 @@ class Wait:
             MeliousError: The request failed, and there is no previous list.
         """
         if not self.done.done():
-            return self._again(True)
+            return self.again(True)
         outcome = self.done.result()
         if isinstance(outcome, MeliousError):
             raise copy.copy(outcome)
-        return self._again(False) if outcome is None else outcome
+        return self.again(False) if outcome is None else outcome
 
 
-@dataclass(frozen=True, slots=True)
-class Fetch:
+class Fetch(NamedTuple):
     """The caller fetches the list, and must report the outcome in any case."""
 
-    _models: LiveModels
-    _pending: _Pending
+    models: LiveModels
+    pending: _Pending
 
     def succeeded(self, listed: Iterable[ListedModel]) -> Cards:
         """Keep the list and hand it to every waiting caller."""
         try:
-            cards = self._models.update(listed)
+            cards = self.models.update(listed)
         except BaseException:
-            self._models.finish(self._pending, None)
+            self.models.finish(self.pending, None)
             raise
-        self._models.finish(self._pending, cards)
+        self.models.finish(self.pending, cards)
         return cards
 
     def failed(self, error: BaseException) -> Cards:
@@ -105,10 +103,10 @@ class Fetch:
             BaseException: The error itself, if there is no previous list or it is not a `MeliousError`.
         """
         if not isinstance(error, MeliousError):
-            self._models.finish(self._pending, None)
+            self.models.finish(self.pending, None)
             raise error
-        cards = self._models.fall_back(error)
-        self._models.finish(self._pending, error if cards is None else cards)
+        cards = self.models.fall_back(error)
+        self.models.finish(self.pending, error if cards is None else cards)
         if cards is None:
             raise error
         return cards

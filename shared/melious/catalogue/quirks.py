@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from melious.routing.filters import split_flavor
 
 
-@dataclass(frozen=True, slots=True)
-class Quirks:
+class Quirks(NamedTuple):
     """How a model really behaves, where that differs from its card.
 
     Measured between July and October 2026 (wire reference, sections 1.1, 1.4 to 1.6, 18.3 and 19). The

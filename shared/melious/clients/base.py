@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Self
 
 from melious._signatures import UNCHANGED, written_out
-from melious.endpoints.embedding_cache import EmbeddingCache
 from melious.http.outgoing import check_environment
 from melious.settings.config import ClientConfig
 from melious.settings.headers import warn_of_hidden_key
@@ -13,6 +12,7 @@ from melious.settings.keys import hide_key
 from melious.settings.options import ClientOptions
 
 if TYPE_CHECKING:
+    from melious.endpoints.embedding_cache import EmbeddingCache
     from melious.routing.fallbacks import FallbackStep
 
 
@@ -48,11 +48,7 @@ class ClientBase:
         """Take settings; subclasses add their driver and endpoints."""
         self.config = config
         self._http_client = http_client
-        self._cache = (
-            EmbeddingCache(config.embedding_cache_size, config.embedding_cache_ttl)
-            if config.embedding_cache_size
-            else None
-        )
+        self._cache = _embedding_cache(config)
 
     @written_out(
         ClientOptions,
@@ -104,3 +100,11 @@ class ClientBase:
 
 def _made(kind: type[ClientBase], config: ClientConfig) -> ClientBase:
     return kind._of(config)  # noqa: SLF001 - how a client is unpickled
+
+
+def _embedding_cache(config: ClientConfig) -> EmbeddingCache | None:
+    if not config.embedding_cache_size:
+        return None
+    from melious.endpoints.embedding_cache import EmbeddingCache  # noqa: PLC0415 - few ask for one
+
+    return EmbeddingCache(config.embedding_cache_size, config.embedding_cache_ttl)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -94,7 +93,7 @@ class UsageRecorder:
                 partial.usage,
                 EnvironmentImpact.model_validate(impact) if isinstance(impact, dict) and impact else None,
                 BillingCost.model_validate(cost) if isinstance(cost, dict) and cost else None,
-                routing if error is None else replace(routing, residency=None),
+                routing if error is None else routing._replace(residency=None),
                 opened.head.headers,
                 failed=error is not None,
             )

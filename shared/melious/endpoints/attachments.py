@@ -6,22 +6,19 @@ import base64
 import binascii
 import hashlib
 import time
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from typing import Any, NamedTuple, Self, cast
+from typing import Any, Self, cast
 
-from melious import forks
 from melious._figures import counted
 from melious.answers.documents import DocumentsResult
 from melious.answers.meta import AttachedDocument
+from melious.endpoints.conversions import ConversionCache, ConvertedText
 from melious.endpoints.document_files import file_part, with_ending
 from melious.endpoints.documents import DocumentParams
 from melious.errors import DeadlineExceededError, InvalidArgumentError
 from melious.wire.uploads import FilePart
 
-_MOST_DOCUMENTS = 64
-_MOST_CHARACTERS = 16_000_000
 _OF_BOTH_CALLS = (
     "timeout",
     "deadline",
@@ -32,75 +29,6 @@ _OF_BOTH_CALLS = (
     "filters",
     "verify_location",
 )
-
-
-class _Text(NamedTuple):
-    """What became of a document."""
-
-    text: str
-    pages: int
-
-
-class ConversionCache:
-    """The texts of documents that were converted, by their content, so that a history costs nothing again.
-
-    It keeps the last 64 documents, and at most 16 million characters. A document that one call is converting
-    is not converted again: other calls wait for it.
-    """
-
-    def __init__(self) -> None:
-        self._lock = forks.new_lock()
-        self._generation = forks.generation()
-        self._pending: dict[bytes, Future[_Text | None]] = {}
-        self._kept: OrderedDict[bytes, _Text] = OrderedDict()
-        self._characters = 0
-
-    def claim(self, digest: bytes) -> _Text | Future[_Text | None] | None:
-        """Look up a document that the caller will convert if it is missing.
-
-        Returns:
-            Its text; if another call is converting it, a future of that, which gives None if that call
-            fails; else None, and the caller must `put` the text or `release` the claim.
-        """
-        with self._lock:
-            if self._generation != forks.generation():
-                self._generation = forks.generation()
-                self._pending.clear()  # the parent process has them
-            found = self._kept.get(digest)
-            if found is not None:
-                self._kept.move_to_end(digest)
-                return found
-            pending = self._pending.get(digest)
-            if pending is None:
-                claimed = self._pending[digest] = Future()
-                claimed.set_running_or_notify_cancel()  # a waiting call cannot cancel it for the others
-            return pending
-
-    def release(self, digest: bytes) -> None:
-        """Release a claim: a waiting call must convert the document."""
-        self._resolve(digest, None)
-
-    def put(self, digest: bytes, text: _Text) -> None:
-        """Hand the text of a document to waiting calls, and keep it in place of the oldest ones."""
-        self._keep(digest, text)
-        self._resolve(digest, text)
-
-    def _resolve(self, digest: bytes, text: _Text | None) -> None:
-        with self._lock:
-            pending = self._pending.pop(digest, None)
-        if pending is not None:
-            pending.set_result(text)
-
-    def _keep(self, digest: bytes, text: _Text) -> None:
-        if len(text.text) > _MOST_CHARACTERS:
-            return
-        with self._lock:
-            before = self._kept.pop(digest, None)
-            self._characters += len(text.text) - (len(before.text) if before else 0)
-            self._kept[digest] = text
-            while len(self._kept) > _MOST_DOCUMENTS or self._characters > _MOST_CHARACTERS:
-                _, oldest = self._kept.popitem(last=False)
-                self._characters -= len(oldest.text)
 
 
 class Attachments:
@@ -117,9 +45,9 @@ class Attachments:
         self._messages = messages
         self._parts = parts
         self._digests = {place: _digest(part) for place, part in parts.items()}
-        self._texts: dict[bytes, _Text] = {}
+        self._texts: dict[bytes, ConvertedText] = {}
         self._claimed: dict[bytes, FilePart] = {}
-        self._waiting: dict[bytes, Future[_Text | None]] = {}
+        self._waiting: dict[bytes, Future[ConvertedText | None]] = {}
         self._fresh: set[bytes] = set()
 
     @classmethod
@@ -163,7 +91,7 @@ class Attachments:
     def learn(self, cache: ConversionCache, result: DocumentsResult) -> None:
         """Take the converted documents, in the order of `claim`."""
         for digest, document in zip(list(self._claimed), result.results, strict=True):
-            text = _Text(document.text, len(document.pages))
+            text = ConvertedText(document.text, len(document.pages))
             self._texts[digest] = text
             self._fresh.add(digest)
             cache.put(digest, text)
@@ -175,7 +103,7 @@ class Attachments:
             cache.release(digest)
         self._claimed.clear()
 
-    def pending(self) -> list[Future[_Text | None]]:
+    def pending(self) -> list[Future[ConvertedText | None]]:
         """What other calls are converting; wait for it, each as long as `left` says, then `settle`."""
         return list(self._waiting.values())
 

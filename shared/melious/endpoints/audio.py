@@ -6,8 +6,8 @@ from pathlib import Path
 from shlex import quote
 from typing import TypeAlias
 
+from melious.answers.media import Transcription
 from melious.answers.reading import json_of, read_as
-from melious.answers.results import Transcription
 from melious.endpoints.common import body_of, check_known, request_of
 from melious.endpoints.forms import FileArgument, check_size, form_field, opened
 from melious.errors import InvalidArgumentError, ResponseDecodeError

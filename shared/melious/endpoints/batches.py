@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -83,7 +82,7 @@ def create(
         from melious.impact.budget import admit  # noqa: PLC0415 - only needed with a budget
 
         # Whoever submitted the lines has counted them; a budget that is used up refuses all the same.
-        request = replace(request, admit=partial(admit, budgets, 0))
+        request = request._replace(admit=partial(admit, budgets, 0))
     return Operation(request, _one)
 
 
@@ -209,7 +208,7 @@ def retrieve(config: ClientConfig, batch_id: str, params: CallOptions) -> Operat
 def cancel(config: ClientConfig, batch_id: str, params: CallOptions) -> Operation[Batch]:
     """A call that cancels a batch."""
     request = _about(config, batch_id, "/cancel", params)
-    return Operation(replace(request, method="POST", body=encoded({})), _one)
+    return Operation(request._replace(method="POST", body=encoded({})), _one)
 
 
 def rule_of(config: ClientConfig) -> ResidencyRule | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
@@ -262,7 +261,7 @@ def _without_usage(request: Request, error: MeliousError) -> Otherwise | None:
     if body.pop(_OPTIONS, None) is None:
         return None
     why = f"a field was refused ({error.status_code or 'in the stream'}), retrying without it"
-    return Otherwise(replace(request, body=codec.dumps(body)), why)
+    return Otherwise(request._replace(body=codec.dumps(body)), why)
 
 
 def _checked(messages: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from functools import cache, partial
-from pkgutil import get_data
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from melious.answers.results import Result
@@ -105,6 +103,8 @@ def _check_fits(model: str, endpoint: str, base_url: str) -> None:
 
 def _is_shipped_for(model: str, endpoint: str) -> bool:
     """Whether the shipped catalogue has a model for an endpoint, without reading all of it."""
+    from pkgutil import get_data  # noqa: PLC0415 - only needed by advice on an error
+
     kind = "image" if endpoint == "images" else endpoint
     entry = f'{{"id": "{split_flavor(model)[0]}", "type": "{kind}"'
     return entry.encode("utf-8", "surrogatepass") in (get_data("melious", "catalogue/models.json") or b"")
@@ -236,14 +236,14 @@ def request_of(
 
 def without_ledger(request: Request) -> Request:
     """A request that costs nothing, so that no budget refuses it and no ledger counts it."""
-    return replace(request, admit=None, sinks=())
+    return request._replace(admit=None, sinks=())
 
 
 def with_header(request: Request, name: str, value: str) -> Request:
     """A request with a header, unless the caller has set it."""
     if any(given.lower() == name for given, _ in request.headers):
         return request
-    return replace(request, headers=(*request.headers, (name, value)))
+    return request._replace(headers=(*request.headers, (name, value)))
 
 
 def advice_of(error: MeliousError, model: str, endpoint: str, base_url: str) -> str | None:

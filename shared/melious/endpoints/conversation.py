@@ -93,8 +93,7 @@ class Conversation:
             messages = method.sent()["messages"]
         sent = codec.loads(request.body) if isinstance(request.body, bytes) else {}
         simpler = tuple(wiser if step is self else step for step in alternatives.simpler)
-        instead = replace(
-            request,
+        instead = request._replace(
             body=codec.dumps(sent | {"messages": messages}),
             otherwise=replace(alternatives, simpler=simpler, method=method),
             learned=(*(one for one in request.learned if one is not self.remember), remember),

@@ -116,7 +116,7 @@ class DocumentsPlan(BatchPlan[DocumentsResult]):
             stop=stop,
             learned=() if field else (partial(_note_field, base_url, FIELD),),
         )
-        return replace(request, routing=replace(request.routing, residency=self._residency))
+        return request._replace(routing=request.routing._replace(residency=self._residency))
 
     def accept(self, batch: Batch, response: Response) -> DocumentsResult:
         """See `BatchPlan.accept`."""
@@ -208,7 +208,7 @@ class _OtherField:
         body = _under(request.body, OLDER_FIELD)
         learned = (partial(_note_field, request.base_url, OLDER_FIELD),)
         why = f"the form was refused ({error.status_code}), sending the files as {OLDER_FIELD!r}"
-        return Otherwise(replace(request, body=body, learned=learned), why)
+        return Otherwise(request._replace(body=body, learned=learned), why)
 
 
 def _asks_for(error: MeliousError, field: str) -> bool:

@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import Any
 
 from melious.answers.reading import is_trusted, json_of, read_as, set_source
-from melious.answers.results import EmbeddingsResult
+from melious.answers.vectors import EmbeddingsResult
 from melious.endpoints.blank_texts import is_blank, width_of
 from melious.endpoints.common import body_of, check_known, encoded, request_of, trust_of
 from melious.endpoints.embedding_cache import EmbeddingCache

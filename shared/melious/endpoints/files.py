@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -48,12 +47,12 @@ def retrieve(config: ClientConfig, file_id: str, params: CallOptions) -> Operati
 
 def delete(config: ClientConfig, file_id: str, params: CallOptions) -> Operation[FileObject]:
     """A call that deletes a file."""
-    return Operation(replace(_about(config, file_id, "", params), method="DELETE"), _one)
+    return Operation(_about(config, file_id, "", params)._replace(method="DELETE"), _one)
 
 
 def content(config: ClientConfig, file_id: str, params: CallOptions) -> Request:
     """A request for the bytes of a file."""
-    return with_header(replace(_about(config, file_id, "/content", params), stream=True), "accept", "*/*")
+    return with_header(_about(config, file_id, "/content", params)._replace(stream=True), "accept", "*/*")
 
 
 def check_call(params: Mapping[str, Any]) -> None:

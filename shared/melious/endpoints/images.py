@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from melious.answers.media import ImagesResult
 from melious.answers.reading import json_of, read_as
-from melious.answers.results import ImagesResult
 from melious.endpoints.common import body_of, check_known, request_of
 from melious.errors import InvalidArgumentError, ResponseDecodeError
 from melious.errors.checks import check_one_of, check_text, check_whole

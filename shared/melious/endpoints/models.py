@@ -10,8 +10,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from melious.answers.models import Model, ModelList
 from melious.answers.reading import json_of, meta_of, read_as, set_source
-from melious.answers.results import Model, ModelList
 from melious.endpoints.common import advice_of, check_known, check_model, check_utf8, request_of
 from melious.errors import InvalidArgumentError, ResponseDecodeError
 from melious.errors.checks import check_seconds

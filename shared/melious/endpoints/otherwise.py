@@ -65,18 +65,17 @@ class Alternatives:
             return refusal
         relaxed = self.relaxed(request, len(taken) + 1)
         why = f"no provider matches the filters, retrying after relaxing: {relaxed.routing.relaxed[-1]}"
-        return Otherwise(replace(relaxed, otherwise=replace(self, refusal=refusal)), why)
+        return Otherwise(relaxed._replace(otherwise=replace(self, refusal=refusal)), why)
 
     def relaxed(self, request: Request, count: int) -> Request:
         """The request after so many steps."""
         filters = self.steps[count - 1].filters
         verified = request.routing.residency
-        routing = replace(
-            request.routing,
+        routing = request.routing._replace(
             relaxed=tuple(step.name for step in self.steps[:count]),
             residency=None if verified is None else ResidencyRule.of(verified.mode, filters),
         )
-        return replace(request, body=_with_filters(request.body, filters), routing=routing)
+        return request._replace(body=_with_filters(request.body, filters), routing=routing)
 
 
 def _with_filters(body: bytes | Upload | None, filters: Mapping[str, Any]) -> bytes | Upload:

@@ -8,7 +8,7 @@ from typing import Any
 
 from melious._figures import whole_count
 from melious.answers.reading import json_of, read_as, set_source, wrong_answer, wrong_index
-from melious.answers.results import RerankItem, RerankResult
+from melious.answers.vectors import RerankItem, RerankResult
 from melious.endpoints.common import body_of, check_known, encoded, is_list
 from melious.endpoints.splitting import (
     Batch,

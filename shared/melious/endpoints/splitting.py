@@ -11,7 +11,6 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import replace
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 from melious.answers.meta import Meta
@@ -279,6 +278,6 @@ class BatchPlan(ABC, Generic[R]):
         attempts = sum(answer.attempts for answer in answers)
         relaxed = tuple(dict.fromkeys(step for answer in answers for step in answer.relaxed))
         # Verified answer by answer, and not as a whole.
-        routing = replace(last.call.routing, relaxed=relaxed, residency=None)
+        routing = last.call.routing._replace(relaxed=relaxed, residency=None)
         call = CallSummary(attempts, self._spent(), last.rate_limit, routing)
         return [answer.raw for answer in answers], Meta(last.request_id, last.headers, call)

@@ -119,8 +119,7 @@ class MethodDescent:
         kept |= {name: value for name, value in lower.sent().items() if name in _OF_METHODS}
         why = f"{error.status_code or 'in the stream'}"
         learned = partial(note_refusal, refused, self.model, self.base_url, why)
-        request = replace(
-            request,
+        request = request._replace(
             body=codec.dumps(kept),
             otherwise=alternatives,
             learned=(*request.learned, learned),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import replace
 from typing import Any, TypeAlias
 from urllib.parse import quote, urlencode
 
@@ -162,8 +161,8 @@ def execute(
         check_verifiable(mode, filters)
     request = request_of(config, "tools", path, params, body, advise=_advice)
     # Filters are not sent, and no page says whether answers state where a tool ran: a rule still holds.
-    routing = replace(request.routing, model=slug, residency=ResidencyRule.of(mode, filters))
-    return Operation(replace(request, routing=routing, otherwise=request.otherwise or _failed_run), _result)
+    routing = request.routing._replace(model=slug, residency=ResidencyRule.of(mode, filters))
+    return Operation(request._replace(routing=routing, otherwise=request.otherwise or _failed_run), _result)
 
 
 def chosen(
@@ -231,7 +230,8 @@ def _about(config: ClientConfig, slug: str, what: str, params: ToolParams) -> Re
 
 def _get(config: ClientConfig, path: str, params: Mapping[str, Any], **details: Any) -> Request:
     # A look-up uses nothing that a ledger could count.
-    return replace(request_of(config, "tools", path, params, None, retry_timeouts=True, **details), sinks=())
+    request = request_of(config, "tools", path, params, None, retry_timeouts=True, **details)
+    return request._replace(sinks=())
 
 
 def _failed_run(_: Request, error: MeliousError) -> MeliousError | None:

@@ -30,12 +30,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(NamedTuple):
     """One failed attempt: its outcome, and its end in seconds since the call began."""
 
     outcome: str
@@ -43,8 +41,7 @@ class Attempt:
     request_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RetryEvent:
+class RetryEvent(NamedTuple):
     """A failed attempt that is about to be retried; the argument of `on_retry`.
 
     Attributes:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from melious.errors import APIConnectionError, APITimeoutError, MeliousError, RetryEvent
 from melious.exchange.request import Otherwise
 from melious.exchange.retry import Phase
 
 
-@dataclass(frozen=True, slots=True)
-class Send:
+class Send(NamedTuple):
     """Send the request; the result is a `Head` or a `Failure`.
 
     Attributes:
@@ -23,8 +21,7 @@ class Send:
     until: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class ReadBody:
+class ReadBody(NamedTuple):
     """Read the whole body; the result is bytes or a `Failure`.
 
     Attributes:
@@ -38,20 +35,17 @@ class ReadBody:
     cut: bool = False
 
 
-@dataclass(frozen=True, slots=True)
 class ReadSome:
     """Read from a stream; the result is bytes, b"" at its end, or a `Failure`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sleep:
+class Sleep(NamedTuple):
     """Wait; the result is None."""
 
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Notify:
+class Notify(NamedTuple):
     """Report a retry to the log and the caller's `on_retry`; the result is None."""
 
     event: RetryEvent
@@ -61,8 +55,7 @@ Effect: TypeAlias = Send | ReadBody | ReadSome | Sleep | Notify | Otherwise
 """What a driver performs. After an `Otherwise`, which is logged, it sends that request."""
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(NamedTuple):
     """A transport failure.
 
     Attributes:

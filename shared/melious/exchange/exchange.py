@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from melious.errors import (
     APITimeoutError,
@@ -144,8 +144,7 @@ def _idempotency() -> tuple[str, str]:
     return "idempotency-key", secrets.token_hex(16)
 
 
-@dataclass(frozen=True, slots=True)
-class _FailedAttempt:
+class _FailedAttempt(NamedTuple):
     error: MeliousError
     phase: Phase = Phase.ANSWER
     timed_out: bool = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 from melious.errors import MeliousError, RetryEvent
 from melious.exchange.ratelimit import RateLimit
@@ -17,8 +17,7 @@ from melious.wire.uploads import Upload
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(NamedTuple):
     """How long a call may take, and what is retried.
 
     Attributes:
@@ -40,8 +39,7 @@ class Limits:
     retry_no_providers: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """One request to the service. The fields from `on_retry` on are hooks.
 
     Attributes:
@@ -86,8 +84,7 @@ class Request:
     learned: tuple[Callable[[], object], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Otherwise:
+class Otherwise(NamedTuple):
     """A request to send instead, from now on.
 
     Attributes:
@@ -109,8 +106,7 @@ Replay: TypeAlias = Callable[["Response"], tuple[dict[str, Any], Iterable[dict[s
 """Returns a chat answer as it arrived, and the chunks to stream it as."""
 
 
-@dataclass(frozen=True, slots=True)
-class CallSummary:
+class CallSummary(NamedTuple):
     """What it took to get an answer.
 
     Attributes:
@@ -147,8 +143,7 @@ def parsed(response: Response, parse: Callable[[Response], T]) -> T:
         raise
 
 
-@dataclass(frozen=True, slots=True)
-class Operation(Generic[T]):
+class Operation(NamedTuple, Generic[T]):
     """A request, and how to parse its answer."""
 
     request: Request

@@ -13,12 +13,11 @@ import re
 import socket
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib import import_module, metadata
 from importlib.util import find_spec
 from types import ModuleType
-from typing import TypeAlias, TypeVar
+from typing import NamedTuple, TypeAlias, TypeVar
 
 from melious._version import __version__
 from melious.errors import ConfigurationError
@@ -37,8 +36,7 @@ KEEPALIVE_EXPIRY = 30.0
 """Seconds after which an idle connection is not used again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Library:
+class Library(NamedTuple):
     """The chosen library: its name and version, and its connection layer."""
 
     name: str

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import ssl
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from melious.http.proxies import Proxy
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """What two clients must agree on to share a pool."""
 
     scheme: str

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from melious.errors import InvalidArgumentError
 from melious.routing.filters import FilterName, Filters, ProviderFilters, check_filter_name, filters_to_wire
@@ -14,8 +13,7 @@ FallbackStep: TypeAlias = FilterName | Filters | ProviderFilters | None
 _Step: TypeAlias = str | Mapping[str, Any] | None
 
 
-@dataclass(frozen=True, slots=True)
-class Relaxation:
+class Relaxation(NamedTuple):
     """A step that changes the filters.
 
     Attributes:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, NamedTuple, TypeAlias, get_args
 
 from melious.errors import InvalidArgumentError
 from melious.errors.checks import check_one_of
@@ -13,8 +12,7 @@ VerifyLocation: TypeAlias = Literal["off", "warn", "raise"]
 """What to do about an answer from outside `filters.countries`, or without a location."""
 
 
-@dataclass(frozen=True, slots=True)
-class ResidencyRule:
+class ResidencyRule(NamedTuple):
     """The countries that a request allows, and what to do about other answers.
 
     Attributes:

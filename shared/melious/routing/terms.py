@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from melious.routing.residency import ResidencyRule
 
 
-@dataclass(frozen=True, slots=True)
-class RoutingTerms:
+class RoutingTerms(NamedTuple):
     """The routing that a request asks for, to record it and to verify its answer.
 
     Attributes:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from melious.errors import InvalidArgumentError
 
@@ -16,8 +15,7 @@ BlankTexts: TypeAlias = Literal["refuse", "skip"]
 """What becomes of blank texts that are to be embedded."""
 
 
-@dataclass(frozen=True, slots=True)
-class Option:
+class Option(NamedTuple):
     """One option.
 
     Attributes:

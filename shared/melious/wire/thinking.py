@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 _OPEN = "<think>"
 _CLOSE = "</think>"
@@ -108,8 +107,7 @@ ReplayWhen: TypeAlias = Literal["always", "with_tool_calls", "when_needed", "nev
 REPLAY_WHEN: tuple[ReplayWhen, ...] = get_args(ReplayWhen)
 
 
-@dataclass(frozen=True, slots=True)
-class ReasoningReplay:
+class ReasoningReplay(NamedTuple):
     """Which reasoning of earlier answers goes back to the model.
 
     Attributes:

@@ -7,23 +7,23 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack
 
 from melious._signatures import written_out
-from melious.answers.meta import AttachedDocument
 from melious.answers.reading import note_documents
 from melious.answers.results import ChatCompletion
 from melious.clients._async.endpoint import AsyncEndpoint
-from melious.clients._async.primitives import wait_for
-from melious.clients._async.splitting import run_batches
 from melious.clients.record import UsageRecorder
 from melious.clients.streams import AsyncBegun, AsyncChatStream
 from melious.endpoints import chat
-from melious.endpoints.attachments import Attachments, ConversionCache
 from melious.endpoints.chat_params import ChatParams
-from melious.endpoints.documents import DocumentsPlan
+from melious.endpoints.conversions import ConversionCache
 from melious.exchange.request import Request
 from melious.http._async.driver import AsyncDriver
 from melious.settings.config import ClientConfig
 from melious.settings.options import CallOptions, RoutingOptions
 from melious.wire.chunk import ChatChunk
+
+if TYPE_CHECKING:
+    from melious.answers.meta import AttachedDocument
+    from melious.endpoints.attachments import Attachments
 
 
 class AsyncChat(AsyncEndpoint):
@@ -70,6 +70,10 @@ class AsyncChat(AsyncEndpoint):
 
     async def _convert(self, found: Attachments, params: ChatParams) -> None:
         """Convert the documents that are neither known to this client nor being converted by another call."""
+        from melious.clients._async.primitives import wait_for  # noqa: PLC0415 - most chats convert nothing
+        from melious.clients._async.splitting import run_batches  # noqa: PLC0415
+        from melious.endpoints.documents import DocumentsPlan  # noqa: PLC0415
+
         deadline = params.get("deadline", self._config.deadline)
         while not found.are_known:
             try:

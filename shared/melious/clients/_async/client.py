@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from melious._signatures import written_out
 from melious.clients._async.chat import AsyncChat
-from melious.clients._async.media import AsyncAudio, AsyncDocuments, AsyncImages
-from melious.clients._async.messages import AsyncMessages
-from melious.clients._async.models import AsyncModels
-from melious.clients._async.tools import AsyncTools
-from melious.clients._async.vectors import AsyncEmbeddings, AsyncRerank
 from melious.clients.base import ClientBase
 from melious.http._async.driver import AsyncDriver
 from melious.settings.checks import checked_http_client
@@ -22,6 +18,11 @@ from melious.settings.options import OPTIONS, ClientOptions
 if TYPE_CHECKING:
     from melious.clients._async.batches import AsyncBatches
     from melious.clients._async.files import AsyncFiles
+    from melious.clients._async.media import AsyncAudio, AsyncDocuments, AsyncImages
+    from melious.clients._async.messages import AsyncMessages
+    from melious.clients._async.models import AsyncModels
+    from melious.clients._async.tools import AsyncTools
+    from melious.clients._async.vectors import AsyncEmbeddings, AsyncRerank
 
 
 @written_out(ClientOptions, defaults={option.name: option.default for option in OPTIONS})
@@ -121,14 +122,62 @@ class AsyncMeliousClient(ClientBase):
         super()._start(config, http_client)
         self._driver = AsyncDriver(config, http_client)
         self.chat = AsyncChat(config, self._driver)
-        self.embeddings = AsyncEmbeddings(config, self._driver, self._cache)
-        self.rerank = AsyncRerank(config, self._driver)
-        self.images = AsyncImages(config, self._driver)
-        self.audio = AsyncAudio(config, self._driver)
-        self.documents = AsyncDocuments(config, self._driver)
-        self.models = AsyncModels(config, self._driver)
-        self.tools = AsyncTools(config, self._driver)
-        self.messages = AsyncMessages(config, self._driver)
+
+    @cached_property
+    def embeddings(self) -> AsyncEmbeddings:
+        """Vectors of texts."""
+        from melious.clients._async.vectors import AsyncEmbeddings  # noqa: PLC0415 - only if used
+
+        return AsyncEmbeddings(self.config, self._driver, self._cache)
+
+    @cached_property
+    def rerank(self) -> AsyncRerank:
+        """Documents in the order of their relevance to a query."""
+        from melious.clients._async.vectors import AsyncRerank  # noqa: PLC0415 - only if used
+
+        return AsyncRerank(self.config, self._driver)
+
+    @cached_property
+    def images(self) -> AsyncImages:
+        """Images made from descriptions."""
+        from melious.clients._async.media import AsyncImages  # noqa: PLC0415 - only if used
+
+        return AsyncImages(self.config, self._driver)
+
+    @cached_property
+    def audio(self) -> AsyncAudio:
+        """Recordings as text."""
+        from melious.clients._async.media import AsyncAudio  # noqa: PLC0415 - only if used
+
+        return AsyncAudio(self.config, self._driver)
+
+    @cached_property
+    def documents(self) -> AsyncDocuments:
+        """Files as text."""
+        from melious.clients._async.media import AsyncDocuments  # noqa: PLC0415 - only if used
+
+        return AsyncDocuments(self.config, self._driver)
+
+    @cached_property
+    def models(self) -> AsyncModels:
+        """What there is to choose from."""
+        from melious.clients._async.models import AsyncModels  # noqa: PLC0415 - only if used
+
+        return AsyncModels(self.config, self._driver)
+
+    @cached_property
+    def tools(self) -> AsyncTools:
+        """The tools that the service runs."""
+        from melious.clients._async.tools import AsyncTools  # noqa: PLC0415 - only if used
+
+        return AsyncTools(self.config, self._driver)
+
+    @cached_property
+    def messages(self) -> AsyncMessages:
+        """Token counts of conversations."""
+        from melious.clients._async.messages import AsyncMessages  # noqa: PLC0415 - only if used
+
+        return AsyncMessages(self.config, self._driver)
 
     @property
     def files(self) -> AsyncFiles:

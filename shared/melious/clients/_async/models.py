@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Unpack
 
 from melious._signatures import DEFAULTS_OF_CALLS, written_out
-from melious.answers.results import Model, ModelList
+from melious.answers.models import Model, ModelList
 from melious.clients._async.primitives import current_loop, wait_for
 from melious.endpoints import models
 from melious.endpoints.models import FindParams, ModelParams

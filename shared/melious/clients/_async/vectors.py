@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Unpack
 
 from melious._signatures import written_out
-from melious.answers.results import EmbeddingsResult, RerankResult
+from melious.answers.vectors import EmbeddingsResult, RerankResult
 from melious.clients._async.endpoint import AsyncEndpoint
 from melious.clients._async.splitting import run_batches
 from melious.endpoints.embedding_cache import EmbeddingCache

@@ -8,23 +8,23 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack
 
 from melious._signatures import written_out
-from melious.answers.meta import AttachedDocument
 from melious.answers.reading import note_documents
 from melious.answers.results import ChatCompletion
 from melious.clients._sync.endpoint import Endpoint
-from melious.clients._sync.primitives import wait_for
-from melious.clients._sync.splitting import run_batches
 from melious.clients.record import UsageRecorder
 from melious.clients.streams import Begun, ChatStream
 from melious.endpoints import chat
-from melious.endpoints.attachments import Attachments, ConversionCache
 from melious.endpoints.chat_params import ChatParams
-from melious.endpoints.documents import DocumentsPlan
+from melious.endpoints.conversions import ConversionCache
 from melious.exchange.request import Request
 from melious.http._sync.driver import SyncDriver
 from melious.settings.config import ClientConfig
 from melious.settings.options import CallOptions, RoutingOptions
 from melious.wire.chunk import ChatChunk
+
+if TYPE_CHECKING:
+    from melious.answers.meta import AttachedDocument
+    from melious.endpoints.attachments import Attachments
 
 
 class Chat(Endpoint):
@@ -71,6 +71,10 @@ class Chat(Endpoint):
 
     def _convert(self, found: Attachments, params: ChatParams) -> None:
         """Convert the documents that are neither known to this client nor being converted by another call."""
+        from melious.clients._sync.primitives import wait_for  # noqa: PLC0415 - most chats convert nothing
+        from melious.clients._sync.splitting import run_batches  # noqa: PLC0415
+        from melious.endpoints.documents import DocumentsPlan  # noqa: PLC0415
+
         deadline = params.get("deadline", self._config.deadline)
         while not found.are_known:
             try:

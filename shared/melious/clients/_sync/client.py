@@ -3,16 +3,12 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from melious._signatures import written_out
 from melious.clients._sync.chat import Chat
-from melious.clients._sync.media import Audio, Documents, Images
-from melious.clients._sync.messages import Messages
-from melious.clients._sync.models import Models
-from melious.clients._sync.tools import Tools
-from melious.clients._sync.vectors import Embeddings, Rerank
 from melious.clients.base import ClientBase
 from melious.http._sync.driver import SyncDriver
 from melious.settings.checks import checked_http_client
@@ -23,6 +19,11 @@ from melious.settings.options import OPTIONS, ClientOptions
 if TYPE_CHECKING:
     from melious.clients._sync.batches import Batches
     from melious.clients._sync.files import Files
+    from melious.clients._sync.media import Audio, Documents, Images
+    from melious.clients._sync.messages import Messages
+    from melious.clients._sync.models import Models
+    from melious.clients._sync.tools import Tools
+    from melious.clients._sync.vectors import Embeddings, Rerank
 
 
 @written_out(ClientOptions, defaults={option.name: option.default for option in OPTIONS})
@@ -119,14 +120,62 @@ class MeliousClient(ClientBase):
         super()._start(config, http_client)
         self._driver = SyncDriver(config, http_client)
         self.chat = Chat(config, self._driver)
-        self.embeddings = Embeddings(config, self._driver, self._cache)
-        self.rerank = Rerank(config, self._driver)
-        self.images = Images(config, self._driver)
-        self.audio = Audio(config, self._driver)
-        self.documents = Documents(config, self._driver)
-        self.models = Models(config, self._driver)
-        self.tools = Tools(config, self._driver)
-        self.messages = Messages(config, self._driver)
+
+    @cached_property
+    def embeddings(self) -> Embeddings:
+        """Vectors of texts."""
+        from melious.clients._sync.vectors import Embeddings  # noqa: PLC0415 - only if used
+
+        return Embeddings(self.config, self._driver, self._cache)
+
+    @cached_property
+    def rerank(self) -> Rerank:
+        """Documents in the order of their relevance to a query."""
+        from melious.clients._sync.vectors import Rerank  # noqa: PLC0415 - only if used
+
+        return Rerank(self.config, self._driver)
+
+    @cached_property
+    def images(self) -> Images:
+        """Images made from descriptions."""
+        from melious.clients._sync.media import Images  # noqa: PLC0415 - only if used
+
+        return Images(self.config, self._driver)
+
+    @cached_property
+    def audio(self) -> Audio:
+        """Recordings as text."""
+        from melious.clients._sync.media import Audio  # noqa: PLC0415 - only if used
+
+        return Audio(self.config, self._driver)
+
+    @cached_property
+    def documents(self) -> Documents:
+        """Files as text."""
+        from melious.clients._sync.media import Documents  # noqa: PLC0415 - only if used
+
+        return Documents(self.config, self._driver)
+
+    @cached_property
+    def models(self) -> Models:
+        """What there is to choose from."""
+        from melious.clients._sync.models import Models  # noqa: PLC0415 - only if used
+
+        return Models(self.config, self._driver)
+
+    @cached_property
+    def tools(self) -> Tools:
+        """The tools that the service runs."""
+        from melious.clients._sync.tools import Tools  # noqa: PLC0415 - only if used
+
+        return Tools(self.config, self._driver)
+
+    @cached_property
+    def messages(self) -> Messages:
+        """Token counts of conversations."""
+        from melious.clients._sync.messages import Messages  # noqa: PLC0415 - only if used
+
+        return Messages(self.config, self._driver)
 
     @property
     def files(self) -> Files:

@@ -8,7 +8,7 @@ from typing import Unpack
 
 from melious._signatures import written_out
 from melious.answers.documents import DocumentsResult
-from melious.answers.results import ImagesResult, Transcription
+from melious.answers.media import ImagesResult, Transcription
 from melious.clients._sync.endpoint import Endpoint
 from melious.clients._sync.primitives import call_in_thread
 from melious.clients._sync.splitting import run_batches

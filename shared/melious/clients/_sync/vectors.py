@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Unpack
 
 from melious._signatures import written_out
-from melious.answers.results import EmbeddingsResult, RerankResult
+from melious.answers.vectors import EmbeddingsResult, RerankResult
 from melious.clients._sync.endpoint import Endpoint
 from melious.clients._sync.splitting import run_batches
 from melious.endpoints.embedding_cache import EmbeddingCache
