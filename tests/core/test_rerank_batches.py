@@ -166,10 +166,16 @@ def test_documents_of_one_score_stay_in_order() -> None:
 
 
 @pytest.mark.parametrize(
-    "document", ["a" * 900_000, {"text": "a" * 900_000}, {"text": "a", "b": "ä" * 450_000}]
+    "document",
+    ["a" * 900_000, "😀" * 225_000, {"text": "a" * 900_000}, {"text": "a", "b": "ä" * 450_000}],
 )
 def test_batches_by_size(document: Any) -> None:
     assert [len(batch) for batch in _plan([document] * 5).batches()] == [2, 2, 1]
+
+
+@pytest.mark.parametrize("document", ["a" * 300_000, "a" * 90_000, "😀" * 90_000])
+def test_what_fits_into_one_request_is_one(document: str) -> None:
+    assert _plan([document] * 5).batches() == [(0, 1, 2, 3, 4)]
 
 
 def test_a_document_without_a_json_form_is_named_before_anything_is_sent(
