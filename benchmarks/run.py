@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from benchmarks import startup
 from benchmarks.contenders import present
-from benchmarks.measure import AsyncContender, Effort, SyncContender, Table, compare, compare_async
+from benchmarks.measure import AsyncContender, Effort, SyncContender, Table, WaitFor, compare, compare_async
 from benchmarks.startup import Start
 
 
@@ -20,13 +20,13 @@ class Run:
         url: The server's base URL.
         effort: How thoroughly.
         missing: The contenders that cannot run here.
-        wait_for: Runs a coroutine, always on the same event loop: some peers do not work on a second one.
+        wait_for: Runs a coroutine.
     """
 
     url: str
     effort: Effort
     missing: Mapping[str, str]
-    wait_for: Callable[[Coroutine[Any, Any, Table]], Table]
+    wait_for: WaitFor
 
     def blocking(
         self,
@@ -56,17 +56,16 @@ class Run:
     ) -> Table:
         """Measure asyncio operations side by side. See `measure.compare_async`."""
         here = present(contenders, self.missing)
-        return self.wait_for(
-            compare_async(
-                table,
-                here,
-                self.url,
-                expected,
-                times=times,
-                rounds=rounds or self.effort.rounds,
-                parts=parts,
-                at_a_time=at_a_time,
-            )
+        return compare_async(
+            table,
+            here,
+            self.url,
+            expected,
+            self.wait_for,
+            times=times,
+            rounds=rounds or self.effort.rounds,
+            parts=parts,
+            at_a_time=at_a_time,
         )
 
     def starts(self, what: str, floor: str, starts: Mapping[str, Start]) -> Iterator[Table]:

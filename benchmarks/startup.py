@@ -5,9 +5,8 @@ others in a cache of the measurement's own, whatever the environment says about 
 The collector is off, as everywhere in the suite: a pass over all that a framework has
 brought costs more than many a module, and falls on whoever is there when it is due.
 
-Each interpreter begins at another depth of the stack. CPython keeps frames in chunks, and a loop
-that calls across the end of one maps and unmaps memory at every turn: up to 100 ms of an import,
-for whoever happens to stand there. Of several depths the best counts, as of everything here.
+Each interpreter begins at another depth of the stack, for the reason that `measure` gives: there it
+changes an import by up to 100 ms.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from dataclasses import dataclass
 from tempfile import TemporaryDirectory
 
 from benchmarks.contenders import KEY
-from benchmarks.measure import Table
+from benchmarks.measure import FRAMES_APART, Table
 from benchmarks.server import MODEL
 
 _PROBE = """
@@ -54,9 +53,6 @@ def begin(frames):
 begin({frames})
 print(json.dumps(figures))
 """
-
-_FRAMES_APART = 17
-"""How much deeper each interpreter begins than the one before."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +102,7 @@ def measure(what: str, floor: str, starts: Mapping[str, Start], url: str, times:
     with TemporaryDirectory() as cache:
         for number in range(times):
             for name, start in starts.items():
-                frames = number * _FRAMES_APART
+                frames = number * FRAMES_APART
                 figures = _probe(start, url, cache, frames)
                 imported.note(name, figures[0])
                 if start.floor:

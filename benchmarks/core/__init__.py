@@ -20,7 +20,7 @@ STARTS = {
     HTTPX: raw("httpx"),
     HTTPX2: raw("httpx2"),
     FLOOR: Start(
-        "import httpx2; from pydantic import BaseModel",
+        "import httpx2; from pydantic import BaseModel, Field",
         "httpx2.Client(verify=False)",
         "class Answer(BaseModel):\n"
         "        choices: list[dict]\n"
