@@ -151,10 +151,11 @@ format: $(VENV)/.dev  ## let ruff mend what it can, and make the blocking code a
 	$(BIN)/ruff format .
 	$(BIN)/python scripts/unasync.py
 
-bench: $(VENV)/.bench $(LLAMA)/.bench  ## side by side with peers: the client, LangChain, LlamaIndex
-	$(BIN)/python -m benchmarks --only core langchain
-	$(BIN)/python -m benchmarks --only core --library httpx
-	$(LLAMA)/bin/python -m benchmarks --only llama_index
+bench: $(VENV)/.bench $(LLAMA)/.bench  ## side by side with peers: the client, LangChain, LlamaIndex, on both HTTP libraries
+	$(BIN)/python -m benchmarks --only core langchain --json bench-httpx2.json
+	$(LLAMA)/bin/python -m benchmarks --only llama_index --json bench-llama-index-httpx2.json
+	$(BIN)/python -m benchmarks --only core langchain --library httpx --json bench-httpx.json
+	$(LLAMA)/bin/python -m benchmarks --only llama_index --library httpx --json bench-llama-index-httpx.json
 
 bench-growth: $(VENV)/.bench  ## cost as work grows: curves that must be linear or flat, as a table and a plot
 	$(BIN)/python -m benchmarks.growth --json growth.json --plot growth.svg $(ARGS)

@@ -98,7 +98,7 @@ def main() -> None:
     for name, reason in missing.items():
         print(f"left out: {name} ({reason})")
     if options.json:
-        written = json.dumps(report.as_json(list(tables.values()), reached, missing), indent=2)
+        written = json.dumps(report.as_json(list(tables.values()), reached, missing, names.raw()), indent=2)
         options.json.write_text(written, encoding="utf-8")
 
 

@@ -23,6 +23,8 @@ LANGCHAIN_MELIOUS_AIOHTTP = "langchain_melious, aiohttp"
 LANGCHAIN_MISTRAL = "langchain-mistralai"
 LANGCHAIN_OPENAI = "langchain-openai"
 LANGCHAIN_OPENAI_AIOHTTP = "langchain-openai, aiohttp"
+LANGCHAIN_COHERE = "langchain-cohere"
+LANGCHAIN_VOYAGE = "langchain-voyageai"
 
 LLAMA_FAKE = "llama-index-core, fake model"
 LLAMA_SUM = "HTTP library + fake model, apart"
@@ -36,6 +38,7 @@ LLAMA_OPENAI_ITSELF = "llama-index OpenAI"
 LLAMA_OPENAI_EMBEDDING = "OpenAILikeEmbedding"
 LLAMA_OPENAI_EMBEDDING_ITSELF = "OpenAIEmbedding"
 LLAMA_COHERE = "llama-index CohereRerank"
+LLAMA_JINA = "llama-index JinaRerank"
 
 KEY = "sk-mel-benchmark"
 AUTH = {"authorization": f"Bearer {KEY}"}
@@ -60,6 +63,8 @@ PEERS_IN_LANGCHAIN = {
     LANGCHAIN_MISTRAL: "langchain_mistralai:ChatMistralAI",
     LANGCHAIN_OPENAI: "langchain_openai:ChatOpenAI",
     LANGCHAIN_OPENAI_AIOHTTP: "httpx_aiohttp:AiohttpTransport",
+    LANGCHAIN_COHERE: "langchain_cohere:CohereRerank",
+    LANGCHAIN_VOYAGE: "langchain_voyageai:VoyageAIRerank",
 }
 IN_LLAMA_INDEX = {
     LLAMA_FAKE: "llama_index.core.llms:CustomLLM",
@@ -75,6 +80,7 @@ PEERS_IN_LLAMA_INDEX = {
     LLAMA_OPENAI_EMBEDDING: "llama_index.embeddings.openai_like:OpenAILikeEmbedding",
     LLAMA_OPENAI_EMBEDDING_ITSELF: "llama_index.embeddings.openai:OpenAIEmbedding",
     LLAMA_COHERE: "llama_index.postprocessor.cohere_rerank:CohereRerank",
+    LLAMA_JINA: "llama_index.postprocessor.jinaai_rerank:JinaRerank",
 }
 
 C = TypeVar("C")

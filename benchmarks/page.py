@@ -25,6 +25,7 @@ _END = "<!-- end -->"
 
 _CORE = ("httpx", "httpx2", "MeliousClient", "MeliousClient, aiohttp", "openai")
 _LANGCHAIN = (
+    "httpx",
     "httpx2",
     "langchain-core, bare POST",
     "MeliousClient",
@@ -32,8 +33,11 @@ _LANGCHAIN = (
     "langchain_melious, aiohttp",
     "langchain-mistralai",
     "langchain-openai",
+    "langchain-cohere",
+    "langchain-voyageai",
 )
 _LLAMA_INDEX = (
+    "httpx",
     "httpx2",
     "llama-index-core, bare POST",
     "MeliousClient",
@@ -43,6 +47,7 @@ _LLAMA_INDEX = (
     "llama-index OpenAILike",
     "OpenAILikeEmbedding",
     "llama-index CohereRerank",
+    "llama-index JinaRerank",
 )
 _OURS = ("MeliousClient", "langchain_melious", "llama_index_melious")
 
@@ -68,7 +73,8 @@ def sections(runs: Sequence[Mapping[str, Any]], picture: Path) -> dict[str, str]
         ):
             rows = _rows(run["tables"], begins, columns)
             if rows:
-                found[name] = f"{_where(run)}\n\n{rows}"
+                section = name if run["library"] == "httpx2" else f"{name} on {run['library']}"
+                found[section] = f"{_where(run)}\n\n{rows}"
     if panels:
         draw([*panels.values()], picture)
     return found

@@ -39,10 +39,13 @@ def machine() -> dict[str, Any]:
     return {"date": time.strftime("%Y-%m-%d"), "machine": _machine(), "versions": _versions()}
 
 
-def as_json(tables: list[Table], limits: list[Limit], missing: dict[str, str]) -> dict[str, Any]:
+def as_json(
+    tables: list[Table], limits: list[Limit], missing: dict[str, str], library: str
+) -> dict[str, Any]:
     """The whole run, for programs."""
     return {
         **machine(),
+        "library": library,
         "tables": {table.title: {"unit": table.unit, "figures": table.figures} for table in tables},
         "limits": [
             {"what": limit.what, "bound": limit.bound, "reached": limit.reached, "holds": limit.holds}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks import startup
-from benchmarks.contenders import present
+from benchmarks.contenders import HTTPX2, present, raw
 from benchmarks.measure import AsyncContender, Effort, SyncContender, Table, WaitFor, compare, compare_async
 from benchmarks.startup import Start
 
@@ -69,5 +69,10 @@ class Run:
         )
 
     def starts(self, what: str, floor: str, starts: Mapping[str, Start]) -> Iterator[Table]:
-        """Measure imports and first answers in fresh interpreters. See `startup.measure`."""
+        """Measure imports and first answers. See `startup.measure`.
+
+        Fresh interpreters take httpx2, so on httpx there is nothing to measure.
+        """
+        if raw() != HTTPX2:
+            return
         yield from startup.measure(what, floor, present(starts, self.missing), self.url, self.effort.starts)

@@ -99,12 +99,12 @@ def _tool_call(words: int) -> tuple[bytes, bytes]:
 
 
 @cache
-def ranking(count: int, top_n: int | None) -> bytes:
-    """The answer to a rerank request."""
+def ranking(count: int, top_n: int | None, field: str = "results") -> bytes:
+    """The answer to a rerank request; Voyage has it in a field of another name."""
     order = random.Random(count).sample(range(count), count)
     results = [{"index": index, "relevance_score": 1 - place / count} for place, index in enumerate(order)]
     meta = {"tokens": {"input_tokens": 8 * count, "output_tokens": 0}}
-    return json_answer({**COST, "id": "rerank-01", "results": results[:top_n], "meta": meta})
+    return json_answer({**COST, "id": "rerank-01", field: results[:top_n], "meta": meta})
 
 
 @cache
@@ -151,7 +151,8 @@ class Connection(asyncio.Protocol):
             return _vectors(len(asked["input"]), asked.get("encoding_format", "float"))
         if b"/rerank" in head[:100]:
             asked = json.loads(body)
-            return ranking(len(asked["documents"]), asked.get("top_n"))
+            field = "data" if "truncation" in asked else "results"
+            return ranking(len(asked["documents"]), asked.get("top_n"), field)
         if b'"stream":true' not in body and b'"stream": true' not in body:
             return self._completion
         kind = "json_text" if b'"response_format":' in body else "prose"

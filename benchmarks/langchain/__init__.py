@@ -55,7 +55,7 @@ def _chunks(run: Run, everyone: dict[str, models.Make]) -> Iterator[Table]:
     blocking[raw()] = streams.SYNC[raw()]
     yield _with_floor(run.blocking(table, blocking, read, parts=chunks))
 
-    waiting = {name: operations.astream(make) for name, make in everyone.items()}
+    waiting = {name: operations.astream(make) for name, make in (everyone | models.ON_AIOHTTP).items()}
     table = Table("LangChain, streamed chunk, async", "us", LANGCHAIN_BARE)
     waiting[raw()] = streams.ASYNC[raw()]
     yield _with_floor(run.asynchronous(table, waiting, read, parts=chunks))

@@ -105,7 +105,25 @@ def _bare_rerank(url: str) -> Any:
     return BareCompressor()
 
 
-RERANKERS = {names.LANGCHAIN_BARE: _bare_rerank, names.LANGCHAIN_MELIOUS: _melious_rerank}
+def _cohere_rerank(url: str) -> Any:
+    from langchain_cohere import CohereRerank
+
+    return CohereRerank(model=ranking.MODEL, cohere_api_key=SecretStr(KEY), base_url=url, top_n=None)
+
+
+def _voyage_rerank(url: str) -> Any:
+    from langchain_voyageai import VoyageAIRerank
+
+    kind: Any = VoyageAIRerank
+    return kind(model=ranking.MODEL, api_key=SecretStr(KEY), base_url=url)
+
+
+RERANKERS = {
+    names.LANGCHAIN_BARE: _bare_rerank,
+    names.LANGCHAIN_MELIOUS: _melious_rerank,
+    names.LANGCHAIN_COHERE: _cohere_rerank,
+    names.LANGCHAIN_VOYAGE: _voyage_rerank,
+}
 
 
 def rerank(make: Callable[[str], Any], count: int) -> SyncContender:

@@ -59,7 +59,7 @@ def _chunks(run: Run, everyone: dict[str, models.Make]) -> Iterator[Table]:
     run.blocking(table, {raw(): streams.SYNC[raw()]} | blocking, read, parts=chunks)
     yield _with_floor(run.blocking(table, slow, read, rounds=1, parts=chunks))
 
-    waiting = {name: operations.astream_chat(make) for name, make in everyone.items()}
+    waiting = {name: operations.astream_chat(make) for name, make in (everyone | models.ON_AIOHTTP).items()}
     table = Table("LlamaIndex, text chunk, async", "us", LLAMA_BARE)
     araw = {raw(): streams.ASYNC[raw()]}
     aslow = {LLAMA_MISTRAL: waiting.pop(LLAMA_MISTRAL)}

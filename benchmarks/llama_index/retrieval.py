@@ -97,6 +97,12 @@ def _cohere_rerank(url: str) -> Any:
     return CohereRerank(model=ranking.MODEL, api_key=KEY, base_url=url, top_n=TOP)
 
 
+def _jina_rerank(url: str) -> Any:
+    from llama_index.postprocessor.jinaai_rerank import JinaRerank
+
+    return JinaRerank(model=ranking.MODEL, api_key=KEY, base_url=url, top_n=TOP)
+
+
 def bare_rerank(url: str) -> Any:
     """One POST, with the texts that LlamaIndex makes of nodes."""
     from llama_index.core.postprocessor.types import BaseNodePostprocessor
@@ -119,7 +125,11 @@ def bare_rerank(url: str) -> Any:
     return BarePostprocessor()
 
 
-RERANKERS = {names.LLAMA_MELIOUS: _melious_rerank, names.LLAMA_COHERE: _cohere_rerank}
+RERANKERS = {
+    names.LLAMA_MELIOUS: _melious_rerank,
+    names.LLAMA_COHERE: _cohere_rerank,
+    names.LLAMA_JINA: _jina_rerank,
+}
 
 
 def _nodes(count: int) -> Any:

@@ -40,7 +40,7 @@ TABLES = {
         "LangChain, ainvoke": LANGCHAIN_ASYNC,
         "LangChain, ainvoke x64": LANGCHAIN_ASYNC,
         "LangChain, streamed chunk, sync": LANGCHAIN_SYNC,
-        "LangChain, streamed chunk, async": LANGCHAIN_SYNC,
+        "LangChain, streamed chunk, async": LANGCHAIN_ASYNC,
         "LangChain, v3 events made, per chunk": LANGCHAIN,
         "LangChain, v3 stream_events, per chunk": LANGCHAIN,
         "LangChain, v3 astream_events, per chunk": LANGCHAIN,
@@ -67,7 +67,7 @@ TABLES = {
         "LlamaIndex, achat": LLAMA_INDEX_ASYNC,
         "LlamaIndex, achat x64": LLAMA_INDEX_ASYNC,
         "LlamaIndex, text chunk, sync": LLAMA_INDEX_SYNC,
-        "LlamaIndex, text chunk, async": LLAMA_INDEX_SYNC,
+        "LlamaIndex, text chunk, async": LLAMA_INDEX_ASYNC,
         "LlamaIndex, tool chunk with its calls": {"llama_index_melious"},
         "LlamaIndex, structured chunk": {"llama_index_melious"},
         "LlamaIndex, get_text_embedding_batch": {
