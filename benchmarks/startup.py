@@ -81,9 +81,11 @@ def measure(what: str, floor: str, starts: Mapping[str, Start], url: str, times:
         )
     ]
     with TemporaryDirectory() as cache:
+        # One interpreter alone would compile everything for nobody.
+        environment = {"PYTHONPYCACHEPREFIX": cache, "PYTHONDONTWRITEBYTECODE": ""} if times > 1 else {}
         for _ in range(times):
             for name, start in starts.items():
-                figures = _probe(start, url, cache)
+                figures = _probe(start, url, environment)
                 imported.note(name, figures[0])
                 if start.construct:
                     begun, constructed, whole, again = figures
@@ -93,11 +95,10 @@ def measure(what: str, floor: str, starts: Mapping[str, Start], url: str, times:
     return [table for table in tables if table.figures]
 
 
-def _probe(start: Start, url: str, cache: str) -> list[float]:
+def _probe(start: Start, url: str, environment: Mapping[str, str]) -> list[float]:
     code = _PROBE.format(imports=start.imports, construct=start.construct or "None", ask=start.ask)
     command = [sys.executable, "-c", code, url, KEY, MODEL]
-    environment = {**os.environ, "PYTHONPYCACHEPREFIX": cache, "PYTHONDONTWRITEBYTECODE": ""}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | environment)
     if done.returncode:
         raise RuntimeError(f"{start.imports}: {done.stderr.strip().splitlines()[-1]}")
     figures: list[float] = json.loads(done.stdout)
