@@ -197,12 +197,22 @@ def patient_drain(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "DRAIN_SECONDS", 60.0)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _retries_follow_at_once() -> Iterator[None]:
+    """Where the service names no wait, nobody waits."""
+    from melious.exchange import retry  # not before --http-library has been obeyed
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(retry, "BACKOFF_BASE", 0.0)
+        yield
+
+
 @pytest.fixture
-def no_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Retries follow at once, where the service names no wait."""
+def backoff(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Retries wait as they do for users."""
     from melious.exchange import retry
 
-    monkeypatch.setattr(retry, "BACKOFF_BASE", 0.0)
+    monkeypatch.setattr(retry, "BACKOFF_BASE", 0.5)
 
 
 @pytest.fixture
