@@ -191,6 +191,7 @@ def typed_keys() -> dict[str, str]:
     return dict(line.split(" ", 1) for line in typed.stdout.splitlines())
 
 
+@pytest.mark.xdist_group("keys of notebooks")  # which one interpreter asks for
 @every_notebook
 def test_the_key_is_asked_for_where_the_sandbox_is_not_wanted(path: Path, typed_keys: dict[str, str]) -> None:
     assert typed_keys[path.stem] == f"sk-mel-{path.stem}"
