@@ -118,11 +118,22 @@ def pytest_configure(config: pytest.Config) -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         # A shell starts what runs in its background so; tests of Ctrl-C need it.
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if config.pluginmanager.hasplugin("hypothesispytest"):  # which the judges, for one, do without
+        _choose_examples(config)
     if _is_without_httpx2(config):
         # Plugins of pytest may hold httpx2 already; what counts is that the core has not chosen yet.
         if "melious.http.library" in sys.modules:
             raise pytest.UsageError("melious.http.library was imported before --http-library took effect")
         sys.modules["httpx2"] = None  # type: ignore[assignment]
+
+
+def _choose_examples(config: pytest.Config) -> None:
+    from hypothesis import settings
+
+    # How long an example takes says more of the machine than of the code.
+    examples = 250 if config.getoption("--exhaustive") else 40
+    settings.register_profile("suite", deadline=None, max_examples=examples)
+    settings.load_profile("suite")
 
 
 @pytest.fixture

@@ -330,8 +330,8 @@ def test_a_result_file_that_is_something_else(clients, held, sandbox):
 
 
 def test_results_that_are_left_early_close_their_connection(clients, client, sandbox):
-    text = "What is a lighthouse? " * 400
-    job = clients.call(client, "batches.submit", [question(f"{number} {text}") for number in range(500)])
+    sandbox.replies.add(Reply(text="A tower with a lamp. " * 400), times=None)
+    job = clients.call(client, "batches.submit", [question(f"{number}") for number in range(500)])
     clients.call(job, "wait", poll=POLL)
     before = sandbox.open_connections
     assert clients.first(job).answer.text
