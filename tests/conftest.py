@@ -227,6 +227,14 @@ def backoff(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def no_wait_for_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who waits for a batch looks again almost at once, not after a second."""
+    from melious.endpoints import patience
+
+    monkeypatch.setattr(patience, "FIRST", 0.001)
+
+
+@pytest.fixture
 def start_sandbox() -> Iterator[Callable[..., Sandbox]]:
     """Start further sandboxes with the arguments of ``Sandbox``; they stop after the test."""
     with ExitStack() as stack:

@@ -122,6 +122,7 @@ class TestWaiting:
         with pytest.raises(InvalidArgumentError, match=message):
             clients.call(held, "wait", **params)
 
+    @pytest.mark.usefixtures("no_wait_for_jobs")
     def test_iterating_waits_for_the_end(self, clients, held, sandbox):
         sandbox.batches.release()
         assert len(clients.items(held)) == 3
@@ -293,6 +294,7 @@ class TestEnds:
         assert [result.error.code for result in clients.items(job)] == ["batch_expired"] * 3
 
 
+@pytest.mark.usefixtures("no_wait_for_jobs")
 def test_resume_in_another_client(clients, held, sandbox):
     other = clients.call(clients.client(sandbox), "batches.resume", held.id)
     sandbox.batches.release()

@@ -16,6 +16,8 @@ from melious.scale.engines import engine_for, minutes_at_the_limit
 
 from .conftest import texts_sent
 
+pytestmark = pytest.mark.usefixtures("no_wait_for_jobs")
+
 Make = Callable[..., Embedder]
 TEXTS = ["a heat pump", "a kettle", "a heat pump", "", "a pot"]
 LIMIT = {"x-ratelimit-limit": "60", "x-ratelimit-remaining": "50", "x-ratelimit-reset": "60"}
