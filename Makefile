@@ -13,6 +13,8 @@ JUDGES := $(VENV)/judges
 LITELLM := $(VENV)/litellm
 # nltk refuses data files that are hard links, and uv links by default.
 export UV_LINK_MODE := copy
+# Tests start many interpreters: what one has compiled is kept for the others.
+unexport PYTHONDONTWRITEBYTECODE
 UV := $(BIN)/python -m uv pip install --quiet --python $(BIN)/python
 
 .DEFAULT_GOAL := help
@@ -139,12 +141,13 @@ soak: $(VENV)/.dev  ## 80 callers against a server that fails one answer in ten,
 	$(BIN)/python -m tests.soak --transport httpx --seconds $$(($(SOAK_SECONDS) / 2))
 	$(BIN)/python -m tests.soak --transport aiohttp --seconds $$(($(SOAK_SECONDS) / 2))
 
-lint: $(VENV)/.dev  ## ruff, format check, strict types, which room may import which; generated code is fresh
+lint: $(VENV)/.dev  ## ruff, format check, strict types, types as users see them, which room may import which; generated code is fresh
 	$(BIN)/python scripts/unasync.py --check
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/mypy
+	$(BIN)/python -m pytest -q -n 2 --exhaustive tests/typing
 
 format: $(VENV)/.dev  ## let ruff mend what it can, and make the blocking code anew
 	$(BIN)/ruff check --fix .

@@ -6,6 +6,7 @@ import os
 import platform
 import sys
 import time
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,7 @@ def verdict(limit: Limit) -> str:
     return f"  {mark:<8}{limit.what:<88}{reached:>8} {sign} {limit.bound:g} {limit.unit}"
 
 
+@cache
 def _machine() -> str:
     python = f"{platform.python_implementation()} {platform.python_version()}"
     pace = f"{_pace():.0f} ms for a million turns of a loop"

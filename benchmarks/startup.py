@@ -100,13 +100,15 @@ def measure(what: str, floor: str, starts: Mapping[str, Start], url: str, times:
         )
     ]
     with TemporaryDirectory() as cache:
+        # One interpreter alone would compile everything for nobody.
+        environment = {"PYTHONPYCACHEPREFIX": cache, "PYTHONDONTWRITEBYTECODE": ""} if times > 1 else {}
         for number in range(times):
             for name, start in starts.items():
                 frames = number * FRAMES_APART
-                figures = _probe(start, url, cache, frames)
+                figures = _probe(start, url, environment, frames)
                 imported.note(name, figures[0])
                 if start.floor:
-                    added.note(name, _probe(Start(start.imports), url, cache, frames, start.floor)[0])
+                    added.note(name, _probe(Start(start.imports), url, environment, frames, start.floor)[0])
                 if start.construct:
                     begun, constructed, whole, again = figures
                     first.note(name, constructed - begun)
@@ -115,14 +117,15 @@ def measure(what: str, floor: str, starts: Mapping[str, Start], url: str, times:
     return [table for table in tables if table.figures]
 
 
-def _probe(start: Start, url: str, cache: str, frames: int, floor: str = "") -> list[float]:
+def _probe(
+    start: Start, url: str, environment: Mapping[str, str], frames: int, floor: str = ""
+) -> list[float]:
     construct = start.construct or "None"
     code = _PROBE.format(
         imports=start.imports, construct=construct, ask=start.ask, frames=frames, floor=floor
     )
     command = [sys.executable, "-c", code, url, KEY, MODEL]
-    environment = {**os.environ, "PYTHONPYCACHEPREFIX": cache, "PYTHONDONTWRITEBYTECODE": ""}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | environment)
     if done.returncode:
         raise RuntimeError(f"{start.imports}: {done.stderr.strip().splitlines()[-1]}")
     figures: list[float] = json.loads(done.stdout)

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-import hypothesis
 import pytest
 
 from melious.sandbox import Sandbox
@@ -20,10 +19,6 @@ if TYPE_CHECKING:
     from .batches import Watched
     from .clients import Clients
     from .held_server import HeldServer, Script
-
-# How long an example takes says more of the machine than of the code.
-hypothesis.settings.register_profile("no deadline", deadline=None)
-hypothesis.settings.load_profile("no deadline")
 
 
 @pytest.fixture(autouse=True)

@@ -122,6 +122,7 @@ class TestWaiting:
         with pytest.raises(InvalidArgumentError, match=message):
             clients.call(held, "wait", **params)
 
+    @pytest.mark.usefixtures("no_wait_for_jobs")
     def test_iterating_waits_for_the_end(self, clients, held, sandbox):
         sandbox.batches.release()
         assert len(clients.items(held)) == 3
@@ -293,6 +294,7 @@ class TestEnds:
         assert [result.error.code for result in clients.items(job)] == ["batch_expired"] * 3
 
 
+@pytest.mark.usefixtures("no_wait_for_jobs")
 def test_resume_in_another_client(clients, held, sandbox):
     other = clients.call(clients.client(sandbox), "batches.resume", held.id)
     sandbox.batches.release()
@@ -330,8 +332,8 @@ def test_a_result_file_that_is_something_else(clients, held, sandbox):
 
 
 def test_results_that_are_left_early_close_their_connection(clients, client, sandbox):
-    text = "What is a lighthouse? " * 400
-    job = clients.call(client, "batches.submit", [question(f"{number} {text}") for number in range(500)])
+    sandbox.replies.add(Reply(text="A tower with a lamp. " * 400), times=None)
+    job = clients.call(client, "batches.submit", [question(f"{number}") for number in range(500)])
     clients.call(job, "wait", poll=POLL)
     before = sandbox.open_connections
     assert clients.first(job).answer.text

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from melious import APIConnectionError, APITimeoutError, ChatCompletion, MeliousError, StreamTruncatedError
@@ -280,7 +280,6 @@ CHUNKS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=250, deadline=None)
 @given(st.lists(CHUNKS | JSON, max_size=4))
 def test_no_server_can_make_it_crash(chunks: list[Any]) -> None:
     parser = _parser()

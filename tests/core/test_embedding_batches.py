@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from melious import BadRequestError, ResponseDecodeError, ServerError, track_impact
@@ -99,7 +99,6 @@ def test_a_text_larger_than_a_batch_goes_alone() -> None:
     assert _plan(["a" * 9_000_000, "b", "c" * 9_000_000]).batches() == [(0,), (1,), (2,)]
 
 
-@settings(max_examples=60)
 @given(
     st.lists(st.text(min_size=1, max_size=3).filter(str.strip), min_size=1, max_size=40), st.integers(1, 9)
 )

@@ -5,7 +5,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from melious import APIStatusError, InvalidArgumentError, ResponseDecodeError, ServerError, track_impact
@@ -186,7 +186,6 @@ def test_a_document_without_a_json_form_is_named_before_anything_is_sent(
     assert len(sandbox.requests) == 0
 
 
-@settings(max_examples=80)
 @given(
     st.lists(st.tuples(st.integers(0, 30), st.integers(0, 12)), max_size=40),
     st.integers(1, 6),

@@ -26,6 +26,8 @@ def _error_body(code: str | None = None, message: str = "words", type_: str | No
     return json.dumps({"error": {"code": code, "message": message, "type": type_}}).encode()
 
 
+pytestmark = pytest.mark.usefixtures("backoff")
+
 OK = Answer(body=b'{"ok": true}')
 RETRYABLE = [408, 409, 425, 429, 500, 502, 503, 504, 507, 520, 529, 599]
 

@@ -6,7 +6,7 @@ import tracemalloc
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from melious import ResponseDecodeError
@@ -59,7 +59,6 @@ def test_cut_in_two_anywhere(case: dict[str, Any]) -> None:
         _check(case, [whole[:place], whole[place:]])
 
 
-@settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_cut_at_random(data: st.DataObject) -> None:
     case = data.draw(st.sampled_from(CASES))
@@ -69,7 +68,6 @@ def test_cut_at_random(data: st.DataObject) -> None:
     _check(case, [whole[start:end] for start, end in zip([0, *places], ends, strict=True)])
 
 
-@settings(max_examples=150, deadline=None)
 @given(
     st.lists(
         st.tuples(
@@ -90,7 +88,6 @@ def test_any_text_comes_out_as_it_went_in(texts: list[tuple[str, str]], size: in
     assert decoder.close() == []
 
 
-@settings(max_examples=200, deadline=None)
 @given(st.binary(max_size=300), st.lists(st.integers(0, 300), max_size=10).map(sorted))
 def test_any_bytes_mean_the_same_however_they_are_cut(data: bytes, places: list[int]) -> None:
     whole, cut = SSEDecoder(), SSEDecoder()

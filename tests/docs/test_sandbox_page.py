@@ -18,4 +18,5 @@ def test_the_test_of_the_page_passes(pytester: pytest.Pytester, monkeypatch: pyt
     assert set(files) == {"conftest", "test_weather"}
     pytester.makepyfile(**files)
     monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # they take longer than the run
     pytester.runpytest_subprocess("-q", "-p", "no:cacheprovider").assert_outcomes(passed=1)

@@ -21,6 +21,20 @@ logging.getLogger("asyncio").addFilter(lambda record: not record.getMessage().st
 """
 
 
+@pytest.fixture(scope="session")
+def _sandbox_of_the_faults() -> Iterator[Sandbox]:
+    with Sandbox() as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def melious_sandbox(_sandbox_of_the_faults: Sandbox) -> Iterator[Sandbox]:
+    """A sandbox for these tests alone: they count its connections, and others leave some open."""
+    _sandbox_of_the_faults.reset()
+    yield _sandbox_of_the_faults
+    _sandbox_of_the_faults.reset()
+
+
 def _faces(kinds: tuple[str, ...]) -> Any:
     @pytest.fixture(params=kinds)
     def face(request: pytest.FixtureRequest) -> Iterator[Callable[..., Face]]:

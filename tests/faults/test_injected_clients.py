@@ -163,7 +163,6 @@ def test_it_is_used_as_it_is_and_never_closed(bring, sandbox):
     assert not one.closed
 
 
-@pytest.mark.usefixtures("no_backoff")
 def test_errors_and_retries_are_the_same(bring, sandbox):
     one = bring(sandbox.base_url, sandbox.api_key)
     sandbox.faults.add(Fault(status=503, headers={"retry-after": "0"}, times=2))
@@ -211,8 +210,12 @@ def test_deadlines_and_timeouts(bring, sandbox):
     sandbox.faults.add(Fault(stall_after_events=2, stall_seconds=3600, stall_comments=0.05))
     with pytest.raises(APITimeoutError):
         one.chunks(timeout=Timeout(silence=0.2, event=0.2))
+
+
+@pytest.mark.exhaustive  # always run on our own connections: `test_deadlines.py`
+def test_the_deadline_of_a_stream_ends_with_its_first_chunk(bring, sandbox):
     sandbox.faults.add(Fault(stall_after_events=2, stall_seconds=1.2))
-    assert len(one.chunks(deadline=1.0)) > 3, "the deadline of a stream ends with its first chunk"
+    assert len(bring(sandbox.base_url, sandbox.api_key).chunks(deadline=1.0)) > 3
 
 
 def test_an_answer_that_trickles_in(bring, serve):

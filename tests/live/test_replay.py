@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -13,24 +14,28 @@ import replaying
 from melious.probe import cassette, report
 from melious.probe.runner import Probe
 from melious.probe.sending import Wire
+from melious.sandbox import Sandbox
 
 pytestmark = pytest.mark.usefixtures("event_loop_closed")
 
 
-@pytest.fixture
-def record(start_sandbox, monkeypatch, tmp_path):
-    """Record a cassette of a sandbox."""
+@pytest.fixture(scope="module")
+def record(tmp_path_factory):
+    """Record a cassette of a sandbox, once for each profile."""
 
+    @cache
     def run(profile: str) -> Path:
-        sandbox = start_sandbox(profile)
-        monkeypatch.setenv("MELIOUS_API_KEY", sandbox.api_key)
-        wire = Wire(sandbox.base_url, 60.0)
-        probe = Probe(wire, Decimal("0.01"))
-        probe.prepare()
-        probe.run(lambda _: None)
-        wire.close()
-        cassette.write(tmp_path / profile, probe.seen, report.about(sandbox.base_url, 0.0), sandbox.api_key)
-        return tmp_path / profile
+        folder = tmp_path_factory.mktemp("cassettes") / profile
+        with pytest.MonkeyPatch.context() as patch, Sandbox(profile) as sandbox:
+            patch.setenv("MELIOUS_API_KEY", sandbox.api_key)
+            wire = Wire(sandbox.base_url, 60.0)
+            probe = Probe(wire, Decimal("0.01"))
+            probe.prepare()
+            probe.run(lambda _: None)
+            wire.close()
+            told = report.about(sandbox.base_url, 0.0)
+            cassette.write(folder, probe.seen, told, sandbox.api_key)
+        return folder
 
     return run
 

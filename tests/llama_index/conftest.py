@@ -15,8 +15,10 @@ pytest.register_assert_rewrite("conformance")
 @pytest.fixture(autouse=True)
 def _nothing_is_remembered() -> Iterator[None]:
     from melious.catalogue import methods, needs  # not before the HTTP library is chosen
+    from melious.exchange import gate
 
     yield
+    gate.forget_gates()
     methods.forget_methods()
     needs.forget_needs()
 

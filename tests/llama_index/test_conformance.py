@@ -15,6 +15,7 @@ from llama_kit import REASONER
 from sandbox_service import SandboxService
 
 from llama_index_melious import Melious, MeliousEmbedding, MeliousRerank
+from melious.exchange import gate
 from melious.sandbox import Sandbox
 
 
@@ -29,6 +30,11 @@ class OnSandbox:
     @pytest.fixture
     def service(self, start_sandbox: Callable[..., Sandbox]) -> SandboxService:
         return SandboxService(start_sandbox())
+
+    @pytest.fixture(autouse=True)
+    def _probes_go_at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """After refusals that ask for no wait, the rate gate tries again almost at once."""
+        monkeypatch.setattr(gate, "_PROBE_BACKOFF", (0.001, 8.0))
 
     def offered(self, switch: object, what: str) -> None:
         assert switch, f"nothing is switched off here, not even {what}"

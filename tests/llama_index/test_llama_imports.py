@@ -28,15 +28,20 @@ def test_the_usual_paths_lead_to_the_same_classes(name):
     assert namespace[name] is getattr(llama_index_melious, name)
 
 
+of_one_interpreter = pytest.mark.xdist_group("imports of LlamaIndex")
+
+
 @pytest.fixture(scope="module")
 def loaded():
-    """The modules that importing the classes loads, and those that making them loads; neither may connect."""
-    imported, made = run(
+    """The modules that importing the reranker loads, all classes, and making them; none may connect."""
+    alone, imported, made = run(
         "import socket, sys\n"
         "import llama_index.core\n"
         "def refuse(*_, **__): raise AssertionError('a connection')\n"
         "socket.socket.connect = socket.getaddrinfo = socket.create_connection = refuse\n"
         "before = set(sys.modules)\n"
+        f"from {PATHS['MeliousRerank']} import *\n"
+        "print(*set(sys.modules) - before)\n"
         + "".join(f"from {path} import {name}\n" for name, path in PATHS.items())
         + "print(*set(sys.modules) - before)\n"
         f"for kind in {', '.join(PATHS)}:\n"
@@ -44,20 +49,22 @@ def loaded():
         "    repr(made), made.to_dict(), getattr(made, 'metadata', None)\n"
         "print(*set(sys.modules) - before)"
     ).splitlines()
-    return set(imported.split()), set(made.split())
+    return set(alone.split()), set(imported.split()), set(made.split())
 
 
+@of_one_interpreter
 def test_no_connection_before_the_first_call(loaded):
-    _, made = loaded
+    *_, made = loaded
     assert set(PATHS.values()) < made
     assert (
         not {"httpx", "httpx2", "tiktoken", "openai", "melious.http._sync.driver", "melious.sandbox"} & made
     )
 
 
+@of_one_interpreter
 def test_importing_adds_its_own_modules_to_the_framework_and_nobody_elses(loaded):
     # How long that takes is for the benchmarks to say.
-    imported, _ = loaded
+    _, imported, _ = loaded
     own = {name for name in imported if "melious" in name}
     folders = {path.rpartition(".")[0] for path in PATHS.values()}
     assert imported - own - folders <= sys.stdlib_module_names
@@ -65,12 +72,11 @@ def test_importing_adds_its_own_modules_to_the_framework_and_nobody_elses(loaded
     assert not {f"melious.{name}" for name in for_later} & own
 
 
-def test_each_path_loads_its_own_class_alone():
-    loaded = run(
-        "from llama_index.postprocessor.melious_rerank import *\nimport sys\nprint(*sys.modules)"
-    ).split()
-    assert "llama_index_melious.rerank.postprocessor" in loaded
-    assert not {"llama_index_melious.llm.model", "llama_index_melious.embeddings.embedding"} & set(loaded)
+@of_one_interpreter
+def test_each_path_loads_its_own_class_alone(loaded):
+    alone, *_ = loaded
+    assert "llama_index_melious.rerank.postprocessor" in alone
+    assert not {"llama_index_melious.llm.model", "llama_index_melious.embeddings.embedding"} & alone
 
 
 @pytest.mark.parametrize("name", PATHS)

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from functools import cache
 
 import pytest
 from llama_index.core.embeddings.loading import load_embed_model
@@ -55,37 +56,47 @@ def test_a_component_with_an_llm_comes_back(make_llm, kind):
         assert (again.llm.seed, again.llm.auth) == (7, "x-api-key")
 
 
-@pytest.mark.parametrize(
-    "imports",
-    [
-        "import llama_index_melious\nfrom {loading} import {load}",
-        "from {loading} import {load}\nimport llama_index_melious",
-        "from {path} import *\nfrom {loading} import {load}",
-    ],
-)
-@pytest.mark.parametrize(
-    ("path", "loading", "load", "class_name"),
-    [
-        ("llama_index.llms.melious", "llama_index.core.llms.loading", "load_llm", "Melious_llm"),
-        (
-            "llama_index.embeddings.melious",
-            "llama_index.core.embeddings.loading",
-            "load_embed_model",
-            "MeliousEmbedding",
-        ),
-    ],
-)
-def test_the_order_of_imports_does_not_matter(imports, path, loading, load, class_name):
-    name = "model" if load == "load_llm" else "model_name"
-    code = (
-        imports.format(path=path, loading=loading, load=load)
-        + f"\nimport inspect\nassert 'class_name' in inspect.getsource({load})"
-        + f"\nprint({load}({{'class_name': {class_name!r}, {name!r}: 'some-model'}}).class_name())"
-    )
+KINDS = {
+    "Melious_llm": ("llama_index.llms.melious", "llama_index.core.llms.loading", "load_llm", "model"),
+    "MeliousEmbedding": (
+        "llama_index.embeddings.melious",
+        "llama_index.core.embeddings.loading",
+        "load_embed_model",
+        "model_name",
+    ),
+}
+ORDERS = [
+    ("import llama_index_melious", "from {loading} import {load}"),
+    ("from {loading} import {load}", "import llama_index_melious"),
+    ("from {path} import *", "from {loading} import {load}"),
+]
+
+
+@cache
+def read_back(order: tuple[str, str]) -> dict[str, str]:
+    """What each class is read back as, in an interpreter that imports in this order."""
+    lines = ["import inspect, json"]
+    for line in order:
+        for path, loading, load, _ in KINDS.values():
+            lines.append(line.format(path=path, loading=loading, load=load))
+    lines.append("again = {}")
+    for class_name, (_, _, load, name) in KINDS.items():
+        lines.append(f"assert 'class_name' in inspect.getsource({load})")
+        lines.append(f"made = {load}({{'class_name': {class_name!r}, {name!r}: 'some-model'}})")
+        lines.append(f"again[{class_name!r}] = made.class_name()")
+    lines.append("print(json.dumps(again))")
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False
+        [sys.executable, "-W", "error", "-c", "\n".join(lines)], capture_output=True, text=True, check=False
     )
-    assert done.stdout.strip() == class_name, done.stderr
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.mark.xdist_group("orders of imports")  # with one interpreter for each
+@pytest.mark.parametrize("class_name", KINDS)
+@pytest.mark.parametrize("order", ORDERS, ids=" | ".join)
+def test_the_order_of_imports_does_not_matter(order, class_name):
+    assert read_back(order)[class_name] == class_name
 
 
 def test_a_framework_without_registries_does_no_harm():

@@ -161,6 +161,7 @@ async def test_a_text_that_is_empty_is_refused_whatever_goes_before_it(make_embe
     assert not sandbox.requests
 
 
+@pytest.mark.exhaustive  # always run: `test_ingestion_in_several_processes`
 def test_a_whole_pipeline_in_workers(make_embedding, monkeypatch):
     from llama_index.core import _static
 

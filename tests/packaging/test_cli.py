@@ -55,14 +55,17 @@ def test_the_demo_tells_its_whole_story() -> None:
     assert "https://melious.ai/" in end
 
 
-def test_passages_that_have_nothing_to_do_with_the_question_are_no_sources() -> None:
-    done = melious("demo", "What is the capital of France?", COLUMNS="50")
-    assert done.returncode == 0, done.stderr
-    relevances = re.findall(r"relevance (\d\.\d\d)", done.stdout)
+def test_passages_that_have_nothing_to_do_with_the_question_are_no_sources(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "50")
+    assert main(["demo", "What is the capital of France?"]) == 0
+    shown = capsys.readouterr().out
+    relevances = re.findall(r"relevance (\d\.\d\d)", shown)
     assert relevances
     assert "0.00" not in relevances
-    assert " ".join(done.stdout.split()).count("No passage fits this question well") == 2
-    assert max(len(line) for line in done.stdout.splitlines()[1:] if "https://" not in line) <= 50
+    assert " ".join(shown.split()).count("No passage fits this question well") == 2
+    assert max(len(line) for line in shown.splitlines()[1:] if "https://" not in line) <= 50
 
 
 def test_live_without_a_key_names_the_variable() -> None:

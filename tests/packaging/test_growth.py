@@ -20,32 +20,40 @@ OURS = {"MeliousClient", "langchain_melious", "llama_index_melious"}
 FAKES = {"langchain-core, fake model", "llama-index-core, fake model"}
 AIOHTTP = "MeliousClient, aiohttp"
 EMBEDDER = "melious.scale.Embedder"
-PANELS = {
-    "chunks in a stream": {*OURS, *FAKES, "httpx2"},
-    "chunks in an async stream": {*OURS, *FAKES, AIOHTTP},
-    "tool arguments, streamed": {*OURS, *FAKES},
-    "tool arguments, whole": OURS,
-    "tool calls in one event": {*OURS, *FAKES},
-    "tool calls in a whole answer": OURS,
-    "messages in the history": OURS,
-    "tool calls and results in the history": OURS,
-    "ledgers active": OURS,
-    "callbacks active": {
-        "langchain_melious",
-        "langchain_melious, bare callbacks",
-        "llama_index_melious",
-        "llama_index_melious, bare handlers",
+PANELS: dict[str, dict[str, set[str]]] = {
+    "chunks": {
+        "chunks in a stream": {*OURS, *FAKES, "httpx2"},
+        "chunks in an async stream": {*OURS, *FAKES, AIOHTTP},
+        "tool arguments, streamed": {*OURS, *FAKES},
+        "tool arguments, whole": OURS,
+        "tool calls in one event": {*OURS, *FAKES},
+        "tool calls in a whole answer": OURS,
     },
-    "a request beside open connections": {*OURS, "httpx2"},
-    "an async request beside open connections": {*OURS, AIOHTTP, "httpx2"},
-    "streams at once": {*OURS, AIOHTTP, "httpx2"},
-    "streams at once, until the first chunk": {*OURS, AIOHTTP, "httpx2"},
-    "streams at once, until the first chunk, by the clock": {*OURS, AIOHTTP, "httpx2"},
-    "threads": {*OURS, "httpx2"},
-    "texts to embed": {*OURS, EMBEDDER},
-    "memory of texts and their vectors": {"MeliousClient"},
-    "memory of a stream of batches": {EMBEDDER},
-    "documents to rerank": OURS,
+    "history": {
+        "messages in the history": OURS,
+        "tool calls and results in the history": OURS,
+        "ledgers active": OURS,
+        "callbacks active": {
+            "langchain_melious",
+            "langchain_melious, bare callbacks",
+            "llama_index_melious",
+            "llama_index_melious, bare handlers",
+        },
+    },
+    "crowds": {
+        "a request beside open connections": {*OURS, "httpx2"},
+        "an async request beside open connections": {*OURS, AIOHTTP, "httpx2"},
+        "streams at once": {*OURS, AIOHTTP, "httpx2"},
+        "streams at once, until the first chunk": {*OURS, AIOHTTP, "httpx2"},
+        "streams at once, until the first chunk, by the clock": {*OURS, AIOHTTP, "httpx2"},
+        "threads": {*OURS, "httpx2"},
+    },
+    "documents": {
+        "texts to embed": {*OURS, EMBEDDER},
+        "memory of texts and their vectors": {"MeliousClient"},
+        "memory of a stream of batches": {EMBEDDER},
+        "documents to rerank": OURS,
+    },
 }
 
 
@@ -62,12 +70,17 @@ def sections_of(path: Path) -> dict[str, str]:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak of memory is read from /proc")
-def test_a_quick_run_has_every_curve_and_the_page_shows_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "parts", [["chunks"], pytest.param([*PANELS], marks=pytest.mark.exhaustive)], ids=["one part", "all"]
+)
+def test_a_quick_run_has_every_curve_and_the_page_shows_it(parts: list[str], tmp_path: Path) -> None:
     figures, plot = tmp_path / "growth.json", tmp_path / "growth.svg"
-    printed = run("benchmarks.growth", "--quick", "--json", figures, "--plot", plot)
+    only = [] if parts == [*PANELS] else ["--only", *parts]
+    printed = run("benchmarks.growth", "--quick", *only, "--json", figures, "--plot", plot)
 
     panels = {panel["title"]: panel for panel in json.loads(figures.read_text())["panels"]}
-    assert {title: set(panel["curves"]) for title, panel in panels.items()} == PANELS
+    expected = {title: curves for part in parts for title, curves in PANELS[part].items()}
+    assert {title: set(panel["curves"]) for title, panel in panels.items()} == expected
     for title, panel in panels.items():
         assert title in printed
         assert title in plot.read_text()

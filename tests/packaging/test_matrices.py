@@ -28,22 +28,23 @@ def rows(table: Path) -> list[dict[str, str]]:
 
 
 @cache
+def texts() -> dict[Path, str]:
+    return {path: path.read_text(encoding="utf-8") for path in sorted((ROOT / "tests").rglob("*.py"))}
+
+
+@cache
 def definitions(path: Path) -> dict[str, ast.stmt]:
     """The functions and classes of a module, by name."""
-    body = ast.parse(path.read_text(encoding="utf-8")).body
+    body = ast.parse(texts()[path]).body
     kinds = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
     return {node.name: node for node in body if isinstance(node, kinds)}
 
 
 @cache
-def classes() -> dict[str, ast.ClassDef]:
-    """The classes that tests can inherit from, by name."""
-    found = {}
-    for path in (ROOT / "tests").rglob("*.py"):
-        for name, node in definitions(path).items():
-            if isinstance(node, ast.ClassDef):
-                found.setdefault(name, node)
-    return found
+def class_named(name: str) -> ast.stmt | None:
+    """A class that tests can inherit from."""
+    head = re.compile(rf"^class {name}\b", re.MULTILINE)
+    return next((definitions(path)[name] for path, text in texts().items() if head.search(text)), None)
 
 
 def has(node: ast.stmt | None, method: str) -> bool:
@@ -53,7 +54,7 @@ def has(node: ast.stmt | None, method: str) -> bool:
     if any(getattr(item, "name", None) == method for item in node.body):
         return True
     bases = [base.id for base in node.bases if isinstance(base, ast.Name)]
-    return any(has(classes().get(base), method) for base in bases)
+    return any(has(class_named(base), method) for base in bases)
 
 
 def exists(path: str, name: str) -> bool:

@@ -22,10 +22,12 @@ PLACES = [
 
 
 @pytest.fixture
-def shell(tmp_path, monkeypatch):
+def shell(tmp_path, monkeypatch, pytestconfig, worker_id):
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
-    # The cache in the home directory may be half written by another worker, and jedi then finds nothing.
-    monkeypatch.setattr(jedi.settings, "cache_directory", str(tmp_path / "jedi"))
+    # A cache that two workers fill may be half written, and jedi then finds nothing.
+    kept = pytestconfig.pluginmanager.hasplugin("cacheprovider")
+    cache = pytestconfig.cache.mkdir(f"jedi-{worker_id}") if kept else tmp_path / "jedi"
+    monkeypatch.setattr(jedi.settings, "cache_directory", str(cache))
     config = Config()
     config.HistoryManager.enabled = False
     made = InteractiveShell(config=config)

@@ -33,6 +33,12 @@ _LAUNCH = (
     "os.dup2(kept[1], 4)\n"
     "os.execv(sys.argv[3], sys.argv[3:])\n"
 )
+# What a page does every so often, it does ten times as often.
+_CLOCK = (
+    "for (const name of ['setTimeout', 'setInterval']) {"
+    " const timer = window[name];"
+    " window[name] = (work, wait = 0, ...rest) => timer(work, wait / 10, ...rest); }"
+)
 
 
 def find() -> str | None:
@@ -41,7 +47,7 @@ def find() -> str | None:
 
 
 class Browser:
-    """One browser with one tab."""
+    """One browser with one tab, in which the timers of pages run ten times as fast."""
 
     def __init__(self, path: str) -> None:
         self._home = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
@@ -68,6 +74,7 @@ class Browser:
         self._session = attached["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.call(f"{domain}.enable")
+        self.call("Page.addScriptToEvaluateOnNewDocument", source=_CLOCK)
 
     def _tab(self) -> str:
         return str(self.call("Target.createTarget", url="about:blank")["targetId"])

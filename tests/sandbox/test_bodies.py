@@ -9,6 +9,7 @@ import raw
 
 from melious import MeliousClient
 from melious.errors import AuthenticationError, BadRequestError
+from melious_sandbox.server import bodies
 
 CHAT = "POST /v1/chat/completions HTTP/1.1"
 EMBED = {"model": "bge-m3", "input": "a"}
@@ -35,8 +36,9 @@ def test_nor_for_the_end_of_a_chunked_one(sandbox, kind):
     assert (record.body, record.body_left_out) == (None, NOT_READ)
 
 
-def test_nor_for_small_ones_that_never_end(sandbox):
-    """It waits two seconds for their rest; all of them wait at the same time."""
+def test_nor_for_small_ones_that_never_end(sandbox, monkeypatch):
+    """It waits a little for their rest; all of them wait at the same time."""
+    monkeypatch.setattr(bodies, "_SKIP_SECONDS", 0.1)
     foreign = raw.request(sandbox, CHAT, "host: evil.example", "content-length: 100", body=b"ab")
     unended = [(403, foreign)]
     for path, status in (("chat/completions", 401), ("nowhere", 404)):

@@ -356,8 +356,12 @@ def index():
                 held = ""
             held = f"{held}\n\n{paragraph}" if held else paragraph
         chunks.append((name, held))
-    embedded = [vectors.embed(text, 1024) for _, text in chunks]
-    return chunks, [[value / math.hypot(*vector) for value in vector] for vector in embedded]
+    return chunks, [of_length_one(vectors.embed(text, 1024)) for _, text in chunks]
+
+
+def of_length_one(vector):
+    length = math.hypot(*vector)
+    return [value / length for value in vector]
 
 
 def retrieved(question):

@@ -4,7 +4,7 @@ import json
 
 import jsonschema
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
@@ -158,7 +158,6 @@ _TEXTS = st.text(max_size=60) | st.sampled_from(
 )
 
 
-@settings(max_examples=200, deadline=None)
 @given(st.recursive(_LEAVES, _with_children, max_leaves=8), _TEXTS)
 def test_every_instance_is_valid(schema, text):
     made = fill(schema, text)

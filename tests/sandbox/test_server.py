@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import re
 import signal
 import socket
@@ -17,6 +16,7 @@ import raw
 from faults.faults_kit import eventually
 
 from melious.sandbox import Fault, Reply, Sandbox
+from melious_sandbox.__main__ import main
 
 HELLO = {"model": "llama-3.1-8b-instruct", "messages": [{"role": "user", "content": "Hello"}]}
 
@@ -202,17 +202,20 @@ def test_command(number):
     assert errors == ""
 
 
-def test_command_says_what_is_wrong(sandbox):
+def test_command_says_what_is_wrong(sandbox, capsys, monkeypatch):
+    monkeypatch.delenv("NOT_THERE", raising=False)
     port = sandbox.base_url.rpartition(":")[2].removesuffix("/v1")
 
     def run(*arguments):
-        environment = {name: value for name, value in os.environ.items() if name != "NOT_THERE"}
-        command = [sys.executable, "-m", "melious.sandbox", *arguments]
-        return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+        try:
+            status = main(arguments, "melious sandbox")
+        except SystemExit as ended:  # of argparse
+            status = ended.code
+        return status, capsys.readouterr().err
 
-    impossible = run("--port", "65536")
-    assert (impossible.returncode, "from 0 to 65535" in impossible.stderr) == (2, True)
-    taken = run("--port", port)
-    assert (taken.returncode, port in taken.stderr) == (1, True)
-    unset = run("--upstream", "http://127.0.0.1:1/v1", "--upstream-key-env", "NOT_THERE")
-    assert (unset.returncode, "NOT_THERE" in unset.stderr) == (2, True)
+    status, said = run("--port", "65536")
+    assert (status, "from 0 to 65535" in said) == (2, True)
+    status, said = run("--port", port)
+    assert (status, port in said) == (1, True)
+    status, said = run("--upstream", "http://127.0.0.1:1/v1", "--upstream-key-env", "NOT_THERE")
+    assert (status, "NOT_THERE" in said) == (2, True)

@@ -117,6 +117,13 @@ def test_what_says_nothing_of_a_minute_changes_nothing(told: RateLimit | None) -
     assert [pace.delay(now=0.0) for _ in range(50)] == [0.0] * 50
 
 
+def test_what_was_left_of_one_limit_says_nothing_of_another() -> None:
+    pace = Pace()
+    pace.observe(RateLimit(60, 50, 60.0), now=0.0)
+    pace.observe(RateLimit(100_000, 99_998, 60.2), now=0.0)
+    assert [pace.delay(now=0.0) for _ in range(50)] == [0.0] * 50
+
+
 def test_an_answer_that_comes_late_does_not_bring_an_old_window_back() -> None:
     pace = Pace()
     pace.observe(RateLimit(100, 80, 60.0), now=100.0)

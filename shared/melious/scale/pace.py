@@ -70,7 +70,7 @@ class Pace:
             end = now + after
             if self._limit and end < self._end - _SAME_WINDOW:
                 return
-            if self._limit and end < self._end + _SAME_WINDOW:
+            if self._limit == rate_limit.limit and end < self._end + _SAME_WINDOW:
                 self._left = min(self._left, rate_limit.remaining)
             else:
                 if self._limit:

@@ -1,4 +1,4 @@
-"""Every public class is typed throughout; `tests/typing` holds code of users that type checkers read."""
+"""Every public class is typed throughout."""
 
 import json
 import os
@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+pytestmark = pytest.mark.exhaustive  # static, and so run by `make lint`
 
 
 def basedpyright(*arguments: str) -> dict[str, Any]:
