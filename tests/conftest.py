@@ -7,6 +7,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from operator import attrgetter
 from typing import Any
 
 import pytest
@@ -37,6 +38,17 @@ _MEETS_THE_FRAMEWORK = (
     "_workflows",
 )
 """Ends of the names of modules whose tests run through the framework, and not only beside it."""
+
+_FORGET = {
+    "melious._stacklevel": "_warned.clear",
+    "melious.catalogue.live": "_lists.clear",
+    "melious.catalogue.methods": "forget_methods",
+    "melious.catalogue.needs": "forget_needs",
+    "melious.endpoints.common": "forget_checked_models",
+    "melious.exchange.gate": "forget_gates",
+    "melious.scale.pace": "_paces.clear",
+}
+"""What modules remember for as long as the process lives, and how they forget it."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -142,24 +154,16 @@ def sandbox(melious_sandbox: Sandbox) -> Sandbox:
 
 
 @pytest.fixture(autouse=True)
-def _no_live_models() -> Iterator[None]:
-    """What a sandbox says of its models ends with the test: the next one may get the same address."""
-    yield
-    live = sys.modules.get("melious.catalogue.live")
-    if live is not None:
-        live._lists.clear()
+def _nothing_is_remembered() -> Iterator[None]:
+    """What clients learned ends with the test: the next server may get the same address, and a gate stays closed.
 
-
-@pytest.fixture(autouse=True)
-def _nothing_said() -> Iterator[None]:
-    """Warnings that are given once a process are given once a test, and so are checks of models made."""
+    So do the lists of warnings already given and of models already checked.
+    """
     yield
-    callers = sys.modules.get("melious._stacklevel")
-    if callers is not None:
-        callers._warned.clear()
-    common = sys.modules.get("melious.endpoints.common")
-    if common is not None:
-        common.forget_checked_models()
+    for module, forget in _FORGET.items():
+        loaded = sys.modules.get(module)  # with --http-library nothing is imported before it is needed
+        if loaded is not None:
+            attrgetter(forget)(loaded)()
 
 
 @pytest.fixture(autouse=True)
@@ -197,12 +201,21 @@ def patient_drain(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "DRAIN_SECONDS", 60.0)
 
 
-@pytest.fixture
-def no_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Retries follow at once, where the service names no wait."""
+@pytest.fixture(scope="session", autouse=True)
+def _usual_backoff() -> float:
+    """Retries follow at once, where the service names no wait; gives the seconds that users wait for."""
     from melious.exchange import retry
 
-    monkeypatch.setattr(retry, "BACKOFF_BASE", 0.0)
+    usual, retry.BACKOFF_BASE = retry.BACKOFF_BASE, 0.0
+    return usual
+
+
+@pytest.fixture
+def backoff(_usual_backoff: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Retries wait as they do for users."""
+    from melious.exchange import retry
+
+    monkeypatch.setattr(retry, "BACKOFF_BASE", _usual_backoff)
 
 
 @pytest.fixture

@@ -26,17 +26,6 @@ hypothesis.settings.register_profile("no deadline", deadline=None)
 hypothesis.settings.load_profile("no deadline")
 
 
-@pytest.fixture(autouse=True)
-def _nothing_is_remembered() -> Iterator[None]:
-    from melious.catalogue import methods, needs
-    from melious.exchange import gate
-
-    yield
-    gate.forget_gates()
-    methods.forget_methods()
-    needs.forget_needs()
-
-
 @pytest.fixture(params=["sync", "async"])
 def clients(request: pytest.FixtureRequest) -> Iterator[Clients]:
     """Both kinds of clients in turn."""

@@ -188,7 +188,6 @@ def test_what_waits_is_not_sent_once_the_call_has_failed(
     )
 
 
-@pytest.mark.usefixtures("no_backoff")
 @each_endpoint
 def test_retries_of_a_call_that_goes_on_are_made_and_told_of(
     clients: Clients, serve: Callable[..., HeldServer], endpoint: str

@@ -13,8 +13,6 @@ from melious.sandbox import Fault, Sandbox
 from .clients import CHAT, QUESTION, Clients
 from .exchanges import Answer, play, request_with
 
-pytestmark = pytest.mark.usefixtures("no_backoff")
-
 URL = "https://api.melious.ai/v1"
 NOW = {"retry-after-ms": "1"}
 WORDS = '{"error":{"message":"The request was rejected as malformed.","type":"invalid_request_error"}}'

@@ -190,7 +190,6 @@ def test_a_wrong_option_is_named_before_anything_is_sent(
 # --- the log --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.usefixtures("no_backoff")
 def test_every_retry_is_a_line_of_the_log(
     clients: Clients, client: Any, sandbox: Sandbox, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -246,7 +245,6 @@ def _call(clients: Clients, client: Any, name: str, wav: bytes) -> Any:
     return clients.call(client, name, **calls[name], timeout=SOON)
 
 
-@pytest.mark.usefixtures("no_backoff")
 @pytest.mark.parametrize(
     ("name", "by_default"),
     [
@@ -287,7 +285,6 @@ def test_the_call_goes_over_the_client_and_the_client_over_the_default(
     assert request.limits.retry_timeouts is means
 
 
-@pytest.mark.usefixtures("no_backoff")
 def test_a_stream_that_never_began_is_asked_for_again_where_that_is_wanted(
     clients: Clients, sandbox: Sandbox
 ) -> None:

@@ -113,7 +113,6 @@ def test_a_text_in_two_members_is_whole(serve, every_client):
     assert every_client(server.base_url, max_retries=0).transcribe().text == TALK
 
 
-@pytest.mark.usefixtures("no_backoff")
 def test_an_answer_that_is_cut_is_asked_for_again(serve, every_client):
     def script(peer: Peer) -> None:
         while peer.request() is not None:
@@ -161,7 +160,6 @@ def test_gzip_as_a_transfer_encoding(serve, every_client):
 # --- errors -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.usefixtures("no_backoff")
 @pytest.mark.parametrize("encoding", ["br", "zstd"])
 def test_an_error_that_cannot_be_decoded_is_still_that_error(encoding, serve, every_client):
     def script(peer: Peer) -> None:

@@ -165,7 +165,6 @@ def test_the_deadline_holds_while_connecting(full, any_face):
         any_face(full).chat(deadline=0.1)
 
 
-@pytest.mark.usefixtures("no_backoff")
 def test_connecting_is_tried_again(full, face):
     with pytest.raises(APITimeoutError) as caught:
         face(full, max_retries=2).chat(timeout=Timeout(connect=0.1))
@@ -343,7 +342,6 @@ def test_a_slow_upload_takes_the_time_it_needs():
     assert {seconds for _, seconds in written.pieces} == {2.0}
 
 
-@pytest.mark.usefixtures("no_backoff")
 def test_timeouts_of_cheap_requests_are_tried_again(serve, face):
     def script(peer: Peer) -> None:
         if peer.number == 1:

@@ -20,7 +20,7 @@ from faults_kit import KEY, assert_no_key_in_frames, eventually
 
 from melious import MeliousError, Timeout
 
-pytestmark = [pytest.mark.http_library, pytest.mark.usefixtures("no_backoff")]
+pytestmark = pytest.mark.http_library
 
 TABLES = {
     "connection": CONNECTION,

@@ -101,7 +101,6 @@ def test_a_broken_answer_is_a_connection_error(fault, serve, face):
     assert len(server.requests) == 1
 
 
-@pytest.mark.usefixtures("no_backoff")
 @pytest.mark.parametrize(
     "fault", ["closed before the status line", "closed in the body", "a bad status line"]
 )

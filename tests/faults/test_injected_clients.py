@@ -163,7 +163,6 @@ def test_it_is_used_as_it_is_and_never_closed(bring, sandbox):
     assert not one.closed
 
 
-@pytest.mark.usefixtures("no_backoff")
 def test_errors_and_retries_are_the_same(bring, sandbox):
     one = bring(sandbox.base_url, sandbox.api_key)
     sandbox.faults.add(Fault(status=503, headers={"retry-after": "0"}, times=2))

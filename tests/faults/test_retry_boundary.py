@@ -21,8 +21,6 @@ from melious import (
 )
 from melious.sandbox import Fault
 
-pytestmark = pytest.mark.usefixtures("no_backoff")
-
 SOON = {"retry-after": "0"}
 
 
