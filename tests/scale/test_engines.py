@@ -133,7 +133,7 @@ def test_auto_makes_a_job_where_the_limit_would_take_too_long(sandbox: Sandbox, 
 def test_auto_stays_with_requests_otherwise(
     sandbox: Sandbox, embedder: Make, headers: dict[str, str]
 ) -> None:
-    sandbox.faults.add(Fault(endpoint="embeddings", headers=headers))
+    sandbox.faults.add(Fault(endpoint="embeddings", headers=headers, times=None))
     texts = [f"lighthouse {number}" for number in range(20)]
     done = embedder(engine="auto", batch_size=1, batch_after=0.5)(texts)
     assert all(row["error"] is None for row in done)
