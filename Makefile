@@ -2,6 +2,8 @@
 PYTHON ?= python3
 FUZZ_SECONDS ?= 60
 SOAK_SECONDS ?= 180
+# Tests wait for time-outs and for servers: two cores have work for three.
+WORKERS ?= 3
 VENV := .venv
 BIN := $(VENV)/bin
 OLDEST := $(VENV)/oldest
@@ -95,9 +97,9 @@ example: $(EXAMPLES)/.made  ## an example on the sandbox, or on the service with
 	$(EXAMPLES)/bin/python -m examples.$(NAME) $(ARGS)
 
 test: $(VENV)/.dev $(OLDEST)/.made  ## every test once, a sample of large products; on httpx and the oldest versions what depends on them
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --http-library httpx -m http_library tests/core tests/faults
-	$(OLDEST)/bin/python -m pytest -n 2 --dist loadfile --http-library httpx -m versions tests/langchain tests/llama_index
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --http-library httpx -m http_library tests/core tests/faults
+	$(OLDEST)/bin/python -m pytest -n $(WORKERS) --dist loadfile --http-library httpx -m versions tests/langchain tests/llama_index
 	$(OLDEST)/bin/python -m pytest tests/packaging/test_borrowed_*.py tests/llama_index/check_openai_like.py
 
 # One environment for each Python, beside the one of development.
@@ -107,7 +109,7 @@ $(VENV)/python%/.made: $(BIN)/uv pyproject.toml
 	@touch $@
 
 test-python: $(VENV)/python$(OTHER)/.made  ## make test on another Python: OTHER=3.13
-	$(VENV)/python$(OTHER)/bin/python -m pytest -n 2 --dist loadgroup $(ARGS)
+	$(VENV)/python$(OTHER)/bin/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
 
 test-newest: $(VENV)/.dev  ## on the newest other Python that is found: the core, and what runs through the frameworks
 	@own=$$($(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
@@ -117,9 +119,9 @@ test-newest: $(VENV)/.dev  ## on the newest other Python that is found: the core
 	$(MAKE) test-python OTHER=$$other ARGS="-m versions tests/langchain tests/llama_index"
 
 test-all: $(VENV)/.dev $(OLDEST)/.made $(SCALE)/.made $(EXAMPLES)/.made  ## everything: whole products, both HTTP libraries, oldest versions, Ray and Dask, every Python found
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --exhaustive
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --exhaustive --http-library httpx tests/core tests/faults
-	$(OLDEST)/bin/python -m pytest -n 2 --dist loadfile --exhaustive --http-library httpx tests/langchain tests/llama_index
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --exhaustive
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --exhaustive --http-library httpx tests/core tests/faults
+	$(OLDEST)/bin/python -m pytest -n $(WORKERS) --dist loadfile --exhaustive --http-library httpx tests/langchain tests/llama_index
 	$(OLDEST)/bin/python -m pytest --exhaustive tests/packaging/test_borrowed_*.py tests/llama_index/check_openai_like.py
 	$(SCALE)/bin/python -m pytest tests/scale/check_arrow.py tests/scale/check_dask.py tests/scale/check_ray.py
 	$(EXAMPLES)/bin/python -m pytest tests/examples/test_*.py tests/examples/check_*.py
@@ -130,7 +132,7 @@ test-all: $(VENV)/.dev $(OLDEST)/.made $(SCALE)/.made $(EXAMPLES)/.made  ## ever
 
 coverage: $(VENV)/.dev  ## branch coverage of the packages, once over the whole suite
 	$(BIN)/python -m coverage erase
-	$(BIN)/python -m coverage run -m pytest -n 2 --dist loadgroup --exhaustive
+	$(BIN)/python -m coverage run -m pytest -n $(WORKERS) --dist loadgroup --exhaustive
 	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report --skip-covered
 

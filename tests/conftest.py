@@ -1,12 +1,14 @@
 """Fixtures for every test, and what a run takes of the tests: which HTTP library, which part of large products."""
 
 import asyncio
+import gc
 import logging
 import signal
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from operator import attrgetter
 from typing import Any
 
 import pytest
@@ -37,6 +39,23 @@ _MEETS_THE_FRAMEWORK = (
     "_workflows",
 )
 """Ends of the names of modules whose tests run through the framework, and not only beside it."""
+
+_FIRST = ("typing",)
+"""Folders whose few tests take so long that they would go on alone at the end."""
+
+_GARBAGE = 20_000
+"""How many new objects make a collection of garbage due."""
+
+_FORGET = {
+    "melious._stacklevel": "_warned.clear",
+    "melious.catalogue.live": "_lists.clear",
+    "melious.catalogue.methods": "forget_methods",
+    "melious.catalogue.needs": "forget_needs",
+    "melious.endpoints.common": "forget_checked_models",
+    "melious.exchange.gate": "forget_gates",
+    "melious.scale.pace": "_paces.clear",
+}
+"""What modules remember for as long as the process lives, and how they forget it."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -91,9 +110,17 @@ def _name_groups(items: list[pytest.Item]) -> None:
             item._id = type(item._id).parse(f"{item.nodeid}@{marker.args[0]}")
 
 
+def pytest_collection_finish() -> None:
+    """Keep what collection made out of collections of garbage: with a million objects one takes half a second."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_GARBAGE, 10, 10)
+
+
 def _leave_out(config: pytest.Config, items: list[pytest.Item], left_out: set[pytest.Item]) -> None:
     config.hook.pytest_deselected(items=[item for item in items if item in left_out])
     items[:] = [item for item in items if item not in left_out]
+    items.sort(key=lambda item: item.path.parent.name not in _FIRST)
 
 
 def _is_without_httpx2(config: pytest.Config) -> bool:
@@ -163,24 +190,16 @@ def sandbox(melious_sandbox: Sandbox) -> Sandbox:
 
 
 @pytest.fixture(autouse=True)
-def _no_live_models() -> Iterator[None]:
-    """What a sandbox says of its models ends with the test: the next one may get the same address."""
-    yield
-    live = sys.modules.get("melious.catalogue.live")
-    if live is not None:
-        live._lists.clear()
+def _nothing_is_remembered() -> Iterator[None]:
+    """What clients learned ends with the test: the next server may get the same address, and a gate stays closed.
 
-
-@pytest.fixture(autouse=True)
-def _nothing_said() -> Iterator[None]:
-    """Warnings that are given once a process are given once a test, and so are checks of models made."""
+    So do the lists of warnings already given and of models already checked.
+    """
     yield
-    callers = sys.modules.get("melious._stacklevel")
-    if callers is not None:
-        callers._warned.clear()
-    common = sys.modules.get("melious.endpoints.common")
-    if common is not None:
-        common.forget_checked_models()
+    for module, forget in _FORGET.items():
+        loaded = sys.modules.get(module)  # with --http-library nothing is imported before it is needed
+        if loaded is not None:
+            attrgetter(forget)(loaded)()
 
 
 @pytest.fixture(autouse=True)
@@ -219,21 +238,20 @@ def patient_drain(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _retries_follow_at_once() -> Iterator[None]:
-    """Where the service names no wait, nobody waits."""
-    from melious.exchange import retry  # not before --http-library has been obeyed
+def _usual_backoff() -> float:
+    """Retries follow at once, where the service names no wait; gives the seconds that users wait for."""
+    from melious.exchange import retry
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(retry, "BACKOFF_BASE", 0.0)
-        yield
+    usual, retry.BACKOFF_BASE = retry.BACKOFF_BASE, 0.0
+    return usual
 
 
 @pytest.fixture
-def backoff(monkeypatch: pytest.MonkeyPatch) -> None:
+def backoff(_usual_backoff: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """Retries wait as they do for users."""
     from melious.exchange import retry
 
-    monkeypatch.setattr(retry, "BACKOFF_BASE", 0.5)
+    monkeypatch.setattr(retry, "BACKOFF_BASE", _usual_backoff)
 
 
 @pytest.fixture

@@ -21,17 +21,6 @@ if TYPE_CHECKING:
     from .held_server import HeldServer, Script
 
 
-@pytest.fixture(autouse=True)
-def _nothing_is_remembered() -> Iterator[None]:
-    from melious.catalogue import methods, needs
-    from melious.exchange import gate
-
-    yield
-    gate.forget_gates()
-    methods.forget_methods()
-    needs.forget_needs()
-
-
 @pytest.fixture(params=["sync", "async"])
 def clients(request: pytest.FixtureRequest) -> Iterator[Clients]:
     """Both kinds of clients in turn."""

@@ -135,7 +135,7 @@ class BatchServer(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
+    disable_nagle_algorithm = True  # a body does not wait until its head is acknowledged
     server: BatchServer
 
     def log_message(self, *_: Any) -> None:

@@ -21,6 +21,8 @@ from melious.settings.config import Timeout
 
 from .exchanges import Answer, Clock, Lost, play, policy_with, request_with
 
+pytestmark = pytest.mark.usefixtures("backoff")
+
 
 def _error_body(code: str | None = None, message: str = "words", type_: str | None = None) -> bytes:
     return json.dumps({"error": {"code": code, "message": message, "type": type_}}).encode()

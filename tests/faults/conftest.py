@@ -60,13 +60,11 @@ async_face = _faces(("async", "aiohttp"))
 
 @pytest.fixture(autouse=True)
 def _nothing_from_the_test_before() -> Iterator[None]:
-    """Close what dropped clients left warm, so that tests can count connections; open every gate."""
+    """Close what dropped clients left warm, so that tests can count connections."""
     yield
-    from melious.exchange import gate
     from melious.http._sync.sharing import shared
 
     shared.close()
-    gate.forget_gates()
 
 
 @pytest.fixture

@@ -33,6 +33,11 @@ def library(name):
     return pytest.importorskip(name)
 
 
+def _needs_certificates(url):
+    """Reading them takes longer than a call."""
+    return url.startswith("https:")
+
+
 class Sync:
     """A blocking client around an injected one."""
 
@@ -43,6 +48,7 @@ class Sync:
             event_hooks={"request": [self.seen.append]},
             follow_redirects=True,
             trust_env=False,
+            verify=_needs_certificates(sandbox_url),
         )
         self.client = MeliousClient(base_url=sandbox_url, api_key=key, http_client=self.injected, **options)
 
@@ -84,6 +90,7 @@ class Async:
             event_hooks={"request": [note]},
             follow_redirects=True,
             trust_env=False,
+            verify=_needs_certificates(sandbox_url),
             transport=transport,
         )
         self.client = AsyncMeliousClient(
@@ -118,9 +125,10 @@ class Async:
         self.runner.close()
 
 
-def on_aiohttp(_, *args, **options):
-    transport = pytest.importorskip("httpx_aiohttp").AiohttpTransport()
-    return Async("httpx", *args, transport=transport, **options)
+def on_aiohttp(_, sandbox_url, *args, **options):
+    verify = _needs_certificates(sandbox_url)
+    transport = pytest.importorskip("httpx_aiohttp").AiohttpTransport(verify=verify)
+    return Async("httpx", sandbox_url, *args, transport=transport, **options)
 
 
 KINDS = {

@@ -1,7 +1,7 @@
 """Models of the sandbox, and both ways of calling them behind one face."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -53,17 +53,6 @@ class AsyncWay:
 @pytest.fixture(params=[SyncWay, AsyncWay], ids=["sync", "async"])
 def way(request: pytest.FixtureRequest) -> SyncWay | AsyncWay:
     return request.param()
-
-
-@pytest.fixture(autouse=True)
-def _nothing_is_remembered() -> Iterator[None]:
-    from melious.catalogue import methods, needs  # not before --http-library has been obeyed
-    from melious.exchange import gate
-
-    yield
-    gate.forget_gates()
-    methods.forget_methods()
-    needs.forget_needs()
 
 
 @pytest.fixture

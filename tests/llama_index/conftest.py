@@ -1,6 +1,6 @@
 """Fixtures for the LlamaIndex classes: instances that lead to the sandbox, and both ways to call."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,17 +10,6 @@ import llama_index_melious as melious_classes  # the classes load later, after t
 from melious.sandbox import Sandbox
 
 pytest.register_assert_rewrite("conformance")
-
-
-@pytest.fixture(autouse=True)
-def _nothing_is_remembered() -> Iterator[None]:
-    from melious.catalogue import methods, needs  # not before the HTTP library is chosen
-    from melious.exchange import gate
-
-    yield
-    gate.forget_gates()
-    methods.forget_methods()
-    needs.forget_needs()
 
 
 @pytest.fixture(params=["sync", "async"])

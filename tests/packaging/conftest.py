@@ -12,10 +12,6 @@ def no_settings(monkeypatch):
     for name in (*names, "MELIOUS_API_KEY", "MELIOUS_BASE_URL"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
-    yield
-    from melious.exchange import gate
-
-    gate.forget_gates()
 
 
 @pytest.fixture

@@ -17,16 +17,10 @@ MODEL = "bge-m3"
 
 
 @pytest.fixture(autouse=True)
-def _nothing_is_held_back(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Every test begins without a key, and without what earlier ones heard of rate limits."""
-    from melious.exchange import gate
-    from melious.scale import pace
-
+def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test begins without a key."""
     monkeypatch.delenv("MELIOUS_API_KEY", raising=False)
     monkeypatch.delenv("MELIOUS_BASE_URL", raising=False)
-    yield
-    gate.forget_gates()
-    pace._paces.clear()
 
 
 @pytest.fixture
