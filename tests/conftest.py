@@ -40,11 +40,8 @@ _MEETS_THE_FRAMEWORK = (
 )
 """Ends of the names of modules whose tests run through the framework, and not only beside it."""
 
-_FIRST = ("typing",)
-"""Folders whose few tests take so long that they would go on alone at the end."""
-
 _GARBAGE = 20_000
-"""How many new objects make a collection of garbage due."""
+"""How many new objects start a pass of the garbage collector."""
 
 _FORGET = {
     "melious._stacklevel": "_warned.clear",
@@ -111,7 +108,7 @@ def _name_groups(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Keep what collection made out of collections of garbage: with a million objects one takes half a second."""
+    """Hide the collected tests from the garbage collector: a pass over a million objects takes half a second."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(_GARBAGE, 10, 10)
@@ -120,7 +117,6 @@ def pytest_collection_finish() -> None:
 def _leave_out(config: pytest.Config, items: list[pytest.Item], left_out: set[pytest.Item]) -> None:
     config.hook.pytest_deselected(items=[item for item in items if item in left_out])
     items[:] = [item for item in items if item not in left_out]
-    items.sort(key=lambda item: item.path.parent.name not in _FIRST)
 
 
 def _is_without_httpx2(config: pytest.Config) -> bool:
