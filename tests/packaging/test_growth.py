@@ -108,20 +108,23 @@ def test_a_run_beside_peers_becomes_tables_of_the_page(tmp_path: Path) -> None:
         "date": "2026-11-30",
         "machine": "a machine",
         "versions": "melious 0.1.0, langchain-mistralai -",
+        "library": "httpx2",
         "tables": {
             "LangChain, invoke": {"unit": "us", "figures": figures},
             "LangChain, aembed_documents": {"unit": "ms", "figures": {"langchain_melious": 98.25}},
             "LangChain, nobody's": {"unit": "ms", "figures": {"httpx2": 3.0}},
         },
     }
-    found = page.sections([measured], tmp_path / "growth.svg")
-    assert found == {
-        "langchain": "Measured on 2026-11-30: a machine. With melious 0.1.0.\n\n"
+    on_httpx = measured | {"library": "httpx"}
+    found = page.sections([measured, on_httpx], tmp_path / "growth.svg")
+    assert found == dict.fromkeys(
+        ("langchain", "langchain on httpx"),
+        "Measured on 2026-11-30: a machine. With melious 0.1.0.\n\n"
         "| CPU time | httpx2 | langchain-core, bare POST | langchain_melious |\n"
         "| --- | --- | --- | --- |\n"
         "| LangChain, invoke, µs | 341 | 437 | **499** |\n"
-        "| LangChain, aembed_documents, ms |  |  | **98.2** |"
-    }
+        "| LangChain, aembed_documents, ms |  |  | **98.2** |",
+    )
     shown = page.written(page.PAGE.read_text(encoding="utf-8"), found)
     assert found["langchain"] in shown
     assert page.written(shown, found) == shown
