@@ -6,14 +6,18 @@ import argparse
 import asyncio
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from benchmarks import contenders as names
 from benchmarks import core, langchain, limits, llama_index, report, server
 from benchmarks.limits import Limit
-from benchmarks.measure import FULL, QUICK, Table
+from benchmarks.measure import FULL, QUICK, Effort, Table
 from benchmarks.run import Run
 
 
@@ -72,6 +76,12 @@ def main() -> None:
         default=names.HTTPX2,
         help="the HTTP library under the client: httpx2, the default, or httpx as where there is no httpx2",
     )
+    parser.add_argument(
+        "--processes",
+        type=int,
+        metavar="N",
+        help="how many processes measure, one after the other; the least figure counts (3; 1 with --quick)",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     options = parser.parse_args()
     for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
@@ -83,16 +93,13 @@ def main() -> None:
     missing = _missing(parts, quick=options.quick)
     if names.CORE in missing or names.HTTPX2 in missing:
         parser.error(f"needs melious and httpx2: {missing}")
-    effort = QUICK if options.quick else FULL
+    processes = options.processes or (1 if options.quick else 3)
     print(report.heading())
-    tables = {}
-    with server.running(effort.words, effort.fragments) as url, asyncio.Runner() as runner:
-        run = Run(url, effort, missing, runner.run)
-        for part in parts:
-            if part.needs not in missing:
-                for table in part.measure(run):
-                    print(report.rows(table), flush=True)
-                    tables[table.title] = table
+    if processes == 1:
+        tables = _measured(parts, missing, QUICK if options.quick else FULL)
+    else:
+        tables = _least(_child(options, number, processes) for number in range(1, processes + 1))
+    print(*map(report.rows, tables.values()), sep="\n")
     reached = [limit for part in parts for limit in part.limits(tables)]
     print("limits", *map(report.verdict, reached), sep="\n")
     for name, reason in missing.items():
@@ -100,6 +107,37 @@ def main() -> None:
     if options.json:
         written = json.dumps(report.as_json(list(tables.values()), reached, missing, names.raw()), indent=2)
         options.json.write_text(written, encoding="utf-8")
+
+
+def _measured(parts: list[Part], missing: dict[str, str], effort: Effort) -> dict[str, Table]:
+    """What this process measures, by title."""
+    with server.running(effort.words, effort.fragments) as url, asyncio.Runner() as runner:
+        run = Run(url, effort, missing, runner.run)
+        present = [part for part in parts if part.needs not in missing]
+        return {table.title: table for part in present for table in part.measure(run)}
+
+
+def _child(options: argparse.Namespace, number: int, processes: int) -> list[Table]:
+    """What another process measures."""
+    print(f"process {number} of {processes}", flush=True)
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "figures.json"
+        command = [sys.executable, "-m", "benchmarks", "--processes", "1", "--json", str(file)]
+        command += ["--library", options.library, "--only", *(options.only or PARTS)]
+        subprocess.run(
+            [*command, "--quick"] if options.quick else command, check=True, stdout=subprocess.DEVNULL
+        )
+        return report.tables_of(json.loads(file.read_text(encoding="utf-8")))
+
+
+def _least(runs: Iterable[list[Table]]) -> dict[str, Table]:
+    """The least figures of several processes, by title."""
+    found: dict[str, Table] = {}
+    for table in chain.from_iterable(runs):
+        least = found.setdefault(table.title, table)
+        for name, figure in table.figures.items():
+            least.note(name, figure)
+    return found
 
 
 def _missing(parts: list[Part], *, quick: bool) -> dict[str, str]:

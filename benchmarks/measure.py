@@ -6,15 +6,17 @@ Garbage is collected before each block and not during it; what the set-up has
 left is put out of the collector's sight, or it would go through all of the
 frameworks each time.
 
-Each block begins at another depth of the stack. CPython keeps frames in chunks of 16 KB.
-Calls that cross the end of one map memory, and unmap it when they return: up to 40 page
-faults a request, for whoever happens to stand there.
+Where things lie in memory matters too. CPython keeps frames in chunks of 16 KB; calls that cross
+the end of one map memory, and unmap it when they return: up to 40 page faults a request, for whoever
+happens to stand there. So each block begins at another depth of the stack, and several processes
+measure, one after the other.
 """
 
 from __future__ import annotations
 
 import asyncio
 import gc
+import random
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack, ExitStack
@@ -48,8 +50,8 @@ class Effort:
     fragments: int = 1000
     texts: int = 2048
     documents: int = 100
-    rounds: int = 5
-    starts: int = 6
+    rounds: int = 3
+    starts: int = 2
 
 
 FULL = Effort()
@@ -112,7 +114,7 @@ def compare(
         gc.freeze()
         for number in range(rounds):
             for name, operation in operations.items():
-                seconds = deeper(number * FRAMES_APART, partial(_block, operation, times))
+                seconds = deeper(depth(number), partial(_block, operation, times))
                 table.note(name, seconds / times / parts)
     return table
 
@@ -166,17 +168,19 @@ def compare_async(
         gc.freeze()
         for number in range(rounds):
             for name, operation in operations.items():
-                seconds = deeper(
-                    number * FRAMES_APART, lambda operation=operation: wait_for(block(operation))
-                )
+                seconds = deeper(depth(number), lambda operation=operation: wait_for(block(operation)))
                 table.note(name, seconds / (turns * at_a_time) / parts)
     finally:
         wait_for(stack.aclose())
     return table
 
 
-FRAMES_APART = 17
-"""How much deeper each block begins than the one before."""
+_DEPTH = random.randrange(100)
+
+
+def depth(number: int) -> int:
+    """How many frames down the stack a block begins: another depth in each process, and for each block."""
+    return (_DEPTH + 17 * number) % 100
 
 
 def deeper(frames: int, function: Callable[[], Any]) -> Any:

@@ -6,6 +6,7 @@ import os
 import platform
 import sys
 import time
+from collections.abc import Mapping
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -47,13 +48,21 @@ def as_json(
     return {
         **machine(),
         "library": library,
-        "tables": {table.title: {"unit": table.unit, "figures": table.figures} for table in tables},
+        "tables": {
+            table.title: {"unit": table.unit, "baseline": table.baseline, "figures": table.figures}
+            for table in tables
+        },
         "limits": [
             {"what": limit.what, "bound": limit.bound, "reached": limit.reached, "holds": limit.holds}
             for limit in limits
         ],
         "missing": missing,
     }
+
+
+def tables_of(run: Mapping[str, Any]) -> list[Table]:
+    """The measurements in what `as_json` gave."""
+    return [Table(title, **table) for title, table in run["tables"].items()]
 
 
 def rows(table: Table) -> str:

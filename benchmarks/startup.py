@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from tempfile import TemporaryDirectory
 
 from benchmarks.contenders import KEY
-from benchmarks.measure import FRAMES_APART, Table
+from benchmarks.measure import Table, depth
 from benchmarks.server import MODEL
 
 _PROBE = """
@@ -104,7 +104,7 @@ def measure(what: str, floor: str, starts: Mapping[str, Start], url: str, times:
         environment = {"PYTHONPYCACHEPREFIX": cache, "PYTHONDONTWRITEBYTECODE": ""} if times > 1 else {}
         for number in range(times):
             for name, start in starts.items():
-                frames = number * FRAMES_APART
+                frames = depth(number)
                 figures = _probe(start, url, environment, frames)
                 imported.note(name, figures[0])
                 if start.floor:
