@@ -58,9 +58,8 @@ class TestWaiting:
         assert out == ""
         assert err.splitlines()[-1] == "completed: 3 of 3 requests"
 
+    @pytest.mark.parametrize("clients", ["async"], indirect=True)
     def test_an_awaitable_result_is_awaited(self, clients, held, sandbox):
-        if not clients.asynchronous:
-            pytest.skip("blocking callbacks await nothing")
         seen = []
 
         async def progress(job):
